@@ -1,12 +1,12 @@
-"""Configuration files that a package manager saved beside the file in use, instead of overwriting local changes.
+"""Finds leftovers: configuration files that a package manager saved beside the file in use, instead of overwriting local changes.
 
-They are found below /etc, and beside files outside it that the manager's own list names. Those that existed before the job do
-not count. Rule for their contents:
+They are searched below /etc, and beside the files outside /etc that the manager lists as configuration files. Leftovers that existed
+before the job do not count.
 
-A difference is shown only if both files are regular files, not links, that *every user of the host may read* (mode, and every
-folder above). Both must be UTF-8 text of at most 256 KiB without a private key, and neither may have a name of secrets (`shadow`,
-`sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. In a shown difference, text after a word such as
-`password` or `token` is replaced by `***`, since more people read reports than files of the host.
+The difference between a leftover and the file in use is reported only if both are regular files, not links, that *every user of the host
+may read* (by their mode, and by that of every folder above). Both must be UTF-8 text of at most 256 KiB without a private key. Neither
+may have a name that is usual for secrets (`shadow`, `sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. In
+a difference, text after a word such as `password` or `token` is replaced by `***`: more people read reports than files of the host.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVER
 SUFFIXES = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig", ".pacnew", ".pacsave", ".apk-new")
 WALK_LIMIT_S = 5.0
 WALK_LIMIT = 200_000
-"""Maximum number of names below /etc. The report says if there are more."""
+"""Maximum number of files and folders below /etc that are searched. A note in the report says if there are more."""
 MAX_TEXT_BYTES = 256 * 1024
 MAX_LINE = 2000
 DIFFERENCES_LIMIT_S = 15.0
@@ -43,7 +43,7 @@ _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s]+@")
 
 
 class FileStamp(NamedTuple):
-    """Identifies one version of a file."""
+    """Identifies one version of a file, by values of its `stat`."""
 
     inode: int
     changed_ns: int
@@ -55,11 +55,11 @@ class ConfigLeftovers(NamedTuple):
 
     files: Dict[str, FileStamp]
     complete: bool = True
-    """False: there were too many names, or the time was over."""
+    """False: there were too many files, or the time was over."""
 
 
 def in_use(path: str) -> str:
-    """The file in use that a leftover belongs to."""
+    """The path of the file in use to which a leftover belongs."""
     return next((path[: -len(suffix)] for suffix in SUFFIXES if path.endswith(suffix)), path)
 
 
@@ -72,14 +72,15 @@ def _below(top: str) -> Iterator[os.DirEntry]:  # type: ignore[type-arg]  # it c
                     yield entry
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-        except OSError:  # noqa: PERF203  # it went away, or is not ours to read
+        except OSError:  # noqa: PERF203  # the folder was removed, or cannot be read
             continue
 
 
 def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_LIMIT_S, limit: int = WALK_LIMIT) -> ConfigLeftovers:
-    """Find the leftover files.
+    """Find the leftovers.
 
-    Args: listed: configuration files of the manager's list. Files outside /etc are checked one by one.
+    Args: root: a folder that stands for `/`; empty = `/`. listed: configuration files by the manager's list. For those outside /etc,
+          leftovers are searched beside each file.
     """
     files: Dict[str, FileStamp] = {}
     ends_at = time.monotonic() + limit_s
@@ -111,12 +112,12 @@ def _note(files: Dict[str, FileStamp], path: str, root: str) -> None:
 
 
 def appeared(before: ConfigLeftovers, after: ConfigLeftovers) -> List[str]:
-    """The new and changed leftovers."""
+    """The paths of new and changed leftovers, sorted."""
     return sorted(path for path, stamp in after.files.items() if before.files.get(path) != stamp)
 
 
 def _open_public(path: str, root: str) -> int:
-    """Open a regular file that every user may read. Each folder is opened in turn, so that no link can be inserted.
+    """Open a regular file that every user may read. Each folder is opened in turn, so that no link in the path is followed.
 
     Raises: OSError: the file is not regular, or not readable for everyone.
     """
@@ -140,7 +141,7 @@ def _open_public(path: str, root: str) -> int:
 
 
 def _public_text(path: str, root: str) -> Optional[str]:
-    """The text of a file; None: it must not be shown."""
+    """The text of a file; None: the text must not be shown."""
     if _SECRET_NAME.search(path):
         return None
     try:
@@ -158,7 +159,7 @@ def hide_secrets(line: str) -> str:
 
 
 def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
-    """The unified difference from the file in use to the leftover; empty = none, or it must not be shown."""
+    """The unified difference from the file in use to the leftover; empty = there is none, or it must not be shown."""
     used = in_use(path)
     texts = (_public_text(used, root), _public_text(path, root))
     if texts[0] is None or texts[1] is None:
@@ -167,33 +168,33 @@ def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
     shown: List[str] = []
     room = limit - len(CUT)
     for line in lines:
-        shown_lines = hide_secrets(line[:MAX_LINE]) + "\n"
-        room -= len(shown_lines.encode())
+        shown_line = hide_secrets(line[:MAX_LINE]) + "\n"
+        room -= len(shown_line.encode())
         if room < 0:
             shown.append(CUT)
             break
-        shown.append(shown_lines)
+        shown.append(shown_line)
     return "".join(shown)
 
 
 def describe(paths: Iterable[str], differ: Callable[[str], str] = difference) -> Tuple[Tuple[Leftover, ...], int]:
-    """Leftovers with their differences, up to the limits of a report.
+    """Add the differences, up to the limits of a report.
 
-    Returns: the leftovers, and the number of omitted ones.
+    Returns: the leftovers, and the number of leftovers that were omitted.
     """
     chosen = list(paths)
     room = MAX_DIFFS_BYTES
     ends_at = time.monotonic() + DIFFERENCES_LIMIT_S
-    shown_lines = []
+    leftovers = []
     for path in chosen[:MAX_LEFTOVERS]:
         diff = differ(path) if time.monotonic() < ends_at else ""
         room -= len(diff.encode())
-        shown_lines.append(Leftover(path, diff if room >= 0 else ""))
-    return tuple(shown_lines), len(chosen) - len(shown_lines)
+        leftovers.append(Leftover(path, diff if room >= 0 else ""))
+    return tuple(leftovers), len(chosen) - len(leftovers)
 
 
 def listed_by(manager: str, root: str = "") -> List[str]:
-    """Configuration files outside /etc by the manager's database; empty if it has no list."""
+    """Configuration files outside /etc, by the database of the package manager. Empty if the manager lists none."""
     if manager == "apt":
         return _of_dpkg(root + "/var/lib/dpkg/status")
     if manager == "pacman":

@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 def read_host(manager: str, root: str = "", booted_at: float = 0.0) -> reboot.Host:
-    """The properties of this host that `reboot` needs.
+    """The properties of this host that decide whether it needs a reboot.
 
-    Args: booted_at: Unix seconds; 0 = detect it.
+    Args: booted_at: when it was booted, Unix seconds; 0 = read it from /proc.
     """
     return reboot.Host(
         manager=manager,
@@ -41,7 +41,7 @@ def _booted_at(root: str) -> float:
 
 
 def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _Part:
-    """Run one part of a report. Its error must not affect the other parts or the outcome of the job."""
+    """Run one part of a report. If it fails, return `otherwise`: an error must not affect other parts or the outcome of the job."""
     try:
         return part()
     except Exception:
@@ -51,7 +51,7 @@ def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _
 
 
 class PostJobChecks:
-    """`report.AfterCare` for this host."""
+    """The `AfterCare` of this host."""
 
     def __init__(self, manager: str, root: str = "", jobs_dir: str = JOBS_DIR) -> None:
         self._manager = manager
@@ -73,7 +73,7 @@ class PostJobChecks:
         native_reboot: Tuple[str, str],
         changes: Sequence[Tuple[str, str, str]],  # noqa: ARG002
     ) -> Report:
-        """The findings that are new since `before`."""
+        """What is new since `begin`. See `AfterCare.report`."""
         notes: List[str] = []
         verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, sentence("due.unknown")), notes)
         nothing: Tuple[str, ...] = ()

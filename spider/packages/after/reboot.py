@@ -1,21 +1,21 @@
-"""Whether this host needs a reboot: yes, no or unknown, each with its reason. Missing data never means `no`.
+"""Decides whether this host needs a reboot: yes, no or unknown, with the reason. Missing data is never read as `no`.
 
-Only files are read, so an unprivileged Spider and root's runner get the same result:
+It reads only files, so an unprivileged Spider and root's runner get the same result:
 
 | finding | result |
 |---|---|
 | a marker file: `/run/reboot-required` (with the packages that requested it), `/run/reboot-needed` | yes |
 | the manager's own check after the last job of this boot (`save_verdict`) | its result; a `no` only until the package database changes |
-| the running kernel's modules are gone, and another kernel of its flavour is installed | yes |
+| the running kernel's modules were removed, and another kernel of its flavour is installed | yes |
 | a newer kernel of the same flavour is installed, by the manager's version rules | yes |
 | the running kernel's image was replaced after the boot | yes |
 | libc or another core library of the distribution was replaced after the boot | yes |
 | none of these, and both kernel and core could be checked | no |
 | none of these, but this host has a program that creates the marker file | no |
 
-Only kernels of the same flavour are compared (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …). A kernel without a package, or a newer one of
-another flavour, decides nothing. A container uses its host's kernel. Only a marker file, and the manager's own check of other packages
-than kernels, count there; otherwise the result is no.
+Only kernels of the same flavour are compared (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …). A kernel without a package, or a newer kernel of
+another flavour, decides nothing. A container uses its host's kernel. There the result is yes only by a marker file, or by the manager's
+own check if it names other packages than kernels.
 """
 
 import functools
@@ -38,7 +38,7 @@ MARKERS = (
     "/etc/kernel/postinst.d/update-notifier",
     "/usr/share/update-notifier/notify-reboot-required",
 )
-"""Programs that create the marker file on Debian and its derivatives. Without one of them a missing file means nothing."""
+"""Programs that create the marker file on Debian and its derivatives. Without such a program, a missing file decides nothing."""
 REMEMBERED = ".reboot"
 RPM_FAMILY = frozenset({"dnf", "dnf5", "yum", "zypper"})
 DATABASES = (
@@ -58,7 +58,7 @@ _LIBRARIES = ("lib/*-linux-*", "usr/lib/*-linux-*", "lib64", "usr/lib64", "lib",
 _CORE = ("libc.so.6", "libc.musl-*.so.1")
 _CORE_PROGRAMS = ("usr/bin/dbus-daemon", "usr/bin/dbus-broker")
 _CORE_OF_RPM = ("usr/lib/systemd/systemd", "lib/systemd/systemd")
-"""Core packages of dnf and zypper. On other systems the upgrade itself re-executes systemd."""
+"""Core files on systems with dnf or zypper. On other systems the upgrade itself re-executes systemd."""
 _KERNEL_PACKAGE = re.compile(
     r"(?:linux-(?:image|headers|modules|generic|virtual|base|lts|zen|hardened|rt)|kernel|proxmox-kernel|pve-kernel|linux\Z)"
 )
@@ -80,15 +80,15 @@ class Host(NamedTuple):
     kernel: str
     """The release of the running kernel."""
     booted_at: float
-    """Unix seconds; 0 = not known."""
+    """Unix seconds; 0 = unknown."""
     container: str
     """The kind of container; empty = none."""
     boot: str = ""
-    """The id of this boot; empty = not known."""
+    """The id of this boot; empty = unknown."""
 
 
 def flavour(kernel: str) -> FrozenSet[str]:
-    """The words of a kernel release that are not its version: `6.1.0-18-rt-amd64` and `6.1.0-9-rt-amd64` have the same flavour.
+    """The words of a kernel release without its version: `6.1.0-18-rt-amd64` and `6.1.0-9-rt-amd64` have the same flavour.
 
     Words of a distribution's release (`deb13`, `fc41`, `el9_4`) belong to the version. `arch1` is the flavour `arch`. `v7`, `v8`,
     `64k` and `16k` are whole words.
@@ -108,12 +108,12 @@ def comparer(manager: str) -> Callable[[str, str], int]:
 
 
 def installed_kernels(root: str = "") -> List[str]:
-    """Kernels with installed modules (/lib is /usr/lib on most systems)."""
+    """The releases of the kernels with installed modules. (/lib is /usr/lib on most systems.)"""
     for directory in ("/lib/modules", "/usr/lib/modules"):
         try:
             with os.scandir(root + directory) as entries:
                 return sorted(entry.name for entry in entries if os.path.exists(entry.path + "/modules.dep"))
-        except OSError:  # noqa: PERF203  # two names of one folder
+        except OSError:  # noqa: PERF203  # this host has the other folder
             continue
     return []
 
@@ -175,12 +175,12 @@ def _marked(root: str, container: str) -> Optional[RebootVerdict]:
 
 
 def is_kernel(package: str) -> bool:
-    """Whether a package belongs to the kernel, by its name. Such packages do not matter in a container."""
+    """Whether a package belongs to the kernel, by its name."""
     return _KERNEL_PACKAGE.match(package) is not None
 
 
 def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
-    """Decide by the table above.
+    """Decide by the table at the top of this file.
 
     Args: reported: the result of the manager's own check, with its reason.
     """
@@ -205,21 +205,22 @@ def reboot_required(root: str, host: Host, reported: Tuple[str, str] = (UNKNOWN,
 
 
 def _databases_changed_at(root: str) -> float:
-    """When packages last changed, by the database files. The folders of rpm do not count, since queries create files there, too."""
+    """When packages last changed, Unix seconds, by the database files. rpm's folders do not count: queries create files there, too."""
     newest = 0.0
     for path in DATABASES:
         try:
             info = os.stat(root + path)
-        except OSError:  # another package manager
+        except OSError:  # the file of another package manager
             continue
-        if info.st_size:  # a query leaves an empty log
+        if info.st_size:  # a query of rpm leaves an empty log
             newest = max(newest, info.st_ctime)
     return newest
 
 
 def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
-    """Save the result of the manager's own check for Spider, which cannot run it. Root only.
+    """Save the result of the manager's own check, as root, for Spider, which cannot run the check.
 
+    Args:   verdict: yes, no or unknown; reason.
     Raises: OSError.
     """
     path = os.path.join(jobs_dir, REMEMBERED)
@@ -230,7 +231,7 @@ def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) 
 
 
 def load_verdict(boot: str, root: str = "", jobs_dir: str = JOBS_DIR) -> Tuple[str, str]:
-    """The saved result, if still valid: only of this boot, and a `no` only if no package has changed since."""
+    """The saved result, if it is of this boot. A `no` is valid until a package changes. Otherwise unknown."""
     path = root + os.path.join(jobs_dir, REMEMBERED)
     try:
         with open(path, encoding="utf-8") as file:

@@ -1,7 +1,7 @@
 """Finds services that still run replaced code, by the memory maps of their processes, on any distribution.
 
-The kernel marks a mapped file that was replaced with `… (deleted)`. Only code counts: the program and executable maps. Files that are
-deleted by design are ignored. It needs root to read maps of other users.
+The kernel marks a mapped file that was replaced with `… (deleted)`. Only the program itself and executable maps are code. Files that
+programs delete by design are ignored. Only root may read the maps of other users' processes.
 """
 
 import os
@@ -12,23 +12,23 @@ from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 from spider.files import read_file, read_text
 
 LIMIT_S = 20.0
-"""Time limit for all processes. The result says if it was reached."""
+"""Time limit for all processes together."""
 DELETED = " (deleted)"
 _IGNORED = (
     "/memfd:", "/dev/", "/SYSV", "/drm", "/i915", "/anon_hugepage", "/[aio]", "/run/", "/proc/", "/home/", "/root/",
     "/tmp/", "/var/tmp/",  # noqa: S108  # names to compare with; nothing is opened there
 )  # fmt: skip
-"""Paths that are deleted by design (shared memory, graphics buffers, just-in-time code), or belong to no package."""
+"""Paths of files that are deleted by design (shared memory, graphics buffers, just-in-time code), or belong to no package."""
 _MAP = re.compile(r"[0-9a-f]+-[0-9a-f]+ (\S{4}) \S+ \S+ \d+\s+(/.*)")
 _SESSION = re.compile(r"/user\.slice/user-(\d+)\.slice/")
 _OPENRC = re.compile(r"\A/openrc[./](?P<service>[^/]+)")
 _OPENRC_ALONE = re.compile(r"\A/(?P<service>[^/]+)")
-"""The same in OpenRC's own hierarchy of cgroups version 1."""
+"""As `_OPENRC`, in OpenRC's own hierarchy of cgroups version 1."""
 _OWN = ("stardust-spider.service", "stardust-spider", "stardust-launcher")
-"""Spider's service under systemd and OpenRC, and the launcher's under OpenRC. Its jobs stay in the launcher's cgroup."""
+"""Spider's service under systemd and under OpenRC, and the launcher's service under OpenRC, whose cgroup also has the jobs."""
 _OWN_STARTS = ("stardust-job@", "stardust-launcher@")
 NEVER_ALONE = frozenset({"dbus.service", "dbus-broker.service", "systemd-logind.service", "display-manager.service", "gdm.service", "sddm.service", "lightdm.service"})  # fmt: skip
-"""Units whose restart ends all sessions, or more."""
+"""Units whose restart ends at least all log-in sessions."""
 
 
 class Replaced(NamedTuple):
@@ -37,13 +37,13 @@ class Replaced(NamedTuple):
     services: Tuple[str, ...] = ()
     """Units that need a restart."""
     init: bool = False
-    """Process 1 does: it needs `systemctl daemon-reexec`, or a reboot without systemd."""
+    """Whether process 1 runs replaced code. It needs `systemctl daemon-reexec`, or without systemd a reboot."""
     own: bool = False
     """Whether Spider itself runs replaced code."""
     sessions: Tuple[int, ...] = ()
-    """Users (uid) with such processes in log-in sessions."""
+    """uids of users whose log-in sessions have such processes."""
     others: Tuple[str, ...] = ()
-    """Processes without a known service: `name (pid)`."""
+    """Such processes without a known service, as `name (pid)`."""
     complete: bool = True
     """False: the time limit was reached before all processes were checked, or /proc could not be read."""
 
@@ -65,14 +65,14 @@ def replaced_code(maps: str) -> List[str]:
 
 
 def counts(path: str) -> bool:
-    """Whether a deleted file of this path is replaced code."""
+    """Whether a mapped file counts as replaced code, by its path with the kernel's mark."""
     return path.endswith(DELETED) and not path.startswith(_IGNORED)
 
 
 def unit_of(cgroup: str) -> str:
-    """The service of a process, or `user:UID` for log-in sessions; empty = none.
+    """The service of a process, or `user:UID` for a process of a log-in session; empty = none.
 
-    Args: cgroup: the text of /proc/PID/cgroup. With both cgroup versions, either line may name the service.
+    Args: cgroup: the text of /proc/PID/cgroup.
     """
     lines = [line.split(":", 2) for line in cgroup.split("\n") if line.count(":") >= 2]
     named = [(hierarchy, path) for number, hierarchy, path in lines if number + hierarchy == "0" or hierarchy.startswith("name=")]
@@ -91,10 +91,10 @@ def unit_of(cgroup: str) -> str:
 
 
 def is_in_container(folder: str, own: str) -> bool:
-    """Whether a process has another root and other mounts, so it runs in a container with its own packages.
+    """Whether a process has both another root and other mounts: then it runs in a container with its own packages.
 
-    A service that called chroot(2) has only another root, one that systemd protects only other mounts.
-    Args: own: the folder of this process below /proc.
+    A service that called chroot(2) has only another root. A service that systemd protects has only other mounts.
+    Args: folder: the folder of the process below /proc. own: the folder of this process.
     """
     try:
         return all(_inode(folder + part) != _inode(own + part) for part in ("/root", "/ns/mnt"))
@@ -108,7 +108,7 @@ def _inode(path: str) -> Tuple[int, int]:
 
 
 def _is_own_job(pid: str) -> bool:
-    """Whether a process is in the session of this one, which is that of its job."""
+    """Whether a process is in the session of this process, which runs the current job."""
     try:
         return os.getsid(int(pid)) == os.getsid(0)
     except OSError:
@@ -116,7 +116,7 @@ def _is_own_job(pid: str) -> bool:
 
 
 def runs_replaced_code(folder: str) -> bool:
-    """Whether a process runs replaced code; `folder` is its folder below /proc."""
+    """Whether a process runs replaced code. Args: folder: the folder of the process below /proc."""
     try:
         program = os.readlink(folder + "/exe")
     except OSError:

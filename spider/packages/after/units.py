@@ -19,7 +19,7 @@ def parse_failed(text: str) -> FrozenSet[str]:
 
 
 def failed_units(root: str = "") -> Optional[FrozenSet[str]]:
-    """The failed units; None: unknown (no systemd, or no answer)."""
+    """The failed units. None: unknown (this host has no systemd, or systemctl failed)."""
     if not os.path.isdir(root + "/run/systemd/system"):
         return None
     try:

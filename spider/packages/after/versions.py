@@ -23,7 +23,7 @@ def _deb_order(character: str) -> int:
 
 
 def _compare_deb_part(first: str, second: str) -> int:
-    """Text and numbers in turns. `~` sorts before everything, even before the end."""
+    """Compare text and numbers in turn. `~` sorts before everything, even before the end of the text."""
     while first or second:
         text_1, text_2 = (re.match(r"[^0-9]*", part) for part in (first, second))
         assert text_1 is not None
@@ -44,7 +44,7 @@ def _compare_deb_part(first: str, second: str) -> int:
 
 
 def _compare_numbers(first: str, second: str) -> int:
-    """Compare numbers as text: versions are foreign input, and an integer of a million digits would take minutes."""
+    """Compare numbers as text: a foreign version may have a million digits, and converting them would take minutes."""
     first, second = first.lstrip("0"), second.lstrip("0")
     return _sign(len(first) - len(second)) or (first > second) - (first < second)
 
@@ -68,7 +68,8 @@ def compare_deb(first: str, second: str) -> int:
 
 
 def compare_rpm_part(first: str, second: str) -> int:
-    """Compare two versions or two releases as rpm does: `~` is older than the end, `^` newer than it but older than more text.
+    """Compare two versions or two releases as rpm does. `~` is older than the end of the text. `^` is newer than the end, but older than
+    any other text.
 
     Returns: -1, 0 or 1.
     Source:  rpm-version(7).
@@ -94,7 +95,7 @@ def _caret(one: str, two: str) -> int:
 
 
 def _compare_segments(one: str, two: str) -> int:
-    """Compare two parts. A part is newer than an empty one, and a number is newer than text."""
+    """Compare two parts. Any part is newer than an empty part, and a number is newer than text."""
     if not one or not two:
         return 1 if one else -1
     if one.isdigit() != two.isdigit():
@@ -124,7 +125,7 @@ def compare_rpm(first: str, second: str) -> int:
 
 
 def _compare_alpm_part(first: str, second: str) -> int:
-    """Compare as pacman does, by the rules of an older rpm: `~` and `^` are separators, and text after the end is older (1.0rc < 1.0)."""
+    """Compare as pacman does, by the rules of an older rpm. `~` and `^` are separators, and additional text is older (1.0rc < 1.0)."""
     if first == second:
         return 0
     while first and second:

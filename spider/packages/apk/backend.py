@@ -38,13 +38,13 @@ INDEXES = ("/var/cache/apk/APKINDEX.*", "/etc/apk/cache/APKINDEX.*")
 REPOSITORIES = ("/etc/apk/repositories", "/etc/apk/repositories.d/*.list", "/lib/apk/repositories.d/*.list")
 LOCK_LIMIT_S = 300
 OLD_INDEX_MIN = 10 * 365 * 24 * 60
-"""The maximum index age in minutes. By default apk refreshes an index after four hours, so plan and run could differ."""
+"""The maximum age of an index, in minutes. By default apk refreshes an index after four hours, so plan and run could differ."""
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "waiting_lock": LOCK_LIMIT_S + 60.0, "download": 4 * 3600.0}
 CONFIGS = ("/etc/apk/config", "/lib/apk/config")
-"""Settings files of apk 3. Only the first existing one is read."""
+"""Settings files of apk 3, which reads only the first that exists."""
 APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
-"""Suppresses the settings of apk 3. The administrator's own settings are arguments of every call."""
+"""Makes apk 3 ignore its settings files. The valid settings of the administrator are arguments of every call instead."""
 
 _TOO_LATE = StopRule("too_late", sentence("stop.apk_at_work"))
 _NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
@@ -95,7 +95,7 @@ class ApkReader(OutputReader):
 
 
 def _database() -> str:
-    """The folder of the package database, which moved with /lib to /usr/lib."""
+    """The folder of the package database: below /lib, or below /usr/lib in newer releases."""
     return next((folder for folder in DATABASES if os.path.exists(folder + "/installed")), DATABASES[0])
 
 
@@ -164,12 +164,12 @@ class Apk(Backend):
             raise PackagesUnreadable(f"{path}: {exc}") from exc
 
     def inventory(self) -> Inventory:
-        """Held packages are those with one version in world."""
+        """A package with `=` in world is held."""
         _, operators = apk_parsers.parse_world(_read(WORLD))
         return {name: InstalledPackage(it.version, it.broken, operators.get(name) == "=") for name, it in self._installed().items()}
 
     def broken(self, inventory: Inventory) -> str:
-        """Packages with a failed script or missing files. Each later run counts them as errors again."""
+        """Names packages with a failed script or missing files. Each later run of apk counts them as errors again."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
         return f"apk did not finish {join_names(names)}" if names else ""
 
@@ -181,12 +181,12 @@ class Apk(Backend):
         return max((changed_at(path) for pattern in INDEXES for path in glob.glob(pattern)), default=0.0)
 
     def lists(self) -> List[PackageList]:
-        """apk names index files by a digest of the URL, so one time counts for all."""
+        """All lists have the same time, since apk names an index file by a digest of its URL."""
         at, missing = self.lists_refreshed_at(), set(self.missing())
         return [PackageList(name, 0.0 if name in missing else at) for name in enabled_repositories(apk())]
 
     def missing(self) -> List[str]:
-        """Found by apk's warnings of a list."""
+        """The repositories about which apk warns when it lists packages."""
         need_repositories(enabled_repositories(apk()))
         return apk_parsers.parse_unopened(
             run_query(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err
@@ -202,7 +202,7 @@ class Apk(Backend):
         """Packages that the system and Spider need, and all kernels."""
         needed = set(_NEEDED)
         answer = run_query(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
-        needed.update(apk_parsers.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence that contains it
+        needed.update(apk_parsers.split_name(word)[0] for word in answer.out.split())  # apk prints `name-version`, or a sentence with it
         return [name for name in packages if name in needed or self.kernels.match(name)]
 
     @staticmethod
@@ -227,7 +227,7 @@ class Apk(Backend):
         except ValueError as exc:
             raise PackagesUnreadable(f"apk's plan: {exc}") from exc
         stays = apk_parsers.not_removed(steps, packages) if verb == "remove" else []
-        if stays:  # apk reports it, removes them from world and returns 0
+        if stays:  # apk only removes them from world, reports so, and returns 0
             raise PackageError("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
         return steps
 
@@ -259,7 +259,7 @@ class Apk(Backend):
         return [commit] if verb == "repair" else [replan, commit]
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """The status is the number of errors, or 99; each except 0 is a failure. A missing local repository is only a warning."""
+        """apk's status is the number of errors, at most 99. A missing local repository causes only a warning."""
         printed = "\n".join(reader.troubles)
         if verb == "refresh" and (apk_parsers.unreached(printed) or "WARNING: " in printed):
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")

@@ -25,7 +25,7 @@ class ApkPackage(NamedTuple):
 
 
 class ApkStep(NamedTuple):
-    """One line of a transaction, run or simulated."""
+    """One line of a transaction, real or simulated."""
 
     number: int
     of: int
@@ -46,7 +46,7 @@ _NEUTRALISED = frozenset(
 
 
 def own_options(config: str) -> List[str]:
-    """The options of `/etc/apk/config` that stay valid: repositories, trusted keys, cache.
+    """The options of `/etc/apk/config` that apply to Spider's calls: repositories, trusted keys, cache.
 
     Source: apk(8): one long option per line, followed by its value.
     """
@@ -59,7 +59,7 @@ def own_options(config: str) -> List[str]:
 
 
 def parse_repositories(text: str) -> List[str]:
-    """Read `/etc/apk/repositories` and its like: the lines that name a repository.
+    """Read the repositories in a file such as `/etc/apk/repositories`.
 
     Source: apk-repositories(5): `#` begins a comment, and `set` a variable of apk 3.
     """
@@ -71,8 +71,8 @@ def parse_database(text: str) -> Dict[str, ApkPackage]:
     """Read `lib/apk/db/installed`.
 
     Raises: ValueError: the database has no packages.
-    Source: the fields P (package), V (version), I (installed size) and f (what is broken: files, script, xattrs) of APKINDEX and the
-        installed database; each field on a line of its own, an empty line between two packages.
+    Source: a line for each field, and an empty line between packages. P: package, V: version, I: installed size, f: what is broken
+            (files, script, xattrs).
     """
     found: Dict[str, ApkPackage] = {}
     for paragraph in text.split("\n\n"):
@@ -89,7 +89,7 @@ def parse_database(text: str) -> Dict[str, ApkPackage]:
 
 
 def parse_steps(text: str) -> List[ApkStep]:
-    """Read the lines of `apk upgrade --simulate` and its like.
+    """Read the steps that apk prints with `--simulate`.
 
     Raises: ValueError: the number of steps differs from apk's count.
     """
@@ -115,7 +115,7 @@ def parse_step(line: str) -> Optional[ApkStep]:
 
 
 def not_removed(steps: Iterable[ApkStep], packages: Iterable[str]) -> List[str]:
-    """Those of `packages` that a simulated `apk del` would keep, since others need them."""
+    """The names in `packages` that a simulated `apk del` would not remove, since other packages need them."""
     removed = {step.package for step in steps if not step.after}
     return sorted(set(packages) - removed)
 
@@ -132,7 +132,7 @@ def split_name(text: str) -> Tuple[str, str]:
 
 
 def parse_upgradable(text: str) -> Dict[str, str]:
-    """Read `apk list --upgradable`: package to the available version, including pinned and unresolvable packages."""
+    """Read `apk list --upgradable`: package to available version. It includes pinned and unresolvable packages."""
     matches = [_UPGRADABLE.match(line) for line in text.splitlines()]
     return dict(split_name(match.group(1)) for match in matches if match is not None)
 
@@ -140,14 +140,14 @@ def parse_upgradable(text: str) -> Dict[str, str]:
 def parse_world(text: str) -> Tuple[List[str], Dict[str, str]]:
     """Read /etc/apk/world.
 
-    Returns: the requested names, and the operator of those with a version: `=` holds a package, `>=` or `~` lets it be upgraded.
+    Returns: the requested names; and, for names with a version, the operator: `=` holds a package, `>=` and `~` allow upgrades.
     """
     matches = [match for match in map(_WORLD.match, text.split()) if match is not None]
     return [match.group(1) for match in matches], {match.group(1): match.group(2) for match in matches if match.group(2)}
 
 
 def unreached(text: str) -> int:
-    """The number of repositories that `apk update` could not refresh; 0 = none, or not printed."""
+    """The number of repositories that `apk update` could not refresh; 0 = none, or apk did not print it."""
     match = _UNREACHED.search(text)
     return int(match.group(1)) + int(match.group(2)) if match else 0
 

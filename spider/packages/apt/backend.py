@@ -52,14 +52,14 @@ APT_ENVIRONMENT: Dict[str, str] = {
     "APT_LISTBUGS_FRONTEND": "none",
     "NEEDRESTART_SUSPEND": "1",
 }
-# the driver waits for the lock and then makes the plan again, so apt-get itself must not wait
+# the driver waits for the lock and then makes the plan again, so apt-get must not wait
 COMMIT_OPTIONS = (
     *(word for option in DPKG_OPTIONS for word in ("-o", f"Dpkg::Options::={option}")),
     "-o", "DPkg::Lock::Timeout=0",
     "-o", "APT::Status-Fd={fd}",
 )  # fmt: skip
 MAX_RELEASE_HEAD = 16 * 1024
-"""Bytes of a Release file to read: its fields come before the file lists."""
+"""Bytes of a Release file that are read: its fields come before the file lists."""
 _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
 _NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
@@ -91,7 +91,7 @@ def read_inventory() -> Inventory:
 
 
 def _targets() -> List[apt_parsers.AptTarget]:
-    """The package lists that apt-get expects; none if no repository is enabled, or if the settings want no lists.
+    """The package lists that apt-get expects. Empty if no repository is enabled, or if the settings disable all lists.
 
     Raises: PackagesUnreadable.
     """
@@ -102,9 +102,8 @@ def _targets() -> List[apt_parsers.AptTarget]:
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    The newest time of the stamp files and of the lists folder, into which apt renames new lists.
-    Three other times do not count. A failed run also touches `lists/partial` and rebuilds `pkgcache.bin` (apt 2.6), and the lists
-    themselves have the servers' times.
+    It is the newest time of the stamp files and of the lists folder, into which apt renames new lists. Other times do not fit: the lists
+    have the servers' times, and a failed run also changes `lists/partial` and `pkgcache.bin` (apt 2.6).
 
     Raises: PackagesUnreadable.
     """
@@ -115,7 +114,7 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     for path in (os.path.dirname(targets[0].file), *stamps):  # all lists are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
-        except OSError:  # noqa: PERF203  # not there: the other tells
+        except OSError:  # noqa: PERF203  # this host has no such file
             continue
     return newest
 
@@ -133,7 +132,7 @@ def _is_there(target: apt_parsers.AptTarget) -> bool:
 
 
 def _has_expired(target: apt_parsers.AptTarget) -> bool:
-    """Whether the repository's Release file has expired. apt uses it, but refuses a new one with such a date."""
+    """Whether the repository's Release file has expired. apt still uses the file, but refuses to download an expired one."""
     base = target.file[: -len(target.key)]
     return any(apt_parsers.valid_until(read_file(base + name, MAX_RELEASE_HEAD)) < time.time() for name in ("InRelease", "Release"))
 
@@ -200,7 +199,7 @@ class Apt(Backend):
         return lists_refreshed_at()
 
     def lists(self) -> List[PackageList]:
-        """apt has one time for all lists: an unchanged list keeps the time of its repository."""
+        """All lists have the same time, since the file of an unchanged list keeps the repository's time."""
         found: Dict[str, List[apt_parsers.AptTarget]] = {}
         for target in _targets():
             found.setdefault(target.repository, []).append(target)
@@ -211,7 +210,7 @@ class Apt(Backend):
         ]
 
     def missing(self) -> List[str]:
-        """Compares with the lists that apt-get expects."""
+        """Compares the existing lists with the lists that apt-get expects."""
         return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _is_there(one)))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
@@ -268,9 +267,9 @@ class Apt(Backend):
         self._gated = True
 
     def _hook(self) -> Tuple[str, ...]:
-        """apt-get runs the hook while it holds dpkg's lock, and exits if the hook fails.
+        """The options with which apt-get runs the hook while it holds dpkg's lock. It exits if the hook fails.
 
-        apt identifies a hook, and its protocol, by the first word of the command.
+        apt decides by the first word of the command which protocol a hook gets.
         """
         words = (f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3", f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._gate.command('apt')}")
         return tuple(word for option in words for word in ("-o", option))
@@ -312,7 +311,7 @@ class Apt(Backend):
         return _REST_NOT_BEGUN if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
 
     def reboot_required(self) -> Reboot:
-        """On Debian no program creates that file for a new kernel, so a missing file means little."""
+        """Unknown without a marker file: on Debian no program creates it for a new kernel."""
         path = next((path for path in REBOOT_REQUIRED if os.path.exists(path)), None)
         if path is None:
             return Reboot(UNKNOWN)

@@ -64,10 +64,10 @@ NEUTRAL: Mapping[str, str] = {
     "APT::Get::Allow-Remove-Essential": "false",
     "APT::Get::Allow-Solver-Remove-Essential": "false",
 }
-"""Settings of the files to read and the programs to run, with apt's defaults."""
+"""Settings that every call gets, mostly with apt's defaults."""
 _NEUTRAL_WORDS = tuple(word for name, value in NEUTRAL.items() for word in ("-o", f"{name}={value}"))
 DPKG_OPTIONS = ("--no-force-confnew", "--no-force-confask", "--force-confdef", "--force-confold")
-"""Keep changed configuration files without a question. dpkg obeys its last option, so these follow those of the settings."""
+"""Keep changed configuration files without a question. dpkg obeys its last options, so these come after the options of the settings."""
 
 
 def apt_get(*words: str) -> Tuple[str, ...]:

@@ -57,7 +57,7 @@ class AptTarget(NamedTuple):
     file: str
     """The path of the uncompressed list."""
     key: str
-    """Its name in the repository's Release file."""
+    """The list's name in the repository's Release file."""
     architecture: str
 
 
@@ -79,10 +79,10 @@ def parse_folder(text: str) -> str:
 
 
 def has_list(release: str, target: AptTarget) -> bool:
-    """Whether the repository has entries for this list by its Release file, so that apt fetches it.
+    """Whether the Release file names a list with content, so that apt fetches it.
 
-    apt fetches nothing for an architecture that the file does not name. Debian's security archive lists `binary-all` files, but
-    its `Architectures` lack `all`.
+    apt fetches no list of an architecture that the file's `Architectures` lack. In Debian's security archive they lack `all`, although
+    the file names `binary-all` lists.
     """
     named = _ARCHITECTURES.search(release)
     if named is not None and _ARCHITECTURE.search(target.architecture) and target.architecture not in named["names"].split():
@@ -96,7 +96,7 @@ def has_list(release: str, target: AptTarget) -> bool:
 
 
 def valid_until(release: str) -> float:
-    """When a Release file expires, Unix seconds; infinity = never, or its date is no valid one."""
+    """When a Release file expires, Unix seconds; infinity = never, or its date is invalid."""
     match = _VALID_UNTIL.search(release)
     moment = parsedate_tz(match["moment"]) if match is not None else None
     try:
@@ -108,15 +108,15 @@ def valid_until(release: str) -> float:
 def parse_inventory(text: str) -> Inventory:
     r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t${Architecture}…\n'`.
 
-    Packages that are not installed are omitted. dpkg prints `libc6:amd64` where apt prints `libc6`, so the host's own
-    architecture, which is that of dpkg itself, is removed from names.
+    Packages that are not installed are omitted. dpkg prints `libc6:amd64` where apt prints `libc6`, so the host's own architecture is
+    removed from names. It is the architecture of the package dpkg.
     """
     rows = [fields for fields in (line.split("\t") for line in text.split("\n")) if len(fields) >= 4]
     own = ":" + next((fields[3] for fields in rows if fields[1] == "dpkg"), "")
     found: Inventory = {}
     for status, name, version, *_ in rows:
         if status[1:2] in ("n", "c"):
-            continue  # only its configuration files exist
+            continue  # at most the package's configuration files are left
         broken = status[1:2] in ("H", "U", "F") or status[2:3] == "R"  # awaited and pending triggers: the next run processes them
         found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = InstalledPackage(version, broken, status[:1] == "h")
     return found
@@ -133,7 +133,7 @@ def is_security(origins: str) -> bool:
 
 
 def parse_plan(text: str) -> Tuple[Planned, ...]:
-    """Read what `apt-get -s` would do.
+    """Read the steps that `apt-get -s` prints.
 
     Raises: ValueError: a line of the plan has an unknown format.
     """
@@ -196,7 +196,7 @@ class Sizes(NamedTuple):
 
 
 def parse_sizes(text: str) -> Sizes:
-    """Read the URLs that apt-get would fetch, with their sizes, and its sentence about the disk."""
+    """Read the sizes of the files that apt-get would fetch, and its sentence about the disk space."""
     wanted = -1
     installed: Optional[int] = None
     for line in text.split("\n"):
@@ -258,7 +258,7 @@ def parse_pinned(text: str) -> Tuple[str, ...]:
 
 
 def parse_status(line: str) -> Optional[Status]:
-    """Read one line of APT::Status-Fd; None: it has no progress."""
+    """Read one line of APT::Status-Fd; None: the line has no progress."""
     kind, _, rest = line.partition(":")
     if kind not in ("dlstatus", "pmstatus", "pmerror"):
         return None
@@ -275,11 +275,11 @@ def parse_status(line: str) -> Optional[Status]:
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether a line reports that another process holds a lock."""
+    """The lock that another process holds, if this line reports it; else None."""
     match = _LOCK.search(line.rstrip())
     return Lock(match["file"], match["pid"] or "", match["name"] or "") if match else None
 
 
 def is_stale_repository(line: str) -> bool:
-    """Whether a line reports that a repository could not be refreshed, so its list is old."""
+    """Whether a line reports that a repository could not be refreshed."""
     return line.startswith("Err:") or bool(_FETCH_FAILED.match(line))

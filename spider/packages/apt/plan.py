@@ -41,7 +41,7 @@ def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
 
 
 def run_words(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]:
-    """The arguments of apt-get to run a verb. Named packages have their versions, so that no other version is installed."""
+    """The arguments of apt-get to run a verb. Packages are named with their planned versions, so that no other version is installed."""
     versions = {step.package: step.after for step in plan.steps if step.after}
     if verb == "security-upgrade":
         packages = [step.package for step in plan.upgrades if step.security == YES]
@@ -52,7 +52,7 @@ def run_words(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]
 
 
 def _run_all(calls: Sequence[Sequence[str]], env: Mapping[str, str]) -> List[Output]:
-    """Run read-only commands in parallel: each spends most of its time on reading the same lists.
+    """Run read-only commands in parallel: each of them spends most of its time reading the lists.
 
     Raises: PackagesUnreadable.
     """
@@ -113,7 +113,7 @@ def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_parse
 
 
 def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
-    """Packages that are kept back, with the reason."""
+    """The packages that are kept back, each with its reason."""
     reasons = dict.fromkeys(found.report.phased, "phased")
     for name in found.report.kept_back:
         if name in inventory and inventory[name].held:
@@ -127,7 +127,7 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
 
 
 def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, counts_only: bool = False) -> Plan:
-    """Make a plan; needs no privileges and no lock.
+    """Make a plan, as any user and without a lock.
 
     Args:   inventory: the installed packages. counts_only: omit sizes and reasons.
     Raises: PackagesUnreadable: apt-get failed, or its plan has an unknown format. PackageError.
@@ -171,7 +171,7 @@ def _perhaps_for_security(steps: Iterable[Planned]) -> List[str]:
 
 
 def _more_security(steps: Tuple[Planned, ...], versions: Mapping[str, apt_parsers.Versions]) -> Tuple[Planned, ...]:
-    """An ordinary update above a version of the security pocket contains the same fix."""
+    """Mark an ordinary update as a security update if it is newer than a version of a security pocket: it contains the same fix."""
     return tuple(
         step._replace(security=YES)
         if step.before and step.after and step.package in versions and versions[step.package].security_above

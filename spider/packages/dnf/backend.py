@@ -1,8 +1,8 @@
-"""The common backend of dnf 4, dnf 5 and yum. They print the plan as a table; the same arguments then run in two parts.
+"""The common backend of dnf 4, dnf 5 and yum. The manager prints the plan as a table, and then runs twice with the same arguments.
 
-The first run downloads and may be stopped at any moment. The second installs without the network (`-C`) and is never interrupted.
-Directly before it the plan is made again and compared. If the manager supports `includepkgs`, both runs are limited to the exact
-versions of the plan. Then no other package can be installed, whatever happens to settings and metadata.
+The first run downloads, and may be stopped at any moment. The second run installs without the network (`-C`), and is never interrupted.
+Directly before the second run the plan is made again and compared. If the manager supports `includepkgs`, both runs are limited to the
+exact versions of the plan, even if settings or metadata change.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ from spider.wire.report_messages import Updates
 from spider.wire.sentences import name_list, sentence
 
 Secured = Optional[FrozenSet[Tuple[str, str]]]
-"""Name and architecture of packages with a security advisory above the installed version; None = not known."""
+"""Name and architecture of packages with a security advisory for a newer version; None = unknown."""
 PLAN_LIMIT_S = 300.0
 LOCK_WORDS = {"hold": "add", "unhold": "delete"}
 MOST_INCLUDED = 600
-"""Maximum length of one argument."""
+"""Maximum number of packages in one argument, which may have 128 KiB."""
 QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
 
 
-class Beside(NamedTuple):
-    """Results of the queries beside the plan."""
+class ExtraResults(NamedTuple):
+    """Results of the queries that run in parallel with the plan."""
 
     advisories: Optional[List[Advisory]] = None
-    """None = not queried, or not known."""
+    """None = not queried, or unknown."""
     newer: Sequence[RpmPackage] = ()
     """Packages with a newer version, including held ones."""
     sizes: Optional[Mapping[RpmPackage, int]] = None
@@ -57,7 +57,7 @@ class DnfFamily(RpmBackend):
     codes = CODES
     reader_type: Type[RpmReader] = DnfReader
     upgrading: Tuple[str, ...] = ()
-    """Options of every upgrade. Unresolvable packages are skipped and printed with the reason."""
+    """Options of every upgrade. With them, unresolvable packages are skipped and printed with the reason."""
     erasing: Tuple[str, ...] = ("--allowerasing",)
     """Additional options of full-upgrade."""
     settings = "/etc/dnf/dnf.conf"
@@ -72,21 +72,21 @@ class DnfFamily(RpmBackend):
     neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
     """Options of every call, so that settings change neither output nor actions."""
     loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
-    """Further options of calls whose plan or progress is parsed. They would cancel `-q`."""
+    """Further options of calls whose plan or progress is parsed. Other calls use `-q`, which these options would cancel."""
     sure: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
-    """Options of changes; `assumeno` in the settings must not prevent them."""
+    """Options of calls that change packages. `assumeno` in the settings must not prevent the change."""
     online: Tuple[str, ...] = ("--setopt=cacheonly=0",)
     """Options of calls that may use the network."""
     ignore_holds: Tuple[str, ...] = ()
     """Options that ignore excludes and locks."""
     side_by_side = False
-    """Whether parallel queries run in parallel. yum locks its metadata, and a waiting yum checks only once a second."""
+    """Whether queries run in parallel. They do not with yum: it locks its metadata, and a waiting yum checks the lock once a second."""
     keep_metadata: Tuple[str, ...] = ("--setopt=*.metadata_expire=never",)
-    """Options with which a run with network access does not refresh the metadata."""
+    """Options that prevent a refresh of the metadata in a run with network access."""
     tells_sizes = True
-    """Whether the plan contains the change of the disk space. False: it is computed from sizes of the other queries."""
+    """Whether the plan has the change of the disk space. False: the change is computed from the sizes of other queries."""
     can_include = True
-    """Whether it supports a list of allowed packages."""
+    """Whether the manager supports a list of allowed packages."""
 
     def __init__(self, machine: str = "") -> None:
         super().__init__(machine)
@@ -109,7 +109,7 @@ class DnfFamily(RpmBackend):
         raise NotImplementedError
 
     def can_lock(self) -> str:
-        """Why packages cannot be locked; empty: they can."""
+        """Why packages cannot be locked; empty: they can be locked."""
         raise NotImplementedError
 
     def cached(self, name: str) -> Repository:
@@ -117,23 +117,26 @@ class DnfFamily(RpmBackend):
         return rpm_repositories.dnf_repository(name, self.cache_dir)
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        """Security advisories above the installed versions."""
+        """Advisories for newer versions of installed packages. Raises: PackagesUnreadable."""
         raise NotImplementedError
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        """The newest version of each package with a newer one, installable or not."""
+        """The newest version of each installed package that has a newer version, installable or not. Raises: PackagesUnreadable."""
         raise NotImplementedError
 
-    def beside(self, *, advisories: bool, newer: bool) -> Beside:
-        """Run the queries beside the plan, in parallel with it."""
+    def query_extras(self, *, advisories: bool, newer: bool) -> ExtraResults:
+        """Run the requested queries.
+
+        Raises: PackagesUnreadable: the query of newer versions failed.
+        """
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
             answer_text = pool.submit(self.advisories) if advisories else None
             found = pool.submit(self.upgrades, self.ignore_holds) if newer else None
             try:
                 secure = None if answer_text is None else answer_text.result()
             except PackagesUnreadable:
-                secure = None  # such as an old release: the plan is valid, but security is unknown
-            return Beside(secure, () if found is None else found.result())
+                secure = None  # in an old release, for example: the plan is valid, but security is unknown
+            return ExtraResults(secure, () if found is None else found.result())
 
     # -- queries -------------------------------------------------------------------------------
 
@@ -142,23 +145,23 @@ class DnfFamily(RpmBackend):
         return run_query([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
 
     def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
-        """A call that changes packages."""
+        """A call that may change packages. Args: online: whether it may use the network."""
         return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
 
     def repositories(self) -> List[Repository]:
         return [self.cached(name) for name in rpm_repositories.enabled(self.repo_folders, self.settings, self.repo_overrides)]
 
     def excluded_patterns(self) -> List[str]:
-        """Packages that the settings exclude."""
+        """Patterns of the packages that the settings exclude."""
         return rpm_repositories.excluded(self.settings, self.repo_folders, self.repo_overrides)
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
-        """Packages that are excluded by the settings or locked to a version."""
+        """Labels of the packages that the settings exclude, or that are locked to a version."""
         from_locks = [pattern for pattern in self.locked_patterns() if not pattern.startswith("!")]
         return rpm_backend.matching([*self.excluded_patterns(), *from_locks], packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
-        """One of the manager's own locks, or rpm's."""
+        """The holder of one of the manager's own locks, or of rpm's lock."""
         for holders, paths in ((pid_file_holder, self.pid_files), (record_lock_holder, self.lock_files)):
             any_held = next((lock for lock in map(holders, paths) if lock is not None), None)
             if any_held is not None:
@@ -166,7 +169,7 @@ class DnfFamily(RpmBackend):
         return super().lock()
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
-        """hold and unhold need versionlock. Only the administrator can change excludes of the settings."""
+        """hold and unhold need versionlock. A package that the settings exclude cannot be unheld."""
         if verb not in ("hold", "unhold"):
             return ""
         why = self.can_lock()
@@ -193,7 +196,7 @@ class DnfFamily(RpmBackend):
         return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
-        """Which of these names the repositories have."""
+        """The packages of the repositories with these names. Raises: PackagesUnreadable."""
         return self._packages(self.query_output("repoquery", "--qf", self.query(), *names))
 
     def query(self) -> str:
@@ -217,19 +220,19 @@ class DnfFamily(RpmBackend):
         rpm_repositories.require_advisories(verb, repositories)
         now, takes = rpm_backend.installed_with_sizes(self.environment)
         inventory = self.inventory_of(now)
-        table, secure, beside = self._gather(verb, packages, inventory, repositories)
+        table, secure, extras = self._gather(verb, packages, inventory, repositories)
         steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
-        kept = self._kept_back(verb, packages, table, inventory, secure, () if packages else beside.newer)
+        kept = self._kept_back(verb, packages, table, inventory, secure, () if packages else extras.newer)
         reboot, why = self.reboot_expected(steps)
         more = (
-            self._growth(table.rows, now, {**takes, **beside.sizes})
-            if table.installed_bytes is None and beside.sizes
+            self._growth(table.rows, now, {**takes, **extras.sizes})
+            if table.installed_bytes is None and extras.sizes
             else table.installed_bytes
         )
         return Plan(tuple(steps), tuple(kept), table.download_bytes, more, reboot, why, tuple(replaced))
 
     def _growth(self, rows: Sequence[DnfRow], now: Sequence[RpmPackage], sizes: Dict[RpmPackage, int]) -> Optional[int]:
-        """Sizes that are still missing, such as those of new dependencies, need a query of their own."""
+        """The change of the installed size, in bytes; None: unknown. Sizes that `sizes` lacks are queried."""
         comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
         new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
         if new:
@@ -237,7 +240,7 @@ class DnfFamily(RpmBackend):
         return dnf_parsers.growth(rows, now, sizes)
 
     def table(self, words: Sequence[str]) -> DnfTable:
-        """The plan that the manager prints."""
+        """The plan that the manager prints. Raises: PackageError; PackagesUnreadable."""
         answer = self.run_query("--assumeno", *self.loud, *words)
         unmatched = dnf_parsers.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
@@ -252,21 +255,21 @@ class DnfFamily(RpmBackend):
 
     def _gather(
         self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
-    ) -> Tuple[DnfTable, Secured, Beside]:
+    ) -> Tuple[DnfTable, Secured, ExtraResults]:
         """The plan, the security advisories, and all newer versions if packages are held or sizes are needed."""
         comes = verb not in ("remove", "autoremove")
         any_held = not packages and any(one.held for one in inventory.values())
         newer = verb.endswith("upgrade") and (any_held or not self.tells_sizes)
         with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
             table = pool.submit(self.table, self.words(verb, packages))
-            more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=newer)
-            found, beside = table.result(), more.result()
-        return found, None if beside.advisories is None else dnf_parsers.secured(beside.advisories), beside
+            more = pool.submit(self.query_extras, advisories=comes and any(one.advisories for one in repositories), newer=newer)
+            found, extras = table.result(), more.result()
+        return found, None if extras.advisories is None else dnf_parsers.secured(extras.advisories), extras
 
     def steps_of(
         self, rows: Iterable[DnfRow], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
     ) -> Tuple[List[Planned], List[str]]:
-        """The steps, and the removed packages that another one replaces."""
+        """The steps, and the removed packages that another package replaces."""
         with_advisories = {one.name for one in repositories if one.advisories} if secure is not None else set()
         steps: List[Planned] = []
         replaced: List[str] = []
@@ -284,10 +287,10 @@ class DnfFamily(RpmBackend):
             old = inventory[label].version.split(" ")[-1] if label in inventory and row.act != "install" else ""
             security = YES if (package.name, package.arch) in (secure or ()) else NO if row.repository in with_advisories else UNKNOWN
             steps.append(Planned(label, old, package.version, security, row.repository))
-            for gone in row.replaces:
-                name = self.label(gone.name, gone.arch)
+            for obsolete in row.replaces:
+                name = self.label(obsolete.name, obsolete.arch)
                 if all(step.package != name for step in steps):
-                    steps.append(Planned(name, gone.version, "", NO, ""))
+                    steps.append(Planned(name, obsolete.version, "", NO, ""))
                     replaced.append(name)
         return steps, replaced
 
@@ -330,7 +333,7 @@ class DnfFamily(RpmBackend):
         newer = self.upgrades()
         secure = None
         if any(one.advisories for one in repositories):
-            with contextlib.suppress(PackagesUnreadable):  # the caller then reports it as unknown
+            with contextlib.suppress(PackagesUnreadable):  # security is then unknown
                 secure = dnf_parsers.secured(self.advisories())
         self.newer = self._newer(newer, secure)
         security = -1 if secure is None else sum(step.security == YES for step in self.newer)
@@ -367,7 +370,7 @@ class DnfFamily(RpmBackend):
     def only(self, plan: Plan) -> Tuple[str, ...]:
         """Options that allow only the packages of the plan. They apply to repositories, so installed packages stay visible.
 
-        The list first clears one of a `.repo` file, to which it would be added. An argument is at most 128 KiB.
+        The empty first entry removes the entries that a `.repo` file has. An argument has at most 128 KiB.
         """
         names = [pattern for step in plan.steps if step.after for pattern in rpm_parsers.patterns(step.package, step.after, self._machine)]
         if not self.can_include or not names:
@@ -384,7 +387,7 @@ class DnfFamily(RpmBackend):
         return ("check", "--dependencies", "--duplicates")
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """A failed package script counts whatever the status: dnf 4.14 returns 0, dnf 4.24 and dnf 5 return 1."""
+        """A failed package script is a failure at any status: dnf 4.14 returns 0, dnf 4.24 and dnf 5 return 1."""
         assert isinstance(reader, DnfReader)
         if verb == "refresh":
             repositories = self.repositories()
@@ -403,7 +406,7 @@ class DnfFamily(RpmBackend):
         return Failure(code, text)
 
     def reboot_required(self) -> Reboot:
-        """The result of needs-restarting. Without that plugin it is unknown, since status 1 then means an error."""
+        """Uses the plugin needs-restarting. Without the plugin the result is unknown."""
         answer = self.run_query("needs-restarting", "-r", limit_s=120.0)
         if "Reboot is required" in answer.out:
             names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
@@ -414,12 +417,12 @@ class DnfFamily(RpmBackend):
 
 
 def lines_of(path: str) -> List[str]:
-    """The lines of a lock file without comments; none if there is no file."""
+    """The lines of a file, without comments. Empty if there is no file."""
     return [line.strip() for line in read_file(path).split("\n") if line.strip() and not line.lstrip().startswith("#")]
 
 
 def plugin_setting(path: str, key: str, otherwise: str) -> str:
-    """An option of a plugin's settings file."""
+    """The value of an option in a plugin's settings file; `otherwise` if it is not set."""
     for line in lines_of(path):
         name, found, value = line.partition("=")
         if found and name.strip() == key and value.strip():

@@ -6,20 +6,20 @@ import tempfile
 from typing import List, Mapping, Sequence, Tuple
 
 from spider.packages.dnf import parsers as dnf_parsers
-from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, DnfFamily, ExtraResults, lines_of, plugin_setting
 from spider.packages.dnf.parsers import Advisory
 from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, run_query
 from spider.packages.rpm.parsers import RpmPackage
 
 PROGRAMS = ("dnf", "dnf-3", "yum")
-"""Possible names of the program. `detect.py` has checked which manager it is."""
+"""Possible names of the program. `detect.py` has checked that the program is dnf 4."""
 LOCKS_SETTINGS = "/etc/dnf/plugins/versionlock.conf"
 LOCKS = "/etc/dnf/plugins/versionlock.list"
 _ADVISORIES = ("updateinfo", "list", "--updates", "--security")
 _UPGRADES = ("repoquery", "--upgrades", "--latest-limit=1", "--qf")
 _NEEDED = (*_UPGRADES[:-1], "--requires", "--resolve", "--qf")
 _READ = (".solv", ".solvx")
-"""Cache files of libsolv."""
+"""Suffixes of the cache files of libsolv."""
 
 
 class Dnf4(DnfFamily):
@@ -27,7 +27,7 @@ class Dnf4(DnfFamily):
 
     name = "dnf"
     environment: Mapping[str, str] = {**ENVIRONMENT, "DNF_DISABLE_ALIASES": "1"}
-    """Disables aliases, which may change any command."""
+    """It disables aliases, which may change any command."""
     cache_dir = "/var/cache/dnf"
     neutral = (*DnfFamily.neutral, "--setopt=strict=1", "--setopt=destdir=")
     pid_files: Tuple[str, ...] = (
@@ -54,8 +54,8 @@ class Dnf4(DnfFamily):
         return "dnf can hold packages with its versionlock plugin only: install python3-dnf-plugin-versionlock (python3-dnf-plugins-core)"
 
     @property
-    def tells_sizes(self) -> bool:  # type: ignore[override]  # it tells them of what is installed or removed alone
-        """The run of dnf's shell for the other queries also returns sizes."""
+    def tells_sizes(self) -> bool:  # type: ignore[override]  # a constant in the other backends
+        """False for root: dnf's shell, which only root uses, also returns sizes."""
         return not self.side_by_side
 
     def query(self) -> str:
@@ -63,19 +63,19 @@ class Dnf4(DnfFamily):
         return QUERY + "|%{installsize}"
 
     @property
-    def side_by_side(self) -> bool:  # type: ignore[override]  # what is a fact of the others depends here on who asks
-        """Root may use a second cache folder with another lock. Other users have their own cache with one lock."""
+    def side_by_side(self) -> bool:  # type: ignore[override]  # a constant in the other backends
+        """Root may use a second cache folder, which has its own lock. Another user's cache has one lock."""
         return os.geteuid() == 0
 
-    def beside(self, *, advisories: bool, newer: bool) -> Beside:
-        """Runs both queries in one dnf shell, since the start of dnf is slow. If the shell fails, they run one by one.
+    def query_extras(self, *, advisories: bool, newer: bool) -> ExtraResults:
+        """Runs the queries in one dnf shell, since the start of dnf is slow. If the shell fails, the queries run one by one.
 
-        The queries include held packages. For other packages the result is the same.
+        The results include held packages.
         """
         if not self.side_by_side or not (advisories or newer):
-            return super().beside(advisories=advisories, newer=newer)
+            return super().query_extras(advisories=advisories, newer=newer)
         lines = [" ".join(_ADVISORIES)] * advisories
-        if newer:  # and, after two bars, its dependencies, for the sizes of new packages
+        if newer:  # one bar marks newer versions, and two bars mark their dependencies, whose sizes are needed
             lines += [f'{" ".join(_UPGRADES)} "|{self.query()}"', f'{" ".join(_NEEDED)} "||{self.query()}"']
         try:
             with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
@@ -88,12 +88,14 @@ class Dnf4(DnfFamily):
             listed, found = dnf_parsers.parse_shell(answer.out)
             sizes = dnf_parsers.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
             newest = "\n".join(line for line in found.split("\n") if not line.startswith("|"))
-            return Beside(dnf_parsers.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes)
+            return ExtraResults(
+                dnf_parsers.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes
+            )
         except (PackagesUnreadable, OSError):
-            return super().beside(advisories=advisories, newer=newer)
+            return super().query_extras(advisories=advisories, newer=newer)
 
     def _share_cache(self, folder: str) -> None:
-        """Link the cached files into another folder, without the lock. New files are written to that folder."""
+        """Link the cached files, without the lock, into another folder, to which dnf then writes new files. Raises: OSError."""
         for entry in os.scandir(self.cache_dir):
             if entry.name.endswith(_READ) or entry.is_dir():
                 os.symlink(entry.path, os.path.join(folder, entry.name))

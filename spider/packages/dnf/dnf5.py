@@ -22,7 +22,7 @@ _LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
 
 
 class Dnf5Reader(DnfReader):
-    """Parses the output of dnf 5. Downloads and transaction print the same lines; script output follows `>>>`."""
+    """Parses the output of dnf 5. Lines of downloads and of the transaction have the same form; script output follows `>>>`."""
 
     TROUBLE = re.compile(
         r"^(?:Error|Failed|Transaction failed|Problem|No match for|Argument '|Cannot|Warning: (?!skipped OpenPGP)|\s+- (?:nothing|package|cannot|conflict)"
@@ -59,7 +59,7 @@ class Dnf5(DnfFamily):
     cache_option = "system_cachedir"
     neutral = (*DnfFamily.neutral, "--setopt=skip_broken=0", "--setopt=skip_unavailable=0")
     online = ("--setopt=cacheonly=none", "--setopt=optional_metadata_types=comps,updateinfo")
-    """Loads the security advisories, too."""
+    """A refresh also loads the security advisories."""
     repo_folders = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
     repo_overrides = ("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d")
     lock_files = ("/run/dnf/rpmtransaction.lock", "/var/lib/dnf/system-repo.lock")
@@ -72,7 +72,7 @@ class Dnf5(DnfFamily):
         self.program = program
 
     def run_query(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
-        """Run a query. A user other than root needs a home folder for dnf's log, and gets a temporary one."""
+        """Run a query. dnf writes its log to the home folder, so a user other than root gets a temporary home folder."""
         if os.geteuid() == 0:
             return super().run_query(*words, limit_s=limit_s)
         with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
@@ -83,7 +83,7 @@ class Dnf5(DnfFamily):
         return QUERY.replace("%{size}", "%{downloadsize}") + "\\n"
 
     def locked_patterns(self) -> List[str]:
-        """Names of the versionlock file. versionlock is part of dnf 5."""
+        """The names in the file of versionlock, which is part of dnf 5."""
         return [match[1] for match in map(_LOCKED.match, read_file(LOCKS).split("\n")) if match]
 
     def can_lock(self) -> str:
@@ -98,7 +98,7 @@ class Dnf5(DnfFamily):
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
     def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
-        """Uses repoquery, with one line per package; check-upgrade may print one per repository."""
+        """Uses repoquery, which prints one line per package. check-upgrade may print one per repository."""
         return self._packages(self.query_output(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
 
     def refresh_words(self) -> Tuple[str, ...]:
@@ -106,7 +106,7 @@ class Dnf5(DnfFamily):
         return ("makecache", "--refresh")
 
     def reboot_required(self) -> Reboot:
-        """Reads its JSON; status 1 means yes."""
+        """Reads the JSON of needs-restarting."""
         answer = self.run_query("needs-restarting", "--json", limit_s=120.0)
         try:
             answer_text = next(item for item in json.loads(answer.out) if item["type"] == "reboot")

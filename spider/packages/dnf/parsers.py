@@ -1,7 +1,7 @@
 """Parsers of the output of dnf 4, dnf 5 and yum, as pure functions.
 
-All three print the plan as a table: package, architecture, version, repository, size. It is valid only if the number of rows equals
-the count of the summary.
+All three print the plan as a table: package, architecture, version, repository, size. The table is valid only if the number of its rows
+equals the count of the summary.
 """
 
 import json
@@ -64,7 +64,7 @@ class DnfRow(NamedTuple):
     package: RpmPackage
     repository: str
     replaces: Tuple[RpmPackage, ...] = ()
-    """Packages that it replaces, without other versions of itself."""
+    """Packages that it replaces. Other versions of itself are not among them."""
 
 
 class DnfTable(NamedTuple):
@@ -78,7 +78,7 @@ class DnfTable(NamedTuple):
 def parse_table(out: str, err: str = "") -> DnfTable:
     """Read the plan of `dnf … --assumeno`. Output without a table is an empty plan only if dnf prints that nothing is to do.
 
-    Args: out, err: standard output and standard error. dnf 5 prints the table to one and the sizes to the other.
+    Args:   out, err: standard output and standard error. dnf 5 prints the table to one and the sizes to the other.
     Raises: ValueError: a row has an unknown format, or the number of rows differs from the summary.
     """
     rows = _rows(out)
@@ -125,7 +125,7 @@ def _rows(out: str) -> List[DnfRow]:
         elif line.startswith(" ") and not line.startswith("  "):
             close()
             words.extend(line.split())
-        elif line.startswith("  ") and words:  # a column was too narrow, so the row continues below
+        elif line.startswith("  ") and words:  # a column was too narrow, so the row continues in this line
             words.extend(line.split())
         else:
             raise ValueError("not understood: " + line[:200])
@@ -146,7 +146,7 @@ def _replaces(rows: List[DnfRow], line: str) -> None:
     row = rows[-1]
     gone = RpmPackage(match["name"], without_zero_epoch(match["version"]), match["arch"])
     if gone.name == row.package.name and row.act != _INSTALL:
-        return  # dnf 5 prints the installed version
+        return  # dnf 5 prints the older version of the same package
     rows[-1] = row._replace(replaces=(*row.replaces, gone))
 
 
@@ -188,10 +188,9 @@ def _space(lines: Iterable[str]) -> Optional[int]:
 
 
 def parse_repoquery(text: str) -> Dict[Tuple[str, str], RpmPackage]:
-    """Read lines of `name|arch|epoch:version-release|…`: the newest version of each, by name and architecture.
+    """Read lines of `name|arch|epoch:version-release|…`. Returns: packages by name and architecture.
 
     Lines without a bar are messages of plugins (subscription-manager).
-
     Raises: ValueError.
     """
     from_lines: Dict[Tuple[str, str], RpmPackage] = {}
@@ -207,7 +206,7 @@ def parse_repoquery(text: str) -> Dict[Tuple[str, str], RpmPackage]:
 
 
 def parse_origins(text: str) -> Dict[Tuple[str, str], str]:
-    """Read the repository of the newest versions from the same lines, by name and architecture."""
+    """Read the repositories from the fourth field of lines of repoquery, by name and architecture."""
     lines = [line.split("|") for line in text.split("\n")]
     return {(fields[0], fields[1]): fields[3] for fields in lines if len(fields) > 3}
 
@@ -281,7 +280,7 @@ _NO_MATCH = re.compile(
 
 
 def parse_unmatched(text: str) -> List[str]:
-    """Requested packages that do not exist, or are excluded."""
+    """The requested packages that do not exist or are excluded, from the messages about them."""
     return [match["name"] or match["other"] for match in map(_NO_MATCH.match, text.split("\n")) if match]
 
 
@@ -310,9 +309,9 @@ def parse_advisories(text: str) -> List[Advisory]:
 
 
 def parse_shell(text: str) -> Tuple[str, str]:
-    """Split the output of dnf's shell: lines after a bar are of repoquery, all others of updateinfo.
+    """Split the output of dnf's shell into lines of updateinfo and lines of repoquery, which begin with a bar.
 
-    The prompt precedes the first line of each answer.
+    The prompt before the first line of each answer is removed.
     """
     lines = [re.sub(r"^(?:> )+", "", line) for line in text.split("\n")]
     return "\n".join(line for line in lines if not line.startswith("|")), "\n".join(line[1:] for line in lines if line.startswith("|"))
@@ -335,7 +334,7 @@ def parse_advisories_json(text: str) -> List[Advisory]:
 
 
 def secured(advisories: Iterable[Advisory]) -> FrozenSet[Tuple[str, str]]:
-    """Name and architecture of packages with a security advisory above the installed version."""
+    """Name and architecture of the packages of security advisories."""
     return frozenset((item.package.name, item.package.arch) for item in advisories if item.security)
 
 
@@ -357,7 +356,7 @@ _DOWNLOADED_4 = re.compile(r"^\((?P<done>\d+)/(?P<total>\d+)\): (?P<what>\S+)")
 
 
 def parse_step(line: str) -> Optional[DnfStep]:
-    """Read a transaction line of dnf 4 or yum, not one of the verification after it, which counts from one again."""
+    """Read a transaction line of dnf 4 or yum. Lines of the verification that follows are ignored: they count from one again."""
     match = _STEP_4.match(line)
     return DnfStep(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
 
@@ -386,7 +385,7 @@ _HOLDER_5 = re.compile(r"^(?P<pid>\d+)\t(?P<name>\S+)")
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether dnf 4 or yum reports that it waits for a lock."""
+    """The lock for which dnf 4 or yum waits, if this line reports it; else None."""
     match = _WAITS_4.match(line) or _LOCKED_4.match(line)
     if match:
         return Lock("the package database", match["pid"])
@@ -395,7 +394,7 @@ def parse_lock(line: str) -> Optional[Lock]:
 
 
 def parse_lock_5(line: str, *, waits: bool) -> Optional[Lock]:
-    """The process that dnf 5 waits for. Args: waits: the line before announced the wait."""
+    """The lock for which dnf 5 waits, if this line reports it; else None. Args: waits: whether the line before announced the wait."""
     if line.startswith("Waiting for a lock on the system repository"):
         return Lock("the package database")
     match = _HOLDER_5.match(line) if waits else None
@@ -412,5 +411,5 @@ _STALE = re.compile(
 
 
 def is_stale(line: str) -> bool:
-    """Whether a line reports that a repository could not be refreshed, so its metadata is old or missing."""
+    """Whether a line reports that a repository could not be refreshed."""
     return bool(_STALE.search(line))

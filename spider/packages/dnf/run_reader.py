@@ -8,7 +8,7 @@ from spider.packages.interfaces import Console
 from spider.packages.plan import Planned
 from spider.packages.rpm.backend import RpmReader
 
-CODES = (  # the first that a line contains counts; dnf 5 has them, too
+CODES = (
     ("already locked by", "job.lock_busy"),
     ("transaction lock on", "job.lock_busy"),
     ("currently holding the yum lock", "job.lock_busy"),

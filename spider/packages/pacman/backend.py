@@ -1,10 +1,12 @@
 """The backend for pacman: Arch Linux and its derivatives.
 
-Arch supports only complete upgrades. So Spider never upgrades chosen packages, and installs only if no other upgrade is due. A
-refresh writes to a copy of the package lists, from which plans are made: with newer lists in the system, a later installation would
-be a partial upgrade. To run a plan, Spider moves its copy into the system and runs `-Su` directly afterwards. Together they equal
-`-Syu` of the shown plan; a real `-Syu` would first fetch newer lists. (With the copy as database, pacman would use another lock.)
-Before the first package a hook (`gate.py`) compares, while pacman holds its lock, the transaction with the plan.
+Arch supports only complete upgrades. So Spider never upgrades chosen packages, and installs a package only if no upgrade is due.
+
+A refresh writes to Spider's own copy of the package lists, and plans are made from the copy. If a refresh changed the system's lists, a
+later installation by hand would be a partial upgrade. To run a plan, Spider moves its copy into the system and immediately runs `-Su`.
+This equals `-Syu` with the shown plan; `-Syu` itself would fetch newer lists. (With the copy as database, pacman would use another lock.)
+
+Before the first package changes, a hook (`transaction_hook.py`) compares the transaction with the plan. pacman holds its lock then.
 """
 
 import fnmatch
@@ -72,7 +74,7 @@ NeedsTargets
 AbortOnFail
 """
 _HOOK_NAME = "00-stardust.hook"
-"""The name of the hook. It sorts before all others, such as one that makes a snapshot."""
+"""The name of the hook. It runs before all other hooks, such as one that makes a snapshot."""
 _NO_DATABASE = re.compile(r"database file for '([^']*)' does not exist")
 _CODES = (
     ("unable to lock database", "job.lock_busy"),
@@ -96,7 +98,7 @@ _CANNOT = {
 
 
 def pacman(*words: str) -> Tuple[str, ...]:
-    """A call of pacman without questions and colours. Lists use an explicit format, so no other setting changes the output."""
+    """A call of pacman without questions and colours. Other settings do not change the output that is parsed."""
     return ("pacman", "--color", "never", "--noconfirm", *words)
 
 
@@ -135,11 +137,13 @@ class Pacman(Backend):
         self._gate = gate or TransactionHook()
         self._gated = False
         self._lists: Optional[Dict[str, str]] = None
-        """Digests of the lists of the last plan; None = it had none."""
+        """Digests of the lists from which the last plan was made; None = it needed no lists."""
         self._repositories: List[str] = []
+        """The repositories of the last plan."""
         self._settings: Optional[PacmanSettings] = None
         """The settings as last read."""
         self._adopted = False
+        """Whether this job has moved Spider's lists into the system."""
 
     @property
     def _system(self) -> str:
@@ -152,7 +156,7 @@ class Pacman(Backend):
         return settings
 
     def _databases(self) -> str:
-        """The newer lists: the copy or the system's."""
+        """The folder with the newer lists: Spider's copy or the system's folder."""
         return self._own if newest(self._own + "/sync") > newest(self._system + "/sync") else self._system
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
@@ -172,7 +176,7 @@ class Pacman(Backend):
             raise PackagesUnreadable(f"pacman -Q: {exc}") from exc
 
     def inventory(self) -> Inventory:
-        """Held packages are those of IgnorePkg (patterns too) and IgnoreGroup."""
+        """A package is held if IgnorePkg (names and patterns) or IgnoreGroup has it."""
         installed = self._installed()
         settings = self._read_settings()
         ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
@@ -185,8 +189,8 @@ class Pacman(Backend):
             for name, version in installed.items()
         }
 
-    def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # the records tell more than their list
-        """A stale lock, empty records, and duplicate records of a package."""
+    def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # it reads the records themselves
+        """Finds a stale lock, empty records, and duplicate records of a package."""
         lock = self._left_lock()
         if lock and is_of_an_earlier_boot(lock):
             return f"the lock {lock} was left behind when this server went down, and no process holds it"
@@ -204,14 +208,14 @@ class Pacman(Backend):
         return f"pacman's database has two records of {', '.join(twice[:20])}" if twice else ""
 
     def _left_lock(self) -> str:
-        """The stale lock file, which no process has open; empty = none."""
+        """The path of a lock file that no process has open; empty = none."""
         lock = self._system + "/db.lck"
         return lock if os.path.exists(lock) and self.lock() is None and os.path.exists(lock) else ""
 
     def lock(self) -> Optional[Lock]:
-        """pacman keeps its lock file open while it works. A file that no process has open is stale, see `broken`.
+        """pacman has its lock file open while it works. A lock file that no process has open is stale, see `broken`.
 
-        Only root sees the open files of other processes. For other users each lock file of this boot counts.
+        Only root sees the open files of other processes. For other users each lock file of this boot counts as held.
         """
         path = self._system + "/db.lck"
         hidden = os.geteuid() != 0 and os.path.exists(path) and not is_of_an_earlier_boot(path)
@@ -235,7 +239,7 @@ class Pacman(Backend):
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """HoldPkg of pacman.conf, packages that Spider needs, and the running kernel."""
+        """Protects HoldPkg of pacman.conf, packages that Spider needs, and the running kernel."""
         needed = set(_NEEDED) | set(_settings().all_of("HoldPkg"))
         for path in (os.path.realpath(sys.executable), os.__file__, f"/usr/lib/modules/{os.uname().release}"):
             needed.update(run_query(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: no package owns it
@@ -250,7 +254,7 @@ class Pacman(Backend):
         """
         answer = run_query(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
         missing = _NO_DATABASE.findall(answer.err)
-        if answer.rc and "could not find database" in answer.err:  # of a plan: the name is not told
+        if answer.rc and "could not find database" in answer.err:  # this message of a plan has no name
             missing = [name for name in _settings().repositories if not os.path.exists(f"{self._databases()}/sync/{name}.db")] or [
                 "a repository"
             ]
@@ -291,7 +295,7 @@ class Pacman(Backend):
             settings = self._settings or self._read_settings()
             self._repositories = list(settings.repositories)
             self._lists = self._hashes()
-            with ThreadPoolExecutor(1) as pool:  # another pacman-conf: use the settings of an earlier read
+            with ThreadPoolExecutor(1) as pool:  # the plan uses earlier settings while pacman-conf reads them again
                 now = pool.submit(self._read_settings)
                 plan = self._changes(verb, settings, packages)
             if now.result() == settings:
@@ -311,7 +315,7 @@ class Pacman(Backend):
         try:
             return hash_lists(self._databases() + "/sync")
         except OSError:
-            return {}  # none: the plan says so
+            return {}  # without lists, the query for the plan fails with the reason
 
     def _orphans(self) -> List[str]:
         return run_query(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: none
@@ -322,7 +326,7 @@ class Pacman(Backend):
         return Plan(steps, download_bytes=0, reboot=NO, reboot_why=sentence("due.not_by_removals"))
 
     def _plan(self, settings: PacmanSettings, words: Sequence[str]) -> Plan:
-        """One query of pacman, since loading its lists takes most of the time. Other values are read from its files."""
+        """Make a plan with one query of pacman, which spends most of its time loading lists. Other values are read from files."""
         ignores = bool(settings.all_of("IgnorePkg") or settings.all_of("IgnoreGroup"))
         folder = self._databases() + "/sync"
         with ThreadPoolExecutor(2) as pool:
@@ -346,10 +350,10 @@ class Pacman(Backend):
     def _sizes_and_replaced(
         self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.SyncDatabase]
     ) -> Tuple[Dict[str, int], Dict[str, str]]:
-        """Installed sizes of new packages, and packages that they replace. `--print` lists neither."""
+        """Installed sizes of the targets in bytes, and the packages that they replace. `--print` lists neither."""
         output = [lists[it.repository].details_of(it.package, it.version) if it.repository in lists else None for it in targets]
         found = [details for details in output if details is not None]
-        missing = [it for it, details in zip(targets, output) if details is None]  # the list has another compression, so pacman is queried
+        missing = [it for it, details in zip(targets, output) if details is None]  # pacman is queried if Spider cannot read the list
         for start in range(0, len(missing), MAX_QUERIED):
             answer = self._run_query("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MAX_QUERIED]))
             if answer.rc:
@@ -358,7 +362,7 @@ class Pacman(Backend):
         return {details.package: details.installed_bytes for details in found}, pacman_parsers.replaced(found, installed)
 
     def _size(self, name: str, version: str) -> int:
-        """The size of an installed package by its record."""
+        """The installed size of a package, in bytes, by its record; 0 = unknown."""
         return pacman_lists.size_bytes(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
 
     def _expects_reboot(self, names: Sequence[str]) -> Tuple[str, str]:
@@ -385,10 +389,10 @@ class Pacman(Backend):
         if verb == "clean":
             paccache = "/usr/bin/paccache"
             return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
-        if verb == "repair":  # pacman has no repair command; other faults are reported again
+        if verb == "repair":  # pacman has no repair command, so faults other than a stale lock remain
             lock = self._left_lock()
-            let_go = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
-            return [let_go] if lock and is_of_an_earlier_boot(lock) else []
+            unlock = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
+            return [unlock] if lock and is_of_an_earlier_boot(lock) else []
         gate = OwnStep("", lambda: self._install_hook(plan))
         if verb in ("remove", "autoremove"):
             return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
@@ -398,9 +402,8 @@ class Pacman(Backend):
         if verb == "install":
             return [*lists, gate, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
         keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
-        first = (
-            [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
-        )  # otherwise packages signed by newer keys are refused
+        # keyrings come first, since pacman refuses packages that are signed by newer keys
+        first = [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
         return [*lists, gate, *first, self._commit("-Su", *self._hooks("whole"))]
 
     def _install_hook(self, plan: Plan) -> None:
@@ -413,7 +416,7 @@ class Pacman(Backend):
         self._gated = True
 
     def _hooks(self, part: str) -> Tuple[str, ...]:
-        """The hook folders. One on the command line replaces those of pacman.conf, so all are named."""
+        """The options with all hook folders. A folder on the command line replaces those of pacman.conf, so these are repeated."""
         folders = [*_settings().all_of("HookDir"), os.path.join(self._gate.folder, part)]
         return tuple(word for folder in folders for word in ("--hookdir", folder))
 
@@ -426,7 +429,7 @@ class Pacman(Backend):
         self._adopted = True
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """Status 0 does not mean that scripts succeeded, and status 1 does not name the error."""
+        """pacman returns 0 even after a failed script, so its error lines are checked, too."""
         printed = "\n".join(reader.troubles)
         if ended.stopped == "after_package":
             reader.notes.append(sentence("report.pacman_partial"))
@@ -450,7 +453,7 @@ class Pacman(Backend):
         return _TOO_LATE if phase == "triggers" else self.commit_stop
 
     def available_updates(self) -> Updates:
-        """New packages and replacements do not count."""
+        """Counts upgrades of installed packages, without new packages and replacements."""
         installed = self._installed()
         targets = [target for target in self._targets("-Su") if target.package in installed]
         self.newer = [Planned(one.package, installed[one.package], one.version, UNKNOWN, one.repository) for one in targets]

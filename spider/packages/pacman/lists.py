@@ -1,6 +1,6 @@
 """Reads pacman's lists and records directly, for values that `pacman -Su --print` lacks.
 
-A list is a tar file, compressed with gzip, with a folder for each package (`name-version/desc`). `pacman -Si` would load all lists
+A list is a tar file, compressed with gzip. It has a folder for each package (`name-version/desc`). `pacman -Si` would load all lists
 again, which takes as long as the plan itself.
 """
 
@@ -15,9 +15,9 @@ _FILE_OR_FOLDER = b"05\0"
 
 
 def installed(local: str) -> Dict[str, str]:
-    """Package to version, by the names of pacman's records (`name-version-release`).
+    """The installed packages and their versions, from the names of pacman's records (`name-version-release`).
 
-    Raises: OSError; ValueError: another file is among the records.
+    Raises: OSError; ValueError: a file in the folder is no record.
     """
     found: Dict[str, str] = {}
     for record in os.listdir(local):
@@ -29,7 +29,7 @@ def installed(local: str) -> Dict[str, str]:
 
 
 def parse_desc(text: str) -> Dict[str, List[str]]:
-    """Read a `desc`: `%FIELD%`, a line for each value, an empty line."""
+    """Read a `desc`. Each field is a line `%FIELD%`, a line for each value, and an empty line."""
     fields: Dict[str, List[str]] = {}
     values: Optional[List[str]] = None
     for line in text.split("\n"):
@@ -43,13 +43,13 @@ def parse_desc(text: str) -> Dict[str, List[str]]:
 
 
 def size_bytes(desc: str, field: str) -> int:
-    """A size: `ISIZE` of a list, `SIZE` of a record; 0 = unknown."""
+    """Read a size in bytes: the field `ISIZE` of a list, or `SIZE` of a record; 0 = unknown."""
     word = next(iter(parse_desc(desc).get(field, [])), "")
     return int(word) if word.isdigit() else 0
 
 
 class SyncDatabase:
-    """One list in memory, which is fastest; pacman does the same."""
+    """One list, decompressed in memory."""
 
     def __init__(self, repository: str, content: bytes = b"", offsets: Optional[Dict[bytes, Tuple[int, int]]] = None) -> None:
         self._repository = repository
@@ -59,7 +59,7 @@ class SyncDatabase:
 
     @classmethod
     def read(cls, folder: str, repository: str) -> "SyncDatabase":
-        """Read a list. With an unknown compression, or if it is corrupt, it has no entries."""
+        """Read a list. If it is missing, corrupt or of an unknown compression, the result has no entries."""
         try:
             with open(os.path.join(folder, repository + ".db"), "rb") as file:
                 content = unpacked(file.read(MAX_BYTES))
@@ -90,12 +90,12 @@ def _offsets(content: bytes) -> Dict[bytes, Tuple[int, int]]:
             offsets[_name(content, at)] = (begins, begins + length)
         at = begins + length + -length % _BLOCK
     if at > end:
-        raise ValueError("it ends in its middle")
+        raise ValueError("it is truncated")
     return offsets
 
 
 def _octal(field: bytes) -> int:
-    """Raises: ValueError: not octal digits alone; `int` would also take a sign and underscores."""
+    """Read an octal number. Raises: ValueError: it has other characters than digits; `int` alone would accept a sign and underscores."""
     digits = field.strip(b"\0 ")
     if digits.strip(b"01234567"):
         raise ValueError("a length is no octal number")
@@ -103,7 +103,7 @@ def _octal(field: bytes) -> int:
 
 
 def _name(content: bytes, at: int) -> bytes:
-    """The name in the header at `at`. A header of POSIX has a long one in two parts."""
+    """The name in the header at `at`. In a POSIX header, a long name has two parts."""
     name = content[at : at + 100].rstrip(b"\0")
     if content[at + 345] and content[at + 257 : at + 263] == b"ustar\0":
         return content[at + 345 : at + 500].rstrip(b"\0") + b"/" + name
@@ -111,6 +111,6 @@ def _name(content: bytes, at: int) -> bytes:
 
 
 def _check_plain(kind: int, content: bytes) -> None:
-    """Raises: ValueError: a member needs more than one header."""
+    """Check that a member that is no file or folder does not change the name or size of the next. Raises: ValueError."""
     if kind in b"LKS" or (kind in b"x" and any(word in content for word in (b" path=", b" size="))):
         raise ValueError("it has names or sizes that do not fit into a plain header")

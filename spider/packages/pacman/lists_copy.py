@@ -10,16 +10,16 @@ from spider.packages.locks import open_file_holder
 from spider.sampling.collectors.identity import parse_uptime
 
 OWN_DATABASES = "/var/lib/stardust/pacman"
-"""The copy: `sync` has Spider's lists, `local` is a link to the system's database. Everybody may read both."""
+"""The folder of the copy. `sync` has Spider's lists, and `local` is a link to the system's database. Every user may read both."""
 
 
 def newest(folder: str) -> float:
-    """When a folder of databases last changed. The files themselves have the servers' times."""
+    """When the newest list in a folder was written, Unix seconds; 0 = there is none. (Modification times are those of the servers.)"""
     return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
 
 
 def is_of_an_earlier_boot(path: str) -> bool:
-    """Whether a lock file is of an earlier boot, so its creator has certainly ended."""
+    """Whether a lock file was created before this boot, so that its creator has certainly ended."""
     try:
         return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def is_of_an_earlier_boot(path: str) -> bool:
 
 
 def make_copy(own: str, system: str) -> None:
-    """Create the folders of the copy. pacman downloads as another user, who needs access."""
+    """Create the folders of the copy. pacman downloads as another user, who needs access. Raises: OSError."""
     for folder in (own, own + "/sync"):
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)  # noqa: S103  # as the system's own
@@ -38,11 +38,14 @@ def make_copy(own: str, system: str) -> None:
         os.symlink(system + "/local", link)
     lock = own + "/db.lck"
     if os.path.exists(lock) and open_file_holder(lock) is None:
-        os.unlink(lock)  # a stale lock of the copy, which only Spider uses: a refresh was killed
+        os.unlink(lock)  # a killed refresh left this lock of the copy
 
 
 def move_into_system(own: str, system: str) -> None:
-    """Replace the system's lists by the copy's, each atomically and with the servers' times."""
+    """Replace the system's lists by the lists of the copy, each atomically. Their modification times stay.
+
+    Raises: PackageError: pacman runs. OSError.
+    """
     lock = open_file_holder(system + "/db.lck")
     if lock is not None:
         raise PackageError("job.lock_busy", f"gave up {lock}")

@@ -64,8 +64,8 @@ class PackageDetails(NamedTuple):
     version: str = ""
 
 
-class Where(NamedTuple):
-    """The progress in one line."""
+class PacmanProgress(NamedTuple):
+    """The progress that a line reports."""
 
     phase: str
     percent: int = -1
@@ -74,7 +74,7 @@ class Where(NamedTuple):
 
 
 def parse_settings(text: str) -> PacmanSettings:
-    """Read `pacman-conf`: a section of options, then one for each repository; an option with several values has several lines."""
+    """Read `pacman-conf`. It prints a section of options, then a section for each repository, and a line for each value."""
     options: Dict[str, List[str]] = {}
     repositories: List[str] = []
     for line in text.splitlines():
@@ -116,7 +116,7 @@ def parse_upgrades(text: str) -> List[Upgrade]:
 
 
 def parse_targets(text: str) -> List[PacmanTarget]:
-    """Read the steps that `--print` lists, in their order. The repository of removals is `local`.
+    """Read the steps that `--print` lists, in their order. Removals have the repository `local`.
 
     Raises: ValueError.
     """
@@ -132,7 +132,7 @@ def parse_targets(text: str) -> List[PacmanTarget]:
 
 
 def parse_details(text: str) -> List[PackageDetails]:
-    """Read `pacman -Si`: paragraphs of `Field : value`. Continued values are on lines that begin with blanks."""
+    """Read `pacman -Si`: paragraphs of `Field : value`. A value may continue on lines that begin with blanks."""
     found = []
     for paragraph in text.split("\n\n"):
         fields: Dict[str, str] = {}
@@ -153,15 +153,15 @@ def parse_details(text: str) -> List[PackageDetails]:
 
 
 def parse_size(text: str) -> int:
-    """`4.00 KiB` in bytes, to the printed accuracy; 0 = no size."""
+    """Read a size such as `4.00 KiB`, in bytes, as exactly as it is printed; 0 = not a size."""
     match = _SIZE.match(text)
     return int(float(match.group(1).replace(",", "")) * _UNITS[match.group(2)]) if match else 0
 
 
 def satisfies(package: str, version: str, wanted: str) -> bool:
-    """Whether `name`, `name=1`, `name<2` … matches an installed package.
+    """Whether an installed package satisfies a condition such as `name`, `name=1` or `name<2`.
 
-    Source: PKGBUILD(5), `depends`. If the condition has no release, releases are not compared.
+    If the condition has no release, releases are not compared. Source: PKGBUILD(5), `depends`.
     """
     match = _DEPENDENCY.match(wanted)
     if match is None or match.group(1) != package:
@@ -173,7 +173,7 @@ def satisfies(package: str, version: str, wanted: str) -> bool:
 
 
 def replaced(details: Iterable[PackageDetails], installed: Dict[str, str]) -> Dict[str, str]:
-    """Replaced installed packages, with the packages that replace them."""
+    """The installed packages that are replaced, each with the package that replaces it."""
     found: Dict[str, str] = {}
     for one in details:
         for wanted in one.replaces:
@@ -197,29 +197,26 @@ _BEGINNINGS = (
 )
 
 
-def where(line: str, phase: str) -> Optional[Where]:  # noqa: PLR0911  # one return for each kind of line
-    """The progress after this line; None: it has no progress.
-
-    Args: phase: the phase before this line.
-    """
+def parse_progress(line: str, phase: str) -> Optional[PacmanProgress]:  # noqa: PLR0911  # one return for each kind of line
+    """The progress that a line reports; None: it reports none. Args: phase: the phase before this line."""
     for beginning, begun in _BEGINNINGS:
         if line.startswith(beginning):
-            return Where(begun, text=line.lstrip(": "))
+            return PacmanProgress(begun, text=line.lstrip(": "))
     step = _STEP.match(line)
-    if step and phase != "triggers":  # on a terminal the bar is complete once the files are installed, before the script runs
+    if step and phase != "triggers":  # the bar is complete before the package's script runs
         done, of = int(step.group(1)), max(1, int(step.group(2)))
-        return Where("commit", min(99, int(100 * (done - 0.5) / of)), step.group(4), f"{step.group(3)} {step.group(4)}")
+        return PacmanProgress("commit", min(99, int(100 * (done - 0.5) / of)), step.group(4), f"{step.group(3)} {step.group(4)}")
     plain = _PLAIN_STEP.match(line)
     if plain and phase == "commit":
-        return Where("commit", -1, plain.group(2), line.rstrip("."))
+        return PacmanProgress("commit", -1, plain.group(2), line.rstrip("."))
     if phase == "download":
         total = _TOTAL.search(line)
         if total:
-            return Where("download", int(100 * int(total.group(1)) / max(1, int(total.group(2)))))
+            return PacmanProgress("download", int(100 * int(total.group(1)) / max(1, int(total.group(2)))))
         fetched = _FETCHED.match(line)
-        return Where("download", -1, "", line.strip()) if fetched else None
+        return PacmanProgress("download", -1, "", line.strip()) if fetched else None
     if phase == "triggers":
         hook = _HOOK.match(line)
         if hook:
-            return Where("triggers", int(100 * int(hook.group(1)) / max(1, int(hook.group(2)))), "", hook.group(3)[:200])
+            return PacmanProgress("triggers", int(100 * int(hook.group(1)) / max(1, int(hook.group(2)))), "", hook.group(3)[:200])
     return None

@@ -8,7 +8,7 @@ from spider.packages.pacman import parsers as pacman_parsers
 from spider.wire.sentences import sentence
 
 _GLUED = re.compile(r"(?:error|warning): failed retrieving file")
-"""On a terminal it follows the progress bar of the file after a cursor movement only."""
+"""On a terminal this message is on the same line as the progress bar of the file."""
 _BAD_SIGNATURE = re.compile(r"(?:unknown|marginal) trust|PGP signature|could not be looked up remotely|keyring is not writable")
 
 
@@ -27,7 +27,7 @@ class PacmanReader(OutputReader):
         glued = _GLUED.search(text)
         if glued:
             text = text[glued.start() :]
-        found = pacman_parsers.where(text, self._phase)
+        found = pacman_parsers.parse_progress(text, self._phase)
         if found is not None:
             self._phase = found.phase
             self.console.progress(*found)
@@ -35,7 +35,7 @@ class PacmanReader(OutputReader):
 
     def trouble(self, text: str) -> None:
         if "ignoring package upgrade" in text:
-            return  # the plan lists it as held
+            return  # the plan lists this package as held
         super().trouble(text)
         code = "report.pacman_keyring" if _BAD_SIGNATURE.search(text) else "report.pacman_sandbox" if "sandbox user" in text else ""
         if code and sentence(code) not in self.notes:

@@ -1,4 +1,4 @@
-"""The common backend of rpm-based managers: database, consistency, lock, protected packages, results of scripts."""
+"""The common backend of rpm-based managers: database, faults, lock, protected packages, results of scripts."""
 
 import fnmatch
 import glob
@@ -44,11 +44,11 @@ INSTALLONLY = (
     "multiversion(kernel)",
     "kernel",
 )
-"""The capability of packages that may be installed in several versions."""
+"""Packages that provide one of these may be installed in several versions."""
 CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default", "glibc", "linux-firmware", "systemd", "dbus")
 CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
 """Packages that need a reboot after an upgrade: the list of `needs-restarting`, and SUSE's names."""
-STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
+NEEDED = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
 
 
 def installed(env: Mapping[str, str]) -> List[RpmPackage]:
@@ -75,24 +75,23 @@ def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict
 
 
 def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[str]:
-    """Those of `names` that may be installed in several versions: kernels and their modules."""
+    """The names in `names` that may be installed in several versions: kernels and their modules."""
     if not names:
         return frozenset()
-    answer = run_query(
-        ["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env
-    )  # status 1: no package provides one of them
+    # the status is 1 if no package provides one of the capabilities
+    answer = run_query(["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env)
     return frozenset(line for line in answer.out.split("\n") if line in names)
 
 
 def wrongly_doubled(packages: Sequence[RpmPackage], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
-    """Packages that an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
+    """Packages that an interrupted upgrade left in two versions: name and architecture -> versions, oldest first."""
     doubled = rpm_parsers.doubled(packages)
     may = side_by_side({name for name, _ in doubled}, env)
     return {key: versions for key, versions in doubled.items() if key[0] not in may}
 
 
 def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: str) -> Set[str]:
-    """Labels of the packages that match a pattern, in any notation of dnf and yum."""
+    """Labels of the packages that match one of the patterns, which may have any notation of dnf and yum."""
     wanted = list(patterns)
     if not wanted:
         return set()
@@ -116,14 +115,14 @@ def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: s
 
 
 def pid_file_holder(path: str) -> Optional[Lock]:
-    """The holder of a lock file with a process id, as of dnf 4, yum and zypper; None: there is none."""
+    """The holder of a lock file that contains a process id, as with dnf 4, yum and zypper. None: nobody holds it."""
     pid = read_text(path, 32)
     name = process_name(pid) if pid.isdecimal() and int(pid) != os.getpid() else ""
     return Lock(path, pid, name) if name else None
 
 
 class RpmReader(OutputReader):
-    """Parses the output of a run. All managers pass on rpm's messages unchanged."""
+    """Parses rpm's messages in the output of a manager. All managers print them unchanged."""
 
     def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
         super().__init__(console)
@@ -153,7 +152,7 @@ class RpmReader(OutputReader):
         return fitting.pop() if len(fitting) == 1 else ""
 
     def waits(self, lock: Lock) -> None:
-        """Record a wait for the lock. If the message has only a process id, the name is looked up."""
+        """Record that the manager waits for a lock. If its message has only a process id, the name is read from /proc."""
         super().waits(lock if lock.name or not lock.pid else lock._replace(name=process_name(lock.pid)))
 
     def scripts_text(self) -> str:
@@ -177,11 +176,11 @@ class RpmBackend(Backend):
     def __init__(self, machine: str = "") -> None:
         self._machine = machine or os.uname().machine
         self._steps: Tuple[Planned, ...] = ()
-        """The steps of the running plan, by which the progress names packages."""
+        """The steps of the running plan. With them the readers find the names of packages."""
         self._reader: Optional[RpmReader] = None
         """The reader of the running command."""
         self._began_at = 0.0
-        """Start of this job's steps."""
+        """When this job's steps began, Unix seconds."""
 
     def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
         """Labels of held packages."""
@@ -197,16 +196,15 @@ class RpmBackend(Backend):
         return rpm_parsers.inventory_of(packages, self._machine, self.held(packages), broken)
 
     def left_doubled(self, packages: Sequence[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
-        """Duplicate packages, unless a program changes packages now: an upgrade in progress also has two versions."""
+        """Packages in two versions. Empty while a program changes packages: an upgrade in progress also has two versions."""
         doubled = wrongly_doubled(packages, self.environment)
         if not doubled or self.lock() is not None:
             return {}
-        return wrongly_doubled(
-            installed(self.environment), self.environment
-        )  # the other program may have ended just before the check of the lock
+        # another program may have ended just before the check of the lock
+        return wrongly_doubled(installed(self.environment), self.environment)
 
     def label(self, name: str, arch: str) -> str:
-        """The manager's name for texts."""
+        """The name of a package in orders and texts."""
         return rpm_parsers.label(name, arch, self._machine)
 
     def broken(self, inventory: Inventory) -> str:
@@ -214,7 +212,7 @@ class RpmBackend(Backend):
         return f"an upgrade was interrupted and left two versions of {join_names(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
-        """The program that changes packages now."""
+        """The holder of rpm's lock."""
         try:
             path = run_query(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
         except PackagesUnreadable:
@@ -226,14 +224,14 @@ class RpmBackend(Backend):
         raise NotImplementedError
 
     def need_lists(self) -> Sequence[Repository]:
-        """The same.
+        """The enabled repositories, as `repositories`.
 
         Raises: PackageError: no repository has metadata, so updates are unknown.
         """
         return rpm_repositories.require_metadata(self.repositories())
 
     def lists_refreshed_at(self) -> float:
-        """The age of the oldest metadata."""
+        """When the oldest metadata was refreshed, Unix seconds; 0 = no repository has metadata."""
         return rpm_repositories.refreshed_at(self.repositories())
 
     def lists(self) -> List[PackageList]:
@@ -251,23 +249,23 @@ class RpmBackend(Backend):
         return [name for name in packages if name not in sound or name not in there]
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
-        """Those of `names` that the repositories have; the result may have others.
+        """The names in `names` that the repositories have. The result may also have other names.
 
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        stays = self._stays()
-        return [name for name in packages if name in stays or name.rpartition(".")[0] in stays]
+        needed = self._needed()
+        return [name for name in packages if name in needed or name.rpartition(".")[0] in needed]
 
-    def _stays(self) -> Set[str]:
-        stays = {*STAY, self.name}
+    def _needed(self) -> Set[str]:
+        needed = {*NEEDED, self.name}
         for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
-            stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
+            needed.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
         answer = run_query(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)
-        return stays | {line for line in answer.out.split("\n") if rpm_parsers.NAME.match(line)}
+        return needed | {line for line in answer.out.split("\n") if rpm_parsers.NAME.match(line)}
 
     def reader(self, verb: str, console: Console) -> RpmReader:
         del verb
@@ -275,7 +273,7 @@ class RpmBackend(Backend):
         return reader
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
-        """Repositories that a refresh did not reach, by name if their files show it."""
+        """The failure of a refresh that did not reach all repositories. It names those whose files were not refreshed."""
         names = rpm_repositories.not_refreshed_since(repositories, self._began_at)
         failure_text = " · ".join([*([join_names(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
         return Failure(
@@ -283,9 +281,9 @@ class RpmBackend(Backend):
         )
 
     def commit_rule(self, phase: str) -> StopRule:
-        """The stop rule of an installing command: a stop is too late except while it waits for the lock.
+        """The stop rule of a command that installs: a stop is too late, except while the command waits for the lock.
 
-        It counts as waiting only while the process that it named really holds the lock.
+        The command waits only if the process that it named really holds the lock.
         """
         waits = self._reader.lock if self._reader is not None else None
         if phase == "waiting_lock" and waits is not None and waits.pid:
@@ -295,12 +293,12 @@ class RpmBackend(Backend):
         return TOO_LATE
 
     def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:
-        """Whether the plan makes a reboot due."""
+        """Whether the plan makes a reboot due (yes or no), and why."""
         core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
         return ("yes", join_names(core)) if core else ("no", "")
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
-        """The steps of a verb with a plan: a download, and an installation without the network."""
+        """A plan runs in two steps: a download, and an installation without the network."""
         self._steps = plan.steps
         self._began_at = time.time()
         if verb == "repair":
@@ -319,22 +317,23 @@ class RpmBackend(Backend):
         return work
 
     def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """The steps of refresh, clean, hold and unhold, and the check of the database after a repair."""
+        """The command line of refresh, clean, hold and unhold, and of the check of the database after a repair."""
         raise NotImplementedError
 
     def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
-        """The arguments of the download and of the installation."""
+        """The command lines of the download and of the installation."""
         raise NotImplementedError
 
     def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
-        """Make the steps only, with one query instead of three."""
+        """Make a plan with its steps only: one query instead of three."""
         raise NotImplementedError
 
     def repair_commands(self) -> List[Command]:
-        """Complete an interrupted transaction: remove the older one of two versions, as the upgrade would have.
+        """The commands that complete an interrupted upgrade: they remove the older of two versions.
 
-        `dnf remove --duplicates` would need the network and reinstall packages. rpm runs the removal scripts as in an upgrade,
-        since the new version stays, and keeps the files of the new version.
+        rpm runs the removal scripts as in an upgrade, since the new version stays, and does not remove its files. `dnf remove --duplicates`
+        would need the network and reinstall packages.
+        Raises: PackageError; PackagesUnreadable.
         """
         packages = installed(self.environment)
         commands = []

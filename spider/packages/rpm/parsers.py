@@ -20,7 +20,7 @@ class RpmPackage(NamedTuple):
 
     name: str
     version: str
-    """Epoch (unless it is 0), version, release: `1:2.0-3.el9`."""
+    """Epoch (without the epoch 0), version and release: `1:2.0-3.el9`."""
     arch: str
 
 
@@ -49,9 +49,9 @@ def label(name: str, arch: str, machine: str) -> str:
 
 
 def patterns(name: str, version: str, machine: str) -> List[str]:
-    """All possible full names of a label and version. A label omits a native architecture.
+    """All full names that a label and a version may have. A label omits a native architecture.
 
-    Text after a dot may be an architecture or a part of the name, so both are returned.
+    The text after a dot may be an architecture or a part of the name, so the names for both cases are returned.
     """
     base, dot, foreign = name.rpartition(".")
     arches = _X86 if machine in _X86 else ("arm*",) if machine.startswith("arm") else (machine, machine + "_v*")
@@ -76,16 +76,13 @@ def parse_installed(text: str) -> List[RpmPackage]:
 
 
 def parse_installed_sizes(text: str) -> Dict[RpmPackage, int]:
-    """Installed sizes from the same lines."""
+    """Read the installed sizes, in bytes, from the lines of `rpm -qa --qf QUERY`."""
     rows = (line.split("|") for line in text.split("\n"))
     return {RpmPackage(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdecimal()}
 
 
 def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:
-    """Packages by their names in orders.
-
-    Args: held, broken: such names.
-    """
+    """The inventory of these packages. Args: held, broken: labels."""
     versions: Dict[str, List[str]] = {}
     for package in packages:
         versions.setdefault(label(package.name, package.arch, machine), []).append(package.version)
@@ -95,7 +92,7 @@ def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[
 
 
 def doubled(packages: Iterable[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
-    """Packages in more than one version: name and architecture to the versions, oldest first."""
+    """Packages in more than one version: name and architecture -> versions, oldest first."""
     versions: Dict[Tuple[str, str], List[str]] = {}
     for package in packages:
         versions.setdefault((package.name, package.arch), []).append(package.version)
@@ -103,7 +100,7 @@ def doubled(packages: Iterable[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
 
 
 def split_nevra(nevra: str) -> Optional[RpmPackage]:
-    """The parts of `lab-sec-1.1-1.lab.noarch`, `glibc-0:2.39-1.x86_64`; None: another format."""
+    """Split a full name such as `lab-sec-1.1-1.lab.noarch` or `glibc-0:2.39-1.x86_64`. None: another format."""
     rest, dot, arch = nevra.rpartition(".")
     parts = rest.rsplit("-", 2)
     if not dot or len(parts) != 3 or not all(parts):
@@ -126,7 +123,7 @@ class ScriptFailed(NamedTuple):
 
 
 def parse_script_failed(line: str) -> Optional[ScriptFailed]:
-    """The failed script that a line of rpm reports; None: none."""
+    """The failed script, if this line of rpm reports it; else None."""
     match = _SCRIPT_FAILED.search(line)
     return ScriptFailed(match["package"], match["script"], int(match["status"])) if match else None
 
@@ -135,7 +132,7 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "
 
 
 def parse_size(text: str) -> Optional[int]:
-    """Read a size of dnf or yum (`6.1 k`, `49 KiB`, `14`), to the printed accuracy; None: not a size."""
+    """Read a size of dnf or yum (`6.1 k`, `49 KiB`, `14`), in bytes, as exactly as it is printed. None: not a size."""
     match = re.match(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$", text)
     unit = _UNITS.get(match[2].lower()) if match else None
     return None if match is None or unit is None else round(float(match[1]) * unit)

@@ -1,7 +1,6 @@
 """Reads the repository files of dnf, yum and zypper: enabled repositories, excludes, and the age of the metadata.
 
-The managers are not run, since any user may read these files. With an empty cache the managers print nothing with status 0, which
-looks like 'no updates'.
+The managers themselves are not asked: with an empty cache they print nothing and return 0, which looks like 'no updates'.
 """
 
 import configparser
@@ -24,7 +23,7 @@ class Repository(NamedTuple):
     refreshed_at: float
     """When its metadata was last confirmed as current, Unix seconds; 0 = it has none."""
     advisories: bool
-    """Whether it has security advisories."""
+    """Whether the repository has security advisories."""
 
 
 def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
@@ -33,7 +32,7 @@ def _parser(paths: Iterable[str]) -> configparser.RawConfigParser:
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 parser.read_file(file)
-        except (OSError, configparser.Error):  # noqa: PERF203  # the manager reports it when it runs; here it counts as empty
+        except (OSError, configparser.Error):  # noqa: PERF203  # the manager reports the error when it runs; here the file counts as empty
             continue
     return parser
 
@@ -68,7 +67,7 @@ def _as_regex(pattern: str) -> str:
 
 
 def option(main: str, key: str) -> str:
-    """An option of section `main` of a settings file; empty = not set, or with variables."""
+    """An option of section `main` of a settings file; empty = not set, or its value has variables."""
     parser = _parser([main])
     value = parser["main"].get(key, "").strip() if parser.has_section("main") else ""
     return "" if "$" in value else value
@@ -87,14 +86,14 @@ def excluded(main: str, folders: Sequence[str] = (), overrides: Sequence[str] = 
 
 
 def repository(name: str, folders: Iterable[str]) -> Repository:
-    """The cached metadata of a repository. Args: folders: possible folders; the most recently refreshed one counts."""
+    """The cached metadata of a repository. Args: folders: possible folders; the most recently refreshed folder counts."""
     newest: Tuple[float, Optional[str]] = (0.0, None)
     for folder in folders:
         path = os.path.join(folder, "repomd.xml")
         try:
             if not os.path.isfile(path):
                 continue
-            # if a repository is unchanged, dnf touches the package list, and zypper touches repomd.xml
+            # for an unchanged repository, dnf touches the package list, and zypper touches repomd.xml
             files = [entry.path for entry in os.scandir(folder) if entry.is_file()]
             at = max(os.stat(file).st_mtime for file in files)
         except OSError:
@@ -112,23 +111,23 @@ def repository(name: str, folders: Iterable[str]) -> Repository:
 
 
 def dnf_repository(name: str, cache: str) -> Repository:
-    """The cache folders of dnf 4 and 5: `<cache>/<name>-<16 hex digits>/repodata`, one per former address."""
+    """The cached metadata of a repository of dnf 4 or 5: `<cache>/<name>-<16 hex digits>/repodata`, a folder for each address it had."""
     pattern = os.path.join(glob.escape(cache), glob.escape(name) + "-" + "[0-9a-f]" * 16, "repodata")
     return repository(name, glob.glob(pattern))
 
 
 def refreshed_at(repositories: Iterable[Repository]) -> float:
-    """The oldest refresh of all repositories with metadata; 0 = none has metadata."""
+    """The oldest refresh of the repositories with metadata, Unix seconds; 0 = no repository has metadata."""
     return min((one.refreshed_at for one in repositories if one.refreshed_at), default=0.0)
 
 
 def missing(repositories: Iterable[Repository]) -> List[str]:
-    """Enabled repositories without metadata."""
+    """Names of the repositories without metadata."""
     return [one.name for one in repositories if not one.refreshed_at]
 
 
 def require_metadata(repositories: Sequence[Repository]) -> Sequence[Repository]:
-    """Refuse if no repository has metadata, since updates are unknown then.
+    """Refuse a query if no repository has metadata: updates are unknown then. Returns: `repositories`.
 
     Raises: PackageError.
     """
@@ -138,7 +137,7 @@ def require_metadata(repositories: Sequence[Repository]) -> Sequence[Repository]
 
 
 def require_advisories(verb: str, repositories: Iterable[Repository]) -> None:
-    """Refuse a security upgrade if no repository has advisories: an empty result would be wrong.
+    """Refuse a security upgrade if no repository has advisories: an empty plan would be wrong.
 
     Raises: PackageError.
     """
@@ -149,5 +148,5 @@ def require_advisories(verb: str, repositories: Iterable[Repository]) -> None:
 
 
 def not_refreshed_since(repositories: Iterable[Repository], since: float) -> List[str]:
-    """Repositories that were not confirmed as current since then. Coarse time stamps of file systems are tolerated: two seconds."""
+    """Names of the repositories that were not refreshed since `since`, less two seconds for coarse time stamps of file systems."""
     return [one.name for one in repositories if one.refreshed_at < since - 2.0]

@@ -1,4 +1,4 @@
-"""The backend for yum 3: EL7 and Amazon Linux 2. It is untested on such a host: commands and texts follow its documentation and dnf 4."""
+"""The backend for yum 3: EL7 and Amazon Linux 2. It is untested on such a host: commands and texts follow yum's documentation and dnf 4."""
 
 import glob
 import os
@@ -37,7 +37,7 @@ class Yum(DnfFamily):
     ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
     keep_metadata = ("--setopt=metadata_expire=never",)
     can_include = False
-    """yum supports it by a command line option, which is untested."""
+    """yum has a command line option for such a list, but it is untested."""
     environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
     """EL7 has no C.UTF-8. With plain C its Python 2 fails on non-ASCII names."""
     upgrading = ("update", "--skip-broken")
@@ -45,7 +45,7 @@ class Yum(DnfFamily):
     """yum's upgrade never removes packages, so full-upgrade equals upgrade."""
 
     def cached(self, name: str) -> Repository:
-        """`/var/cache/yum/<architecture>/<release>/<name>`."""
+        """Reads `/var/cache/yum/<architecture>/<release>/<name>`."""
         pattern = os.path.join(glob.escape(self.cache_dir), "*", "*", glob.escape(name))
         return repositories.repository(name, [*glob.glob(pattern), os.path.join(self.cache_dir, name)])
 

@@ -1,9 +1,9 @@
-"""The backend for zypper: openSUSE and SLES. Its plan is XML with sizes, repositories and whether a reboot is due.
+"""The backend for zypper: openSUSE and SLES. zypper prints its plan as XML, with sizes, repositories and whether a reboot is due.
 
-Downloads, which may be stopped, and the installation, which may not, are two runs. Three statuses are not failures: 102 a reboot is due,
-103 zypper itself was upgraded, 106 a repository was skipped. 107 is one: a script failed.
+A first run downloads, and may be stopped. A second run installs, and may not be stopped. Three statuses of zypper are no failures: 102 = a
+reboot is due, 103 = zypper itself was upgraded, 106 = a repository was skipped. 107 is a failure: a script failed.
 
-zypper cannot be bound to a plan. So the plan is made again directly before the installation, which resolves once more.
+zypper cannot be bound to a plan: the installation resolves dependencies again. So the plan is made again directly before.
 """
 
 import os
@@ -74,7 +74,7 @@ class Zypper(RpmBackend):
     cache_dir = "/var/cache/zypp"
     environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
     looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
-    """Environment of queries: they take no lock and wait for none."""
+    """The environment of queries. With it they take no lock and wait for none."""
 
     def __init__(self, machine: str = "", distribution: str = "") -> None:
         super().__init__(machine)
@@ -91,7 +91,7 @@ class Zypper(RpmBackend):
         self._patch_wants_reboot = False
 
     neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
-    """Options of every call, which override zypper.conf. Without the last, security patches that need a reboot are silently skipped."""
+    """Options of every call. They override zypper.conf. Without the last option, zypper skips security patches that need a reboot."""
     before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
 
     def run_query(self, *words: str) -> Output:
@@ -99,10 +99,10 @@ class Zypper(RpmBackend):
         return run_query([*self.before, *words], self.looking, PLAN_LIMIT_S)
 
     def _query_text(self, *words: str, also: Tuple[int, ...] = ()) -> str:
-        """The output of a query that did not fail.
+        """The output of a query.
 
-        Args:   also: other statuses that are no failure of it.
-        Raises: PackagesUnreadable.
+        Args:   also: further statuses that are no failure of this query.
+        Raises: PackagesUnreadable: the query failed.
         """
         answer = self.run_query(*words)
         if answer.rc not in (*_NO_FAILURE, *also):
@@ -134,7 +134,7 @@ class Zypper(RpmBackend):
         return rpm_backend.matching(zypper_parsers.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
-        """Another zypper or YaST, or the holder of rpm's lock."""
+        """The holder of zypper's lock (zypper or YaST), or of rpm's lock."""
         return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
 
     def named_like(self, names: Sequence[str]) -> Set[str]:
@@ -184,12 +184,13 @@ class Zypper(RpmBackend):
         return summary
 
     def updates(self, *options: str) -> List[zypper_parsers.Update]:
-        """Packages with a newer version; with `--all` also locked and uninstallable ones."""
+        """Packages with a newer version; with `--all` also locked and uninstallable packages. Raises: PackagesUnreadable."""
         return _updates(self._query_text("--quiet", "--xmlout", "list-updates", *options))
 
     def needed(self, repositories: Sequence[Repository], there: Sequence[RpmPackage]) -> Needed:
-        """The packages that the needed patches fix, and whether one needs a reboot.
+        """The packages that the needed patches fix, and whether a patch needs a reboot.
 
+        Args:   there: the installed packages.
         Raises: PackagesUnreadable.
         """
         advisories = Advisories(there)
@@ -202,7 +203,7 @@ class Zypper(RpmBackend):
         return advisories.needed()
 
     def needed_by_zypper(self) -> Needed:
-        """The same by zypper's own output."""
+        """As `needed`, from zypper's own output, which takes longer."""
         listed = self._query_text("--quiet", "--xmlout", "list-patches")
         try:
             patches = zypper_parsers.parse_patches(listed)
@@ -233,7 +234,7 @@ class Zypper(RpmBackend):
             label = self.label(package.name, package.arch)
             if row.act == REMOVE:
                 steps.append(Planned(label, row.before, "", NO, ""))
-                if verb in ("upgrade", "security-upgrade"):  # these verbs remove only replaced packages; otherwise zypper asks
+                if verb in ("upgrade", "security-upgrade"):  # here zypper removes replaced packages only
                     replaced.append(label)
                 continue
             if row.before == package.version:
@@ -274,7 +275,7 @@ class Zypper(RpmBackend):
         return kept
 
     def _reached_by_full(self) -> Set[Tuple[str, str]]:
-        """What an upgrade of everything with removals reaches. Chosen packages are never upgraded so."""
+        """Name and architecture of the packages that a full upgrade would change."""
         try:
             return {(row.package.name, row.package.arch) for row in self.summary("full-upgrade", ()).rows if row.act != REMOVE}
         except PackageError:
@@ -351,7 +352,7 @@ class Zypper(RpmBackend):
         return Failure(code, f"zypper ended with status {ended.rc}")
 
     def reboot_required(self) -> Reboot:
-        """needs-rebooting: 102 yes, 0 no. It ignores firmware, but the patch with the firmware requests the reboot."""
+        """Uses needs-rebooting (102 = yes, 0 = no). It ignores firmware, but a patch with firmware requests the reboot itself."""
         if self._patch_wants_reboot:
             return Reboot(YES, sentence("due.patch"))
         answer = self.run_query("needs-rebooting")

@@ -45,7 +45,7 @@ class ZypperRow(NamedTuple):
     act: str
     package: RpmPackage
     before: str
-    """The installed version; empty = none."""
+    """The installed version; empty = not installed."""
     repository: str
 
 
@@ -56,9 +56,9 @@ class ZypperSummary(NamedTuple):
     download_bytes: int = -1
     installed_bytes: Optional[int] = None
     reboot: Optional[bool] = None
-    """zypper's own count; None = this release has none."""
+    """Whether a reboot is due by zypper's own list; None = this release does not print it."""
     problem: str = ""
-    """Whether zypper asks for a decision."""
+    """The decision for which zypper asks; empty = none."""
     errors: Tuple[str, ...] = ()
     missing: Tuple[str, ...] = ()
     """Requested packages that do not exist."""
@@ -193,7 +193,7 @@ def parse_patches(text: str) -> List[Patch]:
 
 
 def parse_patched(text: str) -> List[RpmPackage]:
-    """Read `zypper patch-info`: the packages that a patch fixes, with the fixed version (arch: empty = any)."""
+    """Read `zypper patch-info`: the packages that a patch fixes, in the fixed version. An empty architecture stands for any."""
     found = []
     for line in text.split("\n"):
         match = _CONFLICT.match(line.rstrip())
@@ -219,7 +219,7 @@ def parse_found(text: str) -> Set[str]:
 
 
 def parse_locks(text: str) -> List[str]:
-    """Read the locked package names (patterns) of `/etc/zypp/locks`. Locks of one version or repository count, too."""
+    """Read the locked package names and patterns of `/etc/zypp/locks`. Locks of one version or one repository count, too."""
     found = []
     for block in re.split(r"\n\s*\n", text):
         entries = dict(pair for pair in (line.partition(":")[::2] for line in block.split("\n")) if pair[1])
@@ -231,7 +231,7 @@ def parse_locks(text: str) -> List[str]:
 
 
 def parse_lock(line: str) -> Optional[Lock]:
-    """Whether zypper reports that another process holds its lock."""
+    """zypper's lock, if this line reports that another process holds it; else None."""
     match = _LOCKED.search(line)
     return Lock("/run/zypp.pid", match["pid"], match["name"] or "") if match else None
 
@@ -255,7 +255,7 @@ def parse_step(line: str) -> Optional[ZypperStep]:
 
 
 def parse_fetched(line: str) -> Optional[ZypperStep]:
-    """Read `Retrieving package lab-conf-2.0-1.lab.noarch (1/5), …`, or the form of newer releases."""
+    """Read `Retrieving package lab-conf-2.0-1.lab.noarch (1/5), …`, or the corresponding line of newer releases."""
     match = _FETCHED.match(line)
     if match is None or not int(match["total"]):
         return None

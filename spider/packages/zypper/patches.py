@@ -1,8 +1,8 @@
 """Finds the packages that patches fix, from the advisories that zypper caches (`updateinfo`).
 
-zypper itself needs two queries, and the second (`patch-info` of every needed patch) takes longer than its plan. A patch is needed while
-a package of it is installed in an older version. Locks on patches do not count. If Python cannot decompress the advisories, zypper is
-queried.
+Two queries of zypper have the same result, but the second (`patch-info` of every needed patch) takes longer than its plan. They are used
+only if Python cannot decompress the advisories. A patch is needed while one of its packages is installed in an older version. Locks on
+patches are ignored.
 """
 
 import os
@@ -20,16 +20,16 @@ _TRUE = ("1", "true", "True")
 
 
 class Needed(NamedTuple):
-    """The result of all needed patches."""
+    """What the needed patches contain, all patches together."""
 
     cures: List[RpmPackage]
     """Packages of security patches, in the fixed version."""
     restart: bool
-    """Whether any of the patches needs a reboot."""
+    """Whether a patch needs a reboot."""
 
 
 class _Patch:
-    """The patch in the parser."""
+    """The patch that is being parsed."""
 
     def __init__(self, attributes: Dict[str, str]) -> None:
         self.security = attributes.get("type") == "security"
@@ -39,7 +39,7 @@ class _Patch:
 
 
 class Advisories:
-    """Compares advisories with the installed packages."""
+    """Reads advisories, and finds those that the installed packages need."""
 
     def __init__(self, installed: Iterable[RpmPackage]) -> None:
         self._newest: Dict[Tuple[str, str], str] = {}
@@ -55,9 +55,9 @@ class Advisories:
         self._text: List[str] = []
 
     def read(self, folder: str) -> None:
-        """Read the advisories of one repository from its metadata folder; it may have none.
+        """Read the advisories of one repository from its metadata folder, if it has advisories.
 
-        Raises: OSError; ValueError: unknown compression, or corrupt.
+        Raises: OSError; ValueError: they are corrupt or of an unknown compression.
         """
         with open(os.path.join(folder, "repomd.xml"), "rb") as file:
             href = _HREF.search(file.read(MAX_PACKED_BYTES))
@@ -105,7 +105,7 @@ class Advisories:
                 self._cures += patch.packages if patch.security else []
 
     def _older(self, cure: RpmPackage) -> bool:
-        """Whether the newest installed version is older than this one."""
+        """Whether the newest installed version is older than the fixed version."""
         newest = self._newest.get((cure.name, cure.arch))
         return newest is not None and compare_rpm(newest, cure.version) < 0
 

@@ -20,7 +20,7 @@ class ZypperReader(RpmReader):
         super().__init__(console, steps)
         self.downloads = False
         self.unmet = False
-        """Unmet dependencies of installed packages."""
+        """Whether dependencies of installed packages are not met."""
         self.stale: List[str] = []
 
     def line(self, text: str) -> None:

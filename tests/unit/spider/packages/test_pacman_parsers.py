@@ -16,12 +16,12 @@ from spider.packages.pacman.parsers import (
     Upgrade,
     parse_details,
     parse_installed,
+    parse_progress,
     parse_size,
     parse_targets,
     parse_upgrades,
     replaced,
     satisfies,
-    where,
 )
 from spider.packages.pacman.run_reader import PacmanReader
 from spider.root.terminal import Lines, TerminalEnded
@@ -196,7 +196,7 @@ def test_pacman_is_sent_no_signal_but_an_interrupt(phase: str) -> None:
 
 @given(st.text(max_size=200), st.sampled_from(["", "plan", "download", "commit", "triggers"]))
 def test_an_arbitrary_line_raises_only_valueerror(line: str, phase: str) -> None:
-    place = where(line, phase)
+    place = parse_progress(line, phase)
     assert place is None or place.percent >= -1
     reader: OutputReader = PacmanReader(NullConsole())
     reader.line(line)
