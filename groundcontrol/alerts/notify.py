@@ -37,19 +37,19 @@ CHANNEL: Final = Parameter("channel", "only those to this channel")
 INCIDENT: Final = Parameter("incident", "only those about this incident")
 FROM: Final = Parameter("from", "only those decided since, in Unix seconds")
 NOTIFY_ROUTES: Final = (
-    Route("GET", "/channels", "alert.read", channels_api.list_channels, ChannelsView),
-    Route("POST", "/channels", "alert.manage", channels_api.create_channel, ChannelView, ChannelBody, status=201, step_up=True),
-    Route("GET", "/channels/kinds", "alert.read", channels_api.list_kinds, ChannelKindsView),
-    Route("POST", "/channels/preview", "alert.read", channels_api.preview, FormatPreviewView, FormatPreviewBody),
-    Route("PATCH", "/channels/{id}", "alert.manage", channels_api.edit_channel, ChannelView, ChannelPatch),
-    Route("DELETE", "/channels/{id}", "alert.manage", channels_api.delete_channel, None, status=204, step_up=True),
-    Route("POST", "/channels/{id}/test", "alert.manage", channels_api.check_channel, TestView, status=202),
+    Route("GET", "/channels", "alert.read", channels_api.list_channels, ChannelsView, whose="organisation"),
+    Route("POST", "/channels", "alert.manage", channels_api.create_channel, ChannelView, ChannelBody, status=201, step_up=True, whose="organisation"),
+    Route("GET", "/channels/kinds", "alert.read", channels_api.list_kinds, ChannelKindsView, whose="organisation"),
+    Route("POST", "/channels/preview", "alert.read", channels_api.preview, FormatPreviewView, FormatPreviewBody, whose="organisation"),
+    Route("PATCH", "/channels/{id}", "alert.manage", channels_api.edit_channel, ChannelView, ChannelPatch, whose="organisation"),
+    Route("DELETE", "/channels/{id}", "alert.manage", channels_api.delete_channel, None, status=204, step_up=True, whose="organisation"),
+    Route("POST", "/channels/{id}/test", "alert.manage", channels_api.check_channel, TestView, status=202, whose="organisation"),
     Route(
         "GET", "/deliveries", "delivery.read", channels_api.list_deliveries, DeliveriesView, cost="scan",
-        query=(LIMIT, CURSOR, STATE, CHANNEL, INCIDENT, FROM),
+        query=(LIMIT, CURSOR, STATE, CHANNEL, INCIDENT, FROM), whose="organisation",
     ),
-    Route("POST", "/deliveries/{id}/retry", "alert.manage", channels_api.retry_delivery, DeliveryView, status=202),
-    Route("GET", "/notifications/summary", "delivery.read", channels_api.summary, NotificationsView, cost="page"),
+    Route("POST", "/deliveries/{id}/retry", "alert.manage", channels_api.retry_delivery, DeliveryView, status=202, whose="organisation"),
+    Route("GET", "/notifications/summary", "delivery.read", channels_api.summary, NotificationsView, cost="page", whose="organisation"),
     Route("POST", "/links/alert", None, channels_api.follow_link, LinkView, LinkBody),
 )  # fmt: skip
 

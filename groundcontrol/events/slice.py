@@ -25,7 +25,7 @@ ROUTES: Final = (
         ),
     ),
     Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
-    Route("GET", "/audit", "audit.read", events_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/audit", "audit.read", events_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page", whose="organisation"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

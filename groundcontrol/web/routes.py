@@ -16,6 +16,9 @@ Handler = Callable[..., Awaitable[Any]]
 """async (call) or (call, body) -> an Answer, its own response, or None for 204."""
 
 
+Whose = Literal["granted", "caller", "person", "organisation"]
+
+
 class Parameter(NamedTuple):
     """A parameter of the query."""
 
@@ -52,6 +55,12 @@ class Route(NamedTuple):
     """Accepts Idempotency-Key."""
     cost: Cost = "small"
     """Cost class; `web/costs.py` has the limits of each."""
+    whose: Whose = "granted"
+    """Whose objects a call reaches; all others look like missing ones.
+
+    granted: those within the caller's grants. caller: the caller's own, whatever the role. person: the caller's own, for an admin also
+    those of other users. organisation: all of the caller's organisation.
+    """
 
 
 LIMIT: Final = Parameter("limit", "at most this many, 1 to 500 (100)", "integer")

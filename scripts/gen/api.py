@@ -29,6 +29,8 @@ holds it current. `GET /api/v1/openapi.json` describes each body and answer in f
 
 - **roles**: who may do it at all: `all` (admin, operator, viewer), `acting` (admin, operator) or `admin`. With `+ token`, an API token may,
   too. Grants limit each role to some nodes.
+- **whose**: whose objects it reaches; all others look like missing ones. `granted`: those within the caller's grants. `caller`: the
+  caller's own, whatever the role. `person`: the caller's own, for an admin also those of other users. `organisation`: all.
 - **cost**: the class whose limits apply (`groundcontrol/web/costs.py`).
 - **also**: `password`: the password must have been given within the last minutes. `key`: it takes an `Idempotency-Key`. `new password` and
   `new factor`: open also to a session that must first change its password, or set up a second factor.
@@ -52,7 +54,8 @@ def call(route: Route) -> str:
     also = {"password": route.step_up, "key": route.keyed, "new password": route.pending, "new factor": route.enrolling}
     summary = (inspect.getdoc(route.handler) or "").partition("\n")[0]
     answer = f"{route.status} {', '.join(answers)}".rstrip()
-    cells = (path, roles(route.action), route.cost, body, answer, ", ".join(filter(also.get, also)), summary)
+    whose = "" if route.action is None else route.whose
+    cells = (path, roles(route.action), whose, route.cost, body, answer, ", ".join(filter(also.get, also)), summary)
     return f"| {' | '.join(cells)} |"
 
 
@@ -66,8 +69,8 @@ def section(each: Slice) -> str:
     lines = [
         f"## {each.name}",
         "",
-        "| call | roles (right) | cost | body | answer | also | what it does |",
-        "|---|---|---|---|---|---|---|",
+        "| call | roles (right) | whose | cost | body | answer | also | what it does |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += map(call, each.routes)
     if each.topics:

@@ -15,16 +15,11 @@ from typing import Final, get_type_hints
 import pytest
 
 from groundcontrol.adapters.sqlite.stores import Store
-from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
-from tests.support.race_cases_alerts import CASES as OF_ALERTS
-from tests.support.race_cases_channels import CASES as OF_CHANNELS
-from tests.support.race_cases_jobs import CASES as OF_JOBS
-from tests.support.race_cases_nodes import CASES as OF_NODES
-from tests.support.race_cases_samples import CASES as OF_SAMPLES
-from tests.support.race_cases_users import CASES as OF_USERS
+from tests.support.case_files import case_files
+from tests.support.race_cases import CALLERS, Case, Ground, Rows, check_answers, race_rivals
 from tests.support.store_backend import Backend
 
-CASES: Final = {**OF_NODES, **OF_SAMPLES, **OF_JOBS, **OF_USERS, **OF_ALERTS, **OF_CHANNELS}
+CASES: Final[dict[str, Case]] = {name: case for each in case_files("race") for name, case in each.CASES.items()}
 HERE: Final = Path(__file__).parent
 
 READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "user_admin.auth_state", "tokens.token_auth_state"}

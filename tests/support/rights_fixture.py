@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from groundcontrol.web.routes import ROOT as API
 from spider.wire.ids import new_random_id
 from tests.support.hub import PASSWORD, Enrolled, HubProcess, Login, Reply
-from tests.support.route_matrix import THINGS
+from tests.support.rights_cases import MAKERS, Making, Side
+from tests.support.route_matrix import WHOSE
 
 PROXY = "127.0.0.9"
 """The one address from which a header may say who asks."""
@@ -47,6 +47,12 @@ class World:
         token = who if isinstance(who, str) else who.token
         return self.hub.request(method, f"{API}/{path}", body, token=token)
 
+    def make(self, who: Login, making: Making) -> str:
+        """Make an object. Returns: its id."""
+        reply = self.call(who, "POST", making.path, making.body)
+        assert reply.status < 300, reply.body
+        return making.id_of(reply.json)
+
     def token(self, who: Login, **body: object) -> str:
         reply = self.call(who, "POST", "tokens", {"name": new_random_id()[:8], **body})
         assert reply.status == 201, reply.body
@@ -62,31 +68,21 @@ def a_world(hub: HubProcess) -> World:
         made.nodes[side] = node
         made.local("PATCH", f"nodes/{node.node_id}", {"tags": [side]})
         batch = made.local("POST", "jobs", {"action": "check", "nodes": [node.node_id]})
-        invite = made.local("POST", "invites", {"kind": "node", "tags": [side]})
-        window = made.local("POST", "maintenance", {"select": {"nodes": [node.node_id]}, "until_at": time.time() + 3600, "reason": side})
-        expected = made.local(
-            "POST",
-            "expectations",
-            {"name": side, "select": {"nodes": [node.node_id]}, "event": "backup_completed", "by": "05:00", "zone": "UTC"},
-        )
-        made.ids |= {("maintenance", side): window["id"], ("expectation", side): expected["id"]}
-        made.ids |= {
-            ("node", side): node.node_id, ("batch", side): batch["id"], ("job", side): batch["jobs"][0]["id"], ("invite", side): invite["info"]["id"],
-        }  # fmt: skip
+        made.ids |= {("node", side): node.node_id, ("batch", side): batch["id"], ("job", side): batch["jobs"][0]["id"]}
+        for kind, maker in MAKERS.items():
+            if WHOSE[kind] == "granted":
+                made.ids[kind, side] = made.make(admin, maker(Side(node.node_id, side)))
     made.person("limited-operator", "operator", "own")
     made.person("limited-viewer", "viewer", "own")
     # objects that belong to a user have two sides by their owner
-    sessions = made.call(admin, "GET", "auth/sessions").json["sessions"]
-    tokens = made.call(admin, "POST", "tokens", {"name": "of the admin"}).json
+    for kind, maker in MAKERS.items():
+        if WHOSE[kind] in ("caller", "person"):
+            made.ids[kind, "other"] = made.make(admin, maker(Side("", "other")))
+    made.ids["session", "other"] = made.call(admin, "GET", "auth/sessions").json["sessions"][0]["id"]
     deployment = made.call(admin, "POST", "deployments", {"host": "127.0.0.1", "port": 1, "username": "root", "password": "x"})
-    made.ids |= {
-        ("session", "other"): sessions[0]["id"], ("token", "other"): tokens["info"]["id"], ("user", "other"): "admin",
-        ("deployment", "other"): deployment.json["id"],
-    }  # fmt: skip
-    channel = made.call(admin, "POST", "channels", {"kind": "webhook", "name": "ops", "target": {"url": "https://receiver.example/"}}).json
-    made.ids |= {("channel", "other"): channel["id"], ("rule", "other"): "cpu.load"}
-    for kind in {thing for thing, _ in THINGS.values()}:
+    made.ids["deployment", "other"] = deployment.json["id"]
+    for kind in WHOSE:
         made.ids[kind, "none"] = new_random_id()
-    for kind in ("alert", "incident", "delivery"):  # rules make them in minutes: the tests of the hub in this process have real ones
-        made.ids[kind, "other"] = new_random_id()
+        # Rules make alerts, incidents and deliveries in minutes: the tests of the hub in this process have real ones.
+        made.ids.setdefault((kind, "other"), new_random_id())
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Final
 
 from groundcontrol.core.permissions import PERMISSIONS
@@ -11,25 +10,12 @@ from groundcontrol.core.scope import Role
 from groundcontrol.slices import ROUTES
 from groundcontrol.web.routes import CURSOR, ROOT, Route
 from spider.wire.ids import new_random_id
+from tests.support.case_files import case_files
+from tests.support.rights_cases import BODIES
 
-BODIES: Final[dict[str, object]] = {
-    "PATCH /channels/{id}": {"enabled": True},
-    "PATCH /users/{username}": {"disabled": False},
-    "PATCH /nodes/{id}": {"name": "renamed"},
-    "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
-    "POST /deployments/{id}/retry": {},
-    "POST /nodes/{id}/events": {"type": "health_ok", "message": "fine"},
-    "POST /nodes/{id}/jobs": {"action": "check"},
-    "POST /nodes/{id}/journal": {"unit": "ssh.service"},
-    "PATCH /expectations/{id}": {"grace_s": 60},
-    "PATCH /rules/{id}": {"version": 0, "enabled": False},
-    "POST /alerts/{id}/snooze": {"until_at": time.time() + 3600},
-}
-"""Of calls that need one."""
-OF_PEOPLE: Final = {"GET /auth/sessions", "GET /tokens", "GET /users"}
-"""Lists of people's own things, or for admins alone: `access/test_sessions_api`, `test_api_tokens_api`, `test_users_api`."""
-OF_NO_NODE: Final = {"GET /audit", "GET /channels", "GET /deliveries", "GET /rules", "GET /updates", "GET /updates/nodes"}
-"""Lists without a node of their own: their own tests hold what is granted."""
+case_files("rights")
+_OF_PACKAGES: Final = {"GET /updates", "GET /updates/nodes"}
+"""Lists whose rows are no objects with an id: `test_updates_api`."""
 
 
 def name(route: Route) -> str:
@@ -59,10 +45,15 @@ def kind_of(collection: str) -> str:
 BY_NAME: Final = {name(route): route for route in ROUTES}
 THINGS: Final = {row: (kind_of(route.path.partition("/{")[0]), BODIES.get(row)) for row, route in BY_NAME.items() if "{" in route.path}
 """Call -> the kind of what its path names, and a body that fits."""
+WHOSE: Final = {kind: BY_NAME[row].whose for row, (kind, _) in THINGS.items()}
+"""Kind of object -> whose objects the calls that name one reach."""
 _COLLECTIONS: Final = {route.path.partition("/{")[0] for row, route in BY_NAME.items() if row in THINGS}
-LISTS: Final = {
-    row: route.path[1:]
+_ALL_LISTS: Final = {
+    row: route
     for row, route in BY_NAME.items()
-    if route.method == "GET" and (CURSOR in route.query or route.path in _COLLECTIONS) and row not in {*THINGS, *OF_PEOPLE, *OF_NO_NODE}
+    if route.method == "GET" and (CURSOR in route.query or route.path in _COLLECTIONS) and row not in {*THINGS, *_OF_PACKAGES}
 }
-"""Lists of things that belong to nodes."""
+LISTS: Final = {row: route.path[1:] for row, route in _ALL_LISTS.items() if route.whose == "granted"}
+"""Lists of objects within the grants."""
+LISTS_OF_PEOPLE: Final = {row: route.path[1:] for row, route in _ALL_LISTS.items() if route.whose in ("caller", "person")}
+"""Lists of a user's own objects."""

@@ -8,24 +8,26 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.alerts.model import DeliveryId, Selector
+from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.alerts.store import AlertChange
 from groundcontrol.core.bus import Changed, NodesUpdated
-from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
+from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, JobId, NodeId
 from groundcontrol.core.scope import Role
-from groundcontrol.deployments.model import Invite, Jump
+from groundcontrol.deployments.model import Jump
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobRequest, NewBatch, NewJob
 from groundcontrol.slices import TOPICS
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
-from tests.support.race_cases_alerts import an_alert, an_expectation
-from tests.support.race_cases_channels import a_channel, a_target
-from tests.support.route_matrix import BY_NAME, LISTS, THINGS, kind_of, may, path_of
+from tests.support.race_cases_alerts import an_alert
+from tests.support.rights_cases import MAKERS, Making, Side
+from tests.support.route_matrix import BY_NAME, LISTS, LISTS_OF_PEOPLE, THINGS, WHOSE, kind_of, may, path_of
 
 Whose = Literal["own", "other", "none"]
 ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
+ORDER: tuple[Whose, ...] = ("none", "other", "own")
+"""The own one last: it may be deleted."""
 
 
 @dataclass
@@ -39,6 +41,7 @@ class World:
     async def make(cls, hub: TestHub) -> World:
         ids: dict[tuple[str, Whose], str] = {}
         sides: tuple[Whose, Whose] = ("own", "other")
+        boss = await hub.logged_in("admin")
         for side in sides:
             node = await hub.node(side)
             await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=(side,))
@@ -53,37 +56,18 @@ class World:
             event = Event(EventId(new_time_id()), 1, "node_online", "info", "hub", now, node.id, side, {})
             await hub.store.log.add_event(event)
             ids["batch", side] = batch.id
-            invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)
-            ids["invite", side] = (await hub.store.invites.create_invite(ADMIN, invite)).id
             ids["maintenance", side] = deployment.id  # it opened a window
-            expected = an_expectation(now, Selector(nodes=(node.id,)))
-            ids["expectation", side] = (await hub.store.expectations.create_expectation(ADMIN, expected)).id
-            channel = a_channel(now, side)
-            await hub.store.channels.create_channel(ADMIN, channel, a_target(channel))
-            ids["channel", side] = channel.id
-            ids["delivery", side] = (await hub.store.deliveries.add_test(ADMIN, channel.id, DeliveryId(new_time_id(now)))).id
             alert, incident = an_alert(now, node.id)
             await hub.store.alerts.commit(AlertChange([alert], [incident]))
             ids |= {("alert", side): alert.id, ("incident", side): incident.id}
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
-        for kind in (
-            "node",
-            "job",
-            "batch",
-            "deployment",
-            "batch of deployments",
-            "session",
-            "token",
-            "invite",
-            "maintenance",
-            "expectation",
-            "channel",
-            "delivery",
-            "alert",
-            "incident",
-        ):
-            ids[kind, "none"] = new_random_id()
-        ids |= {("rule", "own"): "cpu.load", ("rule", "other"): "cpu.steal", ("rule", "none"): "no.such"}
+            for kind, maker in MAKERS.items():
+                exists = WHOSE[kind] == "granted" or (WHOSE[kind] == "organisation" and side == "own")
+                if exists and (kind, side) not in ids:
+                    ids[kind, side] = await make(boss, maker(Side(node.id, side)))
+        delivery = await hub.store.deliveries.add_test(ADMIN, ChannelId(ids["channel", "own"]), DeliveryId(new_time_id(hub.clock.now())))
+        ids |= {("delivery", "own"): delivery.id, ("rule", "own"): "cpu.load"}
+        ids |= {(kind, "none"): new_random_id() for kind in (*WHOSE, "batch of deployments")}
         return cls(hub, ids)
 
     async def person(self, role: Role, *, cookie: bool = True) -> Client:
@@ -95,16 +79,24 @@ class World:
         return client
 
     async def of_people(self, client: Client, other: Client) -> None:
-        """Sessions, tokens and users: the client's own, and those of another user."""
+        """Sessions and what else belongs to users: the client's own, and that of another user. And users, here and elsewhere."""
         for whose, who in (("own", await self.hub.logged_in(user=client.user)), ("other", other)):
             assert who.login is not None
-            assert who.user is not None
-            made = await who.post("tokens", {"name": "x"})
-            self.ids["session", whose], self.ids["token", whose] = who.login.id, made.json["info"]["id"]  # type: ignore[index]  # one of the three
+            self.ids["session", whose] = who.login.id  # type: ignore[index]  # one of the three
+            for kind, maker in MAKERS.items():
+                if WHOSE[kind] in ("caller", "person"):
+                    self.ids[kind, whose] = await make(who, maker(Side("", whose)))  # type: ignore[index]
         foreign = await self.hub.user(f"far-{new_random_id()[:6]}", "viewer")
         await self.hub.sql("UPDATE account SET org = 2 WHERE id = ?", foreign.id)
         near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
-        self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username, ("user", "none"): "nobody"}
+        self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username}
+
+
+async def make(client: Client, making: Making) -> str:
+    """Make an object. Returns: its id."""
+    answer = await client.post(making.path, making.body)
+    assert answer.status in (201, 202), answer.body
+    return making.id_of(answer.json)
 
 
 def _leaves_the_world(role: Role, row: str) -> bool:
@@ -113,28 +105,27 @@ def _leaves_the_world(role: Role, row: str) -> bool:
 
 
 async def _check_thing(world: World, client: Client, role: Role, row: str) -> None:
-    """Request the object of each side; `none` and a foreign one look alike."""
+    """Request the object of each side; `none` and a foreign one look alike.
+
+    All objects of the organisation are own ones: another side is one of another organisation.
+    """
     route = BY_NAME[row]
     kind, body = THINGS[row]
-    sees_others = kind == "rule" or (role == "admin" and kind != "user")
+    sides = [whose for whose in ORDER if (kind, whose) in world.ids]
+    seen = ["own", "other"] if role == "admin" and route.whose in ("granted", "person") else ["own"]
 
-    answers = {
-        whose: await client.request(route.method, path_of(route, world.ids[kind, whose]), body) for whose in ("none", "other", "own")
-    }
+    answers = {whose: await client.request(route.method, path_of(route, world.ids[kind, whose]), body) for whose in sides}
 
-    statuses = {whose: answer.status for whose, answer in answers.items()}
     if not may(role, row):
-        assert statuses == {"none": 403, "other": 403, "own": 403}, row
+        assert {answer.status for answer in answers.values()} == {403}, row
         return
-    assert statuses["none"] == 404, row
-    assert statuses["own"] not in (401, 403, 404), (row, answers["own"].body)
-    if sees_others:
-        assert statuses["other"] not in (401, 403, 404), (row, answers["other"].body)
-    else:
-        assert statuses["other"] == 404, row
-        told = [answers[whose].json["detail"].replace(world.ids[kind, whose], "…") for whose in ("none", "other")]
+    for whose, answer in answers.items():
+        if whose in seen:
+            assert answer.status not in (401, 403, 404), (row, answer.body)
+            continue
+        assert (answer.status, answer.code) == (404, "not_found"), (row, whose)
+        told = [answers[one].json["detail"].replace(world.ids[kind, one], "…") for one in ("none", whose)]
         assert told[0] == told[1], row
-        assert answers["none"].code == answers["other"].code == "not_found", row
 
 
 @pytest.mark.holds("SAFETY-33", "S-19")
@@ -148,7 +139,7 @@ async def test_granted_resources_are_readable_and_others_not_found(hub: TestHub,
     assert rows
     for row in rows:
         client = reader if BY_NAME[row].method == "GET" else writer
-        if THINGS[row][0] in ("session", "token", "user"):
+        if BY_NAME[row].whose != "granted":
             await world.of_people(client, other)
         await _check_thing(world, client, role, row)
 
@@ -158,7 +149,7 @@ async def test_granted_resources_are_readable_and_others_not_found(hub: TestHub,
 async def test_granted_resources_can_be_changed_and_others_are_not_found(hub: TestHub, role: Role, row: str) -> None:
     world = await World.make(hub)
     client = await world.person(role, cookie=False)
-    if THINGS[row][0] in ("session", "token", "user"):
+    if BY_NAME[row].whose != "granted":
         await world.of_people(client, await hub.logged_in("operator"))
     await _check_thing(world, client, role, row)
 
@@ -169,8 +160,8 @@ async def test_lists_contain_only_granted_resources(hub: TestHub, role: Role) ->
     world = await World.make(hub)
     client = await world.person(role)
     for row, field in LISTS.items():
-        if row == "GET /invites" and role == "viewer":
-            assert (await client.get("invites")).code == "auth.forbidden"
+        if not may(role, row):
+            assert (await client.get(field)).code == "auth.forbidden"
             continue
         kind = kind_of(field)
 
@@ -180,6 +171,27 @@ async def test_lists_contain_only_granted_resources(hub: TestHub, role: Role) ->
         assert shown == ({own, other} if role == "admin" else {own}), row
         if field in ("jobs", "events"):
             assert ((await client.get(f"{field}?node={world.ids['node', 'other']}")).json[field] != []) == (role == "admin"), row
+
+
+@pytest.mark.holds("S-19")
+@pytest.mark.parametrize("role", ROLES)
+async def test_lists_of_own_things_contain_nothing_of_others(hub: TestHub, role: Role) -> None:
+    """Also an admin has to ask for those of other users."""
+    world = await World.make(hub)
+    client = await world.person(role)
+    await world.of_people(client, await hub.logged_in("operator"))
+    assert LISTS_OF_PEOPLE
+    for row, field in LISTS_OF_PEOPLE.items():
+        kind = kind_of(field)
+
+        shown = {item["id"] for item in (await client.get(field)).json[field.rpartition("/")[2]]}
+
+        assert world.ids[kind, "own"] in shown, row
+        assert world.ids[kind, "other"] not in shown, row
+
+
+def test_calls_that_name_one_kind_of_object_agree_whose_it_is() -> None:
+    assert [row for row, (kind, _) in THINGS.items() if BY_NAME[row].whose != WHOSE[kind]] == []
 
 
 @pytest.mark.holds("S-19")
