@@ -295,7 +295,7 @@ class Driver:
                 self._care.begin()
             begun = True
             runs = self._run(task.verb, task.packages, plan, console)
-            if not _locked_out(runs) or time.monotonic() >= ends_at:
+            if not _locked_out(runs) or _may_have_changed(runs) or time.monotonic() >= ends_at:
                 break
             # another program took the lock first and may change the plan; this job has changed nothing
             wait_for_lock(self._backend, console)
@@ -489,6 +489,11 @@ def _make_known(plan: Plan, console: Console) -> None:
 
 def _locked_out(runs: Sequence[Ran]) -> bool:
     return any(ran.failure is not None and ran.failure.code == "job.lock_busy" for ran in runs)
+
+
+def _may_have_changed(runs: Sequence[Ran]) -> bool:
+    """Whether a command that changes packages ran without a failure, such as the upgrade of pacman's keyring before all others."""
+    return any(ran.failure is None and not ran.command.always and ran.command.phase != "download" for ran in runs)
 
 
 def _refused(runs: Sequence[Ran]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from spider.files import create_once
 from spider.jobs.files import REFRESHED, REFUSED, JobResult, read_document
-from spider.packages.backend import PackageError
+from spider.packages.backend import Action, Command, PackageError
 from spider.packages.driver import Driver
 from spider.packages.interfaces import PackagesUnreadable
 from spider.packages.plan import HeldPackage, Plan, Planned
@@ -341,6 +341,19 @@ def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path
     (stage.jobs / REFUSED).write_text("repositories that could not be refreshed keep their old lists: main")
     repositories = driver.condition().repositories
     assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
+
+
+def test_a_lock_that_is_taken_between_two_changes_fails_the_job_with_the_first_change(tmp_path: Path) -> None:
+    class TwoSteps(FakePackageManager):
+        def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
+            self.plan = Plan(plan.steps[1:])  # as the manager would now plan
+            return [Command(("/bin/sh", "-c", f"printf 2 >{self.folder}/a")), Command(("/bin/sh", "-c", "exit 75"))]
+
+    stage = Stage(tmp_path, UPGRADE)
+    stage.paper = TwoSteps(tmp_path / "db", UPGRADE)
+    result = stage.run("upgrade", {"plan": UPGRADE.digest})
+    assert (result.state, result.error_code, result.changes) == ("failed", "job.lock_busy", [("a", "1", "2")])
+    assert "not changed: b, new" in result.error_text
 
 
 def test_a_refresh_keeps_its_own_error_where_its_mark_cannot_be_written(tmp_path: Path) -> None:
