@@ -272,7 +272,7 @@ class Backend:
         return self.reader_type(console)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """The failure of a command by status and output. None: it succeeded; a few nonzero statuses also say so.
+        """The failure of a command by status and output. None: it succeeded. (A few nonzero statuses mean success.)
 
         The driver itself detects signals, time limits, stops, broken packages and missing steps.
         Codes: job.lock_busy, job.no_space, job.fetch_failed, job.repository_stale, job.package_held, job.unmet_dependencies,
@@ -293,8 +293,9 @@ class Backend:
         return Reboot()
 
     def available_updates(self) -> Updates:
-        """Count the upgrades of `full-upgrade`, as any user and without a change; blocks for up to a minute. The backend of apk counts
-        those of `upgrade`, since its `full-upgrade` also downgrades.
+        """Count the upgrades of `full-upgrade`, as any user and without a change; blocks for some seconds, at worst for minutes.
+
+        The backend of apk counts the upgrades of `upgrade`, since its `full-upgrade` also downgrades.
 
         Raises: PackagesUnreadable: the number is unknown. PackageError.
         """

@@ -142,7 +142,7 @@ class UpdateQuery(Protocol):
         ...
 
     def available_updates(self) -> Optional[Updates]:
-        """Count the available upgrades; blocks for up to a minute.
+        """Count the available upgrades; blocks for some seconds, at worst for minutes.
 
         Returns: None: no package manager can list updates.
         Raises:  PackagesUnreadable.

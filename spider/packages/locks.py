@@ -58,7 +58,7 @@ def flock_holder(path: str) -> Optional[Lock]:
 def _names_in_locks(path: str) -> Set[str]:
     """The names that a file may have in /proc/locks: its device and inode.
 
-    The kernel writes the device of the superblock there. On btrfs it differs from `st_dev`, so it is also read from mountinfo.
+    The kernel writes the device of the superblock there, which mountinfo also has. On btrfs that device differs from `st_dev`.
     """
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:

@@ -130,7 +130,7 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
 
 
 def check_room(backend: Backend, plan: Plan) -> None:
-    """Check the free space of `/`, of `/var`, and of each file system that the plan fills. Needs of the same file system are added.
+    """Check the free space of `/`, of `/var`, and of each file system that the plan fills. What several parts of a plan need of one file system is added.
 
     Raises: PackageError.
     """

@@ -13,7 +13,7 @@ MAX_DIFFS_BYTES = 160 * 1024
 
 
 class Leftover(NamedTuple):
-    """A configuration file that was saved beside the one in use (`.dpkg-dist`, `.rpmnew`, `.pacnew` …)."""
+    """A configuration file that was saved beside the file in use (`.dpkg-dist`, `.rpmnew`, `.pacnew` …)."""
 
     path: str
     diff: str
@@ -39,7 +39,7 @@ class AfterCare(Protocol):
     """Compares the host before and after a job that changes packages. Each job has its own instance; it runs as root."""
 
     def begin(self) -> None:
-        """Record failed units and leftover configuration files before the job. Never raises, ends within 10 s."""
+        """Record failed units and leftover configuration files before the job. Never raises, ends within 15 s."""
         ...
 
     def report(self, native_reboot: Tuple[str, str], changes: Sequence[Tuple[str, str, str]]) -> Report:

@@ -357,7 +357,7 @@ def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boo
 
 
 def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
-    """Check one order and start its job. Cheap checks, and those that an attacker cannot forge, come first.
+    """Check one order and start its job. The MAC is checked before the order is parsed, and cheap checks come before expensive checks.
 
     Args:    now: Unix seconds of this node. boot: id of this boot, for the record.
     Returns: the answer, and the order if its MAC is valid.

@@ -118,7 +118,7 @@ def parse_mounts(text: str) -> FrozenSet[str]:
 
 
 def read_reboot_state() -> RebootState:
-    """The state of this host now. What cannot be read is empty. Blocks for up to a minute."""
+    """The state of this host now. What cannot be read is empty. Blocks for up to 80 s."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
     bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled

@@ -1,4 +1,4 @@
-"""Reads files that only their owner can have written, and gives root safe access to folders of other users."""
+"""Reads trusted files, which only one user can have written, and gives root safe access to folders of other users."""
 
 import os
 import re

@@ -42,7 +42,7 @@ SESSION_KEY = "/etc/stardust/session.key"
 SCRIPT_LIMIT_S = 180.0
 FAREWELL_LIMIT_S = 20.0
 ORDERED_WAIT_S = 120.0
-"""How long an ordered uninstall waits for the end of its job, and for other holders of the lock."""
+"""How long an ordered uninstall waits for the end of its job, and for the lock of this node's jobs."""
 ORDERED_FAREWELL_S = 600.0
 """How long an ordered uninstall tries to reach a hub that does not answer."""
 LOOK_EVERY_S = 0.25

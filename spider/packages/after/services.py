@@ -25,7 +25,7 @@ _OPENRC = re.compile(r"\A/openrc[./](?P<service>[^/]+)")
 _OPENRC_ALONE = re.compile(r"\A/(?P<service>[^/]+)")
 """As `_OPENRC`, in OpenRC's own hierarchy of cgroups version 1."""
 _OWN = ("stardust-spider.service", "stardust-spider", "stardust-launcher")
-"""Spider's service under systemd and under OpenRC, and the launcher's service under OpenRC, whose cgroup also has the jobs."""
+"""Spider's service under systemd and under OpenRC, and the launcher's service under OpenRC. Jobs run in the launcher's cgroup there."""
 _OWN_STARTS = ("stardust-job@", "stardust-launcher@")
 NEVER_ALONE = frozenset({"dbus.service", "dbus-broker.service", "systemd-logind.service", "display-manager.service", "gdm.service", "sddm.service", "lightdm.service"})  # fmt: skip
 """Units whose restart ends at least all log-in sessions."""

@@ -1,4 +1,4 @@
-"""Parsers of apk's output and files, tested on recordings of apk-tools 3.0.6. By its documentation 2.14 prints the same lines."""
+"""Parsers of apk's output and files, tested on recordings of apk-tools 3.0.6. apk-tools 2.14 prints the same lines by its documentation."""
 
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple

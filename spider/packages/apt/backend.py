@@ -102,8 +102,8 @@ def _targets() -> List[apt_parsers.AptTarget]:
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    It is the newest time of the stamp files and of the lists folder, into which apt renames new lists. Other times do not fit: the lists
-    have the servers' times, and a failed run also changes `lists/partial` and `pkgcache.bin` (apt 2.6).
+    It is the newest time of the stamp files and of the lists folder, into which apt renames new lists. Lists themselves have the servers'
+    times, and a failed run also changes `lists/partial` and `pkgcache.bin` (apt 2.6).
 
     Raises: PackagesUnreadable.
     """
@@ -225,7 +225,7 @@ class Apt(Backend):
         return [name for name in packages if not is_known(name)]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """Essential packages, those that Spider needs, and the running kernel."""
+        """Protects essential packages, packages that Spider needs, and the running kernel."""
         marked = query_output(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
         needed = set(_NEEDED)
         for line in marked.split("\n"):
@@ -291,7 +291,7 @@ class Apt(Backend):
         return AptReader(verb, console)
 
     def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
-        """A refresh fails if one repository is unreachable, whatever apt-get's exit status."""
+        """A refresh fails if one repository is unreachable, even if apt-get returns 0."""
         if verb == "refresh":
             if ended.rc and reader.lock is not None:
                 return Failure("job.lock_busy", f"gave up {reader.lock}")

@@ -1,6 +1,6 @@
 """The calls of apt's programs. Their options make output and actions independent of apt.conf.
 
-Command line options override all settings files, also those for one program (`Binary::apt-get`). Choices of the administrator about
+Command line options override all settings files, and also settings for one program (`Binary::apt-get`). Choices of the administrator about
 packages and the network stay valid: sources, pins, recommended packages, phasing, purging, hooks, proxies. `docs/packages.md` lists
 every setting.
 """
@@ -42,7 +42,7 @@ NEUTRAL: Mapping[str, str] = {
     "Debug::NoLocking": "false",
     "Debug::pkgDPkgPM": "false",
     # the choice of packages
-    "Dir::State::status": "/var/lib/dpkg/status",  # with another value apt would plan for another system than the one that dpkg changes
+    "Dir::State::status": "/var/lib/dpkg/status",  # with another value, apt would plan for a system that dpkg does not change
     "APT::Ignore-Hold": "false",
     "APT::Get::AutomaticRemove": "false",
     "APT::Get::AutomaticRemove::Kernels": "false",

@@ -174,7 +174,7 @@ class AptReport(NamedTuple):
 
 
 def parse_report(text: str) -> AptReport:
-    """Read the lists of packages that are kept back or deferred by phasing. Other words are ignored."""
+    """Read the lists of packages that are kept back or deferred by phasing. Other text is ignored."""
     blocks: Dict[str, List[str]] = {}
     heading = ""
     for line in text.split("\n"):

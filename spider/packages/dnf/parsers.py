@@ -64,7 +64,7 @@ class DnfRow(NamedTuple):
     package: RpmPackage
     repository: str
     replaces: Tuple[RpmPackage, ...] = ()
-    """Packages that it replaces. Other versions of itself are not among them."""
+    """Other packages that this package replaces."""
 
 
 class DnfTable(NamedTuple):
@@ -78,7 +78,7 @@ class DnfTable(NamedTuple):
 def parse_table(out: str, err: str = "") -> DnfTable:
     """Read the plan of `dnf … --assumeno`. Output without a table is an empty plan only if dnf prints that nothing is to do.
 
-    Args:   out, err: standard output and standard error. dnf 5 prints the table to one and the sizes to the other.
+    Args:   out, err: standard output and standard error. dnf 5 prints the table to standard output, and the sizes to standard error.
     Raises: ValueError: a row has an unknown format, or the number of rows differs from the summary.
     """
     rows = _rows(out)

@@ -416,7 +416,7 @@ class Pacman(Backend):
         self._gated = True
 
     def _hooks(self, part: str) -> Tuple[str, ...]:
-        """The options with all hook folders. A folder on the command line replaces those of pacman.conf, so these are repeated."""
+        """The options with all hook folders. Options replace the folders of pacman.conf, so these folders are named again."""
         folders = [*_settings().all_of("HookDir"), os.path.join(self._gate.folder, part)]
         return tuple(word for folder in folders for word in ("--hookdir", folder))
 

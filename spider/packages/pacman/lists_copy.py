@@ -14,7 +14,7 @@ OWN_DATABASES = "/var/lib/stardust/pacman"
 
 
 def newest(folder: str) -> float:
-    """When the newest list in a folder was written, Unix seconds; 0 = there is none. (Modification times are those of the servers.)"""
+    """When the newest list in a folder was written, Unix seconds; 0 = there is none. (A list's modification time is the server's.)"""
     return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
 
 

@@ -273,7 +273,7 @@ class RpmBackend(Backend):
         return reader
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
-        """The failure of a refresh that did not reach all repositories. It names those whose files were not refreshed."""
+        """The failure of a refresh that did not reach all repositories. Its text names the repositories whose files are old."""
         names = rpm_repositories.not_refreshed_since(repositories, self._began_at)
         failure_text = " · ".join([*([join_names(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
         return Failure(

@@ -39,7 +39,7 @@ class _Patch:
 
 
 class Advisories:
-    """Reads advisories, and finds those that the installed packages need."""
+    """Reads advisories, and finds the patches that the installed packages need."""
 
     def __init__(self, installed: Iterable[RpmPackage]) -> None:
         self._newest: Dict[Tuple[str, str], str] = {}
