@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class MajorTom:
-    """The deployer. A hub has one, since it counts the connections to each address.
+    """The deployer. A hub has only one, because it limits the connections to each address.
 
     Args: rule: takes an IP address and returns why it is not allowed, or None.
     """
@@ -52,11 +52,9 @@ class MajorTom:
 
     async def _in_time(self, steps: Steps, work: Callable[[Restart], Coroutine[None, None, T]]) -> T:
         loop = asyncio.get_running_loop()
-        deadline: asyncio.Timeout | None = None
         try:
-            # While a person compares the fingerprint, the reporter's own limit counts; afterwards the time starts anew.
-            async with asyncio.timeout(self._limits.whole_s) as deadline:
-                limit = deadline
+            # While a person compares the fingerprint, only the reporter's own limit counts. Afterwards the time starts anew.
+            async with asyncio.timeout(self._limits.whole_s) as limit:
 
                 def restart(*, stop: bool = False) -> None:
                     limit.reschedule(None if stop else loop.time() + self._limits.whole_s)

@@ -107,7 +107,7 @@ REPORTED: Final = frozenset(
         "start_failed", "upload_damaged",
     }
 )  # fmt: skip
-"""The codes that our scripts may report from a server: their sentences need one fact at most, the reported text."""
+"""The codes that our scripts may report from a server. Their sentences need at most one value: the reported text."""
 
 
 def failure(code: str, step: StepName, **values: object) -> DeployError:
@@ -116,6 +116,6 @@ def failure(code: str, step: StepName, **values: object) -> DeployError:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """Make foreign text fit into a sentence: printable, on one line, and short."""
+    """Make foreign text fit into a sentence: printable, on one line, and at most `limit` characters long."""
     clean = " ".join("".join(char if char.isprintable() else " " for char in UNSEEN_CHAR.sub(" ", text)).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

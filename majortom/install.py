@@ -25,7 +25,7 @@ from spider.logs import event
 _log = logging.getLogger(__name__)
 
 _OF_INIT: Final = re.compile(r"systemd|stardust-spider\.service: (?!Failed at)|(Started|Starting|Stopped|Stopping|Failed to start) ")
-"""Log lines of the init system about a unit, not of the unit itself."""
+"""Log lines that the init system wrote about a unit, and not the unit itself."""
 _NAMES_ERROR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)")
 """The line of a traceback that names the error. An interpreter that cannot start prints more lines after it."""
 TAKEN_BACK: Final = "everything was taken back"
@@ -63,12 +63,15 @@ class _Traces:
 
     def __init__(self) -> None:
         self.folder: str | None = None
+        """The upload folder."""
         self.begun = False
-        self.stashed = False
-        """The previous installation is, or will be, stashed beside the new one."""
-        self.laid = False
-        """The server was asked to stash it. Before that, a finished installation on the server is the previous one."""
+        """The rollback timer was armed, so the server has a journal."""
+        self.replaces = False
+        """The server has a previous installation, which is stashed for the new one."""
+        self.stash_requested = False
+        """The server was asked to stash the previous installation. Before that, it is still in its place."""
         self.verified = False
+        """The new agent has completed a session."""
 
 
 class Installation:
@@ -88,7 +91,7 @@ class Installation:
         self._left = ""
 
     async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> InstallResult:
-        """Install completely. In any case, the server ends with a verified agent or in its former state.
+        """Install the agent. On return it is verified; after an error the server is rolled back to its former state.
 
         Raises: DeployError.
         """
@@ -99,7 +102,7 @@ class Installation:
         try:
             async with self._log_in_alone(context) as login:
                 try:
-                    probe = await self._carry_out(login, make_payload, verify)
+                    probe = await self._install(login, make_payload, verify)
                     await self._finish(context, login)
                 except BaseException as exc:
                     if await self._roll_back(context, login):
@@ -115,7 +118,7 @@ class Installation:
             async with log_in_as_root(self._connector, context, self.steps, self._limits) as login:
                 yield login
 
-    async def _carry_out(self, login: ShellLogin, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
+    async def _install(self, login: ShellLogin, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
         steps, limits = self.steps, self._limits
         async with steps.step("probe") as closing:
             probe = await self._probe(login)
@@ -152,23 +155,23 @@ class Installation:
         return probe
 
     async def _stash(self, login: ShellLogin, plan: InstallPlan) -> None:
-        self._traces.laid = True
+        self._traces.stash_requested = True
         await shell.run(login, self._lifecycle_script, ["stash", *plan.kept_folders], "install", self._limits.step_s)
         if self._options.stopped is not None:
             await self._options.stopped()
 
     async def _arm(self, login: ShellLogin, seconds: float, plan: InstallPlan) -> None:
-        """Start the rollback timer, before the first change and before each longer wait. A server without further orders then restores
-        its former state."""
+        """Start the rollback timer, before the first change and before each longer wait. If no further step reaches the server, it restores
+        its former state by itself."""
         self._traces.begun = True
-        self._traces.stashed = plan.clean == "stash"
-        source, action = shell.with_own_text(self._lifecycle_script), "arm_replace" if self._traces.stashed else "arm"
+        self._traces.replaces = plan.clean == "stash"
+        source, action = shell.with_own_text(self._lifecycle_script), "arm_replace" if self._traces.replaces else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
     async def _finish(self, context: LoginContext, login: ShellLogin) -> None:
-        """Tell the server to keep the installation, which the hub has stored by now.
+        """Tell the server to keep the installation.
 
-        Without this message the server decides itself: its timer keeps an installation whose agent has a session with the hub.
+        Without this message the server's timer decides: it keeps an installation whose agent has a session with the hub.
         Raises: DeployError: the server has rolled back already.
         """
         try:
@@ -191,8 +194,8 @@ class Installation:
         return parse_probe(answer.lines, self.steps.now)
 
     async def _plan(self, probe: Probe) -> InstallPlan:
-        there = probe.existing
-        replaceable = bool(there.node) and there.fleet == self._options.fleet and await self._options.replaceable(there.node)
+        existing = probe.existing
+        replaceable = bool(existing.node) and existing.fleet == self._options.fleet and await self._options.replaceable(existing.node)
         options = self._options
         return plan_install(
             probe,
@@ -243,12 +246,12 @@ class Installation:
         return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=failure_reason(answer.of("log")))
 
     async def _roll_back(self, context: LoginContext, login: ShellLogin) -> bool:
-        """Roll back the changes, over a new connection if the old one is lost. False: something is left."""
+        """Roll back the changes, over a new connection if the old one is lost. False: the rollback is incomplete."""
         traces = self._traces
         if traces.folder is None and not traces.begun:
             return True
-        if traces.stashed and traces.verified:
-            # The new agent has its session by now, and the previous one may be defective.
+        if traces.replaces and traces.verified:
+            # The new agent has completed a session, and the previous agent may be defective.
             await self.steps.detail("the agent came back and stays; the server closes the installation by itself within some minutes")
             return True
         work = asyncio.create_task(self._undo(context, login), name="undo-installation")
@@ -275,7 +278,7 @@ class Installation:
     async def _undo_by(self, login: ShellLogin) -> str:
         left: list[str] = []
         if self._traces.begun:
-            words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.stashed and not self._traces.laid else []
+            words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.replaces and not self._traces.stash_requested else []
             answer = await shell.run(login, self._lifecycle_script, ["undo", *words], "install", self._limits.undo_s)
             left = answer.of("left")
         if self._traces.folder is not None:
@@ -283,17 +286,17 @@ class Installation:
         return ", ".join(left)
 
     def _incomplete_rollback(self, exc: BaseException) -> DeployError:
-        """The error for an incomplete rollback: it gives the original error first."""
+        """The error for an incomplete rollback. Its text begins with the original error."""
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be undone ({self._left}): the server tries again by itself within some minutes, and Retry does so immediately."
         return DeployError(first.code, text, first.step)
 
 
 def _replaces(probe: Probe, options: InstallOptions) -> str:
-    there = probe.existing
-    if there.node == options.node and there.fleet == options.fleet:
+    existing = probe.existing
+    if existing.node == options.node and existing.fleet == options.fleet:
         return "in the place of the agent that is there"
-    return "in the place of an agent of another hub" if there.node else "in the place of what is left of an agent there"
+    return "in the place of an agent of another hub" if existing.node else "in the place of what is left of an agent there"
 
 
 def _digest(data: bytes) -> str:
@@ -301,9 +304,9 @@ def _digest(data: bytes) -> str:
 
 
 def failure_reason(lines: list[str]) -> str:
-    """The reason in the agent's last log lines, for people.
+    """The reason of a failure, for people, from the agent's last log lines.
 
-    Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
+    Args: lines: JSON or text. The first line may be `state …`, the state of the agent's unit.
     """
     state, named, last_text = "", "", ""
     for line in reversed(lines):

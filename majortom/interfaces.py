@@ -30,7 +30,7 @@ class HostKey(NamedTuple):
     public: str
     """The OpenSSH line, without comment."""
     host: str = ""
-    """The jump host of this key; empty: the server's own key."""
+    """The jump host that has this key; empty: the server has it."""
 
 
 class Target(NamedTuple):
@@ -44,9 +44,9 @@ class Target(NamedTuple):
     password: Secret | None
     sudo_password: Secret | None
     pinned: HostKey | None
-    """The host key of an earlier log-in: a server with another key gets no log-in."""
+    """The host key of an earlier log-in. Major Tom does not log in to a server with another key."""
     expected_fingerprint: str | None
-    """A fingerprint that the user gave with the request: it confirms a host key without a question."""
+    """A fingerprint that the user gave with the request. A host key with this fingerprint needs no confirmation."""
     certificate: str | None = None
     """The OpenSSH line of a user certificate for the private key."""
     jump: Target | None = None
@@ -68,7 +68,7 @@ class Payload(NamedTuple):
     launch_key: Secret
     install_python: bool
     own_policy: bool = False
-    """Keep the server's policy.conf. Then `policy_conf` only has to have its mode."""
+    """Whether the server keeps its policy.conf. Then `policy_conf` must have the same mode, and is replaced."""
 
 
 StepName = Literal[
@@ -79,7 +79,7 @@ StepName = Literal[
 
 
 class Reporter(Protocol):
-    """Receives every step as it happens; a detail is one line for people, without secrets."""
+    """Receives each step when it happens. A detail is one line for people, without secrets."""
 
     async def started(self, step: StepName) -> None: ...
     async def detail(self, step: StepName, text: str) -> None: ...

@@ -23,7 +23,8 @@ _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
 Cleaning = Literal["nothing", "undo", "remove", "stash"]
-"""What happens to an installation found on the server: nothing, undo an unfinished one, remove a whole one, stash it for a new one."""
+"""What happens to an installation found on the server. undo: an unfinished one is undone. remove: a finished one is removed. stash: the
+installation is moved away until the new one is finished."""
 
 
 class InstallPlan(NamedTuple):
@@ -39,23 +40,27 @@ class InstallPlan(NamedTuple):
 def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> InstallPlan:
     """Decide the steps of an installation.
 
-    Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node found there, if any.
-            node: the node that is deployed again; empty: a new one. It replaces any agent found there, except that of another node that
-            this hub still has.
-    Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
+    Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node whose agent is on the server.
+            node: the node that is deployed again; empty: a new node. It replaces any agent on the server, except that of another node
+            that this hub still has.
+    Raises: DeployError: the agent cannot be installed on the server as it is. Nothing was changed.
     """
     _check_system(probe)
-    there = probe.existing
-    clean = _check_replaced(there, fleet, node, replaceable=replaceable) if node else _check_existing(there, fleet, replaceable=replaceable)
+    existing = probe.existing
+    clean = (
+        _check_replaced(existing, fleet, node, replaceable=replaceable)
+        if node
+        else _check_existing(existing, fleet, replaceable=replaceable)
+    )
     check_open(probe)
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
-    return InstallPlan(clean, manager, _kept_folders(there, fleet, node) if clean == "stash" else ())
+    return InstallPlan(clean, manager, _kept_folders(existing, fleet, node) if clean == "stash" else ())
 
 
 def check_open(probe: Probe) -> None:
-    """Refuse a server whose interpreter or folders are inaccessible to Spider's account. Without an interpreter this is unknown.
+    """Refuse a server whose interpreter or folders are inaccessible to Spider's account. The probe needs an interpreter to find that out.
 
     Raises: DeployError.
     """
@@ -88,50 +93,50 @@ def _check_space(folders: Sequence[TargetFolder]) -> None:
     shared: dict[str, list[TargetFolder]] = {}
     for folder in folders:
         shared.setdefault(folder.mount or folder.path, []).append(folder)
-    for place, there in shared.items():
-        free = min(folder.free_bytes for folder in there)
-        needed = sum(NEEDED_BYTES.get(folder.path, 0) for folder in there)
+    for mount, sharing in shared.items():
+        free = min(folder.free_bytes for folder in sharing)
+        needed = sum(NEEDED_BYTES.get(folder.path, 0) for folder in sharing)
         if free < needed:
-            path = there[0].path if len(there) == 1 else place
+            path = sharing[0].path if len(sharing) == 1 else mount
             raise failure("no_space", "probe", path=path, free=_mebibytes(free), needed=_mebibytes(needed))
 
 
-def _check_existing(there: Existing, fleet: str, *, replaceable: bool) -> Cleaning:
-    if there.jobs:
+def _check_existing(existing: Existing, fleet: str, *, replaceable: bool) -> Cleaning:
+    if existing.jobs:
         raise failure("job_running", "probe")
-    if there.finished is False:
+    if existing.finished is False:
         return "undo"
-    if there.finished and there.fleet == fleet and replaceable:
+    if existing.finished and existing.fleet == fleet and replaceable:
         return "remove"
-    if there.paths == ("/var/lib/stardust",) and there.finished is None:
+    if existing.paths == ("/var/lib/stardust",) and existing.finished is None:
         return "undo"  # the installation ended between its first two calls; only an empty folder is removed
-    if there.paths:
-        who = f"node {there.node}" if there.node else there.paths[0]
+    if existing.paths:
+        who = f"node {existing.node}" if existing.node else existing.paths[0]
         raise failure("already_installed", "probe", what=who)
-    for what, line in (("user", there.user), ("group", there.group)):
+    for what, line in (("user", existing.user), ("group", existing.group)):
         if line:
             raise failure("name_in_use", "probe", what=what)
     return "nothing"
 
 
-def _check_replaced(there: Existing, fleet: str, node: str, *, replaceable: bool) -> Cleaning:
-    if there.jobs:
+def _check_replaced(existing: Existing, fleet: str, node: str, *, replaceable: bool) -> Cleaning:
+    if existing.jobs:
         raise failure("job_running", "probe")
-    if there.finished is False:
+    if existing.finished is False:
         return "undo"
-    if there.node not in ("", node) and there.fleet == fleet and not replaceable:
-        raise failure("already_installed", "probe", what=f"node {there.node}")
-    if there.user and there.user.split(":")[5:6] != [_HOME]:
+    if existing.node not in ("", node) and existing.fleet == fleet and not replaceable:
+        raise failure("already_installed", "probe", what=f"node {existing.node}")
+    if existing.user and existing.user.split(":")[5:6] != [_HOME]:
         raise failure("name_in_use", "probe", what="user")
-    return "stash" if there.paths or there.user or there.group else "nothing"
+    return "stash" if existing.paths or existing.user or existing.group else "nothing"
 
 
-def _kept_folders(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
-    """The folders that the new installation keeps. The job folders show which jobs have run: they stay for the same node of the same fleet,
-    and where the node is unknown."""
-    if there.node == node and there.fleet == fleet:
+def _kept_folders(existing: Existing, fleet: str, node: str) -> tuple[str, ...]:
+    """The folders that the new installation keeps. `started` and `jobs` show which jobs have run. They stay if the node is the same or
+    unknown."""
+    if existing.node == node and existing.fleet == fleet:
         return ("spider", "started", "jobs")
-    return () if there.node else ("started", "jobs")
+    return () if existing.node else ("started", "jobs")
 
 
 def _check_python(probe: Probe, *, install_python: bool) -> str:
@@ -149,12 +154,12 @@ def _check_python(probe: Probe, *, install_python: bool) -> str:
 
 
 def _mebibytes(size: int) -> str:
-    """A size, rounded down: too little free space never looks like enough."""
+    """A size in words, rounded down, so that too little free space never looks like enough."""
     return f"{size >> 20} MiB"
 
 
 def with_launcher(policy_conf: str) -> bool:
-    """Whether the agent gets a launcher, which acts as root: in every mode but `monitor`, whatever else the policy says."""
+    """Whether the agent gets a launcher, which acts as root. Every mode of the policy except `monitor` needs one."""
     found = re.search(r"(?m)^\s*mode\s*=\s*(\S+)\s*$", policy_conf)
     return found is None or found[1] != "monitor"
 

@@ -27,7 +27,7 @@ class Existing(NamedTuple):
 
     paths: tuple[str, ...] = ()
     finished: bool | None = None
-    """Whether its journal says finished; None: there is no journal."""
+    """Whether its journal is complete; None: there is no journal."""
     node: str = ""
     fleet: str = ""
     user: str = ""
@@ -36,7 +36,7 @@ class Existing(NamedTuple):
     jobs: int = 0
     """Number of active job units."""
     proxy: str = ""
-    """The proxy for its connection to the hub."""
+    """The proxy of the agent's connection to the hub."""
     policy: str = ""
     """The mode of its policy.conf; empty: the file is missing or unreadable."""
 
@@ -80,15 +80,15 @@ class Probe(NamedTuple):
     """The proxy of an invite for the connection to the hub."""
     closed: InaccessiblePath | None = None
     openrc: str = ""
-    """Version of OpenRC, if it starts services in place of systemd; empty: it does not."""
+    """Version of OpenRC; empty: OpenRC does not start the services of this server."""
     openrc_runlevel: str = ""
 
 
 def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
     """Parse the output of the probe.
 
-    Args:   lines: `name=value` each; other lines are ignored, since other programs print too.
-    Raises: DeployError: a value is missing that every server has.
+    Args:   lines: `name=value` each. Other lines are ignored, because log-in shells may print text.
+    Raises: DeployError: a value that every server has is missing or no number.
     """
     fields: dict[str, str] = {}
     missing: list[str] = []
@@ -130,8 +130,10 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             openrc=_openrc(fields.get("openrc", "")),
             openrc_runlevel=fields.get("openrc_runlevel", ""),
         )
-    except (KeyError, ValueError) as exc:
+    except KeyError as exc:
         raise failure("probe_failed", step, why=f"the answer lacks {exc.args[0]}") from None
+    except ValueError:
+        raise failure("probe_failed", step, why="the answer has a wrong number") from None
 
 
 def _existing(fields: dict[str, str]) -> Existing:
@@ -161,7 +163,7 @@ def _closed(text: str) -> InaccessiblePath | None:
 
 
 def _openrc(text: str) -> str:
-    """The version in `rc-service (OpenRC) 0.45.2 (…)`; some releases add a kind of container."""
+    """The version in `rc-service (OpenRC) 0.45.2 (…)`. Some releases add the kind of container."""
     found = re.search(r"\b\d+(?:\.\d+)+", text)
     return found[0] if found else ""
 
@@ -180,7 +182,10 @@ def _unquote(text: str) -> str:
 
 
 def summary(probe: Probe, now: float) -> str:
-    """One line for people."""
+    """Describe the server in one line for people.
+
+    Args: now: the hub's time, Unix seconds.
+    """
     parts = [probe.os_name or probe.os_id or probe.kernel, probe.arch]
     parts.append(f"OpenRC {probe.openrc}" if probe.openrc else f"systemd {probe.systemd_version}")
     parts.append(f"Python {probe.python_version}" if probe.python else "no python3")

@@ -20,9 +20,9 @@ import sys
 
 if not sys.path[0].startswith("/proc/"):
     sys.path[0] = os.path.realpath(sys.path[0])  # an update switches `current` below a program that still reads from its own file
-    kept = f"{sys.path[0]}.{sys.implementation.cache_tag}"  # spider/root/bytecode.py has written it
-    if sys.argv[1:2] in (["launch"], ["run"]) and os.path.exists(kept) and os.stat(kept).st_mtime_ns == os.stat(sys.path[0]).st_mtime_ns:
-        sys.path.insert(0, kept)
+    compiled = f"{sys.path[0]}.{sys.implementation.cache_tag}"  # spider/root/bytecode.py has written it
+    if sys.argv[1:2] in (["launch"], ["run"]) and os.path.exists(compiled) and os.stat(compiled).st_mtime_ns == os.stat(sys.path[0]).st_mtime_ns:
+        sys.path.insert(0, compiled)
 
 from spider.__main__ import main
 
@@ -61,8 +61,7 @@ def build_bundle(spider_folder: Path | None = None) -> bytes:
 
 
 def build_joiner() -> bytes:
-    """Pack the modules with which a new server and the hub authenticate each other (`spider/selfcare/join.py`), and nothing of the
-    agent.
+    """Pack only the modules with which a new server and the hub authenticate each other (`spider/selfcare/join.py`).
 
     Raises: BundleError: a part is missing.
     """
@@ -121,7 +120,7 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
 
 @functools.cache
 def _built_once() -> bytes:
-    """The bundle of a checkout that ships none: a process with many hubs, such as a test run, builds it once."""
+    """The bundle of a checkout, which ships no built bundle. It is built once in a process, because a test run has many hubs."""
     return build_bundle()
 
 

@@ -41,7 +41,7 @@ def minify_script(source: bytes) -> bytes:
 
 
 def _texts(nodes: list[ast.AST]) -> list[Cut]:
-    """Strings that are statements, which do nothing in any position."""
+    """Strings that are statements: docstrings, and texts below attributes."""
     return [
         (node.lineno, node.col_offset, *_end(node), "pass")
         for node in nodes
@@ -79,7 +79,7 @@ def _variables(nodes: list[ast.AST]) -> list[Cut]:
 
 
 def _imports(tree: ast.Module) -> list[Cut]:
-    """Imports of `typing` with unused names. A string may be a type that is read at run time, so its words count as names."""
+    """Imports of `typing` with unused names. A string may be a type that is read at run time, so its words count as used names."""
     used: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):

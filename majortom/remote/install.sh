@@ -7,8 +7,8 @@
 #
 # If the shell reads this script from a pipe (curl … | sudo sh), the script asks for the invite on the terminal.
 # The invite has the hub's address and a secret that is never sent: hub and server prove to each other that they know it. Before the hub's proof
-# the server sends only a greeting, and trusts nothing that the hub sends. After it the hub sends Spider, its units and this node's keys. The
-# script in `lifecycle_text` installs them and keeps a journal. If a step fails, the server returns to its former state.
+# the server sends only a greeting, and trusts nothing that the hub sends. After the proof the hub sends Spider, its units and this node's keys.
+# The script in `lifecycle_text` installs these files and writes a journal. If a step fails, the server returns to its former state.
 # No argument, environment variable or log contains a secret.
 
 umask 077

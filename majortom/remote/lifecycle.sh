@@ -3,17 +3,17 @@
 #   python MANAGER                         install python3 with the server's package manager
 #   install UPLOAD SHA256 VERSION LAUNCHER copy the uploaded files to their paths (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
-#   command                                install the command `stardust-spider` for root, if an older version installed none or one with fewer words
+#   command                                install the command `stardust-spider` for root, if it is missing or of an older version
 #   status                                 print for the server's owner which hub it has, and whether Spider is connected
 #   finish                                 the installation is complete: close the journal and remove the timer
-#   rollback [SECONDS]                     run by the timer: undo an unfinished installation; OpenRC has no timers, so it waits by itself
+#   rollback [SECONDS]                     run by the timer: undo an unfinished installation (OpenRC has no timers: first wait for SECONDS)
 #   diagnose                               print why there is no session: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 remove everything that Stardust installed
-#   undo [whole | unlaid]                  undo an unfinished installation (whole: a finished one too), with the packages that `python` installed;
-#                                          unlaid: one that was to replace another, and has not touched that yet
+#   undo [whole | unlaid]                  undo an unfinished installation, with the packages that `python` installed. whole: undo a finished
+#                                          one, too. unlaid: the installation was to replace another one, and has not touched it yet
 #   search                                 print what is left of Stardust
-# Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`; after a success the last one is `ok`.
+# Prints lines: `note TEXT`, `error CODE TEXT`, `left TEXT`, `log TEXT`. After a success the last line is `ok`.
 #
 # The journal /var/lib/stardust/installed lists what was installed: it is written and synced before the first change.
 
@@ -42,8 +42,8 @@ begin_journal() {
     return 0
 }
 
-# Start the rollback timer. It runs this script on the server, also after a reboot. Each step restarts it, so it fires only when no step
-# follows any more.
+# Start the rollback timer. It runs this script on the server, also after a reboot. Each step restarts the timer, so it fires only if no
+# further step follows.
 arm() {
     [ ! -f "$JOURNAL" ] || recorded armed || die already_installed "$JOURNAL is there"
     begin_journal
@@ -72,9 +72,9 @@ arm() {
     systemctl daemon-reload && restart_timer || die install_failed "$TIMER cannot be started"
 }
 
-# Debian's start-stop-daemon without `retry` does not wait for the end of the old process, and starts none while that exists. A new process may
-# not have written its pid file or executed its program yet: a stop at that moment does not find it and fails. OpenRC never finds a process
-# that was killed: `zap` makes it forget that one.
+# Debian's start-stop-daemon without `retry` does not wait for the end of the old process, and starts no new process while the old one exists.
+# A new process may not have written its pid file or executed its program yet: a stop at that moment does not find it and fails. OpenRC never
+# finds a process that was killed: `zap` resets its state.
 restart_timer() {
     openrc || { systemctl restart "$TIMER" 2>/dev/null; return; }
     tries=0
@@ -107,7 +107,7 @@ rc_end() {
     rm -rf -- "/run/$1.pid" /run/openrc/*/"$1"
 }
 
-# End Spider and root's listener if their supervisors were killed: no service ends them then. Runners of jobs are not among them.
+# End Spider and root's listener if their supervisors were killed, because no service ends them then. Runners of jobs go on.
 rc_end_orphans() {
     tries=0
     while [ $tries -lt 100 ]; do
@@ -194,8 +194,8 @@ agent_log() {
     if openrc; then tail -n 200 "$LOG" 2>/dev/null; else journalctl "$@" -u stardust-spider.service -o cat --no-pager 2>/dev/null; fi
 }
 
-# Installed packages by name without version: a package that is only upgraded on the way is not removed later. (All keys of rpm share one name
-# and have no architecture, so their versions are added.)
+# Installed packages by name without version, so that a package that is only upgraded is not removed later. (All keys of rpm share one name and
+# have no architecture, so their versions are added.)
 packages() {
     if command -v dpkg-query >/dev/null 2>&1; then dpkg-query -W -f '${binary:Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p'
     elif command -v rpm >/dev/null 2>&1; then rpm -qa --qf '%{NAME}%|ARCH?{.%{ARCH}}:{-%{VERSION}-%{RELEASE}}|\n'
@@ -304,7 +304,7 @@ install_spider() {
     openrc || systemctl daemon-reload || die install_failed 'systemctl daemon-reload failed'
 }
 
-# The command is below /opt, since /usr may be read-only; then there is no link. Another file at the link's path belongs to somebody else.
+# The command is below /opt, because /usr may be read-only; then there is no link. Another program's file at the link's path stays.
 install_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
     printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | event | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
@@ -386,8 +386,8 @@ start_units() {
 
 last_line() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
 
-# Why Spider did not start: the error that it printed, else its last lines, else systemd's. After a rollback the unit and its journal are hard
-# to find. On a busy server the journal gets what a program printed a moment after its end.
+# Why Spider did not start: the error that it printed, else its last lines, else systemd's lines. On a busy server the journal gets a program's
+# last lines a moment after its end.
 failure_text() {
     for _ in 1 2 3; do
         lines=$(agent_log -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
@@ -527,7 +527,7 @@ remove() {
 }
 
 # End the programs of Stardust's own account, which the journal or its home folder identifies; an account that somebody else made is not
-# touched. They end before root deletes their folders: not every rm notices a folder that becomes a link meanwhile.
+# touched. The programs end before root deletes their folders, because not every rm notices a folder that becomes a link meanwhile.
 end_account_programs() {
     recorded 'user stardust' || case $(getent passwd stardust) in *:"$VAR":*) ;; *) return 1 ;; esac
     end_programs
@@ -551,7 +551,7 @@ drop_own_packages() {
     if [ "$why" = undo ]; then drop_packages $taken; else note 'python3 was installed for Stardust and stays: other programs may use it by now'; fi
 }
 
-# Remove exactly these packages; if another package needs one of them by now, all stay.
+# Remove exactly these packages. If another package needs one of them by now, all of them stay.
 drop_packages() {
     if command -v dpkg >/dev/null 2>&1; then
         DEBIAN_FRONTEND=noninteractive dpkg --purge "$@" >/dev/null 2>&1 || printf 'left %s\n' "the packages $*"
@@ -580,7 +580,7 @@ search() {
     if getent group stardust >/dev/null && ! getent passwd stardust >/dev/null; then printf 'left the group stardust\n'; fi
 }
 
-# A slow `start` holds the lock, and an undo needs it: stopping the unit ends that `start`. A finished or an earlier installation is not
+# A slow `start` holds the lock, which an undo needs. Stopping the unit ends that `start`. A finished or an earlier installation is not
 # stopped.
 stop_slow_start() {
     if openrc || recorded complete || ! recorded armed || ! new_in_place; then return 0; fi
@@ -603,7 +603,7 @@ main() {
         wait $!
         trap - TERM
     fi
-    # A broken connection must not stop an action half way. (Scripts of package managers rely on these signals.)
+    # A broken connection must not interrupt an action. (`python` keeps the signals, because scripts of package managers rely on them.)
     [ "$action" = python ] || trap '' HUP PIPE
     if [ "$action" = undo ]; then flock -w 1 9 || stop_slow_start; fi
     [ "$action" = status ] || flock -w "$patience" 9 || die busy

@@ -5,7 +5,7 @@ say() { printf '%s=%s\n' "$1" "$2"; }
 
 first_line() { IFS= read -r line && printf '%s' "$line"; }
 
-# The Python interpreter for Spider: root owns it and nobody else may write it, version 3.8 or newer, standard library complete.
+# Look for the Python interpreter for Spider: version 3.8 or newer, with a complete standard library, owned by root and writable only by root.
 look_for_python() {
     for python in /usr/bin/python3 /usr/libexec/platform-python /usr/local/bin/python3 \
         /usr/bin/python3.15 /usr/bin/python3.14 /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 \
@@ -93,7 +93,7 @@ free_space() {
 }
 
 # Print the first path of the interpreter, its library and Stardust's folders on which Spider's account lacks a right. The kernel decides that,
-# because an ACL may name the account. The interpreter changes its own uid for it: the account may not be able to run any program.
+# because an ACL may name the account. The interpreter changes its own uid for this, because the account may not be able to run any program.
 look_for_closed() {
     [ -n "$python" ] || return 0
     "$python" -I -S -B -c '

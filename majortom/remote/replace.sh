@@ -1,11 +1,11 @@
-# Stashes an existing installation before a new one, and restores it if the new one is not finished. It is prepended to lifecycle.sh, which
-# calls it; only a deployment over SSH has it.
+# Stashes an existing installation before a new one, and restores it if the new one is not finished. A deployment over SSH prepends this script
+# to lifecycle.sh, which calls it.
 #   arm_replace SECONDS  instead of `arm`, if an existing installation is to be replaced
 #   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay
 #   keep_policy          use the stashed policy.conf again
 #
-# Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`; from then
-# on the installed files are those of the new installation.
+# Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`. From
+# `again laid` on, the installed files are those of the new installation.
 
 BEFORE=/var/lib/stardust/before OLD_OPT=/opt/stardust.before OLD_ETC=/etc/stardust.before HUB_ADDRESS=spider/hub-address
 
@@ -58,7 +58,7 @@ stash() {
         esac
         mv -- "$path" "$BEFORE/var/" || die install_failed "$VAR cannot be written"
     done
-    # The new spider.conf says where the hub is, also if that is where it was before it changed its address.
+    # The new spider.conf has the hub's present address, so an address that the hub named earlier no longer counts.
     if [ -e "$VAR/$HUB_ADDRESS" ]; then mv -T -- "$VAR/$HUB_ADDRESS" "$BEFORE/hub-address" || die install_failed "$VAR cannot be written"; fi
     ls -A "$VAR" >"$BEFORE/kept"
     record 'again laid'

@@ -19,12 +19,12 @@ METADATA: Final = frozenset(
         "fd00:42::42",  # Scaleway
     )
 )  # fmt: skip
-"""Addresses of cloud metadata services, which give out credentials, besides the link-local 169.254.169.254."""
+"""Addresses of cloud metadata services, which give out credentials. The link-local 169.254.169.254 is forbidden anyway."""
 _CARRIES_IPV4: Final = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
-"""IPv6 whose last 32 bits are an IPv4 address: compatible, translated, NAT64, local NAT64."""
+"""IPv6 networks in which the last 32 bits are an IPv4 address: compatible, translated, NAT64, local NAT64."""
 
 
-def _meant(address: str) -> list[_Address]:
+def _with_embedded(address: str) -> list[_Address]:
     """An address, and the IPv4 addresses inside it that a packet may reach."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
@@ -32,12 +32,12 @@ def _meant(address: str) -> list[_Address]:
     inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
     if any(ip in network for network in _CARRIES_IPV4) and int(ip) > 1:  # `::` and `::1` carry no IPv4 address
         inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return [ip, *(one for one in inner if one is not None)]
+    return [ip, *(embedded for embedded in inner if embedded is not None)]
 
 
 def forbidden_address(address: str) -> str | None:
-    """Why this address cannot be a server of a fleet: unspecified, multicast, link-local, cloud metadata, broadcast."""
-    for ip in _meant(address):
+    """Why this address cannot be a server of a fleet: unspecified, multicast, link-local, cloud metadata, broadcast. None: it can."""
+    for ip in _with_embedded(address):
         if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip in METADATA or str(ip) == "255.255.255.255":
             return "this kind of address names no server"
     return None
@@ -54,7 +54,7 @@ def is_address(host: str) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether an IP address is a loopback address of this machine."""
-    return any(ip.is_loopback for ip in _meant(address))
+    return any(ip.is_loopback for ip in _with_embedded(address))
 
 
 def is_own(address: str) -> bool:

@@ -22,7 +22,7 @@ from majortom.ssh.server_opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, 
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
 SHARED_S: Final = 60.0
-"""How long deployments share the host key that a jump host showed: a batch of servers begins within that time."""
+"""How long deployments share the host key that a jump host showed. All deployments of a batch begin within that time."""
 
 AddressRule = Callable[[str], str | None]
 """Takes an IP address; returns why it is not allowed, or None."""
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
     """Time after the last step at which the server rolls back an unfinished installation by itself."""
     keepalive_s: float = 15.0
     at_once: int = 8
-    """Concurrent connections to one address: sshd's own default refuses more than ten that have not logged in."""
+    """Most connections to one address at the same time. By default sshd refuses more than ten that have not logged in."""
 
 
 Tunnel = asyncssh.SSHClientConnection
@@ -59,7 +59,7 @@ class ReachedServer(NamedTuple):
     via: str = ""
     """The address of the jump host."""
     asked: bool = True
-    """False: the key is the known one, and only the log-in shows whether the server still has it."""
+    """False: the server was not contacted. `key` is the known key, and the log-in shows whether the server still has it."""
 
 
 class Connector:
@@ -70,12 +70,12 @@ class Connector:
         self._rule = rule
         self._slots: dict[str, _Slot] = {}
         self._at_work: set[tuple[str, int]] = set()
-        self._asking: dict[tuple[str, int], _Asking] = {}
+        self._shared_keys: dict[tuple[str, int], _SharedHostKey] = {}
         self.keys = OpenKeys()
 
     @contextlib.contextmanager
     def alone(self, reached: ReachedServer, port: int) -> Iterator[None]:
-        """Be the only deployment to this address: a second one would remove the first one's unfinished work.
+        """Be the only deployment to this address. A second deployment would remove the unfinished work of the first.
 
         Raises: DeployError: another deployment to this address is running.
         """
@@ -103,10 +103,10 @@ class Connector:
     async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> ReachedServer:
         """Connect to the server and get its host key, without authentication.
 
-        A server has several keys: if one is expected, that one is requested before any other. A server with a known key is not
-        contacted, since an sshd penalises addresses that connect and do not log in.
-        Args:   tunnel: the jump host's connection, over which the server is reached; `via` is the jump host's address.
-                through: the server is a jump host, which many deployments need at the same time; they share the answer.
+        A server may have several keys. If one of them is expected, its type is requested first. A server with a known key is not
+        contacted, because an sshd penalises addresses that connect and do not log in.
+        Args:   tunnel: the connection to the jump host, through which the server is reached. via: the jump host's address.
+                through: the server is a jump host. Many deployments need it at the same time, and share its host key.
         Raises: DeployError: `connect` step codes.
         """
         host, port = target.host, target.port
@@ -127,11 +127,11 @@ class Connector:
         for address in addresses:
             try:
                 if through:
-                    async with self._recent_host_key((address, port)) as asking:
-                        if asking.reached is None or not _confirms(target, asking.reached):
-                            asking.reached = await self._fetch_host_key(target, address)
-                            asking.at = asyncio.get_running_loop().time()
-                        return asking.reached
+                    async with self._recent_host_key((address, port)) as shared:
+                        if shared.reached is None or not _confirms(target, shared.reached):
+                            shared.reached = await self._fetch_host_key(target, address)
+                            shared.at = asyncio.get_running_loop().time()
+                        return shared.reached
                 return await self._fetch_host_key(target, address)
             except DeployError as exc:
                 last = last or exc
@@ -143,15 +143,15 @@ class Connector:
             return await self._first_or_expected(target, address, None)
 
     @contextlib.asynccontextmanager
-    async def _recent_host_key(self, key: tuple[str, int]) -> AsyncIterator[_Asking]:
-        """The host key that a jump host showed in the last minute. One deployment asks for it, and the others wait."""
+    async def _recent_host_key(self, key: tuple[str, int]) -> AsyncIterator[_SharedHostKey]:
+        """The host key that a jump host showed within `SHARED_S`. One deployment requests it, and the others wait."""
         now = asyncio.get_running_loop().time()
-        for other, asking in list(self._asking.items()):
-            if asking.at + SHARED_S < now and not asking.lock.locked():
-                del self._asking[other]
-        asking = self._asking.setdefault(key, _Asking(asyncio.Lock(), now))
-        async with asking.lock:
-            yield asking
+        for other, shared in list(self._shared_keys.items()):
+            if shared.at + SHARED_S < now and not shared.lock.locked():
+                del self._shared_keys[other]
+        shared = self._shared_keys.setdefault(key, _SharedHostKey(asyncio.Lock(), now))
+        async with shared.lock:
+            yield shared
 
     async def _first_or_expected(self, target: Target, address: str, tunnel: Tunnel | None) -> ReachedServer:
         host, port = target.host, target.port
@@ -202,8 +202,8 @@ class Connector:
     ) -> AsyncIterator[asyncssh.SSHClientConnection]:
         """Log in to a server whose key is confirmed. A server with another key gets no authentication packet.
 
-        Args:   through: the server is a jump host. Nothing runs there. Many connections go through it, and some wait for a person, so the
-            limit covers concurrent log-ins and not connections.
+        Args:   through: the server is a jump host. Many connections go through it, and some wait for a person. So the limit counts only
+            concurrent log-ins, not connections.
         Raises: DeployError: `authenticate` step codes.
         """
         host, port = target.host, target.port
@@ -215,7 +215,7 @@ class Connector:
             opening = ServerOpening(host, port, algs)
             questions = Questions(target.username, key, target.password)
             translator = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
-            with _first_met(reached, opening), translator:
+            with _first_contact(reached, opening), translator:
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
                         reached.address, port, tunnel=WatchedTunnel(opening, tunnel), config=None, options=self._options(),
@@ -239,8 +239,8 @@ class Connector:
 
 
 @contextlib.contextmanager
-def _first_met(reached: ReachedServer, opening: ServerOpening) -> Iterator[None]:
-    """Report a server that the log-in contacts first as unreachable, if it cannot be reached."""
+def _first_contact(reached: ReachedServer, opening: ServerOpening) -> Iterator[None]:
+    """If the log-in is the first contact with the server and it does not answer, the error belongs to the step `connect`."""
     try:
         yield
     except DeployError as exc:
@@ -254,12 +254,12 @@ def _algs(kind: str) -> Sequence[str]:
 
 
 def _algs_from(kind: str) -> Sequence[str]:
-    """All key types, this one first: a server that has it shows it, and another server shows a different type."""
+    """The algorithms of all key types, this type first. A server that has a key of this type then shows it."""
     return (*_algs(kind), *(alg for alg in HOST_KEY_ALGS if alg not in _algs(kind)))
 
 
 def _confirms(target: Target, reached: ReachedServer) -> bool:
-    """Whether the target expects exactly the key that this server shows, or none."""
+    """Whether the target expects the key that this server shows, or expects no key."""
     if target.pinned is not None or not target.expected_fingerprint:
         return True
     return same_fingerprint(target.expected_fingerprint, reached.key.fingerprint)
@@ -269,8 +269,8 @@ def _type_of(alg: str) -> str:
     return "ssh-rsa" if alg in _RSA_ALGS else alg
 
 
-class _Asking:
-    """The key that a jump host has shown, and when."""
+class _SharedHostKey:
+    """The host key that a jump host has shown, and when."""
 
     def __init__(self, lock: asyncio.Lock, at: float) -> None:
         self.lock = lock
@@ -285,7 +285,7 @@ class _Slot:
 
 
 def describe(key: asyncssh.SSHKey) -> HostKey:
-    """Describe a host key in the form that users and stores know."""
+    """Describe a host key in the form in which it is shown and stored."""
     line = key.export_public_key().decode().split()
     return HostKey(line[0], key.get_fingerprint(), f"{line[0]} {line[1]}")
 

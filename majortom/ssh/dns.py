@@ -1,4 +1,4 @@
-"""Resolves host names on its own threads, so that slow name servers do not block other users of threads."""
+"""Resolves host names in separate threads, so that slow name servers do not block other work in threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def addresses_of(host: str, limit_s: float) -> list[str]:
     Args:   limit_s: covers the answer and the wait for a thread.
     Raises: OSError, UnicodeError: the host does not exist. TimeoutError.
     """
-    ask = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    look_up = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     async with asyncio.timeout(limit_s):
-        found = await asyncio.get_running_loop().run_in_executor(_POOL, ask)
+        found = await asyncio.get_running_loop().run_in_executor(_POOL, look_up)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

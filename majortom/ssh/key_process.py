@@ -20,7 +20,10 @@ MAX_RSA_BITS = 8192
 
 
 def open_key(key: str, passphrase: str | None, *, openssh: bool) -> dict[str, object]:
-    """Open a key file; `error` is one of wrong, type, unreadable."""
+    """Open a key file.
+
+    Returns: the open key with `type` and `bits`, or `error`: wrong, type or unreadable.
+    """
     data = key.strip().encode() + b"\n"
     secret = passphrase.encode() if passphrase else None
     try:

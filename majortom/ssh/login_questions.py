@@ -1,4 +1,4 @@
-"""Answers the questions of a server during the log-in, each once. It records them, so that an error can name what is missing."""
+"""Answers the questions of a server during the log-in, each once. It records them, so that an error can name the missing credential."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SETTINGS: Final = {"key": "PubkeyAuthentication, AuthenticationMethods", "passw
 
 
 class _Signing(SSHLocalKeyPair):
-    """A key that reports its signatures: a server asks for one only if it knows the key."""
+    """A key that reports its signatures. A server requests a signature only if it accepts the key."""
 
     def __init__(self, key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate | None, report: Callable[[], None]) -> None:
         super().__init__(key, None, certificate, None)
@@ -44,15 +44,15 @@ class Questions(asyncssh.SSHClient):
         self._password = password
         self._given = "key" if key else "password"
         self._offered = False
-        self._known = False
-        """The server knows the key: it has asked for a signature."""
+        self._key_accepted = False
+        """The server has requested a signature."""
         self._key_refused = False
         self._sent_by = ""
         """The method that carried the password."""
         self._unanswered = ""
-        """The last credential that was proved or sent, until the server continues: the key or the password."""
-        self._taken = False
-        """The password is right, since the server offers a different method next."""
+        """`key` or `password`: the credential that was sent last, until the server continues. Empty: none."""
+        self._password_accepted = False
+        """The server has offered only other methods after the password, so the password is right."""
         self._connection: asyncssh.SSHClientConnection | None = None
         self._question = ""
         """A credential that the server asked for and the user did not give."""
@@ -71,28 +71,28 @@ class Questions(asyncssh.SSHClient):
         return False
 
     def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002  # of the interface
-        """A general banner arrives earlier, before any method is offered."""
+        """Keep only a text that follows a credential. A general banner arrives earlier."""
         if self._unanswered:
             self._server_text = msg
 
     def _next(self) -> None:
         """Record that the server continues. After a wrong password it offers the same method again, among others."""
         if self._unanswered == "password" and self._connection is not None:
-            self._taken = self._sent_by not in self._connection.get_server_auth_methods()
+            self._password_accepted = self._sent_by not in self._connection.get_server_auth_methods()
         self._unanswered = ""
 
     def public_key_auth_requested(self) -> KeyPairListArg | None:
         self._next()
         key, self._key = self._key, None
         if key is None:
-            self._key_refused = self._offered and not self._known
+            self._key_refused = self._offered and not self._key_accepted
             return None
         self._offered = True
         certificates = [key.certificate, None] if key.certificate else [None]
         return [_Signing(key.key, certificate, self._signs) for certificate in certificates]
 
     def _signs(self) -> None:
-        self._known, self._unanswered = True, "key"
+        self._key_accepted, self._unanswered = True, "key"
 
     def password_auth_requested(self) -> str | None:
         self._next()
@@ -113,7 +113,7 @@ class Questions(asyncssh.SSHClient):
     def kbdint_auth_requested(self) -> str | None:
         """Decline questions after a refused key, or without a password to answer them."""
         self._next()
-        if self._key_refused or self._question or (self._given == "password" and self._password is None and not self._taken):
+        if self._key_refused or self._question or (self._given == "password" and self._password is None and not self._password_accepted):
             return None
         return ""
 
@@ -134,7 +134,7 @@ class Questions(asyncssh.SSHClient):
         return None
 
     def broken_off(self, why: str) -> DeployError | None:
-        """The cause if a server closes the connection during the log-in; None: the log-in is not the cause.
+        """The error if a server closes the connection during the log-in. None: the log-in is not the cause.
 
         Args: why: the error text of the server or of the library.
         """
@@ -151,12 +151,12 @@ class Questions(asyncssh.SSHClient):
         """The error for a refused log-in."""
         if self._expired:
             return failure("password_expired", "authenticate", user=self._user, why=self._question)
-        taken = self._taken or self._unanswered == "password" or (self._known and not self._sent_by)
+        accepted = self._password_accepted or self._unanswered == "password" or (self._key_accepted and not self._sent_by)
         if self._server_text and not self._question:
             return self._account_refused(self._server_text)
-        if self._question or taken:
+        if self._question or accepted:
             return failure("second_factor", "authenticate", user=self._user, given=self._given, asks=self._question or "another method")
-        if self._sent_by and (self._known or not self._offered):
+        if self._sent_by and (self._key_accepted or not self._offered):
             return failure("password_rejected", "authenticate", user=self._user)
         if self._offered:
             return failure("key_rejected", "authenticate", user=self._user)

@@ -67,9 +67,9 @@ class Restart(Protocol):
 
 @contextlib.asynccontextmanager
 async def prepare_login(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
-    """Do `connect` and `host_key`, and open the private key. A jump host is logged in to, and closed at the end.
+    """Do `connect` and `host_key`, and open the private key. If there is a jump host, its connection stays open until the end.
 
-    The keys are opened first: an invalid one ends the deployment before any connection.
+    The keys are opened first: an invalid key ends the deployment before any connection.
     Raises: DeployError.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -124,7 +124,7 @@ async def _name_jump_host(target: Target, work: Awaitable[T]) -> T:
 async def _log_in_to_jump_host(
     connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart
 ) -> AsyncIterator[Jump]:
-    """Log in to the jump host by the same rules as to any server. Nothing runs there, and one connection goes through it."""
+    """Log in to the jump host by the same rules as to any server. No script runs there; one connection goes through it."""
     reached = await _name_jump_host(target, connector.reach(target, through=True))
     await _name_jump_host(target, _confirm_host_key(target, reached, steps, restart, reached.key._replace(host=target.host)))
     context = LoginContext(target, reached, key)
@@ -173,11 +173,11 @@ async def log_in_as_root(connector: Connector, context: LoginContext, steps: Ste
 
 @contextlib.asynccontextmanager
 async def log_in_again(connector: Connector, context: LoginContext) -> AsyncIterator[ShellLogin]:
-    """Log in without reports, to clean up after a lost connection. This works also for a user who may start no deployment any more."""
+    """Log in without reports, to clean up after a lost connection, even if the deployment is no longer wanted."""
     context = context._replace(target=context.target._replace(ensure_wanted=None))
     if context.jump is not None:
-        over = context.jump.context
-        context = context._replace(jump=context.jump._replace(context=over._replace(target=over.target._replace(ensure_wanted=None))))
+        jump = context.jump.context
+        context = context._replace(jump=context.jump._replace(context=jump._replace(target=jump.target._replace(ensure_wanted=None))))
     target = context.target
     async with _connection(connector, context) as connection:
         login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)
@@ -190,8 +190,8 @@ async def _become_root(login: ShellLogin, limit_s: float) -> ShellLogin:
 
     Raises: DeployError: `become_root` codes.
     """
-    ways: tuple[RootMethod, ...] = ("sudo", "doas", "doas with its password")
-    for by in ways:
+    methods: tuple[RootMethod, ...] = ("sudo", "doas", "doas with its password")
+    for by in methods:
         tried = login._replace(by=by)
         try:
             answer = await shell.run(tried, _ROOT_CHECK, [], "become_root", limit_s)
@@ -206,7 +206,7 @@ async def _become_root(login: ShellLogin, limit_s: float) -> ShellLogin:
 
 
 async def await_shielded(work: asyncio.Task[str]) -> str:
-    """Wait for a clean-up that a single cancellation must not stop; a second one stops it."""
+    """Wait for a clean-up. A first cancellation does not stop it, a second one does."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

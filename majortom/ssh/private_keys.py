@@ -1,4 +1,4 @@
-"""Private keys that users give. They are measured before they are read, and read in a separate process."""
+"""Private keys that users give. Their size and cost are checked first. Then they are opened in a separate process."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def new_key() -> NewKey:
 
 
 def read_header(text: str) -> KeyHeader:
-    """Read the type of a key file, in microseconds and without the passphrase.
+    """Read the header of a key file, in microseconds and without the passphrase.
 
     Raises: DeployError: too large, no private key, or more rounds of key derivation than allowed.
     """
@@ -120,9 +120,9 @@ def _public_type(rest: bytes) -> str:
 
 
 async def load_key(text: Secret, passphrase: Secret | None, limit_s: float = PARSE_LIMIT_S) -> LoadedKey:
-    """Open a private key in its own process, which is killed after `limit_s`.
+    """Open a private key in a separate process, which is killed after `limit_s`.
 
-    Key and passphrase reach the process by pipe. It returns the key without its passphrase.
+    Key and passphrase go to the process through a pipe. The process returns the key without a passphrase.
     Raises: DeployError: any `key_…` code of `errors.py`.
     """
     header = read_header(text.reveal())
@@ -154,7 +154,7 @@ class _Opening:
 
 
 class OpenKeys:
-    """Keys that deployments use now. A key that many deployments use is opened once, since a process and a key derivation are expensive."""
+    """Keys that deployments use now. A key that many deployments use is opened once, because its process and key derivation are expensive."""
 
     def __init__(self) -> None:
         self._open: dict[bytes, _Opening] = {}
@@ -162,7 +162,7 @@ class OpenKeys:
 
     @contextlib.asynccontextmanager
     async def opened(self, text: Secret, passphrase: Secret | None) -> AsyncIterator[LoadedKey]:
-        """As `load_key`, but shared by all users of the same key and passphrase, and dropped with the last of them.
+        """As `load_key`, but all users of the same key and passphrase share the result. It is dropped when the last user is done.
 
         Raises: DeployError.
         """
@@ -182,13 +182,13 @@ class OpenKeys:
                 opening.task.cancel()
                 await asyncio.wait({opening.task})
                 if not opening.task.cancelled():
-                    opening.task.exception()  # every caller that waited for it was cancelled
+                    opening.task.exception()  # read it, so that asyncio does not warn: every caller that waited was cancelled
 
 
 def with_certificate(key: LoadedKey, line: str) -> LoadedKey:
     """Add the certificate of a key.
 
-    Raises: DeployError: the text is no certificate, or one of a host, of another key, or not valid now.
+    Raises: DeployError: the text is no certificate, or the certificate is for a host, for another key, or not valid now.
     """
     if len(line.encode(errors="replace")) > MAX_KEY_BYTES:
         raise failure("certificate_unreadable", "authenticate")

@@ -28,20 +28,20 @@ _MACS_WANTED: Final = (
     "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "umac-128-etm@openssh.com", "umac-64-etm@openssh.com",
     "hmac-sha2-256", "hmac-sha2-512", "umac-128@openssh.com", "umac-64@openssh.com",
 )  # fmt: skip
-# The defaults of OpenSSH's client, without SHA-1, as far as this machine's cryptographic library has them. ChaCha20 stands last, since it
-# is unsafe with servers that know no strict key exchange.
+# The defaults of OpenSSH's client without SHA-1, as far as this machine's cryptographic library supports them. ChaCha20 is last, because it
+# is unsafe with servers that do not support strict key exchange.
 KEX_ALGS: Final = tuple(alg for alg in _KEX_WANTED if alg.encode() in get_kex_algs())
 MACS: Final = tuple(alg for alg in _MACS_WANTED if alg.encode() in get_mac_algs())
 _STRICT: Final = "kex-strict-s-v00@openssh.com"
 
 _MAX_CLEAR_BYTES: Final = 128 * 1024
-"""Bytes read of a server's clear text. Beyond that only the library's limits apply."""
+"""Most bytes that are read of a server's clear text. Beyond that only the library's limits apply."""
 _KEXINIT: Final = 20
 _COOKIE_BYTES: Final = 16
 _OTHER_PROTOCOLS: Final = re.compile(r"HTTP/|<|[1-5]\d\d[ -]|\+OK|\* |RFB |AMQP")
-"""First words of servers that are no SSH servers: web, mail, news, FTP, remote desktops, queues."""
+"""First words of other servers than SSH servers: web, mail, news, FTP, remote desktops, queues."""
 _VERSIONS: Final = ("SSH-2.0-", "SSH-1.99-")
-"""Supported versions of the protocol; 1.99 stands for 2.0 beside an older one."""
+"""Supported versions of the protocol. A server with 1.99 supports 2.0 and an older version."""
 _PENALTY: Final = re.compile(r"not allowed at this time", re.IGNORECASE)
 """OpenSSH's text for an address under a penalty, which lasts ten minutes at most by default."""
 
@@ -51,23 +51,23 @@ class OfferedAlgorithms(NamedTuple):
 
     kex: frozenset[str]
     host_keys: frozenset[str]
-    ways: tuple[tuple[frozenset[str], frozenset[str]], ...]
-    """Ciphers and MACs from the client to the server, and back."""
+    directions: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    """Ciphers and MACs, first from the client to the server, then from the server to the client."""
 
 
 def check_offer(offer: OfferedAlgorithms, host: str, host_key_algs: Sequence[str]) -> DeployError | None:
-    """Why a server's offer allows no safe connection; None: it allows one.
+    """Why a server's offer allows no safe connection. None: it allows one.
 
-    Args: host_key_algs: the requested ones.
+    Args: host_key_algs: the host key algorithms that are requested.
     """
     needed: list[tuple[str, Sequence[str], frozenset[str]]] = [
         ("key exchange method", KEX_ALGS, offer.kex),
         ("host key type", host_key_algs, offer.host_keys),
     ]
     chosen: list[str] = []
-    for ciphers, macs in offer.ways:
+    for ciphers, macs in offer.directions:
         needed.append(("cipher", CIPHERS, ciphers))
-        chosen += [one for one in CIPHERS if one in ciphers][:1]
+        chosen += [cipher for cipher in CIPHERS if cipher in ciphers][:1]
         if chosen and chosen[-1].endswith("-ctr"):
             needed.append(("MAC", MACS, macs))
     for what, ours, theirs in needed:
@@ -82,7 +82,7 @@ def check_offer(offer: OfferedAlgorithms, host: str, host_key_algs: Sequence[str
 class ServerOpening:
     """The clear part of one connection, and any error in it.
 
-    Args: host_key_algs: the requested ones.
+    Args: host_key_algs: the host key algorithms that are requested.
     """
 
     def __init__(self, host: str, port: int, host_key_algs: Sequence[str]) -> None:
@@ -133,7 +133,7 @@ class ServerOpening:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it speaks another protocol."""
+        """Whether the server uses another protocol than SSH."""
         return not self.version and _is_foreign(self.line or bytes(self._clear or b"").decode(errors="replace"))
 
     def refusal(self, step: Any, why: str = "") -> DeployError:
@@ -157,7 +157,7 @@ def _is_foreign(text: str) -> bool:
 
 
 def _offer(body: bytes) -> OfferedAlgorithms | None:
-    """Parse a KEXINIT message behind its message number; None: it is invalid."""
+    """Parse a KEXINIT message without its message number. None: it is invalid."""
     lists: list[frozenset[str]] = []
     at = _COOKIE_BYTES
     for _ in range(6):
@@ -170,8 +170,7 @@ def _offer(body: bytes) -> OfferedAlgorithms | None:
 
 
 class WatchedTunnel:
-    """Takes the place of a tunnel for asyncssh: it makes the connection, with or without a jump host, and shows its clear part to a
-    `ServerOpening`."""
+    """A tunnel for asyncssh that makes the connection, with or without a jump host, and feeds its clear part to a `ServerOpening`."""
 
     def __init__(self, opening: ServerOpening, tunnel: asyncssh.SSHClientConnection | None) -> None:
         self._opening = opening
@@ -185,15 +184,15 @@ class WatchedTunnel:
 
     async def create_connection(self, session_factory: Any, remote_host: str, remote_port: int) -> tuple[Any, Any]:
         def make() -> Any:
-            return _Between(session_factory(), self._opening)
+            return _WatchingProtocol(session_factory(), self._opening)
 
         connect: Any = asyncio.get_running_loop().create_connection if self._tunnel is None else self._tunnel.create_connection
-        transport, between = await connect(make, remote_host, remote_port)
-        return transport, between.connection
+        transport, protocol = await connect(make, remote_host, remote_port)
+        return transport, protocol.connection
 
 
-class _Between(asyncio.Protocol):
-    """Passes everything on to the library's connection, unless the opening has shown an error."""
+class _WatchingProtocol(asyncio.Protocol):
+    """Passes all events to the library's connection. It aborts the connection if the opening has an error."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection, opening: ServerOpening) -> None:
         self.connection = connection

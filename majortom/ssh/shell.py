@@ -1,4 +1,4 @@
-"""Runs our fixed scripts on the server: by standard input, as root or as the log-in user, with a limit on everything."""
+"""Runs our fixed scripts on the server, as root or as the log-in user. The server gets a script on standard input. Everything is limited."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def script(name: str) -> str:
 
 
 def with_own_text(source: str) -> str:
-    """The same script with its own text as data, so that it can store itself on the server for the rollback timer."""
+    """Add a script's own text to it as data, so that the script can store itself on the server for the rollback timer."""
     return f"rollback_text() {{ cat <<'{_TEXT_ENDS}'\n{source}\n{_TEXT_ENDS}\n}}\n{source}"
 
 
@@ -79,8 +79,8 @@ async def run(
 ) -> ScriptOutput:
     """Run a script with these arguments.
 
-    Args:   root: as root, by `login.by` (sudo or doas) if the user is not root; else as the log-in user.
-    Raises: DeployError: the script's error, or why it did not reach its `ok`.
+    Args:   root: run it as root, by `login.by` (sudo or doas) if the user is not root; else as the log-in user.
+    Raises: DeployError: the script's error, or the reason why it did not print its final `ok`.
     """
     words, by = Words.fresh(), login.by if root else ""
     line = command(words, arguments, by, len(source.encode()))
@@ -233,12 +233,12 @@ class _Call:
 
 
 def _code_of(step: StepName) -> str:
-    """The code of a script that failed at this step without a code of its own."""
+    """The error code of a script that failed at this step and reported no code."""
     return {"probe": "probe_failed", "upload": "upload_failed", "start": "start_failed"}.get(step, "install_failed")
 
 
 def _reported(text: str, step: StepName) -> DeployError:
-    """Convert `error CODE TEXT` of a script into the error of that code."""
+    """Make the error that a script reported with a line `error CODE TEXT`."""
     code, _, rest = text.partition(" ")
     if code not in REPORTED:
         return failure("install_failed", step, why=text)

@@ -3,8 +3,8 @@
 `sudo -S -k -p <prompt>` gets the password only after its random prompt was seen. The script follows only after the shell under sudo has
 printed a random word. So a sudo without a prompt never reads the password as a command.
 
-doas asks on a terminal, and its prompt cannot be chosen. A random word is printed directly before doas starts, and only a prompt behind
-that word counts. The terminal passes bytes unchanged before the script is sent.
+doas asks on a terminal, and its prompt cannot be chosen. A random word is printed directly before doas starts, and only a prompt after that
+word counts. Before the script is sent, the terminal is set to pass bytes unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RECEIVER: Final = (
     ' tail -c +"$at" "$folder/all" | head -c "$2" >"$folder/$1" || exit 1; at=$((at + $2)); shift 2; done;'
     ' rm -f -- "$folder/all" && printf "ok\\n"'
 )
-"""Reads files one after the other from standard input: SFTP would need a server for it, and a silent log-in shell."""
+"""Reads files one after the other from standard input. SFTP would need an SFTP server and a silent log-in shell."""
 _DOAS_STARTER: Final = 'printf "%s\\n" "$0"; exec doas -- /bin/sh -c "$@"'
 _ON_TERMINAL: Final = 'stty raw -echo; printf "%s\\n" "$0"; size=$1; shift; head -c "$size" | /bin/sh -s -- "$@"'
 _DOAS_PROMPT: Final = rb"doas \([^\n()]{1,200}\) password: ?"
@@ -44,7 +44,7 @@ _REFUSALS: Final = (
 )
 """sudo's message (with LC_ALL=C) -> the error code."""
 _EXPIRED: Final = re.compile(r"password has expired|password change required", re.IGNORECASE)
-"""An sshd's text in place of a command, as long as a new password must be set."""
+"""Text that an sshd prints instead of running the command while a new password must be set."""
 _NOLOGIN_STATUS: Final = 254
 """Exit status of an sshd without PAM while /etc/nologin exists; it prints that file first."""
 
@@ -71,7 +71,7 @@ def command(words: Words, arguments: Sequence[str], by: RootMethod | Literal[""]
     elif by == "doas with its password":
         shell = ["/bin/sh", "-c", _DOAS_STARTER, words.prompt, _ON_TERMINAL, words.ready, str(size), *arguments]
     elif by == "sudo":
-        # %p in the prompt is the user whose password sudo needs: it tells targetpw from a wrong password.
+        # %p in the prompt is the user whose password sudo needs. With targetpw that is another user.
         shell = ["sudo", "-S", "-k", "-p", f"{words.prompt} %p:", "--", *shell]
     return " ".join(shlex.quote(word) for word in ["env", "LC_ALL=C", "LANGUAGE=C", *shell])
 
@@ -86,10 +86,10 @@ SudoAction = Literal["password", "script"]
 
 
 class Dialogue:
-    """The dialogue of one call: feed it the arriving data, and perform the actions it returns.
+    """The dialogue of one call.
 
-    `feed_out` and `feed_err` return the data to send now. `output` is the script's output. `ended` is the error if the script never
-    began.
+    `feed_out` and `feed_err` take the arriving data and return what to send now. `output` is the script's output. `never_ready` is the
+    error if the script was never sent.
     """
 
     def __init__(self, words: Words, user: str, by: RootMethod | Literal[""], *, has_password: bool) -> None:
@@ -170,7 +170,7 @@ class Dialogue:
             raise failure("no_shell", "become_root", user=self._user, why="it prints without end")
 
     def _refuse_another_user(self) -> None:
-        """Cloud images answer root with a sentence, and close the connection some seconds later."""
+        """Raise the error if the server tells the user to log in as another user, as cloud images tell root."""
         found = re.search(rb'[Pp]lease log ?in as (?:the )?(?:user )?"?([a-z_][a-z0-9_-]{0,31})"? rather than', self._out + self._err)
         if found:
             raise failure("login_as", "authenticate", user=self._user, other=found[1].decode())

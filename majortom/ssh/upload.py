@@ -36,7 +36,7 @@ async def make_folder(login: ShellLogin, limit_s: float) -> str:
 
 
 async def drop(login: ShellLogin, folder: str, limit_s: float) -> None:
-    """Remove the folder; keys in it are overwritten.
+    """Overwrite the keys in the folder, and remove it.
 
     Raises: DeployError.
     """
