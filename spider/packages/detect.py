@@ -25,7 +25,7 @@ BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
     "yum": ("spider.packages.yum.backend.Yum", ("usr/bin/yum",)),
     "zypper": ("spider.packages.zypper.backend.Zypper", ("usr/bin/zypper",)),
 }
-"""Backends by the name in `Identity.package_manager`: the class, and the program that must exist."""
+"""Backends by the name in `Identity.package_manager`: the class, and programs of which one must exist."""
 _VERSION_LIMIT_S = 20.0
 _BY_LINK_TARGET = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
 """Backends by the program to which `dnf` or `yum` links. These programs need no query of their version."""
@@ -76,7 +76,7 @@ def _by_version(name: str) -> str:
 
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
-    """The package manager of this host; None: none that Spider supports."""
+    """The package manager of this host; None: Spider supports no package manager here."""
     from spider.packages.after.post_checks import PostJobChecks  # noqa: PLC0415 - a query of updates does not need it
 
     native = _find(root.rstrip("/"))

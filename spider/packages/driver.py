@@ -259,7 +259,7 @@ class Driver:
     def _refreshed_at(self) -> float:
         """When the package lists were last refreshed.
 
-        Raises: PackageError: never. PackagesUnreadable.
+        Raises: PackageError: they were never refreshed. PackagesUnreadable.
         """
         refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
         if not refreshed_at:

@@ -12,7 +12,7 @@ from spider.packages.backend import Failure
 from spider.packages.plan import Plan
 from spider.packages.transaction_hook import VERDICT, WANTED
 
-GATE_DIR = os.path.join(JOBS_DIR, ".gate")
+HOOK_DIR = os.path.join(JOBS_DIR, ".gate")
 """The folder of the hook, for root only. All jobs share it, since they run one at a time."""
 PLAN_CHANGED = "what would be done now is not what was shown, so nothing was done: look at the new plan"
 _PROGRAM = "transaction_hook.py"
@@ -23,7 +23,7 @@ _SOURCE = pkgutil.get_data("spider.packages", _PROGRAM) or b""
 class TransactionHook:
     """The hook of one backend."""
 
-    def __init__(self, folder: str = GATE_DIR) -> None:
+    def __init__(self, folder: str = HOOK_DIR) -> None:
         self._folder = folder
 
     def command(self, kind: str, *words: str) -> str:

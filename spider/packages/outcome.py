@@ -81,7 +81,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
         code, text = "job.incomplete", done if changes else f"{done}, not changed: {join_names([step.package for step in left])}"
     if not code:
         return Outcome("succeeded", rc, 0, changes)
-    why = trouble_lines(runs, warnings=code != "job.stopped")  # the stop explains the end; other warnings did not cause it
+    why = trouble_lines(runs, warnings=code != "job.stopped")  # a stop, and no warning, is the cause
     return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
 
 

@@ -36,7 +36,7 @@ def _write(bundle: str, copy: str) -> None:
     if folder.st_uid != os.geteuid() or folder.st_mode & 0o022 or not os.access(os.path.dirname(bundle), os.W_OK):
         return
     if os.path.lexists(new):
-        os.unlink(new)  # left by a job that was killed here
+        os.unlink(new)  # a killed job left this file
     try:
         create_once(new, _with_bytecode(bundle), 0o644)
         os.chmod(new, 0o644)

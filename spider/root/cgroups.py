@@ -36,7 +36,7 @@ def _processes(folder: str) -> List[int]:
         try:
             with open(os.path.join(below, "cgroup.procs"), encoding="ascii") as file:
                 found.extend(int(line) for line in file)
-        except OSError:  # noqa: PERF203  # the cgroup was removed between the two reads
+        except OSError:  # noqa: PERF203  # the cgroup was removed meanwhile
             continue
     return found
 

@@ -208,7 +208,9 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
     Raises: OrderRefused.
     """
     roomy = paths.roomy if VERBS[verb].fills else ()
-    spool = () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)  # their output is short; a full disk may be why they are needed
+    spool = (
+        () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)
+    )  # jobs of units and containers print little, and a full disk may be the reason for them
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), *spool]:
         space = os.statvfs(path)
         if space.f_bavail * space.f_frsize < least:
@@ -283,7 +285,7 @@ def _was_stopped_first(order: SignedOrder, paths: LauncherPaths) -> bool:
     try:
         return bool(json.loads(text)["verb"] == STOP)
     except (ValueError, KeyError, TypeError):
-        return False  # it is still being written
+        return False  # the record is still being written
 
 
 def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
@@ -304,7 +306,7 @@ def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, bo
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o750)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, PLAN))  # left by a launcher that died here, so it may be incomplete
+        os.unlink(os.path.join(folder, PLAN))  # a launcher that died left this file, which may be incomplete
     create_once(os.path.join(folder, PLAN), body, 0o640)
     sync_folder(paths.jobs)
     if latest_known(order, now) > latest:

@@ -79,7 +79,7 @@ def detach(argv: Sequence[str]) -> None:
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", env=env)
     finally:
         os.umask(mask)
-    child.returncode = 0  # nobody waits for it
+    child.returncode = 0  # Popen would warn that nobody has waited for the child
 
 
 def start_job(name: str) -> bool:

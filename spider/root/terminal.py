@@ -339,7 +339,7 @@ class Terminal:
             limits_s: time limits of phases. A phase without an entry has no limit, such as the installation of packages.
             signals: sent in turn after a time limit. SIGKILL is not allowed.
             stop_rule: the stop rule of a phase. Without it, a stop request takes effect after the program has ended.
-        Returns: also if the program could not be started: status 127.
+        Returns: how the program ended; status 127 if it could not be started.
         """
         lines = Lines(each_line)
         status = Lines(each_status) if each_status else None

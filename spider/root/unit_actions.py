@@ -114,7 +114,7 @@ class UnitActions:
         self._work_limit_s = work_limit_s
 
     def perform(self, verb: str, names: Sequence[str]) -> Outcome:
-        """Do the verb with each unit. If one unit is unfit, none is changed. If one fails, the next follows."""
+        """Apply the verb to each unit. If one unit is unfit, no unit is changed. If one fails, the next follows."""
         if not self._has_systemd():
             return self._say(_failed("job.no_systemd", "units are systemd's, and it does not run this server"))
         self._console.progress("plan")

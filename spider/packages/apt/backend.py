@@ -108,7 +108,7 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     Raises: PackagesUnreadable.
     """
     targets = _targets()
-    if not any(map(_is_there, targets)):
+    if not any(map(_exists, targets)):
         return 0.0
     newest = 0.0
     for path in (os.path.dirname(targets[0].file), *stamps):  # all lists are in `Dir::State::lists`
@@ -119,8 +119,8 @@ def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     return newest
 
 
-def _is_there(target: apt_parsers.AptTarget) -> bool:
-    """Whether a list exists, compressed or not, or the repository has none."""
+def _exists(target: apt_parsers.AptTarget) -> bool:
+    """Whether a list exists, compressed or not. True also if the repository has no such list."""
     if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
         return True
     base = target.file[: -len(target.key)]  # the name equals the key with `_` for `/`
@@ -176,9 +176,9 @@ class Apt(Backend):
     list_files = ("dpkg-query", "-L")
     commit_stop = _INTERRUPTIBLE
 
-    def __init__(self, gate: Optional[TransactionHook] = None) -> None:
-        self._gate = gate or TransactionHook()
-        self._gated = False
+    def __init__(self, transaction_hook: Optional[TransactionHook] = None) -> None:
+        self._transaction_hook = transaction_hook or TransactionHook()
+        self._hook_installed = False
 
     def inventory(self) -> Inventory:
         return read_inventory()
@@ -205,13 +205,12 @@ class Apt(Backend):
             found.setdefault(target.repository, []).append(target)
         at = lists_refreshed_at()
         return [
-            PackageList(name, at if all(map(_is_there, targets)) else 0.0, any(map(_has_expired, targets)))
-            for name, targets in found.items()
+            PackageList(name, at if all(map(_exists, targets)) else 0.0, any(map(_has_expired, targets))) for name, targets in found.items()
         ]
 
     def missing(self) -> List[str]:
         """Compares the existing lists with the lists that apt-get expects."""
-        return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _is_there(one)))
+        return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _exists(one)))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` prints only real packages, no virtual ones."""
@@ -263,15 +262,18 @@ class Apt(Backend):
         return [OwnStep("", lambda: self._install_hook(plan)), commit, *self._marks(verb, packages, plan)]
 
     def _install_hook(self, plan: Plan) -> None:
-        self._gate.install(plan, {"native": run_query(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
-        self._gated = True
+        self._transaction_hook.install(plan, {"native": run_query(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
+        self._hook_installed = True
 
     def _hook(self) -> Tuple[str, ...]:
         """The options with which apt-get runs the hook while it holds dpkg's lock. It exits if the hook fails.
 
         apt decides by the first word of the command which protocol a hook gets.
         """
-        words = (f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3", f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._gate.command('apt')}")
+        words = (
+            f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3",
+            f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._transaction_hook.command('apt')}",
+        )
         return tuple(word for option in words for word in ("-o", option))
 
     @staticmethod
@@ -301,7 +303,7 @@ class Apt(Backend):
                 return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         if not ended.rc:
             return None
-        refusal = self._gate.refusal() if self._gated else None
+        refusal = self._transaction_hook.refusal() if self._hook_installed else None
         if refusal is not None:
             return refusal
         return Failure(self.code_in("\n".join(reader.troubles)), f"apt-get ended with status {ended.rc}")

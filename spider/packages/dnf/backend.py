@@ -45,7 +45,7 @@ class ExtraResults(NamedTuple):
     advisories: Optional[List[Advisory]] = None
     """None = not queried, or unknown."""
     newer: Sequence[RpmPackage] = ()
-    """Packages with a newer version, including held ones."""
+    """Packages with a newer version, including held packages."""
     sizes: Optional[Mapping[RpmPackage, int]] = None
     """Installed sizes in bytes, if the same query returned them."""
 
@@ -68,7 +68,7 @@ class DnfFamily(RpmBackend):
     pid_files: Tuple[str, ...] = ()
     """Lock files that contain a process id."""
     lock_files: Tuple[str, ...] = ()
-    """Lock files that are locked in the kernel."""
+    """Lock files with record locks (fcntl)."""
     neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
     """Options of every call, so that settings change neither output nor actions."""
     loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")

@@ -48,7 +48,7 @@ class Dnf4(DnfFamily):
         return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
 
     def can_lock(self) -> str:
-        """The plugin is a file among dnf's."""
+        """Checks that the file of the versionlock plugin exists."""
         if glob.glob("/usr/lib*/python3*/*-packages/dnf-plugins/versionlock.py"):
             return ""
         return "dnf can hold packages with its versionlock plugin only: install python3-dnf-plugin-versionlock (python3-dnf-plugins-core)"

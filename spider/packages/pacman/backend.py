@@ -132,10 +132,10 @@ class Pacman(Backend):
     reader_type = PacmanReader
     commit_stop = _AFTER_PACKAGE
 
-    def __init__(self, own: str = OWN_DATABASES, gate: Optional[TransactionHook] = None) -> None:
+    def __init__(self, own: str = OWN_DATABASES, transaction_hook: Optional[TransactionHook] = None) -> None:
         self._own = own
-        self._gate = gate or TransactionHook()
-        self._gated = False
+        self._transaction_hook = transaction_hook or TransactionHook()
+        self._hook_installed = False
         self._lists: Optional[Dict[str, str]] = None
         """Digests of the lists from which the last plan was made; None = it needed no lists."""
         self._repositories: List[str] = []
@@ -393,31 +393,33 @@ class Pacman(Backend):
             lock = self._left_lock()
             unlock = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
             return [unlock] if lock and is_of_an_earlier_boot(lock) else []
-        gate = OwnStep("", lambda: self._install_hook(plan))
+        install_hook = OwnStep("", lambda: self._install_hook(plan))
         if verb in ("remove", "autoremove"):
-            return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
+            return [install_hook, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
         lists = (
             [OwnStep("The lists that the plan was made from become the system's.", self._adopt)] if self._databases() == self._own else []
         )
         if verb == "install":
-            return [*lists, gate, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
+            return [*lists, install_hook, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
         keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
         # keyrings come first, since pacman refuses packages that are signed by newer keys
         first = [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
-        return [*lists, gate, *first, self._commit("-Su", *self._hooks("whole"))]
+        return [*lists, install_hook, *first, self._commit("-Su", *self._hooks("whole"))]
 
     def _install_hook(self, plan: Plan) -> None:
         at = self._system + "/sync"
-        self._gate.install(plan, {"lists": self._lists, "lists_at": at, "repositories": self._repositories})
+        self._transaction_hook.install(plan, {"lists": self._lists, "lists_at": at, "repositories": self._repositories})
         for part in ("part", "whole"):
-            folder = os.path.join(self._gate.folder, part)
+            folder = os.path.join(self._transaction_hook.folder, part)
             os.mkdir(folder, 0o700)
-            self._gate.write(f"{part}/{_HOOK_NAME}", _HOOK.format(command=self._gate.command("pacman", part)).encode())
-        self._gated = True
+            self._transaction_hook.write(
+                f"{part}/{_HOOK_NAME}", _HOOK.format(command=self._transaction_hook.command("pacman", part)).encode()
+            )
+        self._hook_installed = True
 
     def _hooks(self, part: str) -> Tuple[str, ...]:
         """The options with all hook folders. Options replace the folders of pacman.conf, so these folders are named again."""
-        folders = [*_settings().all_of("HookDir"), os.path.join(self._gate.folder, part)]
+        folders = [*_settings().all_of("HookDir"), os.path.join(self._transaction_hook.folder, part)]
         return tuple(word for folder in folders for word in ("--hookdir", folder))
 
     @staticmethod
@@ -439,7 +441,7 @@ class Pacman(Backend):
             if "command failed to execute correctly" in printed:
                 return Failure("job.script_failed", "a script or a hook of a package failed; the package itself is in place")
             return None
-        refusal = self._gate.refusal() if self._gated else None
+        refusal = self._transaction_hook.refusal() if self._hook_installed else None
         if refusal is not None:
             return refusal
         code = self.code_in(printed)

@@ -162,7 +162,7 @@ class RpmReader(OutputReader):
 
 
 _NOT_IN_BOOT = "headers|tools|macros|devel|doc|source|syms|firmware|abi|stablelists|selftests|livepatch|debuginfo|debugsource"
-"""Parts of the names of `kernel-…` packages that bring no kernel."""
+"""Parts of the names of `kernel-…` packages without a kernel."""
 
 
 class RpmBackend(Backend):

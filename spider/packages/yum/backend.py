@@ -39,7 +39,7 @@ class Yum(DnfFamily):
     can_include = False
     """yum has a command line option for such a list, but it is untested."""
     environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
-    """EL7 has no C.UTF-8. With plain C its Python 2 fails on non-ASCII names."""
+    """EL7 has no C.UTF-8. With plain C, yum's Python 2 fails on non-ASCII names."""
     upgrading = ("update", "--skip-broken")
     erasing = ()
     """yum's upgrade never removes packages, so full-upgrade equals upgrade."""
@@ -54,7 +54,7 @@ class Yum(DnfFamily):
         return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
 
     def can_lock(self) -> str:
-        """The plugin is a file among yum's."""
+        """Checks that the file of the versionlock plugin exists."""
         if os.path.exists(PLUGIN):
             return ""
         return "yum can hold packages with its versionlock plugin only: install yum-plugin-versionlock"
@@ -71,7 +71,7 @@ class Yum(DnfFamily):
         return self._listed(answer.out)
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
-        """Uses list; status 1 = none of them exists."""
+        """Uses list, which returns 1 if no such package exists."""
         answer = self.run_query("-q", "list", "available", *names)
         return self._listed(answer.out)
 

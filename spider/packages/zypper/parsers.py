@@ -69,7 +69,7 @@ def _tree(text: str) -> ElementTree.Element:
     try:
         if start < 0:
             raise ValueError("no XML: " + text.strip()[:200])
-        return ElementTree.fromstring(text[start:])  # noqa: S314  # zypper of this host wrote it; what repositories say in it is escaped
+        return ElementTree.fromstring(text[start:])  # noqa: S314  # zypper of this host wrote it, and escapes text of repositories
     except ElementTree.ParseError as exc:
         raise ValueError(f"broken XML: {exc}") from exc
 
