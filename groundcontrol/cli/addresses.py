@@ -1,4 +1,4 @@
-"""`stardust addresses`: where a hub that ends TLS itself (`--lan`) is reached. Runs on the hub's own machine."""
+"""`stardust addresses`: the addresses of a hub that ends TLS itself (`--lan`). Runs on the hub's own machine."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ _MOST_NAMED: Final = 20
 
 
 class Dialled(NamedTuple):
-    """Where a node has reached the hub."""
+    """The address at which a node has reached the hub."""
 
     node_id: str
     name: str
     address: str | None
-    """Host and port; None: it is not connected."""
+    """Host and port; None: the node is not connected."""
     is_other: bool
-    """Whether nodes are told to dial another one."""
+    """Whether the hub tells the node to dial another address."""
     follows: bool
+    """Whether the node then moves to that address."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     acts = add_acts(parser, default="list")
-    add_settings(add_act(acts, "list", help="the addresses, the nodes that dial each, and the certificate"), behind=True)
-    new = add_act(acts, "set", help="reach the hub at these from its next start; its certificate is issued anew, with the same key")
-    add_settings(new, behind=True)
+    add_settings(add_act(acts, "list", help="the addresses, the nodes that dial each, and the certificate"), after_act=True)
+    new = add_act(acts, "set", help="change the addresses from the hub's next start on; the certificate is then new, its key stays")
+    add_settings(new, after_act=True)
     new.add_argument("address", nargs="+", metavar="ADDRESS", help="IP address or host name; new nodes dial the first")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0, also if the addresses are the same."""
-    only_here(args, "the hub's addresses are kept")
+    """Exit status 0, also if the addresses do not change."""
+    only_here(args, "the hub's addresses are stored")
     settings = read_settings(args)
     folder = settings.data_dir
     become_owner(folder)
@@ -57,21 +58,21 @@ async def run(args: argparse.Namespace) -> int:
         except ValueError as exc:
             raise CliError(str(exc)) from exc
         except OSError as exc:
-            raise CliError(f"the addresses cannot be kept in {folder}: {reason(exc)}") from exc
+            raise CliError(f"the addresses cannot be stored in {folder}: {reason(exc)}") from exc
         if not args.json:
             _explain(before, addresses)
     restart = certificate.names != {*addresses, *LOOPBACK_NAMES}
     if args.json:
-        told = {"addresses": addresses, "fingerprint": certificate.fingerprint, "pin": certificate.pin, "restart_needed": restart}
+        document = {"addresses": addresses, "fingerprint": certificate.fingerprint, "pin": certificate.pin, "restart_needed": restart}
         nodes = await _read_nodes(args) if args.act == "list" else None
-        print(json.dumps({**told, "nodes": None if nodes is None else [node._asdict() for node in nodes]}))
+        print(json.dumps({**document, "nodes": None if nodes is None else [node._asdict() for node in nodes]}))
     elif args.act == "list":
         _print(addresses, certificate, await _read_nodes(args), restart=restart)
     return 0
 
 
 async def _read_nodes(args: argparse.Namespace) -> list[Dialled] | None:
-    """Where each node has reached the hub. None: the hub does not run."""
+    """The address at which each node has reached the hub. None: the hub does not run."""
     try:
         async with Hub(args) as hub:
             dialled = {one.pop("node_id"): one for one in (await hub.get("/local/dialled"))["nodes"]}
@@ -95,7 +96,7 @@ def _print(addresses: tuple[str, ...], certificate: OwnCertificate, nodes: list[
 
 
 def describe(nodes: list[Dialled] | None) -> list[str]:
-    """Which nodes dial which address: a line for each."""
+    """A line for each address that nodes dial."""
     if nodes is None:
         return ["not known: the hub does not run"]
     groups: dict[tuple[bool, bool, bool, str], list[str]] = defaultdict(list)
@@ -112,7 +113,7 @@ def describe(nodes: list[Dialled] | None) -> list[str]:
 
 
 def _explain(before: tuple[str, ...], now: tuple[str, ...]) -> None:
-    """What is left to do after a change."""
+    """Print the steps that follow a change of addresses."""
     gone = [address for address in before if address not in now]
     print(f"Restart the hub. New nodes then dial {now[0]}, and browsers ask once more: the certificate is new.")
     print(f"Its key is the same, so connected nodes move to {now[0]} by themselves. `stardust addresses` shows where each is connected.")

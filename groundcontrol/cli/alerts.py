@@ -1,4 +1,4 @@
-"""`stardust alerts`: what fires, who handles it, and who was notified."""
+"""`stardust alerts`: shows alerts, lets a user handle them, and explains who was notified."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundcontrol.cli.formatting import LEVELS, MISSING, age, table
 from groundcontrol.cli.options import UsageError, add_act, add_acts
 
 _SPAN: Final = re.compile(r"(\d{1,9})([mhd])")
-MOST_S: Final = 30 * 86_400
+MAX_SNOOZE_S: Final = 30 * 86_400
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(all=False)
     listed = add_act(acts, "list", help="the alerts that fire, the worst first")
     listed.add_argument("--all", action="store_true", help="also those that have ended, newest first")
-    ack = add_act(acts, "ack", help="take charge of alerts: they are not repeated any more")
+    ack = add_act(acts, "ack", help="take charge of alerts; their messages are not repeated any more")
     ack.add_argument("alert", nargs="+", metavar="ALERT", help="an id of the list")
     ack.add_argument("--note", default="", help="a note for the others")
     snooze = add_act(acts, "snooze", help="hold the messages of an alert back")
@@ -56,7 +56,7 @@ async def run(args: argparse.Namespace) -> int:
 def _seconds(span: str) -> int:
     found = _SPAN.fullmatch(span)
     seconds = 0 if found is None else int(found.group(1)) * _SECONDS[found.group(2)]
-    if not 0 < seconds <= MOST_S:
+    if not 0 < seconds <= MAX_SNOOZE_S:
         raise UsageError(f"alerts: --for {span}: give a number with m, h or d, such as 30m; at most 30d")
     return seconds
 
@@ -90,12 +90,12 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
 
 
 def level_of(alert: Any) -> str:
-    """`notice` for an alert whose rule makes notices, as the page and `stardust nodes` show it."""
+    """The level of an alert; `notice` if its rule makes notices."""
     return "notice" if alert["notice"] else str(alert["level"])
 
 
 def _flags(alert: Any) -> str:
-    """The flags that are set, in words."""
+    """The names of the set flags."""
     flags = alert["flags"]
     words = [word for word in ("acknowledged", "stale", "flapping", "maintenance") if flags[word]]
     if flags["snoozed_until"] and flags["snoozed_until"] > time.time():

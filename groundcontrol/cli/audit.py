@@ -1,5 +1,4 @@
-"""`stardust audit`: shows who did what, and verifies that the log was not changed. It reads the database itself, whether or not a hub
-runs."""
+"""`stardust audit`: shows and verifies the audit log. Without `--url` it reads the database itself, whether or not a hub runs."""
 
 from __future__ import annotations
 
@@ -29,20 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = add_act(
         acts,
         "verify",
-        help="walk every chain; the first row that was changed, moved or removed is named, and the exit status is 1",
-        description="Wants the secret that the hub is started with (STARDUST_SECRET_FILE or STARDUST_SECRET).",
+        help="check every chain; name the first row that was changed, moved or removed, with the exit status 1",
+        description="Needs the secret of the hub (STARDUST_SECRET_FILE or STARDUST_SECRET).",
     )
     verify.add_argument(
         "--head",
         action="append",
         default=[],
         metavar="FILE",
-        help="log of the hub with lines of the event audit_head (- = standard input): what it told must still be there",
+        help="log of the hub with lines of the event audit_head (- = standard input); the database must still have these heads",
     )
-    verify.add_argument("--expect", action="append", default=[], metavar="[CHAIN:]N:HASH", help="a head that was noted down elsewhere")
+    verify.add_argument("--expect", action="append", default=[], metavar="[CHAIN:]N:HASH", help="a head that you have stored elsewhere")
     export = add_act(acts, "export", help="every row as a line of JSON, the oldest first")
     for act in (listed, verify, export):
-        add_settings(act, behind=True)
+        add_settings(act, after_act=True)
     add_settings(parser)
 
 
@@ -112,7 +111,7 @@ def row_object(row: AuditRow) -> dict[str, Any]:
 
 
 def read_heads(lines: TextIO) -> Iterator[AuditHead]:
-    """Find the chain heads in a hub's log, as JSON or as text, with any prefix of a journal before each line."""
+    """Find the chain heads in a hub's log, as JSON or as text. A journal may have put a prefix before each line."""
     for line in lines:
         if _EVENT not in line:
             continue
@@ -133,16 +132,16 @@ def _read_log(name: str) -> Sequence[AuditHead]:
     except OSError as exc:
         raise CliError(f"{name} cannot be read: {exc.strerror}") from exc
     if not found:
-        raise CliError(f"{'standard input' if name == '-' else name} has no line of the event {_EVENT}: nothing to hold the log against")
+        raise CliError(
+            f"{'standard input' if name == '-' else name} has no line of the event {_EVENT}: there is nothing to compare the log with"
+        )
     return found
 
 
 def _read_expected(text: str) -> AuditHead:
     found = _EXPECTED.fullmatch(text.strip().lower())
     if found is None:
-        raise CliError(
-            f"--expect {shown(text[:120])!r}: it looks like N:HASH or CHAIN:N:HASH, as `audit verify` and the event {_EVENT} say it"
-        )
+        raise CliError(f"--expect {shown(text[:120])!r}: give N:HASH or CHAIN:N:HASH, as `audit verify` and the event {_EVENT} show it")
     return AuditHead(found[1] or "", int(found[2]), found[3])
 
 

@@ -30,21 +30,21 @@ ENDING: Final = ".stardust-backup"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Copy everything that the hub holds into one file, checked, without stopping it. Passwords, keys and second factors stay sealed in it:"
-        " to restore it, the secret that the hub has today is needed too. Keep that secret elsewhere than the backups."
+        "Copy all data of the hub into one checked file, without stopping the hub. Passwords, keys and second factors stay sealed in the file:"
+        " a restore also needs the current secret of the hub. Keep that secret and the backups in different places."
     )
     parser.add_argument(
         "target",
         type=file_path,
         metavar="FILE|DIR",
-        help=f"a file that is not there yet, or a folder: then the file is named by the time, {ENDING}",
+        help=f"a new file; or a folder, in which the file gets the time as its name, and {ENDING}",
     )
     parser.add_argument(
         "--keep",
         type=count,
         default=None,
         metavar="N",
-        help="with a folder: afterwards remove all but the N newest of this hub's backups in it",
+        help="with a folder: then remove all of this hub's backups in it, except the N newest",
     )
     add_settings(parser)
 
@@ -56,7 +56,7 @@ async def run(args: argparse.Namespace) -> int:
     target: Path = args.target
     in_folder = await asyncio.to_thread(target.is_dir)
     if args.keep is not None and not in_folder:
-        raise CliError(f"--keep goes with a folder, and {target} is none")
+        raise CliError(f"--keep needs a folder, and {target} is not a folder")
     target = named(target)
     try:
         found = settings.control_db.is_file()
@@ -66,7 +66,7 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError(f"there is no database {settings.control_db}: nothing to back up")
     become_owner(settings.data_dir)
     if await asyncio.to_thread(is_unfinished, settings.control_db):
-        raise CliError("a restore was cut short, so the databases may not belong together: start the hub, which finishes it first")
+        raise CliError("a restore was interrupted, so the databases may not belong together: start the hub, which finishes it first")
 
     report = progress(as_json=args.json)
     fleet = await fleet_in(settings.control_db)
@@ -75,12 +75,12 @@ async def run(args: argparse.Namespace) -> int:
     try:
         manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, report, fleet=fleet, ending=ending)
     except backup.BackupEnded:
-        complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
+        complain("command.interrupted", "no backup was made: a signal ended it, and all its files are removed", as_json=args.json)
         return 128 + caught[0]
     try:
         record_backup(settings.data_dir, manifest.made_at)
-    except OSError as exc:  # a data folder on a broken disk is the very one that must be copied
-        report(f"the hub cannot know of this backup: {settings.data_dir}: {exc.strerror}")
+    except OSError as exc:  # a backup matters most if the disk of the data folder is broken
+        report(f"the hub does not learn of this backup: {settings.data_dir}: {exc.strerror}")
     removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])
     size = target.stat().st_size
     if args.json:
@@ -94,12 +94,12 @@ async def run(args: argparse.Namespace) -> int:
     for path in removed:
         print(f"removed: {shown(str(path))}")
     for path in later:
-        print(f"left, and not counted: {shown(str(path))} is dated later than this one, so a clock was wrong, then or now")
+        print(f"neither counted nor removed: {shown(str(path))} is dated later than this backup, so a clock was or is wrong")
     return 0
 
 
 def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
-    """End the backup at a signal. Otherwise copies of both databases would stay behind."""
+    """End the backup at a signal, so that its copies of both databases are removed."""
 
     def end(number: int) -> None:
         caught.append(number)
@@ -115,7 +115,10 @@ def named(target: Path) -> Path:
 
 
 def check_target(file: Path) -> None:
-    """Raises: CliError: no backup can be written there. The check precedes the work."""
+    """Check before the work that a backup can be written to this file.
+
+    Raises: CliError.
+    """
     if file.exists():
         raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
     if not file.parent.is_dir():
@@ -125,7 +128,7 @@ def check_target(file: Path) -> None:
 
 
 async def fleet_in(control: Path) -> str:
-    """The fleet of this backup; empty if the keyring does not name it. Then the backup is made, but no other one is removed for it."""
+    """The id of the database's fleet; empty: the keyring cannot be read. Then no older backup is removed."""
     async with await Inspection.open(control) as inspection:
         try:
             keyring = await inspection.secrets.keyring()
@@ -135,10 +138,10 @@ async def fleet_in(control: Path) -> str:
 
 
 def _remove_old(made: Path, made_at: float, fleet: str, keep: int) -> tuple[list[Path], list[Path]]:
-    """Remove older backups of this hub with names of this command. The newest ones stay, and `made` is one of them.
+    """Remove backups of this hub that this command named, except the `keep` newest, including `made`.
 
-    Other hubs may use the folder, and a name proves nothing: the content of a file counts, and an unreadable file stays. A backup dated
-    later than `made` stays and does not count: otherwise each new backup would be removed after a clock that was ahead for a day.
+    Other hubs may use the folder, so the content of a file decides. An unreadable file stays. A backup dated later than `made` stays and
+    does not count: otherwise, after a day with a fast clock, each new backup would be removed.
 
     Returns: the removed files, and the files that are dated later.
     """

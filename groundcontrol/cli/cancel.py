@@ -9,15 +9,15 @@ from groundcontrol.cli.client import CliError, Hub, shown
 
 _MEANING = {
     "asked": "the node was asked to stop it",
-    "now": "it ends at once",
-    "after_package": "it ends after the package that it is at",
+    "now": "it ends immediately",
+    "after_package": "it ends after the current package",
     "too_late": "it cannot be stopped any more",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", help="of a job, or of a batch")
-    parser.add_argument("--force", action="store_true", help="end what a job hangs in that was asked to stop before: leaves work half done")
+    parser.add_argument("id", help="id of a job or a batch")
+    parser.add_argument("--force", action="store_true", help="kill a job that did not stop after an earlier cancel: leaves work half done")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(job))
     elif job["stop"] is None:
-        print(f"the job is {job['state']}: it was not begun")
+        print(f"the job is {job['state']}: it had not started")
     else:
         stop = job["stop"]
         print(shown(f"the job is {job['state']}: {_MEANING[stop['state']]}{': ' + stop['why'] if stop['why'] else ''}"))
@@ -43,7 +43,7 @@ async def _batch(hub: Hub, args: argparse.Namespace) -> int:
     try:
         batch = await hub.post(f"/batches/{args.id}/cancel", None)
     except CliError as exc:
-        raise (CliError("there is neither a job nor a batch of this id", exc.code) if exc.code == "not_found" else exc) from exc
+        raise (CliError("there is neither a job nor a batch with this id", exc.code) if exc.code == "not_found" else exc) from exc
     if args.json:
         print(json.dumps(batch))
     else:

@@ -1,4 +1,4 @@
-"""`stardust channels`: where messages go, and whether they arrive."""
+"""`stardust channels`: lists the channels of notifications, or tests one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import json
 from typing import Any, Final
 
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, is_meant, shown
 from groundcontrol.cli.formatting import MISSING, age, table
 from groundcontrol.cli.options import add_act, add_acts
 
@@ -45,7 +45,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
-    found = next((one for one in channels if args.channel in (one["id"], one["name"])), None)
+    found = next((channel for channel in channels if is_meant(channel, args.channel)), None)
     if found is None:
         raise CliError(f"there is no channel {shown(args.channel)}; `stardust channels` lists them", "not_found")
     wanted = (await hub.post(f"/channels/{found['id']}/test", None))["delivery_id"]
@@ -59,5 +59,5 @@ async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
     if delivery is None or delivery["state"] != "sent":
         reason = "no answer yet" if delivery is None else shown(delivery["reason"])
         raise CliError(f"{shown(found['name'])}: not sent: {reason}")
-    print(json.dumps(delivery) if args.json else f"{shown(found['name'])}: the receiver took the test message")
+    print(json.dumps(delivery) if args.json else f"{shown(found['name'])}: the receiver accepted the test message")
     return 0

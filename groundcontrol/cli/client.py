@@ -1,4 +1,4 @@
-"""Connects the command to a hub, by the local socket or by its address and a token."""
+"""Connects the command to a hub: through the local socket, or with the hub's URL and a token."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 16
 
 
 class CliError(Exception):
-    """An error of the command. The text is the whole message to the user; `code` and the hub's `facts` are for programs."""
+    """The command failed. The text is the whole message to the user; `code` and the hub's `facts` are for programs."""
 
     def __init__(self, message: str, code: str = "command.failed", facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -64,9 +64,9 @@ class NotYours(NotReadable):
 
 
 def check_url(url: str) -> None:
-    """Check that a token may be sent to this URL. The part before an `@` is not the host.
+    """Check that a token may be sent to this URL.
 
-    Raises: CliError.
+    Raises: CliError: the URL is invalid, has more than a host and a port, or is not encrypted.
     """
     try:
         parts = urlsplit(url)
@@ -74,7 +74,7 @@ def check_url(url: str) -> None:
     except ValueError as exc:
         raise CliError(f"--url is not an address: {exc}") from exc
     if not host or port == 0 or parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
-        raise CliError("--url is https://host or https://host:port, without anything before or behind")
+        raise CliError("--url must be https://host or https://host:port, and nothing else")
     if parts.scheme != "https" and not (parts.scheme == "http" and (host == "localhost" or is_loopback(host))):
         raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
@@ -90,7 +90,7 @@ class HubLocation(NamedTuple):
 
 
 def hub_location(args: argparse.Namespace) -> HubLocation:
-    """The data folder: by flag, else from the environment, else from the installed service, else `.stardust`.
+    """Find the data folder: by flag, else from the environment, else from the installed service, else `.stardust`.
 
     Raises: NotReadable: the service's settings cannot be read, and nothing else names the folder.
     """
@@ -124,13 +124,13 @@ class Hub:
             check_url(self._url)
             token = os.environ.get("STARDUST_TOKEN", "")
             if not token:
-                raise CliError("--url wants a token in STARDUST_TOKEN")
+                raise CliError("--url needs a token in STARDUST_TOKEN")
             connector = aiohttp.TCPConnector(ssl=_trusted(self._tls_ca, self._tls_pin))
             headers = {"Authorization": f"Bearer {token}"}
             self._http = aiohttp.ClientSession(self._url, headers=headers, timeout=timeout, connector=connector)
             return self
         if self._tls_ca or self._tls_pin:
-            raise CliError("--tls-ca and --tls-pin belong to --url")
+            raise CliError("--tls-ca and --tls-pin need --url")
         path = self._folder / SOCKET_NAME
         try:
             path.stat()
@@ -146,7 +146,7 @@ class Hub:
             await self._http.close()
 
     def _no_hub(self) -> CliError:
-        """The error for a missing hub. If a hub ran here or is installed, a second one is the wrong remedy."""
+        """The error for a missing hub. Only if no hub ran here or is installed, the remedy is a new hub."""
         service, elsewhere = self._location.service, self._location.elsewhere
         if service is not None:
             what = f"the service {SERVICE} is stopped or starting: look with `systemctl status {SERVICE}` and `journalctl -u {SERVICE}`"
@@ -159,7 +159,7 @@ class Hub:
         return CliError(f"no hub answers in the data folder {self._folder}: {what}", UNREACHABLE)
 
     def _denied(self, exc: OSError) -> CliError:
-        """The error for a denied socket: a hub may well run there, but its state is unknown."""
+        """The error for an inaccessible socket. Whether a hub runs there is unknown."""
         with contextlib.suppress(OSError):
             owner = self._folder.stat().st_uid
             if isinstance(exc, PermissionError) and os.geteuid() not in (0, owner):
@@ -167,23 +167,23 @@ class Hub:
         return CliError(f"the data folder {self._folder} cannot be used: {reason(exc)}")
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        """Ask for JSON."""
+        """Send GET, and return the JSON answer."""
         return await self._call("GET", path, params=dict(params or {}))
 
     async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Any:
-        """Send JSON; None: no body."""
+        """Send POST, and return the JSON answer. `body`: None: no body."""
         return await self._call("POST", path, headers=headers, **({} if body is None else {"json": body}))
 
     async def patch(self, path: str, body: object) -> Any:
-        """Send JSON that changes something."""
+        """Send PATCH, and return the JSON answer."""
         return await self._call("PATCH", path, json=body)
 
     async def delete(self, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
-        """Delete a resource; None: the answer is empty."""
+        """Send DELETE, and return the JSON answer; None: the answer is empty."""
         return await self._call("DELETE", path, params=dict(params or {}), **({} if body is None else {"json": body}))
 
     async def health(self) -> tuple[int, Any]:
-        """The answer of /healthz, with its status."""
+        """The HTTP status and the JSON answer of /healthz."""
         async with self._request("GET", "/healthz") as answer:
             return answer.status, await _json(answer)
 
@@ -229,7 +229,7 @@ class Hub:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
     async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
-        """The error for a refused certificate, which names it. The certificate is fetched once more for that; no other data is sent."""
+        """The error for a refused certificate. It describes the certificate, which is fetched once more; no other data is sent."""
         if isinstance(exc, aiohttp.ServerFingerprintMismatch):
             return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
         error = exc.certificate_error
@@ -309,7 +309,7 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
     try:
         return json.loads(await answer.text())
     except ValueError:
-        raise CliError("the server there is not a Stardust hub", UNREACHABLE) from None
+        raise CliError("the server at this address is not a Stardust hub", UNREACHABLE) from None
 
 
 def shown(text: str) -> str:
@@ -318,7 +318,7 @@ def shown(text: str) -> str:
 
 
 def is_meant(node: Any, wanted: str) -> bool:
-    """Whether a node has this name or id. An id stands for that node alone, whatever the names of others."""
+    """Whether a node (or another object) has this id or name. A word in the form of an id is never compared with names."""
     return bool(wanted == node["id" if is_id(wanted) else "name"])
 
 

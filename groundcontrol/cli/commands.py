@@ -13,7 +13,7 @@ from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_locatio
 WIDTH: Final = 120
 """The width of the overview's last paragraph."""
 WITHOUT_HUB: Final = ("help", "example", "secret")
-"""Verbs that ask no hub and read no data folder."""
+"""Verbs that contact no hub and read no data folder."""
 
 
 class Command(NamedTuple):
@@ -24,36 +24,36 @@ class Command(NamedTuple):
 
 VERBS: Final = (
     Command("serve", (), "run Ground Control, the hub"),
-    Command("status", ("s",), "how the hub is, and how many nodes it sees"),
-    Command("nodes", ("n",), "the servers of the fleet; approve or reject those that wait, remove one"),
-    Command("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
+    Command("status", ("s",), "the hub's health, and the number of its nodes"),
+    Command("nodes", ("n",), "the servers of the fleet; approve, reject or remove some"),
+    Command("invite", ("i",), "let one server join by a command, or many by an organisation secret"),
     Command("register", (), "join this machine to a hub, with an invite on standard input"),
-    Command("run", ("r",), "run a package job on a node, or on many, and watch it"),
-    Command("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
-    Command("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
-    Command("logs", ("l",), "the latest events, also as they come"),
-    Command("alerts", (), "what fires; acknowledge, snooze, and why somebody was notified or not"),
+    Command("run", ("r",), "run a job on one node or on many, and watch it"),
+    Command("jobs", ("j",), "the latest jobs, or one with all details; follow a running job"),
+    Command("cancel", ("c",), "cancel a queued job, or stop a running one as far as its phase allows"),
+    Command("logs", ("l",), "the latest events; follow new ones"),
+    Command("alerts", (), "alerts; acknowledge, snooze, and explain who was notified"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
     Command("channels", (), "where messages about alerts go; test one"),
-    Command("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
-    Command("redeploy", (), "install Spider anew on a node's server, by SSH; id, history and settings stay"),
+    Command("update", (), "update nodes to the Spider that this hub ships"),
+    Command("redeploy", (), "install Spider again on a node's server, by SSH; id, history and settings stay"),
     Command("rekey", (), "give a node the next generation of its keys"),
     Command("ssh-key", (), "the hub's own SSH key: show, new, replace, remove"),
-    Command("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
-    Command("token", ("t",), "tokens of programs: list, new, revoke"),
+    Command("user", ("u",), "users: list, add, passwd, reset, role, disable, enable, totp-reset"),
+    Command("token", ("t",), "API tokens: list, new, revoke"),
     Command("audit", ("a",), "list, verify and export the audit log"),
-    Command("clock", (), "let people log in by a clock that is behind the audit log"),
-    Command("backup", ("b",), "everything that the hub holds, in one checked file"),
-    Command("restore", (), "a data folder from a backup, while the hub is stopped"),
-    Command("addresses", (), "where a hub with its own certificate (--lan) is reached; change it"),
-    Command("doctor", ("d",), "what is wrong with this hub, and what to do"),
+    Command("clock", (), "accept a clock that is behind the audit log, so that users can log in"),
+    Command("backup", ("b",), "copy all data of the hub into one checked file"),
+    Command("restore", (), "make a data folder from a backup, while the hub is stopped"),
+    Command("addresses", (), "show or change the addresses of a hub with its own certificate (--lan)"),
+    Command("doctor", ("d",), "find problems of this hub, and their remedies"),
     Command("secret", (), "make a secret for a hub"),
-    Command("example", (), "print the units, proxy configurations and other files that go with a hub"),
-    Command("recovery", (), "the printed key that brings all nodes back to a hub that was built anew"),
-    Command("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
+    Command("example", (), "print units, proxy configurations and other files for a hub"),
+    Command("recovery", (), "the printed key that brings all nodes back to a rebuilt hub"),
+    Command("rotate-secret", (), "seal all secrets again under a new secret, while the hub is stopped"),
     Command("help", ("h",), "this list, or the help of a verb"),
 )
-"""A verb's module has the verb's name (with _ for -), below `groundcontrol.cli`; `serve` has `groundcontrol.app`."""
+"""The module of a verb is `groundcontrol.cli.<verb>`, with _ for -; that of `serve` is `groundcontrol.app`."""
 
 
 class VerbModule(Protocol):
@@ -69,7 +69,7 @@ def find(word: str) -> Command | None:
 
 
 def module_of(verb: Command) -> VerbModule:
-    """The verb's module. It is imported when needed, so no verb waits for the imports of another."""
+    """Import the module of a verb. No verb waits for the imports of another."""
     return cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name.replace('-', '_')}"))
 
 
@@ -93,9 +93,9 @@ def overview() -> str:
     verbs = "\n".join(f"  {_label(verb):{width}}  {verb.about}" for verb in VERBS)
     return (
         f"usage: stardust VERB [OPTION ...]\n\n{verbs}\n\n"
-        "On the hub's machine it speaks through control.sock in the data folder"
+        "On the hub's machine the command uses control.sock in the data folder"
         f" (--data-dir, STARDUST_DATA_DIR, that\nof the installed service, or {DEFAULT_FOLDER}); "
-        "from elsewhere with --url https://hub and a token in STARDUST_TOKEN.\n"
+        "on other machines --url https://hub and a token in STARDUST_TOKEN.\n"
         "Every verb has --help, and --json for programs: the answer on standard output; an error as one object on standard error,\n"
         '{"error": {"code": …, "message": …}}, with the exit status it has without --json.\n'
         f"{textwrap.fill(EXIT_STATUS, WIDTH)}\n"

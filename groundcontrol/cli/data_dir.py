@@ -28,7 +28,7 @@ from groundcontrol.vault import Vault, open_existing_vault
 RUN_SCRIPT_FILE: Final = "secret"
 """The file in the data folder in which `scripts/run` stores the secret."""
 _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
-"""Folders from which a running command imports modules: of Python, of the packages that the program needs, and of the program itself."""
+"""Folders from which a running command imports modules: Python's, those of the dependencies, and the program's."""
 
 
 class DataDirSettings(NamedTuple):
@@ -38,7 +38,7 @@ class DataDirSettings(NamedTuple):
     """None: the settings are invalid, and a hub would refuse them."""
     faults: tuple[str, ...]
     secret_given: bool
-    """False: `config.secret` replaces one that this command did not get."""
+    """False: this command got no secret, and `config.secret` is a random one."""
     data_dir: Path
     control_db: Path
     unit: Path | None = None
@@ -52,7 +52,7 @@ def only_here(args: argparse.Namespace, what: str) -> None:
 
 
 def given_settings(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str]]:
-    """The data folder, and the environment of a hub that is started there. Settings of this command come first.
+    """The data folder, and the environment for a hub in it. Variables of this command override those of the service.
 
     Raises: NotReadable: the service's settings cannot be read.
     """
@@ -110,7 +110,7 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
 
 
 def _check_rights(folder: Path, control: Path) -> None:
-    """Raises: NotYours: the user may not read the folder."""
+    """Raises: NotYours: the user may not read the folder or the control database."""
     try:
         owner = folder.stat().st_uid
         denied = not os.access(folder, os.R_OK | os.X_OK) or (control.exists() and not os.access(control, os.R_OK))
@@ -128,7 +128,7 @@ def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
     if settings.config is None:
         raise ConfigError("\n".join(settings.faults))
     if secret and not settings.secret_given:
-        raise CliError("this wants the secret that the hub is started with: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
+        raise CliError("this needs the secret of the hub: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
     return settings.config
 
 
@@ -145,7 +145,7 @@ def _given(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def become_owner(folder: Path) -> None:
-    """Let root continue as the owner of the data folder, so that all files in it stay the owner's. For other users this does nothing.
+    """If this process is root, continue as the owner of the data folder, so that new files belong to the owner.
 
     Raises: CliError: the folder is missing, or its owner has no access to it, to this program or to its Python.
     """
@@ -165,7 +165,7 @@ def become_owner(folder: Path) -> None:
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The process that holds the folder's lock; None: no visible process. This does not touch the lock itself."""
+    """The id of the process that holds the folder's lock; None: no visible process. The lock itself is not touched."""
     for path in (folder, folder / LOCK_NAME):
         try:
             wanted, mount = path.stat(), mount_of(path)
@@ -180,8 +180,10 @@ def lock_holder(folder: Path) -> int | None:
 
 
 def flock_holders(locks: str, device: int, inode: int) -> list[int]:
-    """The processes that hold a whole-file lock, from the text of /proc/locks. A device number names a file system, and an
-    inode number is valid within it."""
+    """The ids of the processes that hold a whole-file lock on a file.
+
+    Args: locks: the text of /proc/locks; device: the number of the file system; inode: of the file.
+    """
     wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
     found = []
     for line in locks.splitlines():  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
@@ -192,7 +194,7 @@ def flock_holders(locks: str, device: int, inode: int) -> list[int]:
 
 
 def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
-    """Whether a process has this file open, or hides that: a running hub must not be overlooked."""
+    """Whether a process has this file open. True if that cannot be read, since a running hub must not be overlooked."""
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -204,7 +206,7 @@ def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
 
 
 def written_pid(folder: Path) -> str:
-    """The process id that the hub has written, or an empty text."""
+    """The process id that the hub has written; empty: none."""
     try:
         return (folder / PID_NAME).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError):

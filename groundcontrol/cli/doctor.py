@@ -26,22 +26,21 @@ from groundcontrol.core.errors import ConfigError, HubError
 CheckResults = Finding | Iterable[Finding]
 
 _RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
-_RIGHTS: Final = "give the owner of the data folder this right, then look again"
+_RIGHTS: Final = "give the owner of the data folder this right, then run this again"
 _ORDER: Final = ("ok", "warning", "problem")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Look at the hub of this data folder and say what is wrong and what to do. Settings and secret are those of the installed service,"
-        " as far as flags and the environment (STARDUST_SECRET_FILE) say nothing else; without the secret, the keyring and the audit log"
-        " are not checked."
+        "Check the hub of this data folder, and name each problem with its remedy. Settings and secret come from flags, the environment"
+        " (STARDUST_SECRET_FILE) and the installed service. Without the secret, the keyring and the audit log are not checked."
     )
     add_settings(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 if there is a problem; a warning is none."""
-    only_here(args, "the doctor looks")
+    """Exit status 1 if there is a problem, 0 with warnings alone."""
+    only_here(args, "the doctor runs")
     findings = await examine(args)
     worst = max((finding.state for finding in findings), key=_ORDER.index)
     if args.json:
@@ -54,44 +53,44 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def examine(args: argparse.Namespace) -> list[Finding]:
-    """Run every check that is possible from here."""
+    """Run every check that the settings and permissions of this process allow."""
     try:
         secret_file = given_settings(args)[1].get("STARDUST_SECRET_FILE")
         settings = read_settings(args)
     except NotReadable as exc:
         return [Finding("folder" if isinstance(exc, NotYours) else "settings", "problem", exc.found, exc.remedy)]
-    findings = await _look("secret", lambda: doctor_checks.secret_file_finding(Path(secret_file))) if secret_file else []
+    findings = await _run_check("secret", lambda: doctor_checks.secret_file_finding(Path(secret_file))) if secret_file else []
     config, folder, control = settings.config, settings.data_dir, settings.control_db
-    findings += await _look("settings", lambda: doctor_checks.settings_findings(settings))
-    findings += await _look("sqlite", doctor_checks.sqlite_finding)
-    findings += await _look("bundle", lambda: doctor_checks.bundle_finding(config))
+    findings += await _run_check("settings", lambda: doctor_checks.settings_findings(settings))
+    findings += await _run_check("sqlite", doctor_checks.sqlite_finding)
+    findings += await _run_check("bundle", lambda: doctor_checks.bundle_finding(config))
     if config is not None:
-        findings += await _look("address", lambda: doctor_checks.address_findings(config))
+        findings += await _run_check("address", lambda: doctor_checks.address_findings(config))
     try:
         become_owner(folder)
     except CliError as exc:
         why = str(exc)
-        return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
+        return [*findings, *await _run_check("folder", lambda: _no_access_findings(folder, why))]
     if _is_file(folder):  # the path is no folder, so its owner does not matter
-        return [*findings, *await _look("folder", lambda: doctor_checks.folder_findings(folder))]
+        return [*findings, *await _run_check("folder", lambda: doctor_checks.folder_findings(folder))]
     health = await _health(args)
-    findings += await _look("folder", lambda: doctor_checks.folder_findings(folder))
-    findings += await _look("copies", lambda: doctor_checks.copy_findings(control))
-    findings += await _look("folder", lambda: doctor_checks.writable_findings(folder, control.parent))
-    findings += await _look(
+    findings += await _run_check("folder", lambda: doctor_checks.folder_findings(folder))
+    findings += await _run_check("copies", lambda: doctor_checks.copy_findings(control))
+    findings += await _run_check("folder", lambda: doctor_checks.writable_findings(folder, control.parent))
+    findings += await _run_check(
         "folder", lambda: doctor_checks.lasting_findings(folder, control.parent, allowed=config is None or config.allow_volatile)
     )
-    findings += await _look("space", lambda: doctor_checks.space_findings(folder, control.parent))
-    findings += await _look("hub", lambda: doctor_checks.lock_finding(folder, health))
-    denied = await _look("database", lambda: doctor_checks.rights_findings(folder, control))
+    findings += await _run_check("space", lambda: doctor_checks.space_findings(folder, control.parent))
+    findings += await _run_check("hub", lambda: doctor_checks.lock_finding(folder, health))
+    denied = await _run_check("database", lambda: doctor_checks.rights_findings(folder, control))
     if denied:  # nothing is known about unreadable files
         return [*findings, *denied]
-    findings += await _look("database", lambda: doctor_checks.database_findings(settings))
-    return [*findings, *await _inside(settings)]
+    findings += await _run_check("database", lambda: doctor_checks.database_findings(settings))
+    return [*findings, *await _database_findings(settings)]
 
 
-def _unreached(folder: Path, why: str) -> Iterable[Finding]:
-    """Why the folder's owner can check nothing. If the path is no folder, what is wrong with it."""
+def _no_access_findings(folder: Path, why: str) -> Iterable[Finding]:
+    """The finding if the folder's owner has no access; if the path is no folder, the findings about the path."""
     return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else doctor_checks.folder_findings(folder)
 
 
@@ -99,10 +98,10 @@ def _is_file(folder: Path) -> bool:
     return folder.exists() and not folder.is_dir()
 
 
-async def _look(check: str, look: Callable[[], CheckResults | Awaitable[CheckResults]]) -> list[Finding]:
-    """Run one check. An error of the check is its finding, and the other checks run all the same."""
+async def _run_check(check: str, perform: Callable[[], CheckResults | Awaitable[CheckResults]]) -> list[Finding]:
+    """Run one check. An error of the check becomes its finding, so that the other checks still run."""
     try:
-        found = look()
+        found = perform()
         if inspect.isawaitable(found):
             found = await found
         return [found] if isinstance(found, Finding) else list(found)
@@ -116,8 +115,8 @@ async def _look(check: str, look: Callable[[], CheckResults | Awaitable[CheckRes
         return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
 
 
-async def _inside(settings: DataDirSettings) -> list[Finding]:
-    """The checks of the control database's content."""
+async def _database_findings(settings: DataDirSettings) -> list[Finding]:
+    """Check the content of the control database."""
     try:
         inspection = await Inspection.open(settings.control_db)
     except ReadOnlyHere:
@@ -125,29 +124,29 @@ async def _inside(settings: DataDirSettings) -> list[Finding]:
     except (ConfigError, HubError) as exc:
         return [Finding("database", "problem", str(exc), _RESTORE)]
     async with inspection:
-        findings = await _look("schema", lambda: doctor_checks.schema_finding(inspection))
+        findings = await _run_check("schema", lambda: doctor_checks.schema_finding(inspection))
         if findings[0].state == "problem":
             return findings
-        findings += await _look("database", lambda: doctor_checks.start_findings(inspection))
-        findings += await _look("records", lambda: doctor_checks.records_finding(settings.control_db))
+        findings += await _run_check("database", lambda: doctor_checks.start_findings(inspection))
+        findings += await _run_check("records", lambda: doctor_checks.records_finding(settings.control_db))
         if settings.config is not None and settings.secret_given:
-            findings += await _look("keyring", partial(_sealed, settings.config, inspection))
-        findings += await _look("clock", lambda: doctor_checks.clock_finding(inspection, time.time()))
-        findings += await _look("password", lambda: doctor_checks.password_finding(inspection))
-        findings += await _look("units", lambda: doctor_checks.units_finding(inspection))
-        findings += await _look("agents", lambda: doctor_checks.agents_finding(inspection, settings.config))
+            findings += await _run_check("keyring", partial(_vault_findings, settings.config, inspection))
+        findings += await _run_check("clock", lambda: doctor_checks.clock_finding(inspection, time.time()))
+        findings += await _run_check("password", lambda: doctor_checks.password_finding(inspection))
+        findings += await _run_check("units", lambda: doctor_checks.units_finding(inspection))
+        findings += await _run_check("agents", lambda: doctor_checks.agents_finding(inspection, settings.config))
         return findings
 
 
-async def _sealed(config: Config, inspection: Inspection) -> list[Finding]:
+async def _vault_findings(config: Config, inspection: Inspection) -> list[Finding]:
     finding, vault = await doctor_checks.keyring_finding(config, inspection)
     if vault is None:
         return [finding]
-    return [finding, *await _look("audit", lambda: doctor_checks.audit_finding(inspection, vault))]
+    return [finding, *await _run_check("audit", lambda: doctor_checks.audit_finding(inspection, vault))]
 
 
 async def _health(args: argparse.Namespace) -> str | None:
-    """The health that a running hub reports; None: no answer."""
+    """The status that a running hub reports; None: no answer."""
     try:
         async with Hub(args) as hub:
             _, answer = await hub.health()

@@ -37,16 +37,20 @@ from majortom.build.bundle import BundleError, read_bundle
 CheckState = Literal["ok", "warning", "problem"]
 
 LEAST_FREE_BYTES: Final = 256 << 20
+"""With less free space there is a problem."""
 LOW_FREE_BYTES: Final = 2 << 30
+"""With less free space there is a warning."""
 LOW_FREE_SHARE: Final = 0.05
+"""With a smaller free share of the disk (0 to 1) there is a warning."""
 MOST_NAMED: Final = 5
-REMOUNT: Final = "whether it is sound is not known: mount the file system writable again, or look at a copy of the whole folder elsewhere"
+"""The most objects that a finding names."""
+REMOUNT: Final = "its state is unknown: mount the file system writable again, or check a copy of the whole folder elsewhere"
 CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """First version of SQLite without the WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
-_COPIES: Final = {"rotation-": "opens with the secret of before the rotation", "restore-": "is what was there before a restore"}
-"""Why a program wrote a copy beside a database, by the copy's name."""
+_COPIES: Final = {"rotation-": "is from before a rotation and opens with the old secret", "restore-": "is from before a restore"}
+"""Start of the name after `.before-` -> the origin of a copy beside a database."""
 
 
 class Finding(NamedTuple):
@@ -56,7 +60,7 @@ class Finding(NamedTuple):
     state: CheckState
     text: str
     remedy: str = ""
-    """The remedy; empty if none is needed."""
+    """Empty: none is needed."""
 
 
 def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
@@ -64,11 +68,11 @@ def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
     if settings.unit is not None:
         yield Finding("settings", "ok", f"these are the settings of the installed service ({settings.unit})")
     for fault in settings.faults:
-        yield Finding("settings", "problem", fault, "the hub does not start before this is put right")
+        yield Finding("settings", "problem", fault, "the hub does not start before this is corrected")
     if settings.config is not None and settings.secret_given:
         yield Finding("settings", "ok", "a hub would start with these settings")
     elif settings.config is not None:
-        yield Finding("settings", "ok", "these settings are good as far as they go; a hub would not start with them without a secret")
+        yield Finding("settings", "ok", "these settings are valid, but a hub also needs a secret to start")
     if not settings.secret_given and not settings.faults:
         yield Finding(
             "secret",
@@ -79,7 +83,7 @@ def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
 
 
 def secret_file_finding(path: Path) -> Finding:
-    """Whether other users may read the secret's file. Call it before secrets are read: that removes the variable."""
+    """Whether other users may read the file of the secret."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as exc:
@@ -99,7 +103,7 @@ def secret_file_finding(path: Path) -> Finding:
 
 
 def folder_findings(folder: Path) -> Iterator[Finding]:
-    """Whether the data folder exists, is private, and lies on a file system with working locks."""
+    """Whether the data folder exists, is private, and is on a file system with working locks."""
     try:
         found = folder.stat()
     except OSError as exc:
@@ -111,7 +115,9 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
     private = True
     if found.st_mode & 0o077:
         private = False
-        yield Finding("folder", "problem", f"others can look into {folder} (mode {stat.S_IMODE(found.st_mode):04o})", f"chmod 700 {folder}")
+        yield Finding(
+            "folder", "problem", f"other users can access {folder} (mode {stat.S_IMODE(found.st_mode):04o})", f"chmod 700 {folder}"
+        )
     try:
         check_folder(folder)
     except ConfigError as exc:
@@ -124,7 +130,9 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
             continue  # a running hub has removed it meanwhile
         if not stat.S_ISLNK(info.st_mode) and info.st_mode & 0o077:
             private = False
-            yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod go= {path}")
+            yield Finding(
+                "folder", "problem", f"other users can access {path} (mode {stat.S_IMODE(info.st_mode):04o})", f"chmod go= {path}"
+            )
         if info.st_uid != found.st_uid:
             private = False
             yield Finding(
@@ -135,10 +143,10 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
 
 
 def copy_findings(control: Path) -> Iterator[Finding]:
-    """Copies beside the databases, left by commands and updates. Each is as large as its original."""
+    """Copies beside the databases that commands and updates made. Each is as large as its original."""
     for copy in sorted(path for path in control.parent.glob(f"{control.stem}*.before-*") if path.is_file()):
         size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
-        what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is a copy of before an update")
+        what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is from before an update")
         yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")
 
 
@@ -147,14 +155,14 @@ def writable_findings(*folders: Path) -> Iterator[Finding]:
     for folder in dict.fromkeys(folders):
         if is_read_only(folder):
             remedy = (
-                "the kernel's log says why (dmesg); look at the disk, mount it writable again and start the hub;"
-                " restore no backup over databases that are found sound below"
+                "the kernel's log says why (dmesg); check the disk, mount it writable again and start the hub;"
+                " restore no backup over databases that are sound"
             )
             yield Finding("folder", "problem", f"the file system of {folder} is read-only", remedy)
 
 
 def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterator[Finding]:
-    """Whether the data folder and the databases survive a reboot and lie on file systems with working locks.
+    """Whether the data folder and the databases survive a reboot and are on file systems with working locks.
 
     Args: allowed: whether a hub would start on a folder in memory.
     """
@@ -162,7 +170,7 @@ def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterato
         if directory.is_dir() and is_volatile(directory):
             remedy = "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes: no hub starts on it before"
             yield Finding(
-                "folder", "warning" if allowed else "problem", f"{directory} is in memory (tmpfs) and gone with the next reboot", remedy
+                "folder", "warning" if allowed else "problem", f"{directory} is in memory (tmpfs), so the next reboot deletes it", remedy
             )
     if databases != folder:
         try:
@@ -172,12 +180,12 @@ def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterato
 
 
 def space_findings(*folders: Path) -> Iterator[Finding]:
-    """Whether there is room for the databases to grow."""
+    """Whether the databases have room to grow."""
     seen: set[int] = set()
     for folder in folders:
         try:
             device = folder.stat().st_dev
-            free, total = shutil.disk_usage(folder).free, shutil.disk_usage(folder).total
+            total, _, free = shutil.disk_usage(folder)
             inodes = os.statvfs(folder)
         except OSError:
             continue  # `folder_findings` has reported it
@@ -185,7 +193,7 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
             continue
         seen.add(device)
         text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
-        remedy = "make room: the hub acknowledges nothing while its database cannot grow"
+        remedy = "free some space: the hub acknowledges nothing while its database cannot grow"
         if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
             full = inodes.f_files and not inodes.f_favail  # some file systems do not count inodes at all
             yield Finding("space", "problem", f"no inode is free under {folder}" if full else text, remedy)
@@ -198,23 +206,23 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
 def lock_finding(folder: Path, health: str | None) -> Finding:
     """Whether a hub runs here and answers.
 
-    Args: health: its health; None: no answer.
+    Args: health: the status that the hub reports; None: no answer.
     """
     holder = lock_holder(folder)
     pid = f"process {holder}" if holder is not None else f"process {written_pid(folder) or 'unknown'}"
     if health == "ok":
         return Finding("hub", "ok", f"a hub runs here ({pid}) and is well")
     if health is not None:
-        return Finding("hub", "problem", f"a hub runs here ({pid}) and says: {health}", "its log says why; the findings below may as well")
+        return Finding("hub", "problem", f"a hub runs here ({pid}) and reports: {health}", "see its log and the findings below")
     if holder is not None:
         return Finding(
-            "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"look at: ps {holder}"
+            "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"see: ps {holder}"
         )
     return Finding("hub", "ok", "no hub runs on this folder")
 
 
 def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
-    """Files of the databases that the owner of the data folder may not access. Their integrity is then unknown."""
+    """Files of the databases that the owner of the data folder may not access, so that they cannot be checked."""
     user = user_name(os.geteuid())
     for directory in dict.fromkeys((folder, control.parent)):
         if not os.access(directory, os.R_OK | os.X_OK) or not (os.access(directory, os.W_OK) or is_read_only(directory)):
@@ -235,18 +243,18 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
     control = settings.control_db
     found = []
     if is_unfinished(control):
-        text = "a restore was cut short, so the databases may not belong together"
+        text = "a restore was interrupted, so the databases may not belong together"
         found.append(Finding("database", "problem", text, "start the hub: it finishes the restore before anything else"))
     for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
         if not path.exists():
-            found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
+            found.append(Finding("database", "problem", f"there is no {path}", "if a hub ran here before, restore a backup"))
             continue
         try:
             check_names(path)
         except ConfigError as exc:
-            found.append(Finding("database", "problem", str(exc), "the hub does not start before this is put right"))
+            found.append(Finding("database", "problem", str(exc), "the hub does not start before this is corrected"))
         if is_blank(path):
-            found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
+            found.append(Finding("database", "problem", f"{path} is empty: its content is lost", "restore a backup"))
             continue
         try:
             await asyncio.to_thread(check_readable, path)
@@ -278,7 +286,7 @@ async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPi
     ]
     more = " …" if len(damaged) > MOST_NAMED else ""
     text = f"{path}: {len(damaged)} pieces of samples cannot be read: {'; '.join(named)}{more}"
-    remedy = "charts show gaps there, and the hub goes on; to have them again, restore a backup of before; look at the disk"
+    remedy = "the hub runs on, and charts show gaps there; to get the samples back, restore an earlier backup; check the disk"
     return Finding("database", "problem", text, remedy)
 
 
@@ -301,7 +309,7 @@ async def records_finding(control: Path) -> Finding:
     ]
     more = " …" if len(broken) > MOST_NAMED else ""
     text = f"{len(broken)} records cannot be read: {'; '.join(named)}{more}"
-    remedy = "the hub goes on without them; what a node says of itself it says anew when it connects; the rest: restore a backup of before; look at the disk"
+    remedy = "the hub runs on without them; nodes send their own data again when they connect; for the rest restore an earlier backup; check the disk"
     return Finding("records", "problem", text, remedy)
 
 
@@ -323,24 +331,30 @@ async def schema_finding(inspection: Inspection) -> Finding:
             "schema",
             "problem",
             str(exc),
-            "of a newer Stardust: install that again, or restore the copy from before the update; else restore a backup",
+            "a newer Stardust wrote it: install that version again, or restore the copy from before the update, or a backup",
         )
     if schema.found < schema.known:
         return Finding(
-            "schema", "warning", f"schema {schema.found}; the next start brings it to {schema.known}", "nothing to do: a copy is made first"
+            "schema",
+            "warning",
+            f"schema {schema.found}; the next start brings it to {schema.known}",
+            "no action is needed: a copy is made first",
         )
     return Finding("schema", "ok", f"schema {schema.found}")
 
 
 async def start_findings(inspection: Inspection) -> list[Finding]:
-    """Raises: ConfigError: the rows of the control database are lost, and no hub starts on the rest."""
+    """Check that the control database has its rows. Returns no finding.
+
+    Raises: ConfigError: the rows are lost, so no hub starts.
+    """
     await inspection.check_start()
     return []
 
 
 async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:
-    """Whether the configured secret opens the vault and all sealed records."""
-    restore = "restore a backup of the database together with the secret of its time"
+    """Whether the configured secret opens the vault and all sealed records. Returns the finding and the open vault, if any."""
+    restore = "restore a backup of the database, with the secret of that time"
     try:
         vault = await open_existing_vault(config.secret.reveal(), inspection.secrets)
         records = await inspection.secrets.secrets()
@@ -356,7 +370,7 @@ async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Findi
             broken.append(exc.message)
     if broken:
         text = f"{len(broken)} of {len(records)} sealed values do not open; first: {broken[0]}"
-        return Finding("keyring", "problem", text, f"{restore}, or enter these credentials anew"), vault
+        return Finding("keyring", "problem", text, f"{restore}, or enter these credentials again"), vault
     return Finding("keyring", "ok", f"the secret opens the keyring (key {vault.key_id}) and all {len(records)} sealed values"), vault
 
 
@@ -364,7 +378,7 @@ async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
     """Whether the audit log was changed."""
     fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys))
     if fault is not None:
-        remedy = "somebody or something changed the database past the hub: keep a copy of it, compare with a backup and with the heads in the journal"
+        remedy = "something other than the hub changed the database: keep a copy, and compare it with a backup and the heads in the journal"
         return Finding("audit", "problem", f"the audit log does not hold: {fault}", remedy)
     return Finding("audit", "ok", "every chain of the audit log holds")
 
@@ -380,18 +394,18 @@ async def clock_finding(inspection: Inspection, now: float) -> Finding:
     if ahead <= BEHIND_S:
         return Finding("clock", "warning", text, remedy)
     return Finding(
-        "clock", "problem", f"{text}; a hub that starts now lets nobody log in", f"{remedy}; if it is right: stardust clock accept"
+        "clock", "problem", f"{text}; on a hub that starts now nobody can log in", f"{remedy}; if it is correct: stardust clock accept"
     )
 
 
 async def password_finding(inspection: Inspection) -> Finding:
-    """Whether a user still has the password of the first start, or one that an admin gave."""
+    """Whether a user still has the first password, or one that an admin set."""
     users = await inspection.first_password_users()
     if not users:
-        return Finding("password", "ok", "nobody has a password that was to be changed")
-    names = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")
-    text = f"these have not changed the password that they were given: {names}"
-    remedy = "log in and choose one; the first admin's works for 24 hours, then: stardust user reset NAME"
+        return Finding("password", "ok", "every user has chosen a password")
+    names = ", ".join(users[:MOST_NAMED]) + (" …" if len(users) > MOST_NAMED else "")
+    text = f"these users have not changed the password that they were given: {names}"
+    remedy = "log in and choose a password; the first admin's works for 24 hours, then: stardust user reset NAME"
     return Finding("password", "warning", text, remedy)
 
 
@@ -399,10 +413,10 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
     """Whether nodes run by unit files of an older release, which no update of the agent changes."""
     older, silent = await inspection.nodes_by_units(current)
     lines = [
-        f"the unit files of these nodes {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        f"the unit files of these nodes {what}: {', '.join(names[:MOST_NAMED])}{' …' if len(names) > MOST_NAMED else ''}"
         for what, names in (
             ("are of an older release", older),
-            ("are not known, since their Spider does not say or no unit started it", silent),
+            ("are unknown, since their Spider does not report them or no unit started it", silent),
         )
         if names
     ]
@@ -412,7 +426,7 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
         "units",
         "warning",
         "; ".join(lines),
-        "stardust redeploy brings them those of this release; a Spider that somebody started by hand, as scripts/run does, needs none",
+        "stardust redeploy installs those of this release; a Spider that was started by hand, as scripts/run does, needs none",
     )
 
 
@@ -421,10 +435,10 @@ async def agents_finding(inspection: Inspection, config: Config | None) -> Findi
     try:
         shipped = bundle_version(read_bundle(None if config is None else config.agent_bundle))
     except (BundleError, OSError):
-        return Finding("agents", "warning", "which Spider this hub ships is not known", "see the check of the bundle")
+        return Finding("agents", "warning", "the version of Spider that this hub ships is unknown", "see the check of the bundle")
     outdated = await inspection.outdated_agents(shipped)
     if not outdated:
-        return Finding("agents", "ok", f"every node that has connected runs Spider {shipped}, as this hub ships it")
+        return Finding("agents", "ok", f"every node that has connected runs Spider {shipped}, which this hub ships")
     return Finding(
         "agents", "warning", f"this hub ships Spider {shipped}, and other versions run on {named_agents(outdated)}", UPDATE_OUTDATED
     )
@@ -436,16 +450,16 @@ def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Fi
     if version < (3, 37):
         return Finding("sqlite", "problem", f"{text} is too old", "use a Python with SQLite 3.37 or newer")
     if version < WAL_RESET_FIXED:
-        text += " has the WAL-reset bug, which harms files with several writing connections only; the hub has exactly one for each"
+        text += " has the WAL-reset bug, which harms only files with several writing connections; the hub has one for each file"
         return Finding("sqlite", "ok", text, "let no other program write to these files")
     return Finding("sqlite", "ok", text)
 
 
 def address_findings(config: Config) -> Iterator[Finding]:
     """Whether nodes and browsers can reach the hub at the configured addresses."""
-    kept = stored_addresses(config.data_dir) if config.server_url is None else ()  # a flag of the running hub is not seen from here
-    if config.lan is not None or kept:
-        addresses = fixed_addresses(config.data_dir, config.lan or kept)
+    stored = stored_addresses(config.data_dir) if config.server_url is None else ()  # the flags of a running hub are unknown here
+    if config.lan is not None or stored:
+        addresses = fixed_addresses(config.data_dir, config.lan or stored)
         strange = [address for address in addresses if not is_own(address)]
         if strange:
             yield Finding("address", "warning", f"{', '.join(strange)} is no address of this machine now", HOW_TO_CHANGE)

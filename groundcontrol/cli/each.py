@@ -1,4 +1,4 @@
-"""Runs one act on each of several nodes; a refusal for one does not hide the results of the others."""
+"""Runs one act on several nodes. A refusal of one node does not hide the results of the others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, shown
 async def each_node(nodes: Sequence[Any], act: Callable[[Any], Awaitable[None]], refused: list[dict[str, str]], *, quiet: bool) -> None:
     """Run the act on each node, and continue after a refusal.
 
-    Args:   refused: receives the refused nodes, in the form of a batch of jobs.
-            quiet: refused nodes are not named on standard error, since a program reads the list.
+    Args:   refused: the list to which refused nodes are added, in the form of a batch of jobs.
+            quiet: do not name refused nodes on standard error.
     Raises: CliError: the hub is unreachable, or has refused the only node.
     """
     for at, node in enumerate(nodes):

@@ -1,4 +1,4 @@
-"""`stardust example`: the shipped files that an installation needs around the hub."""
+"""`stardust example`: prints files for an installation of the hub, such as units and proxy configurations."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ABOUT: Final = {
     "nginx.conf": "a TLS proxy in front of the hub: nginx",
     "stardust-hub.service": "the hub as a service of systemd",
     "stardust-hub-backup.service": "a backup of that hub",
-    "stardust-hub-backup.timer": "when that backup is made",
-    "ansible.yaml": "many servers join the hub, by Ansible",
-    "cloud-init.yaml": "a new server joins the hub, by cloud-init",
+    "stardust-hub-backup.timer": "the times of that backup",
+    "ansible.yaml": "lets many servers join the hub, by Ansible",
+    "cloud-init.yaml": "lets a new server join the hub, by cloud-init",
 }
 
 

@@ -9,12 +9,12 @@ from groundcontrol.data_dir import user_name
 
 
 def reason(exc: OSError) -> str:
-    """The system's error text. For a missing permission also the user who can grant it, and the user who needs it."""
+    """The system's error text. For a missing permission it also names the owner of the path and the current user."""
     text = exc.strerror or str(exc) or type(exc).__name__
     if not isinstance(exc, PermissionError) or not isinstance(exc.filename, str | bytes):
         return text
     path = Path(os.fsdecode(exc.filename))
-    for ancestor in (path, *path.parents):  # a path that cannot be examined: the folder above it denies access
+    for ancestor in (path, *path.parents):  # if a path cannot be examined, a folder above it denies access
         try:
             owner = ancestor.stat().st_uid
         except OSError:
@@ -26,7 +26,7 @@ def reason(exc: OSError) -> str:
 
 
 def described(exc: OSError) -> str:
-    """A whole sentence about an unexpected error."""
+    """The path of an error, if known, and its `reason`."""
     if isinstance(exc.filename, str | bytes):
         return f"{os.fsdecode(exc.filename)}: {reason(exc)}"
     return reason(exc)

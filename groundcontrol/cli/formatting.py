@@ -12,7 +12,7 @@ MISSING = "-"
 UPDATE_OUTDATED = "stardust update --outdated"
 _MOST_NAMED = 5
 LEVELS: Final = ("critical", "warning", "notice", "ok", "unknown")
-"""Of a node's health or an alert, the worst first."""
+"""Levels of a node's health or an alert, the worst first."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -35,12 +35,12 @@ def ratio(part: Any, whole: Any) -> str:
 
 
 def number_text(sample: Any) -> str:
-    """The number of a sample."""
+    """A sample with two decimals."""
     return MISSING if not sample or sample["value"] is None else f"{sample['value']:.2f}"
 
 
 def age(at: float | None) -> str:
-    """The time since then, in the largest useful unit."""
+    """The time since `at` (Unix seconds) in the largest useful unit; None: "never"."""
     if at is None:
         return "never"
     seconds = max(0.0, time.time() - at)
@@ -51,11 +51,11 @@ def age(at: float | None) -> str:
 
 
 def moment(at: float | None) -> str:
-    """Local date and time."""
+    """Unix seconds as local date and time; None: "-"."""
     return MISSING if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def named_agents(outdated: Sequence[tuple[str, str]]) -> str:
-    """The first nodes of a list, each with its version."""
+    """The first nodes of a list of (name, version), as text."""
     more = f" and {len(outdated) - _MOST_NAMED} more" if len(outdated) > _MOST_NAMED else ""
     return ", ".join(f"{name} ({version})" for name, version in outdated[:_MOST_NAMED]) + more

@@ -10,7 +10,7 @@ from groundcontrol.cli.options import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("verb", nargs="?", help="of this verb")
+    parser.add_argument("verb", nargs="?", help="the verb to explain; without it, all verbs are listed")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The settings of the hub's installed service, read from its systemd unit, so that other verbs need not ask for them again."""
+"""Reads the settings of the hub's installed service from its systemd unit, so that users need not repeat them for other verbs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from groundcontrol.settings import SETTINGS, serve_parser
 
 SERVICE: Final = "stardust-hub"
 ROOT: Final = Path("/")
-"""The root of the unit's paths."""
+"""The folder to which all paths of the unit are relative."""
 _FOLDERS: Final = tuple(Path(f"{path}/systemd/system") for path in ("etc", "run", "usr/local/lib", "usr/lib", "lib"))
-"""Folders of unit files; the first one with a unit counts."""
+"""Folders of unit files; the first folder with the unit counts."""
 _MAX_BYTES: Final = 64 << 10
 _PATHS: Final = {
     "STARDUST_CONFIG",
@@ -29,16 +29,16 @@ _SPECIFIERS: Final = {"%": "%", "S": "/var/lib", "E": "/etc", "C": "/var/cache",
 
 
 class InstalledService:
-    """The environment of the service's hub. `environ` may contain a secret, so the class prints nothing of it."""
+    """The environment of the service's hub. It may contain a secret, so `repr` does not show it."""
 
     def __init__(self, unit: Path, data_dir: Path | None, environ: Mapping[str, str], faults: tuple[str, ...]) -> None:
         self.unit = unit
         self.data_dir = data_dir
-        """None: the data folder is named in a file that this user may not read."""
+        """None: only a file that this user may not read names the data folder."""
         self.environ = environ
-        """Every setting as its variable, also a flag or a credential of the unit; secrets by their files."""
+        """Variable -> value of every setting, including flags and credentials of the unit. A credential is given as its file."""
         self.faults = faults
-        """Unreadable files of settings."""
+        """One text for each unreadable or invalid file of settings."""
 
     def __repr__(self) -> str:
         return f"Installed({self.unit})"
@@ -83,13 +83,9 @@ class _Unit:
         return InstalledService(self._unit, folder, environ, tuple(self._faults))
 
     def _drop_ins(self) -> list[Path]:
-        found = {
-            path.name: path
-            for folder in reversed(_FOLDERS)
-            for path in (self._root / folder / f"{SERVICE}.service.d").glob(
-                "*.conf"
-            )  # of files with the same name, the one in the first folder counts
-        }
+        # of files with the same name, the one in the first folder counts
+        folders = [self._root / folder / f"{SERVICE}.service.d" for folder in reversed(_FOLDERS)]
+        found = {path.name: path for folder in folders for path in folder.glob("*.conf")}
         return [found[name] for name in sorted(found)]
 
     def _text(self, path: Path, *, optional: bool = False) -> str:
@@ -163,7 +159,7 @@ class _Unit:
             return []
 
     def _plain(self, text: str) -> str:
-        """The text without specifiers; `%d/NAME` becomes the source of the credential."""
+        """Replace systemd's specifiers in a text; `%d/NAME` becomes the source of the credential."""
         text = re.sub(r"%d/([\w.-]+)", lambda found: self._credentials.get(found[1], found[0]), text)
         return re.sub(r"%(.)", lambda found: _SPECIFIERS.get(found[1], found[0]), text)
 
@@ -172,7 +168,7 @@ class _Unit:
 
 
 def _service_lines(text: str) -> Iterator[tuple[str, str]]:
-    """The assignments of [Service]. After a backslash at its end, a line continues with the next line that is no comment."""
+    """The assignments of [Service] as (key, value). A line that ends with a backslash continues on the next line that is no comment."""
     section, pending = "", ""
     for raw in text.splitlines():
         line = raw.strip()

@@ -1,4 +1,4 @@
-"""`stardust invite`: invites, with which servers join without a log-in over SSH."""
+"""`stardust invite`: creates, lists and revokes invites. With an invite a server joins without a log-in over SSH."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from groundcontrol.cli.options import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default="", help="of the node [what the server calls itself]; of an organisation secret what it is for")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="the nodes get this tag; may be given again")
     parser.add_argument(
-        "--policy", choices=("monitor", "readonly", "managed"), default="managed", help="what the hub may do there [managed]"
+        "--name", default="", help="name of the node [the server's own name]; with --organisation, the purpose of the secret"
+    )
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="a tag for the nodes; may be repeated")
+    parser.add_argument(
+        "--policy", choices=("monitor", "readonly", "managed"), default="managed", help="what the hub may do on the server [managed]"
     )
     parser.add_argument(
         "--organisation", action="store_true", help="a secret for many servers (cloud-init, Ansible), whose nodes wait for approval"
     )
-    parser.add_argument("--uses", type=int, metavar="N", help="of an organisation secret: how many servers, 1 to 1000 [100]")
-    parser.add_argument("--days", type=int, metavar="N", help="of an organisation secret: how long, 1 to 90 [7]")
-    parser.add_argument("--no-approval", action="store_true", help="of an organisation secret: its nodes need no approval")
+    parser.add_argument("--uses", type=int, metavar="N", help="with --organisation: number of servers, 1 to 1000 [100]")
+    parser.add_argument("--days", type=int, metavar="N", help="with --organisation: days of validity, 1 to 90 [7]")
+    parser.add_argument("--no-approval", action="store_true", help="with --organisation: the nodes need no approval")
     acts = parser.add_mutually_exclusive_group()
-    acts.add_argument("--list", action="store_true", help="show the invites there are, without their secrets")
-    acts.add_argument("--revoke", metavar="ID", help="end one; nodes that came with it stay")
+    acts.add_argument("--list", action="store_true", help="list the invites, without their secrets")
+    acts.add_argument("--revoke", metavar="ID", help="revoke an invite; nodes that joined with it stay")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -33,13 +35,13 @@ async def run(args: argparse.Namespace) -> int:
     if args.url is not None:
         raise CliError("invites are made in the page, or on the hub's own machine without --url")
     if not args.organisation and (args.uses is not None or args.days is not None or args.no_approval):
-        raise UsageError("invite: --uses, --days and --no-approval belong to --organisation")
+        raise UsageError("invite: --uses, --days and --no-approval need --organisation")
     async with Hub(args) as hub:
         if args.list:
             return _print(args, [invite async for invite in hub.every("/invites", "invites")])
         if args.revoke is not None:
             await hub.delete(f"/invites/{args.revoke}")
-            print(json.dumps({"revoked": args.revoke}) if args.json else f"the invite {shown(args.revoke)} is over")
+            print(json.dumps({"revoked": args.revoke}) if args.json else f"the invite {shown(args.revoke)} is revoked")
             return 0
         body: dict[str, Any] = {"name": args.name, "tags": args.tag, "policy": args.policy}
         if args.organisation:
@@ -55,10 +57,8 @@ async def run(args: argparse.Namespace) -> int:
         print(made["invite"])
         return 0
     print(made["command"], end="")
-    print(f"# Shorter, without the checksum; it asks for the invite, which stands before EOF:\n# {made['short']}")
-    print(
-        f"# zsh and fish keep in their history what is pasted. For them, a line that asks for the invite (it stands before EOF):\n# {made['line']}"
-    )
+    print(f"# Shorter, without the checksum; it asks for the invite, which is the line before EOF:\n# {made['short']}")
+    print(f"# zsh and fish store pasted text in their history. For them, a command that asks for the invite:\n# {made['line']}")
     return 0
 
 

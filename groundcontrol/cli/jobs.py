@@ -23,18 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="JOB | follow ID",
-        help="all about this job; or follow the job, batch or deployment of this id to its end, with all that it has printed",
+        help="show this job; or follow the job, batch or deployment with this id to its end, with its whole output",
     )
-    parser.add_argument("--node", help="only those of this node (name or id)")
+    parser.add_argument("--node", help="only jobs of this node (name or id)")
     parser.add_argument("--limit", type=count, default=20, help="how many [20]")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List jobs, newest first; show one with its plan and its report; or follow one."""
+    """List jobs, newest first; show one job with its plan and its report; or follow a job."""
     words = args.words
     if words[:1] == ["follow"]:
         if len(words) != 2:
-            raise UsageError("jobs: follow takes one id, of a job, a batch or a deployment")
+            raise UsageError("jobs: follow needs one id, of a job, a batch or a deployment")
         async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
             return await _follow(hub, watch, words[1], as_json=args.json)
     if len(words) > 1:
@@ -44,8 +44,8 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _follow(hub: Hub, watch: JobWatch, wanted: str, *, as_json: bool) -> int:
-    """Follow a job. The exit status is that of the command that ordered it."""
-    nothing = CliError("there is neither a job nor a batch nor a deployment of this id; `stardust jobs` lists jobs", "not_found")
+    """Follow a job, a batch or a deployment. Returns the exit status of the command that ordered it."""
+    nothing = CliError("there is no job, batch or deployment with this id; `stardust jobs` lists jobs", "not_found")
     if not is_id(wanted):
         raise nothing
     job = await _found(hub, f"/jobs/{wanted}")
@@ -92,8 +92,8 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     return 0
 
 
-def where(job: Mapping[str, Any]) -> str:
-    """The state of a job in a line: its phase, and its progress, package and note if known."""
+def phase_line(job: Mapping[str, Any]) -> str:
+    """The phase of a job, and its progress, package and note if known."""
     percent = job["progress_percent"]
     parts = (job["phase"], None if percent is None else f"{percent} %", job["package"], job["note"])
     return " ".join(["phase", *(part for part in parts if part)])
@@ -111,18 +111,18 @@ async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
         f"{job['action']} {shown(' '.join(job['packages'] + job['units'] + [job['container'] or '']))}".strip()
         + f" on {shown(node['name'])}, by {shown(job['created_by'])}"
     )
-    stood = (
+    times = (
         ("ordered", job["created_at"]),
         ("began", job["started_at"]),
         ("ended", job["ended_at"]),
-        ("printed last", job["last_output_at"]),
+        ("last output", job["last_output_at"]),
     )
-    print(", ".join(f"{word} {moment(at)}" for word, at in stood if at is not None))
+    print(", ".join(f"{word} {moment(at)}" for word, at in times if at is not None))
     if job["phase"]:
-        print(shown(where(job)))
+        print(shown(phase_line(job)))
     if job["stop"]:
         print(shown(f"stop: {job['stop']['state']}, by {job['stop']['by']} {job['stop']['why']}").rstrip())
-    print(f"output: {job['output_bytes']} bytes held of {job['output_total_bytes']}")
+    print(f"output: {job['output_bytes']} of {job['output_total_bytes']} bytes are stored")
     if job["plan_digest"] and job["action"] != "plan":
         print(plan_text(await hub.get(f"/jobs/{wanted}/plan")))
     sys.stdout.flush()

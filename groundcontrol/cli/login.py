@@ -1,4 +1,4 @@
-"""Flags for the log-in at a server, for verbs that use SSH. They replace the stored credentials."""
+"""Flags for the log-in at a server, for verbs that use SSH. They override the stored credentials."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _SECRETS: Final = {
 
 
 def has_login(args: argparse.Namespace) -> bool:
-    """Whether one of the flags was given; reads no secret yet."""
+    """Whether one of the flags was given. Reads no secret."""
     return any(getattr(args, name) for name in (*_PLAIN, *_SECRETS, "key", "hub_key"))
 
 
 def add_login(parser: argparse._ActionsContainer) -> None:
-    """Add the flags for a server's address and credentials; a secret is never a flag."""
-    parser.add_argument("--host", metavar="HOST", help="where the server is now; nothing that is kept is sent to another one")
-    parser.add_argument("--port", type=int, metavar="PORT", help="of sshd")
-    parser.add_argument("--username", metavar="USER", help="who logs in")
+    """Add the flags for a server's address and credentials. No flag has a secret as its value."""
+    parser.add_argument("--host", metavar="HOST", help="the server's address; stored credentials are never sent to a new one")
+    parser.add_argument("--port", type=int, metavar="PORT", help="the port of sshd")
+    parser.add_argument("--username", metavar="USER", help="the user who logs in")
     parser.add_argument("--key", metavar="FILE", help="the private key")
     parser.add_argument("--hub-key", action="store_true", help="log in with the hub's own SSH key (stardust ssh-key)")
     for name, about in _SECRETS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
         )
-    parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, where it is another one by now")
+    parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, if the key has changed")
 
 
 def login_body(args: argparse.Namespace) -> dict[str, Any]:

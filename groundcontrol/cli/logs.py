@@ -1,4 +1,4 @@
-"""`stardust logs`: the latest events, also as they come; or the last lines of a unit's journal on a node."""
+"""`stardust logs`: prints the latest events and follows new ones, or prints the last lines of a unit's journal on a node."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any, Final, NoReturn
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import MAX_COUNT, UsageError, count
-from groundcontrol.cli.watch import PASSING
+from groundcontrol.cli.watch import TEMPORARY
 from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.units import full_name
 
 FOLLOW_S: Final = 2.0
-"""How often `--follow` asks for new events."""
+"""Interval at which `--follow` reads new events."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--node", help="only those of this node (name or id)")
+    parser.add_argument("--node", help="only events of this node (name or id)")
     parser.add_argument("--unit", help="the last lines of this unit of systemd in the journal of --node, instead of events")
-    parser.add_argument("--warnings", action="store_true", help="only warnings and worse of the lines of --unit")
-    parser.add_argument("--follow", "-f", action="store_true", help="go on with new events as they come, until Ctrl-C")
+    parser.add_argument("--warnings", action="store_true", help="with --unit: only lines of warnings and errors")
+    parser.add_argument("--follow", "-f", action="store_true", help="then print new events until Ctrl-C")
     parser.add_argument("--limit", type=count, help=f"how many [30; lines of a unit: {MAX_JOURNAL_LINES}]")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List events or lines, oldest first, so that the newest is last."""
+    """Print events or lines, oldest first."""
     if args.unit and not args.node:
-        raise CliError("name the node, too: --node NAME --unit UNIT")
+        raise CliError("--unit needs a node: --node NAME --unit UNIT")
     if args.unit and args.follow:
-        raise UsageError("logs: --follow shows events, and no lines of a unit")
+        raise UsageError("logs: --follow is for events, not for --unit")
     async with Hub(args) as hub:
         if args.unit:
             return await _unit(hub, args)
@@ -51,7 +51,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _follow(hub: Hub, params: dict[str, str], *, as_json: bool) -> NoReturn:
-    """Print events as they come, oldest first, until it is cancelled. A hub that is away is asked until it answers.
+    """Print events, oldest first, and new ones until it is cancelled. An unreachable hub is asked again until it answers.
 
     Raises: CliError: the hub refused.
     """
@@ -61,7 +61,7 @@ async def _follow(hub: Hub, params: dict[str, str], *, as_json: bool) -> NoRetur
         try:
             page: list[dict[str, Any]] = (await hub.get("/events", params))["events"]
         except CliError as exc:
-            if exc.code not in PASSING:
+            if exc.code not in TEMPORARY:
                 raise
             if not away:
                 print(f"stardust: {exc}; trying again …", file=sys.stderr, flush=True)

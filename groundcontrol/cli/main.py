@@ -1,4 +1,4 @@
-"""The `stardust` command: finds the verb, and turns an error into one sentence (or one JSON object) and an exit status."""
+"""The `stardust` command: runs a verb, and turns an error into a message (or one JSON object) and an exit status."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ EXIT_INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point.
+    """Run the command.
 
-    Returns: the exit status, as `options.EXIT_STATUS` lists them; 78: the hub must not start like this.
+    Returns: the exit status, as `options.EXIT_STATUS` lists them; for `serve` that of `groundcontrol.app.serve`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in ("-V", "--version"):
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = find(words[0])
     if verb is None:
         option = words[0].startswith("-")
-        why = f"the verb comes first, and {words[0].partition('=')[0]!r} behind it" if option else f"there is no verb {words[0]!r}"
+        why = f"the verb comes first, and {words[0].partition('=')[0]!r} after it" if option else f"there is no verb {words[0]!r}"
         complain("command.usage", f"{why}; `stardust help` lists the verbs", as_json=as_json)
         return EXIT_USAGE
     return _serve(words[1:], as_json=as_json) if verb.name == "serve" else _run(verb, words[1:], as_json=as_json)
@@ -73,10 +73,12 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         if as_json:
-            report("command.interrupted", "it was interrupted")
+            report("command.interrupted", "the command was interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has ended, which is no error
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader of the output has ended; Python must not report that again at exit
     except OSError as exc:  # the boundary: an error of the operating system also becomes a sentence
         report("command.failed", described(exc))
     return EXIT_FAILED

@@ -1,4 +1,4 @@
-"""`stardust nodes`: the servers of the fleet."""
+"""`stardust nodes`: lists the nodes of the fleet, or approves, rejects or removes some."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from groundcontrol.cli import removal
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, is_meant, shown
 from groundcontrol.cli.each import each_node
 from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio, table
 from groundcontrol.cli.options import UsageError
@@ -16,33 +16,33 @@ from groundcontrol.cli.options import UsageError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("act", nargs="?", choices=("list", "approve", "reject", "remove"), default="list", help="[list]")
-    parser.add_argument("node", nargs="*", help="name or id: of nodes that wait for approval, or that are to be removed")
-    parser.add_argument("--state", choices=("online", "offline", "pending"), help="only these")
-    parser.add_argument("--tag", help="only those with this tag")
+    parser.add_argument("node", nargs="*", help="names or ids of the nodes to approve, reject or remove")
+    parser.add_argument("--state", choices=("online", "offline", "pending"), help="only nodes in this state")
+    parser.add_argument("--tag", help="only nodes with this tag")
     removal.add_arguments(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List nodes, admit or reject waiting ones, or remove some."""
+    """List nodes, approve or reject waiting nodes, or remove nodes."""
     if args.act != "list" and (args.state or args.tag):
-        raise UsageError(f"nodes: --state and --tag belong to the list; name the nodes to {args.act}")
+        raise UsageError(f"nodes: --state and --tag are for the list; name the nodes to {args.act}")
     if args.act != "list" and not args.node:
         raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes` lists them")
     if args.act == "remove":
         return await removal.remove(args)
     if removal.is_given(args):
-        raise UsageError("nodes: these flags belong to remove")
+        raise UsageError("nodes: these flags are for remove")
     if args.act != "list":
         return await _decide(args)
     if args.node:
-        raise UsageError("nodes: names belong to approve, reject and remove")
+        raise UsageError("nodes: names are for approve, reject and remove")
     async with Hub(args) as hub:
         nodes = [
             node
             async for node in hub.every("/nodes", "nodes")
             if (args.state in (None, node["state"])) and (args.tag is None or args.tag in node["tags"])
         ]
-    nodes.sort(key=severity)  # equal ones stay in the order of the hub
+    nodes.sort(key=severity)  # equal nodes stay in the order of the hub
     if args.json:
         print(json.dumps({"nodes": nodes}))
         return 0
@@ -61,7 +61,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def severity(node: Mapping[str, Any]) -> tuple[bool, int]:
-    """Sorts the worst first: servers that are away, then by what was found. Nothing is wrong with one that waits for its first contact."""
+    """Key that sorts the worst first: offline nodes, then by the level of their health."""
     return node["state"] != "offline" or bool(node.get("reconnecting")), LEVELS.index(node["health"]["level"])
 
 
@@ -70,7 +70,7 @@ def _state(node: Mapping[str, Any]) -> str:
 
 
 def health_text(health: Mapping[str, Any]) -> str:
-    """The level, the worst finding, and how many there are beside it."""
+    """The level, the worst finding, and the number of further findings."""
     findings = health["findings"]
     if not findings:
         return MISSING if health["level"] == "unknown" else str(health["level"])
@@ -79,13 +79,13 @@ def health_text(health: Mapping[str, Any]) -> str:
 
 
 def updates_text(updates: Mapping[str, Any]) -> str:
-    """The number of updates, and of security updates: not every package manager knows the latter."""
+    """The number of updates and, if the package manager can count them, of security updates."""
     secure = MISSING if updates["security"] is None else updates["security"]
     return MISSING if updates["total"] is None else f"{updates['total']} ({secure})"
 
 
 def agent_text(node: Mapping[str, Any]) -> str:
-    """The version of a node's agent, marked if the hub ships another one."""
+    """The version of a node's agent, marked if the hub ships another version."""
     return f"{node['agent_version'] or MISSING}{' (outdated)' if node['agent'] == 'outdated' else ''}"
 
 
@@ -94,7 +94,7 @@ async def _decide(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         known = [node async for node in hub.every("/nodes", "nodes")]
         for word in args.node:
-            found = [node for node in known if word in (node["id"], node["name"])]
+            found = [node for node in known if is_meant(node, word)]
             if not found:
                 raise CliError(f"there is no node {shown(word)}; nothing was done")
             if not found[0]["waiting"]:
@@ -107,7 +107,7 @@ async def _decide(args: argparse.Namespace) -> int:
             await hub.post(f"/nodes/{node['id']}/{args.act}", None)
             done.append(node["id"])
             if not args.json:
-                print(f"{shown(node['name'])} is in" if args.act == "approve" else f"{shown(node['name'])} was turned away", flush=True)
+                print(f"{shown(node['name'])} is {'approved' if args.act == 'approve' else 'rejected'}", flush=True)
 
         try:
             await each_node(list(chosen.values()), one, refused, quiet=args.json)

@@ -1,4 +1,4 @@
-"""Options that every verb has, and the report of a wrong command."""
+"""Options that verbs share, and reports of progress and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 MAX_COUNT: Final = 500
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 it failed or was refused, also a job that was ordered; 2 the command is wrong;"
-    " 4 no hub answers, or it went away and did not come back: what was ordered may go on; 130 Ctrl-C."
+    " 4 no hub answers, or it stopped answering: what was ordered may continue; 130 Ctrl-C."
 )
 
 
@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of a verb or an act. Flags are not abbreviated. Errors are raised: the caller knows the form of the report."""
+    """The parser of a verb or an act. Flags are not abbreviated. An error raises `UsageError`, which the caller reports."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Parse the words of a verb. Flags may stand between names (`remove --yes web-1`), which argparse allows only without acts.
+    """Parse the words of a verb. For a verb without acts, flags may stand between names (`remove --yes web-1`).
 
     Raises: UsageError.
     """
@@ -45,51 +45,51 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
     return parser.parse_args(words) if has_acts else parser.parse_intermixed_args(words)
 
 
-def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """Add `--json`. A flag before an act may also stand `behind` it, whose default must not reset the first."""
-    default = argparse.SUPPRESS if behind else False
+def add_json(parser: argparse.ArgumentParser, *, after_act: bool = False) -> None:
+    """Add `--json`. `after_act`: the parser is that of an act. Its flag has no default, which would reset a flag before the act."""
+    default = argparse.SUPPRESS if after_act else False
     parser.add_argument("--json", action="store_true", default=default, help="the answer, or the error, as JSON for programs")
 
 
-def add_location_flags(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """Add the flags for the hub's location."""
-    group = parser.add_argument_group("where the hub is")
+def add_location_flags(parser: argparse.ArgumentParser, *, after_act: bool = False) -> None:
+    """Add the flags for the hub's location. `after_act`: as in `add_json`."""
+    group = parser.add_argument_group("location of the hub")
     group.add_argument(
         "--data-dir",
-        default=argparse.SUPPRESS if behind else None,
+        default=argparse.SUPPRESS if after_act else None,
         metavar="DIR",
         help=f"data folder of the hub on this machine [STARDUST_DATA_DIR, else that of the installed service, else {DEFAULT_FOLDER}]",
     )
     group.add_argument(
         "--url",
-        default=argparse.SUPPRESS if behind else None,
+        default=argparse.SUPPRESS if after_act else None,
         metavar="URL",
-        help="https://… of a hub elsewhere; the token stands in STARDUST_TOKEN",
+        help="https://… of a hub on another machine; the token is in STARDUST_TOKEN",
     )
     trust = group.add_mutually_exclusive_group()
     trust.add_argument(
         "--tls-ca",
-        default=argparse.SUPPRESS if behind else None,
+        default=argparse.SUPPRESS if after_act else None,
         metavar="FILE",
-        help="of --url: the authority (PEM) that signed its certificate, where this system does not trust it",
+        help="with --url: the authority (PEM) that signed the hub's certificate, if this system does not trust it",
     )
     trust.add_argument(
         "--tls-pin",
-        default=argparse.SUPPRESS if behind else None,
+        default=argparse.SUPPRESS if after_act else None,
         metavar="SHA256",
-        help="of --url: the public key that answers there, where no authority has signed it; several with commas between",
+        help="with --url: the hub's public key, if no authority has signed its certificate; several separated by commas",
     )
 
 
-def add_settings(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """Add the flags of `stardust serve` for the database's location. All other settings come from the hub's own sources."""
-    default = argparse.SUPPRESS if behind else None
+def add_settings(parser: argparse.ArgumentParser, *, after_act: bool = False) -> None:
+    """Add the flags of `stardust serve` for the database and the settings file. `after_act`: as in `add_json`."""
+    default = argparse.SUPPRESS if after_act else None
     parser.add_argument("--db", default=default, metavar="FILE", help="control database, if it is not stardust.db in the data folder")
     parser.add_argument("--config", default=default, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
 
 
 def add_acts(parser: argparse.ArgumentParser, default: str | None = None) -> Any:
-    """Add the choice of a verb's acts. `default`: the act without a word; it then takes no arguments."""
+    """Add the choice of a verb's acts. `default`: the act if none is named; it then has no arguments."""
     acts = parser.add_subparsers(dest="act", required=default is None, metavar="ACT", parser_class=Parser)
     parser.set_defaults(act=default)
     return acts
@@ -103,33 +103,33 @@ def add_act(
     description: str | None = None,
     hub: bool = True,
 ) -> argparse.ArgumentParser:
-    """Add one act of a verb. `hub`: whether it needs to know where the hub is."""
+    """Add one act of a verb. `hub`: whether the act has the flags for the hub's location."""
     parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help, epilog=EXIT_STATUS)
-    add_json(parser, behind=True)
+    add_json(parser, after_act=True)
     if hub:
-        add_location_flags(parser, behind=True)
+        add_location_flags(parser, after_act=True)
     return parser
 
 
 def count(text: str) -> int:
-    """A count, for `type=`."""
+    """Parse a whole number from 1 to `MAX_COUNT`, for `type=`."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_COUNT)) and 1 <= int(text) <= MAX_COUNT):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_COUNT}")
     return int(text)
 
 
 def file_path(text: str) -> Path:
-    """A path relative to the user's folder, for `type=`."""
+    """Parse a path into an absolute one, for `type=`."""
     return Path(text).absolute()
 
 
 def wants_json(words: Sequence[str]) -> bool:
-    """Whether `--json` was given. This is needed before the parse of the other words, which may fail."""
+    """Whether `--json` was given. Errors of the parser need this before the words are parsed."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
 def progress(*, as_json: bool) -> Callable[[str], None]:
-    """A function that prints progress on standard error; with `--json` it prints nothing, since only an error stands there."""
+    """A function that prints progress on standard error; with `--json` it prints nothing."""
 
     def report(text: str) -> None:
         if not as_json:

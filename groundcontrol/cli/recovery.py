@@ -20,19 +20,20 @@ from groundcontrol.vault import Recovery, create_keyring, parse_recovery
 from spider.clock import SystemClock
 
 DAYS: Final = 30
+"""Default of `--days`."""
 _LIMIT_BYTES: Final = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser)
-    shown = add_act(acts, "print", help="print the recovery key, once: it opens every node, and is kept nowhere else")
-    shown.add_argument("--again", action="store_true", help="although it was printed before")
+    shown = add_act(acts, "print", help="print the recovery key once; whoever has it controls every node")
+    shown.add_argument("--again", action="store_true", help="print it although it was printed before")
     made = add_act(
-        acts, "restore", help="make a new data folder for the same fleet; the recovery key comes from standard input, while no hub runs"
+        acts, "restore", help="make a new data folder for the same fleet, with the recovery key from standard input, while no hub runs"
     )
-    made.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"for so long nodes that prove themselves are taken in [{DAYS}]")
+    made.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"days in which nodes of the fleet may come back [{DAYS}]")
     add_settings(made)
-    add_act(acts, "end", help="take in no more nodes than those that are back")
+    add_act(acts, "end", help="accept no further nodes of the old hub")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -43,7 +44,7 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         if args.act == "end":
             await hub.delete("/local/recovery")
-            print(json.dumps({"ended": True}) if args.json else "Only nodes that this hub knows come in from now on.")
+            print(json.dumps({"ended": True}) if args.json else "From now on the hub accepts only nodes that it knows.")
             return 0
         made = await hub.post("/local/recovery", {"again": args.again})
     if args.json:
@@ -51,8 +52,8 @@ async def run(args: argparse.Namespace) -> int:
         return 0
     print(made["recovery"])
     print(
-        "Print this, and keep it where the hub's machine is not: whoever has it can order anything on every node, and with it"
-        " `stardust recovery restore` brings all nodes back to a new hub. It is not shown again (but with --again).",
+        "Print this key, and keep it away from the hub's machine. Whoever has it controls every node. `stardust recovery restore` uses it"
+        " to bring all nodes back to a new hub. It is not shown again, except with --again.",
         file=sys.stderr,
     )
     return 0
@@ -73,9 +74,10 @@ async def _restore(args: argparse.Namespace) -> int:
         print(json.dumps({"restored": str(config.data_dir), "adopts_for_days": args.days}))
     else:
         print(
-            f"{config.data_dir} is a hub of the same fleet now. Start the hub under the same server_url: nodes come back by themselves,"
-            f" within eleven minutes, for {args.days} days. Users, history, kept credentials and the hub's own SSH key are not in the recovery key.\n"
-            "A node that was removed while it was out of reach comes back as well: look through the list, then `stardust recovery end`."
+            f"{config.data_dir} is now a data folder of the same fleet. Start the hub with the same server_url. For {args.days} days, nodes come"
+            " back by themselves, each within eleven minutes. The recovery key restores no users, no history, no stored credentials and no SSH"
+            " key of the hub.\n"
+            "A node that was removed while it was unreachable also comes back: check the list of nodes, then run `stardust recovery end`."
         )
     return 0
 
@@ -90,7 +92,10 @@ async def _begin(config: Config, recovery: Recovery, days: int) -> None:
 
 
 def _typed() -> Recovery:
-    """Read the key from a pipe or a terminal; it is never an argument."""
+    """Read the key from a pipe or a terminal, never from an argument.
+
+    Raises: CliError: the text is no recovery key.
+    """
     if sys.stdin.isatty():
         text = getpass.getpass("recovery key (not shown): ")
     else:

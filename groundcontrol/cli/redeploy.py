@@ -12,12 +12,12 @@ from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("node", metavar="NODE", help="name or id; without more the kept credentials are used")
+    parser.add_argument("node", metavar="NODE", help="name or id; without further flags the stored credentials are used")
     add_login(parser)
-    parser.add_argument("--policy", choices=("monitor", "readonly", "managed"), help="another one than the server's owner has there")
-    parser.add_argument("--install-python", action="store_true", help="where there is no python3 any more")
+    parser.add_argument("--policy", choices=("monitor", "readonly", "managed"), help="replace the policy that the server has")
+    parser.add_argument("--install-python", action="store_true", help="install python3 if it is missing")
     parser.add_argument(
-        "--forget-credentials", action="store_true", help="keep none: what is kept to log in there is shredded once it is connected again"
+        "--forget-credentials", action="store_true", help="shred the stored credentials of the server once the node is connected again"
     )
     parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the deployment, and do not wait for its end")
 

@@ -53,7 +53,7 @@ def _outcome_text(job: Any, *, back: bool) -> str:
 
 
 async def _is_back(watch: JobWatch, node: Any) -> bool:
-    """Wait until the node has proved the next generation of its keys. Until then no orders under the former keys are sent."""
+    """Wait until the node has proved the next generation of its keys; False: it did not within `BACK_LIMIT_S`."""
     ends_at = time.monotonic() + BACK_LIMIT_S
     while True:
         now = await watch.get(f"/nodes/{node['id']}")

@@ -15,14 +15,14 @@ from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 
 def is_given(args: argparse.Namespace) -> bool:
-    """Whether one of the flags below was given, which other acts do not use."""
+    """Whether one of the flags of `add_arguments` was given, which other acts do not use."""
     return args.forget or args.yes or args.no_wait or has_login(args)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("remove", "takes Spider off the server, then forgets the node and its history, for good")
-    group.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is")
-    group.add_argument("--forget", action="store_true", help="only forget the node: its server is not contacted, and keeps what is on it")
+    group = parser.add_argument_group("remove", "uninstalls Spider from the server, then deletes the node and its history for ever")
+    group.add_argument("--yes", action="store_true", help="do not ask; required without a terminal")
+    group.add_argument("--forget", action="store_true", help="only delete the node; its server is not contacted, and Spider stays on it")
     group.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
     add_login(group)
 
@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def remove(args: argparse.Namespace) -> int:
     """Exit status 0 if every node is removed."""
     if not args.yes and not sys.stdin.isatty():
-        raise UsageError("nodes: remove asks on a terminal before it removes anything; without one give --yes")
+        raise UsageError("nodes: remove asks on a terminal before it removes anything; without a terminal give --yes")
     if args.forget and has_login(args):
-        raise UsageError("nodes: --forget contacts no server, so it takes nothing to log in with")
+        raise UsageError("nodes: --forget contacts no server, so leave the flags for the log-in out")
     if len(args.node) > 1 and has_login(args):
-        raise UsageError("nodes: what opens a server is given for one node at a time")
+        raise UsageError("nodes: flags for the log-in are for one node at a time")
     rows: dict[str, Any] = {}
     refused: list[dict[str, str]] = []
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
@@ -54,7 +54,7 @@ async def remove(args: argparse.Namespace) -> int:
             await each_node(nodes, one, refused, quiet=args.json)
         finally:  # also if the hub is unreachable or the user ends the command: removed nodes stay removed
             for one_refused in refused:
-                rows.pop(one_refused["node_id"], None)  # it needed the confirmation of a host key, and was cancelled
+                rows.pop(one_refused["node_id"], None)  # its deployment needed the confirmation of a host key, and was cancelled
             if args.json and (rows or refused):
                 print(json.dumps({"deployments": list(rows.values()), "refused": refused}))
     return 0 if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())) else 1
@@ -77,23 +77,24 @@ async def _ordered(hub: Hub, watch: JobWatch, node: Any, body: object, *, forget
 
 
 def _confirmed(nodes: list[Any], args: argparse.Namespace, *, given: bool) -> bool:
-    """Ask for confirmation on standard error: standard output has only the answer of the command."""
+    """Ask for confirmation on standard error, since standard output has only the result."""
     for node in nodes:
         print(
-            shown(f"{node['name']} ({node['address'] or 'no address'}, {node['state']}): {_way(node, args, given=given)}"), file=sys.stderr
+            shown(f"{node['name']} ({node['address'] or 'no address'}, {node['state']}): {_removal_text(node, args, given=given)}"),
+            file=sys.stderr,
         )
-    print("Its history is removed as well, for good. Type yes to go on: ", end="", file=sys.stderr, flush=True)
+    print("The history is deleted for ever. Type yes to continue: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() == "yes"
 
 
-def _way(node: Any, args: argparse.Namespace, *, given: bool) -> str:
+def _removal_text(node: Any, args: argparse.Namespace, *, given: bool) -> str:
     if args.forget:
-        return "it is forgotten; what is on its server stays there"
+        return "it is only deleted here; Spider stays on its server"
     if given or node["credentials_kept"]:
-        return f"Spider is removed from its server over SSH, with {'what you give' if given else 'the credentials that are kept'}"
+        return f"Spider is removed from its server over SSH, with the {'given' if given else 'stored'} credentials"
     if node["state"] == "online":
         return "Spider is removed from its server through the node's own connection"
-    return "it is not connected and no credentials are kept: the hub will ask for them, or for --forget"
+    return "it is not connected and no credentials are stored: the hub needs credentials, or --forget"
 
 
 def _sentence(node: Any, row: Any) -> str:
@@ -102,5 +103,5 @@ def _sentence(node: Any, row: Any) -> str:
         return f"{node['name']}: it was not removed, the deployment has {row['state']}{why}"
     notes = [step["detail"] for step in row["steps"] if step["detail"]]
     if row["forced"]:
-        return f"{node['name']}: forgotten. {notes[-1] if notes else 'What is on its server stays there: stardust-spider uninstall takes it off'}"
-    return f"{node['name']}: removed, and Spider is off its server{'; ' + notes[-1] if notes else ''}"
+        return f"{node['name']}: deleted. {notes[-1] if notes else 'Spider stays on its server: stardust-spider uninstall removes it'}"
+    return f"{node['name']}: removed, and Spider is uninstalled{'; ' + notes[-1] if notes else ''}"

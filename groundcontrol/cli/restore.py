@@ -34,37 +34,37 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 
 Asker = Callable[[str], Secret | None]
-"""Takes the reason and returns the secret of the time of the backup; None: no user can answer."""
+"""Shows the reason and returns the hub's secret at the time of the backup; None: no user can answer."""
 
 
 class RestoreDone(NamedTuple):
     manifest: Manifest
     settled: RestoreReport
     resealed: bool
-    """Whether the backup was sealed under an old secret, and is sealed anew under the hub's."""
+    """Whether the backup had an old secret, so that its secrets were sealed again under the hub's secret."""
     aside: list[Path]
     """The paths of the old databases."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Make a data folder from a backup, while no hub runs on it. The secret is the one that the hub is started with afterwards"
-        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). A backup from before a rotation needs the old secret as well: it is"
-        " sealed anew under the hub's own. No job is begun again, and everybody logs in anew."
+        "Make a data folder from a backup, while no hub runs on it. Give the secret with which the hub will start"
+        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). A backup from before a rotation also needs the old secret, and is"
+        " sealed again under the hub's secret. Open jobs are closed, and all users must log in again."
     )
-    parser.add_argument("file", type=file_path, metavar="FILE", help="what `stardust backup` has made")
-    parser.add_argument("--replace", action="store_true", help="put it in the place of a database that is there; that one is kept aside")
+    parser.add_argument("file", type=file_path, metavar="FILE", help="a file that `stardust backup` has made")
+    parser.add_argument("--replace", action="store_true", help="replace an existing database, which is renamed")
     parser.add_argument(
         "--old-secret-file",
         default=None,
         metavar="FILE",
-        help="read the secret of the hub at the time of the backup from here (else it is asked for)",
+        help="read the hub's secret at the time of the backup from this file; without it, the command asks",
     )
     add_settings(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Restore, all or nothing: the old data changes only after the backup has passed every check."""
+    """Restore, all or nothing: existing data changes only after the backup has passed every check."""
     only_here(args, "a backup is restored")
     apply_process_limits()
     config = need(read_settings(args))
@@ -72,7 +72,7 @@ async def run(args: argparse.Namespace) -> int:
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
     _check_readable(args.file)
-    check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub that starts on it reports a folder in memory
+    check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub refuses a folder in memory when it starts
     for folder in (config.data_dir, config.control_db.parent):
         holder = lock_holder(folder)
         if holder is not None:
@@ -84,10 +84,10 @@ async def run(args: argparse.Namespace) -> int:
     locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
         if await asyncio.to_thread(is_unfinished, config.control_db):
-            report("finishing an earlier restore that was cut short")
+            report("finishing an earlier, interrupted restore")
         await asyncio.to_thread(finish, config.control_db)
         if config.control_db.exists() and not args.replace:
-            raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
+            raise CliError(f"{config.control_db} already exists: with --replace it is renamed, and the backup replaces it")
         with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
             done = await _restore(config, ask, args.file, Path(work), Scope(actor, DEFAULT_ORG), report)
     finally:
@@ -130,9 +130,9 @@ async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope
     report("opening the vault and verifying the audit log")
     vault, own = await _prove(config, ask, control, manifest)
     if not own:
-        report("sealing everything anew under the hub's secret")
+        report("sealing all secrets again under the hub's secret")
         vault = await _reseal(folder, control, vault, config.secret, scope)
-    report("closing what holds no more")
+    report("closing open jobs and sessions")
     settled = await _settle(folder, control, vault, scope, manifest)
     return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
 
@@ -143,14 +143,14 @@ async def _prove(config: Config, ask: Asker, control: Path, manifest: Manifest) 
         try:
             vault, own = await open_vault_of(config.secret, inspection), True
         except ConfigError as exc:
-            another = f"this backup opens with another secret, the one of the hub when it was made ({moment(manifest.made_at)})"
+            another = f"this backup opens with another secret, that of the hub at the time of the backup ({moment(manifest.made_at)})"
             old = ask(another)
             if old is None:
-                raise ConfigError(f"{another}: give that one with --old-secret-file") from exc
+                raise ConfigError(f"{another}: give it with --old-secret-file") from exc
             try:
                 vault, own = await open_vault_of(old, inspection), False
             except ConfigError:
-                raise ConfigError(f"{another}, and the old secret that was given is not that one") from None
+                raise ConfigError(f"{another}, and the given old secret is wrong") from None
         fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys), manifest.audit_heads)
     if fault is not None:
         raise ConfigError(f"the audit log in this backup does not hold: {shown(fault)}")
@@ -194,12 +194,12 @@ def _summary(done: RestoreDone, config: Config) -> str:
     settled = done.settled
     lines = [
         f"Restored as of {moment(done.manifest.made_at)} into {shown(str(config.data_dir))}: {settled.nodes} nodes, audit log verified.",
-        f"{settled.jobs} jobs that were open then were closed, none is begun again. {settled.sessions} log-in sessions have ended.",
-        "Nodes that were added after the backup are not known any more: deploy them again. Their Spiders say that this hub is not theirs.",
-        "Samples and jobs that came after the backup are gone from this hub, but for what nodes have not handed over yet.",
-        f"{settled.tokens} API tokens hold, also those that were revoked after the backup: look through them (stardust token list).",
+        f"{settled.jobs} open jobs were closed and do not start again. {settled.sessions} log-in sessions have ended.",
+        "The hub does not know nodes that were added after the backup: deploy them again. Until then their Spiders refuse this hub.",
+        "Samples and jobs from after the backup are lost, except those that nodes have not sent yet.",
+        f"{settled.tokens} API tokens are valid, including those revoked after the backup: check them (stardust token list).",
     ]
     if done.resealed:
-        lines.append("Everything was sealed anew under the hub's secret; the backup itself still opens only with the old one.")
-    lines += [f"What was there before is {shown(str(path))}" for path in done.aside]
+        lines.append("All secrets were sealed again under the hub's secret; the backup itself still opens only with the old secret.")
+    lines += [f"The previous database is {shown(str(path))}" for path in done.aside]
     return "\n".join([*lines, "Start the hub."])

@@ -1,4 +1,4 @@
-"""`stardust rotate-secret`: seals all secrets anew under another secret, while no hub runs."""
+"""`stardust rotate-secret`: seals all secrets again under a new secret, while no hub runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spider.version import VERSION
 from spider.wire.ids import new_time_id
 
 _BACKUPS = (
-    "Backups made before a rotation open only with the old secret. Keep it as long as you keep them (stardust restore"
+    "Backups from before a rotation open only with the old secret. Keep the old secret as long as these backups (stardust restore"
     " --old-secret-file), or make a new backup after the rotation."
 )
 
@@ -47,26 +47,28 @@ class RotationDone(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Seal everything anew under a new secret, while the hub is stopped. The old secret comes from where the hub has it"
-        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential), the new one from standard input."
+        "Seal all secrets again under a new secret, while the hub is stopped. The old secret comes from the hub's own source"
+        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential), the new secret from standard input."
     )
-    parser.add_argument("--new-secret-file", default=None, metavar="FILE", help="read the new secret from here, not from standard input")
+    parser.add_argument(
+        "--new-secret-file", default=None, metavar="FILE", help="read the new secret from this file, not from standard input"
+    )
     parser.add_argument(
         "--backup", type=file_path, default=None, metavar="FILE|DIR", help="make a new backup afterwards, as `stardust backup` does"
     )
-    parser.add_argument("--yes", action="store_true", help="ask nothing; without a terminal nothing is asked either")
+    parser.add_argument("--yes", action="store_true", help="do not ask; without a terminal this is the default")
     add_settings(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Rotate. A second run after an interrupted one finds the result of the first."""
+    """Rotate the secret. After an interrupted run, a second run finds its result."""
     only_here(args, "a secret is rotated")
     apply_process_limits()
     config = need(read_settings(args))
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     new = given_secret(args.new_secret_file, "new secret", twice=True)
     if new.reveal() == check_secret(config.secret.reveal()):
-        raise CliError("the new secret is the old one; make another with: stardust secret new")
+        raise CliError("the new secret equals the old one; make another secret with: stardust secret new")
     become_owner(config.data_dir)
     check(config)
     confirms = sys.stdin.isatty() and not args.json and not args.yes
@@ -82,7 +84,7 @@ async def run(args: argparse.Namespace) -> int:
         check_target(named(target))
     done = await rotate(config, new, Scope(actor, DEFAULT_ORG))
     if target is not None:
-        target = named(target)  # named by the time of its content: a rotation takes seconds
+        target = named(target)  # again, since the rotation took seconds: the name is the time of the content
         await _back_up(config, target, as_json=args.json)
     if args.json:
         document = {"rotated": done is not None, **({} if done is None else _to_json(done))}
@@ -97,7 +99,10 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
-    """Raises: CliError: the backup failed; the rotation stays in effect."""
+    """Make the backup after the rotation.
+
+    Raises: CliError: the backup failed; the rotation stays in effect.
+    """
     try:
         fleet = await fleet_in(config.control_db)
         await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress(as_json=as_json), fleet=fleet)
@@ -106,7 +111,7 @@ async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
 
 
 def check(config: Config) -> None:
-    """Raises: ConfigError: why no rotation is possible here, in one sentence."""
+    """Raises: ConfigError: no rotation is possible; the text says why."""
     if not config.control_db.is_file():
         raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
     check_folders(config.data_dir, config.control_db.parent, volatile=True)
@@ -118,8 +123,8 @@ def check(config: Config) -> None:
 async def rotate(config: Config, new: Secret, scope: Scope) -> RotationDone | None:
     """Rotate, all or nothing.
 
-    Returns: None: the rotation was done before.
-    Raises:  ConfigError, HubError: why nothing was changed, in one sentence.
+    Returns: None: the new secret already opens the vault.
+    Raises:  ConfigError, HubError: nothing was changed; the text says why.
     """
     database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
     try:
@@ -155,14 +160,14 @@ def _to_json(done: RotationDone) -> dict[str, object]:
 
 def _summary(done: RotationDone) -> str:
     lines = [
-        f"Sealed anew: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret opens nothing here any more.",
+        f"Sealed again: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret is not valid here any more.",
         "Next: put the new secret where the hub reads it (STARDUST_SECRET_FILE, or the file of LoadCredential=), then start the hub.",
-        f"The database of before is {done.copy}; it opens with the old secret: delete it once the hub runs.",
+        f"The old database is {done.copy}; it opens with the old secret: delete it once the hub runs.",
         "",
-        "If the old secret has leaked together with a copy of the database, what was sealed in it is known to whoever has both. Then also replace:",
+        "Whoever has the old secret and a copy of the old database knows the secrets in it. If both have leaked, also replace:",
         "  on every node: its keys derive from the fleet key, which this does not change; deploy the nodes again from a hub with a new data folder",
         "  the hub's own SSH key, if it has one: stardust ssh-key replace",
-        "  the password and the second factor of every user: hashes can be guessed at, and the seeds of the codes were sealed in it",
+        "  the password and the second factor of every user: passwords can be guessed from their hashes, and the seeds of the codes were in it",
     ]
     by_node: dict[str, list[str]] = {}
     for credential in done.credentials:

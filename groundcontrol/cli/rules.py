@@ -1,4 +1,4 @@
-"""`stardust rules`: the rules of alerts, as a table or as a file that can be kept and applied."""
+"""`stardust rules`: shows the rules of alerts, exports them to a file, or applies a file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from groundcontrol.cli.formatting import MISSING, table
 from groundcontrol.cli.options import add_act, add_acts, file_path
 
 FIELDS: Final = ("name", "expr", "select", "when", "warn", "crit", "for_s", "clear_s", "enabled", "overrides")
-"""What a file holds of a rule, beside its id."""
+"""The fields of a rule in a file, besides its id."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
     add_act(acts, "list", help="all rules")
     add_act(acts, "export", help="all rules as JSON, for `apply`")
-    apply = add_act(acts, "apply", help="make the rules of the hub those of a file, all or none; rules that are not in it stay")
+    apply = add_act(acts, "apply", help="apply the rules of a file, all or none; other rules of the hub stay")
     apply.add_argument("file", type=file_path, metavar="FILE")
-    apply.add_argument("--dry-run", action="store_true", help="check the file and say what it would change; change nothing")
+    apply.add_argument("--dry-run", action="store_true", help="check the file and print what it would change; change nothing")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ async def run(args: argparse.Namespace) -> int:
             return await _apply(hub, args)
         rules = (await hub.get("/rules"))["rules"]
     if args.act == "export":
-        print(json.dumps({"rules": [_kept(rule) for rule in rules]}, indent=2, ensure_ascii=False))
+        print(json.dumps({"rules": [_exported(rule) for rule in rules]}, indent=2, ensure_ascii=False))
         return 0
     if args.json:
         print(json.dumps({"rules": rules}))
@@ -53,7 +53,7 @@ def _level(rule: Any, name: str) -> str:
     return MISSING if rule[name] is None else f"{sign} {rule[name]['trigger']:g}"
 
 
-def _kept(rule: Any) -> dict[str, Any]:
+def _exported(rule: Any) -> dict[str, Any]:
     return {"id": rule["id"], **{field: rule[field] for field in FIELDS}}
 
 
@@ -82,7 +82,7 @@ async def _apply(hub: Hub, args: argparse.Namespace) -> int:
 
 
 def _lines(rule: Any, verb: str) -> list[str]:
-    """What becomes of a rule: nothing of one that stays."""
+    """The changes of a rule, a line each; none if the rule stays the same."""
     if rule["act"] == "add":
         return [f"{verb}add {rule['name']}"]
     return [f"{verb}change {rule['id']}: {one['field']} {_value(one['before'])} -> {_value(one['after'])}" for one in rule["fields"]]
@@ -99,5 +99,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise CliError(f"{path} cannot be read as rules: {exc}") from exc
     rules = found.get("rules") if isinstance(found, dict) else None
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise CliError(f'{path} holds no rules: it must be {{"rules": [...]}}, as `stardust rules export` prints')
+        raise CliError(f'{path} contains no rules: it must be {{"rules": [...]}}, as `stardust rules export` prints')
     return rules

@@ -1,5 +1,5 @@
-"""`stardust run ACTION`: orders jobs and shows their progress. For one node it shows all output, made safe for this terminal; for many
-nodes a line each."""
+"""`stardust run ACTION`: orders jobs and shows their progress. For one node it shows the output, filtered for the terminal; for many nodes
+a line each."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="NODE | PACKAGE | UNIT | CONTAINER",
-        help="the node, unless --node or --tag says which; then packages, units of systemd, or one container",
+        help="the node, unless --node or --tag names it; then packages, units of systemd, or one container",
     )
     parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
-    parser.add_argument("--for", dest="for_action", choices=PLANNED, help="of a plan: what it is made for [upgrade]")
-    parser.add_argument("--plan", metavar="DIGEST", help="do it only if the plan is still this one")
-    parser.add_argument("--reboot", action="store_true", help="after an upgrade that succeeded, reboot if that is due")
+    parser.add_argument("--for", dest="for_action", choices=PLANNED, help="with plan: the action that is planned [upgrade]")
+    parser.add_argument("--plan", metavar="DIGEST", help="run only if the plan still has this digest")
+    parser.add_argument("--reboot", action="store_true", help="after a successful upgrade, reboot if that is required")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the job or batch, and do not wait for its end")
 
 
@@ -54,16 +54,16 @@ async def run(args: argparse.Namespace) -> int:
         request["units"], packages = [full_name(word) for word in packages], []
     if VERBS[args.action].container:
         if len(packages) != 1:
-            raise CliError(f"{args.action} wants one container: name it after the node", "request.invalid")
+            raise CliError(f"{args.action} needs one container: name it after the node", "request.invalid")
         request["container"], packages = packages[0], []
     if packages:
         request["packages"] = packages
     if args.action == "plan":
         request["for"] = args.for_action or "upgrade"
     elif args.for_action:
-        raise UsageError("run: --for goes with the action plan")
-    if packages and VERBS[takes := str(request.get("for", args.action))].packages == NONE:
-        raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
+        raise UsageError("run: --for is for the action plan")
+    if packages and VERBS[planned := str(request.get("for", args.action))].packages == NONE:
+        raise CliError(f"{planned} takes no packages: leave them out; name further nodes with --node", "request.invalid")
     request |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
@@ -74,11 +74,11 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _explain_mistake(hub: Hub, packages: list[str]) -> None:
-    """Warn if a package has the name of a node: the word counts as a package."""
+    """Warn if a word that counts as a package is also the name of a node."""
     names = {node["name"] async for node in hub.every("/nodes", "nodes")}
     for word in packages:
         if word in names:
-            print(f"{shown(word)} is taken for a package, though a node has this name: more nodes are named with --node", file=sys.stderr)
+            print(f"{shown(word)} counts as a package, although a node has this name: name further nodes with --node", file=sys.stderr)
 
 
 # -- one node ----------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, request: di
 
 
 async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
-    """Show a job to its end. Returns: the exit status of the command."""
+    """Show a job until its end. Returns the exit status of the command."""
     watch.follows(job["id"])
     job = await _end_of(watch, job, print_output=not as_json)
     if as_json:
@@ -106,7 +106,7 @@ async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
 
 
 def print_ordered(job: Any, node: Any) -> None:
-    """Print the order on standard error, and what it waits for."""
+    """Print an ordered job on standard error, and whether it waits for its node."""
     name = shown(node["name"])
     waiting = "" if node["state"] == "online" else f" (waits for {name}, which is not connected)"
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
@@ -145,13 +145,13 @@ def _state_text(job: Any) -> str:
 
 
 class Reads(Protocol):
-    """A hub, or a `JobWatch` that outlasts its restarts."""
+    """A `Hub`, or a `JobWatch`, which repeats failed reads."""
 
     async def get(self, path: str) -> Any: ...
 
 
 async def report(hub: Reads, job: Any) -> None:
-    """Print the result of an ended job, and its open work, on standard error."""
+    """Print the result of an ended job, and the remaining work, on standard error; a plan on standard output."""
     if job["action"] == "plan" and job["plan_digest"]:
         print(plan_text(await hub.get(f"/jobs/{job['id']}/plan")))
     for change in job["changes"]:
@@ -167,7 +167,7 @@ async def report(hub: Reads, job: Any) -> None:
 
 
 def plan_text(plan: Any) -> str:
-    """A plan for a terminal."""
+    """A plan as text."""
     rows = [
         [
             step["package"], step["from"] or "(new)", step["to"] or "(removed)",
@@ -184,21 +184,21 @@ def plan_text(plan: Any) -> str:
     what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
     secure = f"{counts['security']} for security"
     if any(step["security"] == "unknown" for step in plan["steps"] if step["from"] and step["to"]):
-        secure = f"at least {secure}" if counts["security"] else "what is for security is not known"
+        secure = f"at least {secure}" if counts["security"] else "security updates are unknown"
     parts.append(f"{what}, {secure}, {counts['kept']} kept back{size}{reboot}\nplan {plan['digest']}")
     return "\n".join(parts)
 
 
 def report_lines(report: Any) -> list[str]:
-    """A report for a terminal."""
+    """A report as lines that are safe for a terminal."""
     lines = []
     if report["reboot"] != "no":
         why = f": {report['reboot_why']}" if report["reboot_why"] else ""
         lines.append(f"reboot required: {report['reboot']}{why}")
-    lines += [f"runs on with replaced code: {unit}" for unit in report["services"]]
+    lines += [f"still runs replaced code: {unit}" for unit in report["services"]]
     lines += [f"failed since: {unit}" for unit in report["failed_units"]]
     for file in report["config_files"]:
-        lines += [f"put beside the one in use: {file['path']}", *(f"    {line}" for line in file["diff"].expandtabs().splitlines())]
+        lines += [f"new configuration file: {file['path']}", *(f"    {line}" for line in file["diff"].expandtabs().splitlines())]
     return [shown(line) for line in (*lines, *report["notes"])]
 
 
@@ -218,7 +218,7 @@ async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str]
 
 
 async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
-    """Show the jobs of a batch to their ends. Returns: the exit status of the command."""
+    """Show the jobs of a batch until their ends. Returns the exit status of the command."""
     watch.follows(batch["id"])
     states: dict[str, str] = {}
     while True:

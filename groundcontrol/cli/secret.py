@@ -1,4 +1,4 @@
-"""`stardust secret new`: a secret for a new hub, or for `stardust rotate-secret`."""
+"""`stardust secret new`: makes a secret for a new hub, or for `stardust rotate-secret`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Print the secret; it is stored nowhere."""
+    """Print a new secret. It is not stored."""
     secret = base64.b64encode(os.urandom(32)).decode()
     print(json.dumps({"secret": secret}) if args.json else secret)
     return 0

@@ -15,7 +15,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 while the hub is unhealthy. Its database may be unreadable then; unknown values are shown as unknown."""
+    """Exit status 1 while the hub is unhealthy. If its database cannot be read, values are shown as unknown."""
     unknown = ""
     states: Counter[str] = Counter()
     levels: Counter[str] = Counter()
@@ -40,9 +40,9 @@ async def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(document))
     else:
-        print(f"Ground Control {health['version']}: {health['status']}{'' if health['database'] else ' (the database takes nothing)'}")
+        print(f"Ground Control {health['version']}: {health['status']}{'' if health['database'] else ' (the database refuses writes)'}")
         if unknown:
-            print(f"nodes: not known ({unknown})")
+            print(f"nodes: unknown ({unknown})")
         else:
             back = f"{states['reconnecting']} reconnecting, " if states["reconnecting"] else ""
             print(f"nodes: {states['online']} online, {back}{states['offline']} offline, {states['pending']} pending")
@@ -52,5 +52,5 @@ async def run(args: argparse.Namespace) -> int:
         if security and not unknown:
             print(f"security updates waiting: {security}")
         if outdated and not unknown:
-            print(shown(f"another Spider than this hub ships: {named_agents(outdated)}; {UPDATE_OUTDATED} replaces it"))
+            print(shown(f"outdated Spiders: {named_agents(outdated)}; {UPDATE_OUTDATED} updates them"))
     return 0 if status == 200 else 1

@@ -20,14 +20,14 @@ _OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x1b\x07\x9c]{0,4096
 
 
 class AnsiFilter:
-    """Filters output that arrives in pieces. A character or sequence that is cut by a piece's end waits for the next piece."""
+    """Filters output that arrives in pieces. A character or sequence that is incomplete at a piece's end waits for the next piece."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending = ""
 
     def feed(self, data: bytes) -> str:
-        """The printable part of the next piece."""
+        """The next piece without the removed sequences."""
         text = self._pending + self._decoder.decode(data)
         cut = _OPEN.search(text)
         self._pending = ""

@@ -14,16 +14,16 @@ from groundcontrol.cli.user import ROLES, add_grants, grants_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser)
-    listed = add_act(acts, "list", help="every token that is good")
-    listed.add_argument("--user", default="*", metavar="NAME", help="only those of this user")
+    listed = add_act(acts, "list", help="all valid tokens")
+    listed.add_argument("--user", default="*", metavar="NAME", help="only tokens of this user")
     new = add_act(acts, "new", help="make a token; it is printed once")
-    new.add_argument("name", help="what it is for")
-    new.add_argument("--user", default="admin", metavar="NAME", help="whose it is; it may never more than they may [admin]")
+    new.add_argument("name", help="the purpose of the token")
+    new.add_argument("--user", default="admin", metavar="NAME", help="the owner; the token never has more rights than the owner [admin]")
     new.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
-    new.add_argument("--days", type=int, default=90, help="how long it lives, at most 365 [90]")
-    new.add_argument("--sensitive", action="store_true", help="it may also do what asks people for their password again")
+    new.add_argument("--days", type=int, default=90, help="days of validity, at most 365 [90]")
+    new.add_argument("--sensitive", action="store_true", help="also allow actions that ask users for their password again")
     add_grants(new)
-    add_act(acts, "revoke", help="end a token").add_argument("id")
+    add_act(acts, "revoke", help="revoke a token").add_argument("id")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ async def run(args: argparse.Namespace) -> int:
                     print(made["token"])
             case _:
                 await hub.delete(f"/tokens/{args.id}")
-                print(json.dumps({"revoked": args.id}) if args.json else f"the token {shown(args.id)} is over")
+                print(json.dumps({"revoked": args.id}) if args.json else f"the token {shown(args.id)} is revoked")
     return 0
 
 

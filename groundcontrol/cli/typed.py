@@ -15,10 +15,11 @@ _LIMIT_BYTES: Final = 4096
 
 
 def given_secret(file: str | None, name: str, *, twice: bool = False) -> Secret:
-    """Read a secret from a file or from standard input; a terminal shows a prompt.
+    """Read a secret from a file, or from standard input if `file` is None; a terminal shows a prompt.
 
-    Args: name: its name in texts, for instance `new secret`.
-    Raises: CliError: it cannot be read, or a hub would refuse it.
+    Args:   name: the secret's name in texts, for instance `new secret`.
+            twice: on a terminal, ask a second time and compare.
+    Raises: CliError: the secret cannot be read, or a hub would refuse it.
     """
     text = _read(file, name, twice=twice)
     try:
@@ -33,7 +34,7 @@ def _read(file: str | None, name: str, *, twice: bool) -> str:
     if file is None and sys.stdin.isatty():
         text = getpass.getpass(f"{name}: ")
         if twice and getpass.getpass("once more: ") != text:
-            raise CliError("the two are not the same; nothing was changed")
+            raise CliError("the two inputs differ; nothing was changed")
         return text
     try:
         with open(0 if file is None else file, "rb", closefd=file is not None) as source:
@@ -48,6 +49,6 @@ def _read(file: str | None, name: str, *, twice: bool) -> str:
 
 
 def answered(question: str) -> str:
-    """Ask a person on the terminal; returns the line without white space around it."""
+    """Ask a question on the terminal. Returns the answer without outer white space."""
     print(question, end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()

@@ -12,11 +12,13 @@ from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("nodes", nargs="*", metavar="NODE", help="name or id; the first ones are the canaries")
+    parser.add_argument("nodes", nargs="*", metavar="NODE", help="name or id; the first nodes are the canaries")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="every node with this tag; may be repeated")
     parser.add_argument("--outdated", action="store_true", help="every connected node that runs another version than the hub ships")
-    parser.add_argument("--canaries", type=int, default=1, metavar="N", help="so many first; the others once these are connected [1]")
-    parser.add_argument("--at-once", type=int, default=5, metavar="N", help="so many at a time [5]")
+    parser.add_argument(
+        "--canaries", type=int, default=1, metavar="N", help="number of canaries: the others follow once these are connected [1]"
+    )
+    parser.add_argument("--at-once", type=int, default=5, metavar="N", help="number of nodes at the same time [5]")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
 
 
@@ -58,7 +60,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _outdated(hub: Hub) -> tuple[list[str], list[str]]:
-    """The nodes with another version that can be updated now, and for each other node why it cannot."""
+    """The ids of the outdated nodes that can be updated now, and a text for each outdated node that cannot."""
     found, left = [], []
     async for node in hub.every("/nodes", "nodes"):
         policy = node["policy"] or {"mode": "", "verbs": []}

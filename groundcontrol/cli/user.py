@@ -15,34 +15,42 @@ ROLES: Final = ("admin", "operator", "viewer")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser)
-    add_act(acts, "list", help="everybody who may log in")
-    add = add_act(acts, "add", help="make a user with a one-time password, shown once, good for 24 hours")
+    add_act(acts, "list", help="all users")
+    add = add_act(acts, "add", help="make a user with a one-time password, shown once, valid for 24 hours")
     add.add_argument("username")
     add.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
     add_grants(add)
     for name, about in (
-        ("passwd", "give a user a one-time password, shown once, and end all their sessions and tokens"),
-        ("reset", "give a user a lasting password, shown once, lift their limits, and end all their sessions and tokens"),
-        ("disable", "let a user in no more, and end all their sessions"),
-        ("enable", "let a user in again"),
-        ("totp-reset", "take away a second factor whose app and recovery codes are lost, and end all sessions of the user"),
+        ("passwd", "set a one-time password, shown once, and end all sessions and tokens of the user"),
+        ("reset", "set a lasting password, shown once, lift rate limits, and end all sessions and tokens of the user"),
+        ("disable", "refuse log-ins of a user, and end all sessions of the user"),
+        ("enable", "allow log-ins of a user again"),
+        ("totp-reset", "remove a second factor whose app and recovery codes are lost, and end all sessions of the user"),
     ):
         add_act(acts, name, help=about).add_argument("username")
     role = add_act(acts, "role", help="change what a user may do, and on which nodes")
     role.add_argument("username")
     role.add_argument("role", choices=ROLES)
-    role.add_argument("--all-nodes", action="store_true", help="take a limit to some nodes away")
+    role.add_argument("--all-nodes", action="store_true", help="remove the limit to some nodes")
     add_grants(role)
 
 
 def add_grants(parser: argparse.ArgumentParser) -> None:
     """Add the flags that limit a user to some nodes."""
-    parser.add_argument("--node", action="append", default=[], metavar="ID", help="only this node, and others that are named")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="only nodes of this tag, and others that are named")
+    parser.add_argument(
+        "--node", action="append", default=[], metavar="ID", help="limit to this node, and to others that are named; may be repeated"
+    )
+    parser.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="TAG",
+        help="limit to nodes with this tag, and to others that are named; may be repeated",
+    )
 
 
 def grants_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The part of a request body that those flags make; empty without them."""
+    """The grants of `add_grants`' flags as a part of a request body; empty without these flags."""
     return {"grants": {"nodes": args.node, "tags": args.tag}} if args.node or args.tag else {}
 
 
@@ -82,7 +90,7 @@ def _sentence(act: str, made: Any) -> str:
     match act:
         case "add" | "passwd":
             name = shown(made["user"]["username"])
-            return f"one-time password of {name}: {made['password']}\nGood for 24 hours and for one thing: choosing another password."
+            return f"one-time password of {name}: {made['password']}\nValid for 24 hours, and only to choose another password."
         case "reset":
             name = shown(made["username"])
             return (

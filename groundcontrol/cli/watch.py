@@ -1,4 +1,4 @@
-"""Follows a job or deployment over a restart of the hub: reads are repeated for a bounded time, so nothing is lost."""
+"""Follows a job or deployment across a restart of the hub. Failed reads are repeated for a bounded time, so nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
 from spider.wire.ids import new_time_id
 
 RECONNECT_S: Final = 600.0
-"""How long a hub may be unreachable. An update that rewrites its database takes minutes."""
+"""How long a hub may be unreachable: an update that rewrites the hub's database takes minutes."""
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
 REMIND_S: Final = 60.0
-PASSING: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
+TEMPORARY: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
 """Codes of temporary failures: the hub is unreachable, starts, stops or limits requests, or its database does not answer."""
 T = TypeVar("T")
 
 
 class JobWatch:
-    """Reads from a hub for a command that waits. Progress goes to standard error, unless a program reads that."""
+    """Reads from a hub for a command that waits. It prints notes on standard error, unless it is `quiet`."""
 
     def __init__(self, hub: Hub, *, quiet: bool, retry_s: float = RETRY_S) -> None:
         self._hub = hub
@@ -36,23 +36,27 @@ class JobWatch:
 
     async def __aexit__(self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None) -> None:
         if kind is asyncio.CancelledError and self._ordered:  # Ctrl-C ends the command, never the job
-            self._note(f"it goes on without this command; {self._way_back()}")
+            self._note(f"it continues without this command; {self._follow_hint()}")
 
     def follows(self, ordered: str) -> None:
-        """Record the id of the job or deployment, for the hint how to follow it later."""
+        """Record the id of the job, batch or deployment, for the hint how to follow it later."""
         self._ordered = ordered
 
     async def order(self, path: str, body: object) -> Any:
-        """Send an order once, although its answer may be lost: the hub recognises a repeated order by its Idempotency-Key."""
+        """Send an order, and repeat it if the answer is lost. The hub recognises a repeated order by its Idempotency-Key."""
         headers = {"Idempotency-Key": new_time_id()}
         return await self._repeat(lambda: self._hub.post(path, body, headers))
 
     async def begin(self, kind: str, nodes: Sequence[str], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Begin deployments of nodes once, although the answer may be lost. Such requests have no Idempotency-Key. So before a repeat,
-        the hub's list shows which deployments have begun, and these are followed.
+        """Begin deployments of nodes once, even if the answer is lost.
 
-        Args:    kind: of the deployments.
-                 ask: requests them and returns them, one for each node.
+        Such requests have no Idempotency-Key. So before a repeat, this looks for deployments in the hub's list that have begun since.
+
+        Args:    kind: the kind of the deployments.
+                 nodes: ids.
+                 ask: requests the deployments and returns them, one for each node.
+        Returns: the deployments.
+        Raises:  CliError: the hub stayed unreachable, or refused.
         """
         self._ordered = ""  # otherwise the hint would name an earlier job
         newest = (await self._repeat(lambda: self._hub.get("/deployments", {"limit": "1"})))["deployments"]
@@ -69,8 +73,7 @@ class JobWatch:
         return await self._repeat(once)
 
     async def _begun_since(self, before: str | None, kind: str, nodes: Sequence[str]) -> list[Any]:
-        """The newest deployments of these nodes, if one of them is newer than `before`. A node with a deployment in progress keeps the
-        older one."""
+        """The newest deployment of each node, if any of them is newer than `before`; else an empty list."""
         found: dict[str, Any] = {}
         async for row in self._hub.every("/deployments", "deployments"):
             if row["id"] == before and not found:
@@ -82,20 +85,20 @@ class JobWatch:
         return [found[node] for node in nodes if node in found]
 
     async def post(self, path: str) -> Any:
-        """Send a request that may be sent twice."""
+        """Send a request that does no harm if it is sent twice."""
         return await self._repeat(lambda: self._hub.post(path, None))
 
     async def get(self, path: str) -> Any:
-        """Get JSON; repeats while the hub is unreachable.
+        """Send GET, again while the hub is unreachable, and return the JSON answer.
 
         Raises: CliError: the hub stayed unreachable, or refused.
         """
         return await self._repeat(lambda: self._hub.get(path))
 
     async def pieces(self, path: str, offset: int, take: Callable[[bytes], None]) -> int:
-        """Pass the bytes from an offset on to `take`, each once, although the connection may break between any two of them.
+        """Pass the bytes from an offset on to `take`, each byte once, even if the connection breaks.
 
-        Returns: the offset behind the last one.
+        Returns: the offset after the last byte.
         Raises:  CliError: the hub stayed unreachable, or refused.
         """
 
@@ -116,7 +119,7 @@ class JobWatch:
                 answer = await ask()
             except CliError as exc:
                 now = time.monotonic()
-                if exc.code not in PASSING:
+                if exc.code not in TEMPORARY:
                     raise
                 if progress() != seen:
                     seen, lost_at = progress(), 0.0
@@ -125,7 +128,8 @@ class JobWatch:
                     self._note(f"{exc}; trying again for up to {RECONNECT_S / 60:.0f} min …")
                 elif now - lost_at >= RECONNECT_S:
                     raise CliError(
-                        f"{exc}; gave up after {RECONNECT_S / 60:.0f} min. What was ordered may go on: {self._way_back()}", UNREACHABLE
+                        f"{exc}; gave up after {RECONNECT_S / 60:.0f} min. What was ordered may continue: {self._follow_hint()}",
+                        UNREACHABLE,
                     ) from exc
                 elif now - noted_at >= REMIND_S:
                     noted_at = now
@@ -136,9 +140,9 @@ class JobWatch:
                 return answer
             await asyncio.sleep(self._retry_s)
 
-    def _way_back(self) -> str:
+    def _follow_hint(self) -> str:
         if not self._ordered:
-            return "look with: stardust jobs"
+            return "see: stardust jobs"
         return f"follow it again with: stardust jobs follow {self._ordered}"
 
     def _note(self, text: str) -> None:
@@ -147,9 +151,9 @@ class JobWatch:
 
 
 async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: bool = False) -> Any:
-    """Wait until a deployment has ended.
+    """Wait until a deployment has ended, and return it.
 
-    Args:   refuse_unknown_host: an unknown host key cancels the deployment, since a person must compare it.
+    Args:   refuse_unknown_host: an unknown host key cancels the deployment, since a user must compare it.
     Raises: CliError: the deployment needed the confirmation of a host key, and was cancelled.
     """
     watch.follows(row["id"])
@@ -159,7 +163,7 @@ async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: b
             await watch.post(f"/deployments/{row['id']}/cancel")
             raise CliError(
                 shown(
-                    f"{key['host']} shows a host key that is not known, {key['fingerprint']}: compare it there, then give it with --host-key"
+                    f"{key['host']} has an unknown host key, {key['fingerprint']}: compare it on the server, then give it with --host-key"
                 ),
                 "host_key_unconfirmed",
             )

@@ -236,8 +236,8 @@ async def test_the_command_line_manages_invites_and_approves_nodes(hub: HubProce
         await (await start_join(client, hub, many["invite"])).accepted()
     status, out, _ = await stardust("nodes")
     assert out.count("waiting") == 2
-    assert (await stardust("nodes", "approve", "far-away"))[:2] == (0, "far-away is in\n")
-    assert (await stardust("nodes", "reject", "far-away-2"))[:2] == (0, "far-away-2 was turned away\n")
+    assert (await stardust("nodes", "approve", "far-away"))[:2] == (0, "far-away is approved\n")
+    assert (await stardust("nodes", "reject", "far-away-2"))[:2] == (0, "far-away-2 is rejected\n")
     assert (await stardust("nodes", "approve", "far-away"))[0] == 1
     assert [(node["name"], node["waiting"]) for node in nodes(hub)] == [("far-away", False)]
     status, out, _ = await stardust("invite", "--list")

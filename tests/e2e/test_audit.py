@@ -125,7 +125,7 @@ def test_without_the_secret_the_audit_log_is_not_called_sound(stopped: Stopped) 
     assert "STARDUST_SECRET_FILE" in stardust(stopped.folder, "audit", "verify", secret=False, status=1)
     said = stardust(stopped.folder, "doctor", secret=False)
     assert "cannot be checked" in said
-    assert "would not start with them without a secret" in said
+    assert "a hub also needs a secret to start" in said
     assert "a hub would start" not in said
     assert "without --url" in stardust(stopped.folder, "audit", "--url", "https://hub.example.com", "export", status=1)
     assert "no database" in stardust(stopped.folder.parent, "audit", "list", status=1)

@@ -107,7 +107,7 @@ async def test_after_a_restore_a_node_resends_only_unacknowledged_samples(tmp_pa
         assert await hub.stop() == 0
         await node.seconds(60)
         told = await asyncio.to_thread(stardust, hub.folder, "restore", str(file), "--replace", env=WITH_SECRET)
-        assert "what nodes have not handed over yet" in told.stdout
+        assert "those that nodes have not sent yet" in told.stdout
         await hub.start()
         await eventually(lambda: node.online, 60)
         await node.settle()
@@ -371,7 +371,7 @@ def test_an_interrupted_backup_leaves_nothing(heavy: Path, tmp_path: Path, said:
         running.send_signal(number)
         _, told = running.communicate(timeout=60)
     assert running.returncode == status, told
-    assert told.splitlines()[-1] == "stardust: no backup was made: it was ended, and nothing is left of it"
+    assert told.splitlines()[-1] == "stardust: no backup was made: a signal ended it, and all its files are removed"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -440,9 +440,9 @@ def test_a_killed_restore_is_completed_by_the_next_start_or_has_no_effect(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     begun = place not in ("restore.samples.ready", "restore.control.placed")
     told = stardust(folder, "doctor", env=WITH_SECRET, status=1 if begun else 0).stdout
-    assert ("cut short" in told) is begun
+    assert ("was interrupted" in told) is begun
     if begun:
-        assert "cut short" in stardust(folder, "backup", str(tmp_path / "mixed"), env=WITH_SECRET, status=1).stderr
+        assert "was interrupted" in stardust(folder, "backup", str(tmp_path / "mixed"), env=WITH_SECRET, status=1).stderr
     with HubProcess(folder) as hub:
         nodes = hub.local("GET", "/api/v1/nodes").json["nodes"]
         assert sorted(node["name"] for node in nodes) == (["another"] if place == "restore.samples.ready" else ["web-1", "web-2"])
@@ -463,5 +463,5 @@ def test_a_killed_restore_can_be_repeated(kept: tuple[Path, dict[str, str]], liv
     killed = command(folder, "restore", str(file), "--replace", env=WITH_SECRET, faults=["killed-at=restore.samples.placed"])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     again = stardust(folder, "restore", str(file), "--replace", env=WITH_SECRET)
-    assert "finishing an earlier restore" in again.stderr
+    assert "finishing an earlier, interrupted restore" in again.stderr
     stardust(folder, "audit", "verify", env=WITH_SECRET)

@@ -127,7 +127,7 @@ async def test_one_command_orders_many_nodes_and_shows_each_result(shared_hub: H
     status, stopped, _ = await asyncio.to_thread(stardust, shared_hub, "cancel", waiting["id"])
     assert (status, stopped["counts"]) == (0, {"cancelled": 2})
     status, _, told = await asyncio.to_thread(stardust, shared_hub, "cancel", "nothing")
-    assert (status, told["error"]) == (1, {"code": "not_found", "message": "there is neither a job nor a batch of this id"})
+    assert (status, told["error"]) == (1, {"code": "not_found", "message": "there is neither a job nor a batch with this id"})
     for words in (("--tag", "nobody-has-this"), ("--node", "nobody")):
         status, _, told = await asyncio.to_thread(stardust, shared_hub, "run", "check", *words)
         assert (status, told["error"]["code"]) == (1, "not_found")
@@ -150,12 +150,12 @@ def test_a_node_name_given_as_a_package_gets_a_hint(shared_hub: HubProcess) -> N
         assert (status, answer, told["error"]) == (
             1,
             None,
-            {"code": "request.invalid", "message": "full-upgrade takes no packages: leave them out; more nodes are named with --node"},
+            {"code": "request.invalid", "message": "full-upgrade takes no packages: leave them out; name further nodes with --node"},
         )
     told = command(shared_hub.folder, "run", "upgrade", "cli-mail", "nginx", "cli-backup", "--no-wait")
     assert told.returncode == 0, told
     first, ordered = told.stderr.splitlines()
-    assert first == "cli-backup is taken for a package, though a node has this name: more nodes are named with --node"
+    assert first == "cli-backup counts as a package, although a node has this name: name further nodes with --node"
     assert "upgrade on cli-mail" in ordered
 
 
@@ -243,7 +243,7 @@ async def test_ctrl_c_ends_the_command_and_says_how_to_follow_the_job_again(shar
         _, told = await run.communicate()
     job = ordered.removeprefix("job ").partition(":")[0]
     assert run.returncode == 130
-    assert told.decode() == f"stardust: it goes on without this command; follow it again with: stardust jobs follow {job}\n"
+    assert told.decode() == f"stardust: it continues without this command; follow it again with: stardust jobs follow {job}\n"
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "queued"
 
 
@@ -288,12 +288,12 @@ def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubPr
         return {node["name"] for node in shared_hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"].startswith("cli-gone-")}
 
     for words, told in (
-        (("remove", "cli-gone-a", "--forget"), "without one give --yes"),
+        (("remove", "cli-gone-a", "--forget"), "without a terminal give --yes"),
         (("remove", "--yes"), "name the nodes to remove"),
-        (("remove", "cli-gone-a", "--yes", "--forget", "--username", "root"), "takes nothing to log in with"),
+        (("remove", "cli-gone-a", "--yes", "--forget", "--username", "root"), "leave the flags for the log-in out"),
         (("remove", "cli-gone-a", "cli-gone-b", "--yes", "--username", "root"), "one node at a time"),
-        (("remove", "--tag", "x", "cli-gone-a", "--yes"), "--state and --tag belong to the list"),
-        (("list", "--forget"), "belong to remove"),
+        (("remove", "--tag", "x", "cli-gone-a", "--yes"), "--state and --tag are for the list"),
+        (("list", "--forget"), "are for remove"),
     ):
         status, answer, error = stardust(shared_hub, "nodes", *words)
         assert (status, answer, error["error"]["code"]) == (2, None, "command.usage"), words
@@ -306,10 +306,10 @@ def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubPr
     assert [(one["node_id"], one["code"]) for one in answer["refused"]] == [(node.node_id, "credentials_required") for node in nodes[:2]]
     status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"no\n")
     assert (status, "nothing was removed" in screen, left()) == (1, True, {"cli-gone-a", "cli-gone-b", "cli-gone-c"})
-    assert "what is on its server stays there" in screen
+    assert "Spider stays on its server" in screen
     status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"yes\n")
     assert (status, left()) == (0, {"cli-gone-b", "cli-gone-c"}), screen
-    assert "cli-gone-a: forgotten" in screen
+    assert "cli-gone-a: deleted" in screen
     status, answer, error = stardust(shared_hub, "nodes", "remove", "cli-gone-b", nodes[2].node_id, "--forget", "--yes")
     assert (status, error, left()) == (0, None, set())
     assert [(row["kind"], row["forced"], row["state"]) for row in answer["deployments"]] == [("remove", True, "succeeded")] * 2

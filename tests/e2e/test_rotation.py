@@ -90,7 +90,7 @@ def test_a_hub_continues_under_its_new_secret(tmp_path: Path) -> None:
     [
         ("", {"STARDUST_SECRET": SECRET}, "no new secret was given"),
         ("too short", {"STARDUST_SECRET": SECRET}, "9 of at least 16 characters"),
-        (SECRET, {"STARDUST_SECRET": SECRET}, "is the old one"),
+        (SECRET, {"STARDUST_SECRET": SECRET}, "equals the old one"),
         ("x" * 5000, {"STARDUST_SECRET": SECRET}, "longer than"),
         (NEW_SECRET, {}, "STARDUST_SECRET_FILE"),
         (NEW_SECRET, {"STARDUST_SECRET": SECRET}, "nothing to rotate"),
@@ -156,7 +156,7 @@ def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path:
     journal = tmp_path / "journal"
     journal.write_text(hub.output)
 
-    warning = "Backups made before a rotation open only with the old secret."
+    warning = "Backups from before a rotation open only with the old secret."
     rotate = ("rotate-secret", "--new-secret-file", str(new_file))
     status, said = typing(hub.folder, *rotate, typed={"[y/N]": ""}, env=old)
     assert (status, said.count(warning)) == (1, 1)
@@ -174,12 +174,12 @@ def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path:
 
     fresh = tmp_path / "fresh"
     refused = stardust(fresh, "restore", str(file), env=new, status=1)
-    assert "give that one with --old-secret-file" in refused.stderr
+    assert "give it with --old-secret-file" in refused.stderr
     wrong = stardust(fresh, "restore", str(file), "--old-secret-file", "/dev/stdin", given="another-" + SECRET, env=new, status=1)
-    assert "the old secret that was given is not that one" in wrong.stderr
+    assert "the given old secret is wrong" in wrong.stderr
     assert list(fresh.iterdir()) in ([], [fresh / "hub.lock"])
     done = stardust(fresh, "restore", str(file), "--old-secret-file", str(old_file), env=new)
-    assert "sealed anew" in done.stdout
+    assert "sealed again" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     with HubProcess(fresh, secret=NEW_SECRET) as restored:
         restored.login(password=PASSWORD)

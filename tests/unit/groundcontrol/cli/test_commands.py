@@ -197,4 +197,4 @@ def test_flags_may_be_placed_between_names(verb: str, words: list[str]) -> None:
 @pytest.mark.parametrize("word", ["--data-dir", "--data-dir=/srv/hub", "--url"])
 def test_an_option_before_the_verb_is_refused_with_its_right_position(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word, "nodes"]) == 2
-    assert f"the verb comes first, and '{word.partition('=')[0]}' behind it" in capsys.readouterr().err
+    assert f"the verb comes first, and '{word.partition('=')[0]}' after it" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def test_an_invalid_folder_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("stardust.db.before-rotation-20261120-105800", "secret of before the rotation"),
+        ("stardust.db.before-rotation-20261120-105800", "from before a rotation"),
         ("stardust-samples.db.before-restore-20261120-105800", "before a restore"),
         ("stardust-samples.db.before-0012", "before an update"),
     ],
@@ -301,7 +301,7 @@ async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path)
         harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 0)")
         found = await doctor_checks.units_finding(inspection, 1)
         assert found.state == "warning"
-        assert "not known" in found.text
+        assert "unknown" in found.text
         for apart in ("pending", "simulated"):  # it has not said anything yet, or has none
             harm(folder, f"UPDATE node SET {apart} = 1")
             assert (await doctor_checks.units_finding(inspection, 1)).state == "ok"
@@ -352,7 +352,7 @@ async def test_an_unexpected_error_of_a_check_is_a_finding() -> None:
     def look() -> list[Finding]:
         raise LookupError("no such thing")
 
-    (found,) = await doctor._look("things", look)
+    (found,) = await doctor._run_check("things", look)
 
     assert (found.check, found.state, found.text) == ("things", "problem", "this check failed: LookupError: no such thing")
 

@@ -23,15 +23,15 @@ REPORT = {
 def test_a_leftover_file_is_reported_with_an_escaped_difference() -> None:
     assert report_lines(REPORT) == [
         "reboot required: yes: libc was replaced",
-        "runs on with replaced code: a.service",
+        "still runs replaced code: a.service",
         "failed since: b.service",
-        "put beside the one in use: /etc/a.conf.dpkg-dist",
+        "new configuration file: /etc/a.conf.dpkg-dist",
         "    --- /etc/a.conf",
         "    +++ /etc/a.conf.dpkg-dist",
         "    @@ -1 +1 @@",
         "    -level  = 1",
         "    +level = \\x1b]0;2",
-        "put beside the one in use: /etc/b.conf.rpmnew",
+        "new configuration file: /etc/b.conf.rpmnew",
         "repository x is stale",
     ]
 

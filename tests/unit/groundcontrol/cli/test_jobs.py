@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.cli.jobs import where
+from groundcontrol.cli.jobs import phase_line
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from groundcontrol.cli.jobs import where
     ],
 )
 def test_only_reported_progress_is_shown(percent: int | None, package: str, note: str, line: str) -> None:
-    assert where({"phase": "commit", "progress_percent": percent, "package": package, "note": note}) == line
+    assert phase_line({"phase": "commit", "progress_percent": percent, "package": package, "note": note}) == line

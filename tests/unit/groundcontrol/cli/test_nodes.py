@@ -16,6 +16,8 @@ from groundcontrol.cli.options import parse
 from groundcontrol.cli.update import _outdated
 from tests.support.waiting_clock import WaitingClock
 
+AN_ID = "01kaz8q7b4e9c2m5t8v1x3y6z0"
+
 
 class FleetHub:
     """Has these nodes, and records the requests."""
@@ -48,11 +50,18 @@ def node(name: str, *, waiting: bool = False, state: str = "online", agent: str 
 
 
 @pytest.mark.parametrize(
-    ("names", "asked"), [(["a", "b"], ["/nodes/a/approve", "/nodes/b/approve"]), (["a", "in"], []), (["a", "none"], [])]
-)
+    ("names", "asked"),
+    [
+        (["a", "b"], ["/nodes/a/approve", "/nodes/b/approve"]), (["a", "in"], []), (["a", "none"], []),
+        ([AN_ID], [f"/nodes/{AN_ID}/approve"]),
+    ],
+)  # fmt: skip
 async def test_approval_of_several_nodes_is_all_or_nothing(monkeypatch: pytest.MonkeyPatch, names: list[str], asked: list[str]) -> None:
     class Waiting(FleetHub):
-        fleet = (node("a", waiting=True), node("b", waiting=True), node("in"))
+        fleet = (
+            {**node(AN_ID, waiting=True), "id": "named-like-the-id-of-another"},
+            *(node(name, waiting=True) for name in ("a", "b", AN_ID)), node("in"),
+        )  # fmt: skip
 
     posted: list[str] = []
     monkeypatch.setattr(nodes, "Hub", lambda _args: Waiting(posted))

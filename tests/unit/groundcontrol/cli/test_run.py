@@ -100,7 +100,7 @@ def test_unknown_security_updates_are_not_shown_as_zero() -> None:
     assert ", 0 for security, " in text_of(["no"], 0)
     assert ", 1 for security, " in text_of(["no", "yes"], 1)
     assert ", at least 1 for security, " in text_of(["unknown", "yes"], 1)
-    assert ", what is for security is not known, " in text_of(["unknown", "unknown"], 0)
+    assert ", security updates are unknown, " in text_of(["unknown", "unknown"], 0)
     assert updates_text({"total": 7, "security": None}) == "7 (-)"
     assert updates_text({"total": 7, "security": 0}) == "7 (0)"
     assert updates_text({"total": None, "security": None}) == "-"

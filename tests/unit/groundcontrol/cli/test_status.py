@@ -60,7 +60,7 @@ class FailingHub:
     ("reads", "nodes", "security", "line"),
     [
         (True, {"online": 1, "reconnecting": 0, "offline": 1, "pending": 0}, 3, "nodes: 1 online, 1 offline, 0 pending"),
-        (False, None, None, "nodes: not known (the database stardust.db failed)"),
+        (False, None, None, "nodes: unknown (the database stardust.db failed)"),
     ],
 )
 async def test_status_counts_nodes_or_shows_them_as_unknown(
@@ -72,6 +72,6 @@ async def test_status_counts_nodes_or_shows_them_as_unknown(
     assert (told["nodes"], told["security_updates"]) == (nodes, security)
     assert await status.run(argparse.Namespace(json=False, reads=reads)) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["Ground Control 1.0: failing (the database takes nothing)", line]
-    named = "another Spider than this hub ships: web-1 (0.9); stardust update --outdated replaces it"
+    assert lines[:2] == ["Ground Control 1.0: failing (the database refuses writes)", line]
+    named = "outdated Spiders: web-1 (0.9); stardust update --outdated updates them"
     assert (told["outdated_agents"], named in lines) == (({"web-1": "0.9"}, True) if reads else (None, False))

@@ -69,7 +69,7 @@ def watching(hub: Restarting, *, quiet: bool = False) -> JobWatch:
     return made
 
 
-@pytest.mark.parametrize("code", sorted(watch.PASSING))
+@pytest.mark.parametrize("code", sorted(watch.TEMPORARY))
 async def test_a_missing_hub_is_retried_with_a_message(
     code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,5 +129,5 @@ async def test_a_deployment_that_did_not_reach_the_hub_is_requested_again(monkey
 async def test_a_hub_lost_at_the_next_order_names_no_earlier_job(monkeypatch: pytest.MonkeyPatch) -> None:
     WaitingClock(monkeypatch)
     hub = Deploying(lost=10_000, begins=False)
-    with pytest.raises(CliError, match=r"look with: stardust jobs$"):
+    with pytest.raises(CliError, match=r"see: stardust jobs$"):
         await watching(hub).begin("remove", ["web-1"], hub.order)
