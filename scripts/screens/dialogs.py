@@ -78,7 +78,7 @@ def of_a_server(page: Page, url: str, look: LOOK) -> None:
         end.another_key()
         box.get_by_role("textbox", name="SSH password").fill("another")
         box.get_by_role("button", name="Retry").click()
-        box.get_by_text("somebody is in between").wait_for()
+        box.get_by_text("somebody intercepts the connection").wait_for()
         look("host-key-changed")
         _ask(page, url, end, "right")
         _trust(page)

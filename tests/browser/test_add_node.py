@@ -189,13 +189,13 @@ def test_a_server_with_a_changed_host_key_is_refused_on_every_retry(browser: Bro
         password.fill("right")
         failure.get_by_role("button", name="Retry").click()
         for _ in range(2):
-            expect(failure).to_contain_text("somebody is in between")
+            expect(failure).to_contain_text("somebody intercepts the connection")
             expect(failure).to_contain_text(shown)  # and the other one, to compare
             expect(dialog.get_by_text("The fingerprints match")).to_have_count(0)
             expect(dialog.locator("[data-step=host_key][data-state=failed]")).to_be_visible()
             with page.expect_response(re.compile("/retry$")):
                 failure.get_by_role("button", name="Retry").click()
-        expect(failure).to_contain_text("somebody is in between")
+        expect(failure).to_contain_text("somebody intercepts the connection")
         assert end.knocks == knocks, "whoever it is was not told the password"
 
 

@@ -259,7 +259,7 @@ def another_key(end: SshServerThread) -> Callable[[Gate], None]:
         end.another_key()
         seen.page.locator(".failure").get_by_role("textbox", name="SSH password").fill("another")
         seen.page.locator(".failure").get_by_role("button", name="Retry").click()
-        expect(seen.page.locator(".failure")).to_contain_text("somebody is in between")
+        expect(seen.page.locator(".failure")).to_contain_text("somebody intercepts the connection")
 
     return go
 
