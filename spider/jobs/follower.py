@@ -67,6 +67,8 @@ class JobFollower:
         self.job = job
         self.over = False
         """Nothing more is reported of this job."""
+        self.unreadable = False
+        """The last step could not read the job's files."""
         self._location = location
         self._log = os.path.join(location.folder, job, LOG)
         self._clock = clock
@@ -110,8 +112,8 @@ class JobFollower:
         return True
 
     def prints(self) -> bool:
-        """Whether the log is longer than the sent part, and the hub has room for more."""
-        if self._sent - self._acked >= OUTPUT_WINDOW_BYTES:
+        """Whether the log is readable and longer than the sent part, and the hub has room for more."""
+        if self.unreadable or self._sent - self._acked >= OUTPUT_WINDOW_BYTES:
             return False
         try:
             return os.stat(self._log).st_size > self._sent

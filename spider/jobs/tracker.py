@@ -217,7 +217,11 @@ class Jobs:
                         self.suspend()  # the session has ended; the next one begins with `resume`
                     break
                 except OSError as exc:
-                    logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
+                    if not follow.unreadable:  # logged once, until the next success
+                        logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
+                    follow.unreadable = True
+                else:
+                    follow.unreadable = False
                 if follow.over:
                     self.forget([follow.job])
             pause_s = BUSY_POLL_S if flowed else min(IDLE_POLL_S, pause_s * 1.5)

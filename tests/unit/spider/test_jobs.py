@@ -20,6 +20,7 @@ from spider.jobs.launcher_client import LauncherClient
 from spider.packages.plan import Plan, Planned
 from spider.wire.ids import new_time_id
 from spider.wire.job_messages import OUTPUT_WINDOW_BYTES, JobAck, JobDone, JobEnded, JobStart, JobStop
+from tests.support.eventually import eventually
 from tests.support.job_node import Hub, Node, ShortClock, spider
 
 
@@ -297,6 +298,30 @@ async def test_a_job_reported_as_never_begun_can_still_report_its_result(node: N
         assert hub.ended[1].state == "succeeded"
         assert jobs.known() == []
     assert read_result(str(node.jobs / job)) is not None
+
+
+def _has_output(hub: Hub, size: int) -> bool:
+    return len(hub.output) >= size
+
+
+async def test_a_job_that_cannot_be_read_is_logged_once_and_read_again_later(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    hub, broken, other = Hub(), new_time_id(), new_time_id()
+    for job in (broken, other):
+        (node.jobs / job).mkdir()
+        (node.jobs / job / "plan").write_text("{}")
+    (node.jobs / broken / "log").mkdir()
+    log = node.jobs / other / "log"
+    log.write_bytes(b"1")
+    async with spider(node, hub) as jobs:
+        jobs.resume({broken: 0, other: 0})
+        for size in (1, 2, 3):  # both jobs are looked at before the next output
+            await hub.until(partial(_has_output, hub, size))
+            with log.open("ab") as file:
+                file.write(b"1")
+        assert [record.getMessage() for record in caplog.records].count("job_unreadable") == 1
+        assert not jobs._follows[broken].prints()  # else Spider would look again without a pause
+        (node.jobs / broken / "log").rmdir()
+        await eventually(lambda: not jobs._follows[broken].unreadable)
 
 
 async def test_a_flood_of_orders_is_bounded(node: Node) -> None:
