@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from spider.packages.interfaces import PackageCondition, PackageManager, Package
 from spider.packages.plan import Planned
 from spider.packages.query_process import SeparateQuery
 from spider.wire.report_messages import Updates
+from tests.support.eventually import wait_until
 
 
 class Manager:
@@ -69,6 +71,16 @@ def test_unreadable_lists_are_reported_with_the_managers_message() -> None:
 def test_a_manager_that_does_not_answer_in_time_is_no_host_without_updates() -> None:
     with pytest.raises(PackagesUnreadable, match="within 0 s"):
         SeparateQuery(0.0).available_updates()
+
+
+@pytest.mark.holds("F-18")
+def test_a_query_over_its_time_leaves_no_program_behind(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    program = f"import subprocess; subprocess.run(['/bin/sh', '-c', 'echo $$ >{pid}; exec sleep 60'])"
+    with pytest.raises(PackagesUnreadable, match="within 2 s"):
+        SeparateQuery(2.0, program).available_updates()
+    stat = Path(f"/proc/{pid.read_text().strip()}/stat")
+    wait_until(lambda: not stat.exists() or ") Z " in stat.read_text(), what="the program is killed")
 
 
 def test_a_host_without_a_manager_is_reported_as_such() -> None:
