@@ -1,7 +1,7 @@
 """Agent updates through live sessions: canaries first, then the other nodes, and no further node after a failure.
 
 Each node has its own deployment, with an `update` job that root carries out on the node. A node rolls back by itself if the new version
-reaches no session. The hub only observes the result.
+gets no session with the hub. The hub observes the result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
-from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
+from groundcontrol.deployments.model import NO_LONGER_ALLOWED, UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
@@ -54,9 +54,6 @@ class Submit(Protocol):
     async def __call__(self, scope: Scope, node_id: NodeId, request: JobRequest) -> Job: ...
 
 
-NOT_ALLOWED: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: nothing was done"
-
-
 class _Failed(Exception):
     def __init__(self, code: str, message: str, step: str) -> None:
         super().__init__(message)
@@ -65,14 +62,15 @@ class _Failed(Exception):
 
 @dataclass
 class _Line:
-    """The deployments of one request that are still to be carried out."""
+    """The deployments of one request that have not begun."""
 
     rows: deque[Deployment]
     halted: bool = False
+    """Whether an update of this request has failed, so that no further one begins."""
 
 
 class UpdateService:
-    """Runs all agent updates. They run while `run` does."""
+    """Runs all agent updates, as long as `run` runs."""
 
     def __init__(
         self, store: Stores, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
@@ -89,12 +87,11 @@ class UpdateService:
         self._running: dict[NodeId, Deployment] = {}
         self._ordering = WriteLock(patience_s)
         """Held from the check for running updates until the new ones are registered. So concurrent requests never update a node twice."""
-        self._called_off: set[DeploymentId] = set()
         self.ready = asyncio.Event()
-        """Set when updates are accepted: `run` has loaded the unfinished ones of an earlier start."""
+        """Set when `run` has loaded the unfinished updates of an earlier start. From then on updates are accepted."""
 
     async def run(self) -> None:
-        """Serve until cancelled. Unfinished updates of an earlier start are followed to their end, or closed if they had not begun.
+        """Serve until cancelled. An unfinished update of an earlier start is followed to its end, or closed if it had not begun.
 
         Raises: StoreError.
         """
@@ -109,20 +106,21 @@ class UpdateService:
             await asyncio.Event().wait()
 
     async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]:
-        """Begin the update of these nodes: first the `canaries`, then the others, `at_once` at a time, until one fails.
+        """Begin the update of these nodes, `at_once` at a time, until one fails.
 
-        A node that is being updated keeps its present deployment.
-        Raises: BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError. Nothing was begun then.
+        Args:    canaries: the number of nodes at the start of the list that are updated before the others.
+        Returns: the deployment of each node. A node that is being updated keeps its present one.
+        Raises:  BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError: nothing was begun.
         """
         if self._group is None:
             raise Unavailable("the hub is starting or stopping; try again in a moment", retry_after_s=2)
         chosen = tuple(dict.fromkeys(nodes))
         if not 1 <= len(chosen) <= MAX_NODES or not all(is_id(node) for node in chosen):
-            raise BadRequest(f"nodes names 1 to {MAX_NODES} nodes by their ids", field="nodes")
+            raise BadRequest(f"nodes must be the ids of 1 to {MAX_NODES} nodes", field="nodes")
         if not 0 <= canaries <= len(chosen):
-            raise BadRequest("canaries is at most the number of nodes", field="canaries")
+            raise BadRequest("canaries must be at most the number of nodes", field="canaries")
         if not 1 <= at_once <= MAX_CONCURRENT:
-            raise BadRequest(f"at_once is 1 to {MAX_CONCURRENT}", field="at_once")
+            raise BadRequest(f"at_once must be 1 to {MAX_CONCURRENT}", field="at_once")
         found: list[Node] = []
         for node_id in chosen:
             node = await self._store[NodeStore].node(scope, node_id)
@@ -162,9 +160,8 @@ class UpdateService:
         if row.state == "cancelled":
             return row
         if row.ended_at is not None or row.steps[0].state != "waiting":
-            raise Conflict("the update is under way or over: the node brings it to its end by itself", state=row.state)
-        self._called_off.add(deployment)
-        return await self._end(scope, row, "cancelled", None)
+            raise Conflict("the update has begun or ended: the node completes it by itself", state=row.state)
+        return await self._end(scope, row, "cancelled", None)  # the row then has a newer version, so its turn does nothing
 
     # -- waves -----------------------------------------------------------------------------------
 
@@ -178,7 +175,7 @@ class UpdateService:
                 await self._log_store_errors(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
-        """Update nodes one by one, until none is left or any update of the request failed. Returns whether its own succeeded."""
+        """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all of its own succeeded."""
         while line.rows and not line.halted:
             if not await self._one(scope, line.rows.popleft()):
                 line.halted = True
@@ -188,29 +185,32 @@ class UpdateService:
     async def _stop_short(self, scope: Scope, row: Deployment) -> None:
         row = await self._store[DeploymentStore].deployment(SYSTEM._replace(org=scope.org), row.id)
         if row.ended_at is None:
-            why = DeploymentError("deployment.stopped_short", "it was not begun, because the update of another node failed", "wait")
+            why = DeploymentError(
+                "deployment.stopped_short", "this update did not begin, because the update of another node failed", "wait"
+            )
             await self._end(scope, row, "cancelled", why)
 
     async def _one(self, scope: Scope, row: Deployment) -> bool:
-        """Update one node. Returns whether the next may follow."""
-        if row.id in self._called_off:
-            self._called_off.discard(row.id)
-            return True
+        """Update one node. Returns: whether the next one may follow."""
         try:
             return await self._update(scope, row)
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
             return False
         finally:
-            if row.node_id is not None:
-                self._running.pop(row.node_id, None)
+            self._forget(row)
+
+    def _forget(self, row: Deployment) -> None:
+        """Remove an ended update from the running ones. A newer update of its node stays."""
+        if (running := self._running.get(_node(row))) is not None and running.id == row.id:
+            del self._running[_node(row)]
 
     async def _update(self, scope: Scope, row: Deployment) -> bool:
         try:
             row = await self._save(scope, transitions.step_started(row, "wait", self._clock.now()))
             await self._turn(row)
             if not await self._store[DeploymentStore].may_still_deploy(scope, row, row.created_at, self._clock.now()):
-                raise _Failed("deployment.not_allowed", NOT_ALLOWED, "wait")
+                raise _Failed("deployment.not_allowed", f"{NO_LONGER_ALLOWED}: nothing was done", "wait")
             row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
             row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
             try:
@@ -246,14 +246,11 @@ class UpdateService:
         ends_at = self._clock.monotonic() + FREE_LIMIT_S
         while await self._store[JobStore].open_jobs(_node(row)):
             if self._clock.monotonic() > ends_at:
-                raise _Failed("job.busy", f"{row.name} has been at other jobs for {FREE_LIMIT_S / 3600:.0f} hours", "wait")
+                raise _Failed("job.busy", f"{row.name} has run other jobs for {FREE_LIMIT_S / 3600:.0f} hours", "wait")
             await self._clock.sleep(POLL_S)
 
     async def _check_there(self, row: Deployment, step: str) -> None:
-        """Fail the update of a deleted node, whose jobs are deleted too.
-
-        Raises: _Failed, StoreError.
-        """
+        """Check that the node exists. Raises: _Failed: it was deleted, with its jobs; StoreError."""
         if await self._store[NodeStore].find_node(_node(row)) is None:
             raise _removed(row, step)
 
@@ -289,7 +286,7 @@ class UpdateService:
         await self._end(scope, row, "succeeded", None)
 
     async def _resume(self, row: Deployment) -> None:
-        """Follow an update after a restart of the hub: the node went on without it."""
+        """Follow an update after a restart of the hub, since the node has continued without the hub."""
         scope = SYSTEM._replace(org=row.org)
         words = row.steps[1].detail.rpartition("job ")[2] if row.kind == "update" else ""
         try:
@@ -304,8 +301,7 @@ class UpdateService:
             error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
             await self._log_store_errors(self._close(scope, row, error))
         finally:
-            if row.node_id is not None:
-                self._running.pop(row.node_id, None)
+            self._forget(row)
 
     async def _close(self, scope: Scope, row: Deployment, error: DeploymentError) -> None:
         row = await self._store[DeploymentStore].deployment(scope, row.id)
@@ -327,13 +323,12 @@ class UpdateService:
     async def _end(self, scope: Scope, row: Deployment, state: str, error: DeploymentError | None) -> Deployment:
         at = self._clock.now()
         row = await self._save(scope, transitions.ended(row, state, at, error))  # type: ignore[arg-type]  # one of the three ends
-        if row.node_id is not None:
-            self._running.pop(row.node_id, None)
+        self._forget(row)
         return row
 
 
 def _node(row: Deployment) -> NodeId:
-    """The node of an update. It always has one, which may be removed meanwhile."""
+    """The node of an update. Every update has one, even if the node is removed meanwhile."""
     assert row.node_id is not None
     return row.node_id
 

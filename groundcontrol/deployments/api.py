@@ -1,4 +1,4 @@
-"""`/api/v1/deployments` and what else changes Spider on servers: removal, host lists, agent updates, new keys."""
+"""`/api/v1/deployments`, removals, host lists, agent updates, new keys of a node and the hub's own SSH key."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MAX_KEY_BYTES: Final = 16 << 10
 
 
 async def create_deployment(call: ApiRequest, body: DeploymentBody) -> DeploymentView:
-    """Put Spider on a server."""
+    """Install Spider on a server."""
     check_key_size(body.private_key)
     check_new_tags(call.scope, body.tags or ())
     fields = msgspec.structs.asdict(body)
@@ -73,13 +73,13 @@ async def get_deployment(call: ApiRequest) -> DeploymentView:
 
 
 async def confirm_host_key(call: ApiRequest, body: HostKeyBody) -> DeploymentView:
-    """Say that the host key shown is the server's own."""
+    """Confirm the host key that the server has presented."""
     await _control(call)
     return deployment_view(await call.services[DeploymentService].confirm_host_key(call.scope, call.deployment_id, body.fingerprint))
 
 
 async def cancel_deployment(call: ApiRequest) -> DeploymentView:
-    """Stop, and undo what was done."""
+    """Stop a deployment, and undo its changes."""
     row = await _control(call)
     if row.kind == "update":
         return deployment_view(await call.services[UpdateService].cancel(call.scope, call.deployment_id))
@@ -87,7 +87,7 @@ async def cancel_deployment(call: ApiRequest) -> DeploymentView:
 
 
 async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
-    """Try a failed one again, with the fields that are given anew; to go to another server than before, or to remove, wants the password anew."""
+    """Retry a failed or cancelled deployment, with changed fields. A removal, a redeployment or another server needs a recent password."""
     row = await _control(call)
     if body is not None and body.tags is not None:
         check_new_tags(call.scope, body.tags)
@@ -100,7 +100,7 @@ async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> Deployme
 
 
 async def remove_node(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
-    """Take Spider off a server and forget the node; `?force=true` forgets one that is gone."""
+    """Remove Spider from a server, and delete the node; `?force=true` deletes the node without contact."""
     force = call.query("force").get("force", "false")
     if force not in ("true", "false"):
         raise BadRequest("the parameter force is true or false")
@@ -110,7 +110,7 @@ async def remove_node(call: ApiRequest, body: RetryBody | None) -> DeploymentVie
 
 
 async def redeploy_node(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
-    """Put Spider on a node's server anew, in the place of whatever Spider is there; id, history and settings stay."""
+    """Install Spider on a node's server again, in place of the Spider there. Id, history and settings stay."""
     call.query()
     call.authorize("node.update", await call.services[NodeStore].node(call.scope, call.node_id))
     return deployment_view(await call.services[DeploymentService].redeploy(call.scope, call.node_id, _overrides(body)))
@@ -133,10 +133,7 @@ def _overrides(body: RetryBody | None) -> DeploymentOverrides | None:
 
 
 def jump_of(body: JumpBody | None) -> JumpRequest | None:
-    """The requested jump host.
-
-    Raises: TooLarge.
-    """
+    """The requested jump host. Raises: TooLarge."""
     if body is None:
         return None
     check_key_size(body.private_key)
@@ -144,10 +141,7 @@ def jump_of(body: JumpBody | None) -> JumpRequest | None:
 
 
 def check_key_size(key: str | None) -> None:
-    """Refuse a text that is too large for a key.
-
-    Raises: TooLarge.
-    """
+    """Refuse a text that is too large for a key. Raises: TooLarge."""
     if key is not None and len(key.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
         raise TooLarge(f"the private key is larger than {MAX_KEY_BYTES} bytes; paste the key alone", limit_bytes=MAX_KEY_BYTES)
 
@@ -159,13 +153,13 @@ async def get_hub_key(call: ApiRequest) -> HubKeyStateView:
 
 
 async def create_hub_key(call: ApiRequest, body: HubKeyBody | None) -> HubKeyStateView:
-    """Make the hub's own SSH key, or with `replace` another one in its place."""
+    """Make the hub's own SSH key; `replace`: in place of the present one."""
     replace = body is not None and body.replace
     return _hub_key_view(await call.services[HubKeyService].create(call.scope, replace=replace))
 
 
 async def remove_hub_key(call: ApiRequest) -> None:
-    """Destroy the hub's own SSH key."""
+    """Delete the hub's own SSH key."""
     call.query()
     await call.services[HubKeyService].remove(call.scope)
 
@@ -181,14 +175,14 @@ OF_A_JUMP: Final = ("username", "private_key", "passphrase", "password", "certif
 
 
 async def preview_list(call: ApiRequest, body: ServerListBody) -> ServerListView:
-    """Say how a list of servers is understood, and what of it cannot be taken. Nothing is kept, resolved or contacted."""
+    """Parse a list of servers, and name its problems. Nothing is stored, resolved or contacted."""
     if len(body.text) > MAX_TEXT_CHARS:
         raise TooLarge(f"the list is longer than {MAX_TEXT_CHARS} characters: add the servers in several parts", limit_bytes=MAX_TEXT_CHARS)
     return server_list_view(await call.services[DeploymentService].preview(call.scope, body.text, body.format))
 
 
 async def create_deployments(call: ApiRequest, body: ManyDeploymentsBody) -> DeploymentsView:
-    """Put Spider on many servers, each by a deployment of its own; where one cannot be taken none is begun, and `facts.servers` says which."""
+    """Install Spider on many servers, each with its own deployment. If one is refused, none begins, and `facts.servers` lists the reasons."""
     check_key_size(body.private_key)
     common = jump_of(body.jump)
     requests = [_request(body, one, common) for one in body.servers]
@@ -212,7 +206,7 @@ def _request(body: ManyDeploymentsBody, one: ServerBody, common: JumpRequest | N
 
 
 def _jump(own: ListedJumpBody | msgspec.UnsetType | None, common: JumpRequest | None) -> JumpRequest | None:
-    """The jump host of one server. The common jump host's credentials are only used if the server names the same one."""
+    """The jump host of one server. It gets the credentials of the common jump host if it is the same one."""
     if own is msgspec.UNSET:
         return common
     if own is None:
@@ -224,10 +218,10 @@ def _jump(own: ListedJumpBody | msgspec.UnsetType | None, common: JumpRequest | 
 
 
 async def confirm_host_keys(call: ApiRequest, body: HostKeysBody) -> ConfirmedView:
-    """Say of many servers that the host keys shown are their own; `refused` names those that were not confirmed, and why."""
+    """Confirm the host keys of many servers. `refused` lists the keys that were not confirmed, with the reason."""
     for one in body.host_keys:
         if not is_id(one.deployment):
-            raise BadRequest("host_keys names deployments by their ids", field="host_keys")
+            raise BadRequest("host_keys must name deployments by their ids", field="host_keys")
     wanted = [Confirmation(DeploymentId(one.deployment), one.fingerprint) for one in body.host_keys]
     done, refused = await call.services[DeploymentService].confirm_host_keys(call.scope, wanted)
     return ConfirmedView(
@@ -237,7 +231,7 @@ async def confirm_host_keys(call: ApiRequest, body: HostKeysBody) -> ConfirmedVi
 
 
 async def create_updates(call: ApiRequest, body: AgentUpdatesBody) -> DeploymentsView:
-    """Bring nodes the Spider that this hub ships: `canaries` first, then the others, and no more after a failure."""
+    """Update nodes to the Spider that this hub ships: `canaries` first, then the others, and no more after a failure."""
     found = await call.services[UpdateService].begin(
         call.scope, [NodeId(node) for node in body.nodes], min(body.canaries, len(body.nodes)), body.at_once
     )
@@ -245,7 +239,7 @@ async def create_updates(call: ApiRequest, body: AgentUpdatesBody) -> Deployment
 
 
 async def rekey_node(call: ApiRequest) -> JobView:
-    """Give a node the next generation of its keys; the ones before open nothing any more once it is back with them."""
+    """Give a node the next generation of its keys. The former keys are invalid once the node reconnects with the new ones."""
     services = call.services
     call.authorize("node.rekey", await services[NodeStore].node(call.scope, call.node_id))
     return job_view(await services[JobService].submit_selfcare(call.scope, call.node_id, JobRequest(REKEY), call.idempotency_key()))

@@ -10,7 +10,7 @@ from groundcontrol.core.errors import BadRequest, TargetNotAllowed
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 from groundcontrol.deployments.model import DeploymentRequest
 from groundcontrol.deployments.requests import check_request, one_spelling
-from groundcontrol.deployments.target_policy import HubAddress, check_target, refused_unasked
+from groundcontrol.deployments.target_policy import HubAddress, check_target, refused_unresolved
 
 ServerKey = tuple[str, int, str | None]
 """Host, port, jump host. Two deployments with the same key conflict."""
@@ -25,12 +25,12 @@ class Fault(NamedTuple):
 
 
 def server_key(request: DeploymentRequest) -> ServerKey:
-    """The server of a request."""
+    """The key by which two requests to the same server conflict."""
     return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
 
 
-def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
-    """Add the problems that the hub knows to a row of a host list. No name is resolved.
+def with_known_problems(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
+    """Add the problems that the hub knows to a valid row of a host list. No name is resolved.
 
     Args: names: names of the existing nodes, case-folded.
     """
@@ -39,7 +39,7 @@ def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
         return one
     if name.casefold() in names:
         return one._replace(problems=(ListProblem("name_taken", "name", f"a node named {name} exists already: give another name"),))
-    refused = refused_unasked(hub, one_spelling(one.host), one.jump and one_spelling(one.jump.host))
+    refused = refused_unresolved(hub, one_spelling(one.host), one.jump and one_spelling(one.jump.host))
     return one if refused is None else one._replace(problems=(ListProblem("target_not_allowed", *refused),))
 
 
@@ -63,9 +63,9 @@ async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> 
         first = servers.setdefault(server_key(request), at)
         named = names.setdefault((request.name or request.host).casefold(), at)
         if first != at:
-            faults[at] = Fault("duplicate", "host", f"{request.host} port {request.port} is there already, as number {first + 1}")
+            faults[at] = Fault("duplicate", "host", f"{request.host} port {request.port} is in the list already, as number {first + 1}")
         elif named != at:
-            faults[at] = Fault("duplicate", "name", f"number {named + 1} has the name {request.name} already: give another one")
+            faults[at] = Fault("duplicate", "name", f"number {named + 1} has the name {request.name} already: give another name")
     refusals = await asyncio.gather(*(_refusal(hub, request) for request in checked))
     for at, why in enumerate(refusals):
         if why is not None and at not in faults:
@@ -85,4 +85,4 @@ def refused_many(faults: Mapping[int, Fault], total: int) -> BadRequest:
     """One error for all faults; its detail `servers` lists each."""
     named = [{"index": at, **faults[at]._asdict()} for at in sorted(faults)]
     few = "1 server" if len(named) == 1 else f"{len(named)} servers"
-    return BadRequest(f"{few} of {total} cannot be taken, and nothing was begun: {named[0]['message']}", servers=named)
+    return BadRequest(f"{few} of {total} cannot be deployed to, and nothing was begun: {named[0]['message']}", servers=named)

@@ -16,13 +16,13 @@ from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.nodes.store import NodeStore
 
 TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
-"""The answer if the caller may not see the deployment that is in conflict."""
+"""The error if the caller may not see the conflicting deployment."""
 
 
 class Occupied:
     """Servers and names that are in use.
 
-    Args: at_work: the running deployments by SSH, of all users.
+    Args: at_work: returns the running deployments by SSH, of all users.
     """
 
     def __init__(self, store: Stores, at_work: Callable[[], Iterable[Deployment]]) -> None:
@@ -32,11 +32,12 @@ class Occupied:
     async def check_free(self, scope: Scope, request: DeploymentRequest, own: NodeId | None) -> None:
         """Refuse a second deployment to the same server, and a name that another node has.
 
+        Args:   own: the node on the server; None: the deployment creates it.
         Raises: Conflict, StoreError.
         """
         row = self._servers(scope).get(server_key(request))
         if row is not None:
-            raise await self._in_the_way(scope, row)
+            raise await self._conflict_with(scope, row)
         if own is None and request.name is not None and request.name.casefold() in await self.names(scope):
             raise _name_taken(request.name)
 
@@ -50,7 +51,7 @@ class Occupied:
         for at, request in enumerate(requests):
             row, name = servers.get(server_key(request)), request.name or request.host
             if row is not None:
-                faults[at] = Fault("conflict", "host", (await self._in_the_way(scope, row)).message)
+                faults[at] = Fault("conflict", "host", (await self._conflict_with(scope, row)).message)
             elif name.casefold() in names:
                 faults[at] = Fault("conflict", "name", _name_taken(name).message)
         return faults
@@ -69,7 +70,7 @@ class Occupied:
             if cursor is None:
                 return names
 
-    async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
+    async def _conflict_with(self, scope: Scope, row: Deployment) -> Conflict:
         """The error for a conflict. It names the other deployment only if the caller may see it."""
         try:
             await self._store[DeploymentStore].deployment(scope, row.id)

@@ -1,4 +1,4 @@
-"""Finds the login of a server: the fields of a failed deployment (cached for a while), stored credentials, or the node's installation."""
+"""Finds the login of a server: from the cached fields of a failed deployment, stored credentials, or the node's installation."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class _Remembered(NamedTuple):
     request: DeploymentRequest
     pinned: HostKey | None
     until: float
+    """Monotonic seconds."""
 
 
 class CredentialCache:
@@ -43,7 +44,7 @@ class CredentialCache:
         return len(self._remembered)
 
     async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
-        """The fields of an earlier attempt. Its secrets are only included if they are cached, or stored with the node.
+        """The fields of an earlier attempt, and its trusted host key. Secrets are included if they are cached, or stored with the node.
 
         Raises: VaultError, StoreError.
         """
@@ -53,17 +54,18 @@ class CredentialCache:
             return await self._usable(scope, remembered.request), remembered.pinned
         earlier, pinned = earlier_request(row), row.host_key if row.host_key_confirmed else None
         if not makes_node(row) and row.node_id is not None:
-            way, known = await self.way_to(scope, row.node_id, row.host)
+            login, known = await self.login_of(scope, row.node_id, row.host)
             trusted = earlier.host_key is None or (known is not None and same_fingerprint(earlier.host_key, known.fingerprint))
-            if (way.host, way.port) == (earlier.host, earlier.port) and trusted:
+            if (login.host, login.port) == (earlier.host, earlier.port) and trusted:
                 pinned = pinned or known
-                if way.username == earlier.username and pinned == known and options_of(way).jump == row.options.jump:
-                    earlier = replace(earlier, jump=way.jump, **{name: getattr(way, name) for name in (*CREDENTIALS, "use_hub_key")})
+                if login.username == earlier.username and pinned == known and options_of(login).jump == row.options.jump:
+                    earlier = replace(earlier, jump=login.jump, **{name: getattr(login, name) for name in (*CREDENTIALS, "use_hub_key")})
         return await self._usable(scope, earlier), pinned
 
-    async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
-        """The login of a node: stored credentials, else the address of its installation.
+    async def login_of(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
+        """The login and the trusted host key of a node: its stored credentials, else the address of its installation without secrets.
 
+        Args:   address: the node's address, if the hub did not install it.
         Raises: VaultError, StoreError.
         """
         stored = await credentials.load(self._tools.store[SecretStore], self._tools.vault, node)
@@ -72,22 +74,22 @@ class CredentialCache:
         return await self._usable(scope, stored.request), stored.host_key
 
     async def _usable(self, scope: Scope, request: DeploymentRequest) -> DeploymentRequest:
-        """The request without the hub's SSH key, if that was removed: then the node has no kept log-in."""
+        """The request. It does not use the hub's SSH key if that was removed: the node then has no stored login."""
         if request.use_hub_key and await load_hub_key(self._tools.store[SecretStore], self._tools.vault, scope.org) is None:
             return replace(request, use_hub_key=False)
         return request
 
     async def request_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
-        """The address of a node's server, for a removal without login. Stored credentials that cannot be decrypted are ignored.
+        """The login of a node's server, for a removal without contact. Stored credentials that cannot be decrypted are ignored.
 
         Raises: StoreError.
         """
         try:
-            way, _ = await self.way_to(scope, node, address)
+            login, _ = await self.login_of(scope, node, address)
         except VaultError as exc:
             event(log, "credentials_not_opened", logging.WARNING, node=node, reason=exc.message)
-            way, _ = await self._installed_at(scope, node, address)
-        return way
+            login, _ = await self._installed_at(scope, node, address)
+        return login
 
     async def _installed_at(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         cursor: str | None = None
@@ -95,8 +97,8 @@ class CredentialCache:
             page = await self._tools.store[DeploymentStore].deployments(scope, 200, cursor)
             for row in page.items:
                 if row.node_id == node and row.kind == "install" and row.state == "succeeded":
-                    way = earlier_request(row)
-                    return DeploymentRequest(host=way.host, port=way.port, username=way.username, jump=way.jump), row.host_key
+                    login = earlier_request(row)
+                    return DeploymentRequest(host=login.host, port=login.port, username=login.username, jump=login.jump), row.host_key
             cursor = page.next
             if cursor is None:
                 return DeploymentRequest(host=address, username="root"), None
@@ -111,10 +113,10 @@ class CredentialCache:
         self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
         self._drop_old()
         if self._dropping is None:
-            self._come_back()
+            self._schedule_drop()
 
     def forget(self, deployment: DeploymentId) -> None:
-        """Drop the fields of a deployment, since its retry has its own."""
+        """Drop the fields of a deployment, since its retry has its own fields."""
         self._remembered.pop(deployment, None)
 
     def forget_all(self) -> None:
@@ -125,9 +127,9 @@ class CredentialCache:
 
     def _drop_in_time(self) -> None:
         self._drop_old()
-        self._come_back()
+        self._schedule_drop()
 
-    def _come_back(self) -> None:
+    def _schedule_drop(self) -> None:
         """Schedule the removal of the oldest entry, so that secrets do not stay in memory until the next access."""
         self._dropping = None
         if self._remembered:

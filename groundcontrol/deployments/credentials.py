@@ -13,15 +13,14 @@ from groundcontrol.deployments.requests import CREDENTIALS
 
 TABLE: Final = "credential"
 _WAY: Final = "way"
-"""The record with host, port, user name and host key. They are not secret, but the seal binds them to the node as well."""
-
+"""The record with host, port, user name and host key. They are not secret, but the seal binds them to the node."""
 
 _JUMP: Final = "jump"
 """The record of the jump host, with its own secrets."""
 
 
 class CredentialSealer(Protocol):
-    """The part of `groundcontrol.vault.Vault` that is used here."""
+    """The part of `groundcontrol.vault.Vault` that deployments use."""
 
     @property
     def fleet_key(self) -> bytes: ...
@@ -63,7 +62,7 @@ async def save(
 async def load(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> StoredCredential | None:
     """Decrypt the stored credentials of this node; None: there are none.
 
-    Raises: the vault's errors for a record that cannot be decrypted.
+    Raises: VaultError: a record cannot be decrypted; StoreError.
     """
     plain = {record.column: vault.open(record).decode() for record in await secrets.credentials(node)}
     if _WAY not in plain:

@@ -14,7 +14,7 @@ from groundcontrol.web.services import Services
 
 
 class DeploymentFeed(Feed):
-    """`deployment:<id>`."""
+    """The topic `deployment:<id>`: the whole deployment after each change."""
 
     def __init__(self, services: Services, org: int, deployment: DeploymentId, *, limits: LiveLimits) -> None:
         super().__init__(services, org, f"deployment:{deployment}", limits=limits)

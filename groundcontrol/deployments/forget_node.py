@@ -31,8 +31,8 @@ class Forgetting(DeploymentRun):
         await wipe(self._tools, self._scope, self.progress, self._left_note)
 
 
-async def soon_over(begun: Begun, limit_s: float) -> Deployment:
-    """Wait for the end of a removal without contact. It is mostly immediate, so the response can show the final state."""
+async def wait_for_end(begun: Begun, limit_s: float) -> Deployment:
+    """Wait for the end of a removal without contact. Mostly it ends immediately, so the response can show the final state."""
     await asyncio.wait([begun.task], timeout=limit_s)
     return begun.work.progress.row
 
@@ -40,7 +40,7 @@ async def soon_over(begun: Begun, limit_s: float) -> Deployment:
 async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, left: str) -> None:
     """Delete the node after root uninstalled the agent on its server.
 
-    Args:   left: what could not be uninstalled. The node then stays, so that the removal can be retried.
+    Args:   left: the parts that could not be uninstalled; not empty: the node stays, so that the removal can be retried.
     Raises: StoreError.
     """
     node = agent.node
@@ -51,7 +51,7 @@ async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSess
             "node_uninstall_incomplete", tools.clock.now(), facts | {"left": left}, node=node.id, name=node.name, org=node.org
         )
         await tools.store[LogStore].add_event(own_event)
-        await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
+        await tools.close_session(node.id, CLOSE_UNKNOWN, "not completely removed")
         return
     scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
     failpoints.hit("leave.forget.pre")

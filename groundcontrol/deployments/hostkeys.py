@@ -1,4 +1,4 @@
-"""Confirmation of host keys by a user, who compares their fingerprints with those shown on the servers."""
+"""Confirmation of host keys by a user, who compares each fingerprint with the one shown on the server."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from majortom.ssh.connect import same_fingerprint
 async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: ProgressReporter | None) -> Deployment:
     """Confirm the host key of a deployment.
 
-    Args:   progress: the reporter of the deployment, while it runs.
-    Raises: Conflict: the deployment waits for no confirmation; HostKeyMismatch, StoreError.
+    Args:   progress: the reporter of the deployment; None: the deployment does not run.
+    Raises: Conflict: the deployment does not wait for a confirmation; HostKeyMismatch, StoreError.
     """
     if row.state != "awaiting_host_key" or row.host_key is None or progress is None:
         raise Conflict(f"this deployment is {row.state}: no host key waits for confirmation", state=row.state)
@@ -26,14 +26,14 @@ async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, prog
     of = {"host": row.host_key.host or row.host, "fingerprint": row.host_key.fingerprint}
     confirmed = await progress.confirm(row.host_key, AuditEntry(scope.actor, "deployment.host_key", row.id, "done", of))
     if confirmed is None:
-        raise Conflict("the host key is not waited for any more: press Retry")
+        raise Conflict("the deployment no longer waits for the host key: press Retry")
     return confirmed
 
 
 async def confirm_each(
     confirmed: Sequence[Confirmation], confirm: Callable[[DeploymentId, str], Awaitable[Deployment]]
 ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-    """Confirm each key independently. Returns the confirmed deployments, and the others with the reason.
+    """Confirm each key independently. Returns: the deployments with a confirmed key, and the others with the reason.
 
     Raises: Forbidden, StoreError.
     """

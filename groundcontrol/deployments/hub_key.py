@@ -1,4 +1,4 @@
-"""The hub's own SSH key: made once for an organisation, sealed, and read right before each log-in that uses it."""
+"""The hub's own SSH key. Each organisation has at most one. It is stored sealed, and read right before each log-in that uses it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SealedReader(Protocol):
 
 
 class HubKey(msgspec.Struct, frozen=True):
-    """The key pair, as it is sealed. `repr` hides the private half."""
+    """The key pair. `repr` hides the private half."""
 
     private: str
     """OpenSSH format, without a passphrase."""
@@ -44,7 +44,7 @@ class HubKey(msgspec.Struct, frozen=True):
 
     @property
     def authorized_keys(self) -> str:
-        """The line for `~/.ssh/authorized_keys` on a server. Its comment tells a key from the one that replaced it."""
+        """The line for `~/.ssh/authorized_keys` on a server. Its comment has the date of the key, so that old lines are found."""
         made_on = datetime.fromtimestamp(self.created_at, UTC).date()
         return f"{RESTRICTIONS} {self.public} stardust-hub-{made_on.isoformat()}"
 
@@ -61,8 +61,8 @@ async def load_hub_key(secrets: SealedReader, vault: CredentialSealer, org: int)
 async def check_hub_key(secrets: SecretStore, scope: Scope, *, wanted: bool) -> None:
     """Check that the caller may use the hub's SSH key, and that there is one.
 
-    Args:   wanted: whether the request uses it at all.
-    Raises: Forbidden, BadRequest, StoreError.
+    Args:   wanted: whether the request uses the key; False: nothing is checked.
+    Raises: Forbidden, BadRequest: there is no key; StoreError.
     """
     if not wanted:
         return
@@ -80,7 +80,7 @@ class HubKeyService:
         self._clock = clock
 
     async def get(self, scope: Scope) -> HubKey | None:
-        """The key of the caller's organisation.
+        """The key of the caller's organisation; None: there is none.
 
         Raises: Forbidden, VaultError, StoreError.
         """
@@ -88,14 +88,14 @@ class HubKeyService:
         return await load_hub_key(self._secrets, self._vault, scope.org)
 
     async def create(self, scope: Scope, *, replace: bool) -> HubKey:
-        """Make a key. The one that it replaces opens no server any more, as far as this hub is concerned.
+        """Make a key. The hub destroys the key that it replaces.
 
-        Raises: Forbidden, Conflict: there is a key, and `replace` is not given; StoreError.
+        Raises: Forbidden, Conflict: there is a key, and `replace` is false; StoreError.
         """
         authorize(scope, "hub_key.manage")
         known = await _record(self._secrets, scope.org)
         if known is not None and not replace:
-            raise Conflict("this hub has an SSH key already: replace it, or keep it")
+            raise Conflict("this hub has an SSH key already: keep it, or ask to replace it")
         made = new_key()
         key = HubKey(made.private.reveal(), made.public, made.fingerprint, self._clock.now(), scope.actor.name)
         version = 1 if known is None else known.version + 1
@@ -104,7 +104,7 @@ class HubKeyService:
         return key
 
     async def remove(self, scope: Scope) -> None:
-        """Destroy the key. Nodes whose kept log-in is this key then have none.
+        """Destroy the key. Nodes that it logs in to then have no stored login.
 
         Raises: Forbidden, StoreError.
         """
@@ -120,4 +120,4 @@ def _opened(vault: CredentialSealer, record: SealedRecord) -> HubKey:
     try:
         return msgspec.json.decode(vault.open(record), type=HubKey)
     except msgspec.MsgspecError:
-        raise VaultError("the hub's SSH key is of a newer Stardust") from None
+        raise VaultError("the hub's SSH key was stored by a newer version of Stardust") from None

@@ -46,6 +46,6 @@ def install_script() -> bytes:
     script = texts["install"]
     for mark, text in (("@PROBE@\n", texts["probe"]), ("@LIFECYCLE@\n", texts["lifecycle"]), ("@JOINER@\n", encoded)):
         if script.count(mark) != 1 or "\nSTARDUST_END\n" in text:
-            raise BundleError("install.sh cannot be put together")
+            raise BundleError("install.sh cannot be assembled")
         script = script.replace(mark, text)
     return script.encode()

@@ -28,11 +28,11 @@ from spider.wire.ids import new_random_id
 
 USES: Final = 100
 DAYS: Final = 7
-HELP: Final = "Where its certificate is not trusted: add its authority to those of this server, or start the hub with --tls-pin."
+HELP: Final = "If this server does not trust its certificate: add its authority here, or start the hub with --tls-pin."
 
 
 async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
-    """Make an invite; what is answered here is shown nowhere again."""
+    """Make an invite. Its secret is in this answer alone."""
     many = body.kind == "organisation"
     if many:
         authorize(call.scope, "invite.organisation")
@@ -45,7 +45,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     if not 1 <= days <= LONGEST_DAYS:
         raise BadRequest(f"days must be 1 to {LONGEST_DAYS}", field="days")
     if many and not body.name.strip():
-        raise BadRequest("say in name what the organisation secret is for", field="name")
+        raise BadRequest("name must give the purpose of the organisation secret", field="name")
     name = checked_name(body.name) if body.name.strip() else ""
     tags = checked_tags(body.tags)
     check_new_tags(call.scope, tags)
@@ -74,7 +74,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
 
 
 async def list_invites(call: ApiRequest) -> InvitesView:
-    """A page of invites, the newest first, with those of the last month that are over."""
+    """A page of invites, the newest first, with those that ended in the last month."""
     limit, cursor = call.page()
     page = await call.services[InviteStore].invites(call.scope, limit, cursor)
     now = call.services.clock.now()
@@ -82,18 +82,18 @@ async def list_invites(call: ApiRequest) -> InvitesView:
 
 
 async def get_invite(call: ApiRequest) -> InviteView:
-    """One invite, for whoever waits until it is used."""
+    """One invite, to see whether it is used."""
     call.query()
     return invite_view(await call.services[InviteStore].invite(call.scope, call.invite_id), call.services.clock.now())
 
 
 async def revoke_invite(call: ApiRequest) -> None:
-    """End an invite; nodes that came with it stay."""
+    """Revoke an invite. Nodes that joined with it stay."""
     await call.services[InviteStore].revoke_invite(call.scope, call.invite_id)
 
 
 async def approve_node(call: ApiRequest) -> NodeView:
-    """Let in a node that came with an organisation secret."""
+    """Approve a node that joined with an organisation secret."""
     services = call.services
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", before)
@@ -103,7 +103,7 @@ async def approve_node(call: ApiRequest) -> NodeView:
 
 
 async def reject_node(call: ApiRequest) -> None:
-    """Forget a node that waits for approval, for good. What is installed on it stays there, and never gets in."""
+    """Delete a node that waits for approval. The Spider on its server stays there, and can never connect."""
     services = call.services
     node = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", node)
@@ -124,7 +124,7 @@ def installer(services: Services) -> InstallerView:
 
 
 def short(services: Services, proxy: str) -> str:
-    """The command that runs the script as it is fetched. TLS alone vouches for the script: an authority, or the pinned key of the hub.
+    """The command that pipes the script into a shell. TLS alone protects the script: by an authority, or by the hub's pinned key.
 
     The invite is in no argument, environment or history: the script asks for it on the terminal.
     """
@@ -133,7 +133,7 @@ def short(services: Services, proxy: str) -> str:
 
 
 def _pinned(services: Services) -> str:
-    """The flags by which curl goes by the pinned keys alone."""
+    """The options that make curl trust the pinned keys alone; empty: nothing is pinned."""
     pins = [bytes.fromhex(pin) for pin in (services[Config].tls_pin or "").split(", ") if pin]
     return f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
 
@@ -148,16 +148,16 @@ def command(services: Services, invite: str, proxy: str) -> str:
 
 
 def line(services: Services, proxy: str) -> str:
-    """The same for a shell that always writes its history: the command prompts for the invite, with hidden input.
+    """The command for a shell that writes each paste to its history before it runs. It prompts for the invite, with hidden input.
 
-    To most such shells one paste is one entry, which enters the history before it runs. The command is in single quotes and contains none,
-    so every shell reads it in the same way. Without a terminal, the invite is read from standard input.
+    The command is in single quotes and contains none, so every shell reads it in the same way. Without a terminal, it reads the invite from
+    standard input.
     """
     return f"sh -c '{_fetched(services, proxy)}'"
 
 
 def _fetched(services: Services, proxy: str) -> str:
-    """The part that fetches, compares and runs the script. The checksum alone decides, so a self-signed hub certificate needs nothing more.
+    """The part that fetches, compares and runs the script. The checksum protects the script, even under a self-signed certificate.
 
     If both curl and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
     """

@@ -10,7 +10,7 @@ from groundcontrol.web.answer import Answer, Body
 
 
 class InviteBody(Body):
-    """Defaults of an invite for one node: the server's own host name, and a policy that allows everything."""
+    """By default, an invite for one node gives it the server's own host name, and a policy that allows everything."""
 
     kind: Literal["node", "organisation"] = "node"
     name: str = ""
@@ -28,14 +28,14 @@ class InviteBody(Body):
 
 
 class InstallerView(Answer):
-    """The command for the server. It reads the invite from standard input."""
+    """The address and the checksum of `install.sh`."""
 
     url: str
     sha256: str
 
 
 class InviteView(Answer):
-    """An invite of a list, without its secret."""
+    """An invite without its secret."""
 
     id: str
     kind: Literal["node", "organisation"]
@@ -47,7 +47,7 @@ class InviteView(Answer):
     most_uses: int
     uses: int
     node_id: str | None
-    """The newest nodes that joined with it."""
+    """The newest node that joined with this invite; null: none yet."""
     created_by: str
     created_at: float
     expires_at: float
@@ -61,15 +61,15 @@ class InvitesView(Answer):
 
 
 class NewInviteView(Answer):
-    """The invite itself, shown once."""
+    """A new invite with its secret, which is shown once."""
 
     invite: str
     short: str
-    """The shortest command: it runs `install.sh` as it is fetched, which asks for the invite on the terminal."""
+    """The shortest command: it pipes `install.sh` into a shell. The script asks for the invite on the terminal."""
     command: str
     """The command with the invite, for a shell of root or with sudo."""
     line: str
-    """The command without the invite, which it reads from a prompt or standard input: for shells that save pasted text (zsh, fish)."""
+    """The command for shells that save pasted text (zsh, fish). It reads the invite from a prompt or from standard input."""
     expires_at: float
     installer: InstallerView
     this_machine_only: bool

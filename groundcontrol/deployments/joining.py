@@ -67,8 +67,11 @@ REGISTRATIONS: Final = Bucket(30, 60.0)
 """Join attempts allowed from one address, and the period in seconds."""
 MAX_CONCURRENT: Final = 64
 WHOLE_S: Final = 900.0
+"""Time limit of a join."""
 PROBE_S: Final = 60.0
+"""Time limit of its first message."""
 VERIFY_S: Final = 60
+"""How long the server waits for its first session, before it rolls back."""
 LOST_S: Final = 90.0
 """How long a node that disconnected during its installation may still come back."""
 TICK_S: Final = 1.0
@@ -84,7 +87,7 @@ class Opened(NamedTuple):
     invite: Invite
     address: str
     url: str
-    """The hub's URL, as this server has reached it."""
+    """The URL by which this server reached the hub."""
 
 
 class Joining:
@@ -105,7 +108,7 @@ class Joining:
         self._fleet_key = fleet_key
         self._hosts = hosts
         self._address_key_of = address_key_of
-        """Address -> key by which its attempts are counted."""
+        """Address -> the key by which its attempts are counted."""
         self._running = 0
         self._refusals = refusals
         self._seen: dict[NodeId, asyncio.Event] = {}
@@ -206,9 +209,9 @@ class Joining:
         self.bus.publish(Changed("node", node, 0))
 
     def event_of(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> Event:
-        """The event of an end.
+        """The event of a join that has ended.
 
-        Args: invite: None: it was used before the hub restarted.
+        Args: invite: None: the invite was used before the hub restarted. failed: the reason; empty: the node has joined.
         """
         details: dict[str, object] = {"node": node} if invite is None else {"node": node, "invite": invite.id, "kind": invite.kind}
         if failed:
@@ -216,7 +219,7 @@ class Joining:
         return new_event("node_joined", self.clock.now(), details, node=node, name=name, org=scope.org)
 
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
-        """Settle a node that disconnected during its installation. It stays if it reconnects; else it is deleted, as the server rolls back too."""
+        """Settle a node that disconnected during its installation. If it does not reconnect it is deleted, as the server rolls back too."""
         try:
             found = await self.store[NodeStore].find_node(node)
             if found is None:
@@ -225,8 +228,8 @@ class Joining:
                 await (self.wait_seen if found.waiting else self.wait_online)(node, LOST_S)
                 await self.store[InviteStore].settle_joining(node, self.event_of(scope, invite, node, found.name, ""))
                 return
-            ended = self.event_of(scope, invite, node, found.name, "its connection broke, and it did not come back")
-            await self.forget(scope, node, ended, "it did not come back")
+            ended = self.event_of(scope, invite, node, found.name, "its connection was lost, and it did not reconnect")
+            await self.forget(scope, node, ended, "the node did not reconnect")
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
         except HubError as exc:  # the next start of the hub retries
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
@@ -244,7 +247,7 @@ class _Visit:
         self._received = 0
         self.scope = Scope(SYSTEM.actor, self._invite.org)
         self.open_end: NodeId | None = None
-        """A new node whose installation is not settled yet."""
+        """A new node whose installation is not settled yet; None: there is none."""
 
     async def run(self) -> tuple[int, str]:
         joining = self._joining
@@ -267,7 +270,7 @@ class _Visit:
         event(log, "join_begins", node=node.id, node_name=node.name, invite=self._invite.id, address=self._address)
         joining.bus.publish(Changed("node", node.id, node.version))
         await self._hand_over(node, probe, plan)
-        ended = await self._see_it_come(node)
+        ended = await self._await_session(node)
         failed = one_line(ended.message or ended.code, 300) if ended.code else ""
         outcome = joining.event_of(self.scope, self._invite, node.id, node.name, failed)
         if failed:
@@ -317,26 +320,26 @@ class _Visit:
             for at in range(0, len(data), MAX_PART_BYTES):
                 await self._send(JoinPart(name, at, data[at : at + MAX_PART_BYTES]))
 
-    async def _see_it_come(self, node: Node) -> JoinEnded:
+    async def _await_session(self, node: Node) -> JoinEnded:
         """Report the first session to the node, and wait for its answer: installed, or rolled back."""
         joining = self._joining
-        coming = asyncio.ensure_future((joining.wait_seen if node.waiting else joining.wait_online)(node.id, WHOLE_S))
-        hearing = asyncio.ensure_future(self._receive(JoinEnded))
-        message = False
+        session = asyncio.ensure_future((joining.wait_seen if node.waiting else joining.wait_online)(node.id, WHOLE_S))
+        answer = asyncio.ensure_future(self._receive(JoinEnded))
+        reported = False
         try:
-            while not hearing.done():
-                await asyncio.wait({hearing} if message else {hearing, coming}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done() and not message:
-                    message = True
+            while not answer.done():
+                await asyncio.wait({answer} if reported else {answer, session}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                if session.done() and not reported:
+                    reported = True
                     await self._send(JoinDone(int(node.waiting)))
                 beat = self._joined.link.due(joining.clock.monotonic(), int(joining.clock.now() * 1000))
                 if beat is not None:
                     await self._socket.send(beat)
-            return hearing.result()
+            return answer.result()
         finally:
-            for task in (coming, hearing):
+            for task in (session, answer):
                 task.cancel()
-            await asyncio.gather(coming, hearing, return_exceptions=True)
+            await asyncio.gather(session, answer, return_exceptions=True)
 
     # -- messages ----------------------------------------------------------------------------
 

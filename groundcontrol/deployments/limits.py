@@ -1,4 +1,4 @@
-"""Limits of the deployment service: counts and times, slots for active deployments, a write lock that gives up in time."""
+"""Limits of the deployment service: counts and times, slots for active deployments, and a write lock with a time limit."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ class WriteLock(asyncio.Lock):
             async with asyncio.timeout_at(since + self._patience_s):
                 await self.acquire()
         except TimeoutError:
-            raise StoreBusy(
-                f"what was ordered before this has not been written down for {self._patience_s:g} s or longer; try again later"
-            ) from None
+            raise StoreBusy(f"an earlier request has not been stored for {self._patience_s:g} s or longer; try again later") from None
         try:
             yield
         finally:
@@ -93,14 +91,14 @@ class ServiceLimits(NamedTuple):
 
     ssh: Limits = Limits()
     open: int = 256
-    """Open deployments at most. Of them, `at_once` are active; the others wait for a slot or for a user."""
+    """Most open deployments. At most `at_once` of them are active; the others wait for a slot or for a user."""
     at_once: int = 16
-    """Active deployments at most (login, upload, installation). More would share the hub's one core, and slow each other down."""
+    """Most active deployments (login, upload, installation). More would share the hub's one core, and slow each other down."""
     patience_s: float = PATIENCE_S
     remember_s: float = 900.0
-    """How long the fields of a deployment that failed stay in memory for a retry."""
+    """How long the fields of a failed deployment stay in memory for a retry."""
     remembered: int = 256
-    """Deployments whose fields stay in memory: as many as may be open."""
+    """Most deployments whose fields stay in memory: as many as may be open."""
     leave_s: float = 300.0
     """How long root on a node has to uninstall the agent, from the accepted order to its `Farewell`."""
     forget_wait_s: float = 5.0

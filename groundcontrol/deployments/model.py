@@ -19,10 +19,12 @@ INSTALL_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "p
 REMOVE_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "stop", "uninstall", "verify", "wipe")
 
 LIVE_REMOVE_STEPS: Final = ("connect", "uninstall", "verify", "wipe")
-"""Steps of a removal through the live session, without SSH: order accepted by the launcher, uninstall by root, root's report, deletion."""
+"""Steps of a removal through the live session: the launcher accepts the order, root uninstalls, root reports, the hub deletes the node."""
 
 UPDATE_STEPS: Final = ("wait", "install", "verify")
-"""Steps of an agent update, without SSH: wait for a turn, the node's job, a session of the new version."""
+"""Steps of an agent update through the live session: wait for a turn, run the node's job, get a session of the new version."""
+
+NO_LONGER_ALLOWED: Final = "the user who ordered this is no longer allowed to (disabled, another role, other nodes, an expired token), or has another password since"
 
 
 class Step(NamedTuple):
@@ -57,9 +59,9 @@ class Jump(NamedTuple):
     port: int
     username: str
     host_key: HostKey | None = None
-    """Its confirmed host key."""
+    """The confirmed host key."""
     expected: str | None = None
-    """A fingerprint known beforehand."""
+    """The fingerprint that the user expects."""
 
 
 class Earlier(NamedTuple):
@@ -70,8 +72,8 @@ class Earlier(NamedTuple):
     step: str
     """The step at which the previous attempt ended."""
     left: Literal["nothing", "taken_back", "unknown", "goes_on"]
-    """What the previous attempt left on the server. `nothing`: it changed nothing; `taken_back`: it was rolled back;
-    `unknown`: the retry rolls back first; `goes_on`: a removal, which continues with what is still there."""
+    """The changes of the previous attempt on the server. `nothing`: there are none; `taken_back`: they were rolled back;
+    `unknown`: the retry rolls back first; `goes_on`: a removal, which the retry continues."""
     kept: tuple[str, ...] = ()
     """Steps whose result is kept: a confirmed host key need not be confirmed again."""
 
@@ -81,7 +83,7 @@ class DeploymentOptions(NamedTuple):
 
     tags: tuple[str, ...] = ()
     host_key: str | None = None
-    """A fingerprint known beforehand."""
+    """The fingerprint that the user expects."""
     keep_credentials: bool = True
     install_python: bool = False
     policy: PolicyName = "managed"
@@ -97,7 +99,7 @@ class DeploymentOptions(NamedTuple):
     use_hub_key: bool = False
     """Log in with the hub's own SSH key."""
     earlier: Earlier | None = None
-    """The previous attempt. Not an option of the user: a retry sets it."""
+    """The previous attempt, set by a retry."""
 
 
 class Confirmation(NamedTuple):
@@ -134,7 +136,7 @@ class Deployment(NamedTuple):
     version: int
     options: DeploymentOptions = DeploymentOptions()
     host_key_confirmed: bool = False
-    """Whether `host_key` is confirmed by a user or was known before. Otherwise the server only presented it."""
+    """Whether a user has confirmed `host_key`, or it was known before. If not, it is the key that the server presented."""
     batch: str | None = None
     """Shared by the deployments of one bulk request."""
 
@@ -163,7 +165,7 @@ class JumpRequest:
     password: str | None = field(default=None, repr=False)
     certificate: str | None = field(default=None, repr=False)
     host_key: str | None = None
-    """A fingerprint known beforehand."""
+    """The fingerprint that the user expects."""
     pinned: HostKey | None = None
     """The host key that was confirmed earlier."""
 
@@ -184,7 +186,7 @@ class DeploymentRequest:
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None
-    """A fingerprint known beforehand."""
+    """The fingerprint that the user expects."""
     keep_credentials: bool = True
     install_python: bool = False
     policy: PolicyName = "managed"
@@ -194,12 +196,12 @@ class DeploymentRequest:
     forced: bool = False
     proxy: str | None = None
     use_hub_key: bool = False
-    """Log in with the hub's own SSH key. The key itself is read right before the log-in."""
+    """Log in with the hub's own SSH key, which is read right before the log-in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentOverrides:
-    """Changed fields of a retry or a removal; None = as before."""
+    """Changed fields of a retry or a removal; None: unchanged."""
 
     host: str | None = None
     username: str | None = None
@@ -251,11 +253,11 @@ class Invite(NamedTuple):
     policy: str
     """The initial policy of the node."""
     approval: bool
-    """Whether its nodes wait for an approval by a user."""
+    """Whether the new nodes wait for an approval by a user."""
     most_uses: int
     uses: int
     node_id: NodeId | None
-    """The latest node that joined with it."""
+    """The latest node that joined with this invite."""
     created_by: str
     created_at: float
     expires_at: float

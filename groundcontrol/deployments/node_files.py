@@ -14,15 +14,15 @@ from spider.wire.verbs import REKEY
 
 def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None, proxy: str | None = None) -> str:
     """The text of `spider.conf` for this node."""
-    way = f"proxy = {proxy}\n" if proxy else ""
+    via = f"proxy = {proxy}\n" if proxy else ""
     pin = f"tls_pin = {tls_pin}\n" if tls_pin else ""
-    return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}{way}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
+    return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}{via}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
 
 
 def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
     """The text of the initial `policy.conf`. After the installation, only the server's owner changes it.
 
-    Args: verbs: the only allowed actions, if fewer than the mode allows. `rekey` is left out: the file has its own key for it.
+    Args: verbs: the allowed actions; empty: all that the mode allows. `rekey` is left out, since the file has its own key for it.
     """
     verbs = [verb for verb in verbs if verb != REKEY]
     return (
@@ -49,5 +49,5 @@ def bundle_version(bundle: bytes) -> str:
         raise BundleError(f"the Spider bundle cannot be read: {exc}") from exc
     found = re.search(r'^VERSION = "([0-9A-Za-z][0-9A-Za-z.+-]{0,63})"', text, re.MULTILINE)
     if found is None or ".." in found[1]:
-        raise BundleError("the Spider bundle does not say its version")
+        raise BundleError("the Spider bundle has no version")
     return found[1]

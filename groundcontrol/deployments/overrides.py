@@ -15,9 +15,9 @@ class ResolvedRequest(NamedTuple):
 
     request: DeploymentRequest
     pinned: HostKey | None
-    """The trusted host key."""
+    """The trusted host key; None: none yet."""
     same: bool
-    """Whether it is the same server as before."""
+    """Whether the request goes to the same server as before."""
 
 
 async def apply_overrides(

@@ -36,23 +36,23 @@ class ProgressReporter:
         self._bus = bus
         self._clock = clock
         self._scope = scope._replace(grants=())
-        """The scope of the user, without its limit to some nodes. So a deployment can finish even if its node is re-tagged meanwhile."""
+        """The scope of the user, without its limit to some nodes. So the deployment can finish even if its node is re-tagged meanwhile."""
         self._confirm_limit_s = confirm_limit_s
         self._writing = WriteLock(patience_s)
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
         self.slot: Slot | None = None
-        """The slot of the deployment. It is released while the deployment waits for a user."""
+        """The slot of the deployment, released while it waits for a user; None: it needs none."""
 
     async def change(
-        self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None, *, asked: bool = False
+        self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None, *, in_time: bool = False
     ) -> Deployment:
         """Save a change and publish it.
 
-        Args:   asked: an API request waits for it, so the wait for the lock is limited.
+        Args:   in_time: limit the wait for the lock, since an API request waits for the change.
         Raises: StoreError.
         """
-        async with self._writing.in_time() if asked else self._writing:
+        async with self._writing.in_time() if in_time else self._writing:
             saving = asyncio.ensure_future(self._store[DeploymentStore].save_deployment(self._scope, change(self.row), audit))
             try:
                 self.row = await asyncio.shield(saving)
@@ -77,7 +77,7 @@ class ProgressReporter:
         failpoints.hit(f"step.{step}.told")
 
     async def confirm_host_key(self, key: interfaces.HostKey) -> bool:
-        """Publish the key and wait for its confirmation by a user; False after CONFIRM_LIMIT_S."""
+        """Publish the key and wait for its confirmation by a user. Returns: False: not confirmed within CONFIRM_LIMIT_S."""
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
             await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
@@ -90,7 +90,7 @@ class ProgressReporter:
             self._confirmed = None
 
     async def confirm(self, key: HostKey, audit: AuditEntry) -> Deployment | None:
-        """Confirm this key for a user. None: the deployment no longer waits for it, or presents another key by now."""
+        """Confirm this key for a user. Returns: None: the deployment no longer waits for it, or presents another key by now."""
         waiting = self._confirmed
         if waiting is None or waiting.done():
             return None
@@ -101,7 +101,7 @@ class ProgressReporter:
             return _confirmed(row)
 
         try:
-            row = await self.change(confirmed, audit, asked=True)
+            row = await self.change(confirmed, audit, in_time=True)
         except _NotShown:
             return None
         if not waiting.done():

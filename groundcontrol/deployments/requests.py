@@ -39,9 +39,9 @@ MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
 CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
 GIVEN_LOGIN: Final = ("private_key", "passphrase", "password", "certificate")
-"""Fields that the hub's own SSH key takes the place of."""
+"""Fields that the hub's own SSH key replaces."""
 ANY_OF: Final = ("private_key", "password")
-"""Fields of which at least one is needed for a login."""
+"""A login needs at least one of these fields."""
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
 MAX_HOST_CHARS: Final = 253
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
@@ -51,22 +51,22 @@ _NUMBER_LAST: Final = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 """Names that the system's resolver reads as an IPv4 address, including old forms: `10.1` is 10.0.0.1."""
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _FINGERPRINT: Final = re.compile(r"(SHA256:)?[A-Za-z0-9+/]{43}=?")
-_MAX_CONCURRENT: Final = ("key_too_large", "key_kdf_rounds")
-"""Key errors that refuse the request. Other key errors fail the deployment, and a retry can correct them."""
+_REFUSED_KEYS: Final = ("key_too_large", "key_kdf_rounds")
+"""Errors of a key that refuse the request. Other errors fail the deployment, and a retry can correct them."""
 
 
 def check_request(request: DeploymentRequest) -> DeploymentRequest:
-    """Validate a request. Returns it with host, name and tags trimmed.
+    """Validate a request. Returns: the request with host, name and tags trimmed.
 
-    Raises: BadRequest: it names the invalid field.
+    Raises: BadRequest: its detail `field` is the invalid field.
     """
     typed = _bare(request.host)
     request = replace(request, host=_checked_host(typed, ""), username=request.username.strip())
-    _check_way(request, request.username, "")
+    _check_login(request, request.username, "")
     if request.jump is not None:
         jump = replace(request.jump, host=_checked_host(_bare(request.jump.host), "jump."))
         request = replace(request, jump=jump)
-        _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
+        _check_login(jump, request.username if jump.username is None else jump.username, "jump.")
     if request.proxy is not None:
         request = replace(request, proxy=check_proxy(request.proxy))
     _check_hub_key(request)
@@ -81,7 +81,7 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
 def _check_hub_key(request: DeploymentRequest) -> None:
     given = [name for name in GIVEN_LOGIN if getattr(request, name) is not None]
     if request.use_hub_key and given:
-        raise BadRequest(f"use_hub_key is another way than {given[0]}: send only one of them", field=given[0])
+        raise BadRequest(f"use_hub_key and {given[0]} exclude each other: send only one of them", field=given[0])
 
 
 def _bare(host: str) -> str:
@@ -97,28 +97,28 @@ def _checked_host(typed: str, prefix: str) -> str:
     """
     host = ascii_host(typed)
     if not is_visible(typed):
-        raise BadRequest(f"{prefix}host holds a character that cannot be seen: type it anew", field=f"{prefix}host")
+        raise BadRequest(f"{prefix}host contains a character that cannot be seen: type the host again", field=f"{prefix}host")
     if ":" in host and not is_address(host):
-        raise BadRequest(f"{prefix}host is a name or an address alone: a port has a field of its own", field=f"{prefix}host")
+        raise BadRequest(f"{prefix}host is a name or an address without a port: the port has its own field", field=f"{prefix}host")
     if not is_host(typed):
         raise BadRequest(f"{prefix}host must be a host name or an IP address", field=f"{prefix}host")
     return host
 
 
-def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
-    if not 0 < way.port < 65536:
+def _check_login(login: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
+    if not 0 < login.port < 65536:
         raise BadRequest(f"{prefix}port must be 1 to 65535", field=f"{prefix}port")
     if not _USER.fullmatch(username):
         raise BadRequest(f"{prefix}username must be the name of an account on the server", field=f"{prefix}username")
-    if way.host_key is not None and not _FINGERPRINT.fullmatch(way.host_key.strip()):
+    if login.host_key is not None and not _FINGERPRINT.fullmatch(login.host_key.strip()):
         raise BadRequest(f"{prefix}host_key must be a fingerprint such as ssh-keygen -lf prints: SHA256:…", field=f"{prefix}host_key")
     for field in ("passphrase", "password", "sudo_password"):
-        value = getattr(way, field, None)
+        value = getattr(login, field, None)
         if value is not None and (len(value) > MAX_SECRET_CHARS or "\n" in value or "\0" in value):
             raise BadRequest(f"{prefix}{field} must be one line of at most {MAX_SECRET_CHARS} characters", field=prefix + field)
-    if way.certificate is not None and len(way.certificate) > MAX_CERTIFICATE_CHARS:
+    if login.certificate is not None and len(login.certificate) > MAX_CERTIFICATE_CHARS:
         raise BadRequest(f"{prefix}certificate has more than {MAX_CERTIFICATE_CHARS} characters", field=f"{prefix}certificate")
-    _check_key(way.private_key, prefix)
+    _check_key(login.private_key, prefix)
 
 
 def _check_key(text: str | None, prefix: str) -> None:
@@ -127,7 +127,7 @@ def _check_key(text: str | None, prefix: str) -> None:
     try:
         read_header(text)
     except DeployError as exc:
-        if exc.code in _MAX_CONCURRENT:
+        if exc.code in _REFUSED_KEYS:
             raise BadRequest(exc.message, field=f"{prefix}private_key", reason=exc.code) from None
 
 
@@ -143,7 +143,7 @@ def check_proxy(text: str) -> str | None:
 
 
 def proxy_of(text: str) -> str:
-    """The proxy that a server reports, if it is valid; else an empty text."""
+    """A proxy that a server reports or a user names, if it is valid; else an empty text."""
     return text if _PROXY.fullmatch(text) and 0 < int(text.rpartition(":")[2]) < 65536 else ""
 
 
@@ -195,10 +195,10 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:
-    """Replace the earlier fields by those that were given.
+    """Replace the earlier fields by the given ones.
 
-    A new key drops the old passphrase. Another server (another host, port or host key) drops the old fingerprint and all credentials:
-    a user who may redirect a deployment is perhaps not the one who entered them.
+    A new key drops the old passphrase. Another server (another host, port, jump host or host key) drops the old fingerprint and all
+    credentials: the user who redirects a deployment may not be the one who entered them.
     """
     if given is None:
         return request
@@ -228,7 +228,7 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
 
 
 def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
-    """The merged jump host. The same one keeps its earlier fields; another one gets none of them."""
+    """The merged jump host. The same host keeps its earlier fields; another host gets none of them."""
     if before is None or not _same_jump(before, given):
         return given
     inherited = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
@@ -237,7 +237,7 @@ def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
     return replace(given, **inherited)
 
 
-def _same_way(before: JumpRequest | Jump | None, given: DeploymentOverrides) -> bool:
+def _keeps_jump(before: JumpRequest | Jump | None, given: DeploymentOverrides) -> bool:
     """Whether the jump host is unchanged. Behind another jump host, the same address is another server."""
     if given.direct:
         return before is None
@@ -257,13 +257,13 @@ def _same_jump(before: JumpRequest | Jump | None, given: JumpRequest) -> bool:
 def same_server(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> bool:
     """Whether the overrides keep the server, so that its host key and credentials still apply.
 
-    Args: pinned: the host key trusted so far; without one, the fingerprint of the request was.
+    Args: pinned: the host key trusted so far; None: the fingerprint of the request was trusted.
     """
     if given is None:
         return True
     if given.host not in (None, request.host) or given.port not in (None, request.port):
         return False
-    if not _same_way(request.jump, given):
+    if not _keeps_jump(request.jump, given):
         return False
     trusted = request.host_key if pinned is None else pinned.fingerprint
     return given.host_key is None or (trusted is not None and same_fingerprint(given.host_key, trusted))
@@ -273,7 +273,7 @@ def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
     """Whether the overrides redirect a deployment: to another host, port, jump host or host key."""
     if given.host not in (None, row.host) or given.port not in (None, row.port):
         return True
-    if not _same_way(row.options.jump, given):
+    if not _keeps_jump(row.options.jump, given):
         return True
     if given.host_key is None:
         return False
@@ -284,8 +284,8 @@ def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
 def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
     """The error for a redirected request without its own credentials."""
     return CredentialsRequired(
-        f"{request.host} port {request.port} is another server than before, or is to show another host key, and nothing that was given for the"
-        " earlier one is sent there: send private_key or password (and passphrase, sudo_password where they are needed) in the same call",
+        f"{request.host} port {request.port} is another server than before, or must present another host key, so the earlier credentials are"
+        " not sent there: send private_key or password (and passphrase, sudo_password if they are needed) in the same call",
         give=list(ANY_OF),
         dropped=list(CREDENTIALS),
     )
@@ -312,7 +312,7 @@ def requested(
     scope: Scope, request: DeploymentRequest, at: float, *, kind: Literal["install", "remove"] = "install", node: Node | None = None,
     batch: str | None = None,
 ) -> Deployment:  # fmt: skip
-    """A new deployment for a request, not begun yet.
+    """A new deployment for a request at Unix time `at`, not begun yet.
 
     Args: node: the node on the server; None: the deployment creates it.
     """
@@ -325,12 +325,12 @@ def requested(
 def earlier_request(row: Deployment) -> DeploymentRequest:
     """The request of a deployment, rebuilt from its row without the secrets."""
     jump = row.options.jump
-    way = (
+    jump_request = (
         None
         if jump is None
         else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
     )
-    options = {name: value for name, value in {**row.options._asdict(), "jump": way}.items() if name != "earlier"}
+    options = {name: value for name, value in {**row.options._asdict(), "jump": jump_request}.items() if name != "earlier"}
     return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **options)
 
 
@@ -358,18 +358,18 @@ def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
 
 def _jump_target(request: DeploymentRequest, jump: JumpRequest) -> Target:
     own = jump.private_key is not None or jump.password is not None
-    way = jump if own else request
+    login = jump if own else request
     return Target(
         host=jump.host,
         port=jump.port,
         username=request.username if jump.username is None else jump.username,
-        private_key=_secret(way.private_key),
-        passphrase=_secret(way.passphrase),
-        password=_secret(way.password),
+        private_key=_secret(login.private_key),
+        passphrase=_secret(login.passphrase),
+        password=_secret(login.password),
         sudo_password=None,
         pinned=None if jump.pinned is None else interfaces.HostKey(*jump.pinned)._replace(host=""),
         expected_fingerprint=jump.host_key.strip() if jump.host_key else None,
-        certificate=way.certificate,
+        certificate=login.certificate,
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs one deployment: Major Tom works on the server, this module manages the node's row, keys and credentials."""
+"""Runs one deployment: Major Tom works on the server, and this module manages the node's row, keys and credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.hub_key import MISSING, load_hub_key
 from groundcontrol.deployments.limits import ServiceLimits, Slot
-from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
+from groundcontrol.deployments.model import NO_LONGER_ALLOWED, Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import MAX_NAME_CHARS, proxy_of, target_of
@@ -44,25 +44,23 @@ from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
 
-CLEAN_UP_TRIES = 5
+CLEAN_UP_TRIES: Final = 5
+"""Attempts to save the end of a removal through the live session."""
 LONGEST_PAUSE_S: Final = 30.0
 """Longest pause between two attempts to save the end of a deployment."""
 HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
-    False: "while this was running: the server undoes what was begun by itself within ten minutes, and Retry does so immediately",
+    False: "while this was running: the server undoes the changes by itself within ten minutes, and Retry does so immediately",
 }
-_MAY_NOT: Final = (
-    "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: "
-)
-NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
-SHREDDED: Final = "the credentials that were kept are shredded, as it was wished"
-WIPED: Final = "node, samples and kept credentials are wiped"
-WIPED_LATER: Final = "node and kept credentials are wiped; the samples go as soon as their database can be written to"
+"""Whether nothing was changed on the server -> the end of the error `hub_stopped`."""
+SHREDDED: Final = "the stored credentials are destroyed, as requested"
+WIPED: Final = "node, samples and stored credentials are deleted"
+WIPED_LATER: Final = "node and stored credentials are deleted; the samples are deleted as soon as their database can be written to"
 OWN_ERROR: Final = "an error in its own code"
-REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
+REMOVAL_GOES_ON: Final = "while this was running: press Retry, which continues where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
-"""Returns once the node has a live session. Raises TimeoutError after that many seconds."""
+"""Returns once the node has a live session. Raises: TimeoutError after that many seconds."""
 CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
 """Ends a node's session with a code and a reason."""
 
@@ -90,17 +88,17 @@ class DeploymentRun:
     def __init__(self, tools: Deps, scope: Scope, progress: ProgressReporter, request: DeploymentRequest, pinned: HostKey | None) -> None:
         self._tools = tools
         self._scope = scope
-        """The scope of the user who ordered it."""
+        """The scope of the user who ordered the deployment."""
         self.progress = progress
         self.request = request
         self.pinned = pinned
         self.stopping = False
-        """Whether the hub is shutting down. A cancellation is then not the user's, and counts as a failure."""
+        """Whether the hub is shutting down. A cancellation then does not come from a user, and counts as a failure."""
         self._made: NodeId | None = None
         """The node that this installation created. It is deleted if the installation fails."""
         self._node = progress.row.node_id
-        self._stands = False
-        """Whether the agent is installed for good. A later cancellation no longer undoes it."""
+        self._installed = False
+        """Whether the agent is installed for good, so that a cancellation no longer undoes it."""
         self.ending = False
         """Whether the outcome is known, though perhaps not saved yet."""
         self._ordered_at = tools.clock.now()
@@ -112,7 +110,7 @@ class DeploymentRun:
         try:
             await self._carry_out()
         except asyncio.CancelledError:
-            if self._stands:
+            if self._installed:
                 await self._end("succeeded", None)
             elif self.stopping:
                 await self._end("failed", _stopped(self.progress.row))
@@ -136,7 +134,7 @@ class DeploymentRun:
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 
     async def _target(self) -> Target:
-        """The target. Major Tom has its own queues, so it checks the authorization once more by itself.
+        """The target for Major Tom. It has its own queues, so it checks the authorization again after them.
 
         Raises: DeployError: the hub's SSH key was removed meanwhile; VaultError, StoreError.
         """
@@ -159,10 +157,11 @@ class DeploymentRun:
             self._scope, self.progress.row, self._ordered_at, self._tools.clock.now()
         ):
             step = _step(self.progress.row)
-            raise DeployError("deployment.not_allowed", NOT_ALLOWED[step == "connect"], step)
+            untouched = "the server was not contacted" if step == "connect" else "the hub did not log in to the server"
+            raise DeployError("deployment.not_allowed", f"{NO_LONGER_ALLOWED}: {untouched}", step)
 
     def known(self) -> DeploymentRequest:
-        """The request, with the jump host's key if that was confirmed meanwhile."""
+        """The request, with the jump host's key if a user has confirmed it meanwhile."""
         jump, detail = self.request.jump, self.progress.row.options.jump
         if jump is None or detail is None or detail.host_key is None:
             return self.request
@@ -183,7 +182,7 @@ class DeploymentRun:
             stopped=self._stopped,
         )
         done = await tools.major.install(await self._target(), options, self.progress, self._payload, self._verify)
-        self._stands = True
+        self._installed = True
         node = self._node
 
         async def settle() -> None:
@@ -197,7 +196,7 @@ class DeploymentRun:
                 await credentials.save(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
-                await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
+                await self.progress.detail("verify", "the credentials could not be stored: a removal will ask for them")
 
     async def _forgotten(self, node: str) -> bool:
         return await self._tools.store[NodeStore].find_node(NodeId(node)) is None
@@ -216,7 +215,7 @@ class DeploymentRun:
         return self._files(node, policy_conf(self.request.policy))
 
     def _own_name(self, probe: Probe) -> str:
-        """The server's host name, if it can be the name of a node; the user then gave none."""
+        """The server's host name, used if the user gave no name; empty: it cannot be the name of a node."""
         name = clean(probe.hostname, MAX_NAME_CHARS)
         return "" if is_id(name) or name.startswith("localhost") else name
 
@@ -231,7 +230,7 @@ class DeploymentRun:
             return None
 
     async def _renew_payload(self, probe: Probe) -> Payload:
-        """The existing node with its present keys. They stay the same, so that after a failure the previous agent works again."""
+        """The files of the existing node. Its keys stay the same, so that the previous agent works again after a failure."""
         node = None if self._node is None else await self._tools.store[NodeStore].find_node(self._node)
         if node is None:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
@@ -263,7 +262,7 @@ class DeploymentRun:
     async def _stopped(self) -> None:
         """Close the session of the replaced agent, which is stopped: its connection may still look open."""
         if self._node is not None:
-            await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "it is deployed again")
+            await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "the node is deployed again")
 
     # -- removal -----------------------------------------------------------------------------
 
@@ -273,7 +272,7 @@ class DeploymentRun:
         await wipe(self._tools, self._scope, self.progress)
 
     async def _is_forgotten(self) -> bool:
-        """Whether a removal has already deleted the node in its last step. A later error then does not fail the removal."""
+        """Whether a removal has already deleted the node in its last step. If so, a later error does not fail the removal."""
         row = self.progress.row
         wiping = row.kind == "remove" and any(step.name == "wipe" and step.state == "running" for step in row.steps)
         return wiping and row.node_id is not None and await self._tools.store[NodeStore].find_node(row.node_id) is None
@@ -335,7 +334,7 @@ def _step(row: Deployment) -> interfaces.StepName:
 
 
 def _verified(row: Deployment) -> bool:
-    """Whether the installation is final. This is saved before the server is notified; without the notice the server rolls back."""
+    """Whether the installation is final. The hub saves this before it notifies the server, which rolls back without the notice."""
     return any(step.name == "verify" and step.state == "done" for step in row.steps)
 
 
@@ -379,8 +378,8 @@ async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, note: str 
 async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str, own_event: Event | None = None) -> bool:
     """Delete a node, leave its tombstone and end its session. This works even if the node left the user's scope meanwhile.
 
-    Args:    own_event: the event to store with it instead of `node_removed`.
-    Returns: whether its samples are deleted too; if their database fails, housekeeping deletes them later.
+    Args:    own_event: stored instead of `node_removed`.
+    Returns: whether its samples are deleted too. If not, housekeeping deletes them later.
     Raises:  StoreError: the node is still there.
     """
     deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node, own_event))

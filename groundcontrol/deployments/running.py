@@ -1,4 +1,4 @@
-"""The open deployments by SSH. Each is a task, and their number is limited."""
+"""The open deployments. Each is a task, and their number is limited."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Begun(NamedTuple):
 
 
 class Active(Mapping[DeploymentId, Begun]):
-    """Holds all open deployments except removals through a live session (`session_removal.SessionRemoval`).
+    """The open deployments, without removals through a live session (`session_removal.SessionRemoval`).
 
     Args: known: caches the fields of failed deployments.
     """
@@ -46,17 +46,15 @@ class Active(Mapping[DeploymentId, Begun]):
         return len(self._begun)
 
     def rows(self) -> Iterator[Deployment]:
-        """The present rows. Some may have ended already."""
+        """The rows of the deployments. Some may have ended already."""
         return (begun.work.progress.row for begun in self._begun.values())
 
     def of_node(self, node: NodeId) -> Deployment | None:
-        """The open deployment to the server of this node."""
+        """The open deployment to the server of this node; None: there is none."""
         return next((row for row in self.rows() if row.node_id == node and row.ended_at is None), None)
 
     def check_room(self, wanted: int) -> None:
-        """Check that so many deployments may be opened.
-
-        Args:   wanted: their number; 0: a repeated request, which opens none.
+        """Check that `wanted` more deployments may be opened. 0: a repeated request, which opens none.
 
         Raises: Unavailable.
         """
@@ -85,16 +83,16 @@ class Active(Mapping[DeploymentId, Begun]):
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
 
     async def stop_all(self) -> None:
-        """Cancel all at shutdown. Each rolls back within the limits of `shutdown.py`."""
+        """Cancel all at shutdown. Each rolls back within `limits.stop_s`."""
         for begun in self._begun.values():
             begun.work.stopping = True
         await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)
 
 
 LAST_LIMIT_S: Final = 0.25
-"""Time limit after each further cancellation."""
+"""Time limit after each cancellation but the first."""
 TIMES: Final = 3
-"""Cancellations at most. The first ends the task's work, the second the saving of its end, the third the wait for a running write."""
+"""Most cancellations of a task. The first ends its work, the second the saving of its end, the third the wait for a running write."""
 
 
 async def stop_all(tasks: Collection[asyncio.Task[None]], limit_s: float) -> int:

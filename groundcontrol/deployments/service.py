@@ -17,11 +17,11 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
+from groundcontrol.deployments.bulk import check_many, refused_many, with_known_problems
 from groundcontrol.deployments.conflicts import Occupied
 from groundcontrol.deployments.credential_cache import CredentialCache
 from groundcontrol.deployments.credentials import CredentialSealer
-from groundcontrol.deployments.forget_node import Forgetting, forget_departed, soon_over
+from groundcontrol.deployments.forget_node import Forgetting, forget_departed, wait_for_end
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.hostlists.model import Format, ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
@@ -71,28 +71,28 @@ CANCEL_WAIT_S: Final = 2.0
 
 
 class DeploymentService:
-    """Runs all deployments. They run while `run` does.
+    """Runs all deployments, as long as `run` runs.
 
     Args:
         config: the hub's own addresses, which decide the servers that it may deploy to.
         bundle: the agent bundle (`majortom.build.bundle.read_bundle`).
         wait_online, close: methods of the registry of live sessions.
-        ways: dependencies of removals through a live session.
+        removal: dependencies of removals through a live session.
     """
 
     def __init__(
         self, *, config: HubAddress, store: Stores, bus: Bus, vault: CredentialSealer, clock: Clock, bundle: bytes,
-        wait_online: WaitOnline, close: CloseSession, ways: RemovalDeps, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
+        wait_online: WaitOnline, close: CloseSession, removal: RemovalDeps, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
     ) -> None:  # fmt: skip
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
         spider, slots = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
         self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, slots)
-        self._leaving = SessionRemoval(self._tools, ways)
+        self._leaving = SessionRemoval(self._tools, removal)
         self._known = CredentialCache(self._tools)
         self._active = Active(self._known, limits)
         self._occupied = Occupied(store, self._active.rows)
         self._ordering = WriteLock(limits.patience_s)
-        """Held from the check for conflicts until the new deployment is registered, so that of two concurrent requests only one passes."""
+        """Held from the check for conflicts until the new deployment is registered, so that one of two concurrent requests is refused."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
         self._closed = asyncio.Event()
@@ -100,7 +100,7 @@ class DeploymentService:
         self._closed.set()
 
     async def run(self) -> None:
-        """Serve until `close`. Deployments that a killed hub left open are closed, and can then be retried.
+        """Serve until `close`. Deployments that a killed hub left open are closed, and a user can retry them.
 
         Raises: StoreError.
         """
@@ -125,7 +125,7 @@ class DeploymentService:
 
     @property
     def ready(self) -> bool:
-        """Whether new deployments are accepted. False until `run` has closed those of an earlier hub, and after `close`."""
+        """Whether new deployments are accepted: not before `run` has begun, and not after `close`."""
         return self._group is not None and not self._closing.is_set()
 
     async def close(self) -> None:
@@ -148,15 +148,15 @@ class DeploymentService:
         await check_target(self._tools.hub, request.host, request.jump.host if request.jump else None)
         wanted = requested(scope, request, self._tools.clock.now())
         async with self._ordering.in_time():
-            in_the_way: Conflict | None = None
+            conflict: Conflict | None = None
             try:
                 await self._occupied.check_free(scope, request, None)
             except Conflict as exc:
-                in_the_way = exc
+                conflict = exc
             # The conflicting deployment, or the one in the last slot, may be the one created earlier with this key.
             known = None if idempotency_key is None else await self._tools.store[DeploymentStore].deployment_of_key(scope, idempotency_key)
-            if in_the_way is not None and known is None:
-                raise in_the_way
+            if conflict is not None and known is None:
+                raise conflict
             self._check_room(1 if known is None else 0)
             row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted, idempotency_key)
             if row.id == wanted.id:
@@ -166,13 +166,13 @@ class DeploymentService:
     async def install_many(self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None) -> Sequence[Deployment]:
         """Begin the installation on many servers. Each has its own deployment, independent of the others.
 
-        Raises: BadRequest: its detail `servers` lists the refused ones with a reason; nothing was begun.
+        Raises: BadRequest: nothing was begun; its detail `servers` lists the refused servers with the reason.
                 Forbidden, IdempotencyMismatch, Unavailable, StoreError.
         """
         authorize(scope, "deployment.create")
         store = self._tools.store[DeploymentStore]
         if not 1 <= len(requests) <= MAX_MANY:
-            raise BadRequest(f"servers names 1 to {MAX_MANY} servers", field="servers")
+            raise BadRequest(f"servers must name 1 to {MAX_MANY} servers", field="servers")
         await check_hub_key(self._tools.store[SecretStore], scope, wanted=any(request.use_hub_key for request in requests))
         checked, faults = await check_many(self._tools.hub, requests)
         async with self._ordering.in_time():
@@ -202,13 +202,12 @@ class DeploymentService:
         authorize(scope, "deployment.create")
         reading = await asyncio.to_thread(read_list, text, form)  # in a thread: parsing an odd list may take long
         names = await self._occupied.names(scope)
-        return reading._replace(servers=tuple(with_what_is_known(self._tools.hub, names, one) for one in reading.servers))
+        return reading._replace(servers=tuple(with_known_problems(self._tools.hub, names, one) for one in reading.servers))
 
     async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
-        """Begin a redeployment, which replaces any agent on the node's server. The node keeps its id, history and settings.
-        It also keeps its owner's policy, unless another one is given.
+        """Begin a redeployment, which replaces any agent on the node's server. A running redeployment is returned instead of a new one.
 
-        A running redeployment of this node is returned instead of a new one.
+        The node keeps its id, history and settings. It also keeps its owner's policy, unless the overrides name one.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -224,10 +223,10 @@ class DeploymentService:
                 f"the node {node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to"
             )
         if overrides is not None and (overrides.name is not None or overrides.tags is not None):
-            raise BadRequest("name and tags of a node that is deployed again stay as they are", field="name" if overrides.name else "tags")
-        way, pinned = await self._known.way_to(scope, node_id, node.address)
-        complete = has_credentials(way)
-        request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=complete)
+            raise BadRequest("a redeployment changes neither name nor tags of the node", field="name" if overrides.name else "tags")
+        login, pinned = await self._known.login_of(scope, node_id, node.address)
+        complete = has_credentials(login)
+        request = replace(login, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=complete)
         merged, pinned, _ = await apply_overrides(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
         async with self._ordering.in_time():
             running = self._active.of_node(node_id)
@@ -250,12 +249,12 @@ class DeploymentService:
     def _check_not_leaving(self, node: Node) -> None:
         running = self._active.of_node(node.id) or self._leaving.running(node.id)
         if running is not None:
-            raise _at_it(running, node.name)
+            raise _is_busy(running, node.name)
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
-        With `force` the node is deleted without contact, and the given fields are only validated.
 
+        With `force` the node is deleted without contact, and the overrides are only validated.
         A running removal of this node is returned instead of a new one, even a forced one that cannot finish at the moment.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
@@ -268,7 +267,7 @@ class DeploymentService:
         await self._check_overrides(scope, overrides)
         if force:
             return await self._forget(scope, node, overrides)
-        request, pinned = await self._known.way_to(scope, node_id, node.address)
+        request, pinned = await self._known.login_of(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         if overrides not in (None, DeploymentOverrides()):
             merged = check_request(merged)
@@ -297,10 +296,10 @@ class DeploymentService:
             wanted = requested(scope, replace(request, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store[DeploymentStore].create_deployment(scope, wanted)
             begun = self._begin(scope, row, request, None)
-        return await soon_over(begun, tools.limits.forget_wait_s)
+        return await wait_for_end(begun, tools.limits.forget_wait_s)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
-        """The running removal of this node; with `force` only one by SSH.
+        """The running removal of this node; with `force` none through a live session.
 
         Raises: Conflict: the node is being deployed.
         """
@@ -310,12 +309,12 @@ class DeploymentService:
         return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
-        """Args: by_ssh: ignore an open `uninstall` job: the agent may be gone, and never report its end."""
+        """Check that no job is open. `by_ssh`: ignore an `uninstall` job, whose agent may be gone and never report its end."""
         if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store[JobStore].open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
     async def _through_session(self, scope: Scope, node: Node, *, wanted: bool) -> Deployment:
-        """Args: wanted: the request has no login fields, which would mean SSH."""
+        """Begin a removal through the live session. `wanted`: the request has no login fields, which ask for SSH."""
         why = self._leaving.hindrance(node) if wanted else "none were sent"
         if why:
             raise CredentialsRequired(
@@ -327,7 +326,7 @@ class DeploymentService:
         return await self._leaving.begin(scope, node)
 
     async def receive_farewell(self, agent: AgentSession, why: str, left: str) -> None:
-        """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises StoreError."""
+        """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises: StoreError."""
         await forget_departed(self._tools, self._leaving, agent, why, left)
 
     async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
@@ -336,7 +335,7 @@ class DeploymentService:
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
         """Confirm the host key of a deployment.
 
-        Raises: NotFound, Forbidden, Conflict: the deployment waits for no confirmation; HostKeyMismatch, StoreError.
+        Raises: NotFound, Forbidden, Conflict: the deployment does not wait for a confirmation; HostKeyMismatch, StoreError.
         """
         row = await self._controlled(scope, deployment)
         active = self._active.get(deployment)
@@ -345,20 +344,20 @@ class DeploymentService:
     async def confirm_host_keys(
         self, scope: Scope, confirmed: Sequence[Confirmation]
     ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-        """Confirm the host keys of many servers, each independently. Returns the confirmed deployments, and the others with the reason.
+        """Confirm the host keys of many servers independently. Returns: the deployments with a confirmed key, and the others with the reason.
 
         Raises: Forbidden, BadRequest, StoreError.
         """
         authorize(scope, "deployment.control")
         most = self._tools.limits.open
         if not 1 <= len(confirmed) <= most:
-            raise BadRequest(f"host_keys names 1 to {most} deployments", field="host_keys")
+            raise BadRequest(f"host_keys must name 1 to {most} deployments", field="host_keys")
         return await confirm_each(confirmed, lambda deployment, fingerprint: self.confirm_host_key(scope, deployment, fingerprint))
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
         """Cancel a deployment. Its rollback may continue after this returns.
 
-        Raises: NotFound, Forbidden, Conflict: it has ended already; Unavailable, StoreError.
+        Raises: NotFound, Forbidden, Conflict: the deployment has ended already; Unavailable, StoreError.
         """
         row = await self._controlled(scope, deployment)
         if row.state == "cancelled":
@@ -374,7 +373,7 @@ class DeploymentService:
         await asyncio.wait([active.task], timeout=CANCEL_WAIT_S)
         row = await self._tools.store[DeploymentStore].deployment(scope, deployment)
         if ended and row.ended_at is None:
-            raise Unavailable("this deployment has ended already, which cannot be written down at the moment: try again later")
+            raise Unavailable("this deployment has ended already, but its end cannot be stored at the moment: try again later")
         return row
 
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
@@ -385,10 +384,10 @@ class DeploymentService:
         tools = self._tools
         row = await self._controlled(scope, deployment)
         if row.ended_at is not None and deployment in self._active:
-            # Its end is saved, but its event is still being written.
+            # The end is saved, but the task still publishes it.
             await asyncio.wait([self._active[deployment].task], timeout=CANCEL_WAIT_S)
         if row.kind == "update":
-            raise Conflict("an update is ordered anew, not tried again")
+            raise Conflict("an update cannot be retried: order a new one")
         if row.state not in ("failed", "cancelled"):
             raise Conflict(f"this deployment is {row.state}: only one that failed or was cancelled is retried", state=row.state)
         await self._check_overrides(scope, overrides)
@@ -405,7 +404,7 @@ class DeploymentService:
             node = await tools.store[NodeStore].node(scope, row.node_id)
             if overrides is None or not (overrides.private_key or overrides.password or overrides.use_hub_key):
                 return await self._retry_through_session(scope, node, row)
-            before, pinned = await self._known.way_to(scope, node.id, row.host)
+            before, pinned = await self._known.login_of(scope, node.id, row.host)
         else:
             before, pinned = await self._known.fields_of(scope, row)
         merged, pinned, same = await apply_overrides(
@@ -441,7 +440,7 @@ class DeploymentService:
             await self._check_unchanged(scope, row)
             running = None if row.node_id is None else self._active.of_node(row.node_id)
             if running is not None:
-                raise _at_it(running, row.name)
+                raise _is_busy(running, row.name)
             self._check_room()
             progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
@@ -450,13 +449,14 @@ class DeploymentService:
                 )
             )
             begun = self._begin(scope, row, before, None)
-        return await soon_over(begun, tools.limits.forget_wait_s)
+        return await wait_for_end(begun, tools.limits.forget_wait_s)
 
     async def _retry_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
         why = self._leaving.hindrance(node)
         if why:
             raise CredentialsRequired(
-                f"the node {node.name} cannot be told now, since {why}: send username and private_key or password", give=list(ANY_OF)
+                f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
+                give=list(ANY_OF),
             )
         await self._check_idle(node)
         self._check_room()
@@ -472,10 +472,10 @@ class DeploymentService:
     async def _check_unchanged(self, scope: Scope, row: Deployment) -> None:
         now = await self._controlled(scope, row.id)
         if now.version != row.version:
-            raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
+            raise Conflict(f"this deployment is {now.state}: another request has retried it meanwhile", state=now.state)
 
     def _check_room(self, wanted: int = 1) -> None:
-        """Args: wanted: number of new deployments; 0: a repeated request, which opens none."""
+        """Check that `wanted` more deployments may be opened. 0: a repeated request, which opens none. Raises: Unavailable."""
         if not self.ready:
             raise Unavailable("Ground Control is starting or stopping: try again in a moment")
         self._active.check_room(wanted)
@@ -487,5 +487,5 @@ class DeploymentService:
         return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
 
 
-def _at_it(running: Deployment, name: str) -> Conflict:
+def _is_busy(running: Deployment, name: str) -> Conflict:
     return Conflict(f"{name} is being {'removed' if running.kind == 'remove' else 'deployed'}", deployment=running.id)

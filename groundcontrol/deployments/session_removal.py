@@ -1,8 +1,8 @@
 """Removal through the live session, for a node without stored credentials.
 
 The order is an ordinary job (`uninstall`), sealed for the node's launcher; the owner's policy may forbid it. Root on the node uninstalls
-everything in a unit of its own, and sends `Farewell` in a last session, which ends the deployment. The node does not wait for the hub,
-so a hub that was stopped meanwhile resumes at its next start.
+everything in a separate unit, and sends `Farewell` in a last session, which ends the deployment. The node does not wait for the hub,
+so a hub that was stopped meanwhile follows the removal after its next start.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 ORDERS_SEEN: Final = 50
-"""Newest jobs of a node that are searched for the order. It was the last job that the earlier hub process created."""
+"""Newest jobs of a node that are searched for the order, which was the last job of the earlier hub process."""
 _ORDERED: Final = "job "
-"""Prefix of the job's id in the detail of the first step. A restarted hub finds the job by it."""
+"""Precedes the job's id in the detail of the first step, where a restarted hub finds it."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class SubmitJob(Protocol):
 
 
 class RemovalDeps(NamedTuple):
-    """Dependencies beside those of a deployment (`run.Deps`)."""
+    """The dependencies of a removal that other deployments do not have (`run.Deps`)."""
 
     order: SubmitJob
     allowed: Callable[[Node, JobRequest], None]
@@ -71,12 +71,12 @@ def by_ssh(row: Deployment) -> Deployment:
 class SessionRemoval:
     """Runs all removals through a live session."""
 
-    def __init__(self, tools: Deps, ways: RemovalDeps) -> None:
+    def __init__(self, tools: Deps, deps: RemovalDeps) -> None:
         self._tools = tools
-        self._ways = ways
+        self._deps = deps
         self._active: dict[NodeId, ProgressReporter] = {}
         self._left: dict[NodeId, str] = {}
-        """Node -> what could not be uninstalled, from its `Farewell`."""
+        """Node -> the parts that could not be uninstalled, from its `Farewell`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = WriteLock(tools.limits.patience_s)
         """Serializes requests, so that two concurrent ones get the same removal."""
@@ -116,24 +116,24 @@ class SessionRemoval:
     # -- requests --------------------------------------------------------------------------------
 
     def running(self, node: NodeId) -> Deployment | None:
-        """The running removal of this node."""
+        """The running removal of this node; None: there is none."""
         progress = self._active.get(node)
         return None if progress is None or progress.row.ended_at is not None else progress.row
 
     def hindrance(self, node: Node) -> str:
-        """Why the node cannot be ordered to uninstall the agent; empty: as far as the hub knows, it can."""
-        if not self._ways.online(node.id):
+        """Why the node cannot be ordered to uninstall the agent; empty: it can, as far as the hub knows."""
+        if not self._deps.online(node.id):
             return "it is not connected"
         try:
-            self._ways.allowed(node, JobRequest(UNINSTALL))
+            self._deps.allowed(node, JobRequest(UNINSTALL))
         except PolicyRefuses as refused:
-            return f"through its connection it does not let itself be removed ({refused.message})"
+            return f"it does not allow a removal through its connection ({refused.message})"
         return ""
 
     async def begin(self, scope: Scope, node: Node) -> Deployment:
         """Order a node to uninstall the agent. A node with a running removal keeps it.
 
-        Raises: StoreError, Unavailable: not even the end of the removal could be saved. Other errors end the removal.
+        Raises: StoreError, Unavailable: the end of a failed removal could not be saved. Other errors end the removal as failed.
         """
         async with self._asking.in_time():
             return self.running(node.id) or await self._begin(scope, node)
@@ -170,7 +170,7 @@ class SessionRemoval:
         try:
             await progress.started("connect")
             failpoints.hit("leave.order.pre")
-            job = await self._ways.order(scope, _node(row), JobRequest(UNINSTALL))
+            job = await self._deps.order(scope, _node(row), JobRequest(UNINSTALL))
             failpoints.hit("leave.order.post")
         except HubError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))
@@ -202,7 +202,7 @@ class SessionRemoval:
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
                 raise Conflict(
-                    "the node is ordered to remove the agent and goes on by itself: stop its job, if that still waits", state=row.state
+                    "the node has the order to remove the agent, and goes on by itself: stop its job, if that still waits", state=row.state
                 )
             if row.ended_at is not None:
                 raise Conflict(f"this deployment has {row.state} already", state=row.state)
@@ -213,30 +213,30 @@ class SessionRemoval:
     async def receive_farewell(self, node: NodeId, left: str) -> None:
         """Pass a node's `Farewell` to its removal, before the node is deleted.
 
-        Args:   left: what could not be uninstalled. The node then stays.
+        Args:   left: the parts that could not be uninstalled; not empty: the node stays.
         Raises: StoreError.
         """
         await self.ready.wait()
         async with self._asking:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
             progress = self._active.get(node)
             if progress is not None:
-                await self._emit(progress, left)
+                await self._note_farewell(progress, left)
             else:
-                await self._emit_left_alone(node, left)
+                await self._resume_with(node, left)
 
-    async def _emit_left_alone(self, node: NodeId, left: str) -> None:
-        """Resume a removal without a following task, since its end could not be saved."""
+    async def _resume_with(self, node: NodeId, left: str) -> None:
+        """Resume a removal that no task follows, since its end could not be saved. Pass it the `Farewell`."""
         for row in await self._tools.store[DeploymentStore].unfinished_deployments():
             if row.node_id == node and is_live(row):
                 scope, progress, job = self._found(row)
                 if not left:
-                    await self._emit(progress, left)
+                    await self._note_farewell(progress, left)
                 self._start(scope, progress, job)
                 if left:
-                    await self._emit(progress, left)
+                    await self._note_farewell(progress, left)
                 return
 
-    async def _emit(self, progress: ProgressReporter, left: str) -> None:
+    async def _note_farewell(self, progress: ProgressReporter, left: str) -> None:
         if left:
             self._left[_node(progress.row)] = left
             return
@@ -282,7 +282,7 @@ class SessionRemoval:
                 self._left.pop(node, None)
 
     async def _follow(self, scope: Scope, progress: ProgressReporter, job_id: JobId | None) -> bool:
-        """Wait for the `Farewell` and delete the node; False: it was deleted without one. Store errors are retried.
+        """Wait for the `Farewell` and delete the node. Returns: False: the node was deleted without one. Store errors are retried.
 
         Raises: DeployError.
         """
@@ -299,7 +299,7 @@ class SessionRemoval:
                     failpoints.hit("leave.wipe.post")
                     return True
                 if gone:
-                    await progress.detail("uninstall", "the node was forgotten meanwhile: what became of the server is not known")
+                    await progress.detail("uninstall", "the node was deleted meanwhile: the state of its server is not known")
                     return False
                 if node in self._left:
                     raise failure("uninstall_failed", "verify", left=self._left[node])
@@ -319,7 +319,7 @@ class SessionRemoval:
     async def _look(self, progress: ProgressReporter, job: Job, ends_at: float | None) -> None:
         """Evaluate the state of the job.
 
-        An unknown end of the job is no failure yet: the agent that would report it is being uninstalled.
+        A job with an unknown end has not failed: the agent that would report it is being uninstalled.
         Args:   ends_at: deadline of the `Farewell`, once the node has accepted the order.
         Raises: DeployError, StoreError.
         """

@@ -62,7 +62,7 @@ ROUTES: Final = (
     Route("POST", "/deployments/host-keys", "deployment.control", deployments_api.confirm_host_keys, ConfirmedView, HostKeysBody, cost="many"),
     Route(
         "GET", "/deployments", "deployment.read", deployments_api.list_deployments, DeploymentsView, cost="page",
-        query=(LIMIT, CURSOR, Parameter("batch", "only those of this request for many servers")),
+        query=(LIMIT, CURSOR, Parameter("batch", "only deployments of this request for many servers")),
     ),
     Route("GET", "/deployments/{id}", "deployment.read", deployments_api.get_deployment, DeploymentView),
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments_api.confirm_host_key, DeploymentView, HostKeyBody),
@@ -81,7 +81,7 @@ def _deployments(services: Services) -> DeploymentService:
     registry = services[Registry]
     return DeploymentService(
         config=services[Config], store=services, bus=services.bus, vault=services[Vault], clock=services.clock, bundle=services[AgentBundle].bundle,
-        wait_online=registry.wait_online, close=registry.close, ways=RemovalDeps(services[JobService].submit_selfcare, check_policy, registry.online),
+        wait_online=registry.wait_online, close=registry.close, removal=RemovalDeps(services[JobService].submit_selfcare, check_policy, registry.online),
     )  # fmt: skip
 
 

@@ -19,24 +19,27 @@ class DeploymentStore(Protocol):
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """Create all or none. They share one `batch`, or have no batch and no key. A repeated key returns the deployments created first."""
+        """Create all or none. A repeated key returns the deployments that were created first.
+
+        All have one common `batch`; without a batch there is no key.
+        """
         ...
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
-        """The deployment that this actor created with this key."""
+        """The deployment that this actor created with this key; None: there is none."""
         ...
 
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment: ...
     async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
-        """Newest first; with `batch` only those of one bulk request."""
+        """A page of deployments, newest first; `batch`: those of one bulk request."""
         ...
 
     async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
-        """Save with compare-and-set on `version`. Returns the deployment with the next version."""
+        """Save a deployment, and count its `version` up. Returns: it with the new version. Raises: Conflict: its version is not the stored one."""
         ...
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
-        """Whether the actor is still authorized for this deployment, by the stored users and tokens instead of the scope.
+        """Whether the actor is still authorized for this deployment. The stored users and tokens decide, not the scope.
 
         After a password reset, the user's earlier orders are no longer authorized.
         """
@@ -44,7 +47,7 @@ class DeploymentStore(Protocol):
 
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...
     async def expire(self, before: float) -> int:
-        """Delete some deployments that ended before then. Returns how many; call again until 0.
+        """Delete some deployments that ended before then (Unix seconds). Returns: how many; call again until 0.
 
         The latest successful installation of each existing node stays, since it holds the server's login and host key.
         """
@@ -55,20 +58,20 @@ class InviteStore(Protocol):
     """Store of invites and organisation secrets, and of nodes whose join is not settled."""
 
     async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
-        """Conflict: too many are open."""
+        """Store an invite. Raises: Conflict: too many are open."""
         ...
 
     async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
-        """Newest first, with recently ended ones. A page may hold fewer than `limit`."""
+        """A page of invites, newest first, with recently ended ones. It may hold fewer than `limit`."""
         ...
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite: ...
     async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
-        """The invite, of any organisation, for the handshake. None: unknown, used, expired or revoked."""
+        """An open invite of any organisation, for the handshake. None: unknown, used, expired or revoked."""
         ...
 
     async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
-        """Consume one use and create the node, with a free name similar to the given one. NotFound: no use was left."""
+        """Consume one use and create the node. If its name is taken, it gets a similar one. Raises: NotFound: no use was left."""
         ...
 
     async def settle_joining(self, node: NodeId, event: Event) -> None:

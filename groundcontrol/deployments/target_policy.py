@@ -10,11 +10,11 @@ from majortom.ssh.address_policy import forbidden_address, is_address, is_loopba
 from majortom.ssh.dns import addresses_of
 
 RESOLVE_LIMIT_S: Final = 5.0
-UNKNOWN_TO_SERVERS: Final = "it is another machine, and other servers cannot reach this hub yet: start it with --lan, or behind a TLS proxy with --server-url wss://…/ws"
+UNKNOWN_TO_SERVERS: Final = "it is another machine, and other servers cannot reach this hub yet: start the hub with --lan, or behind a TLS proxy with --server-url wss://…/ws"
 
 
 class HubAddress(Protocol):
-    """How nodes reach this hub: its URLs, and whether it listens on loopback only (`config.Config`). This limits the allowed servers."""
+    """The addresses of this hub (`config.Config`). They decide which servers it may deploy to."""
 
     @property
     def node_url(self) -> str: ...
@@ -39,8 +39,8 @@ def refusal(hub: HubAddress, address: str) -> str | None:
     return None
 
 
-def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
-    """The field and the reason if a target is refused without resolving its names; None: not refused, or it depends on the names."""
+def refused_unresolved(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
+    """The field and the reason of a refusal that needs no DNS; None: not refused, or it depends on DNS."""
     for field, server in (("jump", jump), ("host", host)):
         if server is not None and is_address(server) and (why := refusal(hub, server)) is not None:
             return field, why
@@ -52,7 +52,7 @@ def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, 
 async def check_target(hub: HubAddress, host: str, jump: str | None = None) -> None:
     """Refuse a target before its deployment begins. A name that does not resolve fails later, in the deployment.
 
-    Args:   jump: the jump host. Names and addresses behind it only have a meaning there.
+    Args:   jump: the jump host. A name behind it is resolved there, so the hub does not check it.
     Raises: TargetNotAllowed.
     """
     if jump is not None:

@@ -21,8 +21,9 @@ from majortom.errors import one_line
 from majortom.install import TAKEN_BACK
 from spider.wire.ids import new_time_id
 
-MAX_DETAIL_CHARS = 500
-_ON_THE_WAY: Final = ("connect", "host_key", "authenticate", "become_root")
+MAX_DETAIL_CHARS: Final = 500
+_LOGIN_STEPS: Final = ("connect", "host_key", "authenticate", "become_root")
+"""Steps that change nothing on the server."""
 
 
 def new_deployment(
@@ -58,7 +59,7 @@ def restarted(
 ) -> Deployment:
     """The deployment reset to its first step, for a retry. Only a trusted host key stays.
 
-    The previous attempt was rolled back, and its login ended with the connection, so no later step is still done.
+    No other step is still done: the previous attempt was rolled back, and its login ended with the connection.
     """
     earlier = deployment.options.earlier
     previous = Earlier(
@@ -115,18 +116,18 @@ def _left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown",
     if deployment.kind == "remove":
         return "goes_on"
     begun = [step for step in deployment.steps if step.state != "skipped"]
-    if all(step.name in _ON_THE_WAY or (step.name == "probe" and not step.detail) for step in begun):
+    if all(step.name in _LOGIN_STEPS or (step.name == "probe" and not step.detail) for step in begun):
         return "nothing"
     return "taken_back" if any(step.detail.startswith(TAKEN_BACK) for step in deployment.steps) else "unknown"
 
 
 def nothing_changed(deployment: Deployment) -> bool:
-    """Whether this attempt certainly changed nothing on the server: it did not arrive there, or only read."""
-    return all(step.state == "waiting" or step.name in _ON_THE_WAY or _only_looks(step) for step in deployment.steps)
+    """Whether this attempt certainly changed nothing on the server."""
+    return all(step.state == "waiting" or step.name in _LOGIN_STEPS or _only_reads(step) for step in deployment.steps)
 
 
-def _only_looks(step: Step) -> bool:
-    """Whether a running probe has only read so far. It reports a rollback, or the installation of python3, before it begins either."""
+def _only_reads(step: Step) -> bool:
+    """Whether a running probe has only read so far. Before a rollback, or the installation of python3, it sets its detail."""
     return step.name == "probe" and step.state == "running" and not step.detail
 
 

@@ -55,7 +55,7 @@ class DeploymentBody(Body):
 
 
 class RetryBody(Body):
-    """Each given field replaces that of the first call. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too."""
+    """Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too."""
 
     host: ShortText | None = None
     port: int | None = None
@@ -73,14 +73,14 @@ class RetryBody(Body):
     policy: Literal["monitor", "readonly", "managed"] | None = None
     certificate: SecretText | None = None
     proxy: ShortText | None = None
-    """Empty: use none."""
+    """Empty: no proxy."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Omitted: unchanged. null: without a jump host. The address then counts as another server."""
 
 
 class HubKeyBody(Body):
     replace: bool = False
-    """Replace the key that there is. The earlier one is destroyed."""
+    """Whether to replace the present key, which is destroyed."""
 
 
 class HubKeyView(Answer):
@@ -97,11 +97,11 @@ class HubKeyView(Answer):
 
 class HubKeyStateView(Answer):
     key: HubKeyView | None
-    """null: there is none."""
+    """null: there is no key."""
 
 
 class ListedJumpBody(Body):
-    """A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server."""
+    """A jump host of a host list. It has the credentials of `jump` if both are the same host, else those of the server."""
 
     host: ShortText
     port: int = 22
@@ -110,7 +110,7 @@ class ListedJumpBody(Body):
 
 
 class ServerBody(Body):
-    """The own settings of one of many servers."""
+    """The settings of one of many servers."""
 
     host: ShortText
     port: int = 22
@@ -118,7 +118,7 @@ class ServerBody(Body):
     """Omitted: the value for all servers."""
     name: ShortText | None = None
     tags: list[ShortText] | None = None
-    """In addition to those for all servers."""
+    """Added to the tags for all servers."""
     host_key: ShortText | None = None
     """The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation."""
     jump: ListedJumpBody | msgspec.UnsetType | None = msgspec.UNSET
@@ -129,7 +129,7 @@ class ManyDeploymentsBody(Body):
     """The settings for many servers. An entry of `servers` overrides them."""
 
     servers: list[ServerBody]
-    """1 to 200."""
+    """1 to 200 servers."""
     username: ShortText | None = None
     private_key: str | None = None
     passphrase: SecretText | None = None
@@ -162,7 +162,7 @@ class ListedJumpView(Answer):
 class ListProblemView(Answer):
     code: ProblemCode
     field: str
-    """host, port, username, name, tags, host_key or jump. Empty: the row as a whole."""
+    """host, port, username, name, tags, host_key or jump; empty: the row as a whole."""
     message: str
 
 
@@ -197,9 +197,9 @@ class ServerListView(Answer):
     servers: list[ListedServerView]
     """At most 200."""
     notes: list[LineNoteView]
-    """What the hub ignored."""
+    """Parts of the list that the hub ignored."""
     problems: list[LineProblemView]
-    """Problems that belong to no server."""
+    """Problems of the whole list, or of lines without a server."""
 
 
 class ConfirmationBody(Body):
@@ -209,7 +209,7 @@ class ConfirmationBody(Body):
 
 class HostKeysBody(Body):
     host_keys: list[ConfirmationBody]
-    """The confirmed fingerprint, 1 to 256 characters."""
+    """1 to 256 confirmations."""
 
 
 class UnconfirmedView(Answer):
@@ -220,10 +220,11 @@ class UnconfirmedView(Answer):
 
 class AgentUpdatesBody(Body):
     nodes: list[ShortText]
-    """Ids, 1 to 1000, in the order of the update."""
+    """Ids of nodes, 1 to 1000, in the order of the update."""
     canaries: int = 1
     """The number of nodes to update first. The others follow once these are connected with the new version."""
     at_once: int = 5
+    """How many nodes are updated at the same time, 1 to 50."""
 
 
 class HostKeyBody(Body):
@@ -236,7 +237,7 @@ class HostKeyView(Answer):
     host: str
     """The owner of the key: the server or its jump host."""
     port: int
-    """The address that sent the key. A jump host may have the same name as the server."""
+    """The port at which the key was presented. A jump host may have the same name as the server."""
 
 
 class StepView(Answer):
@@ -254,7 +255,7 @@ class JumpView(Answer):
     port: int
     username: str
     fingerprint: str | None
-    """The fingerprint of its host key, once it is confirmed."""
+    """The fingerprint of the confirmed host key; null: not confirmed."""
 
 
 class DeploymentErrorView(Answer):
@@ -264,15 +265,15 @@ class DeploymentErrorView(Answer):
 
 
 class EarlierView(Answer):
-    """The previous attempt. Each attempt starts at the first step, since a failed one is undone."""
+    """The previous attempt. Each attempt starts at the first step, since a failed attempt is undone."""
 
     tries: int
     """The number of previous attempts."""
     step: str
     """The step at which the last attempt ended."""
     left: Literal["nothing", "taken_back", "unknown", "goes_on"]
-    """State of the server: it was never changed; the changes were undone; unknown, so the next attempt undoes them first;
-    or a removal, which continues."""
+    """The changes on the server. `nothing`: there are none; `taken_back`: they were undone; `unknown`: the next attempt undoes them first;
+    `goes_on`: a removal, which the next attempt continues."""
     kept: list[str]
     """Steps whose result is reused: a confirmed `host_key` needs no second confirmation."""
 
@@ -295,9 +296,9 @@ class DeploymentView(Answer):
     jump: JumpView | None
     """null: there is no jump host."""
     batch_id: str | None
-    """Shared by the deployments of one request (`GET deployments?batch=`)."""
+    """Common to the deployments of one request (`GET deployments?batch=`)."""
     again: bool
-    """Whether this replaces the Spider of an existing node. The node remains even if it fails."""
+    """Whether the deployment replaces the Spider of an existing node. The node remains even if the deployment fails."""
     forced: bool
     """Whether the removal deletes only the node's records (`?force=true`). A retry does the same."""
     earlier: EarlierView | None
@@ -306,7 +307,7 @@ class DeploymentView(Answer):
     """The tags of the new node."""
     policy: Literal["monitor", "readonly", "managed"]
     use_hub_key: bool
-    """Whether it logs in with the hub's own SSH key."""
+    """Whether the deployment logs in with the hub's own SSH key."""
     version: int
     """Grows with each change: the view with the higher number is newer."""
 
@@ -318,7 +319,7 @@ class DeploymentsView(Answer):
 
 class ConfirmedView(Answer):
     deployments: list[DeploymentView]
-    """The deployments that are not finished."""
+    """The deployments whose host key is confirmed now."""
     refused: list[UnconfirmedView]
 
 

@@ -47,7 +47,7 @@ def test_a_server_list_is_deployed_with_one_confirmation(browser: Browser, hub: 
         )
         expect(dialog.get_by_text("2 of 4 servers can be added")).to_be_visible()
         expect(dialog.locator("[data-line='4']")).to_contain_text("“x” is not a port")
-        expect(dialog.locator("[data-line='5']")).to_contain_text("is there already, in line 2")
+        expect(dialog.locator("[data-line='5']")).to_contain_text("is in the list already, in line 2")
         expect(add).to_be_disabled()
         foot = dialog.locator("footer").get_by_role("status")
         expect(foot).to_have_text("2 lines have errors. Fix the list, or tick “Skip lines with errors”.")

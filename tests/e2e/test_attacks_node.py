@@ -299,7 +299,7 @@ async def test_a_removed_node_is_disconnected_before_its_samples_are_deleted(sha
             removal = await asking
             assert time.monotonic() - heard_at > 0.1, "it hears so before the hub waits 1.5 s for the samples"
             assert (removal.status, removal.json["state"]) == (202, "succeeded"), removal.body
-            assert "the samples go as soon as" in removal.json["steps"][-1]["detail"]
+            assert "the samples are deleted as soon as" in removal.json["steps"][-1]["detail"]
             assert kept()
     await eventually(lambda: kept() == 0)
 

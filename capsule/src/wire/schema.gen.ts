@@ -27,10 +27,11 @@ export interface AcknowledgeManyBody {
 }
 
 export interface AgentUpdatesBody {
-  /** Ids, 1 to 1000, in the order of the update. */
+  /** Ids of nodes, 1 to 1000, in the order of the update. */
   nodes: string[];
   /** The number of nodes to update first. The others follow once these are connected with the new version. */
   canaries?: number;
+  /** How many nodes are updated at the same time, 1 to 50. */
   at_once?: number;
 }
 
@@ -344,7 +345,7 @@ export interface ConfirmationBody {
 }
 
 export interface ConfirmedView {
-  /** The deployments that are not finished. */
+  /** The deployments whose host key is confirmed now. */
   deployments: DeploymentView[];
   refused: UnconfirmedView[];
 }
@@ -442,9 +443,9 @@ export interface DeploymentView {
   ended_at: number | null;
   /** null: there is no jump host. */
   jump: JumpView | null;
-  /** Shared by the deployments of one request (`GET deployments?batch=`). */
+  /** Common to the deployments of one request (`GET deployments?batch=`). */
   batch_id: string | null;
-  /** Whether this replaces the Spider of an existing node. The node remains even if it fails. */
+  /** Whether the deployment replaces the Spider of an existing node. The node remains even if the deployment fails. */
   again: boolean;
   /** Whether the removal deletes only the node's records (`?force=true`). A retry does the same. */
   forced: boolean;
@@ -453,7 +454,7 @@ export interface DeploymentView {
   /** The tags of the new node. */
   tags: string[];
   policy: "monitor" | "readonly" | "managed";
-  /** Whether it logs in with the hub's own SSH key. */
+  /** Whether the deployment logs in with the hub's own SSH key. */
   use_hub_key: boolean;
   /** Grows with each change: the view with the higher number is newer. */
   version: number;
@@ -478,15 +479,15 @@ export interface DialledView {
   follows: boolean;
 }
 
-/** The previous attempt. Each attempt starts at the first step, since a failed one is undone. */
+/** The previous attempt. Each attempt starts at the first step, since a failed attempt is undone. */
 export interface EarlierView {
   /** The number of previous attempts. */
   tries: number;
   /** The step at which the last attempt ended. */
   step: string;
   /**
-   * State of the server: it was never changed; the changes were undone; unknown, so the next attempt undoes them first;
-   * or a removal, which continues.
+   * The changes on the server. `nothing`: there are none; `taken_back`: they were undone; `unknown`: the next attempt undoes them first;
+   * `goes_on`: a removal, which the next attempt continues.
    */
   left: "nothing" | "taken_back" | "unknown" | "goes_on";
   /** Steps whose result is reused: a confirmed `host_key` needs no second confirmation. */
@@ -707,22 +708,22 @@ export interface HostKeyView {
   fingerprint: string;
   /** The owner of the key: the server or its jump host. */
   host: string;
-  /** The address that sent the key. A jump host may have the same name as the server. */
+  /** The port at which the key was presented. A jump host may have the same name as the server. */
   port: number;
 }
 
 export interface HostKeysBody {
-  /** The confirmed fingerprint, 1 to 256 characters. */
+  /** 1 to 256 confirmations. */
   host_keys: ConfirmationBody[];
 }
 
 export interface HubKeyBody {
-  /** Replace the key that there is. The earlier one is destroyed. */
+  /** Whether to replace the present key, which is destroyed. */
   replace?: boolean;
 }
 
 export interface HubKeyStateView {
-  /** null: there is none. */
+  /** null: there is no key. */
   key: HubKeyView | null;
 }
 
@@ -815,13 +816,13 @@ export interface InstalledPackageView {
   version: string;
 }
 
-/** The command for the server. It reads the invite from standard input. */
+/** The address and the checksum of `install.sh`. */
 export interface InstallerView {
   url: string;
   sha256: string;
 }
 
-/** Defaults of an invite for one node: the server's own host name, and a policy that allows everything. */
+/** By default, an invite for one node gives it the server's own host name, and a policy that allows everything. */
 export interface InviteBody {
   kind?: "node" | "organisation";
   /** The name of the node, or the purpose of an organisation secret. */
@@ -838,7 +839,7 @@ export interface InviteBody {
   approval?: boolean | null;
 }
 
-/** An invite of a list, without its secret. */
+/** An invite without its secret. */
 export interface InviteView {
   id: string;
   kind: "node" | "organisation";
@@ -849,7 +850,7 @@ export interface InviteView {
   approval: boolean;
   most_uses: number;
   uses: number;
-  /** The newest nodes that joined with it. */
+  /** The newest node that joined with this invite; null: none yet. */
   node_id: string | null;
   created_by: string;
   created_at: number;
@@ -986,7 +987,7 @@ export interface JumpView {
   host: string;
   port: number;
   username: string;
-  /** The fingerprint of its host key, once it is confirmed. */
+  /** The fingerprint of the confirmed host key; null: not confirmed. */
   fingerprint: string | null;
 }
 
@@ -1032,12 +1033,12 @@ export interface LinkedAlertView {
 
 export interface ListProblemView {
   code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
-  /** host, port, username, name, tags, host_key or jump. Empty: the row as a whole. */
+  /** host, port, username, name, tags, host_key or jump; empty: the row as a whole. */
   field: string;
   message: string;
 }
 
-/** A jump host of a host list. Its credentials are those of `jump` if both are the same host, else those of the server. */
+/** A jump host of a host list. It has the credentials of `jump` if both are the same host, else those of the server. */
 export interface ListedJumpBody {
   host: string;
   port?: number;
@@ -1168,7 +1169,7 @@ export interface MaintenancesView {
 
 /** The settings for many servers. An entry of `servers` overrides them. */
 export interface ManyDeploymentsBody {
-  /** 1 to 200. */
+  /** 1 to 200 servers. */
   servers: ServerBody[];
   username?: string | null;
   private_key?: string | null;
@@ -1205,14 +1206,14 @@ export interface MetricsView {
   metrics: MetricView[];
 }
 
-/** The invite itself, shown once. */
+/** A new invite with its secret, which is shown once. */
 export interface NewInviteView {
   invite: string;
-  /** The shortest command: it runs `install.sh` as it is fetched, which asks for the invite on the terminal. */
+  /** The shortest command: it pipes `install.sh` into a shell. The script asks for the invite on the terminal. */
   short: string;
   /** The command with the invite, for a shell of root or with sudo. */
   command: string;
-  /** The command without the invite, which it reads from a prompt or standard input: for shells that save pasted text (zsh, fish). */
+  /** The command for shells that save pasted text (zsh, fish). It reads the invite from a prompt or from standard input. */
   line: string;
   expires_at: number;
   installer: InstallerView;
@@ -1630,7 +1631,7 @@ export interface RetentionPatch {
   hours_s?: number;
 }
 
-/** Each given field replaces that of the first call. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too. */
+/** Each given field replaces the earlier one. `DELETE nodes/{id}` and `POST nodes/{id}/redeploy` take this body, too. */
 export interface RetryBody {
   host?: string | null;
   port?: number | null;
@@ -1647,7 +1648,7 @@ export interface RetryBody {
   install_python?: boolean | null;
   policy?: "monitor" | "readonly" | "managed" | null;
   certificate?: string | null;
-  /** Empty: use none. */
+  /** Empty: no proxy. */
   proxy?: string | null;
   /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
   jump?: JumpBody | null;
@@ -1769,14 +1770,14 @@ export interface SeriesView {
   max: (number | null)[];
 }
 
-/** The own settings of one of many servers. */
+/** The settings of one of many servers. */
 export interface ServerBody {
   host: string;
   port?: number;
   /** Omitted: the value for all servers. */
   username?: string | null;
   name?: string | null;
-  /** In addition to those for all servers. */
+  /** Added to the tags for all servers. */
   tags?: string[] | null;
   /** The expected fingerprint (`SHA256:…`). If it matches, the host key needs no confirmation. */
   host_key?: string | null;
@@ -1795,9 +1796,9 @@ export interface ServerListView {
   format: "lines" | "csv" | "ssh_config";
   /** At most 200. */
   servers: ListedServerView[];
-  /** What the hub ignored. */
+  /** Parts of the list that the hub ignored. */
   notes: LineNoteView[];
-  /** Problems that belong to no server. */
+  /** Problems of the whole list, or of lines without a server. */
   problems: LineProblemView[];
 }
 

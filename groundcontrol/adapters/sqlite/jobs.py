@@ -63,8 +63,8 @@ _QUEUED: Final = (
     " FROM job JOIN node ON node.no = job.node WHERE job.state = 'queued' ORDER BY job.no"
 )
 _NOT_ALLOWED: Final = (
-    "who ordered this job may not do so any more (disabled, another role, other nodes, a token that is over), or was given another password since;"
-    " it was not begun"
+    "the user who ordered this job is no longer allowed to (disabled, another role, other nodes, an expired token), or has another password since:"
+    " the job did not begin"
 )
 
 

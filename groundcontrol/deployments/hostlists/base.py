@@ -24,7 +24,7 @@ SHOWN_CHARS: Final = 80
 
 
 class ServerError(ValueError):
-    """A text that is no valid server; the problem says why."""
+    """A text that is not a valid server, with its problem."""
 
     def __init__(self, problem: ListProblem) -> None:
         super().__init__(problem.message)
@@ -53,16 +53,16 @@ def read_server(text: str) -> JumpServer:
     if not host:
         raise ServerError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))
     if not is_host(host):
-        raise ServerError(no_host(host))
+        raise ServerError(invalid_host(host))
     if at and not is_username(user):
         raise ServerError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
     return JumpServer(host, read_port(port), user if at else None)
 
 
-def no_host(text: str) -> ListProblem:
-    """The problem of a text that is no host."""
+def invalid_host(text: str) -> ListProblem:
+    """The problem of a text that is not a host."""
     if not is_visible(text):
-        return ListProblem("host_invalid", "host", f"{quoted(text)} holds a character that cannot be seen: type it anew")
+        return ListProblem("host_invalid", "host", f"{quoted(text)} contains a character that cannot be seen: type the host again")
     return ListProblem("host_invalid", "host", f"{quoted(text)} is neither a host name nor an IP address")
 
 
@@ -106,7 +106,7 @@ def read_tags(text: str) -> tuple[str, ...]:
 
 
 def checked(server: Listed) -> Listed:
-    """Validate the fields of a row but its host, which each format reads, and add the problems to those already found."""
+    """Validate the fields of a row, and add their problems to the row. The format has validated the host already."""
     found = list(server.problems)
     known = {problem.field for problem in found}
 

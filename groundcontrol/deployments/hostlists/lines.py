@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_server
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 
-MAX_WORDS = 2
+MAX_WORDS: Final = 2
 
 
 def read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Listed]:
@@ -32,7 +33,7 @@ def _read(number: int, words: list[str]) -> Listed:
     name = words[1] if len(words) == MAX_WORDS else None
     extra: tuple[ListProblem, ...] = ()
     if len(words) > MAX_WORDS:
-        message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and maybe a name behind it"
+        message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and optionally a name after it"
         extra = (ListProblem("not_understood", "", message),)
     try:
         server = read_server(words[0])

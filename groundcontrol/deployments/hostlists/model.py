@@ -37,14 +37,14 @@ class Note(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """One server of the list. With problems it is not usable, and its fields hold what could be parsed."""
+    """One server of the list. If it has problems it cannot be used, and its fields hold the parts that could be parsed."""
 
     line: int
-    """Number of its first line, from 1."""
+    """The number of its line, from 1."""
     host: str
     port: int = 22
     username: str | None = None
-    """None: the list has none."""
+    """None: the list has no user name for this server."""
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None

@@ -17,16 +17,16 @@ _KEY: Final = "PRIVATE KEY-----"
 
 
 def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
-    """Parse a list. It never raises, whatever the text is.
+    """Parse a list. No text makes this raise.
 
-    Returns: at most MAX_ROWS servers, in the order of the list. Unusable ones have problems that say why.
+    Returns: at most MAX_ROWS servers, in the order of the list. A server that cannot be used has problems.
     """
     if len(text) > MAX_TEXT_CHARS:
         return _unread(form, f"the list has {len(text)} characters, and at most {MAX_TEXT_CHARS} are read")
     lines = list(enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
     key = next((number for number, line in lines if _KEY in line), None)
     if key is not None:
-        message = "a private key stands in the list: take it out, and give what opens all servers in the form"
+        message = "the list contains a private key: remove it, and enter the login of all servers in the form"
         return ParsedList("lines" if form == "auto" else form, (), problems=((key, ListProblem("secret_column", "", message)),))
     short = [(number, line) for number, line in lines if len(line) <= MAX_LINE_CHARS]
     form = format_of(short) if form == "auto" else form
@@ -44,12 +44,12 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
     ]
     servers = reading.servers
     if len(servers) > MAX_ROWS:
-        message = f"the list has {len(servers)} servers; one request takes at most {MAX_ROWS}: add the others in a second one"
+        message = f"the list has {len(servers)} servers; one request takes at most {MAX_ROWS}: add the others in a second request"
         problems.append((servers[MAX_ROWS].line, ListProblem("too_many", "", message)))
         servers = servers[:MAX_ROWS]
     reported = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
     return reading._replace(
-        servers=_unlike(checked(server) for server in servers), problems=tuple(reported), notes=reading.notes[:MAX_ROWS]
+        servers=_without_repeats(checked(server) for server in servers), problems=tuple(reported), notes=reading.notes[:MAX_ROWS]
     )
 
 
@@ -68,7 +68,7 @@ def format_of(lines: list[tuple[int, str]]) -> Format:
         word = text.replace("=", " ").split()[0].casefold() if text.replace("=", " ").split() else ""
         columns = columns_of(text)
         known = [column for column in columns if column in COLUMNS]
-        # A table with a column for secrets is refused as a whole. With a # the line is rather a comment on a server.
+        # A table with a column for secrets is refused as a whole. A line with a # is rather a server with a comment.
         secret = "#" not in text and any(is_secret(column) for column in columns)
         if (any(sign in text for sign in DELIMITERS) and (secret or len(known) > 1)) or columns in (["host"], ["hostname"], ["address"]):
             return "csv"
@@ -104,7 +104,7 @@ _SSH_WORDS = frozenset(
 )
 
 
-def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
+def _without_repeats(servers: Iterable[Listed]) -> tuple[Listed, ...]:
     """Add a problem to each row that repeats an earlier server or name."""
     firsts: dict[object, Listed] = {}
     names: dict[str, Listed] = {}
@@ -116,10 +116,10 @@ def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
             first = firsts.setdefault((one_spelling(one.host), one.port, jump), one)
             named = names.setdefault(name.casefold(), one)
             if first is not one:
-                problem = ListProblem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")
+                problem = ListProblem("duplicate", "host", f"{server.host} port {server.port} is in the list already, in line {first.line}")
                 server = server._replace(problems=(*server.problems, problem))
             elif named is not one:
-                problem = ListProblem("duplicate_name", "name", f"the name {quoted(name)} is there already, in line {named.line}")
+                problem = ListProblem("duplicate_name", "name", f"the name {quoted(name)} is in the list already, in line {named.line}")
                 server = server._replace(problems=(*server.problems, problem))
         reported.append(server)
     return tuple(reported)

@@ -1,7 +1,7 @@
 """Parses the configuration of an OpenSSH client (ssh_config(5)). Each literal name of a `Host` line is a server.
 
-As in OpenSSH, the first matching value applies, so defaults are in `Host *` at the end. Nothing is executed, read or resolved:
-`Match`, `Include` and `ProxyCommand` are ignored, with a note.
+As in OpenSSH, the first matching value applies, so defaults are in `Host *` at the end. Nothing is executed, read or resolved.
+`Match` and `Include` are ignored with a note, and `ProxyCommand` is a problem of its server.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import shlex
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, no_host, quoted, read_port, read_server
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, invalid_host, quoted, read_port, read_server
 from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList
 from groundcontrol.deployments.hostlists.table import read_jump
 from groundcontrol.deployments.requests import is_host
 
 USED: Final = ("hostname", "user", "port", "proxyjump", "proxycommand", "identityfile", "certificatefile", "hostkeyalias")
-KEYS_ARE_GIVEN: Final = "IdentityFile is not read: the key is given in the form, for all"
+KEYS_ARE_GIVEN: Final = "IdentityFile is not read: enter the key of all servers in the form"
 NOT_FOLLOWED: Final = {
-    "match": "Match blocks are not understood: what stands in this one is left out",
+    "match": "Match blocks are not supported: this one is left out",
     "include": "Include is not followed: paste that file too",
 }
 MAX_PATTERNS: Final = 2000
-"""Patterns of one file."""
+"""Most patterns of one file."""
 MAX_EFFORT: Final = 20_000_000
 """Cost limit of all pattern matches of a file, in character comparisons: some tenths of a second."""
 EFFORT_OF_TRY: Final = 200
-"""Fixed cost of one match of a pattern with a name, beside its characters."""
+"""Fixed cost of matching a pattern with a name, in character comparisons."""
 EFFORT_OF_SIGN: Final = 1000
-"""Cost per character of a pattern, once, to compile it."""
+"""Cost of compiling a pattern, per character."""
 
 
 class _TooMuch(Exception):
-    """The patterns of this file exceed the cost limit, which no file written by hand does."""
+    """The patterns of this file exceed the cost limit. A file written by hand never does."""
 
 
 class _Block(NamedTuple):
@@ -82,7 +82,7 @@ class _Rules:
         return any(self._like(name, one) for one in block.patterns if not one.startswith("!"))
 
     def _like(self, name: str, pattern: str) -> bool:
-        """Whether a name matches a pattern. Of the wildcards of fnmatch, only * and ? are special here."""
+        """Whether a name matches a pattern. Only the wildcards * and ? are special."""
         if not _is_open(pattern):
             self._spend(EFFORT_OF_TRY)
             return name == pattern
@@ -107,16 +107,16 @@ def read_ssh_config(lines: Iterable[tuple[int, str]]) -> ParsedList:
     """Parse numbered lines."""
     blocks, notes, problems = _blocks(lines)
     if sum(len(block.patterns) for block in blocks) > MAX_PATTERNS:
-        problem = ListProblem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste the part of it that is meant")
+        problem = ListProblem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste only the part with your servers")
         return ParsedList("ssh_config", (), tuple(notes), (*problems, (1, problem)))
     named = [(block.line, one) for block in blocks for one in block.patterns if not one.startswith("!") and not _is_open(one)]
     rules = _Rules(blocks)
     try:
-        # One more than allowed, so that the caller notices the excess.
+        # One server more than allowed, so that the caller notices the excess.
         servers = [_server(line, name, rules) for line, name in named[: MAX_ROWS + 1]]
     except _TooMuch:
         problem = ListProblem(
-            "too_many", "", "this file has too many patterns with * and ? for its names: paste the part of it that is meant"
+            "too_many", "", "this file has too many patterns with * and ? for its names: paste only the part with your servers"
         )
         return ParsedList("ssh_config", (), tuple(notes), (*problems, (1, problem)))
     return ParsedList("ssh_config", tuple(servers), tuple(notes), tuple(problems))
@@ -130,7 +130,7 @@ def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note],
         try:
             word, values = _option(line)
         except ValueError:
-            problems.append((number, ListProblem("not_understood", "", f"the quotes of this line do not close: {quoted(line)}")))
+            problems.append((number, ListProblem("not_understood", "", f"a quote in this line is not closed: {quoted(line)}")))
             continue
         if not word:
             continue
@@ -170,7 +170,7 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
     options = rules.of(name)
     host, wrong = _host_of(name, options)
     if wrong is None and not is_host(host):
-        wrong = no_host(host)
+        wrong = invalid_host(host)
     if wrong is not None:
         problems.append(wrong)
     port = 22
@@ -182,7 +182,7 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
         notes.append(KEYS_ARE_GIVEN)
     command, via = options.get("proxycommand"), options.get("proxyjump")
     if via is None and command is not None and command.casefold() != "none":
-        problems.append(ListProblem("proxy_command", "jump", "ProxyCommand is not run here: write ProxyJump, or add this server by itself"))
+        problems.append(ListProblem("proxy_command", "jump", "ProxyCommand is not supported: write ProxyJump, or add this server alone"))
     jump, wrong = _jump_of(via, rules)
     if wrong is not None:
         problems.append(wrong)
@@ -196,7 +196,7 @@ def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | Non
         return name, None
     host = reported.replace("%%", "\0").replace("%h", name)
     if "%" in host.replace("\0", "") and not host.count(":") > 1:
-        return reported[:300], ListProblem("host_invalid", "host", f"{quoted(reported)}: of the signs with % only %h is understood")
+        return reported[:300], ListProblem("host_invalid", "host", f"{quoted(reported)}: %h is the only supported sign with %")
     return host.replace("\0", "%")[:300], None
 
 
@@ -212,7 +212,7 @@ def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListPr
     over = options.get("proxyjump")
     if over is not None and over.casefold() != "none":
         return None, ListProblem(
-            "jump_chain", "jump", f"{quoted(server.host)} is itself behind a jump host: a way over several is not supported"
+            "jump_chain", "jump", f"{quoted(server.host)} is itself behind a jump host: a chain of jump hosts is not supported"
         )
     try:
         reported = read_port(options.get("port") or "22")

@@ -25,7 +25,7 @@ DELIMITERS: Final = ",;\t"
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter: the candidate that is most frequent in the header."""
+    """The delimiter that is most frequent in the header."""
     return max(DELIMITERS, key=header.count)
 
 
@@ -39,7 +39,7 @@ def columns_of(header: str) -> list[str]:
 
 
 def commented_header(line: str) -> str:
-    """The header after a `#`; empty: the line is a comment. In a header, each column is a known one or one for secrets."""
+    """The header after a `#`; empty: the line is a comment. All columns of a header are known, or for secrets."""
     bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
     columns = columns_of(bare)
     named = all(column in COLUMNS or is_secret(column) for column in columns)
@@ -47,7 +47,7 @@ def commented_header(line: str) -> str:
 
 
 def is_secret(column: str) -> bool:
-    """Whether a column name indicates a secret. In doubt it does."""
+    """Whether a column name indicates a secret. A doubtful name counts as one."""
     bare = "".join(sign for sign in column.casefold() if sign.isalnum())
     if column in COLUMNS or bare.endswith("hostkey"):
         return False
@@ -68,10 +68,10 @@ def read_table(lines: list[tuple[int, str]]) -> ParsedList:
     fields = [COLUMNS.get(column, "") for column in columns]
     secret = [column for column in columns if is_secret(column)]
     if secret:
-        message = f"the column {quoted(secret[0])} holds secrets: take it out of the list, and give what opens all servers in the form"
+        message = f"the column {quoted(secret[0])} holds secrets: remove it from the list, and enter the login of all servers in the form"
         return ParsedList("csv", (), problems=((at, ListProblem("secret_column", "", message)),))
     if "host" not in fields:
-        message = "the first line names the columns, and one of them is host; others: port, user, name, tags, host_key, jump"
+        message = "the first line must name the columns: host, and if needed port, user, name, tags, host_key, jump"
         return ParsedList("csv", (), problems=((at, ListProblem("header_missing", "", message)),))
     notes = [
         Note(at, f"the column {quoted(column) if column else 'without a name'} is not known, and left out")
@@ -79,7 +79,7 @@ def read_table(lines: list[tuple[int, str]]) -> ParsedList:
         if not field
     ]
     notes += [
-        Note(at, f"the column {field} is there twice: the first one counts")
+        Note(at, f"the column {field} is in the header twice: the first one counts")
         for field in sorted(set(fields))
         if fields.count(field) > 1 and field
     ]
@@ -94,7 +94,7 @@ def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> It
         try:
             cells = next(csv.reader([line], delimiter=delimiter, strict=True))
         except (csv.Error, StopIteration):
-            message = "the quotes of this line do not close; a value has no line break here"
+            message = "a quote in this line is not closed; a value must not contain a line break"
             yield Listed(number, "", problems=(ListProblem("not_understood", "", message),))
             continue
         yield _row(number, [cell.strip() for cell in cells], fields)
@@ -137,7 +137,7 @@ def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
         return None, None
     if "," in text:
         code: ProblemCode = "jump_chain"
-        return None, ListProblem(code, "jump", f"{quoted(text)}: a way over several jump hosts is not supported; give the last one")
+        return None, ListProblem(code, "jump", f"{quoted(text)}: a chain of jump hosts is not supported; give the last one")
     try:
         return read_server(text), None
     except ServerError as exc:

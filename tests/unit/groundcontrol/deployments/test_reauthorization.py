@@ -91,7 +91,7 @@ async def test_a_user_without_rights_is_not_logged_in_after_the_host_key_is_conf
     assert seen == []
     assert ended.error is not None
     assert (ended.error.code, ended.error.step) == ("deployment.not_allowed", "authenticate")
-    assert "not logged in" in ended.error.message
+    assert "did not log in" in ended.error.message
 
 
 async def test_a_deployment_starts_while_its_user_keeps_the_right(desk: Desk, request_to: Requests) -> None:

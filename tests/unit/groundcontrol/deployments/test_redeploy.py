@@ -194,7 +194,7 @@ async def test_a_redeployment_shreds_credentials_that_shall_not_be_stored(
     verify = next(step.detail for step in row.steps if step.name == "verify")
     if wish is False:
         assert kept == []
-        assert verify.startswith("the agent came back; the credentials that were kept are shredded")
+        assert verify.startswith("the agent came back; the stored credentials are destroyed")
         assert await shreddings(desk) == [("admin", node.id)]
     else:
         assert {"private_key", "way"} <= {record.column for record in kept}
@@ -241,7 +241,7 @@ async def test_a_cancel_of_a_completed_redeployment_comes_too_late(desk: Desk, r
         await asyncio.wait_for(major.installed.wait(), 30)
         major.go.set()
         work, task = service._active[row.id]
-        while not work._stands:  # noqa: ASYNC110  # a few turns of the loop
+        while not work._installed:  # noqa: ASYNC110  # a few turns of the loop
             await asyncio.sleep(0)
         assert task.cancel()
         row = await desk.end_of(row.id)
@@ -274,7 +274,7 @@ async def test_a_failure_while_the_database_is_full_is_saved_once_there_is_room(
         made.commands.add("save_deployment")
         row = await service.install(ADMIN, request_to(closed_port), None)
         await failing(made, 50)
-        with pytest.raises(Unavailable, match="cannot be written down"):
+        with pytest.raises(Unavailable, match="cannot be stored"):
             await service.cancel(ADMIN, row.id)
         with pytest.raises(Conflict, match="running already"):
             await service.install(ADMIN, request_to(closed_port), None)

@@ -197,7 +197,7 @@ def test_an_address_may_be_in_brackets(request_to: Requests, written: str, host:
 
 
 def test_a_port_in_the_host_field_is_refused(request_to: Requests) -> None:
-    with pytest.raises(BadRequest, match="a port has a field of its own"):
+    with pytest.raises(BadRequest, match="the port has its own field"):
         check_request(replace(request_to(22), host="10.0.0.1:2222"))
 
 
@@ -434,7 +434,7 @@ async def test_a_deployment_of_a_killed_hub_states_whether_anything_changed(desk
     assert row.error is not None
     assert (row.error.code, row.error.step) == ("hub_stopped", step)
     assert ("before this had changed anything" in row.error.message) == untouched
-    assert ("undoes what was begun by itself" in row.error.message) != untouched
+    assert ("undoes the changes by itself" in row.error.message) != untouched
 
 
 async def test_a_removal_is_retried_after_a_restart_with_stored_credentials(desk: Desk, request_to: Requests) -> None:

@@ -202,7 +202,7 @@ async def test_after_a_kill_a_removal_of_a_forgotten_node_is_reported_as_forgott
     async with desk.running(desk.make(desk.config)):
         row = await desk.end_of(row.id)
     assert row.state == "cancelled"
-    assert "forgotten meanwhile" in row.steps[1].detail
+    assert "deleted meanwhile" in row.steps[1].detail
 
 
 async def test_a_retry_with_credentials_goes_by_ssh(desk: Desk) -> None:

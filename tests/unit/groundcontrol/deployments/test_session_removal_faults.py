@@ -79,14 +79,14 @@ async def test_a_removal_whose_failure_cannot_be_saved_can_be_cancelled(desk: De
 
 def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
     """From the order to the node on, no deployment can be saved."""
-    order = service._leaving._ways.order
+    order = service._leaving._deps.order
 
     async def then_fail(scope: Scope, node_id: NodeId, request: JobRequest) -> Job:
         job = await order(scope, node_id, request)
         made.commands.add("save_deployment")
         return job
 
-    service._leaving._ways = service._leaving._ways._replace(order=then_fail)
+    service._leaving._deps = service._leaving._deps._replace(order=then_fail)
 
 
 async def test_an_order_whose_job_id_was_not_saved_is_followed(desk: Desk) -> None:

@@ -104,6 +104,33 @@ async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk)
         assert (await desk.store.deployments.deployment(ADMIN, rows[0].id)).state == "cancelled"
 
 
+async def test_an_update_whose_cancellation_was_not_stored_keeps_its_turn(desk: Desk, tmp_path: Path) -> None:
+    first, second = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
+    go_on, turn = asyncio.Event(), asyncio.Event()
+
+    async def online(node: NodeId, timeout_s: float) -> None:
+        if node == second:
+            turn.set()
+            await away(node, timeout_s)
+        await go_on.wait()
+        row = await desk.store.deployments.deployment(ADMIN, rows[0].id)
+        await desk.store.deployments.save_deployment(ADMIN, row._replace(state="cancelled", ended_at=SystemClock().now()))
+
+    async with updating(desk, online) as service:
+        rows = await service.begin(ADMIN, [first, second], 0, 1)
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "stardust.db", isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER no_end BEFORE UPDATE ON deployment WHEN NEW.state <> OLD.state BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+            with pytest.raises(StoreError):
+                await service.cancel(ADMIN, rows[1].id)
+            other.execute("DROP TRIGGER no_end")
+        go_on.set()
+        async with asyncio.timeout(30):
+            await turn.wait()
+        await desk.until(rows[1].id, lambda row: at_step("wait", row))
+
+
 # -- orders ------------------------------------------------------------------------------------
 
 
