@@ -9,6 +9,7 @@ from typing import Any, Dict, TextIO, Tuple
 
 _bound: "contextvars.ContextVar[Tuple[Tuple[str, Any], ...]]" = contextvars.ContextVar("bound", default=())
 _CONTROL = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
+_CONTROL_IN_TRACEBACK = {code: text for code, text in _CONTROL.items() if code != ord("\n")}
 
 
 def bind(**fields: Any) -> None:
@@ -27,7 +28,7 @@ def event(log: logging.Logger, name: str, level: int = logging.INFO, exc_info: b
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line. A field with a name of the line itself, such as `at`, gets the prefix `fact_`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: Dict[str, Any] = {
@@ -36,7 +37,7 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             "logger": record.name,
         }
-        line.update(getattr(record, "facts", {}))
+        line.update({f"fact_{name}" if name in line else name: value for name, value in getattr(record, "facts", {}).items()})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=True)
@@ -50,7 +51,7 @@ class TextFormatter(logging.Formatter):
         fields = "".join(f" {key}={value}" for key, value in getattr(record, "facts", {}).items())
         line = f"{at} {record.levelname.lower():7} {record.getMessage()}{fields}".translate(_CONTROL)
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            line += "\n" + self.formatException(record.exc_info).translate(_CONTROL_IN_TRACEBACK)
         return line
 
 

@@ -147,7 +147,7 @@ class Outbox:
                 family=layout.family,
                 series=len(layout.series),
                 values=len(row.values),
-                at=row.taken_at_ms,
+                taken_at_ms=row.taken_at_ms,
             )
         return None
 

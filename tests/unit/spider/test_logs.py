@@ -20,3 +20,20 @@ def test_logging_set_up_in_one_test_does_not_leak_into_the_next(turn: int) -> No
     logs.set_up(told, "json")
     logs.event(logging.getLogger("spider.test"), "turned", turn=turn)
     assert [(line["event"], line["turn"]) for line in map(json.loads, told.getvalue().splitlines())] == [("turned", turn)]
+
+
+def test_on_a_terminal_a_traceback_has_no_control_characters() -> None:
+    told = io.StringIO()
+    logs.set_up(told, "text")
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        logs.event(logging.getLogger("spider.test"), "failed", exc_info=True)
+    assert told.getvalue().endswith("ValueError: \\x1b[2J\n")
+
+
+def test_a_field_does_not_replace_the_time_of_its_line() -> None:
+    record = logging.LogRecord("spider.test", logging.INFO, "", 0, "row_refused", None, None)
+    record.facts = {"at": 5}
+    line = json.loads(logs.JsonFormatter().format(record))
+    assert (line["at"], line["fact_at"]) == (round(record.created, 3), 5)
