@@ -139,23 +139,23 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
     if verbs.VERBS[plan.verb].units:
-        return _guarded(lambda: UnitActions(console).perform(plan.verb, [str(name) for name in plan.args["units"]]))
+        return UnitActions(console).perform(plan.verb, [str(name) for name in plan.args["units"]])
     if verbs.VERBS[plan.verb].container:
-        return _guarded(lambda: ContainerActions(console).restart(str(plan.args["container"])))
+        return ContainerActions(console).restart(str(plan.args["container"]))
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
-    return _guarded(lambda: manager.perform(_task(plan), console))
+    return manager.perform(_task(plan), console)
 
 
 def _run_selfcare(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
     """Run a selfcare verb, which changes Spider itself and no package."""
     if plan.verb == verbs.REKEY:
-        return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths()))
+        return rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths())
     if plan.verb == verbs.UNINSTALL:
-        return _guarded(lambda: uninstall_job.start_uninstall(plan.job, boot, console))
+        return uninstall_job.start_uninstall(plan.job, boot, console)
     paths, systemctl = self_update.here()
-    return _guarded(lambda: self_update.update(plan.args, console, paths, systemctl))
+    return self_update.update(plan.args, console, paths, systemctl)
 
 
 def _guarded(work: Callable[[], Outcome]) -> Outcome:
@@ -189,7 +189,8 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     terminal = Terminal(log, reporter, stop_request)
     console = JobConsole(folder, terminal, reporter, stop_request)
     verb = verbs.VERBS.get(plan.verb)
-    outcome = _run_selfcare(plan, console, boot) if verb is not None and verb.selfcare else _carry_out(plan, manager, console)
+    is_selfcare = verb is not None and verb.selfcare
+    outcome = _guarded(lambda: _run_selfcare(plan, console, boot) if is_selfcare else _carry_out(plan, manager, console))
     terminal.close()
     log.close()
     reporter.close()

@@ -217,7 +217,10 @@ class Pacman(Backend):
 
         Only root sees the open files of other processes. For other users each lock file of this boot counts as held.
         """
-        path = self._system + "/db.lck"
+        try:
+            path = self._system + "/db.lck"
+        except PackagesUnreadable:
+            return None
         hidden = os.geteuid() != 0 and os.path.exists(path) and not is_of_an_earlier_boot(path)
         return open_file_holder(path) or (Lock(path) if hidden else None)
 

@@ -15,6 +15,7 @@ import pytest
 
 from spider.files import create_once
 from spider.jobs.files import JobResult, StopRecord, read_plan, read_progress, read_result, read_run, read_stopped, write_result
+from spider.packages.interfaces import Console, Outcome
 from spider.root.runner import JobNotStarted, RunnerPaths, run_job, take_lock
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
@@ -115,6 +116,15 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
         with pytest.raises(JobNotStarted, match="another job"):
             take_lock(str(tmp_path), 0.2)
     assert run_to_end(job, Scripted("true"), "", RunnerPaths(str(tmp_path))).state == "succeeded"
+
+
+def test_a_fault_before_a_reboot_is_a_result(tmp_path: Path) -> None:
+    class Faulty(Scripted):
+        def wait_free(self, console: Console) -> Outcome | None:
+            raise RuntimeError("a fault of this program")
+
+    result = run_to_end(plan(tmp_path, "reboot", ()), Faulty("true"), "b" * 32, RunnerPaths(str(tmp_path)))
+    assert (result.state, result.error_code) == ("unknown", "job.runner_failed")
 
 
 @pytest.mark.holds("F-18")

@@ -15,7 +15,7 @@ from spider.packages.apt import parsers as apt_parsers
 from spider.packages.backend import Backend, PackageError
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
-from spider.packages.interfaces import Output
+from spider.packages.interfaces import Output, PackagesUnreadable
 from spider.packages.pacman import backend as pacman_backend
 from spider.packages.pacman.parsers import parse_settings
 from spider.packages.rpm import repositories
@@ -105,6 +105,14 @@ def test_apk_without_a_line_has_no_repository(monkeypatch: pytest.MonkeyPatch, t
     assert apk_backend.enabled_repositories((), patterns) == ["http://b.example.org/edge", "http://b.example.org/main"]
     assert apk_backend.enabled_repositories(("--repositories-file", str(named)), patterns) == []
     assert apk_backend.enabled_repositories(("--repository", "http://c.example.org/main"), patterns[:1]) == ["http://c.example.org/main"]
+
+
+def test_a_lock_of_pacman_is_unknown_where_its_settings_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_words: object, **_more: object) -> Output:
+        raise PackagesUnreadable("pacman-conf: error")
+
+    monkeypatch.setattr(pacman_backend, "run_query", fail)
+    assert pacman_backend.Pacman().lock() is None
 
 
 @pytest.mark.parametrize("backend", [Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64"), Zypper("x86_64", "opensuse-leap")])
