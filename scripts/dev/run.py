@@ -84,8 +84,9 @@ def check_port(config: Config) -> None:
 class Runner:
     """The processes of one start, ended in order."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, hub_module: str = "groundcontrol") -> None:
         self.state = state
+        self._hub_module = hub_module
         self.agent = state / "agent"
         """Spider's files. Spider runs as another user, who cannot open this folder: it gets the files as open descriptors."""
         self.hub: asyncio.subprocess.Process | None = None
@@ -153,7 +154,7 @@ class Runner:
         """Start Ground Control."""
         with self.log_file("hub.log") as log:
             self.hub = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "groundcontrol", "serve", *self._words,
+                sys.executable, "-m", self._hub_module, "serve", *self._words,
                 env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         return self.hub

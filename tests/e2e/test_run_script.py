@@ -19,7 +19,7 @@ from spider.packages.detect import updates_manager
 from spider.packages.interfaces import PackagesUnreadable
 from tests.support.bundles import WITHOUT_MANAGER, bundle_of, shipped_version
 from tests.support.eventually import eventually, wait_until
-from tests.support.hub import HubProcess
+from tests.support.hub import PROGRAM, HubProcess
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +27,12 @@ START_LIMIT_S = 60
 pytestmark = pytest.mark.timeout(180)
 
 
-def start(state: Path, port: int, *flags: str, bundle: Path | None = None, **variables: str) -> subprocess.Popen[str]:
-    """Args: bundle: a Spider instead of the shipped one."""
+def start(
+    state: Path, port: int, *flags: str, bundle: Path | None = None, hub_module: str = "groundcontrol", **variables: str
+) -> subprocess.Popen[str]:
+    """Args: bundle: None: as scripts/run is. Else the Spider, and hub_module is the hub."""
     env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
-    program = ["scripts.dev.run"] if bundle is None else ["tests.support.run_program", str(bundle)]
+    program = ["scripts.dev.run"] if bundle is None else ["tests.support.run_program", hub_module, str(bundle)]
     return subprocess.Popen(
         [sys.executable, "-m", *program, str(state), *flags],
         cwd=ROOT,
@@ -70,7 +72,7 @@ class Checkout:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self.bundle: Path | None = None
+        self.bundle = ROOT / "majortom/spider.pyz"
         """The Spider of the next start."""
         self.port = free_port()
         self.hub = HubProcess(state, port=self.port)
@@ -80,7 +82,7 @@ class Checkout:
     def begin(self, *flags: str) -> str:
         """Start it and wait for its welcome; returns what it said."""
         assert self.process is None or self.process.poll() is not None
-        self.process = start(self.state, self.port, *flags, bundle=self.bundle)
+        self.process = start(self.state, self.port, *flags, bundle=self.bundle, hub_module=PROGRAM)
         return said(self.process, "stop")
 
     def running(self) -> subprocess.Popen[str]:
@@ -157,7 +159,7 @@ def doctor_of(state: Path) -> tuple[int, list[str]]:
     env = {"PATH": os.environ["PATH"], "STARDUST_SECRET_FILE": str(state / "secret"), "PYTHONPATH": str(ROOT)}
     env["STARDUST_ALLOW_VOLATILE"] = "yes"  # the folder of a test may be in memory
     done = subprocess.run(
-        [sys.executable, "-m", "groundcontrol", "doctor", "--data-dir", str(state), "--json"],
+        [sys.executable, "-m", PROGRAM, "doctor", "--data-dir", str(state), "--json"],
         env=env, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, [check["text"] for check in json.loads(done.stdout)["checks"] if check["state"] == "problem"]
