@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.gate import PHONE, Gate, gate
@@ -150,7 +150,21 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     dialog.get_by_role("group", name="Warning").get_by_label("Starts at (%)").fill("99.99")
     dialog.get_by_role("group", name="Warning").get_by_label("Ends at (%)").fill("99.9")
     expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()
+    removed_exception_leaves_the_fields_of_the_others(dialog)
     dialog.get_by_role("button", name="Cancel").click()
+
+
+def removed_exception_leaves_the_fields_of_the_others(dialog: Locator) -> None:
+    def limit(number: int) -> Locator:
+        return (
+            dialog.get_by_role("group", name=f"Exception {number}").get_by_role("group", name="Other warning").get_by_label("Starts at (%)")
+        )
+
+    for number, percent in ((1, "80"), (2, "60")):
+        dialog.get_by_role("button", name="Add an exception by tag").click()
+        limit(number).fill(percent)
+    dialog.get_by_role("group", name="Exception 1").get_by_role("button", name="Remove the exception").click()
+    expect(limit(1)).to_have_value("60")
 
 
 def viewer_changes_nothing(browser: Browser, hub: HubProcess) -> None:

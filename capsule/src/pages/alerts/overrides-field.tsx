@@ -1,6 +1,7 @@
-/** Exceptions of a rule: other thresholds for the servers with some tags, or none. The last one that fits a server holds. */
+/** The exceptions of a rule: other thresholds for servers with some tags, or the rule switched off. For each server the last matching exception applies. */
 
 import type { VNode } from "preact";
+import { useState } from "preact/hooks";
 import { fieldScale } from "../../core/alerts/alert-values";
 import type { OverrideDraft, RuleDraft } from "../../core/alerts/rule-draft";
 import { t } from "../../core/text/i18n";
@@ -10,14 +11,34 @@ import { Level } from "./threshold-fields";
 
 export function OverridesField({ draft, unit, onChange }: { draft: RuleDraft; unit: string; onChange: (part: Partial<RuleDraft>) => void }): VNode {
   const { overrides } = draft;
+  // Fields keep unfinished text, so each exception needs a key that stays when another exception is removed.
+  const [keys, setKeys] = useState<readonly number[]>(() => overrides.map((_, index) => index));
   const put = (at: number, part: Partial<OverrideDraft>): void => onChange({ overrides: overrides.map((one, index) => (index === at ? { ...one, ...part } : one)) });
   return (
     <div class="stack">
       {overrides.map((one, at) => (
-        <Override key={at} number={at + 1} one={one} draft={draft} unit={unit} onChange={(part) => put(at, part)} onRemove={() => onChange({ overrides: overrides.filter((_, index) => index !== at) })} />
+        <Override
+          key={keys[at]}
+          number={at + 1}
+          one={one}
+          draft={draft}
+          unit={unit}
+          onChange={(part) => put(at, part)}
+          onRemove={() => {
+            setKeys(keys.filter((_, index) => index !== at));
+            onChange({ overrides: overrides.filter((_, index) => index !== at) });
+          }}
+        />
       ))}
       <div>
-        <Button slim icon="plus" onClick={() => onChange({ overrides: [...overrides, { select: { all: false, tags: [], nodes: [] }, enabled: null, warn: draft.warn, crit: draft.crit, for_s: null }] })}>
+        <Button
+          slim
+          icon="plus"
+          onClick={() => {
+            setKeys([...keys, Math.max(-1, ...keys) + 1]);
+            onChange({ overrides: [...overrides, { select: { all: false, tags: [], nodes: [] }, enabled: null, warn: draft.warn, crit: draft.crit, for_s: null }] });
+          }}
+        >
           {t`Add an exception by tag`}
         </Button>
       </div>
