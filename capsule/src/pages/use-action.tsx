@@ -9,15 +9,15 @@ import { Glyph } from "../ui/glyph";
 export interface Action {
   busy: boolean;
   refusal: string;
-  /** Runs one action at a time and keeps the hub's refusal; true = it succeeded. */
+  /** Runs an action, unless one is running. Stores the hub's refusal in `refusal`. Returns whether the action succeeded. */
   run: (act: () => Promise<void>) => Promise<boolean>;
-  /** The dialog's close function and status text. It stays open while the action runs, because the answer may be sent only once. */
-  held: (close: () => void) => { onClose: () => void; status: string };
+  /** Properties of a dialog that stays open while the action runs, because the hub may send the answer only once. */
+  dialogProps: (close: () => void) => { onClose: () => void; status: string };
 }
 
 /**
- * An action that the hub may refuse. A closed password question is no refusal. If the dialog is closed by then, a toast with the title `what`
- * shows the refusal.
+ * An action that the hub may refuse. If the dialog is closed before the answer, a toast with the title `what` shows the refusal. It is no
+ * refusal if the user closes the password question.
  */
 export function useAction(what = t`Not done`): Action {
   const [busy, setBusy] = useState(false);
@@ -47,8 +47,8 @@ export function useAction(what = t`Not done`): Action {
       setBusy(false);
     }
   };
-  const held: Action["held"] = (close) => ({ onClose: () => busy || close(), status: busy ? t`Sent, waiting for the answer.` : "" });
-  return { busy, refusal, run, held };
+  const dialogProps: Action["dialogProps"] = (close) => ({ onClose: () => busy || close(), status: busy ? t`Sent, waiting for the answer.` : "" });
+  return { busy, refusal, run, dialogProps };
 }
 
 export function ActionError({ text }: { text: string }): VNode | null {

@@ -1,4 +1,4 @@
-/** Acknowledge with a note, and snooze. */
+/** The dialog that acknowledges alerts with a note, and the button that snoozes them. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -23,7 +23,7 @@ const HOUR_S = 3600;
 export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonly AlertView[]; onClose: () => void; onDone: () => void }): VNode {
   const [note, setNote] = useState("");
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const [first] = alerts;
   const title = alerts.length === 1 && first ? [first.rule_name, first.object].filter(Boolean).join(" ") : plural(alerts.length, "alert");
   const save = async (): Promise<void> => {
@@ -51,23 +51,28 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
   );
 }
 
-async function run(act: () => Promise<void>, title: string, undo?: () => void): Promise<void> {
+/** Runs an action and reports its result as a toast. Returns whether it succeeded. */
+async function run(act: () => Promise<void>, title: string, undo?: () => void): Promise<boolean> {
   try {
     await act();
     toast("done", title, "", undo && { label: t`Undo`, run: undo });
+    return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     toast("fail", t`Not done`, error.detail);
+    return false;
   }
 }
 
-const awake = (alerts: readonly AlertView[]): Promise<void> =>
+const endSnooze = (alerts: readonly AlertView[]): Promise<boolean> =>
   run(async () => {
     for (const { id } of alerts) await unsnooze(id);
   }, t`No longer snoozed`);
 
 export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonly AlertView[]; slim?: boolean; onDone?: () => void }): VNode {
-  const put = (until: number): void => void run(() => snooze(alerts.map(({ id }) => id), until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void awake(alerts)).then(onDone);
+  const snoozeUntil = async (until: number): Promise<void> => {
+    if (await run(() => snooze(alerts.map(({ id }) => id), until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void endSnooze(alerts))) onDone?.();
+  };
   const snoozed = alerts.filter(({ flags }) => flags.snoozed_until !== null && flags.snoozed_until > now.value);
   const [first] = alerts;
   const label = alerts.length === 1 && first ? t`Snooze ${[first.rule_name, first.object].filter(Boolean).join(" ")}` : t`Snooze ${plural(alerts.length, "alert")}`;
@@ -77,11 +82,11 @@ export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonl
       class={slim ? "slim" : ""}
       groups={[
         [
-          { label: t`1 hour`, icon: "bell-off", run: () => put(hubNow() + HOUR_S) },
-          { label: t`8 hours`, icon: "bell-off", run: () => put(hubNow() + 8 * HOUR_S) },
-          { label: t`Until tomorrow, 08:00`, icon: "bell-off", run: () => put(tomorrow(hubNow())) },
+          { label: t`1 hour`, icon: "bell-off", run: () => void snoozeUntil(hubNow() + HOUR_S) },
+          { label: t`8 hours`, icon: "bell-off", run: () => void snoozeUntil(hubNow() + 8 * HOUR_S) },
+          { label: t`Until tomorrow, 08:00`, icon: "bell-off", run: () => void snoozeUntil(tomorrow(hubNow())) },
         ],
-        snoozed.length ? [{ label: t`End the snooze`, icon: "bell", run: () => void awake(snoozed) }] : [],
+        snoozed.length ? [{ label: t`End the snooze`, icon: "bell", run: () => void endSnooze(snoozed) }] : [],
       ]}
     >
       <Icon name="bell-off" size="small" />

@@ -1,25 +1,24 @@
-/** Adds a channel, or changes one. What is typed as its target is sent once and never shown again. */
+/** Dialogs that add or change a channel. The hub never sends the target of a channel back. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { KIND_HINTS, targetComplete, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
-import { ApiError, type ChannelBody, type ChannelKindView, type ChannelView } from "../../state/types";
+import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
 import { Failure, Loading } from "../../ui/load-states";
 import { FormDialog } from "./form-dialog";
 import { ownZone } from "./schedule-fields";
+import { useAnswer } from "../use-answer";
 
 type Severity = NonNullable<ChannelBody["min_severity"]>;
 type Hours = NonNullable<ChannelBody["quiet_hours"]>;
 
 const SEVERITIES: [string, string][] = [["warning", t`Warnings and critical alerts`], ["critical", t`Critical alerts only`], ["info", t`Everything, also events`]]; // prettier-ignore
-/** Whether a password stays until it is changed: the browser must not offer one of its own. */
+/** Keeps the browser from filling in a stored password. */
 const SECRET_INPUT = { autocomplete: "new-password" };
-
-
 
 function TargetFields({ fields, typed, onType }: { fields: readonly TargetField[]; typed: Readonly<Record<string, string>>; onType: (path: string, text: string) => void }): VNode {
   return (
@@ -43,7 +42,7 @@ interface WhenProps {
   onHours: (hours: Hours | null) => void;
 }
 
-/** What is sent, and when. */
+/** The fields for which alerts are sent, and at what times. */
 function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode {
   return (
     <>
@@ -67,23 +66,13 @@ function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode 
   );
 }
 
-/** The kinds of channels; null while they are read. */
-function useKinds(): { kinds: readonly ChannelKindView[] | null; failure: ApiError | null; load: () => void } {
-  const [kinds, setKinds] = useState<readonly ChannelKindView[] | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = (): void => {
-    setFailure(null);
-    loadKinds().then(setKinds, (error: unknown) => {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    });
-  };
-  useEffect(load, []);
-  return { kinds, failure, load };
+/** Shown until the kinds of channels are loaded, which say what fields a target has. */
+function KindsPending({ failure, onRetry }: { failure: ApiError | null; onRetry: () => void }): VNode {
+  return failure ? <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={onRetry} /> : <Loading rows={3} what={t`the kinds of channels`} onRetry={onRetry} />;
 }
 
 export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (channel: ChannelView) => void }): VNode {
-  const { kinds, failure, load } = useKinds();
+  const { found: kinds, failure, load } = useAnswer(loadKinds);
   const [kind, setKind] = useState<ChannelBody["kind"]>("email");
   const [name, setName] = useState("");
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
@@ -94,8 +83,7 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
   const save = async (): Promise<void> => onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours }));
   return (
     <FormDialog title={t`Add channel`} icon="send" submit={t`Add channel`} ready={ready} onSave={save} done={[t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`]} onClose={onClose}>
-      {failure && <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={load} />}
-      {!kinds && !failure && <Loading rows={3} what={t`the kinds of channels`} onRetry={load} />}
+      {!kinds && <KindsPending failure={failure} onRetry={load} />}
       {kinds && (
         <>
           <SelectField
@@ -118,14 +106,14 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
 }
 
 export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelView; onClose: () => void; onChanged: (channel: ChannelView) => void }): VNode {
-  const { kinds } = useKinds();
+  const { found: kinds, failure, load } = useAnswer(loadKinds);
   const [name, setName] = useState(channel.name);
   const [retarget, setRetarget] = useState(false);
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>(channel.min_severity);
   const [hours, setHours] = useState<Hours | null>(channel.quiet_hours);
   const fields = targetFields(channel.kind, kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
-  const ready = name.trim() !== "" && (!retarget || targetComplete(fields, typed));
+  const ready = name.trim() !== "" && (!retarget || (kinds !== null && targetComplete(fields, typed)));
   const target = retarget ? { target: targetOf(fields, typed) } : {};
   const save = async (): Promise<void> => onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }));
   return (
@@ -135,6 +123,7 @@ export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelV
       <Check checked={retarget} onCheck={setRetarget}>
         {t`Change the target; the present one is ${channel.target_masked}`}
       </Check>
+      {retarget && !kinds && <KindsPending failure={failure} onRetry={load} />}
       {retarget && <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />}
       {retarget && <p class="t3 meta">{t`The old receiver is notified of the change.`}</p>}
     </FormDialog>

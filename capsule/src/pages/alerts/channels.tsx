@@ -136,7 +136,7 @@ function Row({ channel, manages, onTurn, onAsk, onTested }: RowProps): VNode {
 
 function DeleteChannel({ channel, onClose, onDone }: { channel: ChannelView; onClose: () => void; onDone: () => void }): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const remove = async (): Promise<void> => {
     if (!(await act.run(() => deleteChannel(channel.id)))) return;
     toast("done", t`${channel.name} was deleted`);

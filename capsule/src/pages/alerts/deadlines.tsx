@@ -157,7 +157,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
 
 function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const remove = async (): Promise<void> => {
     if (!(await act.run(() => deleteExpectation(one.id)))) return;
     toast("done", t`${one.name} was deleted`);

@@ -24,7 +24,7 @@ interface Props {
 
 export function FormDialog({ title, icon, submit, ready, onSave, done, onClose, children }: Props): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const save = async (): Promise<void> => {
     if (!ready) return;
     const saved = await act.run(async () => {

@@ -1,13 +1,11 @@
-/** One incident, at the address that messages about it link to. */
+/** The page of one incident. Messages about the incident link to it. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
 import { findIncident } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { endedIncidents, incidents } from "../../state/incidents";
-import { ApiError, type IncidentDetailView } from "../../state/types";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/time";
@@ -15,6 +13,7 @@ import { AlertsCut, AlertTable } from "./alert-table";
 import { FiringTab } from "./firing";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
+import { useAnswer } from "../use-answer";
 
 export function IncidentPanel({ id }: { id: string }): VNode {
   const { incidents: open, failure } = incidents.value;
@@ -29,21 +28,10 @@ export function IncidentPanel({ id }: { id: string }): VNode {
 }
 
 function EndedIncident({ id }: { id: string }): VNode {
-  const [found, setFound] = useState<IncidentDetailView | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      setFound(await findIncident(id));
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), [id, endedIncidents.value]);
+  const { found, failure, load } = useAnswer(() => findIncident(id), [id, endedIncidents.value]);
   if (failure && failure.status >= 400 && failure.status < 500) return <Empty icon="bell" title={t`There is no such incident`} text={t`The address is wrong, the incident is no longer kept, or you may not see its servers.`} />;
-  if (failure) return <Failure title={t`The incident could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading what={t`the incident`} onRetry={() => void load()} />;
+  if (failure) return <Failure title={t`The incident could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading what={t`the incident`} onRetry={load} />;
   return (
     <section class="card incident" aria-label={found.title}>
       <header>

@@ -141,7 +141,7 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
 
 function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const own = rule.origin === "user";
   const remove = async (): Promise<void> => {
     if (!(await act.run(() => removeRule(rule.id)))) return;

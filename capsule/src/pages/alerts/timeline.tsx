@@ -1,7 +1,7 @@
-/** What happened to the servers of an incident in its time: alerts, events, jobs and messages, the newest last. */
+/** The timeline of an incident: alerts, events, jobs and messages about its servers, the newest last. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";
 import { eventText } from "../../core/events/event-text";
 import { t } from "../../core/text/i18n";
@@ -10,11 +10,12 @@ import { findIncident, loadChannels } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
-import { ApiError, type AlertView, type IncidentDetailView, type IncidentView, type TimelineEntry } from "../../state/types";
+import type { AlertView, IncidentView, TimelineEntry } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Failure, Loading } from "../../ui/load-states";
 import { Time } from "../../ui/time";
+import { useAnswer } from "../use-answer";
 
 const OF_SEVERITY = { error: "fail", warning: "warn", info: "done" } as const;
 const OF_DELIVERY = { sent: "done", failed: "fail", due: "run", sending: "run", deferred: "wait", skipped: "off" } as const;
@@ -29,7 +30,7 @@ function words({ kind, alert_id, event, delivery }: TimelineEntry, alerts: reado
   return kind === "fired" ? [alert?.level === "critical" ? "crit" : "warn", t`Fired: ${what}`] : ["done", t`Ended: ${what}`];
 }
 
-/** A button that opens the timeline. Nothing is read before. */
+/** A button that opens the timeline, which is loaded only then. */
 export function TimelineFold({ incident }: { incident: IncidentView }): VNode {
   const [open, setOpen] = useState(false);
   return (
@@ -44,29 +45,18 @@ export function TimelineFold({ incident }: { incident: IncidentView }): VNode {
 }
 
 function Timeline({ incident }: { incident: IncidentView }): VNode {
-  const [found, setFound] = useState<IncidentDetailView | null>(null);
-  const [names, setNames] = useState<ReadonlyMap<string, string>>(new Map());
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      const [detail, channels] = await Promise.all([findIncident(incident.id), loadChannels()]);
-      setNames(new Map(channels.map(({ id, name }) => [id, name])));
-      setFound(detail);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  // Its alerts change with what happens.
-  useEffect(() => void load(), [incident.id, incident.state, JSON.stringify(incident.alerts.map(({ id, state, level, flags }) => [id, state, level, flags]))]);
-  if (failure) return <Failure title={t`The timeline could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!found) return <Loading rows={3} what={t`the timeline`} onRetry={() => void load()} />;
+  // The timeline grows whenever the incident or one of its alerts changes.
+  const question = [incident.id, incident.state, JSON.stringify(incident.alerts.map(({ id, state, level, flags }) => [id, state, level, flags]))];
+  const { found, failure, load } = useAnswer(() => Promise.all([findIncident(incident.id), loadChannels()]), question);
+  if (failure) return <Failure title={t`The timeline could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading rows={3} what={t`the timeline`} onRetry={load} />;
+  const [detail, channels] = found;
+  const names = new Map(channels.map(({ id, name }) => [id, name]));
   return (
     <ul class="event-list" aria-label={t`Timeline`}>
-      {found.timeline_cut && <li class="t3">{t`Some of what happened is left out.`}</li>}
-      {found.timeline.map((entry, index) => {
-        const [glyph, text] = words(entry, found.alerts, (id) => names.get(id) ?? t`deleted channel`);
+      {detail.timeline_cut && <li class="t3">{t`Some of what happened is left out.`}</li>}
+      {detail.timeline.map((entry, index) => {
+        const [glyph, text] = words(entry, detail.alerts, (id) => names.get(id) ?? t`deleted channel`);
         return (
           <li key={`${entry.at} ${index}`}>
             <Glyph kind={glyph} label="" />

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
 import { EVENT_GROUPS } from "../../core/events/event-types.gen";
 import { parseDays, spanOf } from "../../core/text/day-range";
@@ -15,9 +15,9 @@ import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
 import { downloadText } from "../../ui/download";
 import { DateRange } from "../date-range";
+import { useSettledText } from "../use-settled-text";
 import { EventList } from "./list";
 
-const SETTLE_MS = 300;
 const CHIPS = [
   { key: "error", label: t`Errors`, mark: <Glyph kind="fail" label="" /> },
   { key: "warning", label: t`Warnings`, mark: <Glyph kind="warn" label="" /> },
@@ -37,17 +37,8 @@ async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
 export function EventsPage(): VNode {
   const { severity, type, group, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
   const days = parseDays((name) => pageUrl.value.query.get(name));
-  const [typed, setTyped] = useState(search);
+  const [typed, setTyped] = useSettledText(search, (text) => setQuery({ q: text }));
   const [busy, setBusy] = useState(false);
-  const applied = useRef(search);
-  useEffect(() => {
-    if (search !== applied.current) setTyped((applied.current = search)); // it was set from outside
-  }, [search]);
-  useEffect(() => {
-    if (typed.trim() === applied.current) return;
-    const timer = setTimeout(() => setQuery({ q: (applied.current = typed.trim()) }), SETTLE_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
   const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined, ...spanOf(days) };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);

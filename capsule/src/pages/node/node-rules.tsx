@@ -1,38 +1,18 @@
-/** The rules that watch a node, with the values that hold for it. */
+/** The rules that watch a node, with the values that apply to it. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { ruleSentence, selectWords } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
 import { nodeRules, type NodeRule } from "../../state/firing-rules";
 import { nodeLabel } from "../../state/node-label";
-import { ApiError, type NodeView } from "../../state/types";
+import type { NodeView } from "../../state/types";
 import { Failure, Loading } from "../../ui/load-states";
+import { useAnswer } from "../use-answer";
 
 export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
-  const [rules, setRules] = useState<readonly NodeRule[] | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let gone = false;
-    const read = async (): Promise<void> => {
-      try {
-        const found = await nodeRules(id);
-        if (gone) return;
-        setRules(found);
-        setFailure(null);
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (!gone) setFailure(error);
-      }
-    };
-    void read();
-    return () => {
-      gone = true;
-    };
-  }, [id, tags.join(), turn]);
-  if (failure) return <Failure title={t`The rules could not be read`} error={failure} onRetry={() => setTurn(turn + 1)} />;
-  if (!rules) return <Loading what={t`the rules`} onRetry={() => setTurn(turn + 1)} />;
+  const { found: rules, failure, load } = useAnswer(() => nodeRules(id), [id, tags.join()]);
+  if (failure) return <Failure title={t`The rules could not be read`} error={failure} onRetry={load} />;
+  if (!rules) return <Loading what={t`the rules`} onRetry={load} />;
   return (
     <section class="card" aria-label={t`Rules`}>
       <div class="facts-scroll" tabIndex={0} role="region" aria-label={t`Rules of this node`}>

@@ -73,7 +73,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const [missing, setMissing] = useState("");
   const submit = async (): Promise<void> => {
     const rules = unmet(entries, username, current);

@@ -25,8 +25,8 @@ import { Time } from "../../ui/time";
 import { DateRange } from "../date-range";
 import { ListView, useList } from "../list-view";
 import { useAction } from "../use-action";
+import { useSettledText } from "../use-settled-text";
 
-const SETTLE_MS = 300;
 /** The result of an action that was not refused and did not fail. */
 const DONE = "done";
 const REFUSED = "refused";
@@ -80,7 +80,7 @@ export function AuditPage(): VNode {
   );
 }
 
-/** All matching rows as a file. It is read page by page, so that the hub never holds more than one page. */
+/** Buttons that save all matching rows as a file. The log is read page by page, so that the hub never holds more than one page. */
 function Export({ filter }: { filter: AuditFilter }): VNode {
   const [read, setRead] = useState<number | null>(null);
   const shown = useRef(true);
@@ -147,7 +147,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
 
 type NameOf = (id: string) => string | undefined;
 
-/** The rows of one job, folded behind the newest; any other row is alone. */
+/** The rows of one job, folded into the newest row; or one other row. */
 function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf }): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest, ...before] = rows;
@@ -206,7 +206,7 @@ function Row({ row, nameOf, more }: RowProps): VNode {
   );
 }
 
-/** The name of a target if known, with the id in the title. Existing nodes, jobs and batches link to their pages. */
+/** The name of a target, or the end of its id if the name is unknown. Nodes, jobs and batches link to their pages. */
 function Target({ text, action = "", nameOf }: { text: string; action?: string; nameOf: NameOf }): VNode {
   const id = bareId(text);
   if (!ID.test(id)) return <>{text || "—"}</>;
@@ -221,14 +221,8 @@ function Target({ text, action = "", nameOf }: { text: string; action?: string; 
   );
 }
 
-/** Searches once typing pauses. */
+/** A field of the filter, which applies when typing pauses. */
 function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }): VNode {
-  const [text, setText] = useState(value);
-  useEffect(() => {
-    if (text.trim() === value) return undefined;
-    const timer = setTimeout(() => setQuery({ [name]: text.trim() || null }), SETTLE_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  useEffect(() => setText((held) => (held.trim() === value ? held : value)), [value]);
+  const [text, setText] = useSettledText(value, (settled) => setQuery({ [name]: settled }));
   return <TextField label={label} value={text} onText={setText} input={{ type: "search", placeholder, autocomplete: "off", spellcheck: false, maxLength: 64 }} />;
 }

@@ -1,34 +1,23 @@
-/** The hub itself: its addresses, and its use of the machine. */
+/** The hub itself: its addresses, its encryption, and its storage. */
 
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { size } from "../../core/text/units";
 import { fleetSummary } from "../../state/fleet";
 import { loadSettings } from "../../state/users";
-import { ApiError, type HubView } from "../../state/types";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/load-states";
 import { RoleRefusal } from "../list-view";
+import { useAnswer } from "../use-answer";
 
 const COPY = "stardust backup FOLDER";
 
 export function HubPage(): VNode {
-  const [hub, setHub] = useState<HubView | null>(null);
-  const [failure, setFailure] = useState<ApiError | null>(null);
-  const load = async (): Promise<void> => {
-    setFailure(null);
-    try {
-      setHub((await loadSettings()).hub);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      setFailure(error);
-    }
-  };
-  useEffect(() => void load(), []);
+  const { found, failure, load } = useAnswer(loadSettings);
   if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see the hub’s details.`} />;
-  if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!hub) return <Loading rows={3} what={t`the hub`} onRetry={() => void load()} />;
+  if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading rows={3} what={t`the hub`} onRetry={load} />;
+  const { hub } = found;
   const { nodes, online } = fleetSummary.value;
   return (
     <div class="settings">

@@ -166,7 +166,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const [tags, setTags] = useState<readonly string[]>([]);
   const [approval, setApproval] = useState(true);
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
   const make = async (): Promise<void> => onMade(await withStepUp(() => makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval }), t`Enter your password to make an organisation secret.`));

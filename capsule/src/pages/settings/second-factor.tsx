@@ -185,7 +185,7 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
-  const end = act.held(guard.onClose);
+  const end = act.dialogProps(guard.onClose);
   return (
     <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Save your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
       {codes ? (
@@ -212,7 +212,7 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
 
 function TurnOff({ onClose }: { onClose: () => void }): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const stop = async (): Promise<void> => {
     const done = await act.run(async () => {
       await stopTotp();

@@ -127,7 +127,7 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const [sensitive, setSensitive] = useState(false);
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const own = user.value?.role ?? "viewer";
   const ready = name.trim() !== "" && !(grants && grantsNothing(grants));
   return (

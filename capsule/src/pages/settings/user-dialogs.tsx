@@ -24,7 +24,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   const [role, setRole] = useState<Role>("viewer");
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const limit = role === "admin" ? null : grants;
   const ready = username.trim() !== "" && !(limit && grantsNothing(limit));
   return (
@@ -55,7 +55,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const limit = role === "admin" ? null : grants;
   const changedGrants = JSON.stringify(limit) !== JSON.stringify(who.grants);
   const ready = (role !== who.role || changedGrants) && !(limit && grantsNothing(limit));
@@ -103,7 +103,7 @@ interface TypedProps {
 export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   return (
     <Dialog title={title} size="narrow" onClose={end.onClose}>
       <form onSubmit={(event) => event.preventDefault()}>
@@ -137,7 +137,7 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
 
 export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
   const act = useAction();
-  const end = act.held(onClose);
+  const end = act.dialogProps(onClose);
   const disable = async (): Promise<void> => {
     const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
     if (!done) return;
