@@ -1,4 +1,4 @@
-/** The two days of a range, as fields. The address holds them. */
+/** Two fields for the first and the last day of a range, which the address stores. */
 
 import type { VNode } from "preact";
 import type { DayRange } from "../core/text/day-range";

@@ -20,14 +20,14 @@ export interface ListState<T> {
   set: (change: (items: readonly T[]) => readonly T[]) => void;
 }
 
-/** The pages of a list; another `question` is another list. */
+/** A list that is loaded page by page. It starts again when `question` changes. */
 export function useList<T>(load: (cursor?: string) => Promise<Page<T>>, key: (item: T) => string, question = ""): ListState<T> {
   const { list, found, failure } = usePaged<T, Page<T>>(load, key, [question]);
   useEffect(() => void list.refresh(), [list]);
   return { items: found?.items ?? null, next: found?.next ?? null, failure, load: () => void list.refresh(), more: () => void list.more(), set: (change) => list.change(change) };
 }
 
-/** The note for a role without the right to see something. */
+/** A notice that the user's role does not allow something. */
 export function RoleRefusal({ what }: { what: string }): VNode {
   const who = user.value;
   return <Empty icon="lock" title={t`Your role does not allow this`} text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_LABELS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
@@ -37,7 +37,7 @@ interface Props<T> {
   list: ListState<T>;
   /** "the users": fits "could not be read" and "Loading …". */
   what: string;
-  /** Shown when the hub refuses. */
+  /** A sentence for users whose role may not see the list. */
   refused: string;
   empty: VNode;
   children: (items: readonly T[]) => ComponentChildren;

@@ -12,7 +12,7 @@ interface Chosen {
 
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 
-/** All nodes, or those of some tags and some by name. Null = all nodes. */
+/** A field for all nodes (null), or for the nodes with some tags and nodes by name. */
 export function NodesField({ label, value, onChange, every }: { label: string; value: Chosen | null; onChange: (chosen: Chosen | null) => void; every: string }): VNode {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));

@@ -3,7 +3,7 @@ import { tElements, t } from "../core/text/i18n";
 import { Banner } from "../ui/banner";
 import { Icon } from "../ui/icon";
 
-/** The hub answers but cannot write to its disk. */
+/** A banner for a hub that answers but cannot write to its disk. */
 export function StorageWarning(): VNode {
   return (
     <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>

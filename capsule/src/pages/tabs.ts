@@ -1,4 +1,4 @@
-/** The tabs that an address can name: known before their pages are loaded. */
+/** The tabs that an address can name. They are in this file because the router needs them before it loads the pages. */
 
 export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings"] as const;
 export type NodeTab = (typeof NODE_TABS)[number];

@@ -1,4 +1,4 @@
-/** A paged list of a page: its shown items, and why they may be old. */
+/** Lists that are loaded page by page. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { PagedList, type Page } from "../core/live/paged-list";
@@ -12,9 +12,9 @@ interface PagedState<T, P extends Page<T>> {
 }
 
 /**
- * `read` and `key` are those of the last change of `asked`: another question is another list, which is empty until its first answer.
+ * A paged list. When `question` changes, a new list starts with the current `read` and `key`, and is empty until its first answer.
  *
- * A list keeps its length when the user returns or reloads the page.
+ * The list keeps its length when the user returns to the page or reloads it. `failure` is the last error: then the items may be old.
  */
 export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, question: readonly unknown[]): PagedState<T, P> {
   const [shown, setShown] = useState<PagedState<T, P> | null>(null);

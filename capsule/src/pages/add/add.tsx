@@ -38,18 +38,18 @@ import { beganAt, dialogTitle } from "../../core/deployments/deploy-steps";
 import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
-/** The method whose draft is left. */
-const leftIn = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
+/** The method that has a draft, or else SSH. */
+const methodWithDraft = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
 
-/** The dialog for one server: form, fingerprint, steps, end. `deployment` = one that is running already. */
+/** The dialog that adds servers: form, fingerprint, steps, result. `deployment`: shows this deployment instead of the form. */
 export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
   const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, EMPTY_CONNECTION);
   const [left, setLeft] = useState(found);
-  /** Grows with each fresh start: the form is new each time, without earlier errors. */
+  /** Grows when the user starts over, so that the form is new and has no errors. */
   const [round, setRound] = useState(0);
   const [running, setRunning, refetch] = useDeployment(deployment);
   const [editing, setEditing] = useState(false);
-  const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
+  const [method, setMethod] = useState<MethodKey>(() => first ?? methodWithDraft());
   const close = (): void => {
     const one = running?.peek();
     if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating the agent on ${one.name}` : t`Adding ${one.name || one.host}`, one.kind === "update" ? t`The update continues in the background.` : t`The installation continues in the background.`);
@@ -90,7 +90,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   }
   const retry = async (body: RetryBody): Promise<void> => {
     setRunning(await retryDeployment(running.peek().id, body));
-    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // a dialog of another user's deployment has no typed input
+    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // without typed input the dialog shows another user's deployment
   };
   return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
@@ -99,9 +99,9 @@ interface FormProps {
   entries: ConnectionForm;
   onChange: (part: Partial<ConnectionForm>) => void;
   onClose: () => void;
-  /** null: the method is fixed. */
+  /** Null = the method cannot be changed. */
   onMethod: ((key: MethodKey) => void) | null;
-  /** null: the form has no draft. */
+  /** Null = the form has no draft. */
   onStartOver: (() => void) | null;
   send: (body: DeploymentBody, key: string) => Promise<Signal<DeploymentView>>;
   onSent: (one: Signal<DeploymentView>) => void;
@@ -117,9 +117,10 @@ const FIELD_OF: Record<string, keyof FormErrors> = {
 function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: FormProps): VNode {
   const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
-  const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
+  /** The deployment that exists for this server already. */
+  const [existing, setExisting] = useState<DeploymentView | undefined>();
   const { form, judged } = useFocusFirstError(wrong);
-  const { sending, status, give } = useSubmit();
+  const { sending, status, submit } = useSubmit();
   const body = deploymentBody(entries);
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
@@ -127,12 +128,12 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
-  /** It may belong to another user, or its answer was lost, so the page may not know it. */
-  const lookFor = async (id: string): Promise<void> => {
+  /** Loads a deployment that the page may not know: it may belong to another user, or its answer was lost. */
+  const loadExisting = async (id: string): Promise<void> => {
     try {
-      setInTheWay((await loadDeployment(id)).peek());
+      setExisting((await loadDeployment(id)).peek());
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // the message says already that it exists
+      if (!(error instanceof ApiError)) throw error; // the refusal already says that it exists
     }
   };
   const connect = (): void => {
@@ -140,10 +141,10 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
     judged();
     setWrong(found);
     setRefusal("");
-    setInTheWay(undefined);
+    setExisting(undefined);
     if (Object.keys(found).length || sending) return;
     const what = t`Deployment to ${body.host}`;
-    void give({
+    void submit({
       what,
       send: () => send(body, key),
       taken: onSent,
@@ -157,9 +158,9 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
         if (field && !unseen) setWrong({ [field]: why });
         else setRefusal(why);
         const other = error.facts["deployment"];
-        if (typeof other === "string") void lookFor(other);
+        if (typeof other === "string") void loadExisting(other);
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : back()),
+      back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : back()),
     });
   };
   return (
@@ -181,8 +182,8 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
               alert
               mark={<Glyph kind="fail" label="" />}
               action={
-                inTheWay && (
-                  <Button slim onClick={() => openDeployment(inTheWay)}>
+                existing && (
+                  <Button slim onClick={() => openDeployment(existing)}>
                     {t`Open`}
                   </Button>
                 )
@@ -228,7 +229,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
 interface RunningProps {
   one: DeploymentView;
   entries: ConnectionForm;
-  /** null: nothing was typed here (the page was reloaded), so there is nothing to correct. */
+  /** Null = nothing was typed here, for example because the page was reloaded. */
   onEdit: (() => void) | null;
   onClose: () => void;
   onRetry: (body: RetryBody) => Promise<void>;
@@ -237,7 +238,7 @@ interface RunningProps {
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
   const update = one.kind === "update";
   const where = update ? one.host : `${addressText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
-  // It may be removed or offline since then.
+  // The node may have been removed since.
   const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
   const live = node?.state === "online";
   const title = dialogTitle(one, one.name || one.host, live);
@@ -307,12 +308,12 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
 function asideOf(one: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
   if (one.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
-  // Only credentials that were typed here have a known fate.
+  // For credentials that were typed elsewhere the page does not know whether they are stored.
   if (one.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
   return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
-/** From one deployment to all of its batch, where failed ones can be retried together. */
+/** A link from a deployment to the page of its batch, where all failed deployments can be retried together. */
 function OfRequest({ one }: { one: DeploymentView }): VNode | null {
   const all = `/deployments/${one.batch_id}`;
   return one.batch_id && pageUrl.value.path !== all ? (
@@ -330,7 +331,7 @@ interface Cancelling {
   cancel: () => void;
 }
 
-/** The dialog shows a refusal: a toast would be covered by it. */
+/** Cancels a deployment. The dialog shows a refusal, because it would cover a toast. */
 function useCancel(id: string): Cancelling {
   const { busy, refusal, run } = useAction(t`It could not be cancelled`);
   return { busy, refusal, cancel: () => void run(() => cancelDeployment(id)) };
@@ -355,20 +356,20 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   const [match, setMatch] = useState(false);
   const [trusted, setTrusted] = useState(false);
   const [wrong, setWrong] = useState("");
-  const { sending, give } = useSubmit();
+  const { sending, submit } = useSubmit();
   const cancelling = useCancel(one.id);
-  useEffect(() => setWrong(""), [one]); // live news is newer
+  useEffect(() => setWrong(""), [one]); // an error is out of date once the deployment changes
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
   const trust = (): void => {
     const what = t`Host key of ${one.host}`;
     setWrong("");
-    void give({
+    void submit({
       what,
       failed: t`${what}: not confirmed`,
       send: () => confirmHostKey(one.id, fingerprint),
-      taken: () => setTrusted(true), // until its steps arrive
-      late: () => {}, // it continues in the background and reports its end itself
+      taken: () => setTrusted(true), // the button stays busy until the steps arrive
+      late: () => {}, // a deployment in the background reports its end itself
       refused: setWrong,
       back: () => openDeployment(one),
     });

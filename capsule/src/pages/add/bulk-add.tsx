@@ -37,7 +37,7 @@ interface ParsedList {
   list: ServerListView;
 }
 
-/** Parses the list again a moment after each change; a late answer is dropped. */
+/** The list as the hub parses it, a moment after each change. `fresh`: the result is of the current text. */
 function useParsedList(text: string, format: Format): { read: ParsedList | null; failure: string; fresh: boolean } {
   const [read, setRead] = useState<ParsedList | null>(null);
   const [failure, setFailure] = useState("");
@@ -73,7 +73,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** A list of servers: pasted, shown as parsed, and added by one request with common credentials. */
+/** The form for a list of servers: the hub parses the pasted list, and one request adds all servers with common credentials. */
 export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   const { typed, type, left, settle } = useDraft(listDraft, EMPTY_LIST);
   const { text, format, entries } = typed;
@@ -82,7 +82,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
   const [without, setWithout] = useState(false);
   const { form: fields, judged } = useFocusFirstError(wrong);
-  const { sending, status, give } = useSubmit();
+  const { sending, status, submit } = useSubmit();
   const { read, failure, fresh } = useParsedList(text, format);
   const rows = read?.list.servers ?? [];
   const { good, bad, nameless } = splitRows(rows, entries.username);
@@ -90,7 +90,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
-  /** The reason why the button is disabled; its cause may be far above it. */
+  /** Why the button is disabled: the faulty lines may be out of view. */
   const hindered = !fresh || bad === 0 || (without && good.length) ? "" : `${bad === 1 ? t`1 line has an error.` : t`${bad} lines have errors.`} ${good.length ? t`Fix the list, or tick “Skip lines with errors”.` : t`Fix the list.`}`;
   const change = (part: Partial<ConnectionForm>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
@@ -113,7 +113,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
     setRefused(new Map());
     if (Object.keys(found).length || sending || !ready) return;
     const what = t`Adding ${plural(good.length, "server")}`;
-    void give({
+    void submit({
       what,
       send: async () => `/deployments/${await addServers(body, key)}`,
       taken: (path) => {
@@ -130,7 +130,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
         const refusals = (error.facts["servers"] ?? []) as { index: number; message: string }[];
         setRefused(new Map(refusals.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "add" })),
+      back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "add" })),
     });
   };
   return (
@@ -178,7 +178,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   );
 }
 
-/** The request: each server with its line's values, and the form's values for all. */
+/** The body of the request: each server with the values of its line, and the values of the form for all servers. */
 function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
   const { private_key, passphrase, password, sudo_password, use_hub_key, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
   return {
@@ -265,7 +265,7 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
 
 interface ParsedRowsProps {
   list: ServerListView;
-  /** The hub's final refusal for each place in the list. */
+  /** The hub's refusals when the servers were added, by index in the list. */
   refused: ReadonlyMap<number, string>;
   bad: number;
   without: boolean;

@@ -1,4 +1,4 @@
-/** The fields of a connection: host, user, key, passwords. Adding, correcting and removing share them. */
+/** The fields of a connection (host, user, key, passwords), which several dialogs share. */
 
 import type { RefObject, VNode } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -19,8 +19,7 @@ export type Change = (part: Partial<ConnectionForm>) => void;
 const LARGEST_KEY = 16 * 1024;
 
 /**
- * After a refusal, focuses the first field with an error once it shows the error. `judged` is called when the fields are checked; later input
- * does not move the focus.
+ * Focuses the first field with an error. Call `judged` when the fields are checked: errors that appear later do not move the focus.
  */
 export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFormElement | null>; judged: () => void } {
   const form = useRef<HTMLFormElement>(null);
@@ -32,7 +31,7 @@ export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFor
   return { form, judged: () => void (fresh.current = true) };
 }
 
-/** `known`: the hub knows which port an empty field means. */
+/** The fields for host and port. `known`: for an empty port, the hub uses the port of the last connection. */
 export function ServerFields({ entries, wrong, known = false, onChange }: { entries: ConnectionForm; wrong: FormErrors; known?: boolean; onChange: Change }): VNode {
   return (
     <>
@@ -51,11 +50,11 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   const box = useRef<HTMLDivElement>(null);
   const pasted = useRef(false);
   useLayoutEffect(() => {
-    // The used control is gone: the focus moves to its replacement.
+    // The control that had the focus was replaced, so its replacement gets the focus.
     if (pasting !== pasted.current) box.current?.querySelector<HTMLElement>(pasting ? "textarea" : "button")?.focus();
     pasted.current = pasting;
   }, [pasting]);
-  // A file dropped beside the field would open in place of the page: a private key, readable by everybody.
+  // Without this the browser would open a key that is dropped next to the field, and show it in place of the page.
   useEffect(() => {
     const stay = (event: DragEvent): void => event.preventDefault();
     for (const kind of ["dragover", "drop"] as const) addEventListener(kind, stay);
@@ -144,7 +143,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
                 onInput={(event) => {
                   const text = event.currentTarget.value;
                   give(text, "");
-                  // Not on blur: the form would shrink between press and release of a button below.
+                  // The field closes here and not on blur: then a button below would move while it is pressed.
                   if (parseKeyHeader(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
                 }}
               />
@@ -210,7 +209,7 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
   );
 }
 
-/** The certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is no secret. */
+/** A field for the certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is not secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
   const wrongText = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
@@ -245,9 +244,9 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
 
 const OPENED_BY: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
 
-/** The jump host, folded until needed. */
+/** The fields of the jump host, behind a switch. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | null; wrong: FormErrors; hint: string; onJump: (jump: JumpForm | null) => void }): VNode {
-  const last = useRef(EMPTY_JUMP); // its input survives switching it off and on
+  const last = useRef(EMPTY_JUMP); // keeps the input while the switch is off
   if (jump) last.current = jump;
   const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
   const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };

@@ -29,7 +29,7 @@ test("a jump host with its own secret asks for it again, and never falls back to
   assert.deepEqual(Object.keys(formErrors(again)), ["jumpSecret"]);
 });
 
-test("the reason of a repeated question has the page's text", () => {
+test("the page says why the hub requires credentials again", () => {
   assert.match(changedKeyReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
   assert.match(changedKeyReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
 });

@@ -1,9 +1,9 @@
-/** The input about a server. It lives in the open dialog, and without secrets in `draft`: never in the URL, in storage or in a signal. */
+/** The input of the connection forms, its errors, and the bodies made from it. Secrets exist in the open dialog only; `draft.ts` stores the rest. */
 
 import { t } from "../../core/text/i18n";
 import type { DeploymentBody, DeploymentView, JumpBody, RetryBody, ServerListView } from "../../state/types";
 
-/** A private key, a password, or the hub's own SSH key. */
+/** How the hub signs in: with a private key, a password, or its own SSH key. */
 export type SignInWay = "key" | "password" | "hub";
 
 export interface ConnectionForm {
@@ -32,7 +32,7 @@ export interface JumpForm {
   host: string;
   port: string;
   username: string;
-  /** Its credentials: the server's, or its own. */
+  /** Whether the jump host has the same credentials as the server, or its own password or key. */
   by: "same" | "password" | "key";
   password: string;
   key: string;
@@ -46,7 +46,7 @@ export const EMPTY_CONNECTION: ConnectionForm = {
   host: "", port: "22", username: "", name: "", tags: [], by: "key", key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
 }; // prettier-ignore
 
-/** A list of servers, and their common values. Secrets do not belong here, but a user may paste one. */
+/** A list of servers and their common values. A user may paste secrets into the list although they do not belong there. */
 export interface ListForm {
   text: string;
   format: "auto" | ServerListView["format"];
@@ -65,7 +65,7 @@ export interface CommandForm {
 
 export const EMPTY_COMMAND: CommandForm = { name: "", tags: [], policy: "managed", proxy: "" };
 
-/** Whether two forms have equal input. */
+/** Whether two forms have the same input. */
 export const sameForm = (typed: object, before: object): boolean => JSON.stringify(typed) === JSON.stringify(before);
 
 export type FormErrors = Partial<Record<keyof ConnectionForm | "jumpHost" | "jumpPort" | "jumpUser" | "jumpSecret", string>>;
@@ -87,12 +87,12 @@ export function jumpErrors(jump: JumpForm | null): FormErrors {
   });
 }
 
-/** The errors of the way to sign in; empty = none. */
+/** The errors of the credentials; empty = none. */
 export function signInErrors({ by, key, password }: ConnectionForm): FormErrors {
   return withoutEmpty({ key: by === "key" && !key.trim() ? t`Enter a private key, or choose another way.` : "", password: by === "password" && !password ? t`Enter the password.` : "" });
 }
 
-/** The form for a known server: an empty `port` = the port of the last connection. */
+/** The form for a known server. An empty `port` stands for the port of the last connection. */
 export const knownHostForm = (host: string): ConnectionForm => ({ ...EMPTY_CONNECTION, host, port: "" });
 
 /** The errors by field; empty = none. `known`: the hub knows the port. */
@@ -108,10 +108,10 @@ export function formErrors(entries: ConnectionForm, known = false): FormErrors {
   };
 }
 
-/** The values that the next server probably shares with the last one; no secret. */
+/** The values that the next server probably shares with the last one, without secrets. */
 export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({ port: String(last.port), username: last.username, tags: [...last.tags], policy: last.policy, ...(last.use_hub_key ? { by: "hub" as const } : {}) });
 
-const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
+export const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
 
 function jumpBody(jump: JumpForm | null): JumpBody | null {
   if (!jump) return null;
@@ -149,23 +149,23 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
 }
 
 /**
- * The input that may outlive the dialog; EMPTY_CONNECTION if nothing is left. The jump host keeps its own method without the secret, which is
- * asked for again. Otherwise it would receive the server's secret.
+ * The input that may be stored when the dialog closes; EMPTY_CONNECTION if nothing is left. A jump host keeps its kind of credentials, so that
+ * the user must enter its secret again. With the kind `same` it would receive the secret of the server.
  */
 export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = EMPTY_CONNECTION;
   const { jump } = entries;
   const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...EMPTY_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by } };
-  return sameForm({ ...left, by: EMPTY_CONNECTION.by }, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left; // the way to sign in alone is no input
+  return sameForm({ ...left, by: EMPTY_CONNECTION.by }, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left; // a form in which only the kind of credentials was chosen counts as empty
 }
 
-/** Keys and passwords as typed. Credentials for another host or port must be in the same request. */
+/** The typed credentials. A retry with another host or port must include them: the hub sends stored credentials to no other server. */
 export function signInBody(entries: ConnectionForm): RetryBody {
   const { private_key, passphrase, password, sudo_password, certificate, use_hub_key } = deploymentBody(entries);
   return { private_key, passphrase, password, sudo_password, certificate, ...(use_hub_key ? { use_hub_key } : {}) };
 }
 
-/** The form with the values of a retry in place of the first ones. */
+/** The form with the values of a retry instead of the first values. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
   const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } = body;
   const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one
@@ -187,13 +187,13 @@ export function afterRetry(entries: ConnectionForm, body: RetryBody): Connection
   };
 }
 
-/** The credentials alone, for a known server, with the port if it was typed. */
+/** The address and the credentials of a known server, with the port if it was typed. */
 export function credentialsBody(entries: ConnectionForm): RetryBody {
   const { host, port, username } = deploymentBody(entries);
   return { host, ...(entries.port.trim() ? { port } : {}), username, ...signInBody(entries) };
 }
 
-/** Why the hub asks for credentials again, from its refusal `credentials_required`. */
+/** Why the hub requires credentials again, from the facts of its refusal `credentials_required`. */
 export const changedKeyReason = (facts: Readonly<Record<string, unknown>>): string =>
   Array.isArray(facts["dropped"])
     ? t`This is a different server, or it should show a different host key. Nothing entered for the previous one is sent there: enter a key or a password for this one.`

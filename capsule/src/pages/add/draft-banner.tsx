@@ -4,7 +4,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
-/** A note above input from an earlier draft. */
+/** A notice that a form has input from an earlier draft. */
 export function DraftBanner({ secrets = true, onStartOver }: { secrets?: boolean; onStartOver: () => void }): VNode {
   return (
     <Banner

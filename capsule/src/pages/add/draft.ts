@@ -1,4 +1,4 @@
-/** Unsent input of each method to add servers, without secrets. It is in memory only, until it is sent or the session ends. */
+/** Drafts: the unsent input of each method to add servers, without secrets. They are in memory until they are sent or the session ends. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";
@@ -7,7 +7,7 @@ import { EMPTY_COMMAND, EMPTY_CONNECTION, EMPTY_LIST, sameForm, withoutSecrets, 
 export interface Draft<T> {
   get(): T;
   keep(typed: T): void;
-  /** With `sent`: drops only that, and not later input. */
+  /** Drops the draft. With `sent`: drops it only if it still has this input. */
   drop(sent?: T): void;
   /** Whether there is a draft. */
   left(): boolean;
@@ -39,25 +39,25 @@ interface DraftState<T> {
   type: (change: (before: T) => T) => void;
   /** Whether the form began with a draft. */
   left: boolean;
-  /** The input was sent or discarded: nothing is kept when the dialog closes. */
+  /** Call this when the input was sent or discarded: no draft is stored when the dialog closes. */
   settle: () => void;
 }
 
-/** The input of a dialog, kept as a draft however the dialog closes. `null`: no draft. */
+/** The input of a dialog, which is stored as a draft when the dialog closes. Without `draft` nothing is stored. */
 export function useDraft<T>(draft: Draft<T> | null, nothing: T): DraftState<T> {
   const [typed, setTyped] = useState<T>(() => (draft ? draft.get() : nothing));
   const [left] = useState(() => draft?.left() ?? false);
-  const held = useRef({ typed, settled: draft === null });
-  held.current.typed = typed;
+  const latest = useRef({ typed, settled: draft === null });
+  latest.current.typed = typed;
   useEffect(
     () => () => {
       // A dialog that closes with its session leaves no draft.
-      if (!held.current.settled && phase.peek() === "ready") draft?.keep(held.current.typed);
+      if (!latest.current.settled && phase.peek() === "ready") draft?.keep(latest.current.typed);
     },
     [],
   );
   const settle = (): void => {
-    held.current.settled = true;
+    latest.current.settled = true;
     draft?.drop();
   };
   return { typed, type: setTyped, left, settle };

@@ -1,4 +1,4 @@
-/** A failed deployment: the cause in one sentence, what was left, the field that fixes it, and a retry for users who may. */
+/** The box about a failed deployment: its cause, what it left on the server, the field that fixes it, and a retry. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -15,23 +15,23 @@ import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
 import { KeyField, SignInFields } from "./connection-fields";
-import { signInBody, changedKeyReason, portFault, type ConnectionForm } from "./connection-form";
+import { signInBody, changedKeyReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
 
 interface Props {
   one: DeploymentView;
   entries: ConnectionForm;
   /** The node's name, to be typed before its removal is retried. */
   confirm?: string;
-  /** null: there is no retry, only a new request. */
+  /** Null = it cannot be retried, only requested again. */
   onRetry: ((body: RetryBody) => Promise<void>) | null;
 }
 
-/** Shown in place of actions that the hub would refuse. */
+/** A note in place of actions that the role does not allow. */
 export function ViewerNote(): VNode {
   return <p class="t2">{t`Your role can view deployments; only operators and admins can act on them.`}</p>;
 }
 
-/** The way to remove the node by another method or to request its update again, while the node exists. */
+/** A button to the settings of the node, where the user can remove it in another way or request its update again. Nothing if the node is gone. */
 export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode | null {
   const id = one.node_id;
   if (!mayAct.value || !id || nodeName(id) === undefined) return null;
@@ -42,17 +42,17 @@ export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () 
   return <Button onClick={open}>{t`Settings of the node`}</Button>;
 }
 
-/** Each try has its own form: a typed confirmation counts for one try only, even if the page saw nothing between two failures. */
+/** The number of earlier tries. As the key of the box it gives each try a new form, so that a typed confirmation counts for one try only. */
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
 export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const found = one.error ? fixFor(one.error.code) : null;
-  const fix = one.use_hub_key && found === "private_key" ? null : found; // the server needs the line of Stardust's key, then Retry
+  const fix = one.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
   const [value, setValue] = useState(() => start(fix, one));
   const [typed, setTyped] = useState("");
-  const { sending, give } = useSubmit();
+  const { sending, submit } = useSubmit();
   const [wrong, setWrong] = useState("");
-  // The hub stores no credentials for another server, and a reload clears the input: then they are asked for again.
+  // Fields for credentials that the hub requires again: they are not stored, and a reload has cleared the input.
   const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
   const left = one.kind === "install" ? leftoverText(one) : "";
@@ -64,10 +64,10 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
       return;
     }
     const body = { ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
-    void give({
+    void submit({
       what: t`Retry for ${one.name || one.host}`,
       send: () => onRetry(body),
-      // The live message has arrived already, and this box is gone.
+      // The live message has already replaced this box.
       taken: () => undefined,
       late: () => undefined,
       refused: (why, error) => {
@@ -122,7 +122,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   );
 }
 
-/** The last tried values: the input of this page, or those of the deployment if there is none. */
+/** The first value of the field that fixes the failure: that of the failed try, or empty for a secret. */
 function start(fix: FixField, one: DeploymentView): string {
   if (fix === "host") return one.host;
   if (fix === "port") return String(one.port);
@@ -167,6 +167,6 @@ function bodyFor(fix: FixField, value: string): RetryBody {
   if (fix === null || (value === "" && fix !== "install_python")) return {};
   if (fix === "port") return { port: Number(value) };
   if (fix === "install_python") return { install_python: value === "yes" };
-  if (fix === "private_key") return { private_key: value.endsWith("\n") ? value : `${value}\n` };
+  if (fix === "private_key") return { private_key: wholeKey(value) };
   return { [fix]: fix === "host" || fix === "username" || fix === "name" ? value.trim() : value };
 }

@@ -1,4 +1,4 @@
-/** What most servers do not need: folded settings, and the settings of the last server. */
+/** Rarely needed parts of the form: folded options, and the settings of the last server. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -12,7 +12,7 @@ import { EMPTY_CONNECTION, likeTheLast, type ConnectionForm, type FormErrors } f
 const FOLDED = ["jump", "keep", "policy", "proxy"] as const;
 const FOLDED_ERRORS = ["jumpHost", "jumpPort", "jumpUser", "jumpSecret", "proxy"] as const;
 
-/** Folded, unless a value differs from its default or is wrong. */
+/** Options that are folded, unless a value differs from its default or has an error. */
 export function Options({ entries, wrong, children }: { entries: ConnectionForm; wrong: FormErrors; children: ComponentChildren }): VNode {
   const [open, setOpen] = useState(false);
   const used = FOLDED.some((name) => entries[name] !== EMPTY_CONNECTION[name]) || FOLDED_ERRORS.some((name) => wrong[name]);
@@ -24,15 +24,15 @@ export function Options({ entries, wrong, children }: { entries: ConnectionForm;
   );
 }
 
-/** Fills in user, port, way to sign in, tags and policy of the last server that was added over SSH; never a secret. */
+/** A button that fills in the settings of the last server that was added, without secrets. */
 export function LastServer({ onChange }: { onChange: Change }): VNode {
   const { busy, refusal, run } = useAction();
-  const [said, setSaid] = useState("");
+  const [result, setResult] = useState("");
   const fill = (): void =>
     void run(async () => {
       const last = await loadLastInstall();
       if (last) onChange(likeTheLast(last));
-      setSaid(last ? t`Filled in as for ${last.name}.` : t`No server was added over SSH yet.`);
+      setResult(last ? t`Filled in as for ${last.name}.` : t`No server was added over SSH yet.`);
     });
   return (
     <div>
@@ -40,7 +40,7 @@ export function LastServer({ onChange }: { onChange: Change }): VNode {
         {t`Same as the last server`}
       </Button>{" "}
       <span class="t3" role="status">
-        {refusal || said}
+        {refusal || result}
       </span>
     </div>
   );

@@ -1,4 +1,4 @@
-/** The hub's own SSH key as a way to sign in: the line for the server, or the button that makes the key. */
+/** The hub's own SSH key: its line for the server, or the button that creates the key. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -11,9 +11,9 @@ import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { ActionError, useAction } from "../use-action";
 
-/** `actions`: shown below an existing key. */
+/** `actions` are shown below an existing key. */
 export function HubKeyField({ actions }: { actions?: VNode }): VNode {
-  /** undefined: not loaded yet. */
+  /** Undefined = not loaded yet; null = the hub has no key. */
   const [key, setKey] = useState<HubKeyView | null | undefined>(undefined);
   const { busy, refusal, run } = useAction();
   useEffect(() => void run(async () => setKey(await loadHubKey())), []);

@@ -36,16 +36,16 @@ interface Props {
   onClose: () => void;
 }
 
-/** A command to paste into a shell of the server, with a countdown until the node appears. Its secret is gone with the dialog. */
+/** The dialog for a command that the user pastes into a shell of the server. It follows the server until its node appears. */
 export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode {
   const { typed: form, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
   const [refusal, setRefusal] = useState("");
-  const { sending, give } = useSubmit();
+  const { sending, submit } = useSubmit();
   const make = (): void => {
     if (sending) return;
     setRefusal("");
-    void give({
+    void submit({
       what: t`One-line command`,
       failed: t`One-line command: not created`,
       send: () => makeInvite({ name: form.name.trim(), tags: [...form.tags], policy: form.policy, ...(form.proxy.trim() ? { proxy: form.proxy.trim() } : {}) }),
@@ -58,7 +58,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
         toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Enrollment, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
       },
       refused: (why, error) => setRefusal(isUnanswered(error) ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.` : why),
-      back: (unheard) => (unheard ? go(INVITES) : showDialog({ kind: "add", method: "command" })),
+      back: (unanswered) => (unanswered ? go(INVITES) : showDialog({ kind: "add", method: "command" })),
     });
   };
   if (made) return <Made key={made.info.id} made={made} busy={sending} refusal={refusal} onStartOver={make} onClose={onClose} />;
@@ -102,7 +102,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
   );
 }
 
-/** "late": the invite has expired, and the hub has not reported yet whether it was used. */
+/** `late`: the invite has expired, and the hub has not reported yet whether a server used it. */
 type State = "open" | "late" | "installing" | "here" | "over" | "failed";
 
 interface MadeProps {
@@ -125,12 +125,12 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
     if (over || seen.state !== "open") return;
     const timer = setInterval(() => {
       lookInvite(made.info.id).then(setSeen, (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error; // the hub is offline for a moment: the next check reports it
+        if (!(error instanceof ApiError)) throw error; // the hub did not answer: the next check tries again
       });
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [over, seen.state]);
-  // Before the browser handles the next key: the hint "or press c" is visible by then.
+  // A layout effect, because the key must work as soon as the hint "or press c" is visible.
   useLayoutEffect(() => {
     if (state !== "open") return;
     const onKey = (event: KeyboardEvent): void => {

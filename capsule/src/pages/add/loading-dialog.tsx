@@ -6,7 +6,7 @@ import { Dialog } from "../../ui/dialog";
 import { Skeletons } from "../../ui/load-states";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
-/** A placeholder while a deployment is loading: nothing at first, then a note, then a sentence. */
+/** A placeholder for the dialog of a deployment that is loading: nothing at first, then a skeleton, then a sentence as well. */
 export function LoadingDialog({ title, onRetry }: { title: string; onRetry: () => void }): VNode | null {
   const stage = useLoadingStage();
   return stage ? (

@@ -6,20 +6,20 @@ import { Segmented } from "../../ui/segmented";
 
 export type MethodKey = "ssh" | "many" | "command";
 
-/** Each method has its own dialog: while the user compares methods, the focus stays on the choice. */
-let walking = false;
+/** Whether the user has just changed the method. Each method has its own dialog, and the new dialog then focuses the choice of methods. */
+let justPicked = false;
 
-/** The method to add a server. `busy`: a request is running, and its answer belongs to this method's dialog. */
+/** The choice of the method to add a server. `busy`: a request runs, so the method cannot be changed. */
 export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolean; onPick: (key: MethodKey) => void }): VNode {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (!walking) return;
-    walking = false;
+    if (!justPicked) return;
+    justPicked = false;
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>("[aria-checked=true]")?.focus());
   }, []);
   const pick = (key: MethodKey): void => {
     if (key === value) return;
-    walking = true;
+    justPicked = true;
     onPick(key);
   };
   return (

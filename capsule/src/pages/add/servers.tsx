@@ -28,7 +28,7 @@ const AT_ONCE = 4;
 export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
 const OPEN: readonly ServerGroup[] = ["asks", "open"];
 
-/** The servers of one batch: their fingerprints, progress, and a retry for failed ones. */
+/** The page of a batch of servers: fingerprints to confirm, progress, and a retry for those that failed. */
 export function ServersPage({ id }: { id: string }): VNode {
   const { found: rows, failure, load } = usePolling(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(serverGroupOf(one.state))));
   if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
@@ -115,9 +115,9 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   );
 }
 
-/** All waiting fingerprints, and one confirmation for those that are shown. */
+/** All fingerprints that wait, with one confirmation for all. */
 function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; coming: number; load: () => void }): VNode {
-  // A confirmation covers the compared fingerprints only, not later ones.
+  // The user confirms the fingerprints that are shown. If another one arrives, the confirmation is cleared.
   const shown = keys.map((key) => `${key.fingerprint} ${key.ids.join()}`).join("\n");
   const [compared, setCompared] = useState("");
   const act = useAction();
@@ -207,11 +207,11 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
 }
 
 function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
-  // The number when the question opened: a number that changes cannot be typed.
+  // The number is fixed when the dialog opens, because the user has to type it.
   const [open] = useState(() => rows.filter((one) => OPEN.includes(serverGroupOf(one.state))));
   const stop = async (): Promise<void> => {
     const { failed } = await forEachLimited(open, AT_ONCE, (one) => cancelDeployment(one.id));
-    // A deployment that ended meanwhile needs no stop.
+    // A conflict (409) is a deployment that has ended by itself.
     const [refused] = failed.filter(({ error }) => error.status !== 409);
     if (refused) toast("fail", t`Some could not be stopped`, refused.error.detail);
     load();

@@ -10,25 +10,26 @@ import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView } from "../../state/types";
 
 /**
- * Watches a deployment while the dialog is open.
+ * Watches a deployment while its dialog is open.
  *
- * Returns the deployment (null: none yet, or loading), a function that sets one started here, and a function that loads it again.
+ * Returns the deployment (null = none yet, or loading), a function that sets a deployment started in the dialog, and a function that loads
+ * the deployment again.
  */
 export function useDeployment(id?: string): [Signal<DeploymentView> | null, (one: Signal<DeploymentView>) => void, () => void] {
   const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
-    const held = activeDeployments.peek().find((one) => one.id === id);
-    return held ? followDeployment(held) : null;
+    const active = activeDeployments.peek().find((one) => one.id === id);
+    return active ? followDeployment(active) : null;
   });
   const [reads, setReads] = useState(0);
   useEffect(() => {
-    // An ended deployment is loaded, not followed.
+    // Loads a deployment that is not running.
     if (!id || running) return undefined;
     let left = false;
     loadDeployment(id).then(
       (one) => left || setRunning(one),
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        // Another dialog may be open by now.
+        // After this dialog has closed, another one may be open.
         if (left) return;
         toast("fail", t`The deployment could not be read`, error.detail);
         closeDialog();

@@ -1,4 +1,4 @@
-/** The alerts of an incident. Where the user may act, each firing one can be acknowledged, snoozed and selected. */
+/** The alerts of an incident. Users with the right to act can acknowledge, snooze and select firing alerts. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -22,14 +22,14 @@ import { VerbButton } from "../node/upgrade";
 import { SnoozeButton } from "./alert-actions";
 import { Explanation } from "./explanation";
 
-/** An incident of a whole fleet has one alert for each server. */
+/** So many alerts are shown at first: an incident of a whole fleet has one alert for each server. */
 const FIRST = 50;
 
 const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
 
 interface Props {
   alerts: readonly AlertView[];
-  /** The incident is about several nodes: each alert names its own. */
+  /** Whether the incident is about several nodes, so that each alert names its node. */
   several: boolean;
   picked?: ReadonlySet<string>;
   onPick?: (id: string) => void;
@@ -59,7 +59,7 @@ export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: P
   );
 }
 
-/** Says that an incident has more alerts than the hub sends. */
+/** A note that an incident has more alerts than the hub sends. */
 export function AlertsCut({ incident }: { incident: IncidentView }): VNode | null {
   return incident.alerts_cut ? <p class="t3 incident-nodes">{t`Only its newest ${plural(incident.alerts.length, "alert")} are listed.`}</p> : null;
 }
@@ -120,7 +120,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
   );
 }
 
-/** The button of the action that helps, as on the node's page; nothing if there is none. */
+/** The button of the action that helps against the alert, as on the node's page; nothing if there is none. */
 function Help({ alert }: { alert: AlertView }): VNode | null {
   const view = alert.node_id === null ? undefined : nodeSignal(alert.node_id)?.value;
   const action = view?.health.findings.find(({ alert_id }) => alert_id === alert.id)?.action;

@@ -35,16 +35,16 @@ const TABS: readonly AlertsTab[] = [
   { key: "deliveries", label: t`Delivery log`, href: "/alerts/deliveries" },
 ];
 
-/** Units and names of rules; without them values are shown plain. */
+/** Loads the rules, whose units and names the alerts use. Without them, values are shown without units. */
 async function readRules(): Promise<void> {
   try {
     await loadRules();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error; // the tab of rules reports it
+    if (!(error instanceof ApiError)) throw error; // the tab of the rules reports the error
   }
 }
 
-/** `tab`: the last part of the address: the key of a tab, the id of an incident, or "" for the first tab. */
+/** `tab` is the last part of the address: the key of a tab, the id of an incident, or "" for the first tab. */
 export function AlertsPage({ tab }: { tab: string }): VNode {
   useEffect(() => {
     void readRules();

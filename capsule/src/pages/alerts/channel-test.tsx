@@ -1,4 +1,4 @@
-/** A button that sends a test message, and shows what becomes of it. */
+/** A button that sends a test message and shows whether it arrived. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -11,7 +11,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 
 const EVERY_MS = 700;
-/** A message that is tried again is followed this long; the log has the rest. */
+/** The test is followed for so many reads. Later tries are in the delivery log. */
 const MOST_LOOKS = 60;
 
 interface Outcome {

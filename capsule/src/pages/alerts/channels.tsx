@@ -1,4 +1,4 @@
-/** Where messages go: channels with their state and last test. */
+/** The tab of the channels, with their state and last test. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -44,7 +44,7 @@ export function ChannelsTab(): VNode {
     put(list, channel);
     void askMessenger();
   };
-  const turn = (channel: ChannelView): void => void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
+  const toggle = (channel: ChannelView): void => void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
   const add = manages && (
     <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
       {t`Add channel`}
@@ -61,7 +61,7 @@ export function ChannelsTab(): VNode {
         {(items) => (
           <ul class="card rows-card channels">
             {items.map((channel) => (
-              <Row key={channel.id} channel={channel} manages={manages} onTurn={() => turn(channel)} onAsk={(kind) => setOpenDialog({ kind, channel })} onTested={list.load} />
+              <Row key={channel.id} channel={channel} manages={manages} onToggle={() => toggle(channel)} onAsk={(kind) => setOpenDialog({ kind, channel })} onTested={list.load} />
             ))}
           </ul>
         )}
@@ -86,17 +86,17 @@ export function ChannelsTab(): VNode {
 interface RowProps {
   channel: ChannelView;
   manages: boolean;
-  onTurn: () => void;
+  onToggle: () => void;
   onAsk: (kind: "edit" | "delete" | "format") => void;
   onTested: () => void;
 }
 
-function Row({ channel, manages, onTurn, onAsk, onTested }: RowProps): VNode {
+function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
   const { text, glyph, pill } = STATES[channel.state];
   const hours = channel.quiet_hours;
   return (
     <li class={channel.enabled ? "" : "dimmed"}>
-      {manages && <button type="button" class="switch" role="switch" aria-checked={channel.enabled} aria-label={channel.name} onClick={onTurn} />}
+      {manages && <button type="button" class="switch" role="switch" aria-checked={channel.enabled} aria-label={channel.name} onClick={onToggle} />}
       <div class="grow channel-what">
         <span class="row wrap">
           <span class="medium anywhere">{channel.name}</span>

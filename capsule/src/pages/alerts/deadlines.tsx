@@ -1,4 +1,4 @@
-/** Events that are expected by a time of day, with a calendar of what became of each day. */
+/** The tab of the deadlines: events that are expected by a time of day, each with a calendar of its days. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -23,7 +23,7 @@ import { DeadlineDialog } from "./deadline-dialog";
 import { mayManageAlerts } from "./rules";
 import { drop, put, useAll } from "./use-all";
 
-/** The hub judges a deadline within seconds after it is due. */
+/** The calendar is read again this long after a deadline is due, when the hub has judged it. */
 const JUDGED_AFTER_S = 30;
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };

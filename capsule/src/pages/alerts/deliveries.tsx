@@ -1,4 +1,4 @@
-/** What was decided about each message, the newest first: also why one was not sent. */
+/** The delivery log: what the hub decided about each message, the newest first. */
 
 import type { VNode } from "preact";
 import { deliverySentence, kindWords } from "../../core/alerts/delivery-text";

@@ -1,4 +1,4 @@
-/** What a rule looks at: a metric with its window, or an expression as text. */
+/** The fields for the expression of a rule: a metric with its window, or the expression as text. */
 
 import type { VNode } from "preact";
 import { useId, useState } from "preact/hooks";
@@ -42,7 +42,7 @@ function MetricFields({ parts, metrics, onExpr, onText }: { parts: MetricWindow;
   const id = useId();
   const metric = metrics.find(({ name }) => name === parts.metric);
   const [labelName = ""] = metric?.labels ?? [];
-  const counts = metric?.kind === "counter";
+  const isCounter = metric?.kind === "counter";
   const change = (part: Partial<MetricWindow>): void => {
     const next = { ...parts, ...part };
     const other = metrics.find(({ name }) => name === next.metric);
@@ -67,7 +67,7 @@ function MetricFields({ parts, metrics, onExpr, onText }: { parts: MetricWindow;
             ))}
           </datalist>
         </div>
-        <SelectField label={t`Read as`} value={parts.reads} onPick={(reads) => change({ reads: reads as MetricWindow["reads"] })} options={[...(counts ? RATE : READS)]} />
+        <SelectField label={t`Read as`} value={parts.reads} onPick={(reads) => change({ reads: reads as MetricWindow["reads"] })} options={[...(isCounter ? RATE : READS)]} />
         {parts.reads !== "last" && <SelectField label={t`Over`} value={String(parts.windowS)} onPick={(seconds) => change({ windowS: Number(seconds) })} options={[...windows]} />}
         {labelName && <TextField label={t`Only ${labelName}`} value={parts.label} onText={(label) => change({ label })} input={{ autocomplete: "off", spellcheck: false, placeholder: t`all` }} />}
       </div>

@@ -1,4 +1,4 @@
-/** The open incidents with their alerts, and what a user can do about them. */
+/** The tab of the open incidents: their alerts, and the actions on selected alerts. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -32,7 +32,7 @@ function Quiet(): VNode {
   return <Empty icon="bell" title={t`Nothing fires`} text={text} />;
 }
 
-/** `only`: the id of the one incident that is shown; empty: all. */
+/** `only`: the id of the only incident to show; empty: all incidents. */
 export function FiringTab({ only = "" }: { only?: string }): VNode {
   const { incidents: open, more, failure } = incidents.value;
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());

@@ -1,4 +1,4 @@
-/** A dialog with one form: what was refused stands above its fields, and one button saves. */
+/** A dialog with one form: a refusal above the fields, and one button that saves. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { toast } from "../../state/toasts";
@@ -14,9 +14,9 @@ interface Props {
   submit: string;
   /** Whether the fields can be saved. */
   ready: boolean;
-  /** The request. A refusal of the hub leaves the dialog open. */
+  /** Sends the request. If the hub refuses, the dialog stays open. */
   onSave: () => Promise<unknown>;
-  /** Title and text of the toast after it. */
+  /** Title and text of the toast after saving. */
   done: [title: string, text?: string];
   onClose: () => void;
   children: ComponentChildren;

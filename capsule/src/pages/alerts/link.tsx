@@ -1,4 +1,4 @@
-/** The page of a link in a message: it acknowledges or snoozes one alert, without a sign-in. Opening it changes nothing. */
+/** The page that a link in a message opens. It acknowledges or snoozes one alert without a sign-in, but only after a press of a button. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -12,7 +12,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Logo } from "../../ui/icon";
 
-/** The token is taken out of the address bar at once: it must not stay in the history or reach a screenshot. */
+/** Removes the token from the address bar, so that it is not stored in the history or visible in a screenshot. Returns the token. */
 function takeToken(): string {
   const token = location.hash.slice(1);
   if (token) history.replaceState(history.state, "", location.pathname);

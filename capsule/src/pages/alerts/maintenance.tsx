@@ -1,4 +1,4 @@
-/** Windows in which alerts are shown and not sent. */
+/** The tab of the maintenance windows, in which alerts are shown but not sent. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-/** Tells on every page that notifications do not go out. */
+/** A banner on every page while notifications are not sent. */
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";

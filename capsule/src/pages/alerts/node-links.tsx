@@ -4,7 +4,7 @@ import { nodeLabel } from "../../state/node-label";
 
 const MOST = 5;
 
-/** Links to the nodes of an incident; none = it is about the hub itself. */
+/** Links to the nodes of an incident. Without nodes, the incident is about the hub itself. */
 export function NodeLinks({ nodes }: { nodes: readonly string[] }): VNode {
   if (!nodes.length) return <span>{t`Ground Control`}</span>;
   return (

@@ -1,4 +1,4 @@
-/** Makes a rule, or changes one. Under the fields it says what the rule would have done in the last days. */
+/** The dialog that creates or changes a rule. Below the fields it says how often the rule would have fired in the last days. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -17,7 +17,7 @@ import { OverridesField } from "./overrides-field";
 import { RulePreview } from "./rule-preview";
 import { ThresholdFields } from "./threshold-fields";
 
-/** The metrics that a rule can be about; without them the fields take any name. */
+/** The metrics that a rule can read; empty until they are loaded. The field for the metric accepts any name. */
 function useMetrics(): readonly MetricView[] {
   const [metrics, setMetrics] = useState<readonly MetricView[]>([]);
   useEffect(() => {
@@ -28,7 +28,7 @@ function useMetrics(): readonly MetricView[] {
   return metrics;
 }
 
-/** The unit of a draft's value: that of its metric, or of the rule as it is stored. */
+/** The unit of the draft's value: that of the stored rule if the expression is the same, otherwise that of the metric. */
 function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView | undefined): string {
   if (rule?.expr === draft.expr) return rule.unit;
   const parts = expressionParts(draft.expr);
@@ -44,8 +44,8 @@ export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => 
   const unit = unitOf(draft, metrics, rule);
   const body = bodyOf(draft);
   const faults = draftFaults(draft);
-  const sound = body !== null && !faults.length;
-  const ready = sound && body.name !== "";
+  const valid = body !== null && !faults.length;
+  const ready = valid && body.name !== "";
   const save = async (): Promise<void> => {
     if (body) await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
   };
@@ -70,7 +70,7 @@ export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => 
       <OverridesField draft={draft} unit={unit} onChange={change} />
       {body && <p class="t2 anywhere rule-sentence">{ruleSentence({ ...body, unit })}</p>}
       {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
-      {sound && <RulePreview rule={body} />}
+      {valid && <RulePreview rule={body} />}
     </FormDialog>
   );
 }

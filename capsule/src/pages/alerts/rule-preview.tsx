@@ -1,4 +1,4 @@
-/** One sentence: how often the rule would have fired in the last days. It waits until typing stops. */
+/** A sentence that says how often the rule would have fired in the last days. It is requested when typing pauses. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -13,7 +13,7 @@ const DAYS = 7;
 
 export function RulePreview({ rule }: { rule: RuleBody }): VNode {
   const [text, setText] = useState("");
-  // The name changes nothing.
+  // Another name gives the same result.
   const request = JSON.stringify({ ...rule, name: "" });
   useEffect(() => {
     let over = false;

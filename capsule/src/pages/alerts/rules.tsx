@@ -1,4 +1,4 @@
-/** All rules as sentences: those of users, and those that come with the hub. */
+/** The tab of the rules, each as a sentence: rules of users, and default rules. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -28,7 +28,7 @@ const GROUPS: readonly { key: RuleGroup; title: string }[] = [
 
 type OpenDialog = { kind: "new" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
 
-/** Rules apply to the whole fleet: a user who sees only some nodes cannot change them. */
+/** Whether the user may change rules and channels. They apply to the whole fleet, so a user who sees only some nodes may not. */
 export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limited;
 
 export function RulesTab(): VNode {
@@ -88,14 +88,15 @@ function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly R
   );
 }
 
-async function turn(rule: RuleView): Promise<void> {
+/** Switches a rule on or off. */
+async function toggle(rule: RuleView): Promise<void> {
   try {
     await editRule(rule.id, { version: rule.version, enabled: !rule.enabled });
     toast("done", rule.enabled ? t`${rule.name} is off` : t`${rule.name} is on`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.code === "auth.step_up_required") return; // the question was closed
-    toast("fail", t`Not changed: ${rule.name}`, error.detail, { label: t`Retry`, run: () => void turn(rule) });
+    if (error.code === "auth.step_up_required") return; // the user closed the password question
+    toast("fail", t`Not changed: ${rule.name}`, error.detail, { label: t`Retry`, run: () => void toggle(rule) });
   }
 }
 
@@ -104,7 +105,7 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
   const { origin, changed } = rule;
   return (
     <div role="row" class={rule.enabled ? "" : "dimmed"}>
-      <span role="cell">{manages ? <button type="button" class="switch" role="switch" aria-checked={rule.enabled} aria-label={rule.name} onClick={() => void turn(rule)} /> : <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>}</span>
+      <span role="cell">{manages ? <button type="button" class="switch" role="switch" aria-checked={rule.enabled} aria-label={rule.name} onClick={() => void toggle(rule)} /> : <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>}</span>
       <span role="rowheader">
         <span class="row wrap">
           <span class="medium anywhere">{rule.name}</span>

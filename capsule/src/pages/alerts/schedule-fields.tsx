@@ -1,4 +1,4 @@
-/** Fields that maintenance windows and deadlines share. */
+/** Fields for times, days and zones, which the dialogs of maintenance windows and deadlines share. */
 
 import type { VNode } from "preact";
 import { DAYS, DAY_WORDS, type Day } from "../../core/alerts/schedule-text";

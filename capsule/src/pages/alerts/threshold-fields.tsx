@@ -1,4 +1,4 @@
-/** The two levels of a rule, in a unit that people read. */
+/** The fields for the two levels of a rule. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import { t } from "../../core/text/i18n";
 import { TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 
-/** A number that keeps what is typed, also while it is unfinished. */
+/** A field for a number that shows the typed text even while it is no number. `value` sets only the first text. */
 export function NumberField({ label, value, scale, onValue, hint }: { label: string; value: number | null; scale: FieldScale; onValue: (value: number | null) => void; hint?: string }): VNode {
   const [typed, setTyped] = useState(value === null ? "" : fieldText(value, scale));
   return (
@@ -30,7 +30,7 @@ export function NumberField({ label, value, scale, onValue, hint }: { label: str
 const MINUTES: FieldScale = { factor: 60, label: t`min` };
 
 export function ThresholdFields({ draft, unit, onChange }: { draft: RuleDraft; unit: string; onChange: (part: Partial<RuleDraft>) => void }): VNode {
-  // One unit for all, and the same one while typing.
+  // All fields have the same unit, which does not change while the user types.
   const [scales] = useState(() => new Map<string, FieldScale>());
   if (!scales.has(unit)) scales.set(unit, fieldScale(unit, draft.warn?.trigger ?? draft.crit?.trigger ?? 0));
   const scale = scales.get(unit) ?? { factor: 1, label: unit };
@@ -51,7 +51,7 @@ interface LevelProps {
   value: ThresholdDraft | null;
   scale: FieldScale;
   onValue: (value: ThresholdDraft | null) => void;
-  /** The first numbers of a level that is switched on. */
+  /** The first numbers when the level is switched on. */
   otherwise: ThresholdDraft | null;
 }
 

@@ -62,7 +62,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const [only, setOnly] = useState<JobGroup | null>(null);
   const [most, setMost] = useState(SHOWN);
   const [asking, setAsking] = useState(false);
-  void ids.value; // names arrive with the fleet, maybe later than this
+  void ids.value; // redraws when the names of the nodes arrive
   const counts = countJobs(batch.jobs);
   const total = batch.jobs.length;
   const ended = total - counts.open;
@@ -182,7 +182,7 @@ function Row({ job, name, action, due }: { job: BatchJobView; name: string; acti
 }
 
 function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
-  // The number when the question opened: a number that changes cannot be typed.
+  // The numbers are fixed when the dialog opens, because the user has to type one.
   const [{ open, waiting }] = useState(() => ({ open: countJobs(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
   const stop = async (): Promise<void> => {
     onSee(await cancelBatch(batch.id));

@@ -33,21 +33,21 @@ const ACTIONS: [string, string][] = JOB_VERBS.map(([action]) => [action, actionL
 const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
 
-/** The fields that this dialog depends on. */
+/** The fields of a node on which this dialog depends. */
 const propsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
-/** One action for many nodes. The exact plan of one node is on its own page. */
+/** The dialog that starts one action on many nodes, if wanted from plans. `action` fixes the action, and `packages` the packages of that action. */
 export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
   const first = asked ?? "check";
   const live = useNodes(ids, propsOf);
-  /** The nodes of a request that may have arrived: a retry is for the same nodes. */
+  /** The nodes of a request that the hub may have accepted: a retry is for the same nodes. */
   const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
   const nodes = sentTo ?? live;
   const [action, setAction] = useState<Action>(first);
   const [names, setNames] = useState(given.join(" "));
   const [planning, setPlanning] = useState<BatchView | null>(null);
   const plans = usePlans(planning);
-  /** The plans that were sent and may have started: a node that reports its plan later is not added to the same request. */
+  /** The nodes of a request from plans that the hub may have accepted: a retry does not add nodes whose plan arrives later. */
   const [sent, setSent] = useState<readonly string[] | null>(null);
   /** Nodes with a plan that the user has left out. */
   const [without, setWithout] = useState<ReadonlySet<string>>(new Set());
@@ -55,7 +55,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
   const [asking, setAsking] = useState(false);
-  const { sending, status, give } = useSubmit();
+  const { sending, status, submit } = useSubmit();
   const { mark } = useLostAnswer(({ id, batch_id }) => {
     if (plans) cancelPlans(plans);
     closeDialog();
@@ -78,9 +78,9 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
   const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
   const onClose = closeDialog;
   const working = plans ? (sent ?? withWork(plans).filter((id) => nodeSignal(id) && !without.has(id))) : [];
-  /** The number of servers: the eligible ones or, with plans, those with something to do. */
+  /** The number of servers on which jobs start: all eligible servers, or with plans those with something to do. */
   const willing = plans?.complete || working.length ? working.length : able.length;
-  /** The nodes without a plan that the others do not wait for. */
+  /** The nodes without a plan, by reason. The other nodes can start without waiting for them. */
   const left = plans ? skippedNodes(plans.batch, plans.byNode, (id) => nodeSignal(id)?.peek().state === "online") : null;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
@@ -111,8 +111,8 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     else next.delete(node);
     setWithout(next);
   };
-  const wish = useRef(planKey);
-  wish.current = planKey;
+  const currentKey = useRef(planKey);
+  currentKey.current = planKey;
   const plan = async (): Promise<void> => {
     if (!isPlanned(action)) return;
     setAsking(true);
@@ -122,15 +122,15 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
       const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
       setReplanKey(newIdempotencyKey());
       if (plans) cancelPlans(plans);
-      if (wish.current === planKey) {
-        // not as the plan of a later choice
+      // The user may have chosen something else since.
+      if (currentKey.current === planKey) {
         setPlanning(made);
         setWithout(new Set());
         setSent(null);
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (wish.current === planKey) setWrong(submitErrorText(error));
+      if (currentKey.current === planKey) setWrong(submitErrorText(error));
     }
     setAsking(false);
   };
@@ -140,10 +140,10 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     const bound = planning ? { nodes: [...working], plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
     const body = { action, ...bound, ...(naming ? { packages } : {}), ...(rebooting ? { reboot: true } : {}) };
     const what = t`${actionLabel(action)} on ${plural(bound.nodes.length, "node")}`;
-    const unheard = mark(action, bound.nodes);
+    const markUnanswered = mark(action, bound.nodes);
     if (planning) setSent(bound.nodes);
     setSentTo(nodes);
-    void give({
+    void submit({
       what,
       ...(action === "reboot" || rebooting ? {} : { minutes: JOB_MINUTES }),
       send: async () => {
@@ -159,7 +159,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
       late: (path) => startedNote(what, () => go(path)),
       refused: (why, error) => {
         setWrong(why);
-        if (isUnanswered(error)) return unheard();
+        if (isUnanswered(error)) return markUnanswered();
         setSent(sent);
         setSentTo(null);
       },

@@ -17,7 +17,7 @@ interface BulkSummaryProps<G extends string> {
   onOnly: (key: G | null) => void;
 }
 
-/** The progress of a bulk job: in one word, as a bar, and by groups to filter by. */
+/** The progress of a batch: in one word, as a bar, and as groups by which the user can filter. */
 export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: BulkSummaryProps<G>): VNode {
   return (
     <section class="card job-sum" aria-label={t`State`}>
@@ -59,7 +59,7 @@ interface StopProps {
   onClose: () => void;
 }
 
-/** Stopping many jobs requires typing their number. */
+/** The dialog that stops many jobs. The user types their number. */
 export function StopBulkDialog({ title, text, button, count, act: stop, onClose }: StopProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAction();

@@ -21,9 +21,10 @@ import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 
 const AT_ONCE = 2;
 
-/** The fields that this dialog depends on. */
+/** The fields of a node on which this dialog depends. */
 const propsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
 
+/** Says which nodes were removed, or are being removed. */
 function removed(nodes: readonly NodeView[], force: boolean): string {
   if (!nodes.length) return t`No node was removed.`;
   const names = listSome(nodes.map(({ name }) => name), 8);
@@ -31,10 +32,10 @@ function removed(nodes: readonly NodeView[], force: boolean): string {
   return t`${plural(nodes.length, "node")} being removed: ${names}. The removal continues in the background.`;
 }
 
-/** Removes several nodes. The user types their number; nodes that could not be removed are listed with the reason. */
+/** The dialog that removes several nodes. The user types their number. Nodes that could not be removed are listed. */
 export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const there = useNodes(nodes, propsOf);
-  /** The nodes of the running removal. */
+  /** The nodes of the removal that was started; null = not started. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
   const views = begun ?? there;
   const [typed, setTyped] = useState("");

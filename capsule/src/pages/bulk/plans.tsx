@@ -20,38 +20,38 @@ const SHOWN = 200;
 
 export interface Plans {
   batch: BatchView;
-  /** By node; complete plans only. */
+  /** The complete plans by node. */
   byNode: ReadonlyMap<string, PlanView>;
-  /** Every node has answered, or will not. */
+  /** Whether every node has answered or will not answer. */
   complete: boolean;
   failure: string;
 }
 
-/** Follows a batch of plans to its end. */
+/** Follows a batch of plans to its end; null = no batch, or not loaded yet. */
 export function usePlans(started: BatchView | null): Plans | null {
   const [found, setFound] = useState<Plans | null>(null);
   useEffect(() => {
     setFound(null);
     if (!started) return;
-    const held = new Map<string, PlanView>(); // of this batch: a late answer of the one before does not reach it
+    const byNode = new Map<string, PlanView>(); // a new map for each batch, so that late answers of an earlier batch are dropped
     let timer: ReturnType<typeof setTimeout> | undefined;
     let left = false;
     const read = async (): Promise<void> => {
       let over = false;
       try {
         const batch = await loadBatch(started.id);
-        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !held.has(job.node_id));
+        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !byNode.has(job.node_id));
         const { failed } = await forEachLimited(fresh, AT_ONCE, async (job) => {
           const plan = await planOf(job.id);
-          if (plan.complete) held.set(job.node_id, plan);
+          if (plan.complete) byNode.set(job.node_id, plan);
         });
         if (left) return;
         over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
-        setFound({ batch, byNode: new Map(held), complete: over, failure: "" });
+        setFound({ batch, byNode: new Map(byNode), complete: over, failure: "" });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (left) return;
-        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held), complete: false, failure: error.detail }));
+        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(byNode), complete: false, failure: error.detail }));
       }
       if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
     };
@@ -61,10 +61,10 @@ export function usePlans(started: BatchView | null): Plans | null {
       clearTimeout(timer);
     };
   }, [started?.id]);
-  return found?.batch.id === started?.id ? found : null; // the previous batch's until this one is loaded
+  return found?.batch.id === started?.id ? found : null; // until this batch is loaded, `found` is of the previous batch
 }
 
-/** Cancels the plans that have no answer yet. A plan that cannot be cancelled runs until its timeout and changes nothing. */
+/** Cancels the plans that have no answer yet. An error is ignored: a plan that is not cancelled changes nothing, and ends at its timeout. */
 export function cancelPlans({ batch }: Plans): void {
   if (batch.state === "done") return;
   cancelBatch(batch.id).catch((error: unknown) => {
@@ -72,10 +72,10 @@ export function cancelPlans({ batch }: Plans): void {
   });
 }
 
-/** Nodes whose plan changes something. */
+/** The nodes whose plan changes something. */
 export const withWork = (plans: Plans): string[] => [...plans.byNode].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
 
-/** Nodes that sent no plan first, then those that have not answered, then plans with work, then plans with nothing to do. */
+/** The order of the nodes: failed plans first, then nodes that have not answered, plans that change something, and empty plans. */
 function rankOf({ state }: BatchJobView, plan: PlanView | undefined): number {
   if (plan) return plan.steps.length ? 2 : 3;
   return jobEnded(state) ? 0 : 1;
@@ -93,7 +93,7 @@ interface TableProps {
   plans: Plans;
   /** Nodes that the user has left out. */
   without: ReadonlySet<string>;
-  /** Nothing can be left out any more. */
+  /** Whether the choice of nodes is fixed. */
   locked: boolean;
   onWithout: (node: string, out: boolean) => void;
 }
@@ -102,7 +102,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
-  // A plan with work can be left out, so each of them is shown.
+  // The user can leave out plans that change something, so all of them are shown.
   const shown = jobs.filter(({ job }, at) => at < SHOWN || byNode.get(job.node_id)?.steps.length);
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
   const included = [...byNode].filter(([node]) => !without.has(node)).map(([, plan]) => plan);
@@ -146,7 +146,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
             <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
               <PlanStatus job={job} plan={byNode.get(job.node_id)} />
               {job.error?.code === "job.packages_broken" && (
-                // In a tab of its own: the plans of the others stay.
+                // A new tab, so that the other plans are not lost.
                 <>
                   {" "}
                   <a class="button slim" href={`/n/${job.node_id}`} target="_blank" rel="noreferrer">

@@ -9,7 +9,7 @@ import { picked, unpick } from "../../state/selection";
 import { mayTag } from "../../state/session";
 import { Button } from "../../ui/button";
 
-/** Actions for the selected nodes. Nodes hidden by a filter are included, so their number is shown. */
+/** The bar with actions for the selected nodes. They include nodes that the filter hides, so it shows the number of hidden nodes. */
 export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }): VNode | null {
   // Removed nodes do not count.
   const nodes = ids.value.filter((id) => picked.value.has(id));

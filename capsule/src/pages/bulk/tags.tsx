@@ -20,14 +20,14 @@ import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 const AT_ONCE = 4;
 const MOST_TAGS = 40;
 
-/** The fields that this dialog depends on. */
+/** The fields of a node on which this dialog depends. */
 const propsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
 
 function offerUndo(what: string, edits: readonly Edit[]): void {
   if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
 }
 
-/** Reverts its own additions and removals, and keeps later changes of other users. */
+/** Reverts the additions and removals of these edits, and keeps later changes of other users. */
 async function undo(edits: readonly Edit[]): Promise<void> {
   const note = toast("run", t`Undoing the tag change on ${plural(edits.length, "node")}`);
   const made: Edit[] = [];
@@ -49,7 +49,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
   }
 }
 
-/** Adds tags to several nodes and removes tags from them, with undo. */
+/** The dialog that adds and removes tags of several nodes. A toast offers to undo the change. */
 export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const there = useNodes(nodes, propsOf);
   /** The nodes as they were at the start, while the change runs. */
@@ -63,7 +63,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const busy = run.through !== null;
   const wanted = views.filter(({ tags }) => applyTagChange(tags, add, remove));
   const changes = wanted.length;
-  const held = tagCounts(views);
+  const present = tagCounts(views);
   const write = async (): Promise<void> => {
     const edits: Edit[] = [];
     setTotal(wanted.length);
@@ -104,10 +104,10 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
             </Banner>
           )}
           <TagsField label={t`Add`} tags={add} onTags={setAdd} />
-          {held.length > 0 && (
+          {present.length > 0 && (
             <fieldset class="choice">
               <legend class="label">{t`Remove`}</legend>
-              {held.slice(0, MOST_TAGS).map(([tag, count]) => (
+              {present.slice(0, MOST_TAGS).map(([tag, count]) => (
                 <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
                   {tag} <span class="t3">{t`on ${count}`}</span>
                 </Check>

@@ -8,34 +8,34 @@ export interface BulkRun<T> {
   /** The number of finished items; null = nothing is running. */
   through: number | null;
   stopping: boolean;
-  /** Starts no more items; running ones are finished. */
+  /** Starts no more items. Items that run are finished. */
   stop: () => void;
-  start: (things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>) => Promise<BulkResult<T>>;
+  start: (things: readonly T[], limit: number, act: (one: T) => Promise<unknown>) => Promise<BulkResult<T>>;
   /** Whether the dialog is still open. */
   here: () => boolean;
 }
 
-/** One action for many items, with progress and a stop button in the dialog. It also stops when the dialog closes, and when the user is refused. */
+/** Runs one action for many items, with progress and a stop button. The run also stops when the dialog closes, or when the hub refuses the user. */
 export function useBulkRun<T>(): BulkRun<T> {
   const [through, setThrough] = useState<number | null>(null);
   const [stopping, setStopping] = useState(false);
-  const held = useRef({ stop: false, gone: false });
-  useEffect(() => () => void (held.current.gone = true), []);
-  const start: BulkRun<T>["start"] = async (things, atOnce, act) => {
-    held.current.stop = false;
+  const state = useRef({ stop: false, gone: false });
+  useEffect(() => () => void (state.current.gone = true), []);
+  const start: BulkRun<T>["start"] = async (things, limit, act) => {
+    state.current.stop = false;
     setStopping(false);
     setThrough(0);
     try {
-      return await forEachLimited(things, atOnce, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => held.current.stop || held.current.gone || failed.some(({ error }) => isRefusal(error)) });
+      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.gone || failed.some(({ error }) => isRefusal(error)) });
     } finally {
       setThrough(null);
     }
   };
   const stop = (): void => {
-    held.current.stop = true;
+    state.current.stop = true;
     setStopping(true);
   };
-  return { through, stopping, stop, start, here: () => !held.current.gone };
+  return { through, stopping, stop, start, here: () => !state.current.gone };
 }
 
 /** The progress, and a button that stops the run or closes the dialog. */

@@ -5,12 +5,12 @@ export interface Polled<T> {
   found: T | null;
   failure: ApiError | null;
   load: () => void;
-  /** Shows an answer. A request that runs meanwhile is older, and is repeated. */
+  /** Shows an answer that arrived otherwise, and polls again: the answer to a running request may be older. */
   see: (found: T) => void;
 }
 
-/** Polls every few seconds while `goesOn`. It pauses while the page is hidden, and ends where the hub refuses this account. */
-export function usePolling<T>(key: string, everyMs: number, read: () => Promise<T>, goesOn: (found: T) => boolean): Polled<T> {
+/** Sends a request every `everyMs` while `mayChange` is true for its answer. It pauses while the page is hidden, and ends if the hub answers 403 or 404. */
+export function usePolling<T>(key: string, everyMs: number, read: () => Promise<T>, mayChange: (found: T) => boolean): Polled<T> {
   const [found, setFound] = useState<T | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [turn, setTurn] = useState(0);
@@ -26,7 +26,7 @@ export function usePolling<T>(key: string, everyMs: number, read: () => Promise<
           if (left) return;
           setFound(() => answer);
           setFailure(null);
-          more = goesOn(answer);
+          more = mayChange(answer);
         } catch (error) {
           if (!(error instanceof ApiError)) throw error;
           if (left) return;

@@ -1,4 +1,4 @@
-/** One metric of several servers in one chart, with the aggregates of each beside it. The URL holds everything. */
+/** The page that compares one metric of several servers: one chart, and a table of aggregates. The URL stores the choice. */
 
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -34,7 +34,7 @@ import { HistoryStatus, Reading } from "../node/history-status";
 import { points, RangeButtons, useGroup, useHistory, useViewKeys, shownTimeRange, WindowBar } from "../node/time-bar";
 
 const FIRST_SERIES = "cpu.total";
-/** In this order; grey is for reference lines. The second round is dashed. */
+/** The colours of the lines, in this order. More lines than colours are dashed. */
 const COLOURS: readonly Colour[] = [1, 3, 2, 4, 6, 5];
 
 interface Compared {
@@ -43,7 +43,7 @@ interface Compared {
   detail: NodeDetail;
 }
 
-/** Other refusals are temporary: the page retries. */
+/** Whether the node is gone or not allowed. After any other refusal the page retries. */
 const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 404 || failure.value?.status === 403;
 
 export function ComparePage(): VNode {
@@ -138,32 +138,32 @@ export function ComparePage(): VNode {
   );
 }
 
-/** Seconds since the newest sample of a series, if it is too old to be current; else null. */
+/** Seconds since the newest sample of a series; null if the sample is current or there is none. */
 function staleSeconds({ view }: NodeDetail, series: string): number | null {
   const sample = view.value?.latest[series];
   if (!view.value || sample?.value == null) return null;
   return rowOf(view.value, now.value).old ? Math.max(0, now.value - sample.at) : null;
 }
 
-/** One for each id, kept while the id is present: adding another server does not reload it. */
+/** One NodeDetail for each id. It is kept while the id is listed, so that adding another server does not load it again. */
 function useDetails(ids: readonly string[]): readonly NodeDetail[] {
-  const held = useRef(new Map<string, NodeDetail>());
+  const known = useRef(new Map<string, NodeDetail>());
   const details = ids.map((id) => {
-    const detail = held.current.get(id) ?? new NodeDetail(id);
-    held.current.set(id, detail);
+    const detail = known.current.get(id) ?? new NodeDetail(id);
+    known.current.set(id, detail);
     return detail;
   });
   useEffect(() => {
-    for (const [id, detail] of held.current) {
+    for (const [id, detail] of known.current) {
       if (ids.includes(id)) continue;
       detail.close();
-      held.current.delete(id);
+      known.current.delete(id);
     }
   }, [ids.join()]);
   useEffect(
     () => () => {
-      for (const detail of held.current.values()) detail.close();
-      held.current.clear();
+      for (const detail of known.current.values()) detail.close();
+      known.current.clear();
     },
     [],
   );
@@ -182,7 +182,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
   const fits = past !== null && past.series === series;
   if (key === "live" || (shown.zoom && shown.range === "live" && !(fits && past.key === key))) {
     for (const { detail } of nodes) void detail.version.value;
-    // The window ends with the newest sample of any node, and moves with time when all are silent.
+    // The window ends with the newest sample of any node. If no node sends, it ends now.
     const newest = Math.max(0, ...nodes.map(({ detail }) => detail.view.value?.latest[series]?.at ?? 0));
     const until = now.value - newest < 3 * interval ? newest : hubNow();
     const columns = alignSeries(
@@ -215,7 +215,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
 
 interface RowProps {
   node: Compared;
-  /** Null: it is not in the chart. */
+  /** Undefined = the node is not in the chart. */
   line: ChartSeries | undefined;
   series: string;
   text: (value: number) => string;
@@ -257,7 +257,7 @@ function AggregateRow({ node: { id, name, detail }, line, series, text, data, in
   );
 }
 
-/** All series of these nodes, by family. */
+/** A choice of all series of these nodes, by family. */
 function SeriesPick({ series, details }: { series: string; details: readonly NodeDetail[] }): VNode {
   const known = new Set<string>([series]);
   for (const detail of details) for (const name of Object.keys(detail.view.value?.latest ?? {})) known.add(name);

@@ -31,7 +31,7 @@ interface Props {
   onClear?: () => void;
 }
 
-/** Events of the fleet or of one node: pages from the hub, with live ones on top. */
+/** Events of the fleet or of one node: pages from the hub, and live events above them. */
 export function EventList({ node, only = {}, onClear }: Props): VNode {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
@@ -65,6 +65,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
         {byDay(foldEvents(shown), startOfDay).map(({ day, runs }) => (
           <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
+            {/* The key of a run is its oldest event, so that a new event does not close an open run. */}
             {runs.map((run) => (run.length > 1 ? <Run key={run.at(-1)?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />)))}
           </div>
         ))}
@@ -110,7 +111,7 @@ function runText(event: EventView, nodes: number): string {
   return t`${eventText(event, nodeName)}, and ${nodes - 1} nodes more`;
 }
 
-/** The same event on many nodes, folded. Its key is the oldest event: a new one must not close a run that is open. */
+/** The same event on many nodes in one row, which opens. */
 function Run({ run }: { run: readonly EventView[] }): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest] = run;

@@ -1,4 +1,4 @@
-/** What needs attention: how many nodes have which finding, each a filter, and the worst nodes with their cause. */
+/** The nodes that need attention: counts by finding, each with a link to its filter, and the worst nodes with their cause. */
 
 import type { VNode } from "preact";
 import { countFindings, kindLabel, severityOf } from "../../core/nodes/findings";
@@ -14,19 +14,19 @@ import { Glyph } from "../../ui/glyph";
 import { lazy } from "../../ui/lazy";
 
 const MOST = 4;
-/** A blank line that keeps its place. */
+/** A blank that keeps the height of its line. */
 const BLANK = "\u00a0";
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
-/** Until the cause is known its line is blank: a temporary text would change while somebody reads it. */
+/** The line is blank until the cause is known: a temporary text would change while somebody reads it. */
 const OfflineCause = lazy<{ id: string }>("", async () => (await import("./issue-cause")).OfflineCause, () => <>{BLANK}</>);
 
-const isIll = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
+const needsAttention = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
 
-/** In a large fleet many nodes are ill, and four are described. Comparing names is slow: nearly all nodes come after the last described one. */
+/** The worst nodes, at most `MOST`. It does not sort all nodes, because comparing names is slow and many nodes may need attention. */
 function worst(all: readonly Row[]): Row[] {
   const found: Row[] = [];
   for (const row of all) {
-    if (!isIll(row.health)) continue;
+    if (!needsAttention(row.health)) continue;
     let place = found.length;
     while (place > 0 && isWorse(row, found[place - 1] as Row)) place -= 1;
     if (place < MOST) found.splice(place, 0, row);
@@ -61,14 +61,14 @@ export function Attention(): VNode | null {
       </div>
       <div class="worst">
         {worst(rows.value).map((row) => (
-          <Ill key={row.node.id} {...row} />
+          <WorstNode key={row.node.id} {...row} />
         ))}
       </div>
     </section>
   );
 }
 
-function Ill({ node: { id, name, health: { findings }, last_seen_at }, health }: Row): VNode {
+function WorstNode({ node: { id, name, health: { findings }, last_seen_at }, health }: Row): VNode {
   const first = findings[0];
   const since = health === "off" ? last_seen_at : (first?.since_at ?? null);
   const more = findings.length - 1;

@@ -14,11 +14,11 @@ import { useInView } from "../../ui/use-in-view";
 import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security } from "./cells";
 
-/** In a larger fleet, invisible cards are static and show their name only. */
-const ALL_ALIVE = 60;
+/** With more cards, a card out of view shows only its name and is not redrawn. */
+const MAX_LIVE_CARDS = 60;
 
 export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
-  const many = ids.length > ALL_ALIVE;
+  const many = ids.length > MAX_LIVE_CARDS;
   return (
     <ul class={many ? "cards many" : "cards"} aria-label={t`Nodes`}>
       {ids.map((id) => (
@@ -40,8 +40,8 @@ function Place({ id, many }: { id: string; many: boolean }): VNode {
 }
 
 function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
-  const held = nodeSignal(id);
-  const node = still ? held?.peek() : held?.value;
+  const known = nodeSignal(id);
+  const node = still ? known?.peek() : known?.value;
   if (!node) return null;
   if (still) {
     return (

@@ -1,4 +1,4 @@
-/** The cells of a node, the same in the table and on a card. */
+/** Parts of a node that the table and the cards share. */
 
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
@@ -21,7 +21,7 @@ import type { SampleAttributes } from "../../ui/sample-attributes";
 
 export const runningJobOn = (id: string): JobView | undefined => runningOn.value.get(id);
 
-/** Selects nodes for a bulk action. */
+/** A checkbox that selects nodes for a bulk action. */
 export const RowCheckbox = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }): VNode => (
   <label class="pick" onClick={(event) => event.stopPropagation()}>
     <input type="checkbox" aria-label={label} tabIndex={tab} checked={ids.every((id) => picked.value.has(id))} onChange={(event) => pick(ids, event.currentTarget.checked)} />
@@ -63,7 +63,7 @@ function Flags({ findings }: Row["node"]["health"]): VNode {
 
 const LEVEL_CLASSES = { critical: "crit", warning: "warn", notice: "" } as const;
 
-/** What stands beside the name: marks of findings, and the address or the current state. */
+/** The marks and the text after the name of a node: findings, and the address or the current state. */
 export function RowBadges({ row }: { row: Row }): VNode {
   const { findings } = row.node.health;
   return (
@@ -90,8 +90,8 @@ function Also({ node, status, health, old }: Row): VNode {
 }
 
 /**
- * A cell with a percentage beside its meter, or beside `shown`. It is a function and no component, because each row has several every second
- * and a component costs more than its content.
+ * A cell with a meter (or `shown`) and its percentage. It is a function and no component: each row has several of these cells, and a component
+ * costs more than its content.
  */
 export function shareCell(value: number | null, level: Level, live: SampleAttributes, title?: string, shown: VNode = Meter({ value, level })): VNode {
   return (

@@ -16,7 +16,7 @@ import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { columnsOf, parseFilter, parseSort, sortFilter } from "./sort-filter";
 
-/** Adds columns to the fleet's table for this user, and saves the listed nodes as CSV. */
+/** The dialog that adds columns to the fleet's table for this user, and saves the listed nodes as CSV. */
 export function ColumnsDialog(): VNode {
   const [wrong, setWrong] = useState("");
   const chosen = chosenColumns(preferences.value.columns);

@@ -1,4 +1,4 @@
-/** The added columns of the fleet's table. */
+/** The columns that the user has added to the fleet's table. */
 
 import type { VNode } from "preact";
 import { chosenColumns, COLUMN_LABELS, columnText } from "../../core/nodes/columns";

@@ -6,7 +6,7 @@ import { mayAct, user } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Empty } from "../../ui/load-states";
 
-/** A fleet without nodes: the next steps, and running deployments. */
+/** The page of a fleet without nodes: the next step, or the deployment that is running. */
 export function FirstRun(): VNode {
   const [first] = activeDeployments.value;
   if (first) {

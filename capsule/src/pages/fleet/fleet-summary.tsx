@@ -20,7 +20,7 @@ const HEALTHS = [
   ["wait", "pending"],
 ] as const;
 
-/** Fewer points than this, one a second, show no trend. */
+/** The sparklines appear when they have this many points, one for each second. */
 const LEAST_POINTS = 10;
 
 export function FleetSummaryStrip(): VNode {

@@ -73,30 +73,30 @@ export function FleetPage(): VNode {
   );
 }
 
-interface Held {
+interface Sorted {
   groups: readonly NodeGroup[];
   /** The filter and order of the result. */
-  asked: string;
+  query: string;
   members: readonly string[];
   at: number;
-  /** The order is out of date because of the pointer or focus. */
+  /** Whether the order is out of date, because the pointer or the focus is on the rows. */
   late: boolean;
 }
 
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
-/** Sorts at most every five seconds, and never under the pointer or with a focused row. */
+/** The sorted groups. They are sorted again at most every five seconds, and not while the pointer is over the rows or a row has the focus. */
 function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const began = useRef(Date.now());
-  const held = useRef<Held>({ groups: [], asked: "", members: [], at: 0, late: false });
+  const sorted = useRef<Sorted>({ groups: [], query: "", members: [], at: 0, late: false });
   const [, again] = useState(0);
-  const asked = `${text}|${key}|${down}|${by}`;
+  const query = `${text}|${key}|${down}|${by}`;
   const members = ids.value;
-  const { current } = held;
-  const due = (): boolean => Date.now() - held.current.at >= REORDER_MS;
-  // Changed values redraw their own rows; the order is checked at intervals.
+  const { current } = sorted;
+  const due = (): boolean => Date.now() - sorted.current.at >= REORDER_MS;
+  // New values redraw only their rows, so the order is checked at intervals.
   useEffect(
     () =>
       effect(() => {
@@ -105,7 +105,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
       }),
     [],
   );
-  const fresh = current.asked !== asked;
+  const fresh = current.query !== query;
   if (fresh || current.members !== members || due()) {
     const found = sortFilter(rows.peek(), parseFilter(text), key, down);
     const wanted = by ? groupNodes(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
@@ -113,22 +113,22 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     const frozen = !fresh && moved && (touched.current || rowFocused());
     const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: keepOrder(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
     const at = Date.now();
-    // The first values may be old: an order by those lasts only until current ones arrive.
+    // The first values may be old. Then the nodes are sorted again as soon as current values arrive.
     const early = at - began.current < REORDER_MS && found.some(({ health, status }) => health === "stale" || (health === "ok" && status.at === null));
-    held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: early ? 0 : at, late: frozen };
+    sorted.current = { groups: frozen ? stay : moved ? wanted : current.groups, query, members, at: early ? 0 : at, late: frozen };
   }
   return {
-    groups: held.current.groups,
-    pending: held.current.late,
+    groups: sorted.current.groups,
+    pending: sorted.current.late,
     touch: (on, finger = false) => {
       touched.current = on;
       clearTimeout(lifted.current);
-      // A finger does not stay on the screen while the user reads.
+      // A lifted finger sends no event that ends the touch, so a timer ends it.
       if (finger) lifted.current = setTimeout(() => (touched.current = false), 2 * REORDER_MS);
     },
     apply: () => {
       touched.current = false;
-      held.current = { ...held.current, asked: "" };
+      sorted.current = { ...sorted.current, query: "" };
       again((n) => n + 1);
     },
   };
@@ -152,7 +152,7 @@ function Nodes(): VNode {
     if (!next.delete(group)) next.add(group);
     setQuery({ closed: closedQuery(next) });
   };
-  /** In its usual direction, then turned; the third time the worst are first again. */
+  /** The first press on a column sorts in its usual direction, the second in reverse, and the third by state again. */
   const sortBy = (next: SortKey): void => {
     const usual = next !== "name";
     const turned = next === key ? !down : usual;

@@ -1,4 +1,4 @@
-/** The header of a group of nodes, above cards and in the table: their number and totals. */
+/** The headers of groups of nodes, above the cards and in the table. */
 
 import type { VNode } from "preact";
 import type { NodeGroup, TableRow } from "../../core/nodes/node-groups";
@@ -14,7 +14,7 @@ import { groupName } from "./group-name";
 
 const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale", back: "reconnecting" } as const;
 
-/** Computed every second, for visible headers. */
+/** The mean CPU and the number of nodes by state, as a text that changes every second. */
 function aggregate(ids: readonly string[]): string {
   const counts = { crit: 0, off: 0, warn: 0, stale: 0, back: 0 };
   let weighted = 0;
@@ -63,7 +63,7 @@ export function GroupRow({ line, ids, index, current }: GroupRowProps): VNode {
     >
       <span role="rowheader" class="row">
         {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
-        {/* A table row cannot have an expanded state: its button has, and the row handles the click. */}
+        {/* The button has the expanded state, which a table row cannot have. The row handles the click. */}
         <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
           <Icon name="chevron-down" size="small" />
           <span class="cut">{groupName(line.group)}</span> <span class="t3">{line.size}</span>

@@ -1,4 +1,4 @@
-/** Grouping on phones, which have no table head. */
+/** The choice of the grouping on phones. */
 
 import type { VNode } from "preact";
 import { GROUPING_LABELS } from "../../core/jobs/job-labels";

@@ -25,7 +25,7 @@ function One({ id, name, address }: { id: string; name: string; address: string 
   const [sure, setSure] = useState<boolean | null>(null);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (sure !== null) box.current?.querySelector("button")?.focus(); // the pressed button is gone
+    if (sure !== null) box.current?.querySelector("button")?.focus(); // the pressed button was replaced
   }, [sure]);
   if (sure) {
     return (

@@ -14,7 +14,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 
-/** At its former position; a view that has this name since stays. */
+/** Restores a removed view at its former position, unless a view of the same name was saved since. */
 async function restoreView(before: readonly SavedViewView[], name: string): Promise<void> {
   const gone = findView(before, name);
   if (!gone) return;
@@ -26,7 +26,7 @@ async function restoreView(before: readonly SavedViewView[], name: string): Prom
   }
 }
 
-/** Saves the current filter, order and grouping under a name, and deletes saved views. */
+/** The dialog that saves the current filter, order and grouping under a name, and deletes saved views. */
 export function SavedViewsDialog(): VNode {
   const [name, setName] = useState("");
   const [wrong, setWrong] = useState("");

@@ -1,4 +1,4 @@
-/** Filtering and sorting of rows: pure, so that tests can check it. */
+/** Filters and sorts the rows of the fleet. */
 
 import { findingKinds, severityOf } from "../../core/nodes/findings";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
@@ -9,7 +9,7 @@ import type { Row } from "../../state/fleet";
 export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up" | "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
 const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|os|kernel|agent|address|reboot|failed|note)$/;
 
-/** The worst first where no order is chosen. */
+/** The sort order in the address. Without a valid order the worst nodes are first. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
   const down = text?.startsWith("-") ?? false;
   const key = down ? (text ?? "").slice(1) : (text ?? "");
@@ -43,7 +43,7 @@ function filterable(row: Row): Filterable {
   };
 }
 
-/** With the system's name for people. */
+/** The values of all columns of a row. */
 export const columnsOf = (row: Row): Filterable & { system: string } => ({ ...filterable(row), system: row.node.identity.os_name || row.node.identity.os_id });
 
 export const groupable = ({ node, health }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || t`unknown`, state: STATE_WORDS[health] });
@@ -69,10 +69,10 @@ function weight(row: Row, shown: Filterable, key: SortKey): number | string | nu
   }
 }
 
-/** The rank of each name: comparing names is slow, and they rarely change. */
+/** The rank of each name, cached because comparing names is slow and names rarely change. */
 let ranks = new Map<string, number>();
 
-/** The ranks of these names and any others. */
+/** Ranks that include the names of these rows. */
 function rankNames(rows: readonly Row[]): ReadonlyMap<string, number> {
   if (rows.some(({ node }) => !ranks.has(node.name))) {
     const all = [...new Set(rows.map(({ node }) => node.name))].sort(nameCollator.compare);
@@ -81,7 +81,7 @@ function rankNames(rows: readonly Row[]): ReadonlyMap<string, number> {
   return ranks;
 }
 
-/** Sorted rows; unknown values are last in either direction. */
+/** The rows that match, in this order. Unknown values are last in either direction. */
 export function sortFilter(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
   const turn = down ? -1 : 1;
   const place = rankNames(rows);

@@ -1,11 +1,11 @@
-/** The sort order of cards, which have no table head. */
+/** The choice of the sort order of cards, which have no table head. */
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./sort-filter";
 
-/** Each in its usual direction. */
+/** The sort orders, each in its usual direction. */
 const SORTS: readonly (readonly [string, string])[] = [
   ["-state", t`Worst first`], ["name", t`Name`], ["-cpu", t`CPU`], ["-memory", t`Memory`], ["-disk", t`Disk`], ["-network", t`Network`], ["-load", t`Load`], ["-temperature", t`Temperature`], ["-updates", t`Updates`], ["-up", t`Uptime`],
 ]; // prettier-ignore

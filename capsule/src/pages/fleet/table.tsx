@@ -39,9 +39,9 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
   { key: "up", label: t`Up`, right: true },
 ];
 
-/** Columns that the user added. Blank until they are loaded. */
+/** The cells of the columns that the user added; nothing until they are loaded. */
 const ColumnCells = lazy("", async () => (await import("./columns")).ColumnCells, () => null);
-/** Its place only, until it is loaded. */
+/** A group's row, with only its name until it is loaded. */
 const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ line, index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}><span role="rowheader" class="row">{groupName(line.group)}</span></div>);
 const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
 
@@ -58,11 +58,11 @@ interface Props {
 
 const keyOf = (line: TableRow | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
-/** The row of the keyboard cursor, restored when the user returns. */
+/** The key of the current row, which is restored when the user returns. */
 let lastRowKey = "";
 
 export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
-  // The current row is known by its key: rows that appear, disappear or fold above it do not change it.
+  // The current row has a key, so that it stays the same when rows above it appear, disappear or fold.
   const [here, setHere] = useState({ key: lastRowKey, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
   const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
@@ -73,7 +73,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 32;
   const { columns } = preferences.value;
   const stand = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
-  // Before the browser handles the next key, so that it goes to the visible current row.
+  // A layout effect moves the focus before the browser handles the next key.
   useLayoutEffect(() => {
     if (!wanted.current) return;
     wanted.current = false;
@@ -92,7 +92,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     last.current = keyOf(line);
   };
   const enter = (line: TableRow): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
-  /** The row of an event; the table has one handler of each kind for all rows. */
+  /** The index of an event's row; -1 = none. The table has one handler of each kind for all rows. */
   const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
     <div
@@ -115,7 +115,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       }}
       onKeyDown={(event) => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
-        // The row that has the focus, also where it was given a moment ago and nothing is drawn anew yet.
+        // The focused row may not be the drawn current row yet.
         const on = rowAt(event.target);
         const row = on < 0 ? at : on;
         const line = lines[row];
@@ -175,7 +175,7 @@ interface Placed {
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
 
 function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
-  // The part that changes with time alone; everything else is redrawn with the row's own values.
+  // A text that changes when something changes with time alone. New values redraw the row otherwise.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
     if (!known) return "";
@@ -196,8 +196,8 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const { columns } = preferences.value;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
-  // Parts that rarely change are skipped with most values: components are, elements are not, hence the fragments. A whole new view of a node
-  // redraws them.
+  // Parts that rarely change are memoised, so that most values do not redraw them. Preact can skip fragments but not plain elements. A whole new
+  // view of a node redraws all parts.
   const who = useMemo(
     () => (
       <>

@@ -1,4 +1,4 @@
-/** CPU, memory, disk and network of the node while its job ran, on the job's clock. */
+/** Small charts of the node's CPU, memory, disk and network while a job ran. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -14,7 +14,7 @@ import { usePolling } from "../bulk/use-polling";
 import { devicesOf, interfacesOf } from "../node/panels";
 
 const EVERY_MS = 3000;
-/** After a job ends, samples of its last seconds are still under way. */
+/** The load is read this long after the end of a job, because samples of its last seconds may arrive late. */
 const SETTLE_S = 90;
 
 interface Load {

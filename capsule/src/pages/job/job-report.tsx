@@ -15,7 +15,7 @@ import { PlanTable } from "./plan-table";
 
 export interface JobReportProps {
   job: JobView;
-  /** The button that reboots the node; nothing if this user or this node cannot. */
+  /** The button that reboots the node; nothing if the user may not, or the node cannot. */
   reboot: ComponentChildren;
   /** The node, if this user sees it. */
   view: NodeView | undefined;
@@ -92,7 +92,7 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
   );
 }
 
-/** The newest job that rebooted the node after this one; nothing if the hub has sent none. */
+/** A link to the newest job that rebooted the node after this job; nothing if the page knows none. */
 function RebootLink({ after }: { after: JobView }): VNode | null {
   const job = jobs.value.find(({ node_id, action, state, created_at }) => node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at);
   if (!job) return null;
@@ -103,7 +103,7 @@ function RebootLink({ after }: { after: JobView }): VNode | null {
   );
 }
 
-/** What helps with units: their page, a restart, and the lines of the first one that failed. */
+/** Buttons for units: their page, a restart, and with `lines` the last lines of a single unit. */
 function Units({ view, units, lines = false }: { view: NodeView | undefined; units: readonly string[]; lines?: boolean }): VNode | null {
   if (!view) return null;
   return (

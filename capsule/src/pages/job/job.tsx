@@ -162,7 +162,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
   );
 }
 
-/** Why the shown job gets no updates. */
+/** A notice that says why the job gets no updates. */
 function DetailError({ detail }: { detail: JobDetail }): VNode | null {
   const failure = detail.failure.value;
   if (!failure) return null;
@@ -176,7 +176,7 @@ function DetailError({ detail }: { detail: JobDetail }): VNode | null {
   return <StaleNotice failure={failure} onRetry={() => detail.again()} />;
 }
 
-/** How long a job has printed nothing, once that is long: it may hang, or wait for input that it cannot get. A job that never printed counts from its start. */
+/** Says how long a job has printed nothing (since its start if it never printed), once that is `QUIET_S`: the job may hang. */
 function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
   const seen = useRef({ bytes: job.output_bytes, at: 0 });
   const bytes = Math.max(detail.received.value, job.output_bytes);
@@ -190,7 +190,7 @@ function Elapsed({ job }: { job: JobView }): VNode {
   return <span class="num">{elapsed(job.started_at ?? 0, job.ended_at, now.value)}</span>;
 }
 
-/** Cancels a waiting job and stops a running one as far as its phase allows. A job that hangs after that can be stopped by force. */
+/** The button that cancels a waiting job, or requests the stop of a running job. */
 function StopButton({ job, node }: { job: JobView; node: string }): VNode {
   const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -211,7 +211,7 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      // A toast would be covered by the question.
+      // While the dialog is open, it would cover a toast.
       if (there.current) setWrong(error.detail);
       else toast("fail", t`The job was not stopped`, error.detail);
     } finally {

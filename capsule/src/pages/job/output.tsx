@@ -1,4 +1,4 @@
-/** The output of a job, live: follow, pause, search, copy, plain text, and a download of all of it. */
+/** The live output of a job, with buttons to pause, search, copy, download, and view it as plain text. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -21,7 +21,7 @@ import { Time } from "../../ui/time";
 
 const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;
-/** The width of the search, with room for its progress. */
+/** The width of the search field when it also shows how many lines it searches. */
 const WIDE = "330px";
 
 interface Props {
@@ -30,7 +30,7 @@ interface Props {
   node: string;
 }
 
-/** What is awaited before the first line: a terminal that stays empty looks broken. */
+/** The text before the first line of output, because an empty terminal looks broken. */
 function waitingText({ state, phase, action }: JobView): string {
   if (state !== "running") return `${stateLabel(state)}…`;
   return phase === "plan" ? t`Checking the plan…` : phase ? `${phaseLabel(phase, action)}…` : t`Starting…`;
@@ -38,17 +38,17 @@ function waitingText({ state, phase, action }: JobView): string {
 
 export function Output({ detail, job, node }: Props): VNode {
   const screen = useRef<ScreenHandle | null>(null);
-  const feed = useRef<OutputThrottle | null>(null);
+  const throttle = useRef<OutputThrottle | null>(null);
   const [following, setFollowing] = useState(true);
   const [paused, setPaused] = useState(false);
   const [skipped, setSkipped] = useState(0);
   const [wrapped, setWrapped] = useState(false);
   const [plain, setPlain] = useState(false);
   const [full, setFull] = useState(false);
-  /** The maximum of lines once the buffer is full; 0 = the buffer has everything. */
+  /** The number of lines in the buffer once it is full; 0 = the buffer has the whole output. */
   const [linesKept, setLinesKept] = useState(0);
   const ended = jobEnded(job.state);
-  // Each chunk redraws this, so that the number of waiting bytes is current.
+  // Reads a signal that changes with each chunk, so that the number of waiting bytes is redrawn.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
   const label = t`Output of ${jobLabel(job)} on ${node}`;
   const ready = (made: ScreenHandle): void => {
@@ -60,12 +60,12 @@ export function Output({ detail, job, node }: Props): VNode {
         setSkipped((before) => before + bytes);
       },
     });
-    feed.current = next;
+    throttle.current = next;
     detail.onOutput((bytes) => next.push(bytes));
   };
   useEffect(() => {
     if (!full) return undefined;
-    // New output and the width change how many rows the lines take.
+    // The number changes with new output and with the width.
     const look = (): void => setLinesKept(screen.current?.lines() ?? 0);
     look();
     const timer = setInterval(look, TEXT_MS);
@@ -73,17 +73,17 @@ export function Output({ detail, job, node }: Props): VNode {
   }, [full]);
   const file = { href: outputUrl(job.id), download: `${node}-${job.action}-${job.id}.log` };
   const follow = (): void => {
-    feed.current?.go();
+    throttle.current?.go();
     setPaused(false);
     screen.current?.toEnd();
     setFollowing(true);
   };
   const pause = (): void => {
-    feed.current?.hold();
+    throttle.current?.hold();
     setPaused(true);
     setFollowing(false);
   };
-  const waiting = paused ? (feed.current?.waiting ?? 0) : 0;
+  const waiting = paused ? (throttle.current?.waiting ?? 0) : 0;
   const hidden = detail.skipped.value + skipped;
   return (
     <section class="card terminal" aria-label={t`Output`}>
@@ -136,7 +136,7 @@ export function Output({ detail, job, node }: Props): VNode {
       {plain && <Plain label={label} screen={screen} received={received} />}
       <div class="screen-box" hidden={plain}>
         {received === 0 && <p class="screen-empty t3">{ended ? t`It printed nothing.` : waitingText(job)}</p>}
-        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !feed.current?.held && setFollowing(on)} onFull={() => setFull(true)} />
+        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !throttle.current?.held && setFollowing(on)} onFull={() => setFull(true)} />
       </div>
       <div class="terminal-foot">
         <span class="row">
@@ -165,7 +165,7 @@ export function Output({ detail, job, node }: Props): VNode {
 
 type ScreenRef = { readonly current: ScreenHandle | null };
 
-/** Steps through the matches in the buffer, from the newest backwards. */
+/** The search in the buffer. It starts at the newest match and steps backwards. */
 function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number }): VNode {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
@@ -214,7 +214,7 @@ function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number })
   );
 }
 
-/** The same lines as text for screen readers, updated once a second at most. */
+/** The lines of the terminal as text for screen readers, updated at most once a second. */
 function Plain({ label, screen, received }: { label: string; screen: ScreenRef; received: number }): VNode {
   const [text, setText] = useState(() => screen.current?.text() ?? "");
   const newest = useRef(received);
@@ -222,7 +222,7 @@ function Plain({ label, screen, received }: { label: string; screen: ScreenRef; 
   useEffect(() => {
     let shown = -1;
     const timer = setInterval(() => {
-      // Received output is on screen a moment later, so each number is checked twice.
+      // Received output reaches the screen a moment later, so the text is read once more after the last change.
       const next = screen.current?.text() ?? "";
       if (shown !== newest.current || next.length !== text.length) setText(next);
       shown = newest.current;

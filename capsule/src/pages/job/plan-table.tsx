@@ -29,12 +29,12 @@ export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boo
 
 interface PlanTableProps {
   plan: PlanView;
-  /** Packages that the user has left out; without it nothing can be left out. */
+  /** The packages that the user has left out. Without this, packages cannot be left out. */
   without?: ReadonlySet<string>;
   onWithout?: (name: string, out: boolean) => void;
 }
 
-/** All changes of a plan, removals first, and what it keeps back. */
+/** The changes of a plan, removals first, and the packages that it keeps back. */
 export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
   const { reboot, installed_bytes, restarts } = plan;

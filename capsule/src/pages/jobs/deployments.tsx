@@ -26,7 +26,7 @@ import { usePaged } from "../use-paged";
 const EVERY_MS = 4000;
 const NEWEST = 50;
 
-/** The loaded deployments, kept up to date. */
+/** The list of deployments. It is loaded again whenever a deployment changes. */
 export function useDeployments() { // prettier-ignore
   const paged = usePaged<DeploymentView, Page<DeploymentView>>(
     async (cursor) => {
@@ -39,12 +39,12 @@ export function useDeployments() { // prettier-ignore
   const load = (): void => void paged.list.refresh();
   useEffect(load, [paged.list, deploymentStates.value]);
   useEffect(() => paged.found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [paged.found]);
-  // Deployments of other users are not sent live: the visible list polls.
+  // The hub does not send deployments of other users live, so the visible list polls.
   usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
   return { ...paged, load };
 }
 
-/** Added, removed and updated servers, the newest first. Each row opens the deployment, and a retry if it failed. */
+/** The table of deployments, the newest first. Each row opens the dialog of its deployment. */
 export function Deployments(): VNode {
   const { list, found, failure, load } = useDeployments();
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
@@ -64,7 +64,7 @@ export function Deployments(): VNode {
   );
 }
 
-/** Deployments of one request. `cut`: older ones of it may not be loaded. */
+/** The row of several deployments of one request. `cut`: more of its deployments may not be loaded yet. */
 export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: boolean }): VNode {
   const first = all[0] as DeploymentView;
   const counts = countServers(all);

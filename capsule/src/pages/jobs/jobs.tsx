@@ -38,7 +38,7 @@ const CHIPS = [
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
-/** Jobs on nodes, and added or removed servers. */
+/** The page of jobs and deployments. */
 export function JobsPage(): VNode {
   const of = pageUrl.value.query.get("of") === "deployments" ? "deployments" : "jobs";
   const running = activeDeployments.value.length;
@@ -62,21 +62,21 @@ export function JobsPage(): VNode {
   );
 }
 
-/** The hub takes no longer text. */
+/** The hub refuses longer search texts. */
 const MAX_SEARCH = 100;
 
 type Row = JobRow<JobView, BatchSummaryView>;
 
 const timeOf = (row: ListRow): number => ("job" in row ? row.job.created_at : (row.deployments[0]?.created_at ?? 0));
 
-/** Jobs, and the deployments that pass the filters among them; null = none of them does. */
+/** The rows of jobs and of the deployments that match `filter`; null = no deployments. */
 function listRows(jobs: Page<Row> | null, deployments: Page<DeploymentView> | null, filtered: boolean, filter: Parameters<typeof deploymentFits>[1] | null): ListRow[] {
   const requests = foldDeployments(deployments?.items.map(newestDeployment) ?? []);
   const oldest = deployments?.items.at(-1);
   const cut = deployments?.next != null;
   const added = requests.map((all) => ({ deployments: all.filter((one) => filter && deploymentFits(one, filter)), cut: cut && all.at(-1)?.id === oldest?.id })).filter(({ deployments: shown }) => shown.length > 0);
   const listed = foldRows(jobs?.items ?? []).map(({ job, batch }) => ({ job: newest(job), batch }));
-  // The hub filters jobs: of those that are found none is hidden because deployments of its time are not loaded.
+  // With a filter, all found jobs are shown, even if deployments of their time are not loaded.
   return mergeNewest<ListRow>(timeOf, { items: listed, whole: filtered || jobs?.next == null }, { items: added, whole: filtered || !cut });
 }
 
@@ -101,14 +101,14 @@ function Jobs(): VNode {
     [question],
   );
   const load = (): void => void list.refresh();
-  // Each event about a job reloads the newest jobs, and then this list.
+  // The list is loaded again whenever a job changes its state.
   const liveStates = known.value.map((job) => `${job.id}${job.state}`).join();
   useEffect(load, [list, liveStates]);
   const filtered = state !== "" || action !== "" || search !== "" || mine;
   const added = useDeployments();
   const rows = listRows(found, added.found, filtered, action ? null : { state, search, by: mine ? (user.value?.username ?? "") : "" });
   const more = Boolean(found?.next ?? added.found?.next);
-  const refused = added.failure?.status === 403; // this user sees no deployments
+  const refused = added.failure?.status === 403; // the user may not see deployments
   const loadAll = (): void => {
     load();
     added.load();

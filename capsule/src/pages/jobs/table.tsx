@@ -27,10 +27,10 @@ function jobStatusText(job: JobView): string {
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : outcomeLabel(job);
 }
 
-/** A job, an order for many nodes, or the deployments of one request. */
+/** A row: a job, a batch of jobs, or the deployments of one request. */
 export type ListRow = JobRow<JobView, BatchSummaryView> | { deployments: readonly DeploymentView[]; cut: boolean };
 
-/** `only`: the group of states that is shown. */
+/** `only`: counts only jobs of this group of states. */
 export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: JobGroup | undefined }): VNode {
   return (
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
@@ -45,7 +45,7 @@ export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: Job
   );
 }
 
-/** An order for many nodes. */
+/** The row of a batch of jobs. */
 function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | undefined }): VNode {
   const counts = countGroups(batch.counts, only);
   const refused = only ? 0 : batch.refused.length;

@@ -8,7 +8,7 @@ import { SecretField } from "../../ui/field";
 import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
-/** A password for one sign-in only: the user must choose another one first. */
+/** The page for a user who must choose a new password before the page is shown. */
 export function ChangePage(): VNode {
   const username = user.value?.username ?? "";
   const asks = !knowsCurrentPassword();
@@ -31,7 +31,7 @@ export function ChangePage(): VNode {
       setBusy(false);
     }
   };
-  /** What was refused is no longer there. */
+  /** Sets a value and clears the error, which is about an earlier value. */
   const edited =
     <T,>(set: (value: T) => void) =>
     (value: T): void => {

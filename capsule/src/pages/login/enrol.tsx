@@ -9,12 +9,12 @@ import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
 import { ActionError, useAction } from "../use-action";
 import { Frame } from "./frame";
 
-/** A second factor is required: the user must set it up first. */
+/** The page for a user who must set up a second factor before the page is shown. */
 export function EnrolPage(): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const [failure, setFailure] = useState("");
-  /** The second factor is on, but its recovery codes did not arrive. */
+  /** Whether the second factor is on but its recovery codes did not arrive. */
   const [lost, setLost] = useState(false);
   const act = useAction();
   const begin = async (): Promise<void> => {

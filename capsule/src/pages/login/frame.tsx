@@ -10,7 +10,7 @@ interface Props {
   text: ComponentChildren;
   /** The reason of a refusal, announced immediately by screen readers. */
   refusal?: string;
-  /** The action that helps. */
+  /** The button of the refusal. */
   action?: ComponentChildren;
   /** Information without a refusal. */
   note?: string | null;
@@ -23,7 +23,7 @@ export function Frame({ title, text, refusal, action, note, children }: Props): 
   const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
-    // A browser applies `autofocus` once per document: the second card sets the focus itself.
+    // A browser applies `autofocus` only once per document, so later cards set the focus themselves.
     if (document.activeElement === document.body) document.querySelector<HTMLElement>("[autofocus]")?.focus();
   }, [title]);
   return (

@@ -27,7 +27,7 @@ export function LoginPage(): VNode {
   }
 }
 
-/** Seconds until `until` (ms), updated once a second. */
+/** The seconds until a time in Unix milliseconds. */
 function useCountdown(until: number): number {
   const [left, setLeft] = useState(0);
   useEffect(() => {

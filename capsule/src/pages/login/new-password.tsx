@@ -19,7 +19,7 @@ const RULES = {
 const STRENGTHS = [t`none`, t`weak`, t`fair`, t`good`, t`strong`];
 const NAMES = Object.keys(RULES) as (keyof typeof RULES)[];
 
-/** The rules that are not met, in plain words; empty = the hub will probably accept it. */
+/** A text about the rules that are not met; empty = the hub will probably accept the password. */
 export function unmet({ password, repeat }: NewPasswordEntries, username: string, current: string): string {
   const rules = passwordRules(password, repeat, username, current);
   const missing = NAMES.filter((name) => !rules[name]);
@@ -28,7 +28,7 @@ export function unmet({ password, repeat }: NewPasswordEntries, username: string
   return t`Not met yet: ${missing.map((name) => RULES[name]).join("; ")}.`;
 }
 
-/** Why a password is easy to guess; the words that do not count are named. */
+/** Says why a password is easy to guess, with the words that do not count. */
 function guessable(password: string, username: string): string {
   const words = wordsThatDoNotCount(password, username).map((word) => `“${word}”`);
   return words.length ? t`Too easy to guess: ${words.join(", ")} ${words.length > 1 ? t`do not count` : t`does not count`}. Add another word.` : t`Too easy to guess. Use words other than your user name, “password” or “stardust”.`;
@@ -42,7 +42,7 @@ interface Props {
   autofocus?: boolean;
 }
 
-/** A password, its repetition, and the rules with their state. */
+/** Fields for a new password and its repetition, and the rules with their state. */
 export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props): VNode {
   const { password, repeat } = entries;
   const rules = passwordRules(password, repeat, username, current);

@@ -12,7 +12,7 @@ import { Frame } from "./frame";
 interface Props {
   username: string;
   onCode: (code: string) => Promise<void>;
-  /** Returns to user name and password with the reason; empty = by choice. */
+  /** Called to return to user name and password, with the reason; empty = the user chose to. */
   onBack: (why: string) => void;
 }
 

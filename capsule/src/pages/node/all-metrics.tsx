@@ -1,4 +1,4 @@
-/** All values of a node, with a chart for each selected one. */
+/** The tab of all metrics: every value of a node, and a chart for each selected metric. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -23,11 +23,11 @@ import { HistoryFailure, usePanels } from "./overview";
 import { OnePanel } from "./panels";
 import { WindowBar } from "./time-bar";
 
-/** Above this the first chart is removed, because some proxies refuse a longer URL. */
+/** The most charts and the longest part of the URL for them, because some proxies refuse a longer URL. Above it the first charts are removed. */
 const MOST_CHARTS = 100;
 const MOST_CHARS = 5000;
 
-/** The URL holds the selected charts, so that a reload, a link and going back show them again. */
+/** The selected metrics, which the URL stores. */
 const selectedMetrics = (): string[] => [...new Set(pageUrl.value.query.getAll("chart"))];
 
 function toggleMetric(series: string): void {

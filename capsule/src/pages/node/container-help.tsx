@@ -1,4 +1,4 @@
-/** The order to restart a container: a question first, or the line of the policy that is missing. */
+/** The restart of a container: a button, and a dialog that asks first or shows the lines that the policy lacks. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -21,7 +21,7 @@ export interface RestartContainerProps {
   label: string;
 }
 
-/** Nothing for a user who may not act, or while the node is not connected. */
+/** The button; nothing if the user may not act or the node is not connected. */
 export function RestartContainer({ view, name, label }: RestartContainerProps): VNode | null {
   const [open, setOpen] = useState(false);
   if (!mayAct.value || view.state !== "online") return null;
@@ -33,7 +33,7 @@ export function RestartContainer({ view, name, label }: RestartContainerProps): 
   );
 }
 
-/** Says what the order does, or what the policy lacks. */
+/** The dialog: says what the restart does, or what the policy lacks. */
 export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: string; onClose: () => void }): VNode {
   const { allowed, lines } = restartOrder(view.policy, name);
   const start = (): void => {

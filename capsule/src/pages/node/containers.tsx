@@ -1,4 +1,4 @@
-/** The containers of a node, as far as its cgroups and its engines tell. */
+/** The table of a node's containers. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-/** Status texts while the history of a window is loading, or after it failed. */
+/** Texts while the history of a window is loading, or after an error. */
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
@@ -10,12 +10,12 @@ import { useLoadingStage } from "../../ui/use-loading-stage";
 
 interface Props {
   failure: { detail: string; instance: string } | null;
-  /** The first read is running. */
+  /** Whether the history is loading and not shown yet. */
   reading: boolean;
   onRetry: () => void;
 }
 
-/** Shown above the charts. Use the window as its key, because each window has its own status. */
+/** The banner above the charts. Use the time range as its key, so that the wait starts again for each range. */
 export function HistoryStatus({ failure, reading, onRetry }: Props): VNode | null {
   const again = (
     <Button slim icon="rotate-cw" onClick={onRetry}>
@@ -40,7 +40,7 @@ function Slow({ action }: { action: VNode }): VNode | null {
   ) : null;
 }
 
-/** Shown over a plot that still has another window's data. */
+/** The text over a plot that still shows the data of another window. */
 export function Reading({ failed }: { failed: boolean }): VNode | null {
   return useLoadingStage() ? <span class="reading">{failed ? t`could not be read` : t`reading…`}</span> : null;
 }

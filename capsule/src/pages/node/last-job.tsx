@@ -1,4 +1,4 @@
-/** The outcome of the node's last job, in its head. */
+/** The outcome of the node's last job, in the header of the node's page. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";

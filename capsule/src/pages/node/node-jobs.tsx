@@ -21,7 +21,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
     [id],
   );
   const load = (): void => void list.refresh();
-  // The live list of jobs shows when this node's jobs change.
+  // The list is loaded again when the live list of jobs shows a change of a job of this node.
   const liveStates = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
   useEffect(load, [list, liveStates]);
   if (failure && !found) return <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />;

@@ -1,4 +1,4 @@
-/** Lines of a node's system log, the newest first, if its owner has enabled them. */
+/** The lines of a node's system log, the newest first. The owner of the node must enable them. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -19,7 +19,7 @@ import { Time } from "../../ui/time";
 const LEVELS = [t`emergency`, t`alert`, t`critical`, t`error`, t`warning`, t`notice`, t`info`, t`debug`];
 const ERROR = 3;
 const WARNING = 4;
-const SWITCH = "[logs]\njournal = warning\n";
+const LOGS_CONFIG = "[logs]\njournal = warning\n";
 
 const markOf = (priority: number): GlyphKind => (priority < ERROR ? "crit" : priority === ERROR ? "fail" : priority === WARNING ? "warn" : "wait");
 
@@ -63,7 +63,7 @@ export function NodeLogs({ id }: { id: string }): VNode {
             <br />
             journal = warning
           </code>
-          <CopyButton name={t`Copy`} text={() => SWITCH} />
+          <CopyButton name={t`Copy`} text={() => LOGS_CONFIG} />
         </div>
         {again}
       </Empty>

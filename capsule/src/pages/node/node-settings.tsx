@@ -25,7 +25,7 @@ interface UnsavedInput {
   seen: NodeView;
 }
 
-/** Unsaved input, kept while the node's page is open: its other tabs remove these fields. */
+/** Unsaved input, stored while the node's page is open: a change of the tab removes the fields. */
 const unsavedInput = new WeakMap<NodeDetail, UnsavedInput>();
 
 export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
@@ -83,15 +83,15 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const seen = useRef(left.seen);
-  const held = useRef({ name, tags });
-  held.current = { name, tags };
-  useEffect(() => () => void unsavedInput.set(detail, { ...held.current, seen: seen.current }), []);
-  // Changes of other users are shown and not overwritten. Tags that were added or removed here are added to the new ones, or removed from them.
+  const latest = useRef({ name, tags });
+  latest.current = { name, tags };
+  useEffect(() => () => void unsavedInput.set(detail, { ...latest.current, seen: seen.current }), []);
+  // Shows changes of other users, and applies the changes of this user to them.
   useEffect(() => {
     const before = seen.current;
     seen.current = view;
-    setName((held) => (held === before.name ? view.name : held));
-    setTags((held) => rebaseTags(view.tags, before.tags, held) ?? view.tags);
+    setName((typed) => (typed === before.name ? view.name : typed));
+    setTags((chosen) => rebaseTags(view.tags, before.tags, chosen) ?? view.tags);
   }, [view.name, view.tags.join()]);
   const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
   const fault = nameError(name);
@@ -102,12 +102,12 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     setWrong("");
     const wanted = { name: name.trim(), tags };
     try {
-      // A changed name is saved even if another user changed it meanwhile, so it is compared with the present one.
+      // A name that this user changed is saved even if another user has changed it since.
       const edit = await editNode(view.id, (now) => rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
       if (!edit) return;
       setTags(edit.after.tags);
-      // The live view may hold a newer name than the answer.
-      setName((held) => (held.trim() === wanted.name ? (nodeSignal(view.id)?.peek().name ?? held) : held));
+      // The live view may have a newer name than the answer.
+      setName((typed) => (typed.trim() === wanted.name ? (nodeSignal(view.id)?.peek().name ?? typed) : typed));
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -116,7 +116,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       setBusy(false);
     }
   };
-  /** Reverts its own changes, and keeps later changes of other users. */
+  /** Reverts an edit, and keeps later changes of other users. */
   const undo = async (edit: Edit): Promise<void> => {
     try {
       const back = await editNode(view.id, (now) => rebasePatch(now, edit.after, edit.before));

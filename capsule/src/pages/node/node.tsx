@@ -35,16 +35,16 @@ import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
 import { NodeActions } from "./upgrade";
 import { Notices } from "./notices";
 
-/** The parts of a tab that has several, the first one first. Each has its own address. */
+/** The tabs that have several parts, with the first part first. Each part has its own address. */
 const PARTS: readonly (readonly NodeTab[])[] = [["packages", "jobs"], ["events", "logs"], ["settings", "hardware", "rules"]]; // prettier-ignore
 const PART_LABELS: Partial<Record<NodeTab, string>> = { packages: t`Packages`, jobs: t`Jobs`, events: t`Events`, logs: t`Logs`, settings: t`General`, hardware: t`Hardware`, rules: t`Rules` };
-/** Parts that do not show samples, and so are never old. */
+/** Parts that show no samples and so are never dimmed. */
 const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "logs", "events"]);
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
 export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
-  // Also while the node loads: a user who steps through nodes can select a range immediately.
+  // The keys work even while the node loads, so that a user who steps through nodes can select a range immediately.
   useViewKeys(hasCharts(tab));
   const detail = useMemo(() => new NodeDetail(id), [id]);
   useEffect(() => () => detail.close(), [detail]);
@@ -154,7 +154,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
 
 const counted = (count: number | null | undefined): { count?: number } => (count ? { count } : {});
 
-/** The hub calls a clock wrong from here on. */
+/** The hub reports a clock as wrong above this difference. */
 const WRONG_CLOCK_S = 30;
 
 function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {

@@ -7,7 +7,7 @@ import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FieldNote } from "../../ui/field";
 
-/** The note that stands at the head of the node's page. A change of another user is shown, unless this one is being changed. */
+/** The form for the note at the top of the node's page. A change by another user is shown, unless this user has changed the text. */
 export function NodeNote({ view }: { view: NodeView }): VNode {
   const id = useId();
   const [seen, setSeen] = useState(view.note);
@@ -16,7 +16,7 @@ export function NodeNote({ view }: { view: NodeView }): VNode {
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     setSeen(view.note);
-    setText((held) => (held === seen ? view.note : held));
+    setText((typed) => (typed === seen ? view.note : typed));
   }, [view.note]);
   const save = async (): Promise<void> => {
     setBusy(true);

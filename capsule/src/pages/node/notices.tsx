@@ -1,4 +1,4 @@
-/** What is to be known about a node first: its connection, what the hub finds, and its running job. */
+/** The banners at the top of a node's page: its connection, the hub's findings, and its running job. */
 
 import type { VNode } from "preact";
 import { listsAreOld } from "../../core/nodes/node-status";
@@ -27,13 +27,13 @@ type Finding = NodeView["health"]["findings"][number];
 
 const MOST = 3;
 const REFRESH = "refresh";
-/** A process that uses less of a core, in percent, explains no busy server. */
-const BUSY = 20;
+/** Percent of one core. A process that uses less does not explain why a server is busy. */
+const BUSY_PERCENT = 20;
 const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
 export function Notices({ detail, view, health }: { detail: NodeDetail; view: NodeView; health: GlyphKind }): VNode {
-  // What is offline is said above with its cause.
+  // `Connection` shows an offline node with its cause.
   const findings = view.health.findings.filter(({ kind }) => kind !== "offline");
   const more = findings.length - MOST;
   return (
@@ -49,7 +49,7 @@ export function Notices({ detail, view, health }: { detail: NodeDetail; view: No
   );
 }
 
-/** The process that uses most of what a finding is about; empty where none does, or processes are not known. */
+/** The process that uses most CPU or memory, for a finding about these; empty if there is none or processes are not known. */
 function culpritOf(kind: string, table: TableView | undefined): string {
   const column = kind === "load" ? "cpu" : kind;
   if (!table || (column !== "cpu" && column !== "memory")) return "";
@@ -57,7 +57,7 @@ function culpritOf(kind: string, table: TableView | undefined): string {
   const [name, used] = row ? reader(table, "name", column)(row) : [];
   if (typeof name !== "string" || typeof used !== "number") return "";
   if (column === "memory") return t`largest now: ${name}, ${size(used)}`;
-  return used < BUSY ? "" : t`busiest now: ${name}, ${percent(used)} of one core`;
+  return used < BUSY_PERCENT ? "" : t`busiest now: ${name}, ${percent(used)} of one core`;
 }
 
 function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
@@ -94,7 +94,7 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
   );
 }
 
-/** What the page itself knows of the connection. */
+/** The banner about the connection of the node. */
 function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VNode | null {
   const at = view.latest["cpu.total"]?.at;
   if (health === "off") {
@@ -121,7 +121,7 @@ function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VN
       </Banner>
     );
   }
-  // Without a connection the page cannot know; the banner says so.
+  // Without a connection to the hub another banner says so.
   if (health === "stale" && at !== undefined && lostSince.value === null) {
     return (
       <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>

@@ -1,4 +1,4 @@
-/** Why a node is offline, from the hub's event or its restart. */
+/** The reason why a node is offline, from the hub's event or its restart. */
 
 import { offlineReason, RESTARTED } from "../../core/nodes/offline-reason";
 import { t } from "../../core/text/i18n";
@@ -21,7 +21,7 @@ const LOST: Record<string, OfflineText> = {
   sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
 };
 
-/** Undefined if the event is older than the newest events, or unknown. */
+/** The reason; undefined if the page does not know it. */
 export function offlineText(id: string): OfflineText | undefined {
   const how = offlineReason(id, nodeSignal(id)?.value.last_seen_at ?? 0, hubStarted, events.value);
   if (how !== RESTARTED) return how === undefined ? how : LOST[how];

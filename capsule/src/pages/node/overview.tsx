@@ -33,7 +33,7 @@ interface Props {
   shown: TimeRange;
 }
 
-/** Jobs and events in the window. They are read from a little further back, so that they need not be read again each second. */
+/** The marks of jobs and events in the window. They are read from the start of its first minute on, so that they are not read each second. */
 function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   const span = shown.range === "live" && !shown.zoom ? { from: hubNow() - LIVE_S, to: 0 } : spanOf(shown, hubNow(), points());
   const from = Math.floor(span.from / MINUTE_S) * MINUTE_S;
@@ -44,7 +44,7 @@ function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   return useMemo(() => chartMarks(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
 }
 
-/** Charts of these series, loaded and kept current. */
+/** Loads the data of some series and keeps it current. Returns the common properties of their charts. */
 export function usePanels({ detail, node, shown }: Props, names: readonly string[]): Omit<PanelProps, "lines"> {
   const wanted = names.join();
   const key = timeRangeKey(shown);
@@ -101,7 +101,7 @@ export function Overview(props: Props): VNode {
   );
 }
 
-/** The processes of the moment in the address, else of a fixed window: those under the cursor of its charts, at first those of its end. */
+/** The current processes, or those of the chosen moment. In a fixed window that is the moment under the cursor, at first its end. */
 function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
   const seen = useRef<number | null>(null);
   const chosen = chosenMoment();
@@ -111,17 +111,17 @@ function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail"
   return at === null ? <TopProcesses detail={detail} /> : <PastProcesses id={detail.id} at={at} wide pinned={chosen !== null} />;
 }
 
-/** Beside charts of the past: parts without a chart show the newest value. */
+/** The mark of cards that show the newest values while the charts show the past. */
 const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
-/** The card of so few cores is nearly empty; *Metrics* has them. */
+/** With so few cores their card would be nearly empty, so it is left out. */
 const FEW_CORES = 8;
 const MANY_CORES = 64;
 
 const COLUMNS = 8;
-const HOT = 85;
+const HOT_PERCENT = 85;
 
-/** One cell for each core. Arrows select a core, which is named below. */
+/** One cell for each core. Arrow keys select a core, whose value is shown below. */
 function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null {
   const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));
@@ -156,7 +156,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
         {cores.map(([core, sample], index) => (
           <i
             key={core}
-            class={`${(sample.value ?? 0) > HOT ? "hot" : ""} ${index === looked ? "looked" : ""}`}
+            class={`${(sample.value ?? 0) > HOT_PERCENT ? "hot" : ""} ${index === looked ? "looked" : ""}`}
             style={{ "--heat": String(Math.round(sample.value ?? 0)) }}
             onMouseEnter={() => setLooked(index)}
             {...sampleAttributes(seriesName("cpu.core", "core", core), sample)}

@@ -20,7 +20,7 @@ const SETTLE_MS = 250;
 
 interface Found extends Page<InstalledPackageView> {
   total: number;
-  /** When they were read; null = never. */
+  /** When the node read its packages, in Unix seconds; null = never. */
   at: number | null;
 }
 

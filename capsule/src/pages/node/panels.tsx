@@ -36,15 +36,15 @@ export interface PanelProps {
   firing: readonly FiringRule[];
 }
 
-/** Whether the shown data is what was asked for. */
+/** Whether the shown data is that of the chosen window. */
 export interface LoadState {
-  /** It is still loading. */
+  /** Whether data is still loading. */
   loading: boolean;
-  /** It belongs to another window. */
+  /** Whether the shown data is of another window. */
   other: boolean;
 }
 
-/** The data of some lines in the current window. Data of a window that is still loading is shown as far as it has arrived. */
+/** The data of some lines in the current window. While a window loads, it is the data of the window before. */
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & LoadState {
   const names = lines.map((line) => line.series);
   const interval = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);
@@ -67,7 +67,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   const count = names.length;
   const columns: Columns = { times: together.times, values: together.values.slice(0, count) };
   const loading = past.key !== window;
-  // With one sample a bucket, minimum and maximum add nothing.
+  // In buckets of one sample, minimum and maximum are the value itself.
   const band = own.step > interval ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
   return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, interval * GAP_INTERVALS), loading, other: loading };
 }
@@ -127,7 +127,7 @@ function compareTarget(id: string, series: string, query: URLSearchParams): stri
 /** Memory in bytes; null = unknown. */
 export const memoryOf = (node: NodeView): number | null => node.latest["memory.total"]?.value ?? (node.identity.memory_bytes || null);
 
-/** The last value of a window in the past. */
+/** The last value of a line; null = none. */
 function lastOf({ columns }: ChartData, index: number): number | null {
   const column = columns.values[index];
   return column?.findLast((value) => value != null) ?? null;
@@ -152,7 +152,7 @@ export const LOAD_LINES: readonly Line[] = [
 const STEAL = "cpu.steal";
 const SHOWN_STEAL_PERCENT = 0.5;
 
-/** Steal is shown only if the window has any: on physical machines it is always zero. */
+/** The lines of the CPU chart. Steal is left out if the window has none: on physical machines it is always zero. */
 function cpuLines(props: PanelProps): readonly Line[] {
   const [steal = []] = dataOf(props, CPU_LINES.filter(({ series }) => series === STEAL)).columns.values;
   return steal.some((value) => (value ?? 0) > SHOWN_STEAL_PERCENT) ? CPU_LINES : CPU_LINES.filter(({ series }) => series !== STEAL);
@@ -170,7 +170,7 @@ export function LoadPanel(props: PanelProps): VNode {
   return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_FORMAT} />;
 }
 
-/** Names by traffic, the busiest first. */
+/** The names of interfaces or devices, the busiest first. */
 function byTraffic(view: NodeView, first: string, second: string, skip: (name: string) => boolean): string[] {
   const sent = labelled(view.latest, second);
   return [...labelled(view.latest, first)]
@@ -203,7 +203,7 @@ function PickTitle({ what, names, chosen, onPick }: PickProps): VNode {
   );
 }
 
-/** Network interfaces; `lo` is no network. */
+/** The network interfaces without the loopback, the busiest first. */
 export const interfacesOf = (view: NodeView): string[] => byTraffic(view, "network.received", "network.sent", (name) => name === "lo");
 export const devicesOf = (view: NodeView): string[] => byTraffic(view, "disk.read", "disk.written", (name) => /^(loop|ram|zram)\d/.test(name));
 
@@ -221,7 +221,7 @@ export function diskLines(name: string): readonly Line[] {
   ];
 }
 
-/** The choice stays while the page is open: the busiest one at first, then the selected one. */
+/** The chosen name and its setter. The first choice is the busiest name, which stays chosen even if another one becomes busier. */
 export function useChoice(names: readonly string[]): [string, (name: string) => void] {
   const [picked, setPicked] = useState("");
   const [first, setFirst] = useState("");
@@ -263,7 +263,7 @@ export function TemperaturePanel(props: PanelProps): VNode {
   return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_FORMAT} />;
 }
 
-/** A panel for any single series. */
+/** A panel for a single series. */
 export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: ValueFormat; wide: boolean }): VNode {
   return <Panel {...props} label={seriesLabel(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
 }

@@ -1,4 +1,4 @@
-/** The processes that used the most CPU and the most memory at a time of the last day. */
+/** The processes that used most CPU and most memory at a time of the last day. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -14,15 +14,16 @@ import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Failure, Loading } from "../../ui/load-states";
 
-/** A pointer that moves over a chart does not read every moment that it passes. */
+/** A moment is read when the pointer has rested on it this long. */
 const REST_MS = 300;
 
 export interface PastProps {
   id: string;
-  /** The moment; its minute counts. */
+  /** The moment in Unix seconds; its minute is shown. */
   at: number;
-  /** Beside charts. Their cursor sets the moment, unless the address has one (`pinned`). */
+  /** Whether the card is among charts, whose cursor sets the moment. */
   wide: boolean;
+  /** Whether the address sets the moment. */
   pinned: boolean;
 }
 
@@ -51,7 +52,7 @@ export function PastProcesses({ id, at, wide, pinned }: PastProps): VNode {
       clearTimeout(timer);
     };
   }, [id, minute, tries]);
-  // The last reading stays until the next one is here, so that nothing jumps.
+  // The last reading stays until the next reading has arrived, so that nothing jumps.
   const shown = found?.minute ?? minute;
   const when = timeOrDate(shown, dayStart.value);
   const picked = localDatetime(minute).slice(0, 16);
@@ -84,7 +85,7 @@ function pick(text: string, minute: number, before: string): void {
 
 function Reading({ minute, when, reading }: { minute: number; when: string; reading: ProcessReadingView | null }): VNode {
   if (!reading) return <p class="pad t3">{t`No reading at ${when}. Readings are kept for a day, while the node is connected.`}</p>;
-  // A node sends one each minute: with the delay of a connection one may fall into the minute before.
+  // A node sends a reading each minute. Because of delays, a minute may have only the reading of the minute before.
   if (reading.taken_at < minute - MINUTE_S) {
     return (
       <p class="pad t3">

@@ -1,4 +1,4 @@
-/** Tables that a node reports: processes, hardware, services. */
+/** The tables that a node reports: processes, hardware, services. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -26,7 +26,7 @@ interface Props {
   detail: NodeDetail;
 }
 
-/** The tables of a tab, once they are loaded. */
+/** The tables of some subjects, or `nothing` if the node reports none of them. */
 function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }): VNode | null {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
@@ -52,9 +52,9 @@ interface Subject {
   order?: RowOrder;
   /** The shown columns; all by default. */
   only?: readonly string[];
-  /** The first columns on a phone; the others are to the right. */
+  /** The columns that are first on a phone. */
   first?: readonly string[];
-  /** Rows change every second, so the table can be paused. */
+  /** Whether rows change every second, so that the table needs a button to freeze it. */
   restless?: boolean;
 }
 
@@ -72,7 +72,7 @@ const AVAILABLE: readonly Subject[] = [
   { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
   { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
 ];
-/** "Everything is up to date" says little while packages are broken. */
+/** The same tables with broken packages first: while packages are broken, the table of updates proves little. */
 const BROKEN_FIRST = [...AVAILABLE].sort((a, b) => Number(b.name === "package_faults") - Number(a.name === "package_faults"));
 const SERVICES: readonly Subject[] = [
   { name: "services", title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
@@ -102,13 +102,13 @@ export function Processes({ detail }: Props): VNode {
 
 const TOP = 30;
 
-/** The busiest processes, on the overview; all of them have their own tab. */
+/** The busiest processes, for the overview. */
 export function TopProcesses({ detail }: Props): VNode | null {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
   const table = tables?.processes;
   if (!tables && !detail.tablesFailure.value) {
-    // Reserves its place, so that nothing moves when it appears.
+    // Reserves the space of the table, so that nothing moves when it appears.
     return (
       <section class="card two-wide top-processes" aria-label={BUSIEST.title}>
         <header>
@@ -127,7 +127,7 @@ export function Hardware({ detail }: Props): VNode {
   return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`The agent reads disks and interfaces within five minutes of its start.`} />} />;
 }
 
-/** Available upgrades; nothing if the node has not reported any. */
+/** The tables about updates; nothing if the node has reported none. */
 export function Available({ detail }: Props): VNode {
   const broken = detail.tables.value?.package_faults?.total;
   return <Tables detail={detail} subjects={broken ? BROKEN_FIRST : AVAILABLE} nothing={<></>} />;
@@ -136,7 +136,7 @@ export function Available({ detail }: Props): VNode {
 const ContainerTable = lazy<ContainersProps>(t`the containers`, async () => (await import("./containers")).Containers);
 const UnitTable = lazy<UnitsProps>(t`the units`, async () => (await import("./units")).Units);
 
-/** All units where the node's agent lists them, else those that failed or were restarted; then containers, and the other tables. */
+/** The tab of services: units (all units, or only those that failed or were restarted), containers, and other tables. */
 export function Services({ detail, view }: Props & { view: NodeView }): VNode {
   const { units, containers } = detail.tables.value ?? {};
   return (
@@ -155,8 +155,8 @@ function Others({ detail, listed }: Props & { listed: boolean }): VNode {
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
   const [order, setOrder] = useState<RowOrder | null>(subject.order ?? null);
   const [words, setWords] = useState("");
-  const [held, setHeld] = useState<TableView | null>(null);
-  const shown = held ?? table;
+  const [frozen, setFrozen] = useState<TableView | null>(null);
+  const shown = frozen ?? table;
   const short = Number.isFinite(most);
   const phone = useIsPhone();
   const named = (names: readonly string[]): TableView["columns"] => names.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []);
@@ -175,8 +175,8 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
         <span class="end row wrap">
           {subject.restless && !short && <PastButton />}
           {subject.restless && (
-            <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
-              {held ? t`Resume` : t`Freeze`}
+            <Button slim icon={frozen ? "refresh-cw" : "pause"} more={{ "aria-pressed": frozen !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setFrozen(frozen ? null : table)}>
+              {frozen ? t`Resume` : t`Freeze`}
             </Button>
           )}
         </span>

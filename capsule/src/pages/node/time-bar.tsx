@@ -1,4 +1,4 @@
-/** The common time range of a page's charts: ranges that end now, fixed windows, and their keys and buttons. */
+/** The common time range of a page's charts: its data, keys and buttons. */
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
@@ -29,41 +29,45 @@ const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
 
 export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.value.query.get(name));
 const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
-/** The current window, live or fixed. */
+/** The span of the current window. */
 const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
 export const points = (): number => pointsFor(innerWidth);
 
-/** Loads the data of a window, again with each new bucket while the page is visible. A window in the past is loaded once. */
+/**
+ * Loads the data of a window, and loads it again for each new bucket while the page is visible. A window in the past is loaded once.
+ *
+ * `load` returns the width of the buckets in seconds. Another `names` is other data.
+ */
 export function useHistory(view: TimeRange, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
   const key = timeRangeKey(view);
   useEffect(() => {
     if (key === "live") return undefined;
     let timer: ReturnType<typeof setTimeout>;
     let gone = false;
-    /** The time of the next load; Infinity = it is loading, or there is nothing more to load. */
+    /** The `performance.now()` of the next load; Infinity = data is loading, or there is nothing more to load. */
     let due = 0;
     const read = async (): Promise<void> => {
       due = Infinity;
       const span = spanOf(view, hubNow(), points());
       const step = await load(key, span, points());
-      // Samples of the last seconds may still be under way.
+      // A window that ends a few seconds ago is loaded again, because its last samples may arrive late.
       if (gone || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
       due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
-      wind();
+      plan();
     };
-    const wind = (): void => {
+    const plan = (): void => {
       clearTimeout(timer);
       if (document.hidden || due === Infinity) return;
       const wait = due - performance.now();
       if (wait > 0) timer = setTimeout(() => void read(), wait);
       else void read();
     };
-    wind();
-    document.addEventListener("visibilitychange", wind);
+    plan();
+    document.addEventListener("visibilitychange", plan);
     return () => {
       gone = true;
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", wind);
+      document.removeEventListener("visibilitychange", plan);
     };
   }, [key, names]);
 }
@@ -75,14 +79,14 @@ export function useGroup(view: TimeRange, marks: readonly ChartMark[], zone: str
     marks,
     zone,
     onZoom: (from, to) => showTimeRange({ ...view, zoom: clampSpan(from, to, hubNow()) }),
-    onScale: (factor, round) => showTimeRange({ ...view, zoom: zoomSpan(spanShown(view), factor, round, hubNow()) }),
+    onScale: (factor, centre) => showTimeRange({ ...view, zoom: zoomSpan(spanShown(view), factor, centre, hubNow()) }),
     onReset: () => showTimeRange({ ...view, zoom: null }),
   };
 }
 
 /**
- * Single keys, unless the user has disabled them: 1–5 select ranges, v shows the chart under the pointer as a table. Space pauses, Escape
- * resets. `on`: the page has charts.
+ * The keys of charts: Space freezes and resumes, Escape leaves a fixed window. Single keys, unless the user has disabled them: 1–5 select
+ * ranges, v shows the chart under the pointer as a table. `on`: whether the page has charts.
  */
 export function useViewKeys(on = true): void {
   useEffect(() => {
@@ -110,7 +114,7 @@ function toggleLive(view: TimeRange): void {
   showTimeRange(view.zoom || view.range !== "live" ? { range: "live", zoom: null } : { range: "live", zoom: spanShown(view) });
 }
 
-/** The ranges, and a way to any window without dragging. */
+/** The buttons for the ranges, and for a dialog that sets any window. */
 export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }): VNode {
   const [asking, setAsking] = useState(false);
   const live = view.range === "live" && !view.zoom;
@@ -142,7 +146,7 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
 
 const moment = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
 
-/** The current window if it is none of the ranges, with buttons for the same changes as a drag. */
+/** The bar of a fixed window: its times, and buttons that move and scale it. Nothing if no window is fixed. */
 export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }): VNode | null {
   const { range, zoom } = view;
   if (!zoom) return null;

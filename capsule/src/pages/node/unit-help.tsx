@@ -1,4 +1,4 @@
-/** Orders for units of systemd, wherever the page names one: a question first, or the line of the policy that is missing. */
+/** Jobs for units of systemd: buttons, and a dialog that asks first or shows the lines that the policy lacks. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -21,14 +21,14 @@ export interface UnitHelpProps {
   view: NodeView;
   units: readonly string[];
   verb?: string;
-  /** The button's text; that of the verb by default. */
+  /** The button's text; by default the label of the verb. */
   label?: string;
   slim?: boolean;
-  /** Also offers the last lines of the first unit, where the policy shows them. */
+  /** Whether to offer the last lines of the first unit as well, if the policy allows them. */
   lines?: boolean;
 }
 
-/** Buttons beside a message about units. Nothing for a user who may not act, or while the node is not connected. */
+/** Buttons for a message about units; nothing if the user may not act or the node is not connected. */
 export function UnitHelp({ view, units, verb = "unit-restart", label, slim = true, lines = false }: UnitHelpProps): VNode | null {
   const [open, setOpen] = useState<"" | "order" | "lines">("");
   const { allowed, refused } = unitOrder(view.policy, verb, units);
@@ -53,18 +53,19 @@ export function UnitHelp({ view, units, verb = "unit-restart", label, slim = tru
   );
 }
 
-export function orderUnits(view: NodeView, units: string[], verb: string): Promise<void> {
+/** Starts a job for units. */
+export function submitUnitJob(view: NodeView, units: string[], verb: string): Promise<void> {
   const key = newIdempotencyKey();
   return startJob(`${actionLabel(verb)}: ${units.join(", ")}, ${view.name}`, () => submitJob(view.id, { action: verb as JobBody["action"], units }, key));
 }
 
-/** Says what the order does, and what the policy does not allow of it. */
+/** The dialog: says what the job does, and which units the policy does not allow. */
 export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; units: readonly string[]; verb: string; onClose: () => void }): VNode {
   const word = UNIT_WORDS[verb] ?? verb;
   const { allowed, refused, lines } = unitOrder(view.policy, verb, units);
   const start = (): void => {
     onClose();
-    void orderUnits(view, allowed, verb);
+    void submitUnitJob(view, allowed, verb);
   };
   const named = allowed.length ? allowed : refused;
   return (
@@ -85,7 +86,7 @@ export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; u
   );
 }
 
-/** What the owner changes on the server. */
+/** Says what the owner of the server must change in the policy. */
 export function PolicyLines({ view, refused, lines }: { view: NodeView; refused: readonly string[]; lines: readonly string[] }): VNode {
   return (
     <>

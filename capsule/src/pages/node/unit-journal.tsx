@@ -1,4 +1,4 @@
-/** The last lines of a unit's journal, in a dialog. */
+/** The dialog with the last lines of a unit's journal. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -21,7 +21,7 @@ const LEVELS: readonly { key: JournalLevel; label: string }[] = [
   { key: "warning", label: t`Warnings` },
 ];
 
-/** The last lines of a unit, read on the server when this opens. */
+/** The server reads the lines when the dialog opens. The hub does not store them. */
 export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: string; onClose: () => void }): VNode {
   const [found, setFound] = useState<UnitJournalView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);

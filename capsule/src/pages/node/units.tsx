@@ -1,4 +1,4 @@
-/** The units of systemd of a node: a table, and what may be done with each. */
+/** The table of a node's units of systemd, with a menu of actions for each unit. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -16,10 +16,11 @@ import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { Time } from "../../ui/time";
-import { ConfirmUnits, orderUnits, UNIT_WORDS } from "./unit-help";
+import { ConfirmUnits, submitUnitJob, UNIT_WORDS } from "./unit-help";
 import { UnitJournal } from "./unit-journal";
 
-const ASKED = new Set(["unit-stop", "unit-restart"]);
+/** Verbs that need a confirmation. */
+const CONFIRMED = new Set(["unit-stop", "unit-restart"]);
 
 type OpenDialog = { row: UnitRow; verb: string } | { row: UnitRow; verb: null };
 
@@ -102,7 +103,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
 
 const markOf = (row: UnitRow): GlyphKind => (hasFailed(row) ? "fail" : isDown(row) ? "off" : "ok");
 
-/** How the owner allows what is not allowed here. */
+/** A hint how the owner allows actions and journals; nothing if both are allowed. */
 function Allowed({ view }: { view: NodeView }): VNode | null {
   const policy = view.policy;
   if (!policy || (policy.units.length && policy.journal !== "off")) return null;
@@ -119,7 +120,7 @@ function Actions({ row, view, journal, onAsk }: { row: UnitRow; view: NodeView; 
   if (!verbs.length && !journal) return null;
   const items = verbs.map((verb) => {
     const word = UNIT_WORDS[verb] ?? verb;
-    return { label: ASKED.has(verb) ? t`${word}…` : word, danger: verb === "unit-stop", run: () => (ASKED.has(verb) ? onAsk({ row, verb }) : void orderUnits(view, [row.name], verb)) };
+    return { label: CONFIRMED.has(verb) ? t`${word}…` : word, danger: verb === "unit-stop", run: () => (CONFIRMED.has(verb) ? onAsk({ row, verb }) : void submitUnitJob(view, [row.name], verb)) };
   });
   return (
     <MenuButton class="slim quiet" label={t`Actions for ${row.name}`} groups={[items, journal ? [{ label: t`Last 200 lines`, run: () => onAsk({ row, verb: null }) }] : []]}>

@@ -25,7 +25,7 @@ const ICONS: Partial<Record<string, IconName>> = {
 }; // prettier-ignore
 export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
-/** Why no job can start here; empty = it can. */
+/** Why no job (or not this action) can start on a node; empty = it can. */
 export function refusal(view: NodeView, action?: Action): string {
   const why = policyRefusal(view.policy, action);
   if (why) return why;
@@ -33,13 +33,13 @@ export function refusal(view: NodeView, action?: Action): string {
   return "";
 }
 
-/** Actions that change no installed package start without a question, and their output opens. */
+/** Starts an action that changes no installed package, without a dialog, and opens its job. */
 export function start({ id, name }: NodeView, action: Action): Promise<void> {
   const key = newIdempotencyKey();
   return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));
 }
 
-/** The button of one action that helps; nothing if it cannot start here. */
+/** The button of one action; nothing if the action cannot start on this node. */
 export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VNode | null {
   const [openDialog, setOpenDialog] = useState(false);
   const known = VERBS[verb];
@@ -56,7 +56,7 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
   );
 }
 
-/** Verbs about the server or its holds, in a menu of their own beside that of upgrades. */
+/** The verbs of the second menu, which are about the server itself or its holds. */
 const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "repair"]);
 
 /** The button that opens the plan of an upgrade, and the menus of all other actions. */
@@ -69,7 +69,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
     upgrade: total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`,
     "security-upgrade": security ? t`${security} for security` : t`only what is for security`,
   };
-  // A refresh counts what is newer too: only where the policy refuses it, a check of the known lists is offered.
+  // A refresh also counts updates. A check of the known lists is offered only if the policy refuses a refresh.
   const hidden: Action = refusal(view, "refresh") ? "refresh" : "check";
   const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
     JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {

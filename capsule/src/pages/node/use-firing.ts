@@ -5,7 +5,7 @@ import type { FiringRule } from "../../core/alerts/firing-thresholds";
 import { firingRules } from "../../state/firing-rules";
 import { ApiError, type NodeView } from "../../state/types";
 
-/** By node. Read again when other alerts fire. Without an answer charts only lack their lines. */
+/** The firing rules by node. They are loaded again when other alerts fire. After an error the charts lack only threshold lines. */
 export function useFiring(nodes: readonly NodeView[]): ReadonlyMap<string, readonly FiringRule[]> {
   const [firing, setFiring] = useState<ReadonlyMap<string, readonly FiringRule[]>>(new Map());
   const alarmed = nodes.filter(({ health }) => health.findings.length > 0);
@@ -14,7 +14,7 @@ export function useFiring(nodes: readonly NodeView[]): ReadonlyMap<string, reado
     let gone = false;
     const read = async (): Promise<void> => {
       const found = await Promise.all(alarmed.map(async ({ id }) => [id, await readOf(id)] as const));
-      if (!gone) setFiring((held) => new Map(found.map(([id, rules]) => [id, rules ?? held.get(id) ?? []])));
+      if (!gone) setFiring((before) => new Map(found.map(([id, rules]) => [id, rules ?? before.get(id) ?? []])));
     };
     void read();
     return () => {

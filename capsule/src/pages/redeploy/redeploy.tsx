@@ -16,7 +16,7 @@ import { ServerFields, SignInFields } from "../add/connection-fields";
 import { credentialsBody, formErrors, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
 import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
-/** Explains the deployment and asks for credentials. After that it is followed like other deployments. */
+/** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   return view ? <Ask view={view} /> : null;
@@ -27,7 +27,7 @@ function Ask({ view }: { view: NodeView }): VNode {
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
-  const { sending, status, give } = useSubmit();
+  const { sending, status, submit } = useSubmit();
   const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const deploy = (): void => {
     const found = needs ? formErrors(entries, true) : {};
@@ -35,7 +35,7 @@ function Ask({ view }: { view: NodeView }): VNode {
     if (sending || Object.keys(found).length) return;
     setRefusal("");
     const what = t`Deploy ${view.name} again`;
-    void give({
+    void submit({
       what,
       send: () => redeployNode(view.id, needs ? credentialsBody(entries) : {}),
       taken: (one) => openDeployment(one.peek()),
@@ -45,7 +45,7 @@ function Ask({ view }: { view: NodeView }): VNode {
         if (asks) setNeeds(true);
         setRefusal(asks ? changedKeyReason(error.facts) : why);
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "redeploy", node: view.id })),
+      back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "redeploy", node: view.id })),
     });
   };
   return (

@@ -28,7 +28,7 @@ import { LoadingDialog } from "../add/loading-dialog";
 import { ProgressBar, Steps } from "../add/steps";
 import { DEPLOYMENTS, isUnanswered, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
-/** The user types the name, then follows the steps. */
+/** The dialog that removes a node: the user types its name, then follows the steps. `deployment`: shows this removal. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   const [running, setRunning, refetch] = useDeployment(deployment);
@@ -53,25 +53,25 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
-  /** When an unanswered removal was sent. */
-  const [unheard, setUnheard] = useState<number | null>(null);
-  const { sending, status, give } = useSubmit();
+  /** When the removal was sent that got no answer; null = none. */
+  const [unansweredAt, setUnansweredAt] = useState<number | null>(null);
+  const { sending, status, submit } = useSubmit();
   const deploymentsNow = deploymentStates.value;
-  // The result is read now and with each reported deployment: the hub may have started it, or even finished it.
+  // Looks for the removal now, and whenever a deployment changes: the hub may have started it, or even finished it.
   useEffect(() => {
-    if (unheard === null || sending) return;
+    if (unansweredAt === null || sending) return;
     let left = false;
     findDeployments().then(
       ({ deployments }) => {
-        const found = removalSince(deployments, view.id, unheard);
+        const found = removalSince(deployments, view.id, unansweredAt);
         if (found && !left) onStarted(followDeployment(found));
       },
       (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error; // deployments arrive with the connection, and then this is read again
+        if (!(error instanceof ApiError)) throw error; // when the hub is back, deployments change, and this runs again
       },
     );
     return () => void (left = true);
-  }, [unheard, sending, deploymentsNow]);
+  }, [unansweredAt, sending, deploymentsNow]);
   const matches = typed === view.name;
   const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const remove = (): void => {
@@ -83,21 +83,21 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     setRefusal("");
     const what = t`Remove ${view.name}`;
     const sentAt = hubNow();
-    void give({
+    void submit({
       what,
       send: () => removeNode(view.id, asks ? credentialsBody(entries) : {}, force),
       taken: onStarted,
       late: (one) => {
-        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // without contact it is finished immediately
+        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // a node that is only forgotten is removed immediately
         else startedNote(what, () => openDeployment(one.peek()));
       },
       refused: (why, error) => {
         const asked = error.code === "credentials_required";
         if (asked) setNeeds(true);
-        if (isUnanswered(error)) setUnheard((held) => held ?? sentAt);
+        if (isUnanswered(error)) setUnansweredAt((held) => held ?? sentAt);
         setRefusal(asked ? changedKeyReason(error.facts) : why);
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "remove", node: view.id })),
+      back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "remove", node: view.id })),
     });
   };
   return (

@@ -1,4 +1,4 @@
-/** How long samples are kept, and the space that they need. */
+/** The settings of how long samples are stored, and the space that they need. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -40,7 +40,7 @@ export function HistoryPage(): VNode {
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
 }
 
-/** Saves only the values that were changed here: the others may have been changed by another user meanwhile. */
+/** Saves only the values that this user changed, because another user may have changed the others. */
 async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted): Promise<readonly TierView[]> {
   const body = { ...(seconds_s ? { seconds_s } : {}), ...(minutes_s ? { minutes_s } : {}), ...(hours_s ? { hours_s } : {}) };
   const { retention } = await patchSettings({ retention: body });
@@ -62,7 +62,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
   const total = tiers.reduce((sum, tier, index) => sum + bytesWhenFull(tier, seconds[index] ?? 0), 0);
   const save = (): void =>
     void act.run(async () => {
-      // Compares with the current values: a value that was changed meanwhile can turn a longer one into a shorter one.
+      // Compares with the values of the hub now: if another user has changed one, a longer time may have become a shorter one.
       const going = shortenedTiers((await loadSettings()).retention, wanted);
       if (going.length) setAsking({ going, wanted, at: now.peek() });
       else onSaved(await write(wanted));

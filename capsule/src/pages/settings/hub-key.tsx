@@ -10,10 +10,10 @@ import { Typed } from "./user-dialogs";
 
 const NAME = "authorized_keys";
 
-/** The hub's own SSH key, for admins: make, show, replace and remove it. */
+/** The section in which admins create, see, replace and remove the hub's own SSH key. */
 export function HubKeySection(): VNode {
   const [openDialog, setOpenDialog] = useState<"replace" | "remove" | null>(null);
-  /** Grows with each change: the field loads the key again. */
+  /** Grows with each change, so that the field loads the key again. */
   const [round, setRound] = useState(0);
   const done = (what: string): void => {
     toast("done", what);

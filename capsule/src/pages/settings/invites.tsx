@@ -31,7 +31,7 @@ const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`use
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
 
-/** How servers join by themselves: invite secrets, and nodes that wait for approval. */
+/** The settings for servers that join by themselves: secrets, and nodes that wait for approval. */
 export function InvitesPage(): VNode {
   const list = useList<InviteView>(
     async (cursor) => {
@@ -103,7 +103,7 @@ function howTo(made: NewInviteView): string {
   return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 
-/** Nodes that joined with an organisation secret and wait for approval. */
+/** The nodes that wait for approval, and their number. */
 function Approval(): VNode {
   const count = rows.value.filter((row) => row.node.waiting).length;
   return (

@@ -64,7 +64,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
   );
 }
 
-/** Shown once: the user copies, downloads or prints them, and confirms it. */
+/** The recovery codes, which are shown only once. The user stores them and confirms that. */
 export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }): VNode {
   const [kept, setKept] = useState(false);
   const text = (): string => recoveryText(codes, user.peek()?.username ?? "", location.host);
@@ -101,7 +101,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
 
 type Step = "setup" | "codes" | "lost" | "stop";
 
-/** The card on the account page. */
+/** The card about the second factor on the account page. */
 export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
   const [step, setStep] = useState<Step | null>(null);
   const on = user.value?.totp_enabled ?? false;
@@ -137,13 +137,13 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
   );
 }
 
-/** `onLost`: the second factor is on, but its recovery codes did not arrive. */
+/** The dialog that sets up a second factor. `onLost`: called if it was switched on but its recovery codes did not arrive. */
 function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void }): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
-  /** The answer contains the recovery codes, so the dialog must stay open for it. */
+  /** Whether the dialog must stay open, because the answer contains the recovery codes. */
   const [sent, setSent] = useState(false);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
   useEffect(begin, []);
@@ -180,7 +180,7 @@ function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void })
   );
 }
 
-/** `lost`: the second factor was just switched on, and its first codes did not arrive. */
+/** The dialog for new recovery codes. `lost`: the second factor was just switched on, and its first codes did not arrive. */
 function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();

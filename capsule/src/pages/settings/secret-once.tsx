@@ -8,7 +8,7 @@ import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 
-/** The secret is gone with the dialog: the first try to close it only warns. */
+/** The close function of a dialog with a secret that cannot be shown again: the first call only warns. */
 export function useConfirmStored(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {
   const [warned, setWarned] = useState(false);
   return { warned, onClose: () => (shown && !warned ? setWarned(true) : close()) };
@@ -25,21 +25,21 @@ export function StoreFirstNote({ warned }: { warned: boolean }): VNode | null {
 
 interface Props {
   title: string;
-  /** The label of the secret: "One-time password". */
+  /** The label of the secret, such as "One-time password". */
   label: string;
   secret: string;
   text: string;
   onClose: () => void;
 }
 
-/** A secret that the hub sends once. It exists in this dialog only. */
+/** The dialog for a secret that the hub sends only once. */
 export function SecretOnce({ title, label, secret, text, onClose }: Props): VNode {
-  const [kept, setKept] = useState(false);
-  const guard = useConfirmStored(!kept, onClose);
+  const [stored, setStored] = useState(false);
+  const guard = useConfirmStored(!stored, onClose);
   return (
     <Dialog title={title} icon="file-key" size="narrow" onClose={guard.onClose}>
       <div class="body">
-        <StoreFirstNote warned={guard.warned && !kept} />
+        <StoreFirstNote warned={guard.warned && !stored} />
         <p class="t2 anywhere">{text}</p>
         <div>
           <p class="label" id="shown-once">
@@ -52,12 +52,12 @@ export function SecretOnce({ title, label, secret, text, onClose }: Props): VNod
             <CopyButton text={() => secret} name={t`Copy the ${label.toLowerCase()}`} />
           </div>
         </div>
-        <Check checked={kept} onCheck={setKept}>
+        <Check checked={stored} onCheck={setStored}>
           {t`I have saved it; it is not shown again`}
         </Check>
       </div>
       <footer>
-        <Button class="end" kind="primary" disabled={!kept} onClick={onClose}>
+        <Button class="end" kind="primary" disabled={!stored} onClick={onClose}>
           {t`Done`}
         </Button>
       </footer>

@@ -14,7 +14,7 @@ import { RoleRefusal } from "../list-view";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
-/** The users who may open it. */
+/** The users who may open a tab. */
 type Audience = "all" | "acting" | "admin";
 
 const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audience }[] = [

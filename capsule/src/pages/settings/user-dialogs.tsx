@@ -99,7 +99,7 @@ interface TypedProps {
   act: () => Promise<void>;
 }
 
-/** An irreversible action: the user types the name first. */
+/** The dialog of an irreversible action. The user types the name first. */
 export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAction();

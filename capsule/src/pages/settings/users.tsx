@@ -164,14 +164,14 @@ const RULE_HINTS: Record<RuleKey, string> = {
   all: t`Everyone without one must set it up before doing anything else.`,
 };
 
-/** The rule for who must have a second factor. */
+/** The form for the rule who must have a second factor. */
 function Rule(): VNode | null {
-  const [held, setHeld] = useState<SettingsView | null>(null);
+  const [settings, setSettings] = useState<SettingsView | null>(null);
   const [wanted, setWanted] = useState<RuleKey>("none");
   const [failure, setFailure] = useState<ApiError | null>(null);
   const act = useAction();
   const see = (view: SettingsView): void => {
-    setHeld(view);
+    setSettings(view);
     setWanted(view.require_totp);
   };
   const load = async (): Promise<void> => {
@@ -186,9 +186,9 @@ function Rule(): VNode | null {
   useEffect(() => void load(), []);
   if (failure?.status === 403) return null; // the list shows it already
   if (failure) return <Failure title={t`The rule for second factors could not be read`} error={failure} onRetry={() => void load()} />;
-  if (!held) return <Loading rows={2} what={t`the rule for second factors`} onRetry={() => void load()} />;
-  const least = RULES.indexOf(held.require_totp_least);
-  const changed = wanted !== held.require_totp;
+  if (!settings) return <Loading rows={2} what={t`the rule for second factors`} onRetry={() => void load()} />;
+  const least = RULES.indexOf(settings.require_totp_least);
+  const changed = wanted !== settings.require_totp;
   const save = async (): Promise<void> => {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;

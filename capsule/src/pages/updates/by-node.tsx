@@ -18,7 +18,7 @@ import { rowOpening } from "../../ui/row-opening";
 import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 
-/** Nodes with (security) updates that match a search. */
+/** The nodes with updates, or with security updates, that match a search. */
 export function matchingRows(all: readonly Row[], search: string, security: boolean): Row[] {
   const word = search.trim().toLowerCase();
   return all.filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)));

@@ -27,10 +27,10 @@ const SETTLE_MS = 250;
 const VERSIONS = 2;
 const NAMES = 100;
 
-/** The live update counts of nodes; the packages behind them need a request. */
+/** A text that changes when a node reports other counts of updates. The packages themselves need a request. */
 const updateCounts = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
 
-/** Reads the list now, and again when nodes report other counts. */
+/** Loads a list now, and again when nodes report other counts of updates. */
 function useReload(list: { refresh: () => Promise<void> }): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -62,7 +62,7 @@ type Found = PackageUpdatesView & Page<PackageUpdateView>;
 
 export function ByPackage({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   const [open, setOpen] = useState<string | null>(null);
-  // The search starts when typing pauses; until then the last answer stays.
+  // The search starts when typing pauses. Until then the last answer stays.
   const [words, setWords] = useState(search.trim());
   useEffect(() => {
     const timer = setTimeout(() => setWords(search.trim()), SETTLE_MS);
@@ -141,7 +141,7 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
   );
 }
 
-/** The nodes with an update of one package, and those that cannot install it now. */
+/** The nodes with an update of one package. Nodes that cannot install it now show the reason. */
 function NodesOf({ name }: { name: string }): VNode {
   const { list, found, failure } = usePaged<NodeUpdateView, NodeUpdatesView & Page<NodeUpdateView>>(
     async (cursor) => {

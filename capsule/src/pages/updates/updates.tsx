@@ -17,22 +17,22 @@ import { Segmented } from "../../ui/segmented";
 import { ByNode, matchingRows } from "./by-node";
 import { ByPackage } from "./by-package";
 
-/** Available updates across the fleet: which packages, on which nodes, and the actions to install them. */
+/** The page of the fleet's available updates, by package or by node, with actions to install them. */
 export function UpdatesPage(): VNode {
   const { query } = pageUrl.value;
   const by = query.get("by") === "node" ? "node" : "package";
   const search = query.get("q") ?? "";
   const security = query.get("security") === "1";
-  const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
+  const label = by === "node" ? t`Search nodes` : t`Search packages`;
   const v = fleetSummary.value;
-  const wanting = matchingRows(rows.value, by === "node" ? search : "", security);
-  /** The search narrows packages, but an action from here is for all of them. */
+  const matching = matchingRows(rows.value, by === "node" ? search : "", security);
+  /** Whether packages are searched: the action above the list is then for more packages than the list shows. */
   const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node));
   const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));
   const due = rows.value.filter(({ node }) => node.reboot_required === "yes");
   const bootable = due.filter(({ node }) => !ineligibleReason(node, "reboot"));
-  const able = wanting.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
+  const able = matching.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
   return (
     <div class="page">
       <div class="page-head wrap">
@@ -88,7 +88,7 @@ export function UpdatesPage(): VNode {
       )}
       {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}
       <div class="tools wrap">
-        <SearchField label={wanted} placeholder={wanted} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+        <SearchField label={label} placeholder={label} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
         <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
           <Icon name="shield" size="small" />
           {t`Security only`}

@@ -29,23 +29,23 @@ type Action = JobBody["action"];
 export interface JobDialogProps {
   view: NodeView;
   action: Action;
-  /** The node makes a plan first. Fixed when the dialog opens: a user who was shown that a plan comes first never starts without one. */
+  /** Whether the node makes a plan first. It is fixed when the dialog opens, so that a promised plan is never skipped. */
   planned: boolean;
   onClose: () => void;
 }
 
 const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
-/** The agent takes no more names in one order. */
+/** The maximum of package names in one job. */
 const MOST_NAMED = 512;
 
-/** An error, and the step that "Try again" repeats: request a plan, read it, make another one, start. */
+/** An error, and the step that "Try again" repeats: request a plan, read the plan, request another plan, or start the job. */
 interface DialogError {
   why: string;
   again: "ask" | "read" | "anew" | "start";
 }
 
-/** From the request to the plan, and from the plan to the job. */
+/** The dialog that starts a job on one node. For some actions it shows the plan of the node first. */
 export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
   const [names, setNames] = useState("");
   const [asked, setAsked] = useState<JobView | null>(null);
@@ -54,7 +54,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [busy, setBusy] = useState(false);
   const [reading, setReading] = useState(0);
   const [round, setRound] = useState(0);
-  const { sending, status, give } = useSubmit();
+  const { sending, status, submit } = useSubmit();
   const { mark } = useLostAnswer(({ id }) => {
     onClose();
     go(`/jobs/${id}`);
@@ -63,7 +63,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [rebooting, setRebooting] = useState(false);
   const mayReboot = VERBS[action]?.upgrades === true && !policyRefusal(view.policy, "reboot");
   const naming = wantsPackages(action);
-  /** Once packages are left out: the remaining ones, which are an upgrade by name. */
+  /** The remaining packages if some were left out: they become an upgrade of named packages. */
   const [only, setOnly] = useState<string[] | null>(null);
   const [without, setWithout] = useState<ReadonlySet<string>>(new Set());
   const acted: Action = only ? "upgrade" : action;
@@ -92,8 +92,8 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
     setTrouble(null);
     const body: JobBody = { action: acted, ...(naming || only ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}), ...(rebooting ? { reboot: true } : {}) };
     const what = `${actionLabel(acted)}: ${view.name}`;
-    const unheard = mark(acted, [view.id]);
-    void give({
+    const markUnanswered = mark(acted, [view.id]);
+    void submit({
       what,
       minutes: JOB_MINUTES,
       send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
@@ -104,7 +104,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       late: (path) => startedNote(what, () => go(path)),
       refused: (why, error) => {
         setTrouble(why ? { why, again: "start" } : null);
-        if (isUnanswered(error)) unheard();
+        if (isUnanswered(error)) markUnanswered();
       },
     });
   };

@@ -4,12 +4,12 @@ import { Segmented } from "../../../ui/segmented";
 
 interface Props {
   rebooting: boolean;
-  /** A plan expects that a reboot is needed. */
+  /** Whether a plan expects that a reboot is needed. */
   expected: boolean;
   onPick: (rebooting: boolean) => void;
 }
 
-/** Whether an upgrade that makes a reboot due is followed by it. */
+/** The choice whether the server reboots after an upgrade that needs a reboot. */
 export function RebootChoice({ rebooting, expected, onPick }: Props): VNode {
   return (
     <div class="row wrap">

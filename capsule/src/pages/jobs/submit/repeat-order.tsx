@@ -5,10 +5,10 @@ import { mayAct } from "../../../state/session";
 import type { JobBody } from "../../../state/types";
 import { Button } from "../../../ui/button";
 
-/** The actions that a user can request. */
+/** Whether a user can request this action. */
 const isOrder = (action: string): action is JobBody["action"] => JOB_VERBS.some(([name]) => name === action);
 
-/** Opens the job dialog again with the same input; nothing starts before that. */
+/** A button that opens the job dialog again with the same input. Nothing starts before the user confirms the dialog. */
 export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonly string[]; action: string; packages: readonly string[]; label: string }): VNode | null {
   const [node] = nodes;
   if (!node || !mayAct.value || !isOrder(action)) return null;

@@ -7,11 +7,10 @@ import { ApiError, type JobView } from "../../../state/types";
 import { isUnanswered, startedNote, stepUpQuestion, submitErrorText } from "./use-submit";
 
 /**
- * Starts a job with one press, without a dialog, and opens its output. If the user is on another page or in a dialog by then, only a toast
- * reports the result.
+ * Starts a job without a dialog, and opens its page. If the user has opened another page or a dialog since, only a toast reports the result.
  *
- * `what` is the title of the toast. `send` can be called again for the same request. `pressed`: started from a toast, so the password may be
- * asked for anywhere.
+ * `what` is the title of the toast. `send` sends the request, and the same request when it is called again. `pressed`: the user has pressed
+ * "Retry" in the toast, so the password question may appear on any page.
  */
 export async function startJob(what: string, send: () => Promise<JobView>, pressed = false): Promise<void> {
   const from = pageUrl.peek();

@@ -6,11 +6,11 @@ import { user } from "../../../state/session";
 import type { JobView } from "../../../state/types";
 
 interface LostAnswer {
-  /** Call it before a request is sent. The returned function marks the request as unanswered. */
+  /** Call this before a request is sent. Call the returned function if the request gets no answer. */
   mark: (action: string, nodes: readonly string[]) => () => void;
 }
 
-/** An unanswered request may have reached the hub. Its jobs are found now or when the hub is back, and `found` gets the first one. */
+/** Finds the jobs of a request that got no answer: the hub may have accepted it. `found` is called with the first job. */
 export function useLostAnswer(found: (job: JobView) => void): LostAnswer {
   const [sent, setSent] = useState<UnconfirmedJob | null>(null);
   const job = sent && findUnconfirmedJob(jobs.value, sent);
@@ -20,7 +20,7 @@ export function useLostAnswer(found: (job: JobView) => void): LostAnswer {
   return {
     mark(action, nodes) {
       const of = { action, nodes, by: user.peek()?.username ?? "", at: hubNow() };
-      // The first try counts: a retry is for the same request.
+      // Keeps the time of the first try, because a retry sends the same request.
       return () => setSent((before) => (before?.action === action ? before : of));
     },
   };

@@ -9,76 +9,75 @@ interface SubmitRequest<T> {
   what: string;
   /** The title of the toast after a failure, in place of "not started". */
   failed?: string;
-  /** For how long the password counts for such a request, if not the usual time. */
+  /** For how many minutes the hub accepts the password for such a request, if not the usual time. */
   minutes?: number;
-  /** Sends the request. Called again, it sends the same request. */
+  /** Sends the request, and the same request when it is called again. */
   send: () => Promise<T>;
-  /** The hub accepted it, and the dialog is still open. */
+  /** Called if the hub accepts the request while the dialog is open. */
   taken: (made: T) => void;
-  /** The hub accepted it, and the dialog is closed: shows a toast and does nothing else. */
+  /** Called if the hub accepts the request after the dialog was closed. It may only show a toast. */
   late: (made: T) => void;
-  /** The reason of a refusal; empty = the user closed the password question. */
+  /** Called with the reason of a refusal; empty = the user closed the password question. */
   refused: (why: string, error: ApiError) => void;
   /**
-   * From the toast after a failure back to the form, or to a page that shows whether it was accepted. Without it the request is kept and sent
-   * again.
+   * Called from the toast after a failure, to open the form again, or (`unanswered`) a page that shows whether the request was accepted.
+   * Without it the toast sends the same request again.
    */
-  back?: (unheard: boolean) => void;
+  back?: (unanswered: boolean) => void;
 }
 
 interface Submit {
   sending: boolean;
-  /** The status beside the buttons; empty while nothing is under way. */
+  /** The text about the running request; empty = none. */
   status: string;
-  give: <T>(order: SubmitRequest<T>) => Promise<void>;
+  submit: <T>(request: SubmitRequest<T>) => Promise<void>;
 }
 
 /** Whether the hub may have accepted the request. */
 export const isUnanswered = ({ status, code }: ApiError): boolean => status === 0 || status >= 500 || code === "answer.unreadable";
 
-/** A text that claims only what is known. `again`: a retry would be the same request. */
+/** The text of an error. If there was no answer, it says that the request may have started. `again`: a retry sends the same request. */
 export const submitErrorText = (error: ApiError, again = true): string => {
   const why = error.detail;
   if (!isUnanswered(error)) return why;
   return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
 };
 
-/** `what`: the title of the request. */
+/** The password question for a request with the title `what`. */
 export const stepUpQuestion = (what: string): string => t`Enter your password to start “${what}”.`;
 
-/** The toast for a request whose dialog is closed. */
+/** Shows the toast for a request that was accepted after its dialog was closed. */
 export const startedNote = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
 
 /**
- * Sends a request from a dialog. Closing the dialog does not cancel the request. A closed dialog does nothing with the answer, and a toast
- * reports the result.
+ * Sends a request from a dialog. The request continues when the dialog is closed, and then a toast reports the result.
  */
 export function useSubmit(): Submit {
   const [sending, setSending] = useState(false);
   const gone = useRef(false);
   useEffect(() => () => void (gone.current = true), []);
-  const give = async <T>(order: SubmitRequest<T>, wanted = (): boolean => !gone.current): Promise<void> => {
-    const { what, back } = order;
+  const submit = async <T>(request: SubmitRequest<T>, wanted = (): boolean => !gone.current): Promise<void> => {
+    const { what, back } = request;
     setSending(true);
     try {
-      const made = await withStepUp(order.send, stepUpQuestion(what), wanted, order.minutes);
-      if (gone.current) order.late(made);
-      else order.taken(made);
+      const made = await withStepUp(request.send, stepUpQuestion(what), wanted, request.minutes);
+      if (gone.current) request.late(made);
+      else request.taken(made);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!gone.current) order.refused(error.code === "auth.step_up_required" ? "" : submitErrorText(error), error);
+      if (!gone.current) request.refused(error.code === "auth.step_up_required" ? "" : submitErrorText(error), error);
       else {
-        const unheard = isUnanswered(error);
-        // A press in the toast is intended, so the password is asked for.
-        const way = back ? { label: t`Open`, run: () => back(unheard) } : { label: t`Retry`, run: () => void give(order, () => true) };
-        toast("fail", unheard ? what : (order.failed ?? t`${what}: not started`), submitErrorText(error, !back), way);
+        const unanswered = isUnanswered(error);
+        // After a press in the toast the password question may appear on any page.
+        const action = back ? { label: t`Open`, run: () => back(unanswered) } : { label: t`Retry`, run: () => void submit(request, () => true) };
+        toast("fail", unanswered ? what : (request.failed ?? t`${what}: not started`), submitErrorText(error, !back), action);
       }
     } finally {
       setSending(false);
     }
   };
-  return { sending, status: sending ? (stepUp.value ? t`Waiting for your confirmation. Nothing is sent yet.` : t`Sent, waiting for the answer. It continues when you close this.`) : "", give };
+  return { sending, status: sending ? (stepUp.value ? t`Waiting for your confirmation. Nothing is sent yet.` : t`Sent, waiting for the answer. It continues when you close this.`) : "", submit };
 }
 
-/** The list of all deployments, in any state. */
+/** The path of the list of all deployments. */
 export const DEPLOYMENTS = "/jobs?of=deployments";
