@@ -21,29 +21,32 @@ interface Outcome {
 
 export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSettled: () => void }): VNode {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
-  const gone = useRef(false);
+  /** The number of the newest test; the loops of older tests end. */
+  const newest = useRef(0);
   useEffect(
     () => () => {
-      gone.current = true;
+      newest.current += 1;
     },
     [],
   );
-  const follow = async (id: string): Promise<void> => {
-    for (let look = 0; look < MOST_LOOKS && !gone.current; look += 1) {
+  const follow = async (id: string, test: number): Promise<void> => {
+    for (let look = 0; look < MOST_LOOKS; look += 1) {
       const found = await deliveryOf(channel.id, id);
-      if (gone.current) return;
+      if (newest.current !== test) return;
       if (found) setOutcome({ text: deliverySentence(found, dayStart.peek()), glyph: found.state === "sent" ? "done" : found.state === "failed" ? "fail" : "run" });
       if (found && isSettled(found)) return onSettled();
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      if (newest.current !== test) return;
     }
   };
   const run = async (): Promise<void> => {
+    const test = (newest.current += 1);
     setOutcome({ text: t`Sending the test…`, glyph: "run" });
     try {
-      await follow(await testChannel(channel.id));
+      await follow(await testChannel(channel.id), test);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setOutcome({ text: error.detail, glyph: "fail" });
+      if (newest.current === test) setOutcome({ text: error.detail, glyph: "fail" });
     }
   };
   return (
