@@ -1,9 +1,10 @@
-"""After a start of the hub: gives the engine the minutes of each node that came before its first new sample."""
+"""After a start of the hub, gives the engine the last stored minutes of each node before its new samples."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -20,17 +21,17 @@ from spider.wire.sample_messages import Row
 log = logging.getLogger(__name__)
 
 REPLAY_S: Final = 1200.0
-"""How far the engine's windows reach back."""
+"""How many seconds of stored samples are replayed."""
 MOST_HELD: Final = 200
-"""Packs of a node that wait for its replay. With more, the oldest go to the engine without it."""
+"""The most packs of a node that wait for its replay. Further ones are dropped here, and the replay reads them from the store."""
 FAMILIES: Final = tuple(INTERVAL_S)
 
 
 class Replay:
-    """Holds the first packs of each node back until the samples before them are read from the store."""
+    """Delays the first packs of each node until its stored samples have been replayed."""
 
     def __init__(self, samples: MetricStore, no_of: Callable[[NodeId], int | None], clock: Clock) -> None:
-        """`no_of`: the store's number of a node."""
+        """Args: no_of: gives the store's number of a node; None: there is no such node."""
         self._samples = samples
         self._no_of = no_of
         self._clock = clock
@@ -39,7 +40,7 @@ class Replay:
         self._wake = asyncio.Event()
 
     def hold(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> bool:
-        """Keep rows if the node's replay is not done. Returns: whether they are kept."""
+        """Delay rows if the node's replay is not done. Returns: whether the rows are delayed."""
         if node in self._done:
             return False
         held = self._held.setdefault(node, [])
@@ -49,7 +50,7 @@ class Replay:
         return True
 
     async def run(self, engine: Engine) -> None:
-        """Replay one node after the other, until cancelled."""
+        """Replay nodes one after the other, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -59,20 +60,23 @@ class Replay:
 
     async def _replay(self, engine: Engine, node: NodeId) -> None:
         no = self._no_of(node)
+        replayed: dict[str, set[int]] = defaultdict(set)
+        """Family -> times of its replayed rows."""
         try:
             if no is not None:
                 for schema, stored in await self._read(no):
                     engine.add_rows(node, schema, stored)
+                    replayed[schema.family].update(row.taken_at_ms for row in stored)
         except HubError as exc:
             event(log, "alert_replay_failed", logging.WARNING, node=node, error=exc.code)
-        except Exception:  # the boundary: one node's samples must not affect the others
+        except Exception:  # the samples of one node must not affect the others
             event(log, "alert_replay_failed", logging.ERROR, node=node, exc_info=True)
         self._done.add(node)
-        for schema, rows in self._held.pop(node, ()):
-            engine.add_rows(node, schema, rows)
+        for schema, rows in self._held.pop(node, ()):  # some were stored before the replay read the store: twice they would count as late
+            engine.add_rows(node, schema, [row for row in rows if row.taken_at_ms not in replayed[schema.family]])
 
     async def _read(self, no: int) -> list[tuple[SeriesSchema, list[StoredRow]]]:
-        """The stored rows of the last minutes by schema, oldest first."""
+        """The stored rows of the last `REPLAY_S` seconds by schema, oldest first."""
         now = self._clock.now()
         found: dict[tuple[str, tuple[str, ...]], tuple[SeriesSchema, list[StoredRow]]] = {}
         async for schema, rows in self._samples.read(no, now - REPLAY_S, now, FAMILIES, lambda _damage: None):
