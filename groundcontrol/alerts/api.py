@@ -63,13 +63,13 @@ from spider.wire.ids import is_id, new_time_id
 
 MAX_SNOOZE_S: Final = 30 * 86_400.0
 MAX_TOKEN_SNOOZE_S: Final = 86_400.0
-"""The limit for API tokens, as for links and maintenance windows: what a stolen token holds back is sent within a day."""
+"""The limit for API tokens, as for links and maintenance windows. So a stolen token delays messages by at most a day."""
 MAX_ALERTS_OF_INCIDENT: Final = 500
-"""The newest ones; `alerts_cut` says that there are more."""
+"""An incident shows its newest alerts; `alerts_cut` says that it has more."""
 
 
 async def list_alerts(call: ApiRequest) -> AlertsView:
-    """A page of alerts, newest first; `?state=firing`, `?node=` and `?rule=` choose some of them."""
+    """A page of alerts, newest first. `?state=firing`, `?node=` and `?rule=` filter them."""
     limit, cursor = call.page("state", "node", "rule")
     query = call.request.query
     node = query.get("node", "")
@@ -105,13 +105,13 @@ def _alert_id(call: ApiRequest) -> AlertId:
 
 
 async def acknowledge(call: ApiRequest, body: AcknowledgeBody | None) -> AlertView:
-    """Take charge of an alert: it is not repeated any more. It ends by itself, and a rise to critical is sent as a new message."""
+    """Acknowledge an alert: no message about it is repeated. It still ends by itself, and a rise to critical is sent as a new message."""
     note = "" if body is None else checked_note(body.note)
     return _view(call, await call.services[AlertService].acknowledge(call.scope, _alert_id(call), note))
 
 
 async def acknowledge_many(call: ApiRequest, body: AcknowledgeManyBody) -> AlertsView:
-    """Take charge of several alerts; either all of them or none."""
+    """Acknowledge several alerts: all of them or none."""
     if not all(is_id(one) for one in body.ids):
         raise BadRequest("ids are the ids of alerts", field="ids")
     handling = Handling(acknowledge=True, note=checked_note(body.note))
@@ -120,7 +120,7 @@ async def acknowledge_many(call: ApiRequest, body: AcknowledgeManyBody) -> Alert
 
 
 async def snooze(call: ApiRequest, body: SnoozeBody) -> AlertView:
-    """Hold the messages of an alert back until a time. If it still fires then, a message says so."""
+    """Delay the messages about an alert until a time. If the alert still fires then, a message says so."""
     now = call.services.clock.now()
     most_s = MAX_TOKEN_SNOOZE_S if call.scope.actor.kind == "token" else MAX_SNOOZE_S
     if not now < body.until_at <= now + most_s:
@@ -135,14 +135,14 @@ async def unsnooze(call: ApiRequest) -> AlertView:
 
 
 async def explain_alert(call: ApiRequest) -> ExplainView:
-    """For each channel: when it was notified of this alert, or why not."""
+    """For each channel: when it was notified of this alert, or why it was not."""
     call.query()
     found = await call.services[Intents].explain(call.scope, await _alert(call))
     return ExplainView(channels=[explanation_view(one) for one in found])
 
 
 async def deliveries_of_alert(call: ApiRequest) -> DeliveriesView:
-    """The decisions about the incident of an alert, the newest first: each message with its attempts, and each silence with its reason."""
+    """The decisions about the incident of an alert, newest first: messages with their attempts, and reasons why none was sent."""
     limit, cursor = call.page()
     only = DeliveryFilter(incident=(await _alert(call)).incident_id)
     page = await call.services[DeliveryStore].deliveries(call.scope, limit, cursor, only)
@@ -153,7 +153,7 @@ async def deliveries_of_alert(call: ApiRequest) -> DeliveriesView:
 
 
 async def list_incidents(call: ApiRequest) -> IncidentsView:
-    """A page of incidents, newest first; `?state=open` chooses those that go on."""
+    """A page of incidents, newest first. `?state=open` lists only open ones."""
     limit, cursor = call.page("state")
     state = _one_of(call.request.query.get("state", ""), "open", "resolved")
     page = await call.services[AlertStore].incidents(call.scope, limit, cursor, state)
@@ -161,7 +161,7 @@ async def list_incidents(call: ApiRequest) -> IncidentsView:
 
 
 async def incident_views(services: Services, scope: Scope, incidents: Sequence[Incident]) -> list[IncidentView]:
-    """Incidents with their alerts that the caller may see."""
+    """Views of incidents, with the alerts that the caller may see."""
     found = await services[AlertStore].alerts_of(scope, [one.id for one in incidents], MAX_ALERTS_OF_INCIDENT + 1)
     return [_incident_view(services[Rules], one, found.get(one.id, ())) for one in incidents]
 
@@ -192,7 +192,7 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
 
 
 async def list_rules(call: ApiRequest) -> RulesView:
-    """All rules: those that come with the hub and those of users."""
+    """All rules: the default ones and those of users."""
     call.query()
     rules = call.services[Rules]
     return RulesView(rules=[rule_view(rule, rules.unit(rule)) for rule in rules.all()])
@@ -211,7 +211,7 @@ def _rule_id(call: ApiRequest) -> RuleId:
 
 
 async def create_rule(call: ApiRequest, body: RuleBody) -> RuleView:
-    """Make a rule. It holds for every server that it selects, also for those that join later."""
+    """Create a rule. It also applies to selected servers that join later."""
     call.services[Rules].check_room(1)
     return await _save(call, rule_of(body, _new_rule_id(call)))
 
@@ -221,7 +221,7 @@ def _new_rule_id(call: ApiRequest) -> RuleId:
 
 
 async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
-    """Change a rule. A default rule keeps its id, and `DELETE` gives it its values back."""
+    """Change a rule. A default rule keeps its id, and `DELETE` restores its values."""
     return await _save(call, patched(call.services[Rules].find(_rule_id(call)), patch))
 
 
@@ -233,7 +233,7 @@ async def _save(call: ApiRequest, rule: Rule) -> RuleView:
 
 
 async def _check_new(call: ApiRequest, after: Sequence[Rule]) -> None:
-    """Check what is new in these rules: names and servers.
+    """Check the names and servers that these rules do not have yet.
 
     Raises: Conflict: another rule has this name. BadRequest: there is no such server.
     """
@@ -255,7 +255,7 @@ def _named(rule: Rule) -> Iterator[NodeId]:
 
 
 async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
-    """Make the rules of the hub those of a file: all of them, or none if one does not fit. Rules that are not in the file stay."""
+    """Apply a file of rules: all of them, or none if one is invalid. Rules that are not in the file stay."""
     rules = call.services[Rules]
     plan = await asyncio.to_thread(planned, rules.all(), body.rules, lambda: _new_rule_id(call))  # 0.3 ms a rule
     rules.check_room(sum(one.act == "add" for one in plan))
@@ -276,13 +276,13 @@ def _applied(one: Planned, *, dry_run: bool) -> AppliedRule:
 
 
 async def delete_rule(call: ApiRequest) -> None:
-    """Delete a rule of a user, or give a default rule its values back. Alerts of a deleted rule end as `rule_disabled`."""
+    """Delete a rule of a user, or restore the values of a default rule. Alerts of a deleted rule end as `rule_disabled`."""
     call.query()
     await call.services[AlertService].delete_rule(call.scope, call.services[Rules].find(_rule_id(call)).id)
 
 
 async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
-    """The rules that hold for a server, with the values and the override that won."""
+    """The rules that select a server, with the values that apply to it and the override that they come from."""
     call.query()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     rules = call.services[Rules]
@@ -295,7 +295,7 @@ async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
 
 
 async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
-    """When a rule would have fired between two times, by the stored samples or events. Nothing is saved."""
+    """When a rule would have fired between two times, by the stored samples or events. The rule is not saved."""
     rule = checked_rule(rule_of(body.rule, RuleId("preview")))
     seconds_from = call.services.clock.now() - (await current_retention(call.services)).seconds_s
     found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
@@ -309,7 +309,7 @@ async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
 ALERT_ROUTES: Final = (
     Route(
         "GET", "/alerts", "alert.read", list_alerts, AlertsView, cost="scan",
-        query=(LIMIT, CURSOR, NODE, Parameter("state", "firing or resolved"), Parameter("rule", "only those of this rule")),
+        query=(LIMIT, CURSOR, NODE, Parameter("state", "firing or resolved"), Parameter("rule", "only alerts of this rule")),
     ),
     Route("POST", "/alerts/acknowledge", "alert.handle", acknowledge_many, AlertsView, AcknowledgeManyBody, cost="many"),
     Route("GET", "/alerts/{id}", "alert.read", get_alert, AlertView),

@@ -1,4 +1,4 @@
-"""Channels: their targets sealed in the vault, their tests, and the sending of one message."""
+"""Channels: seals their targets in the vault, tests them, and sends single messages."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from spider.wire.ids import new_time_id
 MOST_TARGET_BYTES: Final = 16 << 10
 SEND_LIMIT_S: Final = TOTAL_S + 5.0
 TELL_LIMIT_S: Final = 10.0
-"""How long the old receiver of a channel has to take the news."""
+"""How long a receiver has to take the notice that it gets no more messages."""
 
 
 class TargetSealer(Protocol):
-    """The part of `groundcontrol.vault.Vault` that is used here."""
+    """The part of `groundcontrol.vault.Vault` that channels use."""
 
     def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord: ...
     def open(self, record: SealedRecord) -> bytes: ...
 
 
 class Wanted(NamedTuple):
-    """What a user sets of a channel, beside its target. None keeps what is stored."""
+    """The settings of a channel without its target. None keeps the stored value."""
 
     name: str | None = None
     enabled: bool | None = None
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
     caps: Caps | None = None
     quiet_hours: QuietHours | None = None
     change_quiet_hours: bool = False
-    """Whether `quiet_hours` is meant: None removes them."""
+    """Whether `quiet_hours` replaces the stored ones; None then removes them."""
 
     def apply(self, channel: Channel) -> Channel:
         return channel._replace(
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
 
 class ChannelService:
-    """Makes, changes and tests channels, and is the `Sender` of the outbox."""
+    """Creates, changes and tests channels. It is the `Sender` of the outbox."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ChannelService:
         hub: Callable[[], str],
         wake: Callable[[], None],
     ) -> None:
-        """Args: hub: the web origin of the page. wake: wakes the outbox for a new delivery."""
+        """Args: hub: gives the web origin of the page. wake: wakes the outbox for a new delivery."""
         self._channels = channels
         self._deliveries = deliveries
         self._sealer = sealer
@@ -79,14 +79,14 @@ class ChannelService:
         self._wake = wake
 
     async def create(self, scope: Scope, kind: ChannelKind, target: object, wanted: Wanted) -> Channel:
-        """Raises: BadRequest, Conflict."""
+        """Create a channel. Raises: BadRequest, Conflict."""
         checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))
         blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
         return await self._channels.create_channel(scope, wanted.apply(blank), self._seal(made, 1, checked))
 
     async def edit(self, scope: Scope, channel: ChannelId, target: object | None, wanted: Wanted) -> Channel:
-        """Change a channel. Its old receiver is notified of a new target first.
+        """Change a channel. Before a change of the target its old receiver is notified.
 
         Raises: BadRequest, Conflict, NotFound.
         """
@@ -103,19 +103,19 @@ class ChannelService:
         )
 
     async def delete(self, scope: Scope, channel: ChannelId) -> None:
-        """Raises: NotFound."""
+        """Notify the receiver, then delete the channel. Raises: NotFound."""
         before = await self._channels.channel(scope, channel)
         notified = await self._notify_old_target(before, f"{scope.actor.name} deleted this channel")
         await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 
     async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
-        """Send a test message the way of every other one. Raises: NotFound, TooManyRequests."""
+        """Queue a test message as any other message. Raises: NotFound, TooManyRequests."""
         made = await self._deliveries.add_test(scope, channel, DeliveryId(new_time_id(self._clock.now())))
         self._wake()
         return made
 
     async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
-        """Raises: NotFound, Conflict."""
+        """As `DeliveryStore.retry`. Raises: NotFound, Conflict."""
         again = await self._deliveries.retry(scope, delivery)
         self._wake()
         return again
@@ -128,7 +128,7 @@ class ChannelService:
         return await self._send(channel, message, SEND_LIMIT_S)
 
     def _token(self, channel: Channel, content: MessageContent, now: float) -> str:
-        """For the worst episode that still fires and that nobody acknowledged."""
+        """The token of a link for the worst firing episode that nobody acknowledged; empty: there is none."""
         left = (one.alert for one in content.alerts if one.alert.state == "firing" and one.alert.acknowledged_at is None)
         alert = None if content.incident is None else next(left, None)
         return "" if alert is None else self._links.token(Link(channel.org, alert.id, channel.id, now + LINK_S))
@@ -144,7 +144,7 @@ class ChannelService:
         return await sent_by(KINDS[channel.kind], opened, message, self._egress, limit_s)
 
     async def _notify_old_target(self, channel: Channel, what: str) -> bool:
-        """Notify the receiver that it gets no more messages, so that nobody can silence a hub unnoticed."""
+        """Notify the receiver that it gets no more messages, so that nobody silences a hub unnoticed. Returns: whether it was notified."""
         now = self._clock.now()
         title = f"{channel.name}: this receiver gets no more messages of the hub"
         message = notice(
@@ -153,7 +153,7 @@ class ChannelService:
         return isinstance(await self._send(channel, message, TELL_LIMIT_S), Sent)
 
     def _read(self, kind: str, target: object) -> Any:
-        """Raises: BadRequest: it does not fit, or no message may go there."""
+        """Check a target. Raises: BadRequest: it is invalid, or no message may be sent to it."""
         checked = read_target(kind, target)
         self._egress.check_receiver(*KINDS[kind].receiver(checked))
         return checked
@@ -163,16 +163,16 @@ class ChannelService:
 
 
 def kind_of(name: str) -> Kind:
-    """Raises: BadRequest: this hub has no such kind."""
+    """The kind of this name. Raises: BadRequest: this hub has no such kind."""
     if name not in KINDS:
         raise BadRequest(f"this hub has no channels of the kind {name[:40]!r}; it has {', '.join(KINDS)}", field="kind")
     return KINDS[name]
 
 
 def read_target(kind: str, target: object) -> Any:
-    """Check a target from outside against the struct of its kind.
+    """Convert a target to the struct of its kind.
 
-    Raises: BadRequest: it does not fit; the text names the field, and repeats nothing of the value.
+    Raises: BadRequest: the target is invalid. The text names the field and does not repeat its value.
     """
     row = kind_of(kind)
     if len(msgspec.json.encode(target)) > MOST_TARGET_BYTES:

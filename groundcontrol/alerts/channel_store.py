@@ -13,56 +13,57 @@ from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.events.model import Event
 
 SEALED_TABLE: Final = "channel"
-"""The table of sealed targets in the vault; the record is the channel's id, the column `TARGET`."""
+"""The table of sealed targets in the vault. The record is the channel's id, the column is `TARGET`."""
 TARGET: Final = "target"
 MOST_CHANNELS: Final = 100
 SUMMARY: Final = "summary"
-"""The reason of messages that are part of the summary after quiet hours."""
+"""The reason of messages that the summary after quiet hours contains."""
 
 
 class Claim(NamedTuple):
-    """A delivery that this process sends now, and its channel. It expires with its lease."""
+    """A delivery that this process is sending, with its channel. It expires with the lease of the delivery."""
 
     delivery: Delivery
     channel: Channel
     notified: bool
-    """The channel took a message that this incident fires."""
+    """Whether the channel got a message that the incident fires."""
     notified_late: bool
-    """That message said already that it was over."""
+    """Whether that message already said that the incident was over."""
 
 
 class Delivered(NamedTuple):
     """The receiver took the message."""
 
     reason: str = "ready"
-    """`late`: the message said that it was over already."""
+    """`late`: the message said that the incident was already over."""
     code: str = "ok"
     shown: str = ""
-    """What the message showed of the incident, as a digest."""
+    """A digest of the incident as the message showed it."""
     named: tuple[IncidentId, ...] = ()
     """The open incidents that a summary named."""
 
 
 class Retry(NamedTuple):
-    """It failed for now."""
+    """The attempt failed, and is to be repeated."""
 
     code: str
     after_s: float
     pause: bool = False
-    """The receiver asked for the wait, so the whole channel waits."""
+    """Whether the whole channel waits, since the receiver asked for the wait."""
 
 
 class Failed(NamedTuple):
-    """It failed for good."""
+    """The attempt failed, and is not repeated."""
 
     code: str
 
 
 class Left(NamedTuple):
-    """Nothing was sent: until a time, or (None) for good."""
+    """The message was not sent."""
 
     reason: str
     until: float | None = None
+    """When it is due again, in Unix seconds; None: never."""
 
 
 Result = Delivered | Retry | Failed | Left
@@ -74,9 +75,9 @@ class Attempt(NamedTuple):
     number: int
     at: float
     ended_at: float | None
-    """None: under way, or its hub ended."""
+    """None: it is under way, or the hub stopped before its end."""
     code: str
-    """`ok`, `http:503`, `smtp:451`, `connect` …; empty while it is under way."""
+    """Such as `ok`, `http:503`, `smtp:451` or `connect`; empty: it is under way."""
 
 
 class DeliveryFilter(NamedTuple):
@@ -89,21 +90,21 @@ class DeliveryFilter(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """An incident and a channel that takes messages, and that the last message about it did not reach."""
+    """A working channel that the last message about an incident did not reach."""
 
     incident: IncidentId
     channel: ChannelId
     lost: Delivery | None
-    """The last decision: it failed, or the channel took no messages then. None: the channel is new."""
+    """The message that failed, or that was not sent since the channel took no messages; None: the channel is new."""
 
 
 class Summary(NamedTuple):
     """Numbers of deliveries."""
 
     counts: Mapping[tuple[str, str], int]
-    """(state, reason) -> number of decisions since the asked time."""
+    """(state, reason) -> number of decisions in the period."""
     oldest_due_at: float | None
-    """When the oldest message became due that is not sent yet."""
+    """When the oldest unsent message became due, in Unix seconds; None: no message is due."""
 
 
 class ChannelStore(Protocol):
@@ -118,64 +119,66 @@ class ChannelStore(Protocol):
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         """Store a channel and its sealed target, with an audit row.
 
-        Raises: Conflict: the name is taken, or there are `MOST_CHANNELS`.
+        Raises: Conflict: the name is taken, or there are `MOST_CHANNELS` channels.
         """
         ...
 
     async def save_channel(
         self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_notified: bool | None
     ) -> Channel:
-        """Change a channel, and its target unless it is None.
+        """Change a channel, and its target if one is given.
 
+        Args:   old_target_notified: for the audit row: whether the old receiver was notified; None: the target stays.
         Raises: NotFound; Conflict: `channel.version` is not the stored one, or the name is taken.
         """
         ...
 
     async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_notified: bool) -> None:
-        """Delete a channel, shred its target, and end its open deliveries. One that is gone already is no error."""
+        """Delete a channel, shred its target, and end its open deliveries. If the channel is already deleted, nothing changes."""
         ...
 
     async def target(self, channel: ChannelId) -> SealedRecord | None:
-        """The sealed target; None: the channel is gone."""
+        """The sealed target; None: the channel is deleted."""
         ...
 
 
 class DeliveryStore(Protocol):
     async def next_due(self) -> float | None:
-        """When the next open delivery is due, in Unix seconds; None: none is open."""
+        """When the next open delivery is due, in Unix seconds; None: no delivery is open."""
         ...
 
     async def claim(self, most: int) -> Sequence[Claim]:
-        """Take up to so many due deliveries, each with a lease of `LEASE_S` and a row for the attempt.
+        """Take at most `most` due deliveries, each with a lease of `LEASE_S` and a row for the attempt.
 
-        Messages about one incident keep their order within a channel. Of one channel at most `MOST_OF_CHANNEL` are under way. What is over a
-        channel's limit, or was tried for too long, is ended here. Several that quiet hours held until now are one summary.
+        Messages about one incident keep their order within a channel. At most `MOST_OF_CHANNEL` messages of a channel are under way.
+        Deliveries that exceed the channel's limit, or that were tried for too long, end here. Messages that quiet hours delayed until now
+        are joined into one summary.
         """
         ...
 
     async def finish(self, claim: Claim, result: Result) -> bool:
-        """Record what became of a claim, and what that says of its channel.
+        """Record the result of a claim, and the new state of its channel.
 
-        Returns: False: the lease was over, and another took the delivery; nothing was changed.
+        Returns: False: the lease has expired and another process took the delivery; nothing was changed.
         """
         ...
 
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
-        """The messages that a summary stands for, oldest first."""
+        """The messages that a summary contains, oldest first."""
         ...
 
     async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
-        """A test message, due now. Raises: NotFound; TooManyRequests."""
+        """Add a test message that is due now. Raises: NotFound; TooManyRequests."""
         ...
 
     async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
-        """Try a failed delivery once more, or a waiting one now. Raises: NotFound; Conflict: it is neither."""
+        """Make a failed or waiting delivery due now. Raises: NotFound; Conflict: the delivery neither failed nor waits."""
         ...
 
     async def delivery(self, scope: Scope, delivery: DeliveryId) -> Delivery: ...
 
     async def deliveries(self, scope: Scope, limit: int, cursor: str | None = None, only: DeliveryFilter | None = None) -> Page[Delivery]:
-        """The newest decisions first."""
+        """A page of deliveries, newest first."""
         ...
 
     async def history(self, org: int, incident: IncidentId) -> Sequence[Delivery]:
@@ -183,7 +186,7 @@ class DeliveryStore(Protocol):
         ...
 
     async def missing(self, org: int, since: float) -> Sequence[Missing]:
-        """What channels that are new, or that work again, have to be notified of: open incidents, and ends that were decided since then."""
+        """Messages that new or recovered channels have missed: about open incidents, and about ends since this time."""
         ...
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]: ...
@@ -191,9 +194,9 @@ class DeliveryStore(Protocol):
     async def summary(self, scope: Scope, since: float, now: float) -> Summary: ...
 
     async def event_to_send(self, org: int, event: EventId) -> tuple[Event, str] | None:
-        """An event and the name of its node; None: it is gone."""
+        """An event and the name of its node; None: the event is deleted."""
         ...
 
     async def expire_deliveries(self, before: float) -> int:
-        """Delete some final deliveries from before this time. Returns their number; call again until 0."""
+        """Delete some final deliveries from before this time. Returns: their number; 0: none is left."""
         ...

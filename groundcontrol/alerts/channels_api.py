@@ -1,4 +1,4 @@
-"""`/api/v1/channels`, `deliveries`, `notifications` and `links`: who is notified, what became of each message, and links in messages."""
+"""`/api/v1/channels`, `deliveries`, `notifications` and `links`: receivers of messages, the log of messages, and links in messages."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ DAY_S: Final = 86_400.0
 MAX_NAME_CHARS: Final = 100
 SNOOZE_S: Final = 3600.0
 MOST_LINKS: Final = Bucket(20, 60.0)
-"""Tokens that one address may try, and in how many seconds."""
+"""Limits how many tokens one address may try."""
 
 
 async def list_channels(call: ApiRequest) -> ChannelsView:
-    """All channels, by name. Their targets are never shown."""
+    """All channels, by name, without their targets."""
     call.query()
     return ChannelsView(channels=[channel_view(one) for one in await call.services[ChannelStore].channels(call.scope.org)])
 
 
 async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
-    """Make a channel. Its target is sealed, and shown nowhere again."""
+    """Create a channel. Its target is sealed, and never shown again."""
     wanted = Wanted(_name(body.name), body.enabled, body.min_severity, _caps(body.caps), _hours(body.quiet_hours), change_quiet_hours=True)
     return channel_view(await call.services[ChannelService].create(call.scope, body.kind, body.target, wanted))
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
-    """Change a channel. All but its name wants the password once more, and the old receiver is notified of a new target."""
+    """Change a channel. Changes other than of its name require the password once more. The old receiver is notified of a new target."""
     if body != ChannelPatch(name=body.name):
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
@@ -80,29 +80,29 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
 
 
 async def delete_channel(call: ApiRequest) -> None:
-    """Delete a channel, and notify its receiver. Messages that wait for it are not sent."""
+    """Delete a channel, and notify its receiver. Its waiting messages are not sent."""
     await call.services[ChannelService].delete(call.scope, _channel_id(call))
 
 
 async def check_channel(call: ApiRequest) -> TestView:
-    """Send a test message; `GET deliveries` shows what becomes of it."""
+    """Send a test message. `GET deliveries` shows the result."""
     return TestView(delivery_id=(await call.services[ChannelService].test(call.scope, _channel_id(call))).id)
 
 
 async def list_kinds(call: ApiRequest) -> ChannelKindsView:
-    """The kinds of channels, with the schema of the target of each."""
+    """The kinds of channels, each with the schema of its target."""
     call.query()
     return ChannelKindsView(kinds=[ChannelKindView(kind=kind.name, title=kind.title, target=_schema(kind.name)) for kind in KINDS.values()])
 
 
 async def preview(call: ApiRequest, body: FormatPreviewBody) -> FormatPreviewView:
-    """A made-up message in the format of a kind."""
+    """A sample message in the format of a kind."""
     message = sample_message(body.message, call.services.config.origin, call.services.clock.now())
     return FormatPreviewView(kind=body.kind, payload=kind_of(body.kind).render(message))
 
 
 async def list_deliveries(call: ApiRequest) -> DeliveriesView:
-    """What was decided about each message, the newest first: also why one was not sent."""
+    """A page of the decisions about messages, newest first, with the reasons why messages were not sent."""
     limit, cursor = call.page("state", "channel", "incident", "from")
     query = call.request.query
     if (state := query.get("state", "")) and state not in get_args(DeliveryState):
@@ -128,7 +128,7 @@ async def retry_delivery(call: ApiRequest) -> DeliveryView:
 
 
 async def summary(call: ApiRequest) -> NotificationsView:
-    """How many messages were sent, held and refused in 24 hours, and which channels do not work."""
+    """How many messages were sent, deferred, skipped and failed in 24 hours, and which channels do not work."""
     call.query()
     now = call.services.clock.now()
     found = await call.services[DeliveryStore].summary(call.scope, now - DAY_S, now)
@@ -136,7 +136,7 @@ async def summary(call: ApiRequest) -> NotificationsView:
 
 
 async def follow_link(call: ApiRequest, body: LinkBody) -> LinkView:
-    """Acknowledge or snooze the one alert of a link, without a log-in. Opening the link changes nothing."""
+    """Acknowledge or snooze the alert of a link, without a log-in. Opening the link changes nothing."""
     now = call.services.clock.now()
     wait_s = await call.services[UserStore].reserve_attempt({f"link:{rate_limit_key(call.address)}": MOST_LINKS}, now)
     if wait_s:
@@ -155,13 +155,16 @@ async def follow_link(call: ApiRequest, body: LinkBody) -> LinkView:
 
 
 async def deliveries_with_attempts(call: ApiRequest, deliveries: list[Delivery]) -> list[DeliveryView]:
-    """Views of deliveries; also for `GET alerts/{id}/deliveries`."""
+    """Views of deliveries with their attempts."""
     tries = await call.services[DeliveryStore].attempts(call.scope, [one.id for one in deliveries])
     return [delivery_view(one, tries[one.id]) for one in deliveries]
 
 
 async def _scope_of(call: ApiRequest, link: Link) -> Scope:
-    """The channel as the actor, so that the audit log shows where the link was sent. A deleted channel's links are void."""
+    """A scope with the channel as the actor, so that the audit log shows where the link was sent.
+
+    Raises: LinkExpired: the channel was deleted.
+    """
     asking = Scope(Actor("system", link.channel, f"link:{link.channel}", "operator", call.address), link.org)
     try:
         channel = await call.services[ChannelStore].channel(asking, link.channel)

@@ -35,7 +35,7 @@ class ChannelBody(Body):
     kind: ChannelKind
     name: Annotated[str, msgspec.Meta(max_length=200)]
     target: dict[str, object]
-    """As the schema of its kind in `GET channels/kinds` says."""
+    """The receiver, in the schema that `GET channels/kinds` gives for the kind."""
     audience: Literal["operator"] = "operator"
     enabled: bool = True
     min_severity: Severity = "warning"
@@ -44,7 +44,7 @@ class ChannelBody(Body):
 
 
 class ChannelPatch(Body):
-    """What is left out stays. A target is replaced as a whole."""
+    """Fields that are left out stay as they are. A target is replaced as a whole."""
 
     name: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     target: dict[str, object] | None = None
@@ -63,7 +63,7 @@ class LinkBody(Body):
     token: Annotated[str, msgspec.Meta(max_length=200)]
     verb: Literal["acknowledge", "snooze"] = "acknowledge"
     until_at: float | None = None
-    """For snooze: at most a day from now; without it an hour."""
+    """The end of a snooze in Unix seconds, at most a day from now; null: an hour from now."""
 
 
 class QuietHoursView(Answer):
@@ -89,10 +89,10 @@ class ChannelView(Answer):
     caps: CapsView
     state: ChannelState
     state_reason: str
-    """Code of the last failure: `http:401`, `smtp:550`, `tls_certificate` …"""
+    """The code of the last failure, such as `http:401`, `smtp:550` or `tls_certificate`."""
     state_since_at: float
     tested_at: float | None
-    """When a test last arrived."""
+    """When the receiver last took a test message."""
     target_masked: str
 
 
@@ -114,7 +114,7 @@ class ChannelKindsView(Answer):
 class FormatPreviewView(Answer):
     kind: ChannelKind
     payload: dict[str, object]
-    """The message as this kind gets it, without the target."""
+    """The message in the format of this kind, without the target."""
 
 
 class TestView(Answer):
@@ -150,7 +150,7 @@ class DeliveriesView(Answer):
 
 
 class NotificationsView(Answer):
-    """Numbers of the last 24 hours, and what is wrong now."""
+    """Numbers of deliveries in the last 24 hours, and the channels that do not work."""
 
     since_at: float
     sent: int
@@ -158,13 +158,13 @@ class NotificationsView(Answer):
     skipped: int
     failed: int
     due: int
-    """Also those under way."""
+    """Messages that are due or under way."""
     reasons: dict[str, int]
-    """By reason: how many messages were skipped, deferred or failed."""
+    """How many messages were skipped, deferred or failed, by reason."""
     oldest_due_at: float | None
-    """Since when the oldest message could be sent that is not sent yet."""
+    """When the oldest unsent message became due."""
     channels_broken: list[str]
-    """Names."""
+    """Names of channels."""
     channels_retrying: list[str]
 
 

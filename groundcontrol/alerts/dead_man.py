@@ -1,4 +1,4 @@
-"""The dead man's switch: follows the silence of every node, and records the stages stale, down and recovered once each."""
+"""The dead man's switch: measures how long each node is silent, and records the stages stale, down and recovered."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_S: Final = 5.0
-"""How often it notices which nodes are connected."""
-AT_ONCE: Final = 100
+"""How often the switch looks which nodes are connected."""
+COMMIT_NODES: Final = 100
+"""How many nodes are written together. A network that fails or recovers concerns many nodes."""
 READ_S: Final = 60.0
-"""How often it reads the nodes, and records stages."""
+"""How often the switch reads the nodes from the store, and records stages."""
 
 
 class DeadMan:
-    """The periodic task, and the silence of each node for rules."""
+    """The periodic task. It gives the silence of each node to rules."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class DeadMan:
         online: Callable[[NodeId], bool],
         heard_at: Callable[[NodeId], float | None] = lambda _node: None,
     ) -> None:
-        """Args: heard_at: when the hub received something from a node last; None: as the database knows it."""
+        """Args: heard_at: when the hub last received something from a node, in Unix seconds; None: the stored time counts."""
         self._heard_at = heard_at
         self._store = store
         self._clock = clock
@@ -45,7 +46,7 @@ class DeadMan:
         self._read_at = 0.0
 
     def silent_s(self, node: NodeId) -> float | None:
-        """For how long a node has been silent, without the hub's own absence; None: it is connected, or has never been."""
+        """For how many seconds a node has been silent while a hub ran; None: it is connected, or never was."""
         return None if self._silences is None else self._silences.of(node, self._clock.monotonic())
 
     async def run(self) -> None:
@@ -58,7 +59,7 @@ class DeadMan:
             await self._clock.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """Notice who is connected; once a minute, read the nodes and record what is due.
+        """Look which nodes are connected. Once a minute, read the nodes and record new stages.
 
         Raises: StoreError.
         """
@@ -79,12 +80,11 @@ class DeadMan:
         return self._clock.now() - (self._nodes[node].last_heard_at if heard_at is None else heard_at)
 
     async def _record(self, silences: Silences) -> None:
-        """A network that is cut or comes back concerns many nodes: what is written together is one commit."""
         due = silences.due(self._nodes.values(), self._clock.monotonic())
-        for some in batched(due, AT_ONCE):
+        for some in batched(due, COMMIT_NODES):
             await asyncio.gather(*(self._store.save_stage(node, stage, silence_s) for node, stage, silence_s in some))
         back = [node for node in self._nodes.values() if node.stage is not None and node.epoch > node.stage_epoch]
-        for some_back in batched(back, AT_ONCE):
+        for some_back in batched(back, COMMIT_NODES):
             await asyncio.gather(*(self._store.save_recovery(node) for node in some_back))
 
 

@@ -1,4 +1,4 @@
-"""Judges deadlines once they are due, and again when a report comes late."""
+"""Judges deadlines when they are due, and again when a late report arrives."""
 
 from __future__ import annotations
 
@@ -36,37 +36,37 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 60.0
 KEEP_DAYS: Final = 400
 OPEN_DAYS: Final = 14
-"""A miss is open for this long, if no later deadline is met: each weekday has a deadline at least once in it."""
+"""How long a missed deadline stays open if no later one is met. Every weekday occurs in this time."""
 JUMP_S: Final = 60.0
 STEADY_S: Final = 600.0
-"""After a jump of the wall clock nothing is judged for this long: a wrong clock may be set right again."""
+"""How long nothing is judged after a jump of the wall clock, since a wrong clock may be corrected."""
 
 
 class DeadlineChecker:
-    """The periodic task, and the open misses for rules."""
+    """The periodic task. It gives the missed deadlines that are open to rules."""
 
     def __init__(self, store: ExpectationStore, silence: SilenceStore, clock: Clock, away: Callable[[NodeId], bool]) -> None:
-        """Args: silence: knows when the hub was away. away: whether a node is not connected, or has not handed in yet what it collected."""
+        """Args: silence: the store of the times at which no hub ran. away: whether a node is not connected."""
         self._store = store
         self._silence = silence
         self._clock = clock
         self._away = away
         self._offset = clock.now() - clock.monotonic()
         self._steady_at = clock.monotonic() + START_S
-        """From when on it judges, by the monotonic clock."""
+        """The monotonic time from which deadlines are judged."""
         self._checked_at: float | None = None
-        """What was due by then is judged, but for nodes that were away. A node that is selected later is not judged for the time before."""
+        """Deadlines until this time are judged, except of nodes in `_waiting`. Nodes that are selected later are not judged for them."""
         self._waiting: dict[tuple[ExpectationId, str], set[NodeId]] = {}
-        """By expectation and date: the nodes that were away when it was due."""
+        """(Expectation, date) -> the nodes that were away at the last check."""
         self._unmet: Mapping[NodeId, Mapping[str, Unmet]] = {}
         self._names: Collection[str] | None = None
 
     def unmet(self, node: NodeId) -> Mapping[str, Unmet]:
-        """The open misses of a node, by the name of the expectation."""
+        """The open missed deadlines of a node, by the name of the expectation."""
         return self._unmet.get(node, {})
 
     def names(self) -> Collection[str] | None:
-        """The names of all expectations; None: not read yet."""
+        """The names of all expectations; None: they have not been read yet."""
         return self._names
 
     async def run(self) -> None:
@@ -80,7 +80,7 @@ class DeadlineChecker:
             await self._clock.sleep(EVERY_S)
 
     async def check(self) -> None:
-        """Judge what is due.
+        """Judge all due deadlines.
 
         Raises: StoreError.
         """
@@ -102,7 +102,10 @@ class DeadlineChecker:
         self._unmet, self._names = unmet, self._names if self._names == names else names
 
     async def _last_check(self, now: float) -> float:
-        """Until when deadlines are judged. After a start: what was due up to an hour before the hub was away may have waited for nodes."""
+        """The time until which deadlines are judged, in Unix seconds.
+
+        After a start, deadlines of the last hour before the hub was away are checked again: some nodes may have been away then.
+        """
         if self._checked_at is not None:
             return min(self._checked_at, now)
         absences = await self._silence.absences()
@@ -117,7 +120,7 @@ class DeadlineChecker:
         return monotonic >= self._steady_at
 
     async def _judge(self, expectation: Expectation, day: Deadline, now: float, *, everybody: bool) -> None:
-        """Args: everybody: all selected nodes, and not only those that were away at an earlier check."""
+        """Judge one deadline. Args: everybody: for all selected nodes, and not only for those that were away at an earlier check."""
         key = (expectation.id, day.date.isoformat())
         waiting = self._waiting.get(key, set())
         nodes = [
@@ -140,7 +143,7 @@ class DeadlineChecker:
             self._waiting.pop(key, None)
 
     async def _judge_late(self, expectations: Mapping[ExpectationId, Expectation], now: float) -> None:
-        """Look whether reports have come for missed deadlines."""
+        """Judge missed deadlines again by reports that came late."""
         missed: dict[tuple[ExpectationId, str], list[JudgedDay]] = {}
         for one in await self._store.missed_days(local_date(UTC, now) - timedelta(days=LATE_DAYS)):
             missed.setdefault((one.expectation, one.date.isoformat()), []).append(one)
@@ -150,10 +153,10 @@ class DeadlineChecker:
                 await self._store.save_judgements(expectation, await self._late(expectation, days, now))
 
     async def _late(self, expectation: Expectation, days: Sequence[JudgedDay], now: float) -> list[JudgedDay]:
-        """Args: days: missed deadlines of one date."""
+        """The new judgements of missed deadlines. Args: days: all of one date."""
         window, following = deadline(expectation, days[0].date), next_deadline(expectation, days[0].date)
         if window is None:
-            return []  # its days were changed since
+            return []  # the expectation has no deadline on this date any more
         next_start_at = None if following is None else following.start_at
         until_at = now if next_start_at is None else min(now, next_start_at)
         reports = await self._store.reports(expectation, [day.node for day in days], window.start_at, max(until_at, days[0].due_at))

@@ -1,4 +1,4 @@
-"""Expectations: what should happen by when, such as a backup on each working day by 05:00. Pure."""
+"""Expectations: events that should happen by a time, such as a backup on each working day by 05:00. Pure."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from groundcontrol.core.ids import EventId, NodeId
 ExpectationId = NewType("ExpectationId", str)
 
 AWAY_S: Final = 3600.0
-"""How long after it is due the hub waits for a node that is away: its report may be on the way."""
+"""How long the hub waits for the report of a node that is away when its deadline is due."""
 LOOK_BACK_DAYS: Final = 3
-"""The latest dates that are judged, also after the hub was away."""
+"""How many past dates are judged, also after the hub was away."""
 LATE_DAYS: Final = 7
-"""For this many days after a missed deadline the hub waits for a report that comes late."""
+"""For how many days after a missed deadline a late report still counts."""
 _OUTCOME: Final = re.compile(r"_(?:completed|succeeded|deployed|applied|tested|ok)\Z")
 
 
 class Expectation(NamedTuple):
-    """One event of each selected node, on each of the days, by a time of day."""
+    """An event that each selected node should report on each of the days by a time of day."""
 
     id: ExpectationId
     org: int
     name: str
-    """For users, such as `Nightly backup`; unique in the organisation."""
+    """Such as `Nightly backup`; unique in the organisation."""
     select: Selector
     event: str
-    """The type of the event, or the name of a custom one."""
+    """The type of the event, or the name of a custom event."""
     by: str
     zone: str
     days: tuple[Day, ...]
     start: str = "00:00"
-    """An event before this time does not count. If it is not before `by`, it is a time of the day before."""
+    """An event before this time does not count. If `start` is not before `by`, it is a time of the day before."""
     grace_s: float = 900.0
     level: Level = "critical"
     valid_from: float = 0.0
-    """When its times were last changed. A window that began before is not judged."""
+    """When the times were last changed, in Unix seconds. Windows that began before are not judged."""
     version: int = 1
 
 
@@ -49,28 +49,28 @@ class Deadline(NamedTuple):
     """The window of one date, in Unix seconds."""
 
     date: date
-    """Of `by`, in the expectation's zone."""
+    """The date of `by` in the expectation's zone."""
     start_at: float
     by_at: float
     due_at: float
-    """`by_at` and the grace."""
+    """`by_at` plus the grace."""
 
 
 DayState = Literal["met", "missed", "arrived_late", "late", "not_judged"]
-"""`arrived_late`: made in time, and reported after it was due. `late`: made after it was due."""
+"""`arrived_late`: the event happened in time and was reported after `due_at`. `late`: the event happened after `due_at`."""
 
 
 class Report(NamedTuple):
-    """An event that was expected."""
+    """An event that meets an expectation."""
 
     event_id: EventId
     at: float
-    """Its true time."""
+    """When it happened, in Unix seconds."""
     received_at: float
 
 
 class JudgedDay(NamedTuple):
-    """What became of one deadline of one node. (org, expectation, node, date) is unique."""
+    """The judgement of one deadline of one node. (org, expectation, node, date) is unique."""
 
     expectation: ExpectationId
     node: NodeId
@@ -83,12 +83,12 @@ class JudgedDay(NamedTuple):
 
 
 class DeadlineNode(NamedTuple):
-    """What a judgement must know of a node."""
+    """The facts about a node that a judgement needs."""
 
     id: NodeId
     tags: tuple[str, ...]
     since_at: float
-    """When it was added."""
+    """When the node was added, in Unix seconds."""
     name: str = ""
 
 
@@ -102,10 +102,10 @@ class Unmet(NamedTuple):
 
 
 def deadline(expectation: Expectation, day: date) -> Deadline | None:
-    """The deadline of a date; None: there is none, since the weekday is not among the days, or the zone skipped the date.
+    """The deadline of a date; None: the weekday is not among the days, or the zone skipped the date.
 
-    Times that a change of the clocks repeats count leniently: the window begins at the first occurrence of `start` and ends at the
-    second one of `by`. A time that is skipped is the first instant after the gap.
+    If a change of the clocks repeats a time, the window begins at the first occurrence of `start` and ends at the second one of `by`.
+    If it skips a time, the first instant after the gap counts.
 
     Raises: BadRequest: the zone is not known (any more).
     """
@@ -119,13 +119,13 @@ def deadline(expectation: Expectation, day: date) -> Deadline | None:
 
 
 def next_deadline(expectation: Expectation, after: date) -> Deadline | None:
-    """The first deadline of a later date. None: there is none within two weeks."""
+    """The first deadline after a date; None: there is none within two weeks."""
     days = (deadline(expectation, after + timedelta(days=ahead)) for ahead in range(1, 15))
     return next((found for found in days if found is not None), None)
 
 
 def deadlines_due(expectation: Expectation, now: float, days: int = LOOK_BACK_DAYS) -> list[Deadline]:
-    """The deadlines of the latest dates that are due, the oldest first.
+    """The due deadlines of the last `days` dates, oldest first.
 
     Raises: BadRequest: the zone is not known (any more).
     """
@@ -139,9 +139,8 @@ def judge(
 ) -> JudgedDay | None:
     """The first judgement of a deadline that is due.
 
-    Args:    report: the earliest event with a true time in the window, grace included.
-             away: the node is not connected, or has not yet handed in what it collected.
-    Returns: None: it is too early to say.
+    Args:    report: the earliest event in the window, grace included. away: the node is not connected, so a report may still come.
+    Returns: None: it is too early to judge.
     """
     made = JudgedDay(expectation.id, node.id, day.date, "met", day.by_at, day.due_at, now, report)
     if max(node.since_at, expectation.valid_from) > day.start_at:
@@ -154,10 +153,10 @@ def judge(
 
 
 def judge_again(missed: JudgedDay, reports: Sequence[Report], next_start_at: float | None, now: float) -> JudgedDay | None:
-    """What a report that came after the judgement changes; None: nothing.
+    """The new judgement of a missed deadline by late reports; None: it stays missed.
 
-    Args: reports: events of the node from the beginning of the window on. next_start_at: when the next window begins: an event after
-              that meets the next deadline, and no longer this one.
+    Args: reports: events of the node since the beginning of the window. next_start_at: when the next window begins. Events after it
+              meet the next deadline and not this one.
     """
     for report in sorted(reports, key=lambda one: one.at):
         if report.at <= missed.due_at:
@@ -168,12 +167,12 @@ def judge_again(missed: JudgedDay, reports: Sequence[Report], next_start_at: flo
 
 
 def missed_type(expectation: Expectation) -> str:
-    """The type of the event of a missed deadline: `expected_backup_missed` where `backup_completed` was expected."""
+    """The type of the event of a missed deadline, such as `expected_backup_missed` for `backup_completed`."""
     return f"expected_{_OUTCOME.sub('', expectation.event) or expectation.event}_missed"
 
 
 def usable(expectations: Sequence[Expectation]) -> list[Expectation]:
-    """Those whose zone the machine knows: one that is gone must not stop the others."""
+    """The expectations whose time zone this machine has. The others must not prevent their check."""
     found = []
     for one in expectations:
         try:

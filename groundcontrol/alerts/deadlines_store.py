@@ -11,7 +11,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 
 MOST_EXPECTATIONS: Final = 100
-"""Expectations of one organisation. Each is looked up every minute."""
+"""The limit for one organisation, since each expectation is checked every minute."""
 
 
 class ExpectationStore(Protocol):
@@ -20,8 +20,10 @@ class ExpectationStore(Protocol):
         ...
 
     async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Save with compare-and-set on `version`. Returns the expectation with the next version. Conflict: it has changed meanwhile, or
-        the name is taken."""
+        """Save a changed expectation. Returns: it with the next version.
+
+        Raises: Conflict: `version` is not the stored one, or the name is taken.
+        """
         ...
 
     async def was_reported(self, scope: Scope, name: str) -> bool:
@@ -29,49 +31,49 @@ class ExpectationStore(Protocol):
         ...
 
     async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
-        """Delete it with its judged days. Repeating it changes nothing."""
+        """Delete an expectation with its judged days. A repeated call changes nothing."""
         ...
 
     async def expectation(self, scope: Scope, expectation: ExpectationId) -> Expectation: ...
     async def expectations(self, scope: Scope) -> Sequence[Expectation]:
-        """By name."""
+        """All expectations, by name."""
         ...
 
     async def judged_days(
         self, scope: Scope, expectation: ExpectationId, first: date, last: date, node: NodeId | None = None
     ) -> Sequence[JudgedDay]:
-        """Of the nodes that the caller may see."""
+        """The judgements from `first` to `last`, both included, of the nodes that the caller may see."""
         ...
 
     async def all_expectations(self) -> Sequence[Expectation]:
-        """Those of all organisations, for the checker."""
+        """The expectations of all organisations."""
         ...
 
     async def undecided(self, expectation: Expectation, day: date) -> Sequence[DeadlineNode]:
-        """The nodes whose deadline of this date is not judged, selected or not. Nodes that wait for approval are left out."""
+        """The approved nodes without a judgement of this date, whether they are selected or not."""
         ...
 
     async def reports(
         self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
     ) -> Mapping[NodeId, Sequence[Report]]:
-        """The expected events with a true time from `start_at` to `until_at`, both included; at most a few of each node, earliest first."""
+        """The expected events from `start_at` to `until_at`, both included; at most a few of each node, earliest first."""
         ...
 
     async def missed_days(self, since: date) -> Sequence[JudgedDay]:
-        """Missed deadlines of this date or later, for which no report has come."""
+        """Missed deadlines of this date or later for which no report has arrived."""
         ...
 
     async def save_judgements(self, expectation: Expectation, days: Sequence[JudgedDay]) -> int:
-        """Store the first judgement of each deadline, a missed one with its event, or the late report of a missed one.
+        """Store first judgements, with an event for each missed deadline, or late reports of missed deadlines.
 
-        A judgement that is stored already is left as it is. Returns: how many were stored.
+        Judgements that are already stored stay. Returns: how many were stored.
         """
         ...
 
     async def unmet(self, since: date) -> Mapping[NodeId, Mapping[str, Unmet]]:
-        """For each node the names of expectations whose latest deadline was missed, at this date or later."""
+        """Node -> name of expectation -> its latest deadline, if it was missed at this date or later."""
         ...
 
     async def expire_days(self, before: date) -> int:
-        """Delete some judged days from before this date. Returns their number; call again until 0."""
+        """Delete some judged days from before this date. Returns: their number; 0: none is left."""
         ...

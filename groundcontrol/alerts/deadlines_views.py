@@ -11,7 +11,7 @@ from groundcontrol.web.answer import Answer, Body
 
 
 class SelectBody(Body):
-    """The nodes: all, those with one of the tags, and those named. An empty selection is refused."""
+    """Selects all nodes, or nodes by tags and ids. A node needs one of the tags. An empty selection is refused."""
 
     all: bool = False
     tags: list[str] = msgspec.field(default_factory=list)
@@ -25,8 +25,10 @@ class SelectView(Answer):
 
 
 class WeeklyBody(Body):
-    """From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end before the start is on the next day. It is
-    open for at most half of a week."""
+    """From `start` to `end` on these days, such as 22:00 to 02:00, in the zone of the window.
+
+    An end before the start is on the next day. All occurrences of a week together last at most 84 hours.
+    """
 
     days: list[Day]
     start: str
@@ -40,18 +42,21 @@ class WeeklyView(Answer):
 
 
 class MaintenanceBody(Body):
-    """A window in which alerts of the selected nodes are shown and not sent."""
+    """A window in which alerts of the selected nodes are shown but not sent."""
 
     select: SelectBody
     from_at: float | None = None
-    """Unix seconds; without it now."""
+    """Unix seconds; null: now."""
     until_at: float | None = None
-    """Required for a single window: at most 90 days after its start, 7 days for every server. Of a weekly one at most 366 days, which it has
-    without it. A window of an API token is a single one, ends within 24 hours, and names tags or nodes."""
+    """Unix seconds, required for a single window: at most 90 days after its start, or 7 days if it selects all nodes.
+
+    A weekly window ends at most 366 days after its start, which is also the default. An API token may only open single windows that end
+    within 24 hours, for tags or nodes.
+    """
     reason: str = ""
     weekly: WeeklyBody | None = None
     zone: str | None = None
-    """Of a weekly window, such as Europe/Budapest."""
+    """The time zone of a weekly window, such as Europe/Budapest."""
 
 
 class MaintenanceView(Answer):
@@ -63,14 +68,14 @@ class MaintenanceView(Answer):
     weekly: WeeklyView | None
     zone: str | None
     origin: Literal["user", "job", "deployment"]
-    """A job or a deployment opens its own window; then the id is that of the job or the deployment."""
+    """A job or deployment opens its own window, with the id of the job or deployment."""
     created_by: str
     created_at: float
     closed_at: float | None
     active: bool
     """Whether it is open now."""
     next_from_at: float | None
-    """Of the present or next occurrence; null: it is over."""
+    """The start of the present or next occurrence; null: the window is over."""
     next_until_at: float | None
 
 
@@ -79,7 +84,7 @@ class MaintenancesView(Answer):
 
 
 class ExpectationBody(Body):
-    """An event that is expected of each selected node on each of the days."""
+    """An event that each selected node should report on each of the days."""
 
     name: str
     select: SelectBody
@@ -88,17 +93,17 @@ class ExpectationBody(Body):
     by: str
     """A local time of day, such as 05:00."""
     zone: str
-    """Such as Europe/Budapest."""
+    """The time zone, such as Europe/Budapest."""
     start: str = msgspec.field(name="from", default="00:00")
-    """An event before this time does not count; if it is not before `by`, it is a time of the day before."""
+    """An event before this time does not count. If `from` is not before `by`, it is a time of the day before."""
     days: list[Day] | None = None
-    """Without it every day."""
+    """Null: every day."""
     grace_s: float = 900.0
     severity: Literal["warning", "critical"] = "critical"
 
 
 class ExpectationPatch(Body):
-    """What is left out stays."""
+    """Fields that are left out stay as they are."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     select: SelectBody | msgspec.UnsetType = msgspec.UNSET
@@ -131,16 +136,16 @@ class ExpectationsView(Answer):
 class NodeDayView(Answer):
     node_id: str
     state: Literal["met", "missed", "arrived_late", "late", "not_judged"]
-    """arrived_late: made in time, and reported after it was due. late: made after it was due."""
+    """arrived_late: the event happened in time and was reported late. late: the event happened after the deadline and its grace."""
     at: float | None
-    """When it happened, in Unix seconds."""
+    """When the event happened, in Unix seconds."""
     received_at: float | None
     late_s: float | None
-    """How long after `by`."""
+    """How many seconds after `by` the event happened."""
 
 
 class DayView(Answer):
-    """One deadline: how many nodes met it, and fifty that did not, those that missed it first."""
+    """One deadline, with the number of nodes in each state, and up to 50 nodes that did not meet it in time."""
 
     date: str
     start_at: float
@@ -151,7 +156,7 @@ class DayView(Answer):
     late: int
     missed: int
     not_judged: int
-    """The node, or the expectation in its present form, is younger than the window."""
+    """Nodes that were added, or for which the expectation was changed, after the window began."""
     nodes: list[NodeDayView]
 
 

@@ -1,6 +1,6 @@
-"""Decides for one incident and one channel: send, wait, or not, each with a reason. Pure: `explain` asks the same function.
+"""Decides whether a channel gets a message about an incident: send, defer or skip, with a reason. Pure.
 
-The checks stand in their order in `decide`; the first that applies decides.
+`decide` makes its checks in a fixed order, and the first that applies decides. `explain` calls the same function.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from groundcontrol.core.errors import BadRequest
 GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 """How long the first message waits for other episodes of its incident."""
 UPDATE_EVERY_S: Final = 300.0
-"""Least time between two messages about the same incident, unless it became critical."""
+"""The shortest time between two messages about an incident, unless it becomes critical."""
 COOL_DOWN_S: Final = 3600.0
-"""Least time between two first messages about the same rule, node and channel."""
+"""The shortest time between two first messages to a channel about the same rule and node."""
 SETTLE_S: Final = 90.0
-"""For this long after its start the hub sends no messages: nodes are still reconnecting."""
+"""How long the hub sends no messages after its start, since nodes are still reconnecting."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
+"""How long after the last message a message is repeated, by level."""
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 
 LATE: Final = "late"
-"""The reason of a message about an incident that is over by the time it can be sent."""
+"""The reason of a message that could not be sent before its incident was over."""
 LATE_S: Final = 600.0
-"""A critical incident that fired for longer is reported even after its end."""
+"""A critical incident that lasted longer is reported even after its end."""
 
 SkipReason = Literal[
     "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
@@ -41,7 +42,7 @@ _HIDDEN: Final[tuple[tuple[str, SkipReason], ...]] = (
     ("flapping", "flapping"),
     ("acknowledged_at", "acknowledged"),
 )
-"""Fields of an alert that keep it quiet."""
+"""Fields of an alert that prevent messages about it, with their reasons."""
 
 
 class Send(NamedTuple):
@@ -62,7 +63,7 @@ Decision = Send | Defer | Skip
 
 
 class Question(NamedTuple):
-    """Everything that a decision depends on."""
+    """The facts for one decision."""
 
     kind: MessageKind
     incident: Incident
@@ -75,15 +76,15 @@ class Question(NamedTuple):
     started_at: float
     """When this hub started."""
     maintenance_until: float | None = None
-    """The end of the maintenance that covers all firing episodes; None: they are not covered."""
+    """When maintenance ends for all firing episodes; None: it does not cover all of them."""
     notified_at: float | None = None
-    """When this channel last got a message that the same rule fires on the node, also of another incident."""
+    """When the channel last got a message that the same rule fires on the node, even about another incident."""
     flapping_since: float | None = None
-    """When the present quiet time of a flapping episode began."""
+    """When the present quiet time of a flapping episode began; None: no episode is in a quiet time."""
     shown: str = ""
-    """What a message shows of the incident now, as a digest."""
+    """A digest of the incident as a message would show it now."""
     about: Alert | None = None
-    """The episode that `explain` is asked about. It decides nothing."""
+    """The episode that `explain` explains. It does not affect the decision."""
 
 
 def decide(question: Question) -> Decision:
@@ -114,14 +115,14 @@ def _shows_nothing_new(question: Question) -> bool:
 
 
 def _opens_quiet_time(question: Question) -> bool:
-    """Whether this is the first firing in the quiet time of a flapping episode. It is sent: silence would look like an end."""
+    """Whether this is the first message in the quiet time of a flapping episode. It is sent, since silence would look like an end."""
     last = last_firing_message(question.history)
     last_at = max(question.notified_at or 0.0, 0.0 if last is None else last.sent_at or last.at)
     return question.flapping_since is not None and last_at < question.flapping_since
 
 
 def _recovery(question: Question) -> Decision:
-    """The end is sent only to a channel that got the start."""
+    """The decision about the end of an incident. It is sent only to channels that were notified of the incident."""
     if not last_firing_message(question.history):
         return Skip("never_told_firing")
     return _quiet(question, question.now)
@@ -165,19 +166,19 @@ def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decisio
 
 
 def last_firing_message(history: Sequence[Delivery]) -> Delivery | None:
-    """The last message about this incident that the channel took, or is taking now."""
+    """The last message that the incident fires and that the channel got, or is getting now; None: there is none."""
     sent = [one for one in history if one.state in ("sent", "sending") and one.kind in ("firing", "changed", "repeat")]
     return sent[-1] if sent else None
 
 
 def waiting(history: Sequence[Delivery]) -> Delivery | None:
-    """The message that is still to be sent. It shows the incident as it is at that time, so no second message is needed."""
+    """The newest unsent message that the incident fires; None: there is none. It shows the incident as it is when the message is sent."""
     open_ones = [one for one in history if one.state in ("due", "deferred") and one.kind != "resolved"]
     return open_ones[-1] if open_ones else None
 
 
 def sooner(question: Question, held: Delivery) -> Delivery | None:
-    """A deferred message that may go before its time, since its reason is over, with the new time; None: it waits on."""
+    """A deferred message with an earlier time, since the reason for its delay is over; None: it keeps its time."""
     decision = decide(question)
     if held.state != "deferred" or held.next_at is None or isinstance(decision, Skip):
         return None
@@ -186,10 +187,10 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
 
 
 def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, notified_late: bool) -> str | None:
-    """What the incident's end means for a message about it.
+    """Whether the end of an incident changes a message about it.
 
-    Args:    notified: the channel took a message that the incident fires. notified_late: that message already said that it was over.
-    Returns: None: send it; `LATE`: send it as the late one; any other text: the reason why it is not sent.
+    Args:    notified: the channel got a message that the incident fires. notified_late: that message said that the incident was over.
+    Returns: None: send it unchanged; `LATE`: send it as a late message; any other text: the reason why it is not sent.
     """
     if incident is None or delivery.kind in ("event", "test", "digest"):
         return None
@@ -204,7 +205,10 @@ def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, 
 
 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
-    """When the channel gets a repeated message that the incident still fires; None: never, since it got none or somebody handles the incident."""
+    """When the message that an incident fires is repeated, in Unix seconds.
+
+    None: never: the channel got no such message, or somebody acknowledged the alerts.
+    """
     last = last_firing_message(history)
     if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):
         return None
@@ -212,10 +216,10 @@ def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[De
 
 
 def quiet_until(hours: QuietHours, at: float) -> float | None:
-    """The end of the quiet hours that cover this time, in Unix seconds; None: it is not covered.
+    """The end of the quiet hours that cover this time, in Unix seconds; None: none cover it.
 
-    Both times are wall-clock times in the channel's zone. A time that a change of the clock skips is the first instant after it; of one that
-    it repeats, the first occurrence is a start and the second one an end.
+    Start and end are wall-clock times in the zone of the quiet hours. If a change of the clock skips one, the first instant after it counts.
+    If the change repeats a time, the first occurrence counts as a start and the second one as an end.
     """
     try:
         zone = zone_of(hours.zone)

@@ -1,4 +1,4 @@
-"""The default rules, which every node has from the second it joins. An upgrade renews those that nobody has changed."""
+"""The default rules, which apply to every node. An upgrade of the hub replaces those that nobody has changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _ANY: Final = (0.0, 0.0)
-"""Above zero."""
+"""Trigger and clear value of a rule that fires for any value above zero."""
 _ABOVE_INFO: Final = (EVENT_VALUES["info"], EVENT_VALUES["info"])
 _ABOVE_WARNING: Final = (EVENT_VALUES["warning"], EVENT_VALUES["warning"])
 
@@ -32,7 +32,7 @@ def _rule(
     notice: bool = False,
     action: str | None = None,
 ) -> Rule:
-    """A default rule. A pair is trigger and clear value, in the unit of its state, detector or metric."""
+    """A default rule. Args: warn, crit: trigger and clear value, in the unit of the state, detector or metric."""
     warning, critical = (None if pair is None else Threshold(*pair) for pair in (warn, crit))
     return Rule(
         RuleId(id_), name, expr, _ALL, when, warning, critical, for_s, clear_s, origin="default", kind=kind, notice=notice, action=action
@@ -40,7 +40,7 @@ def _rule(
 
 
 def _event(id_: str, kind: str, name: str, type_: str, warn: Pair = _ANY) -> Rule:
-    """A rule on an event: an error is critical. It ends an hour after the last one, so that each is sent at most once an hour."""
+    """A rule on an event. An error is critical. An alert ends an hour after its last event, so it is sent at most once an hour."""
     return _rule(id_, kind, name, f"event({type_})", warn, _ABOVE_WARNING, clear_s=_HOUR_S)
 
 
@@ -99,7 +99,9 @@ _NODE: Final = (
     ),
     _rule("memory.oom", "oom", "A program was killed for want of memory", "detector(memory_oom)", warn=_ANY, clear_s=25 * _MINUTE_S),
     _rule("swap.thrash", "memory", "Memory is swapped all the time", "detector(swap_thrash)", warn=(80, 70), clear_s=5 * _MINUTE_S),
-    _rule("cpu.saturated", "cpu", "CPU fully used", "detector(cpu_saturated)", (95, 85), (95, 85), clear_s=_MINUTE_S),  # critical is gated
+    _rule(
+        "cpu.saturated", "cpu", "CPU fully used", "detector(cpu_saturated)", (95, 85), (95, 85), clear_s=_MINUTE_S
+    ),  # `cpu_saturated` decides when it may be critical
     _rule("cpu.load", "load", "Too many programs wait for a CPU", "avg(load.per_core, 10m)", warn=(4, 3), clear_s=_MINUTE_S),
     _rule("cpu.iowait", "cpu", "CPU waits for disks", "avg(cpu.iowait, 10m)", warn=(40, 20), clear_s=_MINUTE_S),
     _rule("cpu.steal", "cpu", "Hypervisor takes CPU away", "avg(cpu.steal, 20m)", warn=(10, 5), clear_s=_MINUTE_S),

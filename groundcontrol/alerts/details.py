@@ -1,4 +1,4 @@
-"""What a message says of an alert beside its rule, object and value: the event that is missing, or what a program reported."""
+"""Details of alerts for messages: the event that is missing, or the text that a program reported."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 
 MOST_EVENTS: Final = 100
-"""Events of a server in which the last report is looked for."""
+"""How many events of a server are searched for the last report."""
 REPORT_CHARS: Final = 150
 
 
 class Details:
-    """Looks up the details of alerts that fire."""
+    """Looks up the details of firing alerts."""
 
     def __init__(self, rules: Rules, facts: FactReader, log: LogStore, clock: Clock) -> None:
         self._rules = rules
@@ -33,7 +33,7 @@ class Details:
         self._clock = clock
 
     async def of(self, alerts: Sequence[Alert]) -> Mapping[AlertId, str]:
-        """The details of those that fire, as far as a message has lines. Raises: StoreError."""
+        """The details of firing alerts among the first `MOST_LINES`, which is all that a message shows. Raises: StoreError."""
         return {alert.id: await self._of(alert) for alert in alerts[:MOST_LINES] if alert.state == "firing"}
 
     async def _of(self, alert: Alert) -> str:
@@ -47,7 +47,7 @@ class Details:
         return ""
 
     async def _last_report(self, kind: str, alert: Alert) -> str:
-        """The message of the last report; empty: it says no more than its type."""
+        """The text of the last report; empty: it says only what the type of the event says."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
         events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)

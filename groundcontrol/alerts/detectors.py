@@ -1,7 +1,7 @@
-"""Named detectors: conditions on several windows, which one expression cannot say. Pure.
+"""Named detectors: conditions on several windows, which one expression cannot describe. Pure.
 
-A detector gives one number for each object, which the rule compares with its thresholds, and the highest level that it allows. Its other
-numbers have defaults, and `detector(name, number=value)` changes them.
+For each object a detector gives the value that the rule compares with its thresholds, and the highest level that may fire. Its
+parameters have defaults, which `detector(name, number=value)` overrides.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from groundcontrol.alerts.windows import WindowFunction
 GIB: Final = 1024**3
 HOUR_S: Final = 3600
 MOST_HOURS: Final = 8760.0
-"""A forecast beyond a year says nothing."""
+"""Forecasts are limited to a year."""
 EASE: Final = 1.2
-"""A level that has started goes on until the free space is this much more than the limit at which it may start."""
+"""A level ends when the free space exceeds the limit of its start by this factor."""
 
 
 class Read(NamedTuple):
-    """A window that a detector needs, of the series with the object's label."""
+    """A window that a detector reads, of the series with the object's label."""
 
     function: WindowFunction
     metric: str
     window_s: int = 0
     least_s: float | None = None
-    """How much of it must have been measured; None: the usual part."""
+    """How many seconds of it must have been measured; None: the share `COVERAGE`."""
 
 
 Numbers = Mapping[str, float]
 NO_NUMBERS: Final[Numbers] = MappingProxyType({})
 Judge = Callable[[Sequence[float | None], Numbers, str], Observation | None]
-"""Takes the values of the windows, the numbers and the object. None: not known."""
+"""Takes the values of the windows, the numbers and the object. Returns None if the condition is not known."""
 
 
 class DetectorKind(NamedTuple):
@@ -43,18 +43,20 @@ class DetectorKind(NamedTuple):
     unit: str
     about: str
     reads: tuple[Read, ...]
-    """The metric of the first one gives the objects, and the times at which the detector looks. Others are of its family, or means of a
-    family that is measured more often."""
+    """The metric of the first window determines the objects and the times of evaluation.
+
+    The other windows are of the same family, or means (`avg`) of a family that is measured more often.
+    """
     judge: Judge
     numbers: Numbers = NO_NUMBERS
     gated: bool = False
-    """Its value is always that of its first window."""
+    """Whether its value is always that of its first window."""
     admits: Callable[[str], bool] | None = None
-    """Takes a label, and says whether it is an object; None: each is."""
+    """Whether the series with a label is an object of the detector; None: each one is."""
 
 
 def just_the_value(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
-    """The judge of an expression with one window."""
+    """Judges an expression with one window."""
     return None if values[0] is None else Observation(values[0])
 
 
@@ -97,7 +99,7 @@ def _cpu(values: Sequence[float | None], numbers: Numbers, _object: str) -> Obse
     if busy is None:
         return None
     most = numbers["pressure_percent"]
-    # a kernel without pressure figures can never be critical, and a critical one stays so while they are missing
+    # without pressure values an alert cannot become critical, and a critical one stays critical
     return Observation(
         busy, "critical" if (waited or 0.0) > most else "warning", "warning" if waited is not None and waited <= most / 2 else "critical"
     )

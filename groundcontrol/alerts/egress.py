@@ -1,7 +1,7 @@
-"""Where messages may go: one rule for every kind of channel.
+"""Connects to receivers of messages, and refuses addresses that messages may not reach.
 
-The address of the connection itself is judged, after names were resolved. So neither DNS rebinding nor an unusual form of a number gets a
-connection to this machine, to the cloud's metadata or to another place that only the hub can reach.
+The check is made on the address of the connection, after names were resolved. So neither DNS rebinding nor an unusual form of an address
+reaches this machine, the metadata service of a cloud or another service that only the hub can reach.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from groundcontrol.core.errors import BadRequest
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Allowed = frozenset[tuple[str, int]]
-"""Pairs of (address, port) that the hub's configuration names; they may be on this machine."""
+"""Pairs of (address, port) that the hub's configuration allows, even on this machine."""
 GetAddresses = Callable[..., list[tuple[Any, ...]]]
 
 CONNECT_S: Final = 10.0
 TOTAL_S: Final = 25.0
-"""Less than the lease of a delivery."""
+"""The limit of a whole request, which is less than the lease of a delivery."""
 MOST_URL_CHARS: Final = 2000
 RESOLVER_THREADS: Final = 16
-"""A name server that does not answer must not take the threads that the rest of the hub works with."""
+"""Names are resolved on separate threads, so that a name server that does not answer cannot block the rest of the hub."""
 _METADATA: Final = frozenset(
     ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 )
-"""Services of clouds for their machines, beside 169.254.169.254."""
+"""Metadata services of clouds, besides 169.254.169.254."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _DENIED: Final = (
     ipaddress.ip_network("0.0.0.0/8"),
-    ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64: where the inner address stands is the network's choice
+    ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64: each network chooses the position of the inner address
     ipaddress.ip_network("2001::/32"),  # Teredo
     ipaddress.ip_network("fec0::/10"),
 )
@@ -48,14 +48,16 @@ _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_.])?\Z")
 
 
 class Denied(OSError):
-    """The address is none that messages may go to."""
+    """Messages may not be sent to this address."""
 
     def __init__(self) -> None:
-        super().__init__("messages may not be sent to this address")  # the same text for each address: the caller compares them
+        super().__init__(
+            "messages may not be sent to this address"
+        )  # the same text for each address, since aiohttp compares the texts of several errors
 
 
 def is_denied(text: str) -> bool:
-    """Whether no message may be sent to this address, whatever the port."""
+    """Whether messages to this address are refused on every port. True if the text is no address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -64,7 +66,7 @@ def is_denied(text: str) -> bool:
 
 
 def _embedded(address: Address) -> list[Address]:
-    """The IPv4 addresses that a gateway or the kernel would make of an IPv6 address."""
+    """The IPv4 addresses to which a gateway or the kernel would translate an IPv6 address."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
     inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
@@ -80,18 +82,18 @@ def _is_bad(address: Address) -> bool:
 
 
 def is_own(text: str) -> bool:
-    """Whether an address is one of this machine: the kernel would use it as the source, too. Nothing is sent."""
+    """Whether an address belongs to this machine. Then the kernel chooses the same address as the source. No packet is sent."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
         try:
             probe.connect((text, 9))
         except OSError:
-            return False  # there is no way to it
+            return False  # there is no route to the address
         return bool(probe.getsockname()[0] == text)
 
 
 def _literal(host: str) -> str | None:
-    """The address that a host's text stands for, without asking anybody; None: it is a name."""
+    """The address that a host's text gives without a name server; None: the text is a name."""
     plain = host.lower().rstrip(".")
     if plain == "localhost" or plain.endswith(".localhost"):
         return "127.0.0.1"
@@ -106,9 +108,9 @@ def _literal(host: str) -> str | None:
 
 
 def check_url(text: str, *, field: str = "url") -> str:
-    """Check the form of a URL that messages are posted to.
+    """Check the form of a URL to which messages are posted. Returns: the URL.
 
-    Raises: BadRequest: it is no plain http or https URL.
+    Raises: BadRequest: it is not a plain http or https URL.
     """
     try:
         parts = urlsplit(text)
@@ -127,7 +129,7 @@ def check_url(text: str, *, field: str = "url") -> str:
 
 
 def is_host(name: str) -> bool:
-    """Whether a text is the name or address of a host. Whether messages may go there is decided when they do."""
+    """Whether a text is the name or address of a host. `Egress.check` decides later whether messages may be sent to it."""
     if _NAME.match(name.lower()):
         return True
     try:
@@ -137,12 +139,12 @@ def is_host(name: str) -> bool:
 
 
 class Egress:
-    """Connections of channels. One for the hub; `close` it at the end."""
+    """Makes the connections of all channels."""
 
     def __init__(
         self, allowed: Allowed = frozenset(), tls: ssl.SSLContext | None = None, getaddrinfo: GetAddresses = socket.getaddrinfo
     ) -> None:
-        """Args: getaddrinfo: the system's; a test gives one whose answers change."""
+        """Args: allowed: addresses that are not refused. tls: None: the authorities of the system."""
         self.allowed = allowed
         self._tls = tls
         self._getaddrinfo = getaddrinfo
@@ -151,13 +153,13 @@ class Egress:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """Made for the first message: reading the authorities of the system takes a quarter of a hub's start, and most hubs send none."""
+        """Created for the first message, since reading the authorities of the system takes a quarter of a hub's start."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
 
     def check(self, address: str, port: int) -> None:
-        """Raises: Denied."""
+        """Raises: Denied: no message may be sent to this address and port."""
         plain = address.removeprefix("::ffff:") if address.startswith("::ffff:") and "." in address else address
         if (plain, port) in self.allowed:
             return
@@ -165,9 +167,11 @@ class Egress:
             raise Denied
 
     def check_receiver(self, host: str, port: int, field: str) -> None:
-        """Judge a receiver as far as its text gives its address: an address in any form that the system takes, or `localhost`.
+        """Check a receiver if its text is an address, in any form that the system accepts, or `localhost`.
 
-        Raises: BadRequest. A name is judged with its addresses when a message is sent, since they may be others by then.
+        Names are checked when a message is sent, since their addresses may change.
+
+        Raises: BadRequest: no message may be sent to it.
         """
         address = _literal(host)
         if address is None:
@@ -182,7 +186,7 @@ class Egress:
             ) from None
 
     def http(self) -> aiohttp.ClientSession:
-        """The session for requests. It follows no redirect by itself only where the caller says so; it knows no proxy, cookie or cache."""
+        """The session for requests, without proxies, cookies and DNS cache. Callers must pass `allow_redirects=False`."""
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 resolver=_Resolver(self.resolve), socket_factory=self._socket, ssl=self.tls, use_dns_cache=False, limit=32, force_close=True
@@ -196,7 +200,7 @@ class Egress:
     async def connect(self, host: str, port: int) -> socket.socket:
         """A connected socket without TLS, for protocols other than HTTP.
 
-        Raises: OSError: none of the addresses answers. Denied: one may not be connected to, and none of the others answers.
+        Raises: OSError: no address answers; Denied: the last address is refused, and no other one answers; TimeoutError.
         """
         loop = asyncio.get_running_loop()
         failed: OSError = OSError("the name has no address")
@@ -220,7 +224,7 @@ class Egress:
         raise failed
 
     async def resolve(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[Any, ...]]:
-        """As `getaddrinfo`, on threads of its own."""
+        """As `socket.getaddrinfo`, on the threads of this object."""
         look = self._getaddrinfo
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: look(host, port, family, socket.SOCK_STREAM))
 
@@ -237,7 +241,7 @@ class Egress:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _socket(self, info: Sequence[Any]) -> socket.socket:
-        """A socket for this address, before it connects."""
+        """A socket for an address that is checked. Raises: Denied, OSError."""
         family, kind, protocol, _, address = info
         self.check(str(address[0]), int(address[1]))
         made = socket.socket(family, kind, protocol)

@@ -1,7 +1,7 @@
-"""The engine of alerts: samples, facts and events in, transitions out. It does no I/O and has no clock: times are passed in.
+"""The engine of alerts. It takes samples, facts and events, and gives transitions. It does no I/O and has no clock.
 
-A condition on metrics is judged when a bucket of its family closes, at the time of the samples. So the same samples give the same transitions,
-however they are cut into packs. States and events are judged by `tick`, at the hub's time.
+Conditions on metrics are judged when a bucket of their family closes, at the time of the samples. So the same samples give the same
+transitions, however they are divided into packs. `tick` judges states and events at the hub's time.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observat
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
-from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, Look, NodeFacts, Values, count_restarts, look
+from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, ObjectState, Values, count_restarts, states_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
 from spider.wire.sample_messages import Row
 
 PACE_S: Final = 10
-"""Seconds after which each node's states are judged again; `tick` is called every second."""
+"""The states of each node are judged again after this many seconds. `tick` is called every second."""
 CALM_S: Final = 60.0
-"""The same for a node without any alert whose facts have not changed."""
+"""The same for a node without alerts whose facts have not changed."""
 GONE_S: Final = 600.0
-"""How long an object that its node no longer reports keeps its alert."""
+"""An alert ends when its node has not reported the object for this long."""
 STALE_S: Final = 180.0
-"""A firing instance without a value for this long, or for three samples, is stale."""
+"""A firing instance is stale if it has had no value for this long and for three samples."""
 AHEAD_MS: Final = 60_000
-"""Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
+"""Samples further ahead of the hub's clock are ignored until the skew of the node's clock is known."""
 OWN_EVENTS: Final = "alert_"
-"""The beginning of the types of events about alerts. A rule on them would fire because of itself, for ever."""
+"""The prefix of the types of events about alerts. A rule on them would fire because of itself, without end."""
 SKEW_S: Final = 30.0
-"""A node whose clock is wrong by more is judged in the hub's time."""
+"""If a node's clock is wrong by more than this, its samples are judged at the hub's time."""
 
 
 class Engine:
-    """The states of all instances of all nodes. The hub itself is the node None."""
+    """The states of all instances of all nodes. The key None stands for the hub itself."""
 
     def __init__(self) -> None:
         self._book = RuleBook(())
@@ -53,12 +53,12 @@ class Engine:
     # -- input -------------------------------------------------------------------------------------
 
     def set_rules(self, rules: Sequence[Rule]) -> Mapping[RuleId, str]:
-        """Take new rules; nodes take them over one by one. Returns: the rules that cannot be read, and why."""
+        """Replace the rules. Each node takes the new ones at its next turn. Returns: invalid rules, each with its fault."""
         self._book = RuleBook(rules)
         return self._book.faults
 
     def set_node(self, facts: NodeFacts) -> None:
-        """Add a node, or renew what is known of it."""
+        """Add a node, or replace its facts."""
         node = self._nodes.get(facts.id)
         if node is None:
             node = self._nodes[facts.id] = NodeState(NodeFacts(facts.id, facts.tags), self._book.rules_of(facts.id, facts.tags))
@@ -74,7 +74,7 @@ class Engine:
             node.offset_ms = round(skew_s * 1000) if abs(skew_s) > SKEW_S else 0
 
     def remove_node(self, node_id: NodeId) -> None:
-        """Forget a node; what is firing ends."""
+        """Forget a node, and end its alerts."""
         node = self._nodes.pop(node_id, None)
         if node is not None:
             self._queue.remove(node_id)
@@ -82,11 +82,14 @@ class Engine:
                 self._end(node_id, node, key, "node_removed", self._now)
 
     def set_hub(self, facts: HubInfo) -> None:
-        """Renew what the hub knows of itself."""
+        """Replace the facts of the hub itself."""
         self._hub = facts
 
     def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float, severity: Severity = "error") -> None:
-        """Something has happened: rules with `event(kind)` fire, until `clear_s` after the last time. Args: about: the object."""
+        """Add an event. Rules with `event(kind)` fire until `clear_s` after the last such event.
+
+        Args: about: the object. at: Unix seconds.
+        """
         node = self._nodes.get(node_id)
         if node is not None and not kind.startswith(OWN_EVENTS):
             for rule in self._current(node_id, node).rules.events.get(kind, ()):
@@ -96,9 +99,9 @@ class Engine:
                     self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(EVENT_VALUES[severity]), when)
 
     def add_rows(self, node_id: NodeId, layout: SeriesSchema, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
-        """Take samples of one family, oldest first. One that is not newer than all before it is late, and changes nothing.
+        """Add samples of one family, oldest first. A sample that is not newer than all earlier ones is late, and is ignored.
 
-        Returns: how many were late; `take_late` gives their times.
+        Returns: the number of late samples; `take_late` gives their times.
         """
         node = self._nodes.get(node_id)
         if node is None or not rows:
@@ -132,9 +135,9 @@ class Engine:
         return late
 
     def tick(self, now: float) -> list[Transition]:
-        """Judge the states of a part of the nodes, so that each has its turn every `PACE_S`.
+        """Judge the states of some nodes. With a call every second each node is judged every `PACE_S`.
 
-        Returns: everything that has changed since the last call, in its order.
+        Returns: the transitions since the last call of `tick` or `take`, in order.
         """
         self._now = now
         self._started_at = self._started_at or now
@@ -146,21 +149,21 @@ class Engine:
         return self.take()
 
     def take(self) -> list[Transition]:
-        """What has changed since the last call of `take` or `tick`, in its order."""
+        """The transitions since the last call of `tick` or `take`, in order."""
         out, self._out = self._out, []
         return out
 
     def take_late(self) -> Mapping[NodeId, Range]:
-        """The times of the late samples since the last call, by node."""
+        """Node -> the times of its late samples since the last call."""
         found = {node_id: node.late for node_id, node in self._nodes.items() if node_id is not None and node.late is not None}
         for node_id in found:
             self._nodes[node_id].late = None
         return found
 
     def backdate(self, key: InstanceKey, level: Level, since_at: float) -> bool:
-        """A condition that holds now was found to have begun earlier, in samples that came late. If it is pending, it fires at the next sample.
+        """Set an earlier begin of a present condition, which late samples have shown. A pending condition may fire at its next sample.
 
-        Returns: whether it holds.
+        Returns: whether the condition is present.
         """
         node = self._nodes.get(key.node)
         state = None if node is None else node.instances.get((key.rule, key.object))
@@ -175,7 +178,7 @@ class Engine:
     # -- restart -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """What `restore` needs beside the alerts."""
+        """The state that `restore` needs besides the alerts."""
         pending: list[Pending] = []
         flaps: list[tuple[InstanceKey, Flapping]] = []
         for node_id, node in self._nodes.items():
@@ -187,9 +190,9 @@ class Engine:
         return Snapshot(self._now, tuple(pending), marks, waiting, tuple(flaps))
 
     def restore(self, alerts: Sequence[Alert], snapshot: Snapshot) -> None:
-        """Go on where another engine has stopped. Rules and nodes are set before it; samples of the last 20 minutes are added after it.
+        """Continue from the state of another engine. Call it after rules and nodes are set, and before samples of the last 20 minutes are added.
 
-        Args: alerts: those that are firing, and those that ended after the snapshot. They count more than it does.
+        Args: alerts: firing ones, and those that ended after the snapshot. They override the snapshot.
         """
         for node_id, node in self._nodes.items():
             if node_id is not None:
@@ -214,27 +217,27 @@ class Engine:
     # -- output ------------------------------------------------------------------------------------
 
     def effective(self, node_id: NodeId) -> list[Effective]:
-        """The rules that select a node, each with the override that won; also those that are off."""
+        """The rules that select a node, with their overrides applied. Disabled rules are included."""
         node = self._nodes.get(node_id)
         return [] if node is None else self._book.effective(node_id, node.tags)
 
     def history_s(self) -> Mapping[str, int]:
-        """Metric -> how many seconds of its past the rules look at. Beyond 20 minutes, rows a minute apart are enough."""
+        """Metric -> how many seconds of its past the rules need. Beyond 20 minutes, one row a minute suffices."""
         return self._book.history_s()
 
     def flapping(self, key: InstanceKey) -> Flapping | None:
-        """How often an instance has changed lately; None: not at all."""
+        """The recent changes of an instance; None: there is none."""
         node = self._nodes.get(key.node)
         return None if node is None else node.flaps.get((key.rule, key.object))
 
     def known_at(self, key: InstanceKey) -> float | None:
-        """When an instance that has a state was last observed."""
+        """When an instance was last observed, in Unix seconds; None: it has no state."""
         node = self._nodes.get(key.node)
         held = None if node is None else node.instances.get((key.rule, key.object))
         return None if held is None else held.known_at
 
     def value(self, key: InstanceKey) -> float | None:
-        """The value of an instance now; None: not known."""
+        """The present value of an instance; None: it is not known."""
         node = self._nodes.get(key.node)
         rule = None if node is None else self._current(key.node, node).rules.by_id.get(key.rule)
         if node is None or rule is None:
@@ -254,19 +257,19 @@ class Engine:
     # -- judging -----------------------------------------------------------------------------------
 
     def _current(self, node_id: NodeId | None, node: NodeState) -> NodeState:
-        """The node with the rules of now."""
+        """The node, after it has taken the present rules."""
         if node.rules.book is not self._book:
             self._renew_rules(node_id, node)
         return node
 
     def _renew_rules(self, node_id: NodeId | None, node: NodeState) -> None:
-        """Alerts of rules that no longer hold end; other windows and states go on."""
+        """Take the present rules of a node. Alerts of rules that no longer select it end; the other states stay."""
         node.rules = self._book.rules_of(node_id, node.tags)
         for key in [key for key in node.instances if key[0] not in node.rules.by_id]:
             self._end(node_id, node, key, "rule_disabled", self._now)
 
     def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema, at_ms: int) -> Family:
-        """Make a family ready for a layout, or for new rules. Args: at_ms: the time of the next sample."""
+        """Prepare a family for a layout or for new rules. Args: at_ms: the time of the next sample."""
         rules = self._current(node_id, node).rules
         plan = rules.plan(layout, width_of(layout))
         family = node.families.get(layout.family)
@@ -287,7 +290,7 @@ class Engine:
         return family
 
     def _close(self, node_id: NodeId, node: NodeState, family: Family, end_ms: int) -> None:
-        """Close the open bucket, and judge by it."""
+        """Close the open bucket, and judge the conditions of the family."""
         family.fold(end_ms, node.cores)
         family.closed_ms = end_ms
         if end_ms <= family.mark_ms:
@@ -322,14 +325,14 @@ class Engine:
         self._observe(node_id, node, item.key, item.limits, seen, at_ms / 1000)
 
     def _inspect(self, node_id: NodeId | None, node: NodeState, now: float) -> None:
-        """Judge states, let events fade, and mark what is stale."""
+        """Judge the states of a node, end old events, and mark stale instances."""
         rules = self._current(node_id, node).rules
         if node.facts is node.judged[0] is not None and not node.instances and now - node.judged[1] < CALM_S:
             return
         node.judged = node.facts, now
         for rule, kind in rules.states:
             held = [key[1] for key in node.instances if key[0] == rule.rule.id]
-            for about, value, since_at, end in self._look(node, kind, held, now):
+            for about, value, since_at, end in self._states_of(node, kind, held, now):
                 self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(value, since_at=since_at), now, end)
         for key, state in list(node.instances.items()):
             rule = rules.by_id[key[0]]
@@ -342,7 +345,7 @@ class Engine:
             del node.flaps[key]
 
     def _is_old(self, at: float, limits: Limits) -> bool:
-        """Whether a value of that time is too old. Nothing is old before the engine itself has run for so long."""
+        """Whether a value of this time is stale. Before the engine has run for as long, no value is."""
         return self._now - max(at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
 
     def _state(self, node: NodeState, kind: str, now: float) -> Values:
@@ -350,15 +353,15 @@ class Engine:
             return HUB_STATES[kind].read(self._hub, now)
         return NODE_STATES[kind].read(node.facts, now)
 
-    def _look(self, node: NodeState, kind: str, held: Sequence[str], now: float) -> Iterator[Look]:
+    def _states_of(self, node: NodeState, kind: str, held: Sequence[str], now: float) -> Iterator[ObjectState]:
         if node.facts is None:
-            return look(HUB_STATES[kind], self._hub, held, now)
-        return look(NODE_STATES[kind], node.facts, held, now)
+            return states_of(HUB_STATES[kind], self._hub, held, now)
+        return states_of(NODE_STATES[kind], node.facts, held, now)
 
     def _observe(
         self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float, end: Reason = "cleared"
     ) -> None:
-        """Args: end: why the alert ends, if it does."""
+        """Apply an observation to an instance. Args: end: the reason if its alert ends."""
         held = node.instances.get(key)
         after, changes = step(held, seen, limits, at)
         if after is not None and changes and changes[0].kind == "fresh" and self._is_old(at, limits):

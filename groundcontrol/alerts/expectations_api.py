@@ -1,4 +1,4 @@
-"""`/api/v1/expectations`: what should happen on nodes by when, and what became of it."""
+"""`/api/v1/expectations`: events that nodes should report by a time, and whether they did."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ MAX_GRACE_S: Final = 12 * 3600.0
 MAX_DAYS: Final = 62
 DAYS_SHOWN: Final = 28
 MAX_NODES_OF_A_DAY: Final = 50
-"""Nodes that a day names; its counts are of all."""
+"""How many nodes a day lists. Its counts include all nodes."""
 OF_SERVERS: Final = frozenset({"node", "host", "packages", "job", "deployment", "report"})
 """Groups of events that a server may cause."""
 NEAR: Final = 0.8
-"""How alike a name and a type must be to look like a mistake in typing, from 0 to 1."""
+"""From this similarity to a type on (0 to 1), a name looks like a typing mistake."""
 _EVENT: Final = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _UNMET: Final = ("missed", "late", "arrived_late")
-"""The states whose nodes a day names, the worst first."""
+"""The states whose nodes a day lists, worst first."""
 T = TypeVar("T")
 
 
@@ -62,7 +62,7 @@ async def list_expectations(call: ApiRequest) -> ExpectationsView:
 
 
 async def create_expectation(call: ApiRequest, body: ExpectationBody) -> ExpectationView:
-    """Expect an event of each selected node. The first window that is judged begins after this."""
+    """Expect an event of each selected node. Only windows that begin later are judged."""
     now = call.services.clock.now()
     select = await checked_select(call.services[NodeStore], call.scope, body.select)
     made = Expectation(
@@ -75,7 +75,7 @@ async def create_expectation(call: ApiRequest, body: ExpectationBody) -> Expecta
 
 
 async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> ExpectationView:
-    """Change an expectation. After a change of its times, windows that began before are not judged."""
+    """Change an expectation. After a change of its times, only windows that begin later are judged."""
     store = call.services[ExpectationStore]
     before = await store.expectation(call.scope, _id(call))
     after = before._replace(
@@ -100,13 +100,13 @@ async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> Expectat
 
 
 async def delete_expectation(call: ApiRequest) -> None:
-    """Expect it no longer; its calendar goes with it."""
+    """Delete an expectation with its calendar."""
     store = call.services[ExpectationStore]
     await store.delete_expectation(call.scope, (await store.expectation(call.scope, _id(call))).id)
 
 
 async def list_days(call: ApiRequest) -> DaysView:
-    """The calendar of an expectation: what became of each deadline, the newest first."""
+    """The calendar of an expectation: the judgement of each deadline, newest first."""
     query = call.query("from", "to", "node")
     scope, store = call.scope, call.services[ExpectationStore]
     one = await store.expectation(scope, _id(call))
@@ -128,9 +128,9 @@ async def list_days(call: ApiRequest) -> DaysView:
 
 
 def _deadline_of(one: Expectation, when: date, judged: Sequence[JudgedDay]) -> Deadline | None:
-    """The deadline that was judged; without a judgement the present one. None: there is none.
+    """The judged deadline of a date, or without a judgement the present one; None: there is none.
 
-    The begin of a window is not stored, so it is the present one.
+    The begin of a window is not stored, so it is derived from the present times.
     """
     present = deadline(one, when)
     if not judged:
@@ -178,7 +178,7 @@ def _check(one: Expectation) -> None:
 
 
 async def _check_event(call: ApiRequest, name: str) -> None:
-    """Check that servers may report this event. Any other name is one of a custom event, unless it looks like a mistake in typing.
+    """Check that servers may report this event. Another name is that of a custom event, unless it looks like a typing mistake.
 
     Raises: BadRequest.
     """
@@ -249,7 +249,7 @@ EXPECTATION_ROUTES: Final = (
         query=(
             Parameter("from", "the first date, such as 2026-11-01; without it 27 days before `to`"),
             Parameter("to", "the last date; without it today, in the zone of the expectation"),
-            Parameter("node", "only this node, also where all went well"),
+            Parameter("node", "only this node, including deadlines that it met"),
         ),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Says in one sentence what became of an alert in one channel."""
+"""Explains in one sentence whether and when a channel was notified of an alert."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ _ENDED: Final[dict[Reason, str]] = {
 }
 _UNSENT: Final = ("due", "deferred", "sending")
 _NEAR_S: Final = 600.0
-"""Times that are so near are written with their seconds."""
+"""Times that are nearer than this are written with seconds."""
 _HALF_DAY_S: Final = 43_200.0
 
 
 class Explanation(NamedTuple):
-    """The answer for one channel."""
+    """The explanation for one channel."""
 
     channel: Channel
     decision: str
-    """send, defer or skip."""
+    """`send`, `defer` or `skip`."""
     reason: str
     sentence: str
     next_at: float | None
 
 
 class _Answer(NamedTuple):
-    """What is said of the message that waits, or of the last decision."""
+    """The part of an explanation about the waiting message or the last decision."""
 
     decision: str
     reason: str
@@ -73,15 +73,15 @@ class _Answer(NamedTuple):
 
 
 def under_way(history: Sequence[Delivery]) -> Delivery | None:
-    """Of the messages that are not sent yet, the one that goes first: later ones about the same incident wait for one that was tried."""
+    """The unsent message that is sent first; None: there is none. Later messages about the incident wait for one that was tried."""
     unsent = [one for one in history if one.state in _UNSENT]
     return min(unsent, key=lambda one: (not one.attempts, one.next_at or 0.0), default=None)
 
 
 def explain(question: Question, held: Delivery | None) -> Explanation:
-    """What was done, and what `decide` says now.
+    """Explain past messages, and the present decision.
 
-    Args: question: of the message that waits, without it in the history; where none waits, of the next one. held: that message.
+    Args: question: about the waiting message, which its history does not contain, or about the next message. held: the waiting message.
     """
     channel, last = question.channel, _last_message(question)
     sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
@@ -97,23 +97,23 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
 
 
 def notice_only(channel: Channel) -> Explanation:
-    """What becomes of an alert whose rule makes notices."""
+    """The explanation for an alert whose rule makes notices."""
     return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {SKIPPED_TEXTS['rule_info_only']}", None)
 
 
 def _last_message(question: Question) -> Delivery | None:
-    """The last message that was about the episode, and not only about others of its incident."""
+    """The last message that the channel got about the episode; None: there is none."""
     about = question.about
     return last_firing_message(question.history if about is None else [one for one in question.history if names(one, about)])
 
 
 def _is_past(question: Question) -> bool:
-    """Whether the episode ended while its incident goes on: the next message is about the others."""
+    """Whether the episode has ended and its incident is open. The next message is then about other episodes."""
     return question.about is not None and question.about.state == "resolved" and question.incident.state == "open"
 
 
 def _suppression(question: Question) -> SkipReason:
-    """Why no message was about an episode that has ended."""
+    """The reason why no message was about an episode that has ended."""
     about = question.about
     if about is not None and about.retro:
         return "retroactive"
@@ -121,7 +121,7 @@ def _suppression(question: Question) -> SkipReason:
 
 
 def _of_held(question: Question, held: Delivery) -> _Answer:
-    """A message that is tried, or that waits. The outbox asks `decide` again before each try, so this says what that will find."""
+    """Explain a message that is tried or waits. The outbox decides again before each try, so this calls `decide` too."""
     if held.state == "sending":
         before = f" (try {held.attempts}, the last failed: {held.reason})" if held.attempts > 1 and held.reason != "ready" else ""
         return _Answer("send", held.reason, f"is being notified now{before}", held.next_at)
@@ -145,7 +145,7 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
 
 
 def _superseded(question: Question, held: Delivery) -> Decision | None:
-    """What the end of the incident means for a message that waits. None: nothing."""
+    """The decision about a waiting message that follows from the end of its incident; None: the end changes nothing."""
     late = any(one.reason == LATE for one in question.history)
     why = supersede(held, question.incident, notified=last_firing_message(question.history) is not None, notified_late=late)
     if why == LATE:
@@ -154,9 +154,9 @@ def _superseded(question: Question, held: Delivery) -> Decision | None:
 
 
 def _of_last(question: Question, last: Delivery | None, end: Delivery | None) -> _Answer:
-    """No message waits: the last decision stands, unless the channel was not reached, and works again.
+    """Explain the last decision if no message waits. If the channel was not reached and works again, the next message is explained.
 
-    Args: last: the last message about the episode.
+    Args: last: the last message about the episode. end: the message about the end of the incident.
     """
     newest = end or (question.history[-1] if question.history else None)
     if newest is not None and newest.state == "sent" and last is not None:
@@ -174,7 +174,7 @@ def _of_last(question: Question, last: Delivery | None, end: Delivery | None) ->
 
 
 def _standing(question: Question, last: Delivery | None) -> str:
-    """The reason of a decision not to send that stands; empty: `decide` is asked anew."""
+    """The reason of a final decision not to send; empty: there is none."""
     is_over = question.incident.state == "resolved"
     rows = [one for one in question.history if one.kind != "resolved" or last is not None or not is_over]
     if not rows or rows[-1].state != "skipped" or rows[-1].reason in ("channel_disabled", "channel_broken"):
@@ -211,14 +211,14 @@ def _end_words(question: Question) -> str:
 
 
 def _tries(sent: Delivery) -> str:
-    """Nothing for the first try, else ` (2nd try)`."""
+    """Empty for the first try, otherwise such as ` (2nd try)`."""
     number = sent.attempts
     suffix = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f" ({number}{suffix} try)" if number > 1 else ""
 
 
 def _time(question: Question, at: float) -> str:
-    """In the zone of the channel's quiet hours: `14:02 UTC`, with seconds where it is near, with its date where it is far."""
+    """A time in the zone of the channel's quiet hours, such as `14:02 UTC`. Near times have seconds, distant ones a date."""
     distance = abs(at - question.now)
     form = "%H:%M:%S %Z" if at > question.now and distance < _NEAR_S else "%H:%M %Z" if distance < _HALF_DAY_S else "%Y-%m-%d %H:%M %Z"
     return datetime.fromtimestamp(at, _zone(question.channel.quiet_hours)).strftime(form)

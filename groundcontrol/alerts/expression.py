@@ -1,4 +1,4 @@
-"""Expressions of rules: one line of text, parsed into a closed set of values. Nothing is evaluated, and there are no templates."""
+"""Expressions of rules. One line of text is parsed into a closed set of values. Nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NUMBER: Final = re.compile(r"\s*([a-z_]+)\s*=\s*(\d{1,12}(?:\.\d{1,6})?)\s*")
 
 
 class MetricWindow(NamedTuple):
-    """A function of the samples of one metric in a window; one value for each label that the filter admits."""
+    """A function of the samples of one metric in a window. It has one value for each label."""
 
     function: Function
     metric: str
     label: str = ""
-    """The only value of the label that counts; empty: all."""
+    """Only the series with this label counts; empty: all series count."""
     window_s: int = 0
     """0: the newest sample."""
 
@@ -48,13 +48,13 @@ class State(NamedTuple):
 class EventOf(NamedTuple):
     type: str
     name: str = ""
-    """Of a custom event; empty: each of its type."""
+    """The name of a custom event; empty: all events of the type count."""
 
 
 class Detector(NamedTuple):
     name: str
     numbers: tuple[tuple[str, float], ...] = ()
-    """The numbers that differ from those of the detector."""
+    """The numbers that differ from the defaults of the detector."""
 
 
 Expression = MetricWindow | State | EventOf | Detector
@@ -63,8 +63,8 @@ Expression = MetricWindow | State | EventOf | Detector
 def parse(text: str, events: Collection[str] | None = None) -> Expression:
     """Parse an expression.
 
-    Args:   events: the types of events that there are; None: any name is taken.
-    Raises: BadRequest: what is wrong, and what to do.
+    Args:   events: the known types of events; None: any type is accepted.
+    Raises: BadRequest: the text says what is wrong and what to do.
     """
     call = _CALL.fullmatch(text) if len(text) <= MOST_TEXT else None
     if call is None or not is_visible(text):

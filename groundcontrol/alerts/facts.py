@@ -1,4 +1,4 @@
-"""Reads the facts of nodes that rules ask for: the node's row, its session, its tables and its last job."""
+"""Reads the facts of nodes for rules: the node's row, session, tables and last job."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ log = logging.getLogger(__name__)
 
 PAGE_NODES: Final = 200
 MASS_SILENCE_S: Final = 45.0
-"""Half-open connections are noticed within this time: nodes that fell silent together all count by then."""
+"""Nodes that are silent for this long count for an outage of many. Half-open connections are noticed within this time."""
 WATCHED: Final = frozenset(verb.name for verb in CATALOGUE if verb.policy != READONLY)
-"""Verbs whose failure leaves work for somebody; a later success of any of them ends it."""
+"""Verbs whose failure somebody has to look at, until a later job with one of them succeeds."""
 SKEW_DIGITS: Final = 1
-"""A clock that is off by a few milliseconds more or less is no new fact: states are judged again only where facts differ."""
+"""The skew of a clock is rounded to tenths of a second, since states are judged again whenever facts differ."""
 FAILED: Final = frozenset({"failed", "interrupted"})
 """States of a job that somebody has to look at."""
 
 
 class FactReader:
-    """Keeps the rows of all nodes in memory, and builds the facts of some of them at each tick."""
+    """Holds the rows of all nodes in memory, and makes the facts of some nodes at each tick."""
 
     def __init__(
         self, nodes: NodeStore, jobs: JobStore, presence: Presence, tables: ReceivedTables, silences: DeadMan, deadlines: DeadlineChecker,
         hubs: HubStore, shipped: str, clock: Clock,
     ) -> None:  # fmt: skip
-        """Args: shipped: the version of Spider that this hub ships."""
+        """Args: shipped: the version of Spider that comes with this hub."""
         self._store = nodes
         self._jobs = jobs
         self._presence = presence
@@ -60,14 +60,14 @@ class FactReader:
         self._clock = clock
         self._nodes: dict[NodeId, Node] = {}
         self._failed_at: dict[NodeId, float] = {}
-        """Nodes whose last job failed, and when."""
+        """Node -> when its last job failed, in Unix seconds."""
         self._removed: list[NodeId] = []
         self._former: dict[NodeId, str] = {}
-        """Names of nodes that were removed since the start: their alerts end after them."""
+        """Names of nodes that were removed since the start. Their alerts end after the removal."""
         self._reading = asyncio.Lock()
         """Held while rows are read, so that an older row never replaces a newer one."""
         self._silent: set[NodeId] = set()
-        """Nodes that were silent for MASS_SILENCE_S at their last turn."""
+        """Nodes that had been silent for MASS_SILENCE_S at their last turn."""
 
     @property
     def fleet(self) -> Fleet:
@@ -82,17 +82,17 @@ class FactReader:
         return () if found is None else found.tags
 
     def heard_at(self, node: NodeId) -> float | None:
-        """When the hub received something from it last, Unix seconds."""
+        """When the hub last received something from a node, in Unix seconds; None: never, or the node is unknown."""
         found = self._nodes.get(node)
         return None if found is None else self._presence.last_seen(found)
 
     def number(self, node: NodeId) -> int | None:
-        """The number under which the store has its samples; None: there is no such node."""
+        """The store's number of a node, by which samples are stored; None: there is no such node."""
         found = self._nodes.get(node)
         return None if found is None else found.no
 
     def pop_removed(self) -> list[NodeId]:
-        """The nodes that are gone since the last call."""
+        """The nodes that were removed since the last call."""
         gone, self._removed = self._removed, []
         return gone
 
@@ -133,7 +133,7 @@ class FactReader:
         self._former[node.id] = node.name
 
     async def reload_job(self, job: JobId) -> None:
-        """Note how a job ended. Raises: StoreError."""
+        """Note the end of a job. Raises: StoreError."""
         async with self._reading:
             with contextlib.suppress(NotFound):  # the job was deleted with its node
                 self._note(await self._jobs.job(SYSTEM, job))
@@ -147,18 +147,18 @@ class FactReader:
             self._failed_at.pop(job.node_id, None)
 
     def read(self, turn: int, turns: int) -> Iterator[NodeFacts]:
-        """The facts of the nodes of one turn; each node has one turn of `turns`."""
+        """The facts of the nodes of turn `turn`. Every node has one of `turns` turns."""
         for place, node in enumerate(list(self._nodes.values())):
             if place % turns == turn:
                 yield self.of(node)
 
     def find(self, node: NodeId) -> NodeFacts | None:
-        """The facts of one node now; None: there is no such node."""
+        """The present facts of a node; None: there is no such node."""
         found = self._nodes.get(node)
         return None if found is None else self.of(found)
 
     def of(self, node: Node) -> NodeFacts:
-        """The facts of one node now."""
+        """The present facts of a node."""
         online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)
         silent = None if online else self._silences.silent_s(node.id)
         (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
@@ -188,7 +188,7 @@ class FactReader:
         )
 
     def unmet(self, node: NodeId, expectation: str) -> Unmet | None:
-        """What a node has missed; None: nothing, or nothing any more."""
+        """The missed deadline of a node that is open; None: there is none."""
         return self._deadlines.unmet(node).get(expectation)
 
     def _outdated_since(self, node: Node) -> float | None:
@@ -197,7 +197,7 @@ class FactReader:
         return max(self._shipped_since, node.created_at)
 
     async def _note_shipped(self) -> None:
-        """A full disk must not keep alerts from being evaluated: then it is not known which Spiders are outdated."""
+        """Note which Spider comes with the hub. If the disk is full, alerts are still evaluated, without finding outdated Spiders."""
         try:
             self._shipped_since = await self._hubs.ship_agent(self._shipped)
         except StoreError as exc:

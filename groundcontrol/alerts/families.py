@@ -1,4 +1,4 @@
-"""The samples of a node as rules see them: open buckets, windows and states, by family of metrics."""
+"""The state that the engine holds of a node: open buckets and windows by family of metrics, and instances of rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.samples.derived import SCALE, Derived
 from groundcontrol.samples.model import SeriesSchema
 
 MOST_WAITING: Final = 1024
-"""Judgements of a node that wait for a faster family; beyond it the oldest is left out."""
+"""Judgements of a node that wait for a faster family. Beyond the limit the oldest is dropped."""
 
 Column = tuple[int, ...]
 RawColumn = tuple[int | None, ...]
@@ -28,32 +28,32 @@ class Range(NamedTuple):
 
 
 class Family:
-    """What a node measures together."""
+    """The samples of a node of one family of metrics, which are measured together."""
 
     __slots__ = ("closed_ms", "gone", "layout", "mark_ms", "newest_ms", "open_until_ms", "plan", "rows", "slow", "width_ms", "windows")
 
     def __init__(self, layout: SeriesSchema, plan: Plan, mark_ms: int) -> None:
-        """Args: mark_ms: buckets up to this time were judged before a restart."""
+        """Args: mark_ms: buckets that end until this time were judged before a restart."""
         self.mark_ms = mark_ms
         self.layout = layout
         self.plan = plan
         self.windows: list[Window] = []
-        """In the order of `Plan.windows`."""
+        """The windows, in the order of `Plan.windows`."""
         self.rows: list[RawColumn] = []
-        """What rules need of the rows of the open bucket."""
+        """The values of the open bucket that rules need, by row."""
         self.slow = False
-        """A row is a bucket of its own."""
+        """Whether each row is a whole bucket."""
         self.open_until_ms = -1
-        """The end of the open bucket; -1: none is open, or `slow`."""
+        """The end of the open bucket; -1: no bucket is open."""
         self.width_ms = 0
         self.newest_ms = -1
         self.closed_ms = -1
         """The end of the newest closed bucket."""
         self.gone: dict[Key, float] = {}
-        """Firing instances whose object is no longer in the layout -> since when."""
+        """Instances with an alert whose object the layout lacks -> since when, in Unix seconds."""
 
     def place(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
-        """Take over a layout and a plan. Args: held: all windows of the node; those that are still needed go on."""
+        """Take a layout and a plan. Args: held: all windows of the node. Those that the plan needs are reused."""
         width_s = width_of(layout)
         if self.width_ms != width_s * 1000:
             self.open_until_ms = -1
@@ -68,7 +68,7 @@ class Family:
         self.windows = [held[window.spec] for window in plan.windows]
 
     def fold(self, end_ms: int, cores: int) -> None:
-        """Give the rows of the open bucket to the windows."""
+        """Close the open bucket: pass its values to the windows. Args: cores: CPU cores of the node."""
         columns: list[RawColumn] = list(zip(*self.rows, strict=True))
         self.rows.clear()
         windows, interval_s = self.windows, self.layout.interval_s
@@ -78,7 +78,7 @@ class Family:
                 values = columns[places[0]]  # type: ignore[assignment]  # None is filtered out below
                 try:
                     total = sum(values)
-                except TypeError:  # not all were measured
+                except TypeError:  # some values were not measured
                     values = _measured(values)
                     total = sum(values)
             else:
@@ -92,7 +92,7 @@ class Family:
 
 
 def width_of(layout: SeriesSchema) -> int:
-    """The seconds of a bucket of a family with this layout."""
+    """The length of a bucket of a family with this layout, in seconds."""
     return max(GRAIN_S, layout.interval_s)
 
 
@@ -101,27 +101,27 @@ def _measured(column: RawColumn) -> Column:
 
 
 def _derive(derived: Derived, columns: Sequence[RawColumn], scales: Sequence[int], cores: int) -> Column:
-    """The derived value of the means of a bucket, as one value."""
+    """The derived value of a bucket from the means of its sources, repeated for each of its samples."""
     try:
         value = derived.compute([sum(column) / len(column) / scale for column, scale in zip(columns, scales, strict=True)], cores)  # type: ignore[arg-type]
-    except TypeError:  # not all were measured
+    except TypeError:  # some values were not measured
         measured = [_measured(column) for column in columns]
         return _derive(derived, measured, scales, cores) if all(measured) else ()
     return () if value is None else (round(value * SCALE),) * min(map(len, columns))
 
 
 class Waiting(NamedTuple):
-    """A judgement that waits until a faster family is as far."""
+    """A judgement that waits until the samples of a faster family reach its time."""
 
     family: str
     key: Key
     at_ms: int
     values: tuple[float | None, ...]
-    """Of its own family; those of others are None."""
+    """The values of its own family. Those of other families are None."""
 
 
 class NodeState:
-    """Everything that the engine holds of a node."""
+    """The state that the engine holds of a node."""
 
     __slots__ = (
         "facts",
@@ -148,13 +148,13 @@ class NodeState:
         self.flaps: dict[Key, Flapping] = {}
         self.waiting: deque[Waiting] = deque(maxlen=MOST_WAITING)
         self.judged: tuple[NodeFacts | None, float] = (None, 0.0)
-        """The facts by which its states were judged, and when."""
+        """The facts by which states were last judged, and when."""
         self.marks: Mapping[str, float] = {}
-        """Family -> up to which sample it was judged before a restart."""
+        """Family -> the time of the last sample that was judged before a restart, in Unix seconds."""
         self.marked_at = -1.0
-        """The same for other families."""
+        """The same for all other families."""
         self.offset_ms = 0
-        """What is subtracted from the times of its samples."""
+        """The skew that is subtracted from the times of samples."""
         self.late: Range | None = None
 
     @property
@@ -171,13 +171,13 @@ class NodeState:
         self.late = Range(at, at) if self.late is None else Range(min(at, self.late.first_at), max(at, self.late.last_at))
 
     def read(self, windows: Sequence[Window], item: Item) -> tuple[float | None, ...]:
-        """The windows of an item that belong to its own family, of which these are the windows; the others are None."""
+        """The values of the item's windows in its own family. Those of other families are None. Args: windows: of its family."""
         return tuple(
             [windows[at].value(least) if isinstance(at, int) else None for at, least in zip(item.reads, item.least_s, strict=True)]
         )
 
     def read_others(self, item: Item, waiting: Waiting) -> tuple[float | None, ...]:
-        """The values of a judgement that has waited, now with those of other families as they were at its time."""
+        """All values of a judgement that has waited. Those of other families are as they were at its time."""
         return tuple(
             [
                 value if isinstance(read, int) or (window := self.windows.get(read)) is None else window.value_at(waiting.at_ms)
@@ -186,12 +186,12 @@ class NodeState:
         )
 
     def item_of(self, waiting: Waiting) -> Item | None:
-        """What a judgement that waits is about; None: its object or rule is gone."""
+        """The item that a waiting judgement is about; None: its object or rule is gone."""
         family = self.families.get(waiting.family)
         return None if family is None else family.plan.items.get(waiting.key)
 
     def is_ready(self, waiting: Waiting) -> bool:
-        """Whether the other families are as far as a judgement that waits."""
+        """Whether the samples of the other families have reached the time of a waiting judgement."""
         if waiting.family not in self.families:
             return False
         item = self.item_of(waiting)

@@ -18,11 +18,11 @@ from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.services import Services
 
 MOST_FIRING: Final = 500
-"""Firing alerts, and open incidents, of a snapshot. `next` says whether there are more."""
+"""Most alerts or incidents of a snapshot. `next` says whether there are more."""
 
 
 class AlertsFeed(Feed):
-    """The topic `alerts`: a snapshot of those that fire, then each alert that changes."""
+    """The topic `alerts`: a snapshot of the firing alerts, then each alert that changes."""
 
     def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
         super().__init__(services, scope.org, "alerts", scope.grants, limits=limits)
@@ -39,12 +39,12 @@ class AlertsFeed(Feed):
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "alert":
-            with contextlib.suppress(NotFound):  # it belongs to a node outside the grants
+            with contextlib.suppress(NotFound):  # the alert belongs to a node outside the grants
                 self.emit(self._view(await self.services[AlertStore].alert(self.scope, AlertId(change.id))))
 
 
 class IncidentsFeed(Feed):
-    """The topic `incidents`: a snapshot of the open ones, then each incident that changes."""
+    """The topic `incidents`: a snapshot of the open incidents, then each incident that changes."""
 
     def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
         super().__init__(services, scope.org, "incidents", scope.grants, limits=limits)
@@ -58,7 +58,7 @@ class IncidentsFeed(Feed):
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "incident":
-            with contextlib.suppress(NotFound):  # as above
+            with contextlib.suppress(NotFound):  # all its nodes are outside the grants
                 incident = await self.services[AlertStore].incident(self.scope, IncidentId(change.id))
                 [view] = await incident_views(self.services, self.scope, [incident])
                 self.emit(view)

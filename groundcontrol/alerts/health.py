@@ -14,7 +14,7 @@ _RANK: Final[dict[str, int]] = {"critical": 0, "warning": 1, "notice": 2}
 _FIRST: Final = ("offline", "cloned", "packages_broken", "array", "unit_failed", "filesystem", "job_failed")
 _LAST: Final = ("reboot_due", "memory", "load", "cpu")
 _ORDER: Final = {kind: rank for rank, kind in enumerate(_FIRST, -len(_FIRST))} | {kind: rank for rank, kind in enumerate(_LAST, 1)}
-"""Of one level, the first of these stand first and the last stand last: a busy server still works. Other kinds have rank 0."""
+"""Kind -> its rank among findings of the same level. Other kinds have rank 0. Load comes last, since a busy server still works."""
 
 
 def worst_first(finding: Finding) -> tuple[int, int, float]:
@@ -23,7 +23,7 @@ def worst_first(finding: Finding) -> tuple[int, int, float]:
 
 
 class AlertHealth:
-    """`NodeHealth` from the alerts that fire."""
+    """Implements `NodeHealth` by firing alerts."""
 
     def __init__(self, alerts: AlertService, rules: Rules, presence: Presence) -> None:
         self._alerts = alerts
@@ -31,7 +31,7 @@ class AlertHealth:
         self._presence = presence
 
     def of(self, node: Node) -> Health:
-        """The findings of a node, worst first. Costs a dictionary lookup where nothing fires."""
+        """The health of a node, with its findings worst first. If nothing fires it costs one dictionary lookup."""
         firing = self._alerts.firing(node.id)
         if not firing:
             return _UNKNOWN if not self._presence.online(node.id) else _OK
@@ -57,8 +57,9 @@ _UNKNOWN: Final = Health("unknown")
 
 
 def cause_of(alert: Alert, rule: Rule | None) -> str:
-    """The name of the rule and the object of the alert. The value is left out: it is that of the start of the alert, and the page shows
-    the present one beside it.
+    """The name of the rule and the object of the alert.
+
+    It has no value, since the alert stores that of its start, and the page shows the present one.
     """
     name = alert.rule_id if rule is None else rule.name
     return f"{name} ({alert.object})" if alert.object else name

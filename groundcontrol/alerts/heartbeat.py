@@ -1,4 +1,4 @@
-"""The hub's sign of life: a request to a URL outside, as long as the hub can alert. Whoever waits there notices when it stops."""
+"""The hub's heartbeat: requests to an external URL as long as the hub can alert. A service there notices when they stop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
 STUCK_S: Final = 900.0
-"""A message that was due for this long says that nothing takes messages from the outbox."""
+"""If a message has been due for this long, the outbox does not work."""
 
 
 class Heartbeat:
-    """The periodic task. A hub that cannot alert must stop its sign of life."""
+    """The periodic task. A hub that cannot alert sends no heartbeat."""
 
     def __init__(
         self,
@@ -31,8 +31,8 @@ class Heartbeat:
         next_due: Callable[[], Awaitable[float | None]],
         evaluates: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Args: url: None: there is no such receiver. It is a secret: whoever knows it can feign the sign.
-        next_due: when the next message is due, as the database says. evaluates: whether the rules are evaluated in time.
+        """Args: url: None: send no heartbeat. It is a secret, since anybody who knows it can send a false heartbeat.
+        next_due: when the next message is due, by the database. evaluates: whether the rules are evaluated in time.
         """
         self._clock = clock
         self._egress = egress
@@ -40,16 +40,16 @@ class Heartbeat:
         self._next_due = next_due
         self._evaluates = evaluates
         self.failing: str | None = None
-        """Why the last sign was not sent or not taken; empty: it was; None: none was due yet."""
+        """Why the last heartbeat was not sent or not accepted; empty: it was accepted; None: none was due yet."""
 
     async def run(self) -> None:
-        """Beat every minute, until cancelled."""
+        """Call `beat` every minute, until cancelled."""
         while self._url is not None:
             await self.beat(self._url)
             await self._clock.sleep(EVERY_S)
 
     async def beat(self, url: str) -> None:
-        """Send one sign, unless the hub cannot alert. Each change of the outcome is logged once."""
+        """Send one heartbeat if the hub can alert. Each change of the result is logged once."""
         before, self.failing = self.failing, await self._why_unable() or await self._send(url)
         if self.failing and self.failing != before:
             event(log, "heartbeat_failed", logging.WARNING, why=self.failing)
@@ -66,7 +66,7 @@ class Heartbeat:
         return "messages wait" if due_at is not None and self._clock.now() - due_at > STUCK_S else ""
 
     async def _send(self, url: str) -> str:
-        """Returns: why it failed, without a word of the URL; empty: it was taken."""
+        """Send one request. Returns: why it failed, without any part of the URL; empty: it was accepted."""
         try:
             async with self._egress.http().get(url, allow_redirects=False) as response:
                 return "" if 200 <= response.status < 300 else f"the receiver answered {response.status}"

@@ -1,4 +1,4 @@
-"""Reads the facts of the hub itself that rules ask for."""
+"""Reads the facts of the hub itself for rules."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 AUDIT_FIRST_S: Final = 300.0
-"""The first check of the audit log waits until the work of a start is over."""
+"""The wait before the first check of the audit log, so that it does not slow the start."""
 AUDIT_EVERY_S: Final = 86_400.0
 AUDIT_AGAIN_S: Final = 600.0
-"""The wait after a check that could not read the store."""
+"""The wait after a check that failed to read the store."""
 DROPS_S: Final = 300.0
 """The time over which dropped bus messages are counted."""
 
@@ -40,7 +40,7 @@ class _Disk(NamedTuple):
 
 
 def _disk_of(path: Path) -> _Disk | None:
-    """The file system of a folder; None: it is not known."""
+    """The size of the file system of a folder; None: it cannot be read."""
     try:
         usage = shutil.disk_usage(path)
     except OSError as exc:
@@ -50,7 +50,7 @@ def _disk_of(path: Path) -> _Disk | None:
 
 
 class HubFactReader:
-    """Looks at the data folder, the channels, the bus, the event loop, the clock and the audit log."""
+    """Reads facts of the data folder, the channels, the bus, the event loop, the clock and the audit log."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class HubFactReader:
         self._lag_s = lag_s
         self._clock = clock
         self._dropped: deque[tuple[float, int]] = deque()
-        """(monotonic time, messages dropped since the start)."""
+        """Pairs of (monotonic time, number of messages dropped since the start)."""
 
     async def read(self) -> HubInfo:
-        """Raises: StoreError."""
+        """The present facts. Raises: StoreError."""
         disk, backup_at = await asyncio.to_thread(self._look)
         channels = await self._channels.channels(DEFAULT_ORG)
         return HubInfo(
@@ -97,7 +97,7 @@ class HubFactReader:
             await self._clock.sleep(AUDIT_EVERY_S if await self.check_audit() else AUDIT_AGAIN_S)
 
     async def check_audit(self) -> bool:
-        """Walk the chains of the audit log. Returns: False: the store could not be read."""
+        """Verify the chains of the audit log. Returns: False: the store could not be read."""
         try:
             fault = await self._logs.verify_audit()
         except StoreError as exc:

@@ -1,4 +1,4 @@
-"""Groups episodes into incidents. `Book` holds what is open; it plans a change without changing itself, and accepts it once it is stored."""
+"""Groups episodes into incidents. `Book` holds the open ones. It makes plans of changes, and accepts a plan after it is stored."""
 
 from __future__ import annotations
 
@@ -12,50 +12,51 @@ from spider.wire.ids import new_time_id
 
 OFFLINE: Final = RuleId("node.offline")
 MANY_NODES: Final = 5
-"""So many nodes with the same new trouble are one incident."""
+"""New episodes of a rule on so many nodes are one incident."""
 MANY_S: Final = 120.0
+"""How long an episode is new."""
 MASS: Final = "mass_offline"
-"""The group of the incident of many servers that fell silent together."""
+"""The group of an incident of many servers that became silent together."""
 NOTICES: Final = "notices"
-"""The beginning of the group of a node's notices. They would keep an incident open whose troubles are over."""
+"""The prefix of the groups of notices. In the incident of their node they would keep it open when all its alerts are over."""
 MASS_SHARE: Final = 0.2
-"""The share of all nodes that, silent at the same time, points to the hub's own network."""
+"""If this share of all nodes is silent, the hub's own network is the likely cause."""
 SETTLE_S: Final = 60.0
 SETTLE_GRAINS: Final = 2
-"""An alert that another one explained is notified this long after the end of the other, and after this many new values: most end meanwhile."""
+"""An explained alert is notified after this time since the end of its explanation, and after this many new values. Most end earlier."""
 MOST_SETTLE_S: Final = 900.0
-"""Without new values it is notified after this time: the last measurement may still be true."""
+"""Without new values it is notified after this time, since the last value may still be true."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
-"""Rule -> the rule of the same node that explains it. `node.offline` explains every other rule of its node."""
+"""Rule -> the rule of the same node that explains its alerts. `node.offline` explains the alerts of all other rules."""
 
 
 class Names(NamedTuple):
-    """What titles need."""
+    """Look-ups of the names in titles."""
 
     node: Callable[[NodeId], str]
     rule: Callable[[RuleId], Rule | None]
 
 
 class Fleet(NamedTuple):
-    """The size of the fleet, which separates an outage of many nodes from that of a few."""
+    """The size of the fleet, which distinguishes an outage of many nodes from that of a few."""
 
     nodes: int
     silent: int = 0
-    """Nodes that are silent now, also those whose silence is too short for an alert: the next ones to fire."""
+    """How many nodes are silent. Some of them may be silent for too short a time for an alert."""
 
 
 class Settling(NamedTuple):
-    """An episode whose explanation is over, and that is notified soon."""
+    """An episode whose explanation is over, and that is notified if it lasts."""
 
     since_at: float
     known_at: float
     """When it was last observed."""
     grains: int = 0
-    """How often it was observed since."""
+    """How often it has been observed since `since_at`."""
 
 
 class Plan(NamedTuple):
-    """A change of the book: the rows as they will be, and what of them is news for channels."""
+    """A change of the book: the new rows. A higher `revision` of an incident means a decision for each channel."""
 
     alerts: dict[AlertId, Alert]
     incidents: dict[IncidentId, Incident]
@@ -70,7 +71,7 @@ class Book:
         self.load(alerts, incidents)
 
     def load(self, alerts: Iterable[Alert], incidents: Iterable[Incident]) -> None:
-        """Take over what is stored, in the place of what it held."""
+        """Replace the content by stored rows."""
         self.alerts = {alert.id: alert for alert in alerts}
         self.incidents = {incident.id: incident for incident in incidents}
         self._by_key = {key_of(alert): alert.id for alert in self.alerts.values()}
@@ -78,7 +79,7 @@ class Book:
         for alert in self.alerts.values():
             self._by_node[alert.node_id].add(alert.id)
         self._settling: dict[AlertId, Settling | None] = {}
-        """None: settling begins at the next look."""
+        """None: its settling begins at the next call of `settled`."""
         for node in self._by_node:
             self._note_settling(node)
 
@@ -92,7 +93,7 @@ class Book:
                 self._settling.pop(alert.id, None)
 
     def settled(self, now: float, known_at: Callable[[InstanceKey], float | None]) -> list[Alert]:
-        """Episodes whose explanation has been over for long enough, without its mark.
+        """Episodes whose explanation has been over for long enough, with `suppressed_by` empty.
 
         Args: known_at: when an instance was last observed; None: it is not known.
         """
@@ -114,7 +115,7 @@ class Book:
         return None if found is None else self.alerts[found]
 
     def of_incident(self, incident: IncidentId) -> list[Alert]:
-        """Its firing episodes, worst and oldest first."""
+        """The firing episodes of an incident, worst and oldest first."""
         return worst_first(alert for alert in self.alerts.values() if alert.incident_id == incident)
 
     def of_node(self, node: NodeId | None) -> list[Alert]:
@@ -122,7 +123,7 @@ class Book:
         return worst_first(self.alerts[alert] for alert in found) if found else []
 
     def accept(self, plan: Plan) -> None:
-        """Take over a plan that is stored."""
+        """Apply a plan that is stored."""
         for alert in plan.alerts.values():
             if alert.state == "firing":
                 self.alerts[alert.id] = alert
@@ -141,23 +142,23 @@ class Book:
                 self.incidents.pop(incident.id, None)
 
     def replace(self, alerts: Iterable[Alert]) -> None:
-        """Take over what a user changed: acknowledgement, note and snooze."""
+        """Replace episodes that a user acknowledged or snoozed."""
         for alert in alerts:
             if alert.id in self.alerts:
                 self.alerts[alert.id] = alert
 
     def renew(self, alerts: Sequence[Alert], news: Collection[IncidentId]) -> Plan:
-        """A plan with these episodes, whose flags have changed. Args: news: incidents that may be notified now, since nothing silences them."""
+        """A plan with episodes whose flags have changed. Args: news: incidents about which messages may be sent now."""
         incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in news}
         return Plan({alert.id: alert for alert in alerts}, incidents, ())
 
     def plan(self, transitions: Sequence[Transition], now: float, names: Names, fleet: Fleet) -> Plan:
-        """What these transitions change."""
+        """The plan of the changes that these transitions make."""
         return _Planner(self, self._org, now, names, fleet).run(transitions)
 
 
 class _Planner:
-    """One plan in the making; reads the book through it."""
+    """Makes one plan. It reads the book, and the changes so far override it."""
 
     def __init__(self, book: Book, org: int, now: float, names: Names, fleet: Fleet) -> None:
         self._book = book
@@ -187,7 +188,7 @@ class _Planner:
             if incident.id in used or incident.id in self._book.incidents:
                 self._sum_up(incident)
             else:
-                del self._incidents[incident.id]  # opened for an episode that then joined another one
+                del self._incidents[incident.id]  # it was opened for an episode that then joined another incident
         return Plan(self._alerts, self._incidents, tuple((transition, self._alerts[alert.id]) for transition, alert in changed))
 
     def _current(self, key: InstanceKey) -> Alert | None:
@@ -204,7 +205,7 @@ class _Planner:
         if transition.kind == "fired":
             return self._fire(transition) if alert is None else None
         if alert is None:
-            return None  # its start was never stored, so nobody misses its end
+            return None  # its start was never stored
         if transition.kind == "resolved":
             return self._put(
                 alert._replace(state="resolved", resolved_at=transition.at, reason=transition.reason, stale=False, value=transition.value)
@@ -262,7 +263,7 @@ class _Planner:
     # -- one incident for the same trouble of many nodes ------------------------------------------------
 
     def _join_many(self, rule: RuleId) -> None:
-        """Move new episodes of a rule on many nodes into one incident."""
+        """If a rule has new episodes on many nodes, move them into one incident."""
         if not self._is_notified(rule):
             return  # a notice is never sent, on however many nodes
         fresh = [
@@ -293,7 +294,7 @@ class _Planner:
     # -- suppression ---------------------------------------------------------------------------------
 
     def _suppress(self) -> None:
-        """Mark the episodes that another episode of their node explains. The mark stays until `Book.settled` gives them back."""
+        """Set `suppressed_by` of episodes that another episode of their node explains. `Book.settled` ends it."""
         by_node: dict[NodeId, list[Alert]] = defaultdict(list)
         touched = {alert.node_id for alert in self._alerts.values() if alert.node_id is not None}
         for alert in self._firing():
@@ -313,7 +314,7 @@ class _Planner:
         firing = [alert for alert in firing if self._is_notified(alert.rule_id)] or firing
         if not firing:
             ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
-            news = bool(ended) or incident.id not in self._left  # its episodes go on in another incident: this end is not sent
+            news = bool(ended) or incident.id not in self._left  # if its episodes continue in another incident, this end is not sent
             over = incident._replace(state="resolved", resolved_at=max(ended, default=self._now), revision=incident.revision + news)
             self._incidents[incident.id] = over
             return
@@ -325,7 +326,7 @@ class _Planner:
 
 
 def parent_of(rule: RuleId, firing: Iterable[RuleId]) -> str:
-    """The firing rule of the same node that explains this one; empty: none does."""
+    """The firing rule of the same node that explains alerts of this rule; empty: there is none."""
     firing = set(firing)
     if rule != OFFLINE and OFFLINE in firing:
         return OFFLINE
@@ -338,17 +339,17 @@ def key_of(alert: Alert) -> InstanceKey:
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
-    """Critical before warning, unexplained before explained, then by age."""
+    """Alerts in order: critical before warning, unexplained before explained, then by age."""
     return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), alert.since_at))
 
 
 def is_of_event(rule: Rule) -> bool:
-    """Whether its alerts are about events, which may concern neither a node nor the hub."""
+    """Whether alerts of a rule are about events, which may concern neither a node nor the hub."""
     return rule.expr.lstrip().startswith("event")
 
 
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
-    """The title of an incident that is over: it counts all its episodes. Args: episodes: all of them; notices are left out."""
+    """The title of an incident that is over, which counts all its episodes. Args: episodes: all of them; notices do not count."""
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
     notified = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
     if incident.group == MASS and notified:
@@ -357,9 +358,9 @@ def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> s
 
 
 def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0) -> str:
-    """One line for people: what, where, and how much more.
+    """One line: where, what, and how many other episodes.
 
-    Args: silent: the nodes that are silent, where some have just become so: the others fire a moment later.
+    Args: silent: the number of silent nodes, if an outage has just begun. Some of them fire a moment later.
     """
     first = firing[0]
     rule = names.rule(first.rule_id)
@@ -371,6 +372,6 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
         return f"{what} on {len(nodes)} servers"
     more = f" and {len(firing) - 1} more" if len(firing) > 1 else ""
     if first.node_id is None and rule is not None and is_of_event(rule):
-        return what + more  # a program reported it of no server
+        return what + more  # a program reported an event of no server
     where = "hub" if first.node_id is None else names.node(first.node_id)
     return f"{where}: {what}{more}"

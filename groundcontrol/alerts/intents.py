@@ -1,4 +1,4 @@
-"""Makes the intents to send messages about incidents, one decision for each channel, and explains them."""
+"""Decides for each channel about messages on incidents, gives their content, and explains the decisions."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ from spider.wire.ids import new_time_id
 
 CHANNEL_RULE: Final = RuleId("hub.channel")
 END_S: Final = 86_400.0
-"""A channel that works again is notified of ends that are not older."""
+"""A channel that works again is notified of incidents that ended within this time."""
 MOST_SHOWN: Final = 20
-"""Episodes that a message about an ended incident reads."""
+"""How many episodes are read for a message about an ended incident."""
 MOST_SUMMED: Final = 100
-"""Episodes that a summary has, for a body that programs read."""
+"""How many episodes a summary contains for programs."""
 
 
 class OpenWindows(Protocol):
     """Maintenance windows."""
 
     def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
-        """The window that is open for a node and ends last."""
+        """As `Windows.covering`."""
         ...
 
 
 @dataclass(frozen=True)
 class _Story:
-    """An incident with the facts that all channels share. They are read once, since 2,000 episodes take milliseconds."""
+    """An incident with the facts that are the same for all channels. They are read once, since 2,000 episodes take milliseconds."""
 
     incident: Incident
     firing: Sequence[Alert]
     """Worst first."""
     notified_at: Mapping[ChannelId, float]
-    """When each channel last got a message that the same rule fires on the node, also of another incident."""
+    """When each channel last got a message that the same rule fires on the node, even about another incident."""
     maintenance_until: float | None
     flapping_since: float | None
 
@@ -87,7 +87,7 @@ class _Story:
 
 
 class Intents:
-    """Calls `decide` with the facts about an incident and a channel. It stores nothing; it is the `ContentSource` of the outbox."""
+    """Calls `decide` with the facts about an incident and a channel, and stores nothing. It is the `ContentSource` of the outbox."""
 
     def __init__(
         self, *, book: Book, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine,
@@ -108,11 +108,11 @@ class Intents:
     async def of_change(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
         """One decision for each channel about the newest revision of an incident.
 
-        Returns: new messages, and those that wait and are due earlier now.
+        Returns: new decisions, and waiting messages with an earlier time.
         """
         firing = self._firing_of(incident.id, changed)
         if not firing and incident.state == "open":
-            return [], []  # notices alone
+            return [], []  # it has only notices
         channels = await self._channels.channels(DEFAULT_ORG)
         history = await self._past(incident.id)
         story = await self._story(incident, firing)
@@ -159,7 +159,7 @@ class Intents:
         )  # fmt: skip
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
-        """When the windows that cover all of these episodes have ended; None: one is not covered."""
+        """When the last maintenance window of these episodes ends; None: one of them is not covered."""
         ends = []
         for alert in firing:
             window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
@@ -177,7 +177,7 @@ class Intents:
         return self._decided(question, delivery)
 
     def _decided(self, question: Question, delivery: Delivery) -> Delivery:
-        """The row with the decision in it."""
+        """A delivery with the present decision."""
         decision = decide(question)
         delivery = delivery._replace(critical=question.incident.level == "critical", state="due")
         match decision:
@@ -189,7 +189,7 @@ class Intents:
                 return delivery._replace(state="skipped", next_at=None, reason=decision.reason)
 
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What a message about an incident says now, or why it says nothing: it is decided again at the moment of sending.
+        """The present content of a message, or the reason not to send it: the decision is made again before each attempt.
 
         Raises: NotFound, StoreError.
         """
@@ -215,7 +215,7 @@ class Intents:
         return MessageContent(incident, await self._describe_all(shown))
 
     async def _ended_since_last_message(self, delivery: Delivery, incident: Incident) -> list[Alert]:
-        """Episodes that fired at the time of the channel's last message about the incident, and are over now."""
+        """Episodes that fired when the channel got its last message about the incident, and that are over now."""
         last = last_firing_message(
             [one for one in await self._past(incident.id) if one.channel_id == delivery.channel_id and one.id != delivery.id]
         )
@@ -229,7 +229,7 @@ class Intents:
         ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The messages that quiet hours held back, as a summary: incidents that still fire, and the number of those that ended."""
+        """The content of the summary after quiet hours: incidents that still fire, and the number of those that ended."""
         channel = await self._channels.channel(SYSTEM, delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
         ended = {part.incident_id for part in parts if part.kind == "resolved"}
@@ -250,13 +250,13 @@ class Intents:
         )
 
     async def _is_due(self, delivery: Delivery, incident: Incident, channel: Channel) -> bool:
-        """Whether it would be sent now."""
+        """Whether a waiting message would be sent now."""
         decision = await self._decision(delivery, incident, channel)
         return isinstance(decision, Send) and decision.at <= self._clock.now()
 
     async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel) -> Decision:
-        """What `decide` says now of a message that waits."""
-        channel = channel._replace(enabled=True, state="ok")  # the claim has checked the channel, and lets retries of a user through
+        """The present decision about a waiting message."""
+        channel = channel._replace(enabled=True, state="ok")  # the claim has checked the channel, and allows retries by users
         firing = self._firing_of(incident.id, {})
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
         return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
@@ -275,7 +275,7 @@ class Intents:
         return await self._deliveries.history(DEFAULT_ORG, incident)
 
     async def sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages about these incidents that wait for something that is over, with the time at which they are due instead."""
+        """Waiting messages about these incidents with an earlier time, since the reason for their delay is over."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             held = waiting(past)
@@ -285,19 +285,20 @@ class Intents:
         return found
 
     async def repeats(self, now: float) -> list[Delivery]:
-        """New messages about incidents of which the last message is old, and which nobody handles."""
+        """Repeated messages about unacknowledged incidents whose last message is old."""
         old = (one for one in self._book.incidents.values() if now - one.since_at >= min(REPEAT_S.values()))
         found = []
         for story, channel, past in await self._by_channel(old):
             at = repeats_at(story.incident, story.firing, past)
             if at is not None and at <= now and waiting(past) is None:
                 found.append(self._repeat(story, channel, past))
-        return [one for one in found if one.state != "skipped"]  # this runs each minute: a row each time would add nothing
+        return [one for one in found if one.state != "skipped"]  # a skipped row each minute would add nothing
 
     async def missing(self) -> tuple[list[Delivery], list[Delivery]]:
-        """What channels that are new, or that work again, have to be notified of.
+        """Messages that new or recovered channels have missed.
 
-        Returns: first messages about what fires, and new decisions about messages that did not reach their channel. Raises: StoreError.
+        Returns: first messages about firing incidents, and new decisions about messages that did not reach their channel.
+        Raises:  StoreError.
         """
         missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S)
         wanted = {(one.incident, one.channel): one.lost for one in missing}
@@ -319,19 +320,19 @@ class Intents:
     async def _lost_ends(self, lost: Iterable[Delivery]) -> list[Delivery]:
         found = []
         for one in lost:
-            with contextlib.suppress(NotFound):  # its channel or its incident was deleted meanwhile
+            with contextlib.suppress(NotFound):  # its channel or its incident has been deleted
                 found.append(await self._lost_end(one))
         return found
 
     async def _lost_end(self, lost: Delivery) -> Delivery:
-        """Raises: NotFound, StoreError."""
+        """A new decision about a lost message that an incident ended. Raises: NotFound, StoreError."""
         channel = await self._channels.channel(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
         return self._decided(self._question("resolved", await self._story(incident, ()), channel, past), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages at the end of a snooze, for channels that got one before it. They are skipped if nothing fires any more."""
+        """Messages that are due at the end of a snooze, for channels that were notified before. If nothing fires then, they are skipped."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             if last_firing_message(past) is not None and waiting(past) is None:
@@ -344,7 +345,7 @@ class Intents:
         return self._intent(self._question("repeat", replace(story, incident=number), channel, past))
 
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[_Story, Channel, list[Delivery]]]:
-        """Each of these incidents that still fires with each channel, and all deliveries of it to that channel, oldest first."""
+        """Each firing incident among these with each channel, and its deliveries to that channel, oldest first."""
         found = []
         firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
         channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
@@ -355,7 +356,7 @@ class Intents:
         return found
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
-        """What became of an alert in each channel. Raises: StoreError."""
+        """One explanation for each channel. Raises: StoreError."""
         if not self._is_notified(alert):
             return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
@@ -373,16 +374,16 @@ class Intents:
 
 
 def _is_about(alert: Alert, channel: Channel) -> bool:
-    """Whether the alert says that this very channel is broken. It ends a moment after the channel works again."""
+    """Whether an alert says that this channel is broken. Such an alert ends a moment after the channel works again."""
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
 
 
 def _repeats_skip(intent: Delivery, last: Delivery) -> bool:
-    """Whether the channel takes no messages and its last row says so already. Another row for each change adds nothing."""
+    """Whether the channel takes no messages and its last delivery already says so. Another row would add nothing."""
     off = intent.state == "skipped" and intent.reason in ("channel_disabled", "channel_broken")
     return off and (last.kind, last.state, last.reason) == (intent.kind, intent.state, intent.reason)
 
 
 def _next_kind(incident: Incident, past: Sequence[Delivery]) -> MessageKind:
-    """The kind of a message about the incident as it is."""
+    """The kind of the next message about an incident. Args: past: its deliveries to the channel."""
     return "resolved" if incident.state == "resolved" else "firing" if last_firing_message(past) is None else "changed"

@@ -1,6 +1,6 @@
-"""Links that acknowledge or snooze one alert, without a log-in.
+"""Links that acknowledge or snooze one alert without a log-in.
 
-The token stands in the fragment of the link, so that no server, proxy or mail scanner on the way gets it, and a GET changes nothing.
+The token is in the fragment of the link. So no server, proxy or mail scanner gets it, and opening the link changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAC_BYTES: Final = 16
 
 
 class Link(NamedTuple):
-    """What a token allows."""
+    """The content of a token: it allows a receiver of a channel to acknowledge or snooze an alert."""
 
     org: int
     alert: AlertId
@@ -34,7 +34,7 @@ class Link(NamedTuple):
 
 
 class AlertHandler(Protocol):
-    """What a link may do; the service of alerts provides it."""
+    """The actions of a link. `AlertService` implements it."""
 
     async def acknowledge(self, scope: Scope, alert: AlertId, note: str = "") -> Alert: ...
 
@@ -55,7 +55,7 @@ class Links:
         return base64.urlsafe_b64encode(packed + self._mac(packed)).rstrip(b"=").decode()
 
     def read(self, token: str, now: float) -> Link:
-        """Raises: LinkExpired: it is not one of this hub, or is over."""
+        """The content of a token. Raises: LinkExpired: it is not a token of this hub, or has expired."""
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

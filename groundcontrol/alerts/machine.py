@@ -1,7 +1,7 @@
-"""The state machine of one instance. Pure: the state before and an observation give the state after and what changed.
+"""The state machine of one instance. Pure: from a state and an observation it makes the next state and the changes.
 
-An instance that is neither firing nor near it has no state at all. Missing data never reaches `step`, so it neither fires nor resolves:
-time without observations does not count towards `for_s` or `clear_s`.
+An instance has a state only if it fires or has passed a trigger. Missing data never reaches `step`, so it neither fires nor resolves an
+instance. Time without observations does not count towards `for_s` or `clear_s`.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Final, Literal, NamedTuple
 from groundcontrol.alerts.model import RANK, Level, Rule, Threshold
 
 LEVELS: Final[tuple[Level, ...]] = ("critical", "warning")
-"""The highest first."""
+"""The levels, highest first."""
 LATE: Final = 1.5
-"""Observations may be this many times their usual distance apart; what is beyond was not observed."""
+"""Between two observations at most this multiple of their usual distance counts as observed."""
 
 
 class Observation(NamedTuple):
-    """What a rule sees of an object at one time."""
+    """The value of an object at one time, with the levels that it allows."""
 
     value: float
     cap: Level | None = "critical"
-    """The highest level that may start."""
+    """The highest level that may start; None: no level may."""
     hold: Level | None = "critical"
-    """The highest level that may go on. It is at least `cap`."""
+    """The highest level that may continue, at least `cap`."""
     since_at: float | None = None
-    """When the condition began, if that is known; None: at the observation that passed the trigger."""
+    """When the condition began, in Unix seconds; None: at the observation that passed the trigger."""
 
 
 class Limits(NamedTuple):
-    """The numbers of a rule for one node."""
+    """The thresholds and times of a rule for one node."""
 
     above: bool
     warn: Threshold | None
@@ -37,9 +37,9 @@ class Limits(NamedTuple):
     for_s: float
     clear_s: float
     pace_s: float
-    """The usual distance of two observations."""
+    """The usual time between two observations."""
     lost_s: float
-    """After so long without an observation, a level that has not started yet begins anew."""
+    """After this time without an observation, the times that count towards `for_s` and `clear_s` start again."""
 
     def threshold(self, level: Level) -> Threshold | None:
         return self.crit if level == "critical" else self.warn
@@ -59,18 +59,18 @@ class Limits(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A level whose trigger was passed, and that has not ended since."""
+    """A level whose trigger was passed, and whose clear value was not passed since."""
 
     since_at: float
     held_s: float
-    """How long it was observed."""
+    """The observed time since then, which counts towards `for_s`."""
 
 
 class Instance(NamedTuple):
-    """The state of an instance that is firing, or has a level armed."""
+    """The state of an instance that fires, or has passed a trigger."""
 
     known_at: float
-    """When it was last observed."""
+    """When the instance was last observed, in Unix seconds."""
     value: float
     level: Level | None = None
     """None: pending."""
@@ -79,7 +79,7 @@ class Instance(NamedTuple):
     warning: Arm | None = None
     critical: Arm | None = None
     clear_s: float | None = None
-    """How long the value has been behind the clear value of the present level; None: it is not."""
+    """How long the value has been past the clear value of the present level; None: it is not past it."""
     stale: bool = False
 
     def arm(self, level: Level) -> Arm | None:
@@ -94,10 +94,10 @@ class Change(NamedTuple):
 
 
 def step(held: Instance | None, seen: Observation, limits: Limits, at: float) -> tuple[Instance | None, tuple[Change, ...]]:
-    """Take an observation.
+    """Apply an observation to a state. An observation older than the last one changes nothing.
 
-    Args:    held: the state before; None: ok. at: Unix seconds, not before the last observation (an earlier one changes nothing).
-    Returns: the state after (None: ok), and the changes in their order.
+    Args:    held: the state; None: the instance is well. at: the time of the observation, in Unix seconds.
+    Returns: the next state (None: the instance is well), and the changes in order.
     """
     if held is None:
         if not (limits.starts("warning", seen) or limits.starts("critical", seen)):
@@ -155,11 +155,12 @@ def _change(
 
 
 def limits_of(rule: Rule, pace_s: float, window_s: float) -> Limits:
-    """The numbers of a rule whose overrides have been applied."""
+    """The limits of a rule whose overrides have been applied. Args: pace_s, window_s: of its observations."""
     lost_s = 2.0 * max(rule.for_s, window_s, pace_s)
     return Limits(rule.when == "above", rule.warn, rule.crit, rule.for_s, rule.clear_s, pace_s, lost_s)
 
 
+# `FLAP_CHANGES` changes within `FLAP_WITHIN_S` begin a quiet time of `FLAP_QUIET_S`. It doubles each time, up to `FLAP_MOST_QUIET_S`.
 FLAP_CHANGES: Final = 4
 FLAP_WITHIN_S: Final = 1800.0
 FLAP_QUIET_S: Final = 1800.0
@@ -167,15 +168,15 @@ FLAP_MOST_QUIET_S: Final = 8 * 3600.0
 
 
 class Flapping(NamedTuple):
-    """How often an instance changed lately. Four changes in 30 minutes begin a quiet time, which doubles while it goes on."""
+    """The recent changes of an instance, and its quiet time, in which changes are stored but not sent."""
 
     changes: tuple[float, ...] = ()
-    """Times of the newest changes, at most `FLAP_CHANGES`."""
+    """The times of the newest changes, at most `FLAP_CHANGES`."""
     quiet_s: float = 0.0
     quiet_until: float = 0.0
 
     def quiet(self, at: float) -> bool:
-        """Whether a change at this time is stored but not sent."""
+        """Whether this time is in the quiet time."""
         return at < self.quiet_until
 
     @property
@@ -184,7 +185,7 @@ class Flapping(NamedTuple):
         return self.quiet_until - self.quiet_s
 
     def changed(self, at: float) -> Flapping:
-        """Count a change."""
+        """Add a change."""
         changes = (*self.changes, at)[-FLAP_CHANGES:]
         if self.quiet(at) or len(changes) < FLAP_CHANGES or at - changes[0] > FLAP_WITHIN_S:
             return self._replace(changes=changes)
@@ -193,5 +194,5 @@ class Flapping(NamedTuple):
         return Flapping(changes, quiet_s, at + quiet_s)
 
     def over(self, at: float) -> bool:
-        """Whether nothing of it counts any more."""
+        """Whether all changes and the quiet time are too old to count."""
         return not self.quiet(at) and at - self.quiet_until > FLAP_WITHIN_S and at - max(self.changes, default=0.0) > FLAP_WITHIN_S

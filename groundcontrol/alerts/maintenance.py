@@ -1,4 +1,4 @@
-"""Maintenance windows: when alerts of some nodes are evaluated and shown, but not sent. Pure."""
+"""Maintenance windows, in which alerts of some nodes are evaluated and shown but not sent. Pure."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from groundcontrol.core.ids import NodeId
 from spider.wire.verbs import CATALOGUE, REBOOT
 
 COVERED: Final = frozenset({*(verb.name for verb in CATALOGUE if verb.planned), "repair", REBOOT})
-"""Verbs whose jobs open a window: they may restart services or the server."""
+"""Verbs whose jobs open a window, since they may restart services or the server."""
 Origin = Literal["user", "job", "deployment"]
 
 JOB_LIMIT_S: Final = 2 * 3600.0
-"""How long a job or a deployment may take before its window counts as overrun."""
+"""How long a job or deployment usually takes at most."""
 OVERRUN_S: Final = 900.0
-"""An automatic window is open at most this long after its work ended, and after the limit of work that does not end."""
+"""An automatic window ends at most this long after its work, and this long after JOB_LIMIT_S if the work does not end."""
 HEALTHY_S: Final = 120.0
 """How long a node must be healthy after the work before its window closes."""
 MOST_WINDOWS: Final = 200
-"""Windows of users of one organisation that are not over."""
+"""The limit for windows of users that are not over, in one organisation."""
 
 
 class Weekly(NamedTuple):
-    """From `start` to `end` on these days, in the zone of the window. An end that is not after the start is on the next day."""
+    """Times from `start` to `end` on these days, in the zone of the window. An end that is not after the start is on the next day."""
 
     days: tuple[Day, ...]
     start: str
@@ -35,31 +35,31 @@ class Weekly(NamedTuple):
 
 
 def open_s(weekly: Weekly) -> float:
-    """For how long a weekly window is open in a week, in seconds."""
+    """How many seconds of a week a weekly window is open."""
     day = date(2000, 1, 1)
     start, end = (datetime.combine(day, time_of(text, "weekly")) for text in (weekly.start, weekly.end))
     return len(weekly.days) * ((end - start).total_seconds() % 86_400)
 
 
 class Window(NamedTuple):
-    """A maintenance window. One of a job or a deployment has the same id as that."""
+    """A maintenance window. The window of a job or deployment has the id of the job or deployment."""
 
     id: MaintenanceId
     org: int
     select: Selector
     from_at: float
-    """Of a weekly window: there is no occurrence before."""
+    """The start. A weekly window has no occurrence before it."""
     until_at: float | None
-    """Of a weekly window: there is no occurrence after. Of an automatic one: the latest end. None: an old weekly window without an end."""
+    """The end. A weekly window has no occurrence after it; an automatic one may end earlier. None: an old weekly window without an end."""
     reason: str
     origin: Origin
     created_by: str
     created_at: float
     weekly: Weekly | None = None
     zone: str = ""
-    """Of a weekly window, such as Europe/Budapest."""
+    """The time zone of a weekly window, such as Europe/Budapest."""
     closed_at: float | None = None
-    """When it was ended or deleted."""
+    """When the window was ended or deleted."""
 
 
 class Quiet(NamedTuple):
@@ -70,9 +70,9 @@ class Quiet(NamedTuple):
 
 
 def occurrence(window: Window, now: float) -> tuple[float, float] | None:
-    """The present or next occurrence as (from, until) in Unix seconds; None: it is over.
+    """The present or next occurrence of a window as (from, until) in Unix seconds; None: the window is over.
 
-    An occurrence across a change of the clocks begins and ends at the named local times: it may be an hour longer or shorter.
+    An occurrence begins and ends at local times, so a change of the clocks makes it an hour longer or shorter.
     """
     if window.closed_at is not None:
         return None
@@ -81,7 +81,7 @@ def occurrence(window: Window, now: float) -> tuple[float, float] | None:
         return (window.from_at, until) if until is not None and now < until else None
     try:
         zone = zone_of(window.zone)
-    except BadRequest:  # the zone was known when the window was made; without the window, alerts are sent
+    except BadRequest:  # this machine no longer has the zone: sending alerts is better than silence
         return None
     start, end = time_of(window.weekly.start, "start"), time_of(window.weekly.end, "end")
     first = local_date(zone, max(now, window.from_at)) - timedelta(days=1)
@@ -97,7 +97,7 @@ def occurrence(window: Window, now: float) -> tuple[float, float] | None:
 
 
 def begun(windows: Iterable[Window], now: float) -> Iterator[tuple[Window, float, float]]:
-    """The windows that are open now, with the begin and the end of their occurrence."""
+    """The windows that are open now, with the start and the end of their occurrences."""
     for window in windows:
         times = occurrence(window, now)
         if times is not None and times[0] <= now:
@@ -105,7 +105,7 @@ def begun(windows: Iterable[Window], now: float) -> Iterator[tuple[Window, float
 
 
 def active(windows: Iterable[Window], node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
-    """Of the windows that are open for this node now, the one that ends last."""
+    """The window that is open for this node now and ends last; None: there is none."""
     found: Quiet | None = None
     for window, _, until_at in begun((one for one in windows if one.select.selects(node, tags)), now):
         if found is None or until_at > found.until_at:
@@ -114,7 +114,7 @@ def active(windows: Iterable[Window], node: NodeId, tags: tuple[str, ...], now: 
 
 
 class Windows:
-    """The windows that are not over, in memory for decisions about alerts."""
+    """Holds the windows that are not over in memory, for decisions about alerts."""
 
     def __init__(self, windows: Sequence[Window] = ()) -> None:
         self._windows = windows
@@ -123,30 +123,30 @@ class Windows:
         self._windows = windows
 
     def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
-        """The window that is open for this node now, and when it ends; None: there is none."""
+        """As `active`."""
         return active(self._windows, node, tags, now)
 
 
 class AutomaticWindow(NamedTuple):
-    """An open window of a job or a deployment, and what became of that."""
+    """An open window of a job or deployment, with the state of that work."""
 
     window: Window
     node: NodeId
     gone: bool
-    """The job, the deployment or its node was deleted."""
+    """Whether the job, the deployment or its node was deleted."""
     ended_at: float | None
-    """None: the work goes on."""
+    """When the work ended; None: it has not ended."""
 
 
 def latest_end(from_at: float) -> float:
-    """When the window of work that began then ends, if the work itself does not."""
+    """When the window of a job or deployment ends if the work itself does not, in Unix seconds."""
     return from_at + JOB_LIMIT_S + OVERRUN_S
 
 
 def verdict(one: AutomaticWindow, healthy_s: float | None, now: float) -> Literal["open", "closed", "overran"]:
-    """Whether an automatic window ends now.
+    """Whether an automatic window ends now, and whether it overran.
 
-    Args: healthy_s: for how long its node has been healthy without a break; None: it is not healthy, or nobody knows.
+    Args: healthy_s: for how many seconds its node has been healthy; None: it is not healthy.
     """
     if one.gone:
         return "closed"

@@ -1,4 +1,4 @@
-"""`/api/v1/maintenance`: windows in which alerts are shown and not sent."""
+"""`/api/v1/maintenance`: windows in which alerts are shown but not sent."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from spider.wire.ids import is_id, new_time_id
 
 MAX_REASON_CHARS: Final = 200
 LONGEST_S: Final = 90 * 86_400.0
-"""A single window; one that is forgotten must not silence a node for ever."""
+"""The limit of a single window, so that a forgotten one does not silence a node for ever."""
 LONGEST_OF_ALL_S: Final = 7 * 86_400.0
-"""A single window of every server."""
+"""The limit of a single window that selects all servers."""
 FARTHEST_S: Final = 366 * 86_400.0
-"""How far ahead a window may begin. A weekly one ends so long after its start at the latest."""
+"""How far ahead a window may begin, and the limit of a weekly window."""
 MOST_OF_WEEK_S: Final = 84 * 3600.0
-"""Half of a week: how long a weekly window may be open in one."""
+"""How long a weekly window may be open in a week: half of it."""
 TOKEN_S: Final = 86_400.0
-"""A window of an API token ends so long after the request at the latest. So a stolen one silences nothing for longer once it is revoked."""
+"""The limit of a window of an API token. After a stolen token is revoked, its windows silence nothing for longer."""
 
 
 async def list_maintenance(call: ApiRequest) -> MaintenancesView:
-    """The windows to come, the open ones and those of the last week, with those of jobs and deployments."""
+    """Future and open windows, and those of the last week. Windows of jobs and deployments are included."""
     call.query()
     windows = await call.services[MaintenanceStore].windows(call.scope)
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
@@ -64,7 +64,7 @@ async def create_maintenance(call: ApiRequest, body: MaintenanceBody) -> Mainten
 
 
 async def end_maintenance(call: ApiRequest) -> None:
-    """End a window now, or cancel one that is still to come."""
+    """End an open window, or cancel a future one."""
     store, nodes = call.services[MaintenanceStore], call.services[NodeStore]
     name = call.request.match_info["id"]
     if not is_id(name):
@@ -119,9 +119,9 @@ def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
 
 
 def ordered_days(days: list[Day], field: str) -> tuple[Day, ...]:
-    """The days, each once and in the order of the week.
+    """The days in the order of the week, without repetitions.
 
-    Raises: BadRequest: there are none.
+    Raises: BadRequest: the list is empty.
     """
     if not days:
         raise BadRequest(f"{field}: name at least one day", field=field)

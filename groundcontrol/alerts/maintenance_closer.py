@@ -1,6 +1,6 @@
-"""Keeps the open maintenance windows in memory, closes those of jobs and deployments, and records begins and ends.
+"""Holds the open maintenance windows in memory, closes those of jobs and deployments, and records starts and ends.
 
-Such a window closes once its node is healthy again, or once its time is over.
+The window of a job or deployment closes when its node is healthy again, or when its time is over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EVERY_S: Final = 5.0
 
 
 class WindowCloser:
-    """The periodic task. What it knows beside the database is how long each node has been healthy."""
+    """The periodic task. Besides the database it needs only how long each node has been healthy."""
 
     def __init__(self, store: MaintenanceStore, clock: Clock, healthy: Callable[[NodeId], bool]) -> None:
         self._store = store
@@ -31,9 +31,9 @@ class WindowCloser:
         self._healthy = healthy
         self.windows = Windows()
         self._healthy_since: dict[NodeId, float] = {}
-        """By the monotonic clock; only nodes with an open window."""
+        """Node with an automatic window -> since when it is healthy, by the monotonic clock."""
         self._recorded: dict[MaintenanceId, float] = {}
-        """The begin that was recorded last, of each window of a user."""
+        """Window of a user -> the start of its last recorded occurrence."""
 
     async def run(self) -> None:
         """Look every five seconds, until cancelled."""
@@ -45,7 +45,7 @@ class WindowCloser:
             await self._clock.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """Close the windows that end now, and read those that are left.
+        """Close the windows that end now, and read the others again.
 
         Raises: StoreError.
         """
@@ -62,7 +62,9 @@ class WindowCloser:
         await self._store.record_ends()
         open_windows = await self._store.open_windows()
         self.windows.replace(open_windows)
-        of_users = [one for one in open_windows if one.origin == "user"]  # work records the begin of its window itself
+        of_users = [
+            one for one in open_windows if one.origin == "user"
+        ]  # jobs and deployments record the start of their windows themselves
         for window, from_at, until_at in begun(of_users, self._clock.now()):
             if self._recorded.get(window.id) != from_at:
                 await self._store.record_begin(window, from_at, until_at)

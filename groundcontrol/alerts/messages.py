@@ -1,6 +1,6 @@
-"""The words of messages. A `Message` has no format yet: each kind of channel renders it in its own.
+"""Builds the text of messages. A `Message` has no format: each kind of channel renders it in its own.
 
-Names of nodes, objects and rules and the messages of events come from outside. `build_message` cleans them once, for every kind.
+Names of nodes, objects and rules, and texts of events, come from outside. `build_message` cleans them for all kinds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIGEST_CHARS: Final = 24
 _MARK_CHARS: Final = 8
 _DAY_S: Final = 86_400.0
 _WITHOUT_NUMBER: Final = ("flag", "level")
-"""Units of what holds or does not."""
+"""Units of states that are true or false, whose number says nothing more."""
 _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
 ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
@@ -34,7 +34,7 @@ ENDED: Final[dict[Reason, str]] = {
     "node_removed": "server removed",
     "not_repeated": "not reported again",
 }
-"""What ended an episode, as the page says it."""
+"""Reason -> how an episode ended, as the page shows it."""
 
 
 class DescribedAlert(NamedTuple):
@@ -46,7 +46,7 @@ class DescribedAlert(NamedTuple):
     rule_name: str
     unit: str = ""
     detail: str = ""
-    """What says more than the object, such as the event that is missing."""
+    """More about the object, such as the event that is missing."""
 
 
 class MessageContent(NamedTuple):
@@ -54,56 +54,57 @@ class MessageContent(NamedTuple):
 
     incident: Incident | None = None
     alerts: tuple[DescribedAlert, ...] = ()
-    """The worst first."""
+    """The episodes, worst first."""
     event: Event | None = None
     node_name: str = ""
-    """Of the event."""
+    """The name of the event's node."""
     still_firing: tuple[str, ...] = ()
     """For a digest: the titles of open incidents."""
     ended: int = 0
-    """For a digest: how many incidents came and went."""
+    """For a digest: how many incidents ended without a message to the channel."""
     over: int = 0
-    """For a digest: how many incidents have ended that the channel was notified of before."""
+    """For a digest: how many incidents ended of which the channel was notified before."""
     named: tuple[IncidentId, ...] = ()
-    """For a digest: the open incidents."""
+    """For a digest: the incidents in `still_firing`."""
 
 
 class Withheld(NamedTuple):
-    """There is nothing to send now: until a time, or (None) for good."""
+    """There is nothing to send now."""
 
     reason: str
     until: float | None = None
+    """When the message is due again, in Unix seconds; None: never."""
 
 
 class Message(NamedTuple):
-    """One message without a format. Texts are one line each and contain no control or direction-changing characters."""
+    """One message without a format. Each text is one line, without control or direction-changing characters."""
 
     id: DeliveryId
-    """The same at each attempt, so that a receiver can drop a second copy."""
+    """It is the same at each attempt, so that a receiver can drop a second copy."""
     kind: MessageKind
     level: Level | None
-    """None: nothing fires (any more), or it is no alert."""
+    """None: nothing fires, or the message is not about alerts."""
     title: str
     lines: tuple[str, ...]
     link: str
-    """Of the page."""
+    """The address of the incident on the page."""
     ack_link: str
-    """Opens a page that acknowledges or snoozes; empty: there is nothing to acknowledge."""
+    """The address of a page that acknowledges or snoozes; empty: there is nothing to acknowledge."""
     ack_token: str
-    """The part of `ack_link` behind the `#`, for a button that posts it to `ack_url`."""
+    """The part of `ack_link` after the `#`, for a button that posts it to `ack_url`."""
     incident_id: IncidentId | None
     since_at: float
     sent_at: float
     hub: str
     """The web origin of the hub."""
     content: MessageContent
-    """The cleaned facts, for a body that programs read."""
+    """The cleaned facts, for formats that programs read."""
     recovered: bool = False
-    """The problem ended: the value is good again, and not merely no longer watched."""
+    """Whether the value is good again. An incident may also end since its rule or object is gone."""
 
     @property
     def thread(self) -> str:
-        """The name of the conversation: the incident, or the message itself."""
+        """The id by which receivers group messages: that of the incident, or else of the message."""
         return self.incident_id or self.id
 
     @property
@@ -112,7 +113,7 @@ class Message(NamedTuple):
 
 
 class Address(NamedTuple):
-    """What a message says of its hub and its receiver."""
+    """The hub and the receiver, as a message names them."""
 
     hub: str
     channel_name: str
@@ -120,9 +121,9 @@ class Address(NamedTuple):
 
 
 def build_message(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool = False) -> Message:
-    """The words of one delivery.
+    """The message of one delivery.
 
-    Args: late: the incident is over, and its receiver could not be reached until now.
+    Args: late: the incident is over, and its receiver could not be reached before.
     """
     content = cleaned(content)
     incident = content.incident
@@ -147,9 +148,9 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 
 
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """What a receiver sees of an incident that fires, as a digest: equal for two messages of which the second says nothing new.
+    """A digest of a firing incident as a receiver sees it. It is the same for two messages if the second says nothing new.
 
-    A mark for each firing episode stands behind it, by which `names` knows that the message was about that episode.
+    After the digest comes a mark for each firing episode. By the marks `names` tells which episodes the message was about.
     """
     firing = [alert for alert in alerts if alert.state == "firing"]
     seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)
@@ -158,7 +159,7 @@ def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
 
 
 def names(sent: Delivery, alert: Alert) -> bool:
-    """Whether a message was about this episode. Where the message has no marks, as a summary, the times decide."""
+    """Whether a message was about an episode. If the message has no marks, such as a summary, the times decide."""
     marks = sent.shown[_DIGEST_CHARS:]
     if not marks:
         return alert.fired_at <= (sent.at if sent.sent_at is None else sent.sent_at)
@@ -170,7 +171,7 @@ def _mark(alert: AlertId) -> str:
 
 
 def end_of(content: MessageContent) -> Reason:
-    """Why an incident ended: the reason of the episode that ended last. Of several at the same time, one that cleared decides."""
+    """Why an incident ended: the reason of its last episode. If several ended at the same time, `cleared` takes precedence."""
     ended = [(one.alert.resolved_at or 0.0, one.alert.reason or "cleared") for one in content.alerts if one.alert.state == "resolved"]
     at = max((at for at, _ in ended), default=0.0)
     reasons = [reason for ended_at, reason in ended if ended_at == at]
@@ -178,7 +179,7 @@ def end_of(content: MessageContent) -> Reason:
 
 
 def cleaned(content: MessageContent) -> MessageContent:
-    """The same facts without control, invisible and direction-changing characters."""
+    """The facts without control, invisible and direction-changing characters."""
     incident, event = content.incident, content.event
     return content._replace(
         incident=None if incident is None else incident._replace(title=clean(incident.title, TITLE_CHARS)),
@@ -241,7 +242,7 @@ def _incident_words(
 
 
 def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Sequence[str]]:
-    """`delivery.revision` is the number of messages that a limit held back; 0: a digest of quiet hours."""
+    """The title and lines of a digest. `delivery.revision` is the number of messages over the limit; 0: a summary after quiet hours."""
     firing = len(content.still_firing)
     ended = f", {content.ended} came and went" if content.ended else ""
     held = f"{delivery.revision} messages were held back by the limit of this channel; " if delivery.revision else ""
@@ -252,7 +253,7 @@ def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Seq
 def alert_line(one: DescribedAlert, now: float) -> str:
     """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`.
 
-    What holds or does not, as a failed service, has no number that says more.
+    A state that is true or false, such as a failed service, is shown without a number.
     """
     alert = one.alert
     shown = None if one.unit in _WITHOUT_NUMBER else alert.value
@@ -266,22 +267,22 @@ def alert_line(one: DescribedAlert, now: float) -> str:
 
 
 def missing_words(unmet: Unmet) -> str:
-    """`backup_completed did not arrive by 2026-11-26 05:00 (Europe/Budapest)`."""
+    """Such as `backup_completed did not arrive by 2026-11-26 05:00 (Europe/Budapest)`."""
     try:
         by = f"{datetime.fromtimestamp(unmet.by_at, zone_of(unmet.zone)):%Y-%m-%d %H:%M} ({unmet.zone})"
-    except BadRequest:  # a zone that this machine does not know any more
+    except BadRequest:  # this machine no longer has the zone
         by = f"{datetime.fromtimestamp(unmet.by_at, UTC):%Y-%m-%d %H:%M UTC}"
     return f"{unmet.event} did not arrive by {by}"
 
 
 def at(moment: float, now: float) -> str:
-    """A time of today as `14:02 UTC`, another with its date."""
+    """A time such as `14:02 UTC`, with the date if it is more than twelve hours away."""
     form = "%H:%M UTC" if abs(now - moment) < _DAY_S / 2 else "%Y-%m-%d %H:%M UTC"
     return datetime.fromtimestamp(moment, UTC).strftime(form)
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `17 min`, `3 h 5 min`, `2 days 4 h`."""
+    """Such as `45 s`, `17 min`, `3 h 5 min` or `2 days 4 h`."""
     whole = max(0, round(seconds))
     minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
     if days:
@@ -297,7 +298,7 @@ def _limited(lines: Sequence[str]) -> Sequence[str]:
 
 
 def notice(delivery: DeliveryId, title: str, line: str, *, hub: str, now: float) -> Message:
-    """A message of the hub about the channel itself."""
+    """A message about the channel itself."""
     return Message(
         delivery, "event", None, clean(title, TITLE_CHARS), (clean(line, LINE_CHARS),), f"{hub}/alerts/channels", "", "", None, now, now, hub,
         MessageContent(),

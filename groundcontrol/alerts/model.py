@@ -8,7 +8,7 @@ from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.events.model import Severity as EventSeverity
 
 RuleId = NewType("RuleId", str)
-"""A slug for a default rule (`filesystem.space`), a time id for a rule of a user."""
+"""A slug such as `filesystem.space` for a default rule, and a time id for a rule of a user."""
 AlertId = NewType("AlertId", str)
 IncidentId = NewType("IncidentId", str)
 ChannelId = NewType("ChannelId", str)
@@ -18,20 +18,20 @@ MaintenanceId = NewType("MaintenanceId", str)
 Level = Literal["warning", "critical"]
 RANK: Final[dict[Level | None, int]] = {None: 0, "warning": 1, "critical": 2}
 Severity = Literal["info", "warning", "critical"]
-"""The least level that a channel sends."""
+"""The lowest level that a channel sends."""
 EVENT_VALUES: Final[dict[EventSeverity, float]] = {"info": 0.25, "warning": 0.5, "error": 1.0}
-"""The value of an event for the thresholds of its rule, by the severity that its sender gave it."""
+"""Severity of an event -> its value, which rules compare with their thresholds."""
 
 
 class Threshold(NamedTuple):
-    """A level starts past `trigger` and ends only behind `clear` (hysteresis). Both have the unit of the rule's value."""
+    """A level starts when the value passes `trigger`, and ends when it is back past `clear`. Both have the unit of the value."""
 
     trigger: float
     clear: float
 
 
 class Selector(NamedTuple):
-    """The nodes of a rule: all, those with one of the tags, and those named. An empty selector is refused and selects none."""
+    """Selects all nodes, or nodes by tags and ids. A node needs one of the tags. An empty selector selects none."""
 
     all: bool = False
     tags: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Selector(NamedTuple):
 
 
 class Override(NamedTuple):
-    """Other values of a rule for some nodes. None keeps the rule's value. Of several that select a node, the last one holds."""
+    """Other values of a rule for some nodes. None keeps the rule's value. If several overrides select a node, the last one applies."""
 
     select: Selector
     enabled: bool | None = None
@@ -56,54 +56,55 @@ class Rule(NamedTuple):
 
     id: RuleId
     name: str
-    """A sentence for people: "File system almost full"."""
+    """Such as "File system almost full"."""
     expr: str
-    """`avg(cpu.total, 10m)`, `state(unit_failed)`, `event(node_cloned)` or `detector(filesystem_space)`."""
+    """Such as `avg(cpu.total, 10m)`, `state(unit_failed)`, `event(node_cloned)` or `detector(filesystem_space)`."""
     select: Selector
     when: Literal["above", "below"] = "above"
     warn: Threshold | None = None
     crit: Threshold | None = None
     for_s: float = 0.0
-    """A level starts after the value was past its threshold this long."""
+    """How long the value must be past the trigger before a level starts."""
     clear_s: float = 0.0
+    """How long the value must be past the clear value before a level ends."""
     enabled: bool = True
     overrides: tuple[Override, ...] = ()
     origin: Literal["default", "user"] = "user"
     kind: str = ""
-    """The kind of finding that it makes: `filesystem`, `cpu`, `offline` …; rules of users have `rule`."""
+    """The kind of its findings, such as `filesystem`, `cpu` or `offline`; `rule` for rules of users."""
     notice: bool = False
-    """The finding is shown as a notice and never sent, such as a reboot that is due."""
+    """Whether its alerts are notices, such as a due reboot, which are shown and never sent."""
     action: str | None = None
-    """The verb that helps, if there is one."""
+    """The verb of the job that helps; None: there is none."""
     version: int = 1
 
 
 Reason = Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"]
-"""Why an episode ended. `not_repeated`: an event was not reported again; whether anything is well, nobody knows."""
+"""Why an episode ended. `not_repeated`: an event was not reported again, and its trouble may continue."""
 
 
 class InstanceKey(NamedTuple):
-    """The identity of a state: it never moves to another rule, node or object."""
+    """The identity of an instance: one rule for one object of one node."""
 
     rule: RuleId
     node: NodeId | None
     """None: the hub itself, or the fleet as a whole."""
     object: str
-    """The label of the series (`/var`), the unit, the pool …; empty where a rule has one value a node."""
+    """Such as the label of a series (`/var`) or a unit; empty: the rule has one value for each node."""
 
 
 class Transition(NamedTuple):
-    """One change of an instance, with everything that an episode stores."""
+    """One change of an instance, with the values that an episode stores."""
 
     key: InstanceKey
     kind: Literal["fired", "level", "resolved", "stale", "fresh"]
-    """`stale`: data of a firing instance is missing; `fresh`: it is back. Neither is sent."""
+    """`stale`: data of a firing instance is missing. `fresh`: the data is back. Neither is sent."""
     level: Level | None
-    """The level from now on; None after `resolved`."""
+    """The new level; None: the instance is resolved."""
     at: float
-    """Unix seconds, true time of the samples that decided."""
+    """Unix seconds, by the time of the samples that caused the change."""
     since_at: float
-    """When the condition began, before `for_s` had passed."""
+    """When the condition began, which is before `for_s` had passed."""
     value: float | None
     threshold: float | None
     reason: Reason | None = None
@@ -118,7 +119,7 @@ class Alert(NamedTuple):
     node_id: NodeId | None
     object: str
     level: Level
-    """The present level; after the end the last one."""
+    """The present level, or the last one before the end."""
     state: Literal["firing", "resolved"]
     since_at: float
     fired_at: float
@@ -132,39 +133,39 @@ class Alert(NamedTuple):
     note: str = ""
     snoozed_until: float | None = None
     suppressed_by: str = ""
-    """The rule whose episode explains this one; empty: none."""
+    """The rule whose episode explains this one; empty: there is none."""
     maintenance: MaintenanceId | None = None
     stale: bool = False
     flapping: bool = False
     retro: bool = False
-    """It began and ended while the hub was away; it is never sent."""
+    """Whether it began and ended while the hub was away. Such an episode is never sent."""
 
 
 class Incident(NamedTuple):
-    """Episodes that are one story: those of a node, or of one rule on many nodes."""
+    """Episodes that are notified together: those of a node, or of one rule on many nodes."""
 
     id: IncidentId
     org: int
     level: Level
-    """The highest present level; after the end the highest it had."""
+    """The highest present level, or the last one before the end."""
     state: Literal["open", "resolved"]
     title: str
     since_at: float
     resolved_at: float | None
     group: str
-    """`node:<id>`, `rule:<id>`, `mass_offline` or `hub`."""
+    """`node:<id>`, `notices:<id>`, `rule:<id>`, `mass_offline` or `hub`."""
     revision: int
-    """Rises with each change that may be sent."""
+    """It rises with each change that may be sent."""
 
 
 ChannelKind = Literal["email", "webhook", "ntfy", "telegram", "slack", "discord", "teams", "gotify", "pagerduty"]
 ChannelState = Literal["ok", "retrying", "broken"]
 EXPIRED: Final = "expired"
-"""The reason of a message that was tried for too long, and of its channel's state."""
+"""The reason of a message that failed for too long, and of the state of its channel."""
 
 
 class QuietHours(NamedTuple):
-    """Wall-clock times in a named zone, such as 22:00 to 07:00 in Europe/Budapest. Warnings wait until the end."""
+    """Wall-clock times in a time zone, such as 22:00 to 07:00 in Europe/Budapest. Warnings wait until the end."""
 
     start: str
     end: str
@@ -173,14 +174,14 @@ class QuietHours(NamedTuple):
 
 
 class Caps(NamedTuple):
-    """Most messages an hour; what is over becomes one digest."""
+    """The most messages of a channel in an hour. Further ones become one digest."""
 
     per_hour: int = 20
     critical_per_hour: int = 60
 
 
 class Channel(NamedTuple):
-    """A receiver of messages. Its target is sealed in the vault and never leaves it but to send."""
+    """A receiver of messages. Its target is sealed in the vault, and opened only for sending."""
 
     id: ChannelId
     org: int
@@ -197,11 +198,11 @@ class Channel(NamedTuple):
     tested_at: float | None = None
     version: int = 1
     probe_at: float = 0.0
-    """After several failures in a row: no message is tried before."""
+    """No message is tried before this time. It is set after several failures in a row."""
 
     @property
     def refuses(self) -> bool:
-        """Whether its receiver refused messages for good: none is tried until somebody mends or tests it."""
+        """Whether the receiver refused messages. Then no message is tried until somebody changes or tests the channel."""
         return self.state == "broken" and self.state_reason != EXPIRED
 
 
@@ -210,7 +211,7 @@ DeliveryState = Literal["due", "sending", "sent", "deferred", "skipped", "failed
 
 
 class Delivery(NamedTuple):
-    """One decision about one channel: a message to send, or why there is none."""
+    """One decision about one channel: a message to send, or the reason why none is sent."""
 
     id: DeliveryId
     org: int
@@ -219,21 +220,21 @@ class Delivery(NamedTuple):
     incident_id: IncidentId | None
     event_id: EventId | None
     revision: int
-    """Of the incident. (incident, revision, kind, channel) is unique."""
+    """The revision of the incident; for a digest the number of messages over the limit. (incident, revision, kind, channel) is unique."""
     state: DeliveryState
     reason: str
-    """One of `decide.REASONS`, or `<class>:<code>` of a failure."""
+    """A reason of `deciding.py`, or the code of a failure such as `http:503`."""
     at: float
     next_at: float | None
-    """When it is due, or due again."""
+    """When it is due; None: the decision is final."""
     attempts: int = 0
     lease_until: float | None = None
     sent_at: float | None = None
     critical: bool = False
     shown: str = ""
-    """What its receiver saw of the incident, as a digest."""
+    """A digest of the incident as the message showed it."""
 
 
 def is_summary(delivery: Delivery) -> bool:
-    """Whether it is the summary after quiet hours. A digest of a limit has a number."""
+    """Whether a delivery is the summary after quiet hours. The digest of a limit has a revision above 0."""
     return delivery.kind == "digest" and delivery.revision == 0

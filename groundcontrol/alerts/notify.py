@@ -1,4 +1,4 @@
-"""Declares the calls, services and tasks of notifications; the slice of alerts includes them. It provides `ContentSource` and `AlertHandler`."""
+"""Declares the routes, services and tasks of notifications, which the slice of alerts includes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from groundcontrol.web.services import Services, provide
 
 KEEP_DELIVERIES_S: Final = 90 * 86_400.0
 STATE: Final = Parameter("state", "due, sending, sent, deferred, skipped or failed")
-CHANNEL: Final = Parameter("channel", "only those to this channel")
-INCIDENT: Final = Parameter("incident", "only those about this incident")
-FROM: Final = Parameter("from", "only those decided since, in Unix seconds")
+CHANNEL: Final = Parameter("channel", "only deliveries to this channel")
+INCIDENT: Final = Parameter("incident", "only deliveries about this incident")
+FROM: Final = Parameter("from", "only decisions since this time, in Unix seconds")
 NOTIFY_ROUTES: Final = (
     Route("GET", "/channels", "alert.read", channels_api.list_channels, ChannelsView, whose="organisation"),
     Route("POST", "/channels", "alert.manage", channels_api.create_channel, ChannelView, ChannelBody, status=201, step_up=True, whose="organisation"),
@@ -62,7 +62,7 @@ def _channels(services: Services) -> ChannelService:
 
 
 def _wake(services: Services) -> None:
-    """The outbox itself needs the channels, so it is asked for as late as this."""
+    """Wake the outbox. It is looked up at each call, since it needs the channels itself."""
     services[Outbox].wake()
 
 

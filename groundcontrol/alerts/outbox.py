@@ -1,6 +1,6 @@
-"""Sends what is due. All state is in the rows of deliveries; a process that ends at any moment loses no message.
+"""Sends due deliveries. Their rows hold all state, so no message is lost if the process ends.
 
-A claim has a lease. When it runs out, because the process ended or the answer was lost, the message is sent again with the same id.
+A claim has a lease. If the lease expires, since the process ended or an answer was lost, the message is sent again with the same id.
 """
 
 from __future__ import annotations
@@ -28,31 +28,30 @@ MOST_AT_ONCE: Final = 16
 SWEEP_S: Final = 5.0
 """How often the outbox looks for due messages without being woken."""
 BLOCKED_S: Final = 0.5
-"""How long it waits when messages are due, but none may be sent now."""
+"""The wait of the outbox if messages are due and none may be sent now."""
 
 
 class ContentSource(Protocol):
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What a message about an incident, or a digest, says now, or that it says nothing. It is asked right before each attempt, and
-        decides again.
+        """The present content of a message about an incident or of a digest. It is read and decided again before each attempt.
 
-        Raises: NotFound: the incident is gone. StoreError.
+        Raises: NotFound: the incident is deleted; StoreError.
         """
         ...
 
 
 class Sender(Protocol):
     async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent, *, late: bool) -> Message:
-        """The words of a message, with the link that acknowledges."""
+        """Build a message, with its link for acknowledging."""
         ...
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
-        """One attempt, within less than a lease. No error leaves it."""
+        """Make one attempt, in less time than a lease. It raises no error."""
         ...
 
 
 class Outbox:
-    """Sends due deliveries, at most `MOST_AT_ONCE` together. One channel's trouble does not delay another's messages."""
+    """Sends due deliveries, at most `MOST_AT_ONCE` at the same time. A broken channel does not delay messages of others."""
 
     def __init__(
         self, store: DeliveryStore, contents: ContentSource, sender: Sender, clock: Clock, jitter: Callable[[], float] = random.random
@@ -63,19 +62,19 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self.ended: Counter[tuple[str, str]] = Counter()
-        """Attempts since the start by what became of them: (`sent`, `retried`, `failed`, `skipped` or `deferred`; the reason)."""
+        """(State, reason) -> number of attempts since the start. The states are `sent`, `retried`, `failed`, `skipped` and `deferred`."""
         self._due_at: float | None = None
-        """When the oldest message was due at the last look."""
+        """When the oldest message was due, as read last."""
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
-        """Something may be due: look now."""
+        """Look for due messages now."""
         self._wake.set()
 
     @property
     def oldest_s(self) -> float:
-        """How long the oldest message that is due has waited; 0: none is due."""
+        """For how many seconds the oldest due message has waited; 0: none is due."""
         return 0.0 if self._due_at is None else max(0.0, self._clock.now() - self._due_at)
 
     async def run(self) -> None:
@@ -91,7 +90,7 @@ class Outbox:
                 await self._pause(wait_s)
 
     async def _round(self, group: asyncio.TaskGroup) -> float:
-        """Start what may be sent now. Returns: seconds until the next look."""
+        """Start the attempts that may start now. Returns: seconds until the next round."""
         due_at = self._due_at = await self._store.next_due()
         if due_at is None or due_at > self._clock.now():
             return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())
@@ -108,7 +107,7 @@ class Outbox:
         self._wake.set()
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for a call of `wake`, at most so long."""
+        """Wait for a call of `wake`, at most this long."""
         woken = asyncio.ensure_future(self._wake.wait())
         slept = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
@@ -118,7 +117,7 @@ class Outbox:
                 task.cancel()
 
     async def _deliver(self, claim: Claim) -> None:
-        """One attempt, and its record. Where it cannot be recorded, the lease runs out and the message is sent again."""
+        """Make one attempt and record it. If it cannot be recorded, the lease expires and the message is sent again."""
         try:
             result = await self._attempt(claim)
             if await self._store.finish(claim, result):
@@ -142,7 +141,7 @@ class Outbox:
         return self._result_of(outcome, delivery.attempts, content, late=superseded == LATE)
 
     async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What it says now. A test says nothing of the fleet; a digest has its number, also where nothing fires any more."""
+        """The present content of a delivery. A test has none. The digest of a limit is sent even if nothing fires any more."""
         if delivery.kind == "test":
             return MessageContent()
         if delivery.event_id is not None:
@@ -166,7 +165,7 @@ class Outbox:
 
 
 def _word_of(result: Result) -> tuple[str, str]:
-    """State and reason for counters. A code counts without its number: those of receivers have no bound."""
+    """State and reason for `Outbox.ended`. Numbers in codes are left out, since receivers may send any."""
     match result:
         case Delivered(reason=reason):
             return "sent", reason

@@ -1,7 +1,7 @@
-"""Rules over stored samples and events: the alerts that they would have sent, and what they missed while the hub was away.
+"""Runs rules over stored samples and events, for previews and for episodes while the hub was away.
 
-The same engine runs over what the store holds: events, and samples of seconds where they are kept, else means of minutes. Means have no
-counters, and their minimum and maximum are those of the means. States are not stored, so rules on them have no preview.
+The engine reads stored events, and samples of a second as far as they are stored, before that means of a minute. There are no means of
+counters, and `max` and `min` see only the means. States are not stored, so rules on states have no preview.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
 
 SLICE_ROWS: Final = 500
-"""Samples between two turns of the event loop."""
+"""How many samples are evaluated before other tasks run."""
 MINUTE_S: Final = 60
 HOUR_MS: Final = 3_600_000
 _SECONDS_LEAD_S: Final = 1260.0
+"""How long before the range the replay begins at least, so that windows are filled."""
 
 Sample = tuple[SeriesSchema, StoredRow]
 
@@ -39,11 +40,11 @@ class Episode(NamedTuple):
 
     key: InstanceKey
     level: Level
-    """The highest it had."""
+    """The highest level of the episode."""
     since_at: float
     fired_at: float
     ended_at: float | None
-    """None: it still fires at the end of the range."""
+    """When it ended; None: it still fires at the end of the range."""
     reason: Reason | None
     value: float | None
 
@@ -51,15 +52,15 @@ class Episode(NamedTuple):
 class Replayed(NamedTuple):
     episodes: list[Episode]
     first_at: float | None
-    """The time of the first sample; None: there is none."""
+    """The time of the first sample; None: there are no samples."""
 
 
 async def replay(
     metrics: MetricStore, no: int, facts: NodeFacts, rules: Sequence[Rule], start: float, end: float, seconds_from: float
 ) -> Replayed:
-    """The episodes of a node that touch [start, end).
+    """The episodes of a node that overlap [start, end), in Unix seconds.
 
-    Args: no: the store's number of the node. seconds_from: since when the store keeps seconds.
+    Args: no: the store's number of the node. seconds_from: since when the store has samples of a second.
     """
     engine = Engine()
     engine.set_rules(rules)
@@ -90,25 +91,25 @@ async def replay(
 def replay_events(rule: Rule, node: NodeId | None, tags: tuple[str, ...], events: Sequence[Event], end: float) -> list[Episode]:
     """The episodes of a rule on events until `end`.
 
-    Args: node, tags: of the node that all these events are about; None: they are about none.
+    Args: node, tags: the node of all these events; None: they are about no node.
     """
     found: list[Transition] = []
     for effective in RuleBook([rule]).effective(node, tags):
         if not effective.rule.enabled or not isinstance(effective.expression, EventOf):
             continue
-        limits = effective.limits._replace(pace_s=math.inf, lost_s=math.inf)  # what happens between two events is known
+        limits = effective.limits._replace(pace_s=math.inf, lost_s=math.inf)  # between two events nothing is unknown
         for about, moments in _moments(effective.expression, events, limits.clear_s).items():
             found += _replay_moments(InstanceKey(rule.id, node, about), limits, [one for one in moments if one[0] < end])
     return episodes(found)
 
 
 def _moments(expression: EventOf, events: Sequence[Event], clear_s: float) -> dict[str, list[tuple[float, float]]]:
-    """For each object, in order: when it was reported, with the worst value; and when an alert can end, with 0."""
+    """Object -> (time, value) in order: the worst value of the events at a time, and 0 when an alert may end."""
     values: dict[str, dict[float, float]] = defaultdict(dict)
     for event in events:
         if expression.name in ("", event.object):
             of_object = values[event.object]
-            for at in (event.at, max(event.at, event.last_at)):  # equal events in between are one row
+            for at in (event.at, max(event.at, event.last_at)):  # the row also stands for equal events between these times
                 of_object[at] = max(of_object.get(at, 0.0), EVENT_VALUES[event.severity])
                 of_object.setdefault(at + clear_s, 0.0)
     return {about: sorted(by_time.items()) for about, by_time in values.items()}
@@ -117,7 +118,7 @@ def _moments(expression: EventOf, events: Sequence[Event], clear_s: float) -> di
 def _replay_moments(key: InstanceKey, limits: Limits, moments: Sequence[tuple[float, float]]) -> Iterator[Transition]:
     held: Instance | None = None
     for at, value in moments:
-        for seen in (value, 0.0):  # an event lasts no longer than its moment
+        for seen in (value, 0.0):  # an event has no duration
             held, changes = step(held, Observation(seen), limits, at)
             for one in changes:
                 reason: Reason | None = "not_repeated" if one.kind == "resolved" else None
@@ -125,7 +126,7 @@ def _replay_moments(key: InstanceKey, limits: Limits, moments: Sequence[tuple[fl
 
 
 def episodes(transitions: Sequence[Transition]) -> list[Episode]:
-    """The episodes that transitions make, in the order of their start."""
+    """The episodes in a list of transitions, in the order of their start."""
     open_: dict[InstanceKey, Episode] = {}
     done: list[Episode] = []
     for one in transitions:
@@ -140,11 +141,11 @@ def episodes(transitions: Sequence[Transition]) -> list[Episode]:
 
 
 def _pass_over(_damage: Damage) -> None:
-    """What is damaged is missing data."""
+    """Treat damaged samples as missing."""
 
 
 async def _seconds(metrics: MetricStore, no: int, start: float, end: float, families: Sequence[str]) -> AsyncIterator[Sample]:
-    """The rows of a node as they were measured, by time."""
+    """The stored samples of a node, by time."""
     held: list[Sample] = []
     hour = -1
     if start < end:
@@ -166,7 +167,7 @@ def _by_time(samples: list[Sample]) -> list[Sample]:
 async def _minutes(
     metrics: MetricStore, no: int, start: float, end: float, families: Sequence[str], names: set[str]
 ) -> AsyncIterator[Sample]:
-    """The means of the minutes of a node, by time, as samples that are a minute apart."""
+    """The means of minutes of a node as samples a minute apart, by time."""
     columns: dict[tuple[str, str], dict[int, int]] = {}
     if start < end:
         async with aclosing(metrics.read_rollups(no, "1m", start, end, families, _pass_over)) as pieces:

@@ -1,4 +1,4 @@
-"""Episodes that samples show which came late: what began and ended while the hub could not see it, and what still goes on."""
+"""Finds episodes in samples that came late: some ended while the hub was away, and some still fire."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
 QUIET_S: Final = 60.0
-"""A node whose samples no longer come late is replayed after this time, so that one backlog is one replay."""
+"""A node is replayed this long after its last late sample, so that one backlog is replayed once."""
 MOST_S: Final = 86_400.0
-"""How much of the past is replayed."""
+"""How many seconds of the past are replayed at most."""
 MOST_EPISODES: Final = 50
 
 
 class RetroEpisodes:
-    """Collects the times of late samples by node, and replays a node once they have ended."""
+    """Collects the times of late samples, and replays the samples of each node when its backlog has ended."""
 
     def __init__(self, samples: MetricStore, facts: FactReader, rules: Rules, clock: Clock) -> None:
         self._samples = samples
@@ -34,17 +34,17 @@ class RetroEpisodes:
         self._rules = rules
         self._clock = clock
         self._late: dict[NodeId, tuple[float, float, float]] = {}
-        """Node -> (first, last, when the last late sample came, monotonic)."""
+        """Node -> (time of the first late sample, of the last one, monotonic time of its arrival)."""
 
     def note(self, engine: Engine) -> None:
-        """Take over the late ranges of the engine."""
+        """Take the times of late samples from the engine."""
         now = self._clock.monotonic()
         for node, late in engine.take_late().items():
             first, last, _ = self._late.get(node, (late.first_at, late.last_at, now))
             self._late[node] = (min(first, late.first_at), max(last, late.last_at), now)
 
     def due(self) -> Iterator[tuple[NodeId, float, float]]:
-        """The nodes whose backlog has ended, with the range of its samples."""
+        """The nodes whose backlog has ended, with the first and last time of its samples."""
         now = self._clock.monotonic()
         for node, (first, last, at) in list(self._late.items()):
             if now - at >= QUIET_S:
@@ -52,9 +52,9 @@ class RetroEpisodes:
                 yield node, max(first, self._clock.now() - MOST_S), last
 
     async def find(self, engine: Engine, node: NodeId, start: float, end: float) -> AlertChange:
-        """Replay one node. An episode that still fires gets its true start in the engine; one that is over becomes a row without messages.
+        """Replay one node. The engine gets the true start of episodes that still fire.
 
-        Raises: StoreError.
+        Returns: rows of the episodes that are over. Raises: StoreError.
         """
         no, facts = self._facts.number(node), self._facts.find(node)
         if no is None or facts is None or end <= start:

@@ -1,4 +1,4 @@
-"""A file of rules against those of the hub: what it would add and change. Nothing of a file is taken unless all of it fits."""
+"""Compares a file of rules with those of the hub: which it adds and which it changes. An invalid rule refuses the whole file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.core.errors import BadRequest
 from spider.wire.ids import is_id
 
 MOST_SHOWN: Final = 20
-"""Faults that the message names; `facts` of the answer has all of them."""
+"""How many faults the error text names. `facts.faults` of the answer has all of them."""
 B = TypeVar("B", bound=msgspec.Struct)
 
 
@@ -22,7 +22,7 @@ class Planned(NamedTuple):
     """One rule of a file."""
 
     before: Rule | None
-    """None: the hub does not have it."""
+    """The rule of the hub; None: the hub does not have it."""
     after: Rule
 
     @property
@@ -31,9 +31,11 @@ class Planned(NamedTuple):
 
 
 def planned(rules: Sequence[Rule], given: Sequence[Mapping[str, object]], new_id: Callable[[], RuleId]) -> list[Planned]:
-    """What a file makes of the rules of the hub. A rule is known by its id, else by its name; fields that the file leaves out stay.
+    """The rules of a file, each with the rule of the hub that it changes. It is found by its id, or else by its name.
 
-    Raises: BadRequest: some rules cannot be taken. The text and `facts` name each of them, with what to change.
+    Fields that the file leaves out keep their values.
+
+    Raises: BadRequest: some rules are invalid. Its detail `faults` names each of them, with what to change.
     """
     known = _Known({rule.id: rule for rule in rules}, _by_name(rules))
     found: list[Planned] = []

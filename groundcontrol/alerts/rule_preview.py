@@ -1,4 +1,4 @@
-"""Previews of a rule: when it would have fired, by the stored samples or events of the nodes that it selects."""
+"""Previews when a rule would have fired, by stored samples or events of the nodes that it selects."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.store import MetricStore
 
 MOST_NODES: Final = 50
-"""Nodes whose samples one preview reads: a week of a node takes tens of milliseconds."""
+"""The most nodes whose samples a preview reads. A week of a node takes tens of milliseconds."""
 MOST_EPISODES: Final = 500
 MOST_DAYS: Final = 31
 MOST_EVENTS: Final = 2000
 MOST_NODES_OF_EVENTS: Final = 2000
 PAGE_EVENTS: Final = 500
 SLACK_S: Final = 3600.0
-"""Some samples are an hour apart."""
+"""How much later than the range the samples of a node may begin, since some samples are an hour apart."""
 PAGE_NODES: Final = 200
 
 
 class Preview(NamedTuple):
     episodes: Sequence[tuple[Episode, bool]]
-    """Each with whether a channel would have got a message."""
+    """Each episode, with whether a channel would have got a message."""
     complete: bool
     """False: there were more nodes, events or episodes than a preview reads, or the samples of a node begin later."""
     covered_s: float
-    """How much of the time the samples cover: from the first one of any node. Events: since the first node was added."""
+    """How many seconds of the range are covered: since the first sample of any node, or for events since the first node was added."""
 
 
 class RulePreviews:
@@ -49,9 +49,9 @@ class RulePreviews:
         self._facts = facts
 
     async def run(self, scope: Scope, rule: Rule, start: float, end: float, seconds_from: float) -> Preview:
-        """Replay the samples or events of [start, end) against one rule.
+        """Run one rule over the samples or events of [start, end).
 
-        Args:   seconds_from: since when the store keeps samples of a second.
+        Args:   seconds_from: since when the store has samples of a second.
         Raises: BadRequest: the times are not a range of up to 31 days, or the rule is on a state; StoreError.
         """
         if not 0 < end - start <= MOST_DAYS * 86_400:
@@ -77,7 +77,7 @@ class RulePreviews:
         return Preview(episodes[:MOST_EPISODES], complete, max(0.0, end - min(began, default=end)))
 
     async def _of_events(self, scope: Scope, rule: Rule, expression: EventOf, start: float, end: float) -> Preview:
-        """Replay the events from `clear_s` before the start, so that an alert which had begun before goes on."""
+        """Run a rule over events. They are read from `clear_s` before the start, so that earlier alerts continue."""
         only = EventFilter(types=(expression.type,), from_at=start - rule.clear_s, to_at=end)
         events: list[Event] = []
         cursor: str | None = None
@@ -103,7 +103,7 @@ class RulePreviews:
         return Preview(episodes[:MOST_EPISODES], complete and began <= start, end - max(start, began))
 
     async def _selected(self, scope: Scope, rule: Rule, most: int) -> tuple[list[Node], bool]:
-        """At most so many nodes that the rule selects, and whether these are all."""
+        """At most `most` nodes that the rule selects, and whether these are all."""
         chosen: list[Node] = []
         cursor: str | None = None
         while len(chosen) <= most:
@@ -116,7 +116,7 @@ class RulePreviews:
 
 
 def notified(episodes: Sequence[Episode]) -> list[bool]:
-    """For each episode of one node, whether a channel would have got a message: not for a warning within an hour after the last message."""
+    """For each episode of a node, whether a channel would have got a message. Within an hour after a message, warnings cause none."""
     notified_at: float | None = None
     found = []
     for one in episodes:

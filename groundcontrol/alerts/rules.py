@@ -1,4 +1,4 @@
-"""The rules in force: the default ones, and those that users made or changed."""
+"""The present rules: the default ones, and those that users made or changed."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from groundcontrol.nodes.api import checked_tags
 from groundcontrol.samples.derived import metric_of
 
 MOST_RULES: Final = 500
-"""Rules that users made."""
+"""The limit for rules that users made."""
 OF_ALERTS: Final = frozenset(row.name for row in ROWS if row.name.startswith("alert_"))
-"""Events that alerts cause themselves."""
+"""Types of events that alerts cause."""
 SPANS: Final[dict[str, tuple[float, float]]] = {"flag": (0.0, 1.0), "percent": (0.0, 100.0)}
-"""The bounds of values of some units."""
+"""Unit -> the lowest and highest value."""
 _OVER_100: Final = frozenset({"service.cpu", "container.cpu", "disk.life_used"})
-"""Percents of one core, and of a life that a disk may outlast."""
+"""Metrics in percent that may exceed 100: of one core, or of a life that a disk may outlast."""
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
-"""Version 0: nobody has changed it."""
+"""Default rules that nobody has changed have version 0."""
 
 
 class Rules:
-    """All rules by id. A stored rule with the id of a default one stands in its place."""
+    """All rules by id. A stored rule replaces the default rule with the same id."""
 
     def __init__(self) -> None:
         self._rules: dict[RuleId, Rule] = dict(_DEFAULTS)
         self._names: dict[RuleId, str] = {}
-        """Also of rules that were deleted since the start: their alerts end after them."""
+        """Names of rules, also of those that were deleted since the start. Their alerts end after the deletion."""
 
     def load(self, stored: Iterable[Rule]) -> None:
-        """Take over the stored rules."""
+        """Set the stored rules."""
         self._rules = _DEFAULTS | {rule.id: rule for rule in stored}
         self._names |= {rule.id: rule.name for rule in self._rules.values()}
 
     def check_room(self, new: int) -> None:
-        """Raises: Conflict: so many new rules are too many."""
+        """Raises: Conflict: with `new` more rules users would have too many."""
         if sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:
             raise Conflict(f"users may make {MOST_RULES} rules: delete some first, or use overrides")
 
     def check_names(self, rules: Iterable[Rule]) -> None:
-        """Check that rules to be saved, together, take no name of another rule.
+        """Check that no rule to be saved takes the name of another rule.
 
         Raises: Conflict.
         """
@@ -69,11 +69,11 @@ class Rules:
         return self._rules.get(rule)
 
     def name(self, rule: RuleId) -> str:
-        """Its name; its id, where nobody knows it any more."""
+        """The name of a rule, or its id if the rule is unknown."""
         return self._names.get(rule, rule)
 
     def is_notice(self, rule: RuleId) -> bool:
-        """Whether findings of this rule are shown and never sent. False, where nobody knows the rule any more."""
+        """Whether alerts of a rule are shown and never sent. False: they are sent, or the rule is unknown."""
         found = self._rules.get(rule)
         return found is not None and found.notice
 
@@ -85,12 +85,12 @@ class Rules:
         return found
 
     def unit(self, rule: Rule) -> str:
-        """The unit of its value and thresholds."""
+        """The unit of the value and thresholds of a rule."""
         return unit_of(parse(rule.expr))
 
 
 def unit_of(expression: Expression) -> str:
-    """The unit of its value and of the thresholds."""
+    """The unit of the value of an expression."""
     match expression:
         case MetricWindow(function=function, metric=name):
             metric = metric_of(name)
@@ -105,9 +105,9 @@ def unit_of(expression: Expression) -> str:
 
 
 def checked_rule(rule: Rule) -> Rule:
-    """Check a rule of a user.
+    """Check a rule of a user. Returns: it with its name and selections in stored form.
 
-    Raises: BadRequest: it names what to change.
+    Raises: BadRequest: the text says what to change.
     """
     expression = parse(rule.expr, [row.name for row in ROWS])
     if isinstance(expression, EventOf) and expression.type in OF_ALERTS:
@@ -132,7 +132,7 @@ def checked_rule(rule: Rule) -> Rule:
 
 
 def _span(expression: Expression) -> tuple[float, float]:
-    """Between what bounds its value lies."""
+    """The lowest and highest value of an expression."""
     match expression:
         case EventOf():
             return 0.0, 1.0

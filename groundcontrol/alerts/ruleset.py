@@ -1,4 +1,4 @@
-"""Rules made ready: parsed, with overrides applied for the nodes of the same tags, and placed in the layouts that nodes send."""
+"""Prepares rules for evaluation: parses them, applies overrides, and finds their metrics in the layouts that nodes send."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from groundcontrol.samples.model import SeriesSchema
 from spider.wire.metrics import INTERVAL_S, METRICS, series_name
 
 Key = tuple[RuleId, str]
-"""An instance of a node: rule and object."""
+"""Rule and object, which identify an instance of a node."""
 
 
 class Effective(NamedTuple):
-    """A rule as it holds for some nodes."""
+    """A rule as it applies to a node."""
 
     rule: Rule
-    """With the numbers of the override that won."""
+    """The rule with the values of the override that applies."""
     override: int | None
-    """The number of that override; None: none selects the node."""
+    """The index of that override; None: none selects the node."""
     expression: Expression
     limits: Limits
     reads: tuple[Read, ...] = ()
     label: str = ""
-    """The only object that counts; empty: all."""
+    """The only object that counts; empty: all objects count."""
     judge: Judge = just_the_value
     numbers: Numbers = NO_NUMBERS
     gated: bool = True
-    """Its value is that of its first window."""
+    """Whether its value is that of its first window."""
     admits: Callable[[str], bool] | None = None
 
     @property
     def family(self) -> str:
-        """The family whose samples it is judged by; empty: none."""
+        """The family whose samples decide when the rule is judged; empty: it has no samples."""
         return _family(self.reads[0]) if self.reads else ""
 
 
 class Feed(NamedTuple):
-    """A series that windows take."""
+    """A series that windows read."""
 
     columns: tuple[int, ...]
-    """Its positions, or those of its sources, in what `Plan.pick` gives."""
+    """The positions of the series, or of its sources, in the tuple of `Plan.pick`."""
     scales: tuple[int, ...]
     derived: Derived | None
     first: int
@@ -71,31 +71,31 @@ class Item(NamedTuple):
     key: Key
     limits: Limits
     bound: float
-    """The first trigger: a value behind it changes nothing unless the instance has a state."""
+    """The first trigger. A value that is not past it changes nothing unless the instance has a state."""
     reads: tuple[int | WindowSpec, ...]
-    """Positions in `Plan.windows`; a window of another family by its identity."""
+    """Positions in `Plan.windows`. A window of another family is given by its `WindowSpec`."""
     least_s: tuple[float | None, ...]
     judge: Judge
     numbers: Numbers
     others: tuple[str, ...]
-    """The other families that it reads."""
+    """The other families that the item reads."""
     gated: bool
-    """Its value is that of its first window."""
+    """Whether its value is that of its first window."""
 
 
 class Gate(NamedTuple):
-    """What decides whether an item must be judged at all."""
+    """Decides by one window whether an item must be judged."""
 
     first: int
-    """Its first window."""
+    """The position of its first window in `Plan.windows`."""
     bound: float
-    """A first value that is not beyond it changes nothing, unless the instance has a state."""
+    """A value that is not past this bound changes nothing unless the instance has a state."""
     above: bool
     item: Item
 
 
 class Plan:
-    """What rules take from the rows of one layout. Nodes with the same layout and rules share it."""
+    """The windows and items of rules for the rows of one layout. Nodes with the same layout and rules share a plan."""
 
     __slots__ = ("__weakref__", "feeds", "gates", "items", "pick", "rules", "windows")
 
@@ -106,7 +106,7 @@ class Plan:
             name, _, rest = series.partition("{")
             places.setdefault(name, {})[rest.partition("=")[2][:-1]] = at
         needed: dict[tuple[str, str], dict[WindowSpec, bool]] = {}
-        """(metric, label) -> windows, and whether they need slack."""
+        """(Metric, label) -> window -> whether it needs slack."""
         planned: list[tuple[Effective, str, list[WindowSpec], tuple[str, ...]]] = []
         for rule in rules:
             owner = _family(rule.reads[0])
@@ -156,20 +156,20 @@ class Plan:
             feeds.append(Feed(columns, tuple(METRICS[source].scale for source in sources), derived, first, len(windows)))
         at = list(picked)
         self.pick = itemgetter(*(at if len(at) > 1 else at * 2 or [0, 0]))
-        """Takes the needed values out of a row. It always gives a tuple."""
+        """Gives the needed values of a row as a tuple."""
         self.feeds = tuple(feeds)
         self.windows = tuple(windows)
 
 
 def _places(name: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
-    """The labels with which a layout has a metric, or all sources of a derived one."""
+    """The labels with which a layout has a metric, or all sources of a derived metric."""
     derived = DERIVED.get(name)
     sources = (name,) if derived is None else derived.sources
     return set.intersection(*(set(places.get(source, ())) for source in sources))
 
 
 def _labels(reads: Sequence[Read], family: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
-    """The objects of a rule in a layout: those of its first window, or in another family those of any."""
+    """The objects of a rule in a layout: those of its first window, or in another family those of any window."""
     own = [_places(read.metric, places) for read in reads if _family(read) == family]
     return own[0] if _family(reads[0]) == family else set().union(*own)
 
@@ -227,10 +227,10 @@ class RuleBook:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.faults: dict[RuleId, str] = {}
-        """Rules that cannot be read, and why. They do nothing."""
+        """Rule -> why it cannot be parsed. Such a rule has no effect."""
         self._rules: list[tuple[Rule, Expression]] = []
         self._named: set[NodeId] = set()
-        """Nodes that a rule names."""
+        """Nodes that a rule selects by id."""
         for rule in rules:
             try:
                 self._rules.append((rule, parse(rule.expr)))
@@ -240,7 +240,7 @@ class RuleBook:
         self._sets: WeakValueDictionary[object, RuleSet] = WeakValueDictionary()
 
     def rules_of(self, node: NodeId | None, tags: tuple[str, ...]) -> RuleSet:
-        """The rules of a node; node None: those of the hub itself."""
+        """The enabled rules of a node. Args: node: None: the hub itself."""
         of = (node if node is None or node in self._named else "", tags)
         found = self._sets.get(of)
         if found is None:
@@ -249,7 +249,7 @@ class RuleBook:
         return found
 
     def effective(self, node: NodeId | None, tags: tuple[str, ...]) -> list[Effective]:
-        """The rules that select a node, also those that are off for it."""
+        """The rules that select a node, including those that are disabled for it."""
         found = []
         for rule, expression in self._rules:
             of_hub = isinstance(expression, State) and expression.kind in HUB_STATES
@@ -259,7 +259,7 @@ class RuleBook:
         return found
 
     def history_s(self) -> dict[str, int]:
-        """Metric -> how much of its past its windows hold."""
+        """Metric -> how many seconds of its past its windows hold."""
         found: dict[str, int] = {}
         for rule, expression in self._rules:
             for read in _reads(expression) if rule.enabled or any(override.enabled for override in rule.overrides) else ():

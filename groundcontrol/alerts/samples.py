@@ -1,4 +1,4 @@
-"""A made-up message of each kind, for the preview of a channel's format."""
+"""Makes a sample message of each kind, for the preview of a channel's format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LASTED_S = 1020.0
 
 
 def sample_message(kind: MessageKind, hub: str, now: float) -> Message:
-    """A full file system on `web-3`, or an event, as a channel would send it now."""
+    """A message about a full file system on `web-3`, or about an event. Args: now: Unix seconds."""
     incident_id, alert_id, delivery_id = (new_time_id(now) for _ in range(3))
     is_over = kind == "resolved"
     since, ended_at = now - _LASTED_S, now if is_over else None

@@ -1,4 +1,4 @@
-"""Selections of nodes as users give and see them. Users that are limited to some nodes select only among those."""
+"""Checks selections of nodes by users, and shows them. Users with limited rights select only nodes that they may see."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _PAGE: Final = 1000
 async def checked_select(nodes: NodeStore, scope: Scope, body: SelectBody) -> Selector:
     """The selector of a body.
 
-    Raises: BadRequest: it selects nothing, or too much by name. NotFound: a node is not there. Forbidden: the caller is limited to
-            some nodes, and this selects more.
+    Raises: BadRequest: it is empty, or names too many nodes; NotFound: there is no such node;
+            Forbidden: it selects nodes beyond the caller's rights.
     """
     tags, named = checked_tags(body.tags), tuple(dict.fromkeys(body.nodes))
     if not (body.all or tags or named):
@@ -37,7 +37,7 @@ async def checked_select(nodes: NodeStore, scope: Scope, body: SelectBody) -> Se
 
 
 def check_named(named: Sequence[str], field: str) -> None:
-    """Raises: BadRequest: these cannot be the nodes of a selection."""
+    """Raises: BadRequest: there are too many ids, or one is not an id."""
     if len(named) > MOST_NODES:
         raise BadRequest(f"{field}.nodes: at most {MOST_NODES} servers by id; use a tag for more", field=field)
     for one in named:
@@ -46,7 +46,7 @@ def check_named(named: Sequence[str], field: str) -> None:
 
 
 async def check_select(nodes: NodeStore, scope: Scope, select: Selector) -> None:
-    """Check that the caller may decide something about all these nodes.
+    """Check that the caller's rights cover all these nodes.
 
     Raises: NotFound, Forbidden.
     """
@@ -59,7 +59,7 @@ async def check_select(nodes: NodeStore, scope: Scope, select: Selector) -> None
 
 
 class VisibleNodes:
-    """The nodes that a limited caller may see. Others see every selection as it is."""
+    """The nodes that a caller may see. Callers without limited rights see every selection unchanged."""
 
     def __init__(self, tags: dict[NodeId, tuple[str, ...]] | None) -> None:
         self._tags = tags
@@ -80,7 +80,7 @@ class VisibleNodes:
         return self._tags is None or node in self._tags
 
     def view(self, select: Selector) -> SelectView | None:
-        """What the caller sees of a selection; None: it selects no node of theirs."""
+        """The part of a selection that the caller may see; None: it selects no node that the caller may see."""
         if self._tags is None:
             return SelectView(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
         seen = {tag for tags in self._tags.values() for tag in tags}

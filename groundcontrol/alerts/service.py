@@ -1,4 +1,4 @@
-"""Runs the engine: feeds it facts and samples, stores what changes with its events and messages in one transaction, and answers users."""
+"""Runs the engine with facts and samples, stores its changes with events and messages, and handles actions of users."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
 ROUND_TICKS: Final = 10
-"""Each node is evaluated once in so many ticks."""
+"""Each node is evaluated once in this number of ticks."""
 SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
 NO_NODE: Final = "an unnamed server"
-"""Where something happened that a program reported without a server."""
+"""The name of the server in texts about events that a program reported without a server."""
 MOST_MISSED: Final = 1000
 """Events that are read from the store after a start, or after the bus dropped messages."""
 _END_WORDS: Final[dict[Reason, str]] = {
@@ -53,22 +53,22 @@ _END_WORDS: Final[dict[Reason, str]] = {
 }
 PAGE_EPISODES: Final = 500
 MOST_EPISODES: Final = 10_000
-"""Episodes of an incident that its last title counts."""
+"""How many episodes of an incident its last title counts at most."""
 MOST_UNSTORED: Final = 100_000
-"""Transitions that may wait for the store; the engine stops while there are more."""
+"""The most transitions that wait for the store. Beyond the limit the engine pauses."""
 MOST_BUS_MESSAGES: Final = 10_000
-"""Messages of the bus that may wait for the service; beyond them the oldest are dropped, and `_catch_up` reads the store."""
+"""The most bus messages that wait for the service. Beyond the limit the oldest are dropped, and `_catch_up` reads the store."""
 
 
 class AlertService:
-    """The owner of the engine and of what it found."""
+    """Owns the engine and the book of its alerts."""
 
     def __init__(
         self, *, book: Book, store: AlertStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
         hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows, bus: Bus, clock: Clock,
         poke: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`poke`: called after a commit, so that the outbox looks for new messages."""
+        """Args: poke: called after a commit, so that the outbox looks for new messages."""
         self._book = book
         self._store = store
         self._log = log
@@ -87,35 +87,35 @@ class AlertService:
         self._started_at = clock.now()
         self._ticked_at = clock.monotonic()
         self.evaluated_s = 0.0
-        """Time that the engine took since the start."""
+        """The processor time of the engine since the start, in seconds."""
         self._names = Names(facts.name, rules.get)
         self._has_missed_changes = False
-        """The bus dropped messages, or the store could not be read when one came."""
+        """Whether the bus dropped messages, or the store could not be read after one."""
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
         self._changing = asyncio.Lock()
-        """Held from a plan until the book has it: plans build on each other."""
+        """Held from the making of a plan until the book has accepted it, since plans build on each other."""
 
     # -- the engine's life ---------------------------------------------------------------------------
 
     @property
     def evaluates(self) -> bool:
-        """Whether the rules were evaluated, and what changed was stored, within the last minute."""
+        """Whether rules were evaluated and their changes stored within the last minute."""
         return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
     def counts(self) -> Counter[tuple[Level, str]]:
-        """Numbers of firing episodes by level and what keeps them quiet: `suppressed`, `acknowledged`, or `firing` where nothing does."""
+        """(Level, state) -> number of firing episodes. The states are `suppressed`, `acknowledged` and `firing` (neither of both)."""
         return Counter((alert.level, _state_of(alert)) for alert in self._book.alerts.values())
 
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
-        """Take rows of a node as they arrive, the oldest first. The first ones wait until the engine knows the minutes before them."""
+        """Add new rows of a node, oldest first. The first ones wait until the stored rows before them have been replayed."""
         if not self._replay.hold(node, schema, rows):
             began = time.perf_counter()
             self._engine.add_rows(node, schema, rows)
             self.evaluated_s += time.perf_counter() - began
 
     async def load(self) -> None:
-        """Continue what an earlier process of this hub left.
+        """Continue from the state that an earlier process stored.
 
         Raises: StoreError.
         """
@@ -139,7 +139,7 @@ class AlertService:
                 self._engine.add_event(one.node_id, one.type, one.object, one.at, one.severity)
 
     async def run(self) -> None:
-        """Load what an earlier process left, then evaluate until cancelled."""
+        """Call `load` until it succeeds, then evaluate until cancelled."""
         while True:
             try:
                 await self.load()
@@ -168,9 +168,9 @@ class AlertService:
             turn = (turn + 1) % ROUND_TICKS
 
     async def tick(self, turn: int) -> None:
-        """Evaluate one part of the nodes, and store what changed.
+        """Evaluate the nodes of one turn, and store the changes.
 
-        Raises: StoreError: nothing of it is stored; the next tick tries it again.
+        Raises: StoreError: no change is stored, and the next tick tries again.
         """
         if len(self._unstored) < MOST_UNSTORED:
             for facts in self._facts.read(turn, ROUND_TICKS):
@@ -192,7 +192,7 @@ class AlertService:
         self._publish(plan)
 
     async def _notify_settled(self) -> None:
-        """Notify channels of alerts that another one explained and that still fire after its end."""
+        """Notify channels of alerts that still fire some time after the end of their explanation."""
         async with self._changing:
             settled = self._book.settled(self._clock.now(), self._engine.known_at)
             if not settled:
@@ -219,11 +219,11 @@ class AlertService:
         self._book.accept(plan)
 
     def _with_flags(self, plan: Plan) -> Plan:
-        """Note on each changed episode the maintenance window that covers it, and whether it flaps."""
+        """Set the maintenance window and the flapping of each changed episode."""
         return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
 
     async def _with_last_titles(self, plan: Plan) -> Plan:
-        """Give ended incidents a title of all their episodes, not only of the last one. Raises: StoreError."""
+        """Give ended incidents a title that counts all their episodes. Raises: StoreError."""
         incidents = dict(plan.incidents)
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
@@ -234,7 +234,7 @@ class AlertService:
         return plan._replace(incidents=incidents)
 
     async def _episodes(self, incident: IncidentId) -> list[Alert]:
-        """Those of an incident, the newest first; of a very long one the newest."""
+        """The newest episodes of an incident, newest first."""
         found = list[Alert]()
         cursor: str | None = None
         while len(found) < MOST_EPISODES:
@@ -266,7 +266,7 @@ class AlertService:
         )  # fmt: skip
 
     def _severity(self, alert: Alert) -> Severity:
-        """How bad the event is that tells of this alert; what a rule only notes is information."""
+        """The severity of the event about an alert: `info` for a notice."""
         rule = self._rules.get(alert.rule_id)
         if rule is not None and rule.notice:
             return "info"
@@ -278,7 +278,7 @@ class AlertService:
 
     def _event_of_mass(self, incident: Incident, plan: Plan) -> Event:
         nodes = {alert.node_id for alert in plan.alerts.values() if alert.incident_id == incident.id}
-        count = max(len(nodes), self._facts.fleet.silent)  # some fall silent a moment later
+        count = max(len(nodes), self._facts.fleet.silent)  # some nodes become silent a moment later
         return new_event("mass_offline", self._clock.now(), {"incident": incident.id, "count": count})
 
     def _publish(self, plan: Plan) -> None:
@@ -301,9 +301,9 @@ class AlertService:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
 
     async def minute(self) -> None:
-        """Catch up with missed changes and late samples, check the hub itself, renew flags, and repeat messages of unhandled incidents.
+        """Catch up with missed changes and late samples, read the facts of the hub, renew flags, and repeat messages.
 
-        Raises: StoreError: the next minute tries it again.
+        Raises: StoreError: the next minute tries again.
         """
         await self._catch_up()
         await self._look_back()
@@ -327,7 +327,7 @@ class AlertService:
                     self._bus.publish(Changed("alert", alert.id, 0))
 
     async def _renew_flags(self) -> None:
-        """Note which windows opened or closed and which flapping ended. Alerts that still fire then are sent."""
+        """Renew maintenance and flapping of all episodes. Episodes that were silenced and still fire are sent."""
         async with self._changing:
             changed = [(alert, renewed) for alert in self._book.alerts.values() if (renewed := self._flagged(alert)) != alert]
             if not changed:
@@ -361,17 +361,17 @@ class AlertService:
         return (await self.handle(scope, [alert], Handling(acknowledge=True, note=note)))[0]
 
     async def snooze(self, scope: Scope, alert: AlertId, until_at: float) -> Alert:
-        """Hold the messages of an alert back until a time; 0 ends that. Raises: as `handle`."""
+        """Delay the messages about an alert until a time; 0 ends the delay. Raises: as `handle`."""
         return (await self.handle(scope, [alert], Handling(snooze_until=until_at)))[0]
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
-        """Store rules that were checked, all or none, and evaluate by them from now on. Raises: Conflict, StoreError."""
+        """Store checked rules, all or none, and evaluate them from now on. Raises: Conflict, StoreError."""
         saved = await self._store.save_rules(scope, rules)
         self._take_rules(await self._store.rules(DEFAULT_ORG))
         return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """Raises: StoreError."""
+        """As `AlertStore.delete_rule`, and evaluate the remaining rules. Raises: StoreError."""
         await self._store.delete_rule(scope, rule)
         self._take_rules(await self._store.rules(DEFAULT_ORG))
 
@@ -381,7 +381,7 @@ class AlertService:
             event(log, "rule_unreadable", logging.ERROR, rule=rule, why=fault)
 
     def effective(self, node: NodeId) -> list[Effective]:
-        """The rules that select a node, with the values that hold for it."""
+        """The rules that select a node, with the values that apply to it."""
         return self._engine.effective(node)
 
     def firing(self, node: NodeId | None) -> list[Alert]:
@@ -406,7 +406,7 @@ class AlertService:
                     elif isinstance(change, Changed) and change.kind == "job":
                         await self._facts.reload_job(JobId(change.id))
                     elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
-                        # one that was reported later is history: it fires nothing
+                        # an event that was reported later fires no alert
                         self._event_at = max(self._event_at, change.at)
                         self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
                     self._remove_nodes()

@@ -1,4 +1,4 @@
-"""How long nodes have been silent, and the stages of silence: stale, down, recovered. Pure; the hub's own absence does not count."""
+"""Measures how long nodes are silent while a hub runs, and gives the stages of silence: stale and down. Pure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from groundcontrol.core.ids import NodeId
 
 Stage = Literal["stale", "down"]
 STAGES: Final[tuple[tuple[Stage, float], ...]] = (("stale", 1800.0), ("down", 3600.0))
-"""Each stage and the seconds of silence from which it holds."""
+"""Each stage, with the seconds of silence after which it begins."""
 START_S: Final = 90.0
-"""After a start of the hub nodes have this long to come back, before anything is said about them."""
+"""How long nodes may take to reconnect after a start of the hub. No stage is recorded before."""
 NOTICED_S: Final = 60.0
-"""A lost session is noticed within this time, whatever the wall clock says."""
+"""A lost session is noticed within this time."""
 
 
 class Absence(NamedTuple):
-    """A time in which no hub ran, by the wall clock at its ends."""
+    """A period in which no hub ran, in Unix seconds of the wall clock."""
 
     from_at: float
     until_at: float
 
 
 class KnownNode(NamedTuple):
-    """A node that has had a session, as the database knows it."""
+    """A node that has had a session, as stored."""
 
     id: NodeId
     last_heard_at: float
     epoch: int
-    """The number of its latest session: a silence after it is one episode."""
+    """The number of its latest session. The silence after it is one episode."""
     stage: Stage | None = None
     """The stage that was recorded last."""
     stage_epoch: int = 0
-    """The session before the silence of that stage."""
+    """The number of the session before that silence."""
     org: int = 1
 
 
@@ -43,34 +43,34 @@ def stages(silence_s: float) -> tuple[Stage, ...]:
 
 
 def silence_before(last_heard_at: float, absences: Iterable[Absence]) -> float:
-    """How long a node had been silent when the hub was away last, in seconds of a running hub.
+    """How many seconds of a running hub a node had been silent when the last absence of the hub began.
 
-    Only times that were stored count here. The clock may have jumped since.
+    It uses stored times only, since the clock may have jumped since.
 
-    Args: absences: in order; the last one is that before this start of the hub.
+    Args: absences: in order; the last one ended with this start of the hub.
     """
     later = [one for one in absences if one.until_at > last_heard_at]
     if not later:
         return 0.0
     away_s = sum(max(0.0, one.until_at - max(one.from_at, last_heard_at)) for one in later[:-1])
     silence_s = later[-1].from_at - last_heard_at - away_s
-    return silence_s if silence_s > NOTICED_S else 0.0  # it was connected: its last time is stored twice a minute
+    return silence_s if silence_s > NOTICED_S else 0.0  # below, it was connected: its last time is stored twice a minute
 
 
 class Silences:
-    """The silence of each node, on the monotonic clock: a jump of the wall clock changes nothing."""
+    """The silence of each node on the monotonic clock, so that a jump of the wall clock does not affect it."""
 
     def __init__(self, nodes: Sequence[KnownNode], absences: Sequence[Absence], monotonic: float) -> None:
-        """Args: nodes, absences: at the start of the hub."""
+        """Args: nodes, absences: as stored when the hub started. monotonic: the present monotonic time."""
         self._began: dict[NodeId, float] = {node.id: monotonic - silence_before(node.last_heard_at, absences) for node in nodes}
         self._started = monotonic
 
     def look(
         self, known: Collection[NodeId], online: Callable[[NodeId], bool], heard_s: Callable[[NodeId], float], monotonic: float
     ) -> None:
-        """Notice which nodes are connected; must be called often.
+        """Look which nodes are connected. Call it every few seconds.
 
-        Args: known: all nodes that have had a session. heard_s: how long ago, by the wall clock, a node was heard that has just gone.
+        Args: known: all nodes that have had a session. heard_s: how many seconds ago the hub last received something from a node.
         """
         for node in known:
             if online(node):
@@ -81,12 +81,12 @@ class Silences:
             del self._began[node]
 
     def of(self, node: NodeId, monotonic: float) -> float | None:
-        """The seconds of its silence; None: it is connected, or has never been."""
+        """How many seconds a node has been silent; None: it is connected, or never was."""
         began = self._began.get(node)
         return None if began is None else max(0.0, monotonic - began)
 
     def due(self, nodes: Iterable[KnownNode], monotonic: float) -> list[tuple[KnownNode, Stage, float]]:
-        """The highest stage that each node has reached and that is not recorded, with the seconds of its silence."""
+        """The nodes that have reached a stage that is not recorded, with their highest stage and the seconds of their silence."""
         if monotonic - self._started < START_S:
             return []
         found = []

@@ -9,20 +9,20 @@ from groundcontrol.alerts.silence import Absence, KnownNode, Stage
 
 
 class SilenceStore(Protocol):
-    """A start of the hub notes the absence before it, in the transaction that forgets the hubs before."""
+    """A start of the hub stores the absence before it, in the transaction that removes earlier hubs."""
 
     async def absences(self) -> Sequence[Absence]:
-        """In the order of the starts of hubs."""
+        """The stored absences, oldest first."""
         ...
 
     async def known_nodes(self) -> Sequence[KnownNode]:
-        """The nodes that have had a session; without those that wait for approval."""
+        """The approved nodes that have had a session."""
         ...
 
     async def save_stage(self, node: KnownNode, stage: Stage, silence_s: float) -> bool:
-        """Record that a silence has reached a stage, with its event. Returns: False: it is recorded, or the node has a newer session."""
+        """Record with an event that a silence has reached a stage. Returns: False: it was already recorded, or the node has a newer session."""
         ...
 
     async def save_recovery(self, node: KnownNode) -> bool:
-        """Record that a node has a session after its stage, with its event. Returns: False: it is recorded, or it has none."""
+        """Record with an event that a node has a session after a stage. Returns: False: it was already recorded, or there is no such session."""
         ...

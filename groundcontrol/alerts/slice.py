@@ -55,7 +55,7 @@ def _window_closer(services: Services) -> WindowCloser:
 
 
 def _heard_at(services: Services) -> Callable[[NodeId], float | None]:
-    """Asks the facts as late as possible: they are made with the dead man's switch."""
+    """Look up `FactReader` at each call, since it needs the dead man's switch itself."""
 
     def heard_at(node: NodeId) -> float | None:
         return services[FactReader].heard_at(node)
@@ -125,7 +125,7 @@ def _alerts(services: Services) -> AlertService:
         windows=services[WindowCloser].windows,
         bus=services.bus,
         clock=services.clock,
-        poke=lambda: services[Outbox].wake(),  # noqa: PLW0108  the outbox is made with this service
+        poke=lambda: services[Outbox].wake(),  # noqa: PLW0108  the outbox needs this service, so it is looked up at each call
     )
 
 

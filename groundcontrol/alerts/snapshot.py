@@ -1,4 +1,4 @@
-"""What the engine of alerts keeps over a restart, and how an instance goes on from it. Pure."""
+"""The state that the engine stores over a restart, and how an instance continues from it. Pure."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from groundcontrol.core.ids import NodeId
 
 
 class Pending(NamedTuple):
-    """The state of an instance, to go on with after a restart."""
+    """The state of an instance at the time of a snapshot."""
 
     key: InstanceKey
     state: Instance
 
 
 class Snapshot(NamedTuple):
-    """What the engine cannot find again in samples and alerts: plain values, and few of them."""
+    """The state of the engine that it cannot restore from samples and alerts."""
 
     at: float
     pending: tuple[Pending, ...] = ()
     marks: Mapping[NodeId, Mapping[str, float]] = {}
-    """Node -> family -> up to which sample it was judged. What is missing: up to `at`."""
+    """Node -> family -> the time of its last judged sample, in Unix seconds; a missing family: `at`."""
     waiting: Mapping[NodeId, tuple[Waiting, ...]] = {}
     flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
 
 
 def restored(state: Instance | None, alert: Alert | None) -> Instance | None:
-    """The state of an instance after a restart, from the snapshot and the newer alert. None: ok."""
+    """The state of an instance after a restart, from its state in the snapshot and its newest alert; None: the instance is well."""
     if alert is None:
         return state if state is not None and state.level is None else None
     if alert.state == "resolved":
         ended_at = alert.resolved_at or alert.fired_at
         if state is not None and state.level is None and state.known_at >= ended_at:
             return state
-        return Instance(ended_at, alert.value or 0.0)  # nothing before its end may fire again
+        return Instance(ended_at, alert.value or 0.0)  # samples before its end must not fire again
     if state is not None and state.level == alert.level:
         return state._replace(since_at=alert.since_at, stale=alert.stale)
     known_at = alert.fired_at if state is None else max(state.known_at, alert.fired_at)

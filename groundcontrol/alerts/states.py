@@ -1,4 +1,4 @@
-"""States of nodes and of the hub that no sample gives, each as a number for each object. Pure."""
+"""States of nodes and of the hub that are not in samples. Each has a number for each object. Pure."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
 
 Subject = Literal["services", "containers", "package_faults"]
-"""Of the tables that states read."""
+"""The subject of a table that states read."""
 SUBJECTS: Final[tuple[Subject, ...]] = get_args(Subject)
 RESTARTS: Final[Mapping[Subject, tuple[str, float]]] = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
-"""Subjects of tables with a column `restarts`: the column of the name, and in how many seconds restarts are counted."""
+"""Subject of a table with a column `restarts` -> the column of names, and the seconds in which restarts are counted."""
 MOST_RESTARTS: Final = 64
+"""How many changes of a count of restarts are held."""
 DEADLINE_MISSED: Final = "deadline_missed"
 
 
 class Restarts(NamedTuple):
-    """Restarts that tables have reported."""
+    """Counts of restarts from the tables of one subject."""
 
     began_at: float
     counts: Mapping[str, tuple[tuple[float, int], ...]]
-    """Name -> (time, restarts so far) of each table that changed it, oldest first; the first one may be older than the window."""
+    """Name -> (time of the table, count) for each change of the count, oldest first. The first one may be older than the window."""
 
 
 class NodeFacts(NamedTuple):
-    """What the hub knows of a node beside its samples."""
+    """The facts of a node besides its samples."""
 
     id: NodeId
     tags: tuple[str, ...] = ()
     silent_s: float | None = None
-    """None: connected; otherwise seconds since the session was lost, without the time in which the hub was away."""
+    """Seconds since the session was lost, while a hub ran; None: the node is connected."""
     reconnecting: bool = False
-    """The hub has just started and the node may still come back."""
+    """Whether the hub has just started, so that the node may still reconnect."""
     simulated: bool = False
     pending: bool = False
     waiting: bool = False
@@ -48,54 +49,54 @@ class NodeFacts(NamedTuple):
     """The newest tables of `SUBJECTS`."""
     clock_skew_s: float | None = None
     outdated_since_at: float | None = None
-    """Since when the hub ships another version of Spider than the node runs; None: it runs that one, or its version is not known."""
+    """Since when the node runs another Spider version than the hub offers; None: both are equal, or the node's is unknown."""
     jobs: Mapping[str, float] = {}
-    """Open troubles by kind (`job_failed`) -> since when."""
+    """Kind of trouble (`job_failed`) -> since when, in Unix seconds."""
     deadlines: Mapping[str, float] = {}
-    """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
+    """Name of an expectation whose deadline was missed -> 1: warning, 2: critical."""
     missing_since: Mapping[str, float] = {}
-    """The same -> the time by which the event was expected."""
+    """Name of such an expectation -> the time by which its event was expected."""
     expectations: Collection[str] | None = None
     """The names of all expectations; None: not known."""
     restarts: Mapping[str, Restarts] = {}
-    """By subject. The engine fills it from the tables that follow each other."""
+    """Subject -> restarts. The engine derives them from successive tables."""
 
 
 class HubInfo(NamedTuple):
-    """What the hub knows of itself. None: not known."""
+    """The facts of the hub itself. None: not known."""
 
     disk_free_percent: float | None = None
     disk_free_bytes: int | None = None
     backup_age_s: float | None = None
-    """None: there is no backup to wait for."""
+    """Seconds since the last backup; None: no backup was ever made."""
     channels_broken: tuple[str, ...] = ()
-    """Names of channels."""
+    """The names of broken channels."""
     channels: tuple[str, ...] | None = None
-    """The names of all channels that are on."""
+    """The names of all enabled channels."""
     queue_drops: int = 0
-    """What a bounded queue has dropped in the last 5 minutes."""
+    """How many items bounded queues dropped in the last 5 minutes."""
     loop_lag_s: float | None = None
-    """The longest lag of the event loop in the last minute."""
+    """The longest lag of the event loop in the last minute, in seconds."""
     clock_jump_s: float = 0.0
-    """The greatest jump of its wall clock in the last hour."""
+    """The greatest jump of the wall clock in the last hour, in seconds."""
     audit_broken: bool | None = None
     """Whether a row of the audit log is missing or altered."""
 
 
 Values = Mapping[str, float] | None
-"""Object -> value; an object that is missing has the value 0. None: not known."""
+"""Object -> value. Missing objects have the value 0. None: the values are not known."""
 Facts = TypeVar("Facts", NodeFacts, HubInfo)
 
 
-class Look(NamedTuple):
-    """What is seen of one object."""
+class ObjectState(NamedTuple):
+    """The state of one object."""
 
     about: str
     value: float
     since_at: float | None
-    """When the condition began, if that is known."""
+    """When the condition began, in Unix seconds; None: it is not known."""
     end: Reason
-    """Why its alert ends, if it does."""
+    """The reason if its alert ends."""
 
 
 class StateKind(NamedTuple, Generic[Facts]):
@@ -103,17 +104,17 @@ class StateKind(NamedTuple, Generic[Facts]):
     unit: str
     about: str
     read: Callable[[Facts, float], Values]
-    """Takes the facts and the time."""
+    """Gives the values from the facts and the present time."""
     elapsed: bool = False
-    """Its value is the time since the condition began."""
+    """Whether the value is the time since the condition began."""
     since: Callable[[Facts, str], float | None] | None = None
-    """When the condition of an object began; None: when it is first seen."""
+    """Gives the time when the condition of an object began. None: it begins when it is first seen."""
     objects: Callable[[Facts], Collection[str] | None] | None = None
-    """All objects that there are, well or not; None: not known. One that is not among them did not get well: it is gone."""
+    """Gives all existing objects; None: they are not known. The alert of an object that is not among them ends as `object_gone`."""
 
 
-def look(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[Look]:
-    """The objects with a value, and those that have an alert. Args: held: the latter."""
+def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[ObjectState]:
+    """The states of objects with a value or an instance. Args: held: objects with an instance."""
     values = kind.read(facts, now)
     if values is None:
         return
@@ -121,7 +122,7 @@ def look(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) 
         value = values.get(about, 0.0)
         since_at = now - value if kind.elapsed else None if kind.since is None else kind.since(facts, about)
         known = None if about in values or kind.objects is None else kind.objects(facts)
-        yield Look(about, value, since_at, "cleared" if known is None or about in known else "object_gone")
+        yield ObjectState(about, value, since_at, "cleared" if known is None or about in known else "object_gone")
 
 
 def _offline(facts: NodeFacts, _now: float) -> Values:
@@ -159,7 +160,7 @@ def _trouble(kind: str) -> Callable[[NodeFacts, float], Values]:
 
 
 def _rows(facts: NodeFacts, subject: Subject, *columns: str) -> list[tuple[TableCell, ...]] | None:
-    """These columns of a table; a column that the node does not send is empty. None: no table, or reading it failed."""
+    """The rows of a table with these columns. A missing column is empty. None: there is no table, or the node could not read it."""
     table = facts.tables.get(subject)
     if table is None or table.total < 0 or facts.silent_s is not None:
         return None
@@ -179,12 +180,12 @@ def _in_state(subject: Subject, name: str, *states: str) -> Callable[[NodeFacts,
 def _containers(facts: NodeFacts) -> Collection[str] | None:
     rows = _rows(facts, "containers", "name")
     if rows is None or len(rows) < facts.tables["containers"].total:
-        return None  # one that is not listed may be among those beyond the table's limit
+        return None  # a missing container may be beyond the limit of the table
     return {str(name) for (name,) in rows}
 
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
-    """The facts with the restarts in their tables. Args: before: the facts before these."""
+    """New facts with the counts of restarts. Args: before: the previous facts, with earlier counts."""
     restarts = before.restarts
     for subject, (column, window_s) in RESTARTS.items():
         table = facts.tables.get(subject)
@@ -193,21 +194,21 @@ def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
         rows = _rows(facts, subject, column, "restarts")
         if rows is not None:
             held = restarts.get(subject, Restarts(table.taken_at, {}))
-            told: dict[str, int] = {}
-            for name, count in rows:  # those that run come first: one of the same name that has ended does not count
+            reported: dict[str, int] = {}
+            for name, count in rows:  # running ones come first, and an ended one of the same name does not count
                 if isinstance(count, int):
-                    told.setdefault(str(name), count)
-            counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in told.items()}
+                    reported.setdefault(str(name), count)
+            counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in reported.items()}
             restarts = {**restarts, subject: Restarts(held.began_at, counts)}
     return facts._replace(restarts=restarts) if restarts else facts
 
 
 def _counted(held: tuple[tuple[float, int], ...], at: float, count: int, window_s: float) -> tuple[tuple[float, int], ...]:
-    if held and count < held[-1][1]:  # started by hand: it counts anew
+    if held and count < held[-1][1]:  # it was started by hand, so the count began again
         held = ()
     if held and count == held[-1][1]:
         return held
-    recent = [place for place, (told_at, _) in enumerate(held) if told_at > at - window_s]
+    recent = [place for place, (changed_at, _) in enumerate(held) if changed_at > at - window_s]
     return (*held[max(0, recent[0] - 1 if recent else len(held) - 1) :][-MOST_RESTARTS:], (at, count))
 
 
@@ -215,15 +216,15 @@ def _restarting(subject: Subject) -> Callable[[NodeFacts, float], Values]:
     window_s = RESTARTS[subject][1]
 
     def read(facts: NodeFacts, now: float) -> Values:
-        told = facts.restarts.get(subject)
-        if told is None or facts.silent_s is not None:
+        restarts = facts.restarts.get(subject)
+        if restarts is None or facts.silent_s is not None:
             return None
         values = {}
-        for name, counts in told.counts.items():
+        for name, counts in restarts.counts.items():
             before = [count for at, count in counts if at <= now - window_s] or [counts[0][1]]
             if counts[-1][1] > before[-1]:
                 values[name] = float(counts[-1][1] - before[-1])
-        return values if values or now - told.began_at >= window_s else None
+        return values if values or now - restarts.began_at >= window_s else None
 
     return read
 

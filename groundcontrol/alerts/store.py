@@ -23,41 +23,41 @@ class AlertFilter(NamedTuple):
 
 
 class AlertChange(NamedTuple):
-    """Everything that one evaluation changes. It is stored as a whole or not at all."""
+    """The changes of one evaluation, which are stored as a whole or not at all."""
 
     alerts: Sequence[Alert] = ()
-    """Episodes as they are from now on, new or known by their id."""
+    """New episodes, and the new state of stored ones."""
     incidents: Sequence[Incident] = ()
     events: Sequence[Event] = ()
     deliveries: Sequence[Delivery] = ()
-    """Intents to send, and decisions not to."""
+    """New decisions: to send, to defer or to skip."""
     sooner: Sequence[Delivery] = ()
-    """Messages that wait and are due earlier, with their new time and reason. One that does not wait any more is left as it is."""
+    """Waiting messages with an earlier time and its reason. Messages that no longer wait stay unchanged."""
     again: Sequence[Delivery] = ()
-    """Decisions in the place of those that ended without a message, since the channel did not work."""
+    """Decisions that replace stored ones that ended without a message, since the channel did not work."""
 
 
 class Handling(NamedTuple):
-    """What a user does with an alert: acknowledge it, or snooze it until a time (0 ends the snooze)."""
+    """An action of a user on an alert: acknowledge it, or snooze it until a time (0 ends the snooze)."""
 
     acknowledge: bool = False
     note: str = ""
     snooze_until: float | None = None
     names: Mapping[RuleId, str] = {}
-    """Of rules, for the event."""
+    """Names of rules, for the text of the event."""
 
     @property
     def action(self) -> str:
-        """The word for the audit log."""
+        """The action in the audit log."""
         return "alert.acknowledge" if self.acknowledge else "alert.snooze" if self.snooze_until else "alert.unsnooze"
 
     @property
     def event(self) -> str:
-        """The type of its event; empty: the end of a snooze has none."""
+        """The type of the event; empty: the end of a snooze has no event."""
         return "alert_acknowledged" if self.acknowledge else "alert_snoozed" if self.snooze_until else ""
 
     def apply(self, alert: Alert, user: str, now: float) -> Alert:
-        """The alert after it. Of several acknowledgements the last one with a note counts, with its user and its time."""
+        """The alert after the action. A later acknowledgement replaces an earlier one only if it has a note."""
         if not self.acknowledge:
             return alert._replace(snoozed_until=self.snooze_until or None)
         if alert.acknowledged_at is not None and not self.note:
@@ -66,17 +66,17 @@ class Handling(NamedTuple):
 
 
 def in_words(alert: Alert, rule_name: str) -> str:
-    """What fires, as events say it: `File system almost full (/var)`."""
+    """The text of an alert in events, such as `File system almost full (/var)`."""
     return f"{rule_name} ({alert.object})" if alert.object else rule_name
 
 
 class AlertStore(Protocol):
     async def commit(self, change: AlertChange) -> None:
-        """Write one evaluation. A repeated call changes nothing more."""
+        """Store the changes of one evaluation. A repeated call changes nothing."""
         ...
 
     async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
-        """The firing episodes and the open incidents: what a new process continues."""
+        """The firing episodes and the open incidents."""
         ...
 
     async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
@@ -84,25 +84,25 @@ class AlertStore(Protocol):
         ...
 
     async def save_engine(self, org: int, snapshot: Snapshot) -> None:
-        """Replace what the engine needs after a restart."""
+        """Replace the stored snapshot of the engine."""
         ...
 
     async def engine(self, org: int) -> Snapshot | None: ...
 
     async def alerts(self, scope: Scope, limit: int, cursor: str | None = None, only: AlertFilter | None = None) -> Page[Alert]:
-        """Episodes in the reverse order of their start."""
+        """A page of episodes, newest first."""
         ...
 
     async def alert(self, scope: Scope, alert: AlertId) -> Alert: ...
 
     async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> Mapping[IncidentId, Sequence[Alert]]:
-        """The episodes of each incident in the reverse order of their start, `most` at most. An incident without one is left out."""
+        """Incident -> at most `most` of its episodes, newest first. Incidents without visible episodes are left out."""
         ...
 
     async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
         """Acknowledge or snooze firing episodes, with an audit row and an event for each.
 
-        Raises: NotFound: one of them does not exist; Conflict: one of them has ended. Nothing is changed.
+        Raises: NotFound: one of them does not exist; Conflict: one of them has ended. In both cases none is changed.
         """
         ...
 
@@ -111,7 +111,7 @@ class AlertStore(Protocol):
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident: ...
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
-        """The last time since then that each channel got a message that this rule fires on the node."""
+        """Channel -> when it last got a message that this rule fires on the node. Args: since: earlier ones are left out."""
         ...
 
     async def rules(self, org: int) -> Sequence[Rule]:
@@ -121,14 +121,14 @@ class AlertStore(Protocol):
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
         """Store rules with their next versions: all of them or none.
 
-        Raises: Conflict: the version of one is not the stored one (0: a new rule).
+        Raises: Conflict: the version of a rule is not the stored one (0: the rule is not stored yet).
         """
         ...
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """Delete a stored rule. A default rule gets its values back."""
+        """Delete a stored rule. That of a default rule restores its values."""
         ...
 
     async def expire_alerts(self, before: float) -> int:
-        """Delete some resolved episodes from before this time, with their incidents. Returns their number; call again until 0."""
+        """Delete some episodes that ended before this time, with their incidents. Returns: their number; 0: none is left."""
         ...

@@ -1,4 +1,4 @@
-"""The timeline of an incident: its episodes, the events of its nodes with their jobs, what users did, and its messages. Pure."""
+"""The timeline of an incident: its episodes and messages, the events of its nodes, and actions of users. Pure."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident
 from groundcontrol.events.model import Event
 
 MOST: Final = 200
-"""Entries of a timeline."""
+"""The most entries of a timeline."""
 BEFORE_S: Final = 600.0
-"""What happened shortly before an incident may be its cause."""
+"""A timeline begins this long before the incident, since earlier events may be its cause."""
 AFTER_S: Final = 60.0
 EPISODES: Final = frozenset({"alert_firing", "alert_resolved"})
-"""Events that the episodes themselves show."""
+"""Types of events that are left out, since the episodes show the same."""
 _HANDLED: Final = frozenset({"alert_acknowledged", "alert_snoozed"})
 
 EntryKind = Literal["fired", "resolved", "event", "delivery"]
 
 
 class Entry(NamedTuple):
-    """One thing that happened. Exactly one of the last three fields is set."""
+    """One entry. Exactly one of the last three fields is set."""
 
     at: float
     kind: EntryKind
@@ -38,9 +38,9 @@ def span_of(incident: Incident, now: float) -> tuple[float, float]:
 def timeline_of(
     alerts: Sequence[Alert], events: Sequence[Event], deliveries: Sequence[Delivery], most: int = MOST
 ) -> tuple[list[Entry], bool]:
-    """What happened, oldest first, and whether something was left out: messages that were not sent, then what lies between the beginning and now.
+    """The entries, oldest first, and whether some were left out.
 
-    Args: most: how many entries.
+    If there are more than `most`, decisions not to send are left out first, then entries after the first quarter.
     """
     entries = [Entry(alert.fired_at, "fired", alert=alert.id) for alert in alerts]
     entries += [Entry(alert.resolved_at, "resolved", alert=alert.id) for alert in alerts if alert.resolved_at is not None]
@@ -56,5 +56,5 @@ def timeline_of(
 
 
 def _belongs(event: Event, own: set[AlertId]) -> bool:
-    """Whether the timeline shows an event of the nodes. Acts of users on alerts of other incidents are not shown."""
+    """Whether the timeline shows an event. Actions of users on alerts of other incidents are not shown."""
     return event.type not in _HANDLED or event.details.get("alert") in own

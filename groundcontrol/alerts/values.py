@@ -9,7 +9,7 @@ _SPANS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0,
 
 
 def in_words(value: float, unit: str) -> str:
-    """`93 %`, `1.2 GB`, `12 minutes`, `71 °C`; another unit stands behind the number as it is."""
+    """Such as `93 %`, `1.2 GB`, `12 minutes` or `71 °C`. Other units follow the number unchanged."""
     match unit:
         case "percent":
             return f"{_short(value)} %"
@@ -26,7 +26,7 @@ def in_words(value: float, unit: str) -> str:
 
 
 def _short(value: float) -> str:
-    """At most three digits where more tell nothing."""
+    """A number of 100 or more, or a whole one, without decimals; any other with one."""
     return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}"
 
 
@@ -38,7 +38,7 @@ def _bytes(value: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """In the largest unit of which there are two or more."""
+    """A time in the largest unit of which it has two or more."""
     for length, unit in _SPANS:
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {unit}"

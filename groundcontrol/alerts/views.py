@@ -27,11 +27,11 @@ class AlertFlags(Answer):
     suppressed_by: str | None
     """The rule whose alert explains this one."""
     stale: bool
-    """Its data is missing at the moment; it neither ends nor rises meanwhile."""
+    """Whether its data is missing. Until the data is back, the alert neither ends nor changes its level."""
     flapping: bool
-    """It changes so often that its changes are not sent."""
+    """Whether it changes so often that its changes are not sent."""
     maintenance: str | None
-    """The open maintenance window that holds its messages back."""
+    """The open maintenance window that delays its messages."""
 
 
 class AlertView(Answer):
@@ -39,17 +39,17 @@ class AlertView(Answer):
     rule_id: str
     rule_name: str
     notice: bool
-    """Its rule is one whose findings are shown and never sent."""
+    """Whether its rule makes notices, which are shown and never sent."""
     node_id: str | None
-    """Null: an alert of the hub itself."""
+    """Null: the alert is about the hub itself, or about an event without a server."""
     object: str
-    """What of the node: a mount, a unit, an interface; empty: the node as a whole."""
+    """The part of the node, such as a mount, a unit or an interface; empty: the node as a whole."""
     level: _Level
     state: Literal["firing", "resolved"]
     since_at: float
-    """When the values began to be too high or low, in Unix seconds."""
+    """When the value passed the threshold, in Unix seconds."""
     fired_at: float
-    """When they had been so for as long as the rule says."""
+    """When the value had been past the threshold for `for_s` of the rule."""
     resolved_at: float | None
     reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
     """Why it ended."""
@@ -59,7 +59,7 @@ class AlertView(Answer):
     acknowledged_by: str
     note: str
     retro: bool
-    """It began and ended while the hub could not see it. Nobody is notified of it."""
+    """Whether it began and ended while the hub was away. Nobody is notified of it."""
     incident_id: str
 
 
@@ -77,16 +77,16 @@ class IncidentView(Answer):
     resolved_at: float | None
     group: str
     nodes: list[str]
-    """Those of `alerts`."""
+    """The nodes of `alerts`."""
     alerts: list[AlertView]
     alerts_cut: bool
-    """There are more than 500 alerts; the newest are here."""
+    """Whether there are more than 500 alerts. Then only the newest are listed."""
 
 
 class TimelineEntry(Answer):
     at: float
     kind: EntryKind
-    """`fired` and `resolved`: the alert of this id; `event`: also of jobs, and what users did; `delivery`: a message, or why there was none."""
+    """`fired` and `resolved`: of an alert. `event`: also of jobs and users. `delivery`: a message, or the reason why none was sent."""
     alert_id: str | None
     event: EventView | None
     delivery: DeliveryView | None
@@ -94,9 +94,9 @@ class TimelineEntry(Answer):
 
 class IncidentDetailView(IncidentView):
     timeline: list[TimelineEntry]
-    """What happened to its servers in its time and ten minutes before, oldest first."""
+    """Entries from ten minutes before the incident until its end, oldest first."""
     timeline_cut: bool
-    """There were more than 200 entries; the newest are here."""
+    """Whether there are more than 200 entries. Then only the first and the newest are listed."""
 
 
 class IncidentsView(Answer):
@@ -124,7 +124,7 @@ class ChannelExplanation(Answer):
     decision: Literal["send", "defer", "skip"]
     reason: str
     sentence: str
-    """One sentence for people: notified when and at which try, held until when and why, or not notified and why."""
+    """A sentence: when and at which try the channel was notified, until when and why it is delayed, or why it is not notified."""
     next_at: float | None
 
 
@@ -158,13 +158,13 @@ class RuleView(Answer):
     clear_s: float
     overrides: list[OverrideView]
     origin: Literal["default", "user"]
-    """default: the rule comes with the hub; a user may have changed it (`changed`)."""
+    """`default`: the rule comes with the hub. `changed` says whether a user has changed it."""
     changed: bool
     kind: str
     unit: str
-    """Of its value and thresholds, such as percent, seconds or bytes/s."""
+    """The unit of its value and thresholds, such as percent, seconds or bytes/s."""
     notice: bool
-    """Its findings are shown and never sent."""
+    """Whether its alerts are shown and never sent."""
     action: str | None
     version: int
 
@@ -175,9 +175,9 @@ class RulesView(Answer):
 
 class EffectiveRuleView(Answer):
     rule: RuleView
-    """With the values that hold for this node."""
+    """The rule with the values that apply to this node."""
     override: int | None
-    """Which of the rule's overrides holds, counted from 0; null: none."""
+    """The index of the override that applies, from 0; null: none applies."""
 
 
 class EffectiveRulesView(Answer):
@@ -221,7 +221,7 @@ class RuleBody(Body):
 
 
 class RuleFields(Body):
-    """What is left out stays."""
+    """Fields that are left out stay as they are."""
 
     name: _Name | msgspec.UnsetType = msgspec.UNSET
     expr: _Expr | msgspec.UnsetType = msgspec.UNSET
@@ -237,16 +237,16 @@ class RuleFields(Body):
 
 class RulePatch(RuleFields, kw_only=True):
     version: int
-    """Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed."""
+    """The version of the rule on which the change is based. Another stored version is a conflict. 0: an unchanged default rule."""
 
 
 class RulesBody(Body):
-    """A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing."""
+    """A file of rules, as `stardust rules export` prints it. The hub applies all rules or none."""
 
     rules: Annotated[list[dict[str, object]], msgspec.Meta(max_length=1000)]
-    """Fields as in `PATCH rules/{id}`, with `id`. A rule without a known id is matched by its name; if no rule has that, it is new."""
+    """Rules with `id` and the fields of `PATCH rules/{id}`. A rule without a known id changes that of the same name, or is new."""
     dry_run: bool = False
-    """Check and compare, and change nothing."""
+    """True: check and compare the rules without a change."""
 
 
 class FieldChange(Answer):
@@ -258,10 +258,10 @@ class FieldChange(Answer):
 class AppliedRule(Answer):
     act: Literal["add", "change", "keep"]
     id: str | None
-    """Null: a dry run has no id for a new rule."""
+    """Null: a new rule in a dry run."""
     name: str
     fields: list[FieldChange]
-    """Of a changed rule."""
+    """The changed fields."""
 
 
 class AppliedRulesView(Answer):
@@ -269,7 +269,7 @@ class AppliedRulesView(Answer):
     rules: list[AppliedRule]
     """In the order of the file."""
     left: list[str]
-    """Ids of the rules of the hub that are not in the file. They stay as they are."""
+    """Ids of rules of the hub that are not in the file. They stay unchanged."""
 
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
@@ -283,23 +283,23 @@ class PreviewBody(Body):
 
 class PreviewEpisode(Answer):
     node_id: str | None
-    """Null: an event about no server."""
+    """Null: the event was about no server."""
     object: str
     level: _Level
     since_at: float
     until_at: float | None
     told: bool
-    """Whether it would have caused a message."""
+    """Whether a channel would have got a message."""
 
 
 class PreviewView(Answer):
     would_fire: list[PreviewEpisode]
     told: int
-    """How many messages a channel without quiet hours would have received."""
+    """How many messages a channel without quiet hours would have got."""
     per_day: float
-    """Episodes per day with samples. Samples of less than a day count as one day."""
+    """Episodes per day with samples. Less than a day counts as one day."""
     complete: bool
-    """False: there were more servers or episodes than a preview reads, or the samples of a server begin later."""
+    """False: there were more servers, events or episodes than a preview reads, or the samples of a server begin later."""
 
 
 def alert_view(alert: Alert, rules: Rules) -> AlertView:
@@ -360,7 +360,7 @@ def _threshold(threshold: Threshold | None) -> ThresholdView | None:
 
 
 def rule_of(body: RuleBody, rule_id: RuleId) -> Rule:
-    """The rule in a body; `alerts.rules.checked_rule` judges it."""
+    """The rule in a body, before `checked_rule` checks it."""
     return Rule(id=rule_id, version=0, kind="rule", **_fields(msgspec.structs.asdict(body)))
 
 
@@ -374,13 +374,13 @@ _COMPARED: Final = ("name", "enabled", "select", "expr", "when", "warn", "crit",
 
 
 def changes_of(before: Rule, after: Rule) -> list[FieldChange]:
-    """The fields that differ between two versions of a rule, with both values as views show them."""
+    """The fields that differ between two versions of a rule, with their values in views."""
     old, new = (msgspec.to_builtins(rule_view(rule, "")) for rule in (before, after))
     return [FieldChange(name, old[name], new[name]) for name in _COMPARED if old[name] != new[name]]
 
 
 def _fields(given: Mapping[str, object]) -> dict[str, Any]:
-    """Values of a body as a rule holds them."""
+    """The fields of a body as values of the model."""
     return {name: _value(value) for name, value in given.items()}
 
 

@@ -12,8 +12,8 @@ from groundcontrol.core.errors import BadRequest
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = get_args(Day)
-"""In the order of `date.weekday()`."""
-# posix/… and right/… are copies of the database, those with leap seconds.
+"""The days, in the order of `date.weekday()`."""
+# posix/… and right/… are copies of the zone database; right/… counts leap seconds.
 _ZONE: Final = re.compile(r"(?!posix|right)[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}\Z")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
@@ -21,18 +21,18 @@ _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 def zone_of(name: str, field: str = "zone") -> ZoneInfo:
     """The zone of an IANA name such as `Europe/Budapest`.
 
-    Raises: BadRequest: there is none.
+    Raises: BadRequest: this machine has no such zone.
     """
     if _ZONE.match(name):
-        with contextlib.suppress(KeyError, ValueError, OSError):  # no such file, one of another kind, a folder such as `Europe`
+        with contextlib.suppress(KeyError, ValueError, OSError):  # there is no such file, it is damaged, or it is a folder such as `Europe`
             return ZoneInfo(name)
     raise BadRequest(f"{field}: there is no time zone {name[:80]!r}; give a name such as Europe/Budapest", field=field)
 
 
 def time_of(text: str, field: str) -> time:
-    """The time of day of `05:00`.
+    """The time of day in a text such as `05:00`.
 
-    Raises: BadRequest: not `00:00` to `23:59`.
+    Raises: BadRequest: the text is not `00:00` to `23:59`.
     """
     found = _TIME.match(text)
     if found is None:
@@ -41,10 +41,9 @@ def time_of(text: str, field: str) -> time:
 
 
 def instant(zone: ZoneInfo, day: date, at: time, *, second: bool = False) -> float:
-    """The Unix seconds of a local time.
+    """The Unix seconds of a local time. If a change of the clocks skips it, the first instant after the gap.
 
-    Args:    second: of a time that a change of the clocks repeats, the second occurrence instead of the first.
-    Returns: for a time that a change skips, the first instant after the gap.
+    Args: second: if a change of the clocks repeats the time, take its second occurrence instead of the first.
     """
     local = datetime.combine(day, at, zone)
     first, last = local.timestamp(), local.replace(fold=1).timestamp()
@@ -64,12 +63,15 @@ def date_exists(zone: ZoneInfo, day: date) -> bool:
 
 
 def local_date(zone: tzinfo, at: float) -> date:
-    """The date in the zone at this moment."""
+    """The date in a zone at a time in Unix seconds."""
     return datetime.fromtimestamp(at, zone).date()
 
 
 def span(zone: ZoneInfo, day: date, start: time, end: time) -> tuple[float, float]:
-    """From the first occurrence of `start` on this date to the last one of `end`: on the next date, unless `end` is later than `start`."""
+    """From the first occurrence of `start` on this date to the last one of `end`, in Unix seconds.
+
+    An end that is not after the start is on the next date.
+    """
     last = day if end > start else day + timedelta(days=1)
     return instant(zone, day, start), instant(zone, last, end, second=True)
 

@@ -1,6 +1,6 @@
 """Windows over the samples of one series. They take closed buckets, hold a few slots, and compute with integers.
 
-Sums are exact, so the same samples give the same value however they are cut, and after a restart.
+Sums are exact. So the same samples give the same value however they are divided into packs, and after a restart.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 GRAIN_S: Final = 10
-"""The length of a bucket of a family that is measured every second. A slower sample is a bucket of its own."""
+"""The length of a bucket of fast samples. In a family with a longer interval each sample is a bucket."""
 SLOTS: Final = 24
-"""Most slots of a window. It slides slot by slot, so its length is right to a part in 24."""
+"""The most slots of a window. It slides slot by slot, so its length is exact to a 24th."""
 MOST_WINDOW_S: Final = 24 * 3600
 COVERAGE: Final = 0.6
-"""The part of a window that must have been measured; otherwise its value is unknown."""
+"""The share of a window that must have been measured. With less its value is unknown."""
 TREND_SLOTS: Final = 12
 SLACK_S: Final = 300
-"""How far back a window can be read as it was when a slower family was measured."""
+"""How far back a window with slack can be read, for judgements at the times of a slower family."""
 _LEAST: Final = 1 - (1 << 63)
 
 WindowFunction = Literal["avg", "max", "min", "last", "rate", "slope"]
 
 
 class WindowSpec(NamedTuple):
-    """The identity of a window of a node: rules that need the same one share it."""
+    """The identity of a window of a node. Rules with the same one share a window."""
 
     function: WindowFunction
     series: str
@@ -33,24 +33,24 @@ class WindowSpec(NamedTuple):
 
 
 class Window:
-    """What a rule sees of one series."""
+    """A value over the samples of one series."""
 
     __slots__ = ()
 
     def push(self, end_ms: int, total: int, seconds: int, values: tuple[int, ...]) -> None:
         """Add a closed bucket.
 
-        Args: total: the sum of its values, each times the seconds that it stands for. seconds: how many these are together.
-              values: those that were measured, oldest first.
+        Args: total: the sum of its values, each multiplied by its seconds. seconds: the measured seconds of the bucket.
+              values: the measured values, oldest first.
         """
         raise NotImplementedError
 
     def value(self, least_s: float | None = None) -> float | None:
-        """The value now; None: too little of the window was measured. `least_s`: how much must have been, in seconds."""
+        """The present value; None: too little was measured. Args: least_s: how many seconds must be measured; None: the usual share."""
         raise NotImplementedError
 
     def value_at(self, at_ms: int) -> float | None:
-        """The value at that time, at most `SLACK_S` ago. Samples up to then have been added."""
+        """The value at a time at most `SLACK_S` ago. All samples until that time must have been added."""
         raise NotImplementedError
 
 
@@ -60,14 +60,14 @@ class _Mean(Window):
     __slots__ = ("_before", "_before_s", "_need_s", "_open_until_ms", "_ring", "_scale", "_seconds", "_slot_ms", "_slots", "_sum", "_sum_s")
 
     def __init__(self, window_s: int, width_s: int, scale: int, slots: int = SLOTS, *, slack: bool = False) -> None:
-        """Args: width_s: the length of a bucket of its family. slack: it is read as it was, too."""
+        """Args: width_s: the length of a bucket of its family. slack: whether `value_at` is used."""
         slot_s = width_s * max(1, -(-window_s // (width_s * slots)))
         self._slot_ms = slot_s * 1000
         self._slots = max(1, -(-window_s // slot_s))
         self._need_s = max(1.0, min(COVERAGE * window_s, window_s - width_s))
         self._scale = scale
         self._open_until_ms = 0
-        """The end of the newest slot, which is only in the sums so far."""
+        """The end of the newest slot, whose values only the sums contain."""
         size = self._slots + (-(-SLACK_S // slot_s) if slack else 0)
         self._ring = array("q", bytes(8 * size))
         self._seconds = array("I", bytes(4 * size))
@@ -82,7 +82,7 @@ class _Mean(Window):
         self._sum_s += seconds
 
     def _rotate(self, end_ms: int) -> None:
-        """Begin the slot of a bucket: keep the slot before it, and take what is too old out of the sums."""
+        """Begin the slot of a bucket: store the slot before it, and subtract slots that are too old from the sums."""
         ring, seconds, size, slots = self._ring, self._seconds, len(self._ring), self._slots
         newest, slot = self._open_until_ms // self._slot_ms - 1, (end_ms - 1) // self._slot_ms
         self._keep(newest % size)
@@ -97,22 +97,22 @@ class _Mean(Window):
         self._open_until_ms = (slot + 1) * self._slot_ms
 
     def _keep(self, place: int) -> None:
-        """Write down the newest slot."""
+        """Store the newest slot in the ring."""
         try:
             self._ring[place], self._seconds[place] = self._slot(), self._sum_s - self._before_s
-        except OverflowError:  # no real value is so large: not measured
+        except OverflowError:  # no real value is so large, so it counts as not measured
             self._ring[place] = self._seconds[place] = 0
             self._sum, self._sum_s = self._before, self._before_s
 
     def _slot(self) -> int:
-        """What is kept of the newest slot."""
+        """The value of the newest slot that the ring stores."""
         return self._sum - self._before
 
     def value(self, least_s: float | None = None) -> float | None:
         return self._sum / self._sum_s / self._scale if self._sum_s >= (self._need_s if least_s is None else max(least_s, 1)) else None
 
     def value_at(self, at_ms: int) -> float | None:
-        # of the slots that were over: what is in the open one depends on how far the samples have come
+        # only closed slots count: the content of the open one depends on the samples so far
         newest, last, size = self._open_until_ms // self._slot_ms - 1, at_ms // self._slot_ms - 1, len(self._ring)
         self._keep(newest % size)
         places = [slot % size for slot in range(max(last - self._slots, newest - size) + 1, min(last, newest) + 1)]
@@ -121,7 +121,7 @@ class _Mean(Window):
 
 
 class _Highest(_Mean):
-    """The greatest value of a window."""
+    """The maximum of a window."""
 
     __slots__ = ("_open",)
 
@@ -149,7 +149,7 @@ class _Highest(_Mean):
 
 
 class _Lowest(_Highest):
-    """The least value of a window."""
+    """The minimum of a window."""
 
     __slots__ = ()
 
@@ -162,7 +162,7 @@ class _Lowest(_Highest):
 
 
 class _Rate(_Mean):
-    """The growth of a counter a second. Over a gap or a restart of the counter the growth is not known."""
+    """The growth of a counter per second. Growth over a gap or a restart of the counter is not known."""
 
     __slots__ = ("_count", "_count_ms", "_far_ms")
 
@@ -184,7 +184,7 @@ class _Rate(_Mean):
 
 
 class _Slope(_Mean):
-    """The growth of a level a second: a straight line through twelve means. It changes when a slot is over."""
+    """The growth of a level per second, by a straight line through twelve means. It changes when a slot ends."""
 
     __slots__ = ("_known",)
 
@@ -216,7 +216,7 @@ class _Slope(_Mean):
 
 
 class _Last(Window):
-    """The newest value."""
+    """The newest value of a series."""
 
     __slots__ = ("_at_ms", "_fresh_ms", "_scale", "_value")
 
@@ -240,7 +240,7 @@ class _Last(Window):
 
 
 def make_window(spec: WindowSpec, width_s: int, scale: int, *, slack: bool = False) -> Window:
-    """A new window for a family with buckets of `width_s`. `slack`: it is also read as it was a little earlier."""
+    """A new window for a family with buckets of `width_s`. Args: slack: whether `value_at` is used."""
     match spec.function:
         case "avg":
             return _Mean(spec.window_s, width_s, scale, slack=slack)

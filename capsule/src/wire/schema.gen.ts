@@ -40,11 +40,11 @@ export interface AlertFlags {
   snoozed_until: number | null;
   /** The rule whose alert explains this one. */
   suppressed_by: string | null;
-  /** Its data is missing at the moment; it neither ends nor rises meanwhile. */
+  /** Whether its data is missing. Until the data is back, the alert neither ends nor changes its level. */
   stale: boolean;
-  /** It changes so often that its changes are not sent. */
+  /** Whether it changes so often that its changes are not sent. */
   flapping: boolean;
-  /** The open maintenance window that holds its messages back. */
+  /** The open maintenance window that delays its messages. */
   maintenance: string | null;
 }
 
@@ -52,17 +52,17 @@ export interface AlertView {
   id: string;
   rule_id: string;
   rule_name: string;
-  /** Its rule is one whose findings are shown and never sent. */
+  /** Whether its rule makes notices, which are shown and never sent. */
   notice: boolean;
-  /** Null: an alert of the hub itself. */
+  /** Null: the alert is about the hub itself, or about an event without a server. */
   node_id: string | null;
-  /** What of the node: a mount, a unit, an interface; empty: the node as a whole. */
+  /** The part of the node, such as a mount, a unit or an interface; empty: the node as a whole. */
   object: string;
   level: "warning" | "critical";
   state: "firing" | "resolved";
-  /** When the values began to be too high or low, in Unix seconds. */
+  /** When the value passed the threshold, in Unix seconds. */
   since_at: number;
-  /** When they had been so for as long as the rule says. */
+  /** When the value had been past the threshold for `for_s` of the rule. */
   fired_at: number;
   resolved_at: number | null;
   /** Why it ended. */
@@ -72,7 +72,7 @@ export interface AlertView {
   flags: AlertFlags;
   acknowledged_by: string;
   note: string;
-  /** It began and ended while the hub could not see it. Nobody is notified of it. */
+  /** Whether it began and ended while the hub was away. Nobody is notified of it. */
   retro: boolean;
   incident_id: string;
 }
@@ -105,10 +105,10 @@ export interface ApiTokensView {
 
 export interface AppliedRule {
   act: "add" | "change" | "keep";
-  /** Null: a dry run has no id for a new rule. */
+  /** Null: a new rule in a dry run. */
   id: string | null;
   name: string;
-  /** Of a changed rule. */
+  /** The changed fields. */
   fields: FieldChange[];
 }
 
@@ -116,7 +116,7 @@ export interface AppliedRulesView {
   dry_run: boolean;
   /** In the order of the file. */
   rules: AppliedRule[];
-  /** Ids of the rules of the hub that are not in the file. They stay as they are. */
+  /** Ids of rules of the hub that are not in the file. They stay unchanged. */
   left: string[];
 }
 
@@ -251,7 +251,7 @@ export interface ChangeView {
 export interface ChannelBody {
   kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
   name: string;
-  /** As the schema of its kind in `GET channels/kinds` says. */
+  /** The receiver, in the schema that `GET channels/kinds` gives for the kind. */
   target: Record<string, unknown>;
   audience?: "operator";
   enabled?: boolean;
@@ -265,7 +265,7 @@ export interface ChannelExplanation {
   channel_name: string;
   decision: "send" | "defer" | "skip";
   reason: string;
-  /** One sentence for people: notified when and at which try, held until when and why, or not notified and why. */
+  /** A sentence: when and at which try the channel was notified, until when and why it is delayed, or why it is not notified. */
   sentence: string;
   next_at: number | null;
 }
@@ -281,7 +281,7 @@ export interface ChannelKindsView {
   kinds: ChannelKindView[];
 }
 
-/** What is left out stays. A target is replaced as a whole. */
+/** Fields that are left out stay as they are. A target is replaced as a whole. */
 export interface ChannelPatch {
   name?: string | null;
   target?: Record<string, unknown> | null;
@@ -301,10 +301,10 @@ export interface ChannelView {
   quiet_hours: QuietHoursView | null;
   caps: CapsView;
   state: "ok" | "retrying" | "broken";
-  /** Code of the last failure: `http:401`, `smtp:550`, `tls_certificate` … */
+  /** The code of the last failure, such as `http:401`, `smtp:550` or `tls_certificate`. */
   state_reason: string;
   state_since_at: number;
-  /** When a test last arrived. */
+  /** When the receiver last took a test message. */
   tested_at: number | null;
   target_masked: string;
 }
@@ -356,7 +356,7 @@ export interface DamageView {
   end: number;
 }
 
-/** One deadline: how many nodes met it, and fifty that did not, those that missed it first. */
+/** One deadline, with the number of nodes in each state, and up to 50 nodes that did not meet it in time. */
 export interface DayView {
   date: string;
   start_at: number;
@@ -366,7 +366,7 @@ export interface DayView {
   arrived_late: number;
   late: number;
   missed: number;
-  /** The node, or the expectation in its present form, is younger than the window. */
+  /** Nodes that were added, or for which the expectation was changed, after the window began. */
   not_judged: number;
   nodes: NodeDayView[];
 }
@@ -495,9 +495,9 @@ export interface EarlierView {
 }
 
 export interface EffectiveRuleView {
-  /** With the values that hold for this node. */
+  /** The rule with the values that apply to this node. */
   rule: RuleView;
-  /** Which of the rule's overrides holds, counted from 0; null: none. */
+  /** The index of the override that applies, from 0; null: none applies. */
   override: number | null;
 }
 
@@ -562,7 +562,7 @@ export interface EventsView {
   next: string | null;
 }
 
-/** An event that is expected of each selected node on each of the days. */
+/** An event that each selected node should report on each of the days. */
 export interface ExpectationBody {
   name: string;
   select: SelectBody;
@@ -570,17 +570,17 @@ export interface ExpectationBody {
   event: string;
   /** A local time of day, such as 05:00. */
   by: string;
-  /** Such as Europe/Budapest. */
+  /** The time zone, such as Europe/Budapest. */
   zone: string;
-  /** An event before this time does not count; if it is not before `by`, it is a time of the day before. */
+  /** An event before this time does not count. If `from` is not before `by`, it is a time of the day before. */
   from?: string;
-  /** Without it every day. */
+  /** Null: every day. */
   days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
   grace_s?: number;
   severity?: "warning" | "critical";
 }
 
-/** What is left out stays. */
+/** Fields that are left out stay as they are. */
 export interface ExpectationPatch {
   name?: string;
   select?: SelectBody;
@@ -654,7 +654,7 @@ export interface FormatPreviewBody {
 
 export interface FormatPreviewView {
   kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
-  /** The message as this kind gets it, without the target. */
+  /** The message in the format of this kind, without the target. */
   payload: Record<string, unknown>;
 }
 
@@ -785,9 +785,9 @@ export interface IncidentDetailView {
   nodes: string[];
   alerts: AlertView[];
   alerts_cut: boolean;
-  /** What happened to its servers in its time and ten minutes before, oldest first. */
+  /** Entries from ten minutes before the incident until its end, oldest first. */
   timeline: TimelineEntry[];
-  /** There were more than 200 entries; the newest are here. */
+  /** Whether there are more than 200 entries. Then only the first and the newest are listed. */
   timeline_cut: boolean;
 }
 
@@ -799,10 +799,10 @@ export interface IncidentView {
   since_at: number;
   resolved_at: number | null;
   group: string;
-  /** Those of `alerts`. */
+  /** The nodes of `alerts`. */
   nodes: string[];
   alerts: AlertView[];
-  /** There are more than 500 alerts; the newest are here. */
+  /** Whether there are more than 500 alerts. Then only the newest are listed. */
   alerts_cut: boolean;
 }
 
@@ -1012,7 +1012,7 @@ export interface LineProblemView {
 export interface LinkBody {
   token: string;
   verb?: "acknowledge" | "snooze";
-  /** For snooze: at most a day from now; without it an hour. */
+  /** The end of a snooze in Unix seconds, at most a day from now; null: an hour from now. */
   until_at?: number | null;
 }
 
@@ -1127,19 +1127,21 @@ export interface LogsView {
   next: string | null;
 }
 
-/** A window in which alerts of the selected nodes are shown and not sent. */
+/** A window in which alerts of the selected nodes are shown but not sent. */
 export interface MaintenanceBody {
   select: SelectBody;
-  /** Unix seconds; without it now. */
+  /** Unix seconds; null: now. */
   from_at?: number | null;
   /**
-   * Required for a single window: at most 90 days after its start, 7 days for every server. Of a weekly one at most 366 days, which it has
-   * without it. A window of an API token is a single one, ends within 24 hours, and names tags or nodes.
+   * Unix seconds, required for a single window: at most 90 days after its start, or 7 days if it selects all nodes.
+   *
+   * A weekly window ends at most 366 days after its start, which is also the default. An API token may only open single windows that end
+   * within 24 hours, for tags or nodes.
    */
   until_at?: number | null;
   reason?: string;
   weekly?: WeeklyBody | null;
-  /** Of a weekly window, such as Europe/Budapest. */
+  /** The time zone of a weekly window, such as Europe/Budapest. */
   zone?: string | null;
 }
 
@@ -1151,14 +1153,14 @@ export interface MaintenanceView {
   reason: string;
   weekly: WeeklyView | null;
   zone: string | null;
-  /** A job or a deployment opens its own window; then the id is that of the job or the deployment. */
+  /** A job or deployment opens its own window, with the id of the job or deployment. */
   origin: "user" | "job" | "deployment";
   created_by: string;
   created_at: number;
   closed_at: number | null;
   /** Whether it is open now. */
   active: boolean;
-  /** Of the present or next occurrence; null: it is over. */
+  /** The start of the present or next occurrence; null: the window is over. */
   next_from_at: number | null;
   next_until_at: number | null;
 }
@@ -1253,12 +1255,12 @@ export interface NodeChange {
 
 export interface NodeDayView {
   node_id: string;
-  /** arrived_late: made in time, and reported after it was due. late: made after it was due. */
+  /** arrived_late: the event happened in time and was reported late. late: the event happened after the deadline and its grace. */
   state: "met" | "missed" | "arrived_late" | "late" | "not_judged";
-  /** When it happened, in Unix seconds. */
+  /** When the event happened, in Unix seconds. */
   at: number | null;
   received_at: number | null;
-  /** How long after `by`. */
+  /** How many seconds after `by` the event happened. */
   late_s: number | null;
 }
 
@@ -1347,20 +1349,20 @@ export interface NodesView {
 /** An empty body. */
 export type Nothing = Record<string, never>;
 
-/** Numbers of the last 24 hours, and what is wrong now. */
+/** Numbers of deliveries in the last 24 hours, and the channels that do not work. */
 export interface NotificationsView {
   since_at: number;
   sent: number;
   deferred: number;
   skipped: number;
   failed: number;
-  /** Also those under way. */
+  /** Messages that are due or under way. */
   due: number;
-  /** By reason: how many messages were skipped, deferred or failed. */
+  /** How many messages were skipped, deferred or failed, by reason. */
   reasons: Record<string, number>;
-  /** Since when the oldest message could be sent that is not sent yet. */
+  /** When the oldest unsent message became due. */
   oldest_due_at: number | null;
-  /** Names. */
+  /** Names of channels. */
   channels_broken: string[];
   channels_retrying: string[];
 }
@@ -1511,23 +1513,23 @@ export interface PreviewBody {
 }
 
 export interface PreviewEpisode {
-  /** Null: an event about no server. */
+  /** Null: the event was about no server. */
   node_id: string | null;
   object: string;
   level: "warning" | "critical";
   since_at: number;
   until_at: number | null;
-  /** Whether it would have caused a message. */
+  /** Whether a channel would have got a message. */
   told: boolean;
 }
 
 export interface PreviewView {
   would_fire: PreviewEpisode[];
-  /** How many messages a channel without quiet hours would have received. */
+  /** How many messages a channel without quiet hours would have got. */
   told: number;
-  /** Episodes per day with samples. Samples of less than a day count as one day. */
+  /** Episodes per day with samples. Less than a day counts as one day. */
   per_day: number;
-  /** False: there were more servers or episodes than a preview reads, or the samples of a server begin later. */
+  /** False: there were more servers, events or episodes than a preview reads, or the samples of a server begin later. */
   complete: boolean;
 }
 
@@ -1667,7 +1669,7 @@ export interface RuleBody {
   overrides?: OverrideBody[];
 }
 
-/** What is left out stays. */
+/** Fields that are left out stay as they are. */
 export interface RuleFields {
   name?: string;
   expr?: string;
@@ -1692,7 +1694,7 @@ export interface RulePatch {
   clear_s?: number;
   enabled?: boolean;
   overrides?: OverrideBody[];
-  /** Of the rule that was read: a change in between is refused. 0: a default rule that nobody has changed. */
+  /** The version of the rule on which the change is based. Another stored version is a conflict. 0: an unchanged default rule. */
   version: number;
 }
 
@@ -1708,23 +1710,23 @@ export interface RuleView {
   for_s: number;
   clear_s: number;
   overrides: OverrideView[];
-  /** default: the rule comes with the hub; a user may have changed it (`changed`). */
+  /** `default`: the rule comes with the hub. `changed` says whether a user has changed it. */
   origin: "default" | "user";
   changed: boolean;
   kind: string;
-  /** Of its value and thresholds, such as percent, seconds or bytes/s. */
+  /** The unit of its value and thresholds, such as percent, seconds or bytes/s. */
   unit: string;
-  /** Its findings are shown and never sent. */
+  /** Whether its alerts are shown and never sent. */
   notice: boolean;
   action: string | null;
   version: number;
 }
 
-/** A file of rules, as `stardust rules export` prints it. The hub takes all of it or nothing. */
+/** A file of rules, as `stardust rules export` prints it. The hub applies all rules or none. */
 export interface RulesBody {
-  /** Fields as in `PATCH rules/{id}`, with `id`. A rule without a known id is matched by its name; if no rule has that, it is new. */
+  /** Rules with `id` and the fields of `PATCH rules/{id}`. A rule without a known id changes that of the same name, or is new. */
   rules: Record<string, unknown>[];
-  /** Check and compare, and change nothing. */
+  /** True: check and compare the rules without a change. */
   dry_run?: boolean;
 }
 
@@ -1751,7 +1753,7 @@ export interface SavedViewView {
   query: string;
 }
 
-/** The nodes: all, those with one of the tags, and those named. An empty selection is refused. */
+/** Selects all nodes, or nodes by tags and ids. A node needs one of the tags. An empty selection is refused. */
 export interface SelectBody {
   all?: boolean;
   tags?: string[];
@@ -1933,7 +1935,7 @@ export interface TierView {
 
 export interface TimelineEntry {
   at: number;
-  /** `fired` and `resolved`: the alert of this id; `event`: also of jobs, and what users did; `delivery`: a message, or why there was none. */
+  /** `fired` and `resolved`: of an alert. `event`: also of jobs and users. `delivery`: a message, or the reason why none was sent. */
   kind: "fired" | "resolved" | "event" | "delivery";
   alert_id: string | null;
   event: EventView | null;
@@ -2013,8 +2015,9 @@ export interface UserView {
 }
 
 /**
- * From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end before the start is on the next day. It is
- * open for at most half of a week.
+ * From `start` to `end` on these days, such as 22:00 to 02:00, in the zone of the window.
+ *
+ * An end before the start is on the next day. All occurrences of a week together last at most 84 hours.
  */
 export interface WeeklyBody {
   days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];

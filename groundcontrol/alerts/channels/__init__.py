@@ -1,4 +1,4 @@
-"""The kinds of channels. Each is a folder of its own; without its line here it can be deleted."""
+"""The kinds of channels. Each has its own folder, which only this file names."""
 
 from __future__ import annotations
 

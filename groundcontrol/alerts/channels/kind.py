@@ -1,4 +1,4 @@
-"""What a kind of channel is, and what kinds share: the end of an attempt, posting JSON, and the words of failures."""
+"""Defines a kind of channel, and the parts that kinds share: outcomes of attempts, posting JSON, and codes of failures."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _TRANSIENT: Final = frozenset({408, 409, 421, 423, 425, 429})
 
 
 class Sent(NamedTuple):
-    """The receiver took it."""
+    """The receiver took the message."""
 
     code: str = "ok"
 
 
 class Transient(NamedTuple):
-    """It failed for now."""
+    """The attempt failed, and a later one may succeed."""
 
     code: str
     retry_after_s: float | None = None
-    """What the receiver asked for."""
+    """The wait that the receiver asked for; None: it asked for none."""
 
 
 class Permanent(NamedTuple):
-    """It failed, and would fail again."""
+    """The attempt failed, and later ones would fail too."""
 
     code: str
 
@@ -59,16 +59,16 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Receiver(NamedTuple):
-    """Where a target connects to."""
+    """The host and port of a target."""
 
     host: str
     port: int
     field: str
-    """Of the target, for the text of a refusal."""
+    """The field of the target that names it, for error texts."""
 
 
 def by_url(name: str) -> Callable[[Any], Receiver]:
-    """The receiver of a target with a URL in this field."""
+    """Makes the function `Kind.receiver` of targets with a URL in this field."""
 
     def receiver(target: Target) -> Receiver:
         parts = urlsplit(getattr(target, name))
@@ -78,7 +78,7 @@ def by_url(name: str) -> Callable[[Any], Receiver]:
 
 
 class Kind(NamedTuple):
-    """One kind of channel. Its functions take its own struct of a target."""
+    """One kind of channel. Its functions take its struct of a target."""
 
     name: ChannelKind
     title: str
@@ -86,12 +86,12 @@ class Kind(NamedTuple):
     check: Callable[[Any], None]
     """Raises: BadRequest."""
     mask: Callable[[Any], str]
-    """The target for people, without what is secret of it."""
+    """The target for users, without its secrets."""
     render: Callable[[Message], Payload]
-    """The message in the format of this kind, without anything of the target."""
+    """The message in the format of this kind, without the target."""
     send: Callable[[Any, Message, Egress], Awaitable[Outcome]]
     receiver: Callable[[Any], Receiver]
-    """Of a target that was checked."""
+    """The host and port of a checked target."""
 
 
 class Post(NamedTuple):
@@ -107,9 +107,9 @@ def json_post(url: str, payload: Payload, headers: Mapping[str, str] | None = No
 
 
 async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], float | None] | None = None) -> Outcome:
-    """Send one request. Redirects are not followed, and of the answer only status and wait are used.
+    """Send one request. Redirects are not followed. Only the status and the wait in the answer are used.
 
-    Args: asked_wait: reads from a body for how many seconds the receiver asks, where no header says it.
+    Args: asked_wait: reads the wait in seconds from the body of an answer without `Retry-After`.
     """
     try:
         async with egress.http().post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False) as response:
@@ -122,7 +122,7 @@ async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], floa
 
 
 def of_status(status: int, wait_s: float | None = None) -> Outcome:
-    """What an HTTP status says of an attempt. A redirect is refused: the target is to be changed instead."""
+    """The outcome of an attempt with this HTTP status. A redirect is a permanent failure: the target must be changed."""
     if 200 <= status < 300:
         return Sent(f"http:{status}")
     if status in _TRANSIENT or status >= 500:
@@ -139,18 +139,18 @@ _CLASSES: Final[tuple[tuple[tuple[type[BaseException], ...], Outcome], ...]] = (
     ((ssl.SSLError,), Transient("tls")),
     ((aiohttp.ClientConnectorError, ConnectionRefusedError), Transient("connect")),
 )
-"""The first row that has the class of the error, or of the system's error in it, decides."""
+"""Classes of errors -> outcome. The first row with the class of the error, or of its `os_error`, applies."""
 
 
 def failure(exc: BaseException) -> Outcome:
-    """The class of an error before an answer came. Texts of errors may contain the target, so none of them is used."""
+    """The outcome of an attempt with this error. The text of the error is not used, since it may contain the target."""
     cause = getattr(exc, "os_error", None) or exc
     found = (outcome for kinds, outcome in _CLASSES if isinstance(exc, kinds) or isinstance(cause, kinds))
     return next(found, Transient("connection_lost"))
 
 
 def retry_after_s(text: str | None) -> float | None:
-    """The header `Retry-After`: seconds or a date. None: it says nothing usable."""
+    """The wait in the header `Retry-After`, in seconds; None: it has neither seconds nor a date."""
     if not text or len(text) > 64:
         return None
     if text.isascii() and text.strip().isdigit():
@@ -158,12 +158,12 @@ def retry_after_s(text: str | None) -> float | None:
     try:
         parsed = email.utils.parsedate_tz(text)
         return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
-    except (ValueError, OverflowError):  # a year beyond those of the clock
+    except (ValueError, OverflowError):  # the year is out of range
         return None
 
 
 def wait_in(body: bytes, *path: str) -> float | None:
-    """A number of seconds in a JSON answer."""
+    """The number of seconds in a field of a JSON answer; None: there is none. Args: path: names of nested fields."""
     try:
         found = msgspec.json.decode(body)
         for name in path:
@@ -174,28 +174,28 @@ def wait_in(body: bytes, *path: str) -> float | None:
 
 
 def masked_url(url: str) -> str:
-    """A URL without its path and query, which often are the secret."""
+    """A URL without its path and query, which often contain a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many characters."""
+    """The text, shortened to `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def no_mentions(text: str) -> str:
-    """The text without a sign that chats take for a mention."""
+    """The text without `@`, which chats take for a mention."""
     return text.replace("@", "\uff20")
 
 
 async def sent_by(kind: Kind, target: Target, message: Message, egress: Egress, limit_s: float) -> Outcome:
-    """Send one message within a limit; any error is an outcome."""
+    """Send one message within a time limit. Every error becomes an outcome."""
     try:
         async with asyncio.timeout(limit_s):
             return await kind.send(target, message, egress)
     except (aiohttp.ClientError, OSError, TimeoutError) as exc:
         return failure(exc)
-    except Exception:  # the boundary to code of a kind: a mistake in it must not stop the others
+    except Exception:  # a fault in the code of one kind must not stop the others
         event(log, "channel_kind_failed", logging.ERROR, kind=kind.name, exc_info=True)
         return Transient("internal")

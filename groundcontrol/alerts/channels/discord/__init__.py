@@ -1,4 +1,4 @@
-"""Discord: a webhook with one embed (docs.discord.com/developers/resources/webhook). Nobody is mentioned, whatever the text says."""
+"""Discord: a webhook with one embed (docs.discord.com/developers/resources/webhook). The text cannot mention anybody."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from groundcontrol.alerts.messages import Message
 _MARKUP: Final = re.compile(r"([\\*_~`|>\[\]()#<:-])")
 _COLOUR: Final = {"critical": 0xC62828, "warning": 0xEF8F00, None: 0x2E7D32}
 _GREY: Final = 0x757575
-"""Of an end that is no recovery."""
+"""The colour of an end that is not a recovery."""
 
 
 class DiscordTarget(Target, frozen=True):

@@ -1,4 +1,4 @@
-"""E-mail by SMTP. TLS is required, with a certificate that names the server; only a relay on this machine may do without."""
+"""E-mail by SMTP. TLS with a certificate of the server is required, except for a relay on this machine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def render(message: Message) -> Payload:
 
 
 def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
-    """The mail of one message. All mails of an incident refer to the same id, so that they make one conversation."""
+    """The mail of one message. All mails of an incident refer to the same id, so that clients group them."""
     rendered = render(message)
     host = urlsplit(message.hub).hostname or "stardust"
     mail = EmailMessage(policy=SMTP)
@@ -119,7 +119,7 @@ async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome
 
 
 def _of_codes(codes: list[int]) -> Outcome:
-    """Some refusals may end by themselves (greylisting): then all is tried again."""
+    """The outcome if all recipients were refused. A temporary refusal, as in greylisting, repeats the attempt."""
     code = min(codes)
     return Transient(f"smtp:{code}") if code < 500 else Permanent(f"smtp:{code}")
 

@@ -1,4 +1,4 @@
-"""Gotify: a message of an application (gotify.net/api-docs)."""
+"""Gotify: posts a message of an application (gotify.net/api-docs)."""
 
 from __future__ import annotations
 

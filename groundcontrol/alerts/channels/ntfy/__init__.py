@@ -1,4 +1,4 @@
-"""ntfy: JSON to the server's root (docs.ntfy.sh/publish). The button acknowledges from the phone, without a browser."""
+"""ntfy: posts JSON to the server's root (docs.ntfy.sh/publish). A button acknowledges on the phone without a browser."""
 
 from __future__ import annotations
 

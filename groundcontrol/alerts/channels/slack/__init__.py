@@ -1,4 +1,4 @@
-"""Slack: an incoming webhook with blocks (docs.slack.dev). Texts from outside stand in `plain_text` alone, which has no markup."""
+"""Slack: an incoming webhook with blocks (docs.slack.dev). Texts from outside are only in `plain_text`, which has no markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft Teams: the webhook of a workflow, with an Adaptive Card. Texts stand in text runs, which have no markup."""
+"""Microsoft Teams: the webhook of a workflow, with an Adaptive Card. Texts are in text runs, which have no markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telegram: `sendMessage` of the Bot API (core.telegram.org/bots/api), in its HTML."""
+"""Telegram: `sendMessage` of the Bot API with HTML text (core.telegram.org/bots/api)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class WebhookTarget(Target, frozen=True):
     url: Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True})]
     secret: _Key = ""
     old_secret: _Key = ""
-    """Signs as well while the receiver changes to the new one."""
+    """Signs messages too, until the receiver knows `secret`."""
 
 
 def check(target: WebhookTarget) -> None:
@@ -40,7 +40,7 @@ def check(target: WebhookTarget) -> None:
 
 
 def key_of(text: str, *, field: str = "secret") -> bytes:
-    """Raises: BadRequest: it is no key."""
+    """The bytes of a signing key. Raises: BadRequest: the text is not a key."""
     try:
         plain = text.removeprefix(PREFIX)
         key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -56,7 +56,7 @@ def mask(target: WebhookTarget) -> str:
 
 
 def render(message: Message) -> Payload:
-    """The body. Alerts have a part of the fields of `GET alerts`, and the name of their node."""
+    """The body. Its alerts have some fields of `GET alerts`, and the name of their node."""
     incident, event = message.content.incident, message.content.event
     return {
         "version": VERSION,
