@@ -51,7 +51,7 @@ try:
         there = ("[%s]:%d" if ":" in url.hostname else "%s:%d") % (url.hostname, port)
         connection.sendall(("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (there, there)).encode())
         head = b""
-        while not head.endswith(b"\r\n\r\n") and len(head) < 16384:
+        while b"\r\n\r\n" not in head and len(head) < 16384:
             data = connection.recv(1024)
             if not data:
                 break

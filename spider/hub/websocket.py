@@ -308,7 +308,7 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
             host = f"[{url.host}]" if ":" in url.host else url.host
             await loop.sock_sendall(sock, f"CONNECT {host}:{url.port} HTTP/1.1\r\nHost: {host}:{url.port}\r\n\r\n".encode("ascii"))
             head = b""
-            while not head.endswith(b"\r\n\r\n"):
+            while b"\r\n\r\n" not in head:
                 data = await loop.sock_recv(sock, 1024)
                 head += data
                 if not data or len(head) > MAX_HEAD_BYTES:
@@ -316,6 +316,8 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
             words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             if len(words) < 2 or not words[0].startswith("HTTP/1.") or not (words[1].isascii() and words[1].isdigit()):
                 raise WebSocketError(f"the server at {where[4:]} is not an HTTP proxy")
+            if words[1].startswith("2") and not head.endswith(b"\r\n\r\n"):
+                raise WebSocketError(f"{where} sent data before the hub was asked for any")
             if not words[1].startswith("2"):
                 why = "asks for a password, which is not supported" if words[1] == "407" else f"answered {words[1][:3]}"
                 raise WebSocketError(f"{where} {why}")

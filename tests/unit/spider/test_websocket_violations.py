@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from spider.config import Proxy, parse_url
 from spider.hub.websocket import HandshakeRefused, SocketClosed, WebSocketError, connect
 from spider.wire import rfc6455
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
@@ -148,3 +149,22 @@ async def test_a_protocol_violation_closes_the_connection_with_its_code(frame: b
         await socket.close()
     assert sent[0] == 0x88
     assert rfc6455.mask(sent[6:8], sent[2:6]) == code.to_bytes(2, "big")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 407 Who?\r\nContent-Length: 5\r\n\r\n<html", "asks for a password, which is not supported"),
+        (b"HTTP/1.1 503 Busy\r\n\r\nNo", "answered 503"),
+        (b"HTTP/1.1 200 OK\r\n\r\n!", "sent data before the hub was asked for any"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "is not an HTTP proxy"),
+    ],
+)
+async def test_a_proxy_that_refuses_and_keeps_the_connection_is_named_with_its_reason(answer: bytes, why: str) -> None:
+    async def refuse(_head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await reader.read()
+
+    async with raw_server(refuse) as port:
+        with pytest.raises(WebSocketError, match=why):
+            await connect(parse_url("wss://hub.example/ws"), SUBPROTOCOL, AGENT, proxy=Proxy("127.0.0.1", port))
