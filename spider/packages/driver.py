@@ -151,7 +151,8 @@ class Driver:
         if verb != "refresh":
             before = self._backend.inventory()
             check_names(self._backend, verb, task.packages, before)
-            wait_for_lock(self._backend, console)
+            if wait_for_lock(self._backend, console):
+                before = self._backend.inventory()
         if verb == "repair":
             broken_text = self._backend.broken(before)
             console.print_line(broken_text or "Nothing is broken.")

@@ -11,7 +11,7 @@ import pytest
 
 from spider.files import create_once
 from spider.jobs.files import REFRESHED, REFUSED, JobResult, read_document
-from spider.packages.backend import Action, Command, PackageError
+from spider.packages.backend import Action, Command, Lock, PackageError
 from spider.packages.driver import Driver
 from spider.packages.interfaces import PackagesUnreadable
 from spider.packages.plan import HeldPackage, Plan, Planned
@@ -341,6 +341,22 @@ def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path
     (stage.jobs / REFUSED).write_text("repositories that could not be refreshed keep their old lists: main")
     repositories = driver.condition().repositories
     assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
+
+
+def test_changes_of_another_program_that_had_the_lock_are_not_those_of_a_repair(stage: Stage) -> None:
+    class Busy(FakePackageManager):
+        def lock(self) -> Lock | None:
+            found = super().lock()
+            if found is not None:
+                (self.folder / "a").write_text("2")
+            return found
+
+    (stage.paper.folder / "a").write_text("1!")
+    stage.paper = Busy(stage.paper.folder, Plan())
+    stage.paper.locks = 1
+    result = stage.run("repair")
+    assert (result.state, result.changes) == ("succeeded", [])
+    assert "Nothing is broken." in stage.log
 
 
 def test_a_lock_that_is_taken_between_two_changes_fails_the_job_with_the_first_change(tmp_path: Path) -> None:
