@@ -12,7 +12,7 @@ from spider.logs import event
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, PackageList, Replan
 from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
-from spider.packages.outcome import Ran, decide, judge_act
+from spider.packages.outcome import Ran, decide, decide_unplanned
 from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
 from spider.packages.plan_text import print_difference, print_kept_back, print_plan, print_sizes
 from spider.packages.preconditions import (
@@ -141,11 +141,11 @@ class Driver:
             return self._plan(task, console)
         if VERBS[task.verb].planned:
             return self._change(task, console)
-        return self._act(task, console)
+        return self._run_unplanned(task, console)
 
     # -- verbs without a plan ----------------------------------------------------------------
 
-    def _act(self, task: Task, console: Console) -> Outcome:
+    def _run_unplanned(self, task: Task, console: Console) -> Outcome:
         """refresh, hold, unhold, clean and repair."""
         verb, before = task.verb, {}  # type: Tuple[str, Inventory]
         if verb != "refresh":
@@ -164,7 +164,7 @@ class Driver:
             check_stop(console)
             runs = self._run(verb, task.packages, Plan(), console)
         console.progress("check")
-        outcome = judge_act(runs, self.name) if verb in ("refresh", "clean") else self._after_act(task, runs, before)
+        outcome = decide_unplanned(runs, self.name) if verb in ("refresh", "clean") else self._outcome_unplanned(task, runs, before)
         notes = _notes(runs)
         if notes:
             console.reported(Report(notes=notes))
@@ -176,9 +176,9 @@ class Driver:
             self._mark(outcome)
         return outcome
 
-    def _after_act(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
+    def _outcome_unplanned(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
         after = self._backend.inventory()
-        outcome = judge_act(runs, self.name)._replace(changes=compare_inventories(before, after))
+        outcome = decide_unplanned(runs, self.name)._replace(changes=compare_inventories(before, after))
         if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
             mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
             text = f"completed by then: {join_names(mended)}" if mended else "what was done by then stays"
@@ -287,7 +287,7 @@ class Driver:
         ends_at = time.monotonic() + LOCK_LIMIT_S
         begun = False
         while True:
-            before, plan = self._decide(task, console)
+            before, plan = self._prepare(task, console)
             if not plan.steps:
                 console.print_line("There is nothing to do.")
                 print_kept_back(console, plan)
@@ -302,20 +302,20 @@ class Driver:
             wait_for_lock(self._backend, console)
             check_stop(console)
         console.progress("check")
-        after = self._settle(runs, before, console)
+        after = self._final_inventory(runs, before, console)
         if _refused(runs) and not compare_inventories(before, after):
-            raise self._changed(task.verb, task.packages, plan, console)
+            raise self._plan_changed(task.verb, task.packages, plan, console)
         outcome = decide(runs, plan, before, after, self.name)
         self._report(runs, plan, outcome, console)
         if outcome.state == "succeeded":
             console.progress("check", 100)
         return outcome
 
-    def _decide(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
+    def _prepare(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
         """The inventory and the plan, after all checks. The plan is shown, and compared with the approved plan."""
-        before = self._ready(task, console)
+        before = self._check_inventory(task, console)
         if wait_for_lock(self._backend, console):
-            before = self._ready(task, console)
+            before = self._check_inventory(task, console)
         plan = self._simulate(task.verb, task.packages)
         _make_known(plan, console)
         self._compare(task, plan, console)
@@ -328,7 +328,7 @@ class Driver:
             print_sizes(console, plan)
         return before, plan
 
-    def _settle(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
+    def _final_inventory(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
         """The inventory now. First, packages that a stop left half-configured are completed."""
         after = self._backend.inventory()
         stopped = any(ran.ended.stopped == "after_package" for ran in runs)
@@ -340,7 +340,7 @@ class Driver:
         console.progress("check")
         return self._backend.inventory()
 
-    def _ready(self, task: Task, console: Console) -> Inventory:
+    def _check_inventory(self, task: Task, console: Console) -> Inventory:
         """Read the inventory, and check that no package is broken and the named packages exist."""
         console.progress("plan")
         inventory = self._backend.inventory()
@@ -362,7 +362,7 @@ class Driver:
             print_difference(console, seen, plan)
         raise PackageError("job.plan_changed", PLAN_CHANGED)
 
-    def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
+    def _plan_changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
         """The error for a plan that differs from the shown plan. The difference is in the job's log."""
         try:
             now = self._backend.simulate(verb, packages)
@@ -391,39 +391,39 @@ class Driver:
         runs: List[Ran] = []
         over = False
         work = self._backend.work(verb, packages, plan)
-        for at, piece in enumerate(work):
-            if isinstance(piece, OwnStep):
+        for index, action in enumerate(work):
+            if isinstance(action, OwnStep):
                 if not over:
-                    self._call(piece, console)
-            elif isinstance(piece, Replan):
+                    self._call(action, console)
+            elif isinstance(action, Replan):
                 if not over:
-                    self._check_replan(piece, verb, packages, plan, console)
-            elif not over or piece.always:
+                    self._check_replan(action, verb, packages, plan, console)
+            elif not over or action.always:
                 answered = any(ran.ended.stopped for ran in runs)
-                last = not any(isinstance(later, Command) and not later.always for later in work[at + 1 :])
-                rule = None if to_the_end else self._stop_rule(piece, answered=answered, last=last)
-                ran = self._run_command(verb, piece, console, rule)
+                last = not any(isinstance(later, Command) and not later.always for later in work[index + 1 :])
+                rule = None if to_the_end else self._stop_rule(action, answered=answered, last=last)
+                ran = self._run_command(verb, action, console, rule)
                 runs.append(ran)
                 failed = ran.failure is not None or ran.ended.rc is None or bool(ran.ended.overran)
-                over = over or (piece.stops_on_failure and failed) or (not to_the_end and ran.ended.stopped in ("now", "after_package"))
+                over = over or (action.stops_on_failure and failed) or (not to_the_end and ran.ended.stopped in ("now", "after_package"))
         return runs
 
     @staticmethod
-    def _call(piece: OwnStep, console: Console) -> None:
-        if piece.log_line:
-            console.print_line(piece.log_line)
+    def _call(step: OwnStep, console: Console) -> None:
+        if step.log_line:
+            console.print_line(step.log_line)
         try:
-            piece.do()
+            step.do()
         except OSError as exc:
-            raise PackageError("job.package_manager", f"{exc.filename or piece.log_line}: {exc.strerror or exc}") from exc
+            raise PackageError("job.package_manager", f"{exc.filename or step.log_line}: {exc.strerror or exc}") from exc
 
-    def _check_replan(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
+    def _check_replan(self, replan: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
         """Raises: PackageError: the plan has changed. JobStopped."""
         wait_for_lock(self._backend, console)
-        now = piece.plan()
+        now = replan.plan()
         check_stop(console)
         if now.digest != plan.digest:
-            raise self._changed(verb, packages, plan, console)
+            raise self._plan_changed(verb, packages, plan, console)
 
     def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
         """The stop rule of a command. A command that cannot be stopped reports a stop request as too late, or as after this step.

@@ -85,7 +85,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     return Outcome("failed", rc, signal_, changes, code, f"{text}. {why}" if why and why not in text else text)
 
 
-def judge_act(runs: Sequence[Ran], name: str) -> Outcome:
+def decide_unplanned(runs: Sequence[Ran], name: str) -> Outcome:
     """The outcome of a verb without a plan (refresh, clean, hold …)."""
     rc, signal_ = _status(runs)
     failed = next((ran for ran in runs if ran.failure is not None or ran.ended.rc is None or ran.ended.overran), None)

@@ -83,8 +83,8 @@ def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
     return apt_get("-s", *OPTIONS_NO_LOCK, *call)
 
 
-def _understood(answer: Output) -> _Simulation:
-    """Raises: PackagesUnreadable; PackageError."""
+def _parse_answer(answer: Output) -> _Simulation:
+    """Read the output of a simulation. Raises: PackagesUnreadable; PackageError."""
     if answer.rc:
         lines = [line for line in answer.err.split("\n") if line.startswith("E:")] or answer.err.strip().split("\n")
         summary = " · ".join(line[:400] for line in lines[:3]) or f"apt-get: exit status {answer.rc}"
@@ -118,11 +118,11 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
     for name in found.report.kept_back:
         if name in inventory and inventory[name].held:
             reasons[name] = "held"
-    open_ = [name for name in found.report.kept_back if name not in reasons]
-    if open_ and verb != "full-upgrade":
-        full = {step.package for step in _understood(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
-        reasons.update({name: "needs_removal" for name in open_ if name in full})
-    reasons.update({name: "unresolvable" for name in open_ if name not in reasons})
+    unexplained = [name for name in found.report.kept_back if name not in reasons]
+    if unexplained and verb != "full-upgrade":
+        full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
+        reasons.update({name: "needs_removal" for name in unexplained if name in full})
+    reasons.update({name: "unresolvable" for name in unexplained if name not in reasons})
     return reasons
 
 
@@ -142,7 +142,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     if not counts_only:
         calls += [apt_get("--print-uris", "-y", *OPTIONS_NO_LOCK, *call), apt_cache("policy")]
     answers = _run_all(calls, env)
-    found = _understood(answers[0])
+    found = _parse_answer(answers[0])
     if counts_only:
         return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
     reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept_back(verb, found, inventory, env)

@@ -71,9 +71,9 @@ class DnfFamily(RpmBackend):
     """Lock files with record locks (fcntl)."""
     neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
     """Options of every call, so that settings change neither output nor actions."""
-    loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
+    verbose: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
     """Further options of calls whose plan or progress is parsed. Other calls use `-q`, which these options would cancel."""
-    sure: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
+    unattended: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
     """Options of calls that change packages. `assumeno` in the settings must not prevent the change."""
     online: Tuple[str, ...] = ("--setopt=cacheonly=0",)
     """Options of calls that may use the network."""
@@ -146,7 +146,7 @@ class DnfFamily(RpmBackend):
 
     def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
         """A call that may change packages. Args: online: whether it may use the network."""
-        return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
+        return (self.program, *self.neutral, *self.verbose, *(self.online if online else ("-C",)), *self.unattended, *words)
 
     def repositories(self) -> List[Repository]:
         return [self.cached(name) for name in rpm_repositories.enabled(self.repo_folders, self.settings, self.repo_overrides)]
@@ -241,7 +241,7 @@ class DnfFamily(RpmBackend):
 
     def table(self, words: Sequence[str]) -> DnfTable:
         """The plan that the manager prints. Raises: PackageError; PackagesUnreadable."""
-        answer = self.run_query("--assumeno", *self.loud, *words)
+        answer = self.run_query("--assumeno", *self.verbose, *words)
         unmatched = dnf_parsers.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
             raise PackageError("job.unknown_package", f"{self.name} does not find {join_names(unmatched)}")

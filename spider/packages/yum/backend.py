@@ -32,7 +32,7 @@ class Yum(DnfFamily):
     repo_folders = ("/etc/yum.repos.d", "/etc/yum/repos.d")
     cache_dir = "/var/cache/yum"
     neutral = ("--color=never",)
-    loud = ("-d", "2", "-e", "2")
+    verbose = ("-d", "2", "-e", "2")
     pid_files: Tuple[str, ...] = ("/var/run/yum.pid",)
     ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
     keep_metadata = ("--setopt=metadata_expire=never",)

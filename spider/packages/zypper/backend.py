@@ -73,7 +73,7 @@ class Zypper(RpmBackend):
     reader_type = ZypperReader
     cache_dir = "/var/cache/zypp"
     environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
-    looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
+    query_environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
     """The environment of queries. With it they take no lock and wait for none."""
 
     def __init__(self, machine: str = "", distribution: str = "") -> None:
@@ -92,11 +92,12 @@ class Zypper(RpmBackend):
 
     neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
     """Options of every call. They override zypper.conf. Without the last option, zypper skips security patches that need a reboot."""
-    before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
+    offline: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
+    """The beginning of a call that does not refresh the metadata."""
 
     def run_query(self, *words: str) -> Output:
         """Run a query on the existing metadata."""
-        return run_query([*self.before, *words], self.looking, PLAN_LIMIT_S)
+        return run_query([*self.offline, *words], self.query_environment, PLAN_LIMIT_S)
 
     def _query_text(self, *words: str, also: Tuple[int, ...] = ()) -> str:
         """The output of a query.
@@ -311,10 +312,10 @@ class Zypper(RpmBackend):
         if verb == "refresh":
             return (*self.neutral, "refresh")
         if verb == "clean":
-            return (*self.before, "clean")
+            return (*self.offline, "clean")
         if verb == "repair":
-            return (*self.before, "verify", "--no-force-resolution", "--dry-run")
-        return (*self.before, "addlock" if verb == "hold" else "removelock", "--", *packages)
+            return (*self.offline, "verify", "--no-force-resolution", "--dry-run")
+        return (*self.offline, "addlock" if verb == "hold" else "removelock", "--", *packages)
 
     def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
         del plan
@@ -323,7 +324,7 @@ class Zypper(RpmBackend):
         # licenses of installed packages are already accepted; a new package that requires acceptance fails here
         sure: Tuple[str, ...] = ("--auto-agree-with-licenses",) if verb.endswith("upgrade") else ()
         install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may set download only
-        return (*self.before, *head, *sure, "--download-only", *names), (*self.before, *head, *install, *sure, *names)
+        return (*self.offline, *head, *sure, "--download-only", *names), (*self.offline, *head, *install, *sure, *names)
 
     def repeat_steps(self, verb: str, packages: Sequence[str]) -> Plan:
         inventory = self.inventory_of(installed(self.environment))

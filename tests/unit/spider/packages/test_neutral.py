@@ -35,7 +35,7 @@ def test_every_call_of_the_rpm_family_is_neutral_and_sure(verb: str) -> None:
     for backend in (Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64")):
         for argv in calls(backend, verb):
             assert argv[1 : 1 + len(backend.neutral)] == backend.neutral
-            assert "-q" in argv or {*backend.loud, *backend.sure} <= set(argv)
+            assert "-q" in argv or {*backend.verbose, *backend.unattended} <= set(argv)
             assert ("-C" in argv) != (set(backend.online) <= set(argv)) or "expire-cache" in argv
     for argv in calls(Zypper("x86_64", "opensuse-leap"), verb):
         assert argv[: len(Zypper.neutral)] == Zypper.neutral

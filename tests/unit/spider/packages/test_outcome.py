@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spider.packages.backend import Command, Failure, OutputReader
 from spider.packages.interfaces import Outcome
-from spider.packages.outcome import Ran, decide, judge_act
+from spider.packages.outcome import Ran, decide, decide_unplanned
 from spider.packages.plan import InstalledPackage, Inventory, Plan, Planned, compare_inventories, missed
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
@@ -95,12 +95,12 @@ def test_a_stop_that_came_too_late_changes_nothing_about_success() -> None:
 
 
 def test_acts_without_a_plan_are_judged_by_their_manager() -> None:
-    assert judge_act(ran(TerminalEnded(0, 0, "")), "manager") == ("succeeded", 0, 0, (), "", "")
-    stale = judge_act(ran(TerminalEnded(0, 0, ""), "W: one", failure=Failure("job.repository_stale", "old lists")), "manager")
+    assert decide_unplanned(ran(TerminalEnded(0, 0, "")), "manager") == ("succeeded", 0, 0, (), "", "")
+    stale = decide_unplanned(ran(TerminalEnded(0, 0, ""), "W: one", failure=Failure("job.repository_stale", "old lists")), "manager")
     assert (stale.state, stale.exit_code, stale.error_code, stale.error_text) == ("failed", 0, "job.repository_stale", "old lists. W: one")
-    assert judge_act(ran(TerminalEnded(None, 2, "refresh")), "manager").error_code == "job.timed_out"
-    assert judge_act(ran(TerminalEnded(None, 11, "")), "manager").error_code == "job.signal"
-    assert judge_act(ran(TerminalEnded(None, 2, "", "now")), "manager").state == "cancelled"
+    assert decide_unplanned(ran(TerminalEnded(None, 2, "refresh")), "manager").error_code == "job.timed_out"
+    assert decide_unplanned(ran(TerminalEnded(None, 11, "")), "manager").error_code == "job.signal"
+    assert decide_unplanned(ran(TerminalEnded(None, 2, "", "now")), "manager").state == "cancelled"
 
 
 def test_the_difference_of_two_inventories_is_every_change() -> None:
