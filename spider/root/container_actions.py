@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import quote
 
@@ -94,10 +95,17 @@ def _failed(code: str, text: str) -> Outcome:
 class ContainerActions:
     """Restarts a container for one job."""
 
-    def __init__(self, console: Console, sockets: Sequence[Tuple[str, str]] = SOCKETS, work_limit_s: float = WORK_LIMIT_S) -> None:
+    def __init__(
+        self,
+        console: Console,
+        sockets: Sequence[Tuple[str, str]] = SOCKETS,
+        work_limit_s: float = WORK_LIMIT_S,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self._console = console
         self._sockets = [(engine, path) for engine, path in sockets if os.path.exists(path)]
         self._work_limit_s = work_limit_s
+        self._settle_s = settle_s
 
     def restart(self, name: str) -> Outcome:
         """Restart the container with exactly this name."""
@@ -166,9 +174,8 @@ class ContainerActions:
     def _check(self, before: ContainerState) -> Outcome:
         """Check the container's state now and SETTLE_S later. Raises: EngineFailed, OSError."""
         states = []
-        for wait_s in (0.0, SETTLE_S):
-            if wait_s:
-                self._console.wait(wait_s)
+        for wait_s in (0.0, self._settle_s):
+            time.sleep(wait_s)  # even if a stop is requested
             state = self._look(before.engine, before.socket, before.id)
             if state is None:
                 return _failed("job.container_failed", f"{before.name}: it was removed when it ended")

@@ -5,6 +5,7 @@ A job never prints lines of the journal: its output is stored, and everybody who
 
 import os
 import signal
+import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackagesUnreadable, run_query
@@ -107,11 +108,13 @@ class UnitActions:
         look: Callable[[str], UnitState] = show,
         has_systemd: Callable[[], bool] = lambda: os.path.isdir("/run/systemd/system"),
         work_limit_s: float = WORK_LIMIT_S,
+        settle_s: float = SETTLE_S,
     ) -> None:
         self._console = console
         self._look = look
         self._has_systemd = has_systemd
         self._work_limit_s = work_limit_s
+        self._settle_s = settle_s
 
     def perform(self, verb: str, names: Sequence[str]) -> Outcome:
         """Apply the verb to each unit. If one unit is unfit, no unit is changed. If one fails, the next follows."""
@@ -156,7 +159,7 @@ class UnitActions:
         ended = self._console.run(argv, ENVIRONMENT, lambda _line: None, None, limits_s, stop_rule=lambda _phase: _TOO_LATE)
         first = after = self._look(name)
         if ended.rc == 0 and word in ("start", "restart") and after.active in ("active", "activating"):
-            self._console.wait(SETTLE_S)
+            time.sleep(self._settle_s)  # even if a stop is requested
             after = self._look(name)
         self._console.print_line(f"{name}: {after}")
         if ended.overran:

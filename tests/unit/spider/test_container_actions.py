@@ -82,7 +82,7 @@ class Console(NullConsole):
 def test_a_container_is_restarted_by_its_id_and_its_state_is_shown_before_and_after(tmp_path: Path) -> None:
     console, path = Console(), tmp_path / "docker.sock"
     with engine(path, inspected("exited", code=137), DONE, inspected()) as asked:
-        outcome = ContainerActions(console, [("docker", str(path)), ("podman", "/none")]).restart("web")
+        outcome = ContainerActions(console, [("docker", str(path)), ("podman", "/none")], settle_s=0.0).restart("web")
     assert (outcome.state, outcome.exit_code) == ("succeeded", 0)
     assert asked == ["GET /containers/web/json", f"POST /containers/{ID}/restart", *[f"GET /containers/{ID}/json"] * 2]
     assert console.said == [f"web (docker {ID[:12]}): exited, exit status 137", "docker: restart web", "web: running"]
@@ -113,7 +113,7 @@ def test_the_state_afterwards_decides_and_a_refusal_has_the_engines_sentence(
 ) -> None:
     console, path = Console(), tmp_path / "podman.sock"
     with engine(path, *answers) as asked:
-        outcome = ContainerActions(console, [("podman", str(path))]).restart("web")
+        outcome = ContainerActions(console, [("podman", str(path))], settle_s=0.0).restart("web")
     assert (outcome.state, outcome.error_code) == ("failed" if code else "succeeded", code)
     assert word in outcome.error_text
     assert any(line.startswith("POST ") for line in asked) == (len(answers) > 1)
@@ -124,24 +124,24 @@ def test_one_name_in_two_engines_is_refused_and_one_container_behind_two_sockets
     docker, podman = tmp_path / "docker.sock", tmp_path / "podman.sock"
     sockets = [("docker", str(docker)), ("podman", str(podman))]
     with engine(docker, inspected(id_=OTHER)) as first, engine(podman, inspected()) as second:
-        assert ContainerActions(Console(), sockets).restart("web").error_code == "job.container_unknown"
+        assert ContainerActions(Console(), sockets, settle_s=0.0).restart("web").error_code == "job.container_unknown"
     assert [*first, *second] == ["GET /containers/web/json"] * 2
     docker.unlink()
     podman.unlink()
     docker.symlink_to(podman)
     with engine(podman, inspected(), inspected(), DONE, inspected()):
-        assert ContainerActions(Console(), sockets).restart("web").state == "succeeded"
+        assert ContainerActions(Console(), sockets, settle_s=0.0).restart("web").state == "succeeded"
 
 
 def test_a_restart_needs_an_engine_no_stop_and_an_answer_in_time(tmp_path: Path) -> None:
     path = tmp_path / "docker.sock"
-    assert ContainerActions(Console(), [("docker", str(path))]).restart("web").error_code == "job.no_container_engine"
+    assert ContainerActions(Console(), [("docker", str(path))], settle_s=0.0).restart("web").error_code == "job.no_container_engine"
     with engine(path, inspected()) as asked:
-        assert ContainerActions(Console(stop=True), [("docker", str(path))]).restart("web").state == "cancelled"
+        assert ContainerActions(Console(stop=True), [("docker", str(path))], settle_s=0.0).restart("web").state == "cancelled"
     assert len(asked) == 1
     path.unlink()
     with engine(path, inspected(), ("", None)):
-        outcome = ContainerActions(Console(), [("docker", str(path))], work_limit_s=0.2).restart("web")
+        outcome = ContainerActions(Console(), [("docker", str(path))], work_limit_s=0.2, settle_s=0.0).restart("web")
     assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")
 
 

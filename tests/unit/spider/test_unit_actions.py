@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Played(NullConsole):
 
 def actions(console: Played, *states: UnitState, systemd: bool = True) -> UnitActions:
     left = list(states)
-    return UnitActions(console, lambda _name: left.pop(0) if len(left) > 1 else left[0], lambda: systemd)
+    return UnitActions(console, lambda _name: left.pop(0) if len(left) > 1 else left[0], lambda: systemd, settle_s=0.0)
 
 
 def test_the_state_is_read_from_systemctl() -> None:
@@ -121,9 +122,21 @@ def test_a_unit_whose_state_is_unknown_after_its_restart_does_not_stop_the_other
         return state
 
     console = Played()
-    outcome = UnitActions(console, look, lambda: True).perform("unit-restart", ["web.service", "db.service"])
+    outcome = UnitActions(console, look, lambda: True, settle_s=0.0).perform("unit-restart", ["web.service", "db.service"])
     assert [argv[-1] for argv in console.ran] == ["web.service", "db.service"]
     assert (outcome.state, outcome.error_code) == ("failed", "job.unit_unknown")
+
+
+def test_a_stop_request_does_not_shorten_the_look_at_a_restarted_unit() -> None:
+    class Stopped(Played):
+        def wait(self, seconds: float) -> None:
+            """As with a real console: a stop is requested."""
+
+    console, asked_at = Stopped(), time.monotonic()
+    outcome = UnitActions(
+        console, lambda _name: FAILED if console.ran and time.monotonic() - asked_at > 0.2 else RUNNING, lambda: True, settle_s=0.3
+    )
+    assert outcome.perform("unit-restart", ["web.service"]).error_code == "job.unit_failed"
 
 
 @pytest.mark.holds("F-18")
