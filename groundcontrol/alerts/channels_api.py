@@ -41,7 +41,7 @@ from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
-from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.request import ApiRequest, unix_time
 from spider.wire.ids import is_id
 
 DAY_S: Final = 86_400.0
@@ -110,10 +110,7 @@ async def list_deliveries(call: ApiRequest) -> DeliveriesView:
     for name in ("channel", "incident"):
         if name in query and not is_id(query[name]):
             raise BadRequest(f"the parameter {name} is not an id")
-    try:
-        since = float(query.get("from", "0"))
-    except ValueError:
-        raise BadRequest("the parameter from is a time in Unix seconds") from None
+    since = unix_time(query.get("from"), "from", 0.0)
     channel, incident = query.get("channel"), query.get("incident")
     only = DeliveryFilter(state, ChannelId(channel) if channel else None, IncidentId(incident) if incident else None, since)
     page = await call.services[DeliveryStore].deliveries(call.scope, limit, cursor, only)

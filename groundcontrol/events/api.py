@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, cast, get_args
 
 from groundcontrol.core.errors import BadRequest
@@ -12,7 +11,7 @@ from groundcontrol.events.model import EventFilter, Severity
 from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import AuditPageView, EventsView, SummaryView, audit_view, event_view
 from groundcontrol.web.answer import view_of
-from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.request import ApiRequest, unix_time
 from spider.wire.ids import is_id
 
 MAX_SEARCH_CHARS: Final = 100
@@ -57,19 +56,11 @@ def _filter_of(call: ApiRequest) -> EventFilter | None:
     if group := query.get("group", ""):
         members = tuple(row.name for row in in_group(group))
         types = tuple(kind for kind in types if kind in members) or ("",) if types else members
-    only = EventFilter(cast("tuple[Severity, ...]", severities), types, search, _time(call, "from"), _time(call, "to"))
+    only = EventFilter(
+        cast("tuple[Severity, ...]", severities), types, search, *(unix_time(query.get(name), name, 0.0) for name in ("from", "to"))
+    )
     return None if only == EventFilter() else only
 
 
 def _some(listed: str) -> tuple[str, ...]:
     return tuple(filter(None, listed.split(",")))
-
-
-def _time(call: ApiRequest, name: str) -> float:
-    try:
-        at = float(call.request.query.get(name, "0"))
-    except ValueError:
-        at = math.nan
-    if not math.isfinite(at):
-        raise BadRequest(f"the parameter {name} is not a time in Unix seconds")
-    return at

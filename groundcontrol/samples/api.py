@@ -7,7 +7,6 @@ import contextlib
 import csv
 import io
 import os
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, cast
 
@@ -39,7 +38,7 @@ from groundcontrol.samples.views import (
     TierView,
 )
 from groundcontrol.web.costs import BudgetLimiter
-from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
+from groundcontrol.web.request import ApiRequest, StreamAuthorizer, unix_time, whole_number
 from groundcontrol.web.services import Services
 from spider.version import VERSION
 from spider.wire.ids import is_id
@@ -62,7 +61,6 @@ DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
 
-_NUMBER: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?")
 """Numbers as programs write them. `float` would accept more: blanks, `1_0`, digits of other scripts."""
 
 _AGGREGATES: Final = ("avg", "min", "max")
@@ -215,21 +213,9 @@ def _read_query(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
     series = list(dict.fromkeys(query.getall("metric", [])))
     if not 1 <= len(series) <= MAX_SERIES:
         raise BadRequest(f"the parameter metric stands 1 to {MAX_SERIES} times, once for each series")
-    end = moment(query.get("to"), "to", call.services.clock.now())
-    start = moment(query.get("from"), "from", end - DEFAULT_WINDOW_S)
+    end = unix_time(query.get("to"), "to", call.services.clock.now())
+    start = unix_time(query.get("from"), "from", end - DEFAULT_WINDOW_S)
     return HistoryQuery(series, start, end, whole_number(query.get("points"), "points", 1, MAX_POINTS, DEFAULT_POINTS))
-
-
-def moment(text: str | None, name: str, default: float) -> float:
-    """Parse a time in Unix seconds from the query.
-
-    Raises: BadRequest.
-    """
-    if text is None:
-        return default
-    if not _NUMBER.fullmatch(text):
-        raise BadRequest(f"the parameter {name} must be a time in Unix seconds")
-    return float(text)
 
 
 def _write(window: Window, series: list[str], form: str) -> bytes:

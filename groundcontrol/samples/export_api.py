@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 from groundcontrol.core.errors import BadRequest, HubError
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.samples.api import CSV, choose_form, current_retention, moment
+from groundcontrol.samples.api import CSV, choose_form, current_retention
 from groundcontrol.samples.backfill import GapRow
 from groundcontrol.samples.chunks.counter_rates import scale_of
 from groundcontrol.samples.chunks.rollup import StatTable
@@ -24,7 +24,7 @@ from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, retention_s
 from groundcontrol.web.costs import SlotLimiter
-from groundcontrol.web.request import ApiRequest, StreamAuthorizer
+from groundcontrol.web.request import ApiRequest, StreamAuthorizer, unix_time
 from spider.logs import event
 from spider.wire.metrics import INTERVAL_S, Metric, parse_series
 
@@ -57,8 +57,8 @@ async def export_node(call: ApiRequest) -> web.StreamResponse:
     if tier is None:
         raise BadRequest("the parameter tier must be 1s, 1m or 1h")
     now = call.services.clock.now()
-    end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes may be ahead by this much: no later sample is stored
-    start = moment(query.get("from"), "from", now - retention_s(tier, await current_retention(call.services)) - GRACE_S)
+    end = unix_time(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes may be ahead by this much: no later sample is stored
+    start = unix_time(query.get("from"), "from", now - retention_s(tier, await current_retention(call.services)) - GRACE_S)
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
     node = await call.services[NodeStore].node(call.scope, call.node_id)

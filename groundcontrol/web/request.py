@@ -198,6 +198,21 @@ def whole_number(text: str | None, name: str, low: int, high: int, default: int)
     return int(text)
 
 
+_TIME: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?")
+
+
+def unix_time(text: str | None, name: str, default: float) -> float:
+    """Read a parameter in Unix seconds.
+
+    Raises: BadRequest: not a finite number.
+    """
+    if text is None:
+        return default
+    if not _TIME.fullmatch(text):
+        raise BadRequest(f"the parameter {name} must be a time in Unix seconds")
+    return float(text)
+
+
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10
 """Size limit before authentication: a log-in is small, and many at the same time must stay small."""
