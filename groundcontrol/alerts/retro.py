@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.alerts.engine import Engine
@@ -43,13 +43,14 @@ class RetroEpisodes:
             first, last, _ = self._late.get(node, (late.first_at, late.last_at, now))
             self._late[node] = (min(first, late.first_at), max(last, late.last_at), now)
 
-    def due(self) -> Iterator[tuple[NodeId, float, float]]:
-        """The nodes whose backlog has ended, with the first and last time of its samples."""
-        now = self._clock.monotonic()
-        for node, (first, last, at) in list(self._late.items()):
-            if now - at >= QUIET_S:
-                del self._late[node]
-                yield node, max(first, self._clock.now() - MOST_S), last
+    def due(self) -> list[tuple[NodeId, float, float]]:
+        """The nodes whose backlog has ended, with the first and last time of its samples. Call `forget` when one is replayed."""
+        now, oldest = self._clock.monotonic(), self._clock.now() - MOST_S
+        return [(node, max(first, oldest), last) for node, (first, last, at) in self._late.items() if now - at >= QUIET_S]
+
+    def forget(self, node: NodeId) -> None:
+        """Forget the backlog of a node, whose episodes are stored."""
+        del self._late[node]
 
     async def find(self, engine: Engine, node: NodeId, start: float, end: float) -> AlertChange:
         """Replay one node. The engine gets the true start of episodes that still fire.

@@ -325,6 +325,7 @@ class AlertService:
                 await self._store.commit(change)
                 for alert in change.alerts:
                     self._bus.publish(Changed("alert", alert.id, 0))
+            self._retro.forget(node)
 
     async def _renew_flags(self) -> None:
         """Renew maintenance and flapping of all episodes. Episodes that were silenced and still fire are sent."""
@@ -344,10 +345,10 @@ class AlertService:
             names = {rule.id: rule.name for rule in self._rules.all()}
             handled = await self._store.handle(scope, alerts, handling._replace(names=names))
             self._book.replace(handled)
+            for alert in handled:
+                self._bus.publish(Changed("alert", alert.id, 0))
             if handling.snooze_until is not None:
                 await self._follow_snooze({alert.incident_id for alert in handled})
-        for alert in handled:
-            self._bus.publish(Changed("alert", alert.id, 0))
         return handled
 
     async def _follow_snooze(self, incidents: Collection[IncidentId]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,14 @@ from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Selector
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
-from groundcontrol.core.bus import Changed
+from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import StoreDown, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import EventFilter
 from groundcontrol.nodes.model import Node
+from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
@@ -209,6 +211,42 @@ async def test_a_node_that_could_not_be_read_is_read_again_within_a_minute(trial
         await eventually(lambda: refused)
     await trial.pass_s(60)
     assert trial.facts.name(node) == "db-1"
+
+
+async def test_late_samples_are_replayed_a_minute_after_the_store_could_not_be_read(
+    trial: AlertTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [node] = trial.nodes
+    samples = samples_of({"cpu.total": 5}, 60, began=int(trial.clock.now()) - 60)
+    for _ in range(2):
+        trial.engine.add_rows(node, samples[0].layout, [one.row for one in samples])
+    reads: list[object] = []
+    read = trial.backend.store.metrics.read
+
+    def refuse_once(*asked: Any) -> Any:
+        reads.append(asked)
+        if len(reads) == 1:
+            raise StoreDown("the database does not answer")
+        return read(*asked)
+
+    monkeypatch.setattr(trial.backend.store.metrics, "read", refuse_once)
+    await trial.pass_s(260)
+    assert len(reads) == 2
+    assert reads[0] == reads[1]
+
+
+async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = await fires(trial, trial.nodes[0], 1.0)
+
+    async def refuse(_incidents: object) -> None:
+        raise StoreDown("the database does not answer")
+
+    monkeypatch.setattr(trial.intents, "reminders", refuse)
+    async with trial.service._bus.subscribe(Topic("changed"), limit=10, policy="ordered") as changes:
+        with pytest.raises(StoreDown):
+            await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
+        async with asyncio.timeout(10):
+            assert await anext(changes) == Changed("alert", alert.id, 0)
 
 
 async def test_after_an_hour_without_network_only_current_alerts_are_sent(tmp_path: Path) -> None:
