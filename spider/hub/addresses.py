@@ -50,7 +50,7 @@ class HubAddresses:
         """Whether this node follows its hub to another address."""
         return self._config.tls_pin is not None and self._config.url.secure
 
-    def in_turn(self) -> Tuple[Url, ...]:
+    def in_order(self) -> Tuple[Url, ...]:
         """All addresses, in the order to dial them."""
         return tuple(sorted(self._urls, key=lambda url: url != self._first))
 
@@ -60,7 +60,7 @@ class HubAddresses:
         self._left_for = None if url == self._left_for else self._left_for
         self._is_named.clear()
 
-    def hear(self, message: HubAddress) -> None:
+    def receive(self, message: HubAddress) -> None:
         """The hub has named its address. Only the first such message of a session counts."""
         try:
             url = self._config.url.at(message.address)
@@ -77,7 +77,7 @@ class HubAddresses:
         await self._is_named.wait()
         named = self._named
         if named != self._urls[0]:
-            await self._keep(named, dialled)
+            await self._store(named, dialled)
         if named == dialled:
             await asyncio.Event().wait()
         await self._clock.sleep(TRY_EVERY_S if named == self._left_for else random.uniform(*FIRST_TRY_S))
@@ -98,7 +98,7 @@ class HubAddresses:
         await socket.close(CODE_NORMAL, "")
         return True
 
-    async def _keep(self, named: Url, dialled: Url) -> None:
+    async def _store(self, named: Url, dialled: Url) -> None:
         """Dial the named address first from now on, also after a restart; then the address of this session and that of spider.conf."""
         self._urls = tuple(dict.fromkeys((named, dialled, self._config.url)))
         self._first = named

@@ -32,7 +32,7 @@ class Lost(NamedTuple):
 
 
 class Losses:
-    """Losses, merged into as few records as possible without a loss of detail that the hub needs."""
+    """Losses, merged as far as the hub does not need them separately."""
 
     def __init__(self) -> None:
         self._families: Dict[str, Lost] = {}
@@ -81,6 +81,7 @@ class SampleBatch:
         self.first_ms = 0
         self.newest_ms = 0
         self.born_at = born_at
+        """When its first row was added, in monotonic seconds."""
         self.seq = -1
         """Sequence number, set when the batch is first sent in this session; -1 = not sent."""
         self.sent: Optional[SentBatch] = None

@@ -111,21 +111,21 @@ class HubLink:
         """The hub's clock in its latest message (Unix milliseconds), and the monotonic second at which that message arrived."""
         self.tried = asyncio.Event()
         """Set once the first attempt has led to a session or has failed."""
-        self._joined: List[Callable[[], None]] = []
+        self._on_joined: List[Callable[[], None]] = []
         self._addresses = HubAddresses(config, clock)
         self._sessions = 0
-        self._others: Dict[object, Callable[[Any], None]] = {HubAddress: self._addresses.hear}
+        self._handlers: Dict[object, Callable[[Any], None]] = {HubAddress: self._addresses.receive}
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
         """Call this at the beginning of every session, and immediately if there is one."""
-        self._joined.append(call)
+        self._on_joined.append(call)
         if self._session is not None:
             call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
         """Call this with every message of one kind, after the link has handled it."""
-        self._others[kind] = call
+        self._handlers[kind] = call
 
     async def send(self, message: Message) -> None:
         """Send a message in the present session; waits while the network is congested.
@@ -163,7 +163,7 @@ class HubLink:
     async def _dial(self) -> _Ended:
         """Try the addresses of the hub in turn, until it answers at one."""
         sessions, ended = self._sessions, _Ended()
-        for at, url in enumerate(self._addresses.in_turn()):
+        for at, url in enumerate(self._addresses.in_order()):
             latest = await self._attempt(url, OTHER_TIMEOUT_S if at else CONNECT_TIMEOUT_S)
             if self._sessions > sessions or latest.retry_after_s is not None or latest.code in (CLOSE_CLONE, CLOSE_GOING_AWAY):
                 return latest
@@ -220,10 +220,10 @@ class HubLink:
         session = self._session = _Session(socket, link)
         self._jobs.forget(welcome.forget_jobs)
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
-        for call in tuple(self._joined):  # a callback may add another one, which `on_joined` then calls
+        for call in tuple(self._on_joined):  # a callback may add another one, which `on_joined` then calls
             call()
         self.tried.set()
-        await _first_end([self._receive(session), self._post(session), self._tick(session), self._addresses.move(url)])
+        await _first_end([self._receive(session), self._send_outbox(session), self._tick(session), self._addresses.move(url)])
 
     async def _open(self, socket: WebSocket, url: Url) -> "tuple[SecureChannel, Welcome]":
         config = self._config
@@ -269,11 +269,11 @@ class HubLink:
                 self._jobs.acked(message)
             elif isinstance(message, JobDone):
                 self._jobs.done(message)
-            call = self._others.get(type(message))
+            call = self._handlers.get(type(message))
             if call is not None:
                 call(message)
 
-    async def _post(self, session: _Session) -> None:
+    async def _send_outbox(self, session: _Session) -> None:
         while True:
             self._wake.clear()
             message = self._outbox.take()

@@ -44,7 +44,7 @@ MAX_LEASE_S = 3600
 log = logging.getLogger(__name__)
 
 
-def _is_sound(layout: Layout) -> bool:
+def _fits_frame(layout: Layout) -> bool:
     """Whether a frame can hold the layout."""
     return 0 < len(layout.series) <= MAX_ITEMS and sum(len(name.encode("utf-8")) + 5 for name in layout.series) <= MAX_FRAME_BYTES // 2
 
@@ -61,7 +61,7 @@ class Outbox:
         self._pack_s = PACK_S
         self._leases: Dict[str, float] = {}
         self._open: Dict[str, SampleBatch] = {}
-        self._hurried: Set[str] = set()
+        self._sent_immediately: Set[str] = set()
         """Families whose last row was sent immediately, because they were watched."""
         self._share: Dict[str, float] = {}
         """Share (0 to 1) of a batch's usual duration after which the open batch is full."""
@@ -77,8 +77,10 @@ class Outbox:
         self._epoch = 0
         self._away_since = clock.monotonic()
         self._announced: Deque[bytes] = deque(maxlen=MAX_ANNOUNCED)
-        self._refused: Set[str] = set()
-        self._sound: Dict[str, bytes] = {}
+        self._refused_families: Set[str] = set()
+        """Families whose last row was refused."""
+        self._checked: Dict[str, bytes] = {}
+        """The last layout of each family that fits a frame."""
         self._size = 0
         self.dropped_rows = 0
         """Rows that were dropped because the hub was away for too long, or because no hub would accept them."""
@@ -109,14 +111,14 @@ class Outbox:
         if batch is None:
             batch = self._open[layout.family] = SampleBatch(layout, now)
             # Watching may end for a whole fleet at the same moment. A random first duration spreads the nodes' later batches.
-            self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
-            self._hurried.discard(layout.family)
+            self._share[layout.family] = self._dice.random() if layout.family in self._sent_immediately else 1.0
+            self._sent_immediately.discard(layout.family)
         before = batch.size
         batch.add(packed, row.taken_at_ms)
         self._size += batch.size - before
         watched = self.watched(layout.family)
         if watched:
-            self._hurried.add(layout.family)
+            self._sent_immediately.add(layout.family)
         full = len(batch.rows) * layout.rhythm_s >= self._share[layout.family] * self._pack_s or len(batch.rows) >= MAX_PACK_ROWS
         if full or watched:
             self._close(layout.family)
@@ -124,10 +126,10 @@ class Outbox:
         self._make_room(now)
 
     def _pack(self, layout: Layout, row: Row) -> Optional[bytes]:
-        if self._sound.get(layout.family) != layout.layout and _is_sound(layout):
-            self._sound[layout.family] = layout.layout
+        if self._checked.get(layout.family) != layout.layout and _fits_frame(layout):
+            self._checked[layout.family] = layout.layout
         fits = (
-            self._sound.get(layout.family) == layout.layout
+            self._checked.get(layout.family) == layout.layout
             and len(row.values) == len(layout.series)
             and EARLIEST_MS <= row.taken_at_ms <= LATEST_MS
         )
@@ -136,10 +138,10 @@ class Outbox:
         except LocalProtocolError:
             packed = b""
         if packed and len(packed) <= MAX_PACK_BYTES:
-            self._refused.discard(layout.family)
+            self._refused_families.discard(layout.family)
             return packed
-        if layout.family not in self._refused:  # logged once, not each second
-            self._refused.add(layout.family)
+        if layout.family not in self._refused_families:  # logged once, not each second
+            self._refused_families.add(layout.family)
             event(
                 log,
                 "row_refused",

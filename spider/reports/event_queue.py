@@ -28,7 +28,7 @@ MAX_FILE_BYTES = 32 * 1024
 """Longest file of one event: message and details, with every character escaped."""
 MAX_BATCH_BYTES = 96 * 1024
 MAX_NUMBER = (1 << 53) - 1
-"""Largest number in a detail. A larger one would lose digits in the page, so it is sent as a text."""
+"""Largest number in a detail. A larger number would lose digits in the page, so it is sent as a text."""
 _NAME = re.compile(r"[0-9]{16}\Z")
 _LATEST_MS = 4_102_444_800_000
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class EventRefused(ValueError):
-    """The event does not have the form of one; the text says why."""
+    """The event does not have the form of an event; the text says why."""
 
 
 class ReportedEvent(NamedTuple):
@@ -122,12 +122,12 @@ class EventQueue:
             return
         for name in names:
             path = os.path.join(self._folder, name)
-            kept = _read(path) if _NAME.match(name) else None
-            if kept is None or kept.id in self._waiting:
+            stored = _read(path) if _NAME.match(name) else None
+            if stored is None or stored.id in self._waiting:
                 _unlink(path)
             else:
-                self._note(kept.id, _Waiting(name, os.stat(path).st_size))
-        self._last = max((int(one.name) for one in self._waiting.values()), default=0)
+                self._note(stored.id, _Waiting(name, os.stat(path).st_size))
+        self._last = max((int(entry.name) for entry in self._waiting.values()), default=0)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -143,8 +143,8 @@ class EventQueue:
         content = json.dumps(list(new)).encode()
         if not os.path.isdir(self._folder):
             os.mkdir(self._folder, 0o700)
-        kept = _Waiting(self._next_name(), len(content))
-        path = os.path.join(self._folder, kept.name)
+        entry = _Waiting(self._next_name(), len(content))
+        path = os.path.join(self._folder, entry.name)
         try:
             create_once(path, content, 0o600)
         except FileExistsError:  # another program made this file and may need it
@@ -152,7 +152,7 @@ class EventQueue:
         except OSError:
             _unlink(path)
             raise
-        self._note(new.id, kept)
+        self._note(new.id, entry)
         return self._make_room()
 
     def _next_name(self) -> str:
@@ -166,29 +166,29 @@ class EventQueue:
         """The oldest events that fit one frame. Raises: OSError: a file cannot be read at present."""
         found: List[ReportedEvent] = []
         size = 0
-        for key, one in list(self._waiting.items()):
-            size += one.size
+        for key, entry in list(self._waiting.items()):
+            size += entry.size
             if len(found) == MAX_EVENTS or (found and size > MAX_BATCH_BYTES):
                 break
-            kept = _read(os.path.join(self._folder, one.name))
-            if kept is None:  # somebody has removed or damaged the file
-                event(log, "event_file_damaged", logging.WARNING, file=one.name)
+            stored = _read(os.path.join(self._folder, entry.name))
+            if stored is None:  # another program has removed or damaged the file
+                event(log, "event_file_damaged", logging.WARNING, file=entry.name)
                 self.forget([key])
             else:
-                found.append(kept)
+                found.append(stored)
         return found
 
     def forget(self, ids: Iterable[str]) -> None:
         """Remove events that the hub has stored, or has refused for ever."""
         for key in ids:
-            one = self._waiting.pop(key, None)
-            if one is not None:
-                self._bytes -= one.size
-                _unlink(os.path.join(self._folder, one.name))
+            entry = self._waiting.pop(key, None)
+            if entry is not None:
+                self._bytes -= entry.size
+                _unlink(os.path.join(self._folder, entry.name))
 
-    def _note(self, key: str, one: _Waiting) -> None:
-        self._waiting[key] = one
-        self._bytes += one.size
+    def _note(self, key: str, entry: _Waiting) -> None:
+        self._waiting[key] = entry
+        self._bytes += entry.size
 
     def _make_room(self) -> int:
         dropped = 0

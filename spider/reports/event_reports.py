@@ -150,7 +150,7 @@ class EventReports:
     async def _begin(self) -> None:
         await self._on_disk(self._queue.load)
         for found in await run_in_thread(self._found_at_start, "events at the start"):
-            await self._keep(found)
+            await self._store(found)
         self._ready.set()
         self._news.set()
 
@@ -259,9 +259,9 @@ class EventReports:
             return Answer("type", "it is not JSON")
         if not self._within_rate(uid):
             return Answer("rate", f"this user has reported {PER_MINUTE} events in the last minute: wait and try again")
-        return await self._keep(new)
+        return await self._store(new)
 
-    async def _keep(self, new: ReportedEvent) -> Answer:
+    async def _store(self, new: ReportedEvent) -> Answer:
         try:
             dropped = await self._on_disk(lambda: self._queue.add(new))
         except OSError as error:

@@ -79,10 +79,12 @@ class Spool:
         self._read = 0
         """Number of segments that were read in this session."""
         self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
-        self._left: Dict[str, int] = {}
+        self._unacked: Dict[str, int] = {}
+        """Number of records without acknowledgement, by segment."""
         self._acked_to: Dict[str, int] = {}
-        self._done: List[str] = []
-        self._flight: Deque[_Flight] = deque()
+        """The last acknowledged record, by segment."""
+        self._to_delete: List[str] = []
+        self._in_flight: Deque[_Flight] = deque()
         self._order = 0
         self._number = 0
         self._lost = Losses()
@@ -130,8 +132,8 @@ class Spool:
     def _rewind(self) -> None:
         self._session += 1
         self._page.clear()
-        self._left.clear()
-        self._flight.clear()
+        self._unacked.clear()
+        self._in_flight.clear()
         self._order = self._read = 0
 
     def tick(self) -> None:
@@ -155,7 +157,7 @@ class Spool:
         self._tokens -= item.size
         order = self._order
         self._order += 1
-        self._flight.append(_Flight(order, item.number, segment))
+        self._in_flight.append(_Flight(order, item.number, segment))
         journal = segment.journal if segment is not None else self._own
         sent = what.sent or (0, 0, 0)
         if isinstance(what, Lost):
@@ -164,7 +166,7 @@ class Spool:
 
     def _ready(self) -> bool:
         """Whether the first record of the page may be sent now."""
-        if not self._connected or len(self._flight) >= WINDOW:
+        if not self._connected or len(self._in_flight) >= WINDOW:
             return False
         if not self._page and self._read < len(self._segments):
             self._due.set()
@@ -182,7 +184,7 @@ class Spool:
                 self._gaps.append(Pending(self._own_number, lost, 64))
                 self._own_number += 1
             self._lost = Losses()
-        if not self._flight:
+        if not self._in_flight:
             self._page.extend((None, gap) for gap in self._gaps)
 
     def acked(self, order: int) -> None:
@@ -192,15 +194,15 @@ class Spool:
         """
         if order >= self._order:
             raise ProtocolError("an acknowledgement of what was never sent")
-        while self._flight and self._flight[0].order <= order:
-            flight = self._flight.popleft()
+        while self._in_flight and self._in_flight[0].order <= order:
+            flight = self._in_flight.popleft()
             segment = flight.segment
             if segment is None:
                 self._gaps.popleft()
                 continue
             self._acked_to[segment.name] = flight.number
-            self._left[segment.name] -= 1
-            if not self._left[segment.name]:
+            self._unacked[segment.name] -= 1
+            if not self._unacked[segment.name]:
                 self._retire(segment)
         self._wake()
 
@@ -208,9 +210,9 @@ class Spool:
         """Nothing in this segment is needed any more: delete it."""
         self._segments.remove(segment)
         self._read -= 1
-        self._left.pop(segment.name, None)
+        self._unacked.pop(segment.name, None)
         self._acked_to.pop(segment.name, None)
-        self._done.append(segment.name)
+        self._to_delete.append(segment.name)
         self._due.set()
 
     # -- the disk's side -----------------------------------------------------------------------------
@@ -234,8 +236,8 @@ class Spool:
             return
         try:
             await self._write(self._source)
-            if self._done:
-                done, self._done = self._done, []
+            if self._to_delete:
+                done, self._to_delete = self._to_delete, []
                 await run_in_thread(partial(self._folder.remove, done), "spool")
             await self._retry_unreadable(self._folder)
             await self._load()
@@ -380,7 +382,7 @@ class Spool:
             self._read += 1
             page = [item for item in items if item.number > self._acked_to.get(segment.name, -1)]
             if page:
-                self._left[segment.name] = len(page)
+                self._unacked[segment.name] = len(page)
                 self._page.extend((segment, item) for item in page)
                 self._wake()
             else:

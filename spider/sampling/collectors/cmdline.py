@@ -22,7 +22,7 @@ _INSIDE = re.compile(
     r"(?:(?:bearer|basic|digest)\s+)?(?:\"(?:[^\"\\]|\\.)*\"?|'[^']*'?)?\S*",
     re.DOTALL,
 )
-"""The same inside a word, which may be a whole shell command or a process title: the value ends at a space or at its closing quote."""
+"""A key and its value inside a word, which may be a shell command or a process title. The value ends at a space or its closing quote."""
 _IN_URL = re.compile(r"(\w://[^/@:\s]*:)[^@/\s]+(?=@)")
 _HIDDEN = "***"
 
@@ -33,7 +33,7 @@ def mask(words: List[str]) -> List[str]:
     hide_next = False
     for word in words:
         pair = _PAIR.match(word)
-        if hide_next:  # a value may begin with a dash; so in `--password -v`, where the password is prompted for, -v is hidden as well
+        if hide_next:  # also a word that begins with a dash, because a value may
             masked.append(_HIDDEN)
         else:
             masked.append(pair.group(1) + _HIDDEN if pair else _IN_URL.sub(r"\1" + _HIDDEN, _INSIDE.sub(_hide, word)))

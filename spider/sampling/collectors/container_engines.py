@@ -116,20 +116,20 @@ def short(group: Group) -> str:
     return group.name[:12] if len(group.name) == 64 else group.name
 
 
-def frozen(at: Hierarchies, path: str) -> bool:
+def frozen(hierarchies: Hierarchies, path: str) -> bool:
     """Whether the processes of a cgroup are frozen. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
-    if at.unified and "\nfrozen 1" in "\n" + read_text(f"{at.unified}{path}/cgroup.events", 256):
+    if hierarchies.unified and "\nfrozen 1" in "\n" + read_text(f"{hierarchies.unified}{path}/cgroup.events", 256):
         return True
-    freezer = at.controllers.get("freezer")
+    freezer = hierarchies.controllers.get("freezer")
     return freezer is not None and read_text(f"{freezer}{path}/freezer.state", 32) in ("FROZEN", "FREEZING")
 
 
-def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
+def oom_kills(hierarchies: Hierarchies, path: str) -> Optional[int]:
     """How many processes of a container the kernel has killed for lack of memory since its start. None: this host does not count them.
 
     Source: cgroup-v2.rst (memory.events); cgroup-v1/memory.rst (memory.oom_control, kernel 4.13 and newer).
     """
-    for base, name in ((at.unified, "memory.events"), (at.controllers.get("memory", ""), "memory.oom_control")):
+    for base, name in ((hierarchies.unified, "memory.events"), (hierarchies.controllers.get("memory", ""), "memory.oom_control")):
         for line in read_text(f"{base}{path}/{name}", 1024).split("\n") if base else ():
             key, _, value = line.partition(" ")
             if key == "oom_kill" and value.isdecimal():
@@ -137,9 +137,9 @@ def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
     return None
 
 
-def started_at_ms(at: Hierarchies, path: str, proc: str = "/proc") -> Optional[int]:
+def started_at_ms(hierarchies: Hierarchies, path: str, proc: str = "/proc") -> Optional[int]:
     """When the oldest process of a container started, Unix milliseconds by the host's present clock. None: no process is visible."""
-    waiting, visited = [at.tree + path], 0
+    waiting, visited = [hierarchies.tree + path], 0
     started: List[int] = []
     while waiting and visited < MOST_FOLDERS:
         folder, visited = waiting.pop(0), visited + 1
@@ -183,19 +183,19 @@ class Containers:
         self._seen: Dict[Tuple[str, str], _Seen] = {}
 
     def read(self, now: float) -> Optional[Reading]:
-        at, found = groups(self._root, self._proc)
+        hierarchies, found = groups(self._root, self._proc)
         running = [group for group in found if group.kind != SERVICE]
         named = {container.id: container for container in self._names.containers(running)}
         rows: List[Tuple[Cell, ...]] = []
         for group, name in self._names.of(running).items():
             known = named.pop(group.name, None)
-            state = "frozen" if at is not None and frozen(at, group.path) else "running"
+            state = "frozen" if hierarchies is not None and frozen(hierarchies, group.path) else "running"
             if state == "running" and known is not None and known.state == "unhealthy":
                 state = known.state
-            killed = oom_kills(at, group.path) if at is not None else None
+            killed = oom_kills(hierarchies, group.path) if hierarchies is not None else None
             seen = self._see(group, now)
-            if seen.started_at_ms is None and at is not None:
-                seen.started_at_ms = started_at_ms(at, group.path, self._proc)
+            if seen.started_at_ms is None and hierarchies is not None:
+                seen.started_at_ms = started_at_ms(hierarchies, group.path, self._proc)
             image = known.image if known is not None else None
             seen.row = (group.kind, short(group), name, state, image, seen.restarts, killed, seen.started_at_ms)
             rows.append(seen.row)

@@ -92,32 +92,32 @@ def stacked_devices(sys: str = "/sys") -> Set[str]:
     return found
 
 
-def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
+def read_usage(hierarchies: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
     """Read the resource use of one cgroup, as far as this host counts it.
 
     `memory` excludes inactive file pages, which the kernel frees under memory pressure.
     """
     cpu_ns = memory = None
     moved: Optional[Tuple[int, int]] = None
-    if "cpuacct" in at.controllers:
-        text = read_text(f"{at.controllers['cpuacct']}{path}/cpuacct.usage", 32)
+    if "cpuacct" in hierarchies.controllers:
+        text = read_text(f"{hierarchies.controllers['cpuacct']}{path}/cpuacct.usage", 32)
         cpu_ns = int(text) if text.isdecimal() else None
-    if cpu_ns is None and at.unified:
-        used_us = _pairs(read_text(f"{at.unified}{path}/cpu.stat")).get("usage_usec")
+    if cpu_ns is None and hierarchies.unified:
+        used_us = _pairs(read_text(f"{hierarchies.unified}{path}/cpu.stat")).get("usage_usec")
         cpu_ns = None if used_us is None else used_us * 1000
     for base, level, inactive in (
-        (at.controllers.get("memory", ""), "memory.usage_in_bytes", "total_inactive_file"),
-        (at.unified, "memory.current", "inactive_file"),
+        (hierarchies.controllers.get("memory", ""), "memory.usage_in_bytes", "total_inactive_file"),
+        (hierarchies.unified, "memory.current", "inactive_file"),
     ):
         text = read_text(f"{base}{path}/{level}", 32) if base and memory is None else ""
         if text.isdecimal():
             memory = max(0, int(text) - _pairs(read_text(f"{base}{path}/memory.stat")).get(inactive, 0))
-    if "blkio" in at.controllers and os.path.isdir(at.controllers["blkio"] + path):
-        folder = at.controllers["blkio"] + path
+    if "blkio" in hierarchies.controllers and os.path.isdir(hierarchies.controllers["blkio"] + path):
+        folder = hierarchies.controllers["blkio"] + path
         text = read_text(folder + "/blkio.throttle.io_service_bytes_recursive") or read_text(folder + "/blkio.throttle.io_service_bytes")
         moved = parse_service_bytes(text, stacked)
-    elif at.unified and os.path.exists(f"{at.unified}{path}/io.stat"):
-        moved = parse_io_stat(read_text(f"{at.unified}{path}/io.stat"), stacked)
+    elif hierarchies.unified and os.path.exists(f"{hierarchies.unified}{path}/io.stat"):
+        moved = parse_io_stat(read_text(f"{hierarchies.unified}{path}/io.stat"), stacked)
     return ServiceUsage(cpu_ns, memory, *(moved or (None, None)))
 
 
@@ -210,19 +210,19 @@ class ServicesAndContainers(Collector):
         self._before_at = 0.0
 
     def read(self, now: float) -> List[Optional[int]]:
-        at, seen = groups(self._root, self._proc)
+        hierarchies, seen = groups(self._root, self._proc)
         stacked = stacked_devices(self._sys)
         elapsed_s, self._before_at = now - self._before_at, now
         found: List[Tuple[str, Optional[int]]] = []
         for name, kind in self._kinds.items():
-            if at is not None:
-                found += kind.measure(self._usage(at, seen, stacked, services=name == SERVICE), now, elapsed_s)
+            if hierarchies is not None:
+                found += kind.measure(self._usage(hierarchies, seen, stacked, services=name == SERVICE), now, elapsed_s)
         return self._report(found)
 
-    def _usage(self, at: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, ServiceUsage]:
+    def _usage(self, hierarchies: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, ServiceUsage]:
         wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and passing(group.name))]
         names = {group: group.name for group in wanted} if services else self._names.of(wanted)
-        return {label(name): read_usage(at, group.path, stacked) for group, name in names.items()}
+        return {label(name): read_usage(hierarchies, group.path, stacked) for group, name in names.items()}
 
 
 def _rates(later: ServiceUsage, earlier: ServiceUsage, elapsed_s: float) -> Tuple[Optional[int], ...]:
