@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from spider import logs
 from spider.files import create_once, lock_within
@@ -89,10 +89,10 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
     raise JobNotStarted("another job holds the lock")
 
 
-def _begin(folder: str, boot: str) -> float:
-    """Reserve the space that the job's end needs, then write the file `run`, which marks the job as begun for ever.
+def _begin(folder: str, boot: str) -> Tuple[float, Log, OutputReporter]:
+    """Create the job's files and reserve the space for its end, then write the file `run`, which marks the job as begun for ever.
 
-    Returns: when the job began, Unix seconds.
+    Returns: when the job began, Unix seconds; its log and its progress.
     Raises:  JobNotStarted: the job was begun before, or the disk is full.
     """
     started_at = time.time()
@@ -100,12 +100,13 @@ def _begin(folder: str, boot: str) -> float:
     try:
         reserve(os.path.join(folder, RESULT + ".tmp"), RESULT_RESERVE_BYTES)
         reserve(os.path.join(folder, STOPPED + ".tmp"), STOPPED_RESERVE_BYTES)
+        log, reporter = Log(os.path.join(folder, LOG)), OutputReporter(os.path.join(folder, PROGRESS))
         create_once(os.path.join(folder, RUN), json.dumps(run).encode() + b"\n", 0o640)
     except FileExistsError:
         raise JobNotStarted("this job was begun before") from None
     except OSError as exc:
         raise JobNotStarted(f"no room for its files: {exc.strerror}") from exc
-    return started_at
+    return started_at, log, reporter
 
 
 def _task(plan: AcceptedOrder) -> Task:
@@ -181,10 +182,8 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     lock = take_lock(jobs, name=lock_of(plan.verb))
     _forget_keys(job)
     write_bytecode()
-    started_at = _begin(folder, boot)
+    started_at, log, reporter = _begin(folder, boot)
     before = reboot.read_reboot_state() if plan.verb == verbs.REBOOT else None
-    log = Log(os.path.join(folder, LOG))
-    reporter = OutputReporter(os.path.join(folder, PROGRESS))
     stop_request = StopRequest(folder, reporter)
     terminal = Terminal(log, reporter, stop_request)
     console = JobConsole(folder, terminal, reporter, stop_request)

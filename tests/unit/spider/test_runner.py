@@ -118,6 +118,13 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
     assert run_to_end(job, Scripted("true"), "", RunnerPaths(str(tmp_path))).state == "succeeded"
 
 
+def test_a_job_whose_files_cannot_be_created_is_not_begun(tmp_path: Path, job: str) -> None:
+    (tmp_path / job / "progress").mkdir()
+    with pytest.raises(JobNotStarted, match="no room for its files"):
+        run_job(job, Scripted("true"), "", RunnerPaths(str(tmp_path)))
+    assert not (tmp_path / job / "run").exists()
+
+
 def test_a_fault_before_a_reboot_is_a_result(tmp_path: Path) -> None:
     class Faulty(Scripted):
         def wait_free(self, console: Console) -> Outcome | None:
