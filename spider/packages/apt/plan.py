@@ -1,5 +1,6 @@
 """Makes the exact plan of an apt-get call: its steps, the packages that are kept back and why, and the sizes."""
 
+import contextlib
 import re
 import subprocess
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
@@ -120,8 +121,9 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
             reasons[name] = "held"
     unexplained = [name for name in found.report.kept_back if name not in reasons]
     if unexplained and verb != "full-upgrade":
-        full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
-        reasons.update({name: "needs_removal" for name in unexplained if name in full})
+        with contextlib.suppress(PackageError, PackagesUnreadable):  # without a plan for full-upgrade, the reason is not its removals
+            full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
+            reasons.update({name: "needs_removal" for name in unexplained if name in full})
     reasons.update({name: "unresolvable" for name in unexplained if name not in reasons})
     return reasons
 

@@ -310,8 +310,9 @@ class DnfFamily(RpmBackend):
         kept: List[HeldPackage] = []
         erasing: Set[str] = set()
         if skipped and verb == "upgrade":
-            with_removals = self.table(self.words("full-upgrade", packages)).rows
-            erasing = {self.label(row.package.name, row.package.arch) for row in with_removals if row.act == "upgrade"}
+            with contextlib.suppress(PackageError):  # without a plan for full-upgrade, the reason is not its removals
+                with_removals = self.table(self.words("full-upgrade", packages)).rows
+                erasing = {self.label(row.package.name, row.package.arch) for row in with_removals if row.act == "upgrade"}
         for package in skipped:
             label = self.label(package.name, package.arch)
             kept.append(HeldPackage(label, package.version, "needs_removal" if label in erasing else "unresolvable"))

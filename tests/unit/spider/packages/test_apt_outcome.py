@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from spider.packages.apt.backend import Apt
+from spider.packages.apt.plan import plan_of
 from spider.packages.backend import Failure
+from spider.packages.plan import InstalledPackage
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
 
@@ -36,6 +38,15 @@ def test_messages_of_apt_map_to_error_codes(file: str, code: str) -> None:
     found = failure("upgrade", 100, *(DATA / file).read_text().splitlines())
     assert found is not None
     assert (found.code, found.text) == (code, "apt-get ended with status 100")
+
+
+def test_a_package_is_kept_back_even_if_a_full_upgrade_has_no_plan(tmp_path: Path) -> None:
+    script = 'case "$*" in *dist-upgrade*) echo "E: Unable to correct problems" >&2; exit 100; esac'
+    for name, more in (("apt-get", "printf 'The following packages have been kept back:\n  app\n'"), ("apt-cache", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n{more}\n")
+        (tmp_path / name).chmod(0o755)
+    plan = plan_of("upgrade", (), {"app": InstalledPackage("1")}, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert plan.kept == (("app", "", "unresolvable"),)
 
 
 def test_an_upgrade_with_status_0_is_no_failure() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from spider.packages.backend import Backend, Command, Replan
+from spider.packages.backend import Backend, Command, PackageError, Replan
 from spider.packages.dnf import parsers as dnf_parsers
 from spider.packages.dnf.backend import DnfFamily
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
-from spider.packages.dnf.parsers import DnfRow
+from spider.packages.dnf.parsers import DnfRow, DnfTable
 from spider.packages.dnf.run_reader import DnfReader
 from spider.packages.interfaces import Output, PackagesUnreadable
 from spider.packages.plan import Plan, Planned
@@ -277,6 +278,16 @@ def test_a_run_of_yum_is_followed() -> None:
     assert reader.lock is not None
     assert reader.lock.pid == "1234"
     assert [(told[0], told[1]) for told in console.told] == [("waiting_lock", -1), ("commit", 0), ("commit", 25), ("commit", 75)]
+
+
+def test_a_skipped_package_is_kept_back_even_if_a_full_upgrade_has_no_plan() -> None:
+    class Protecting(Dnf4):
+        def table(self, words: Sequence[str]) -> DnfTable:
+            raise PackageError("job.protected", f"{words[0]} would remove systemd")
+
+    table = DnfTable((DnfRow("skip", RpmPackage("app", "2-1", "x86_64"), "main"),))
+    kept = Protecting("dnf", "x86_64")._kept_back("upgrade", (), table, {}, None, ())
+    assert kept == [("app", "2-1", "unresolvable")]
 
 
 def test_every_name_of_a_verb_is_known_to_every_manager() -> None:
