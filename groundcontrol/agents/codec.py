@@ -1,6 +1,6 @@
 """The hub's codec of the agent protocol: msgspec decodes and validates the classes of `spider/wire/`.
 
-It accepts and refuses exactly what the pure Python codec does, at a tenth of its cost. `tests/fuzz/test_wire.py` compares the two.
+It accepts and refuses the same messages as the pure Python codec, at a tenth of its cost. `tests/fuzz/test_wire.py` compares the two.
 """
 
 from __future__ import annotations

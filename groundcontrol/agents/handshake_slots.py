@@ -62,8 +62,8 @@ class HandshakeSlot:
 class Openings:
     """All handshake slots. When all are taken, a new socket displaces the handshake whose peer has been silent longest.
 
-    If none has been silent for PATIENCE_S, the address with the most slots loses one: first one without a message, then the oldest.
-    So neither silence nor hellos without a proof lock other addresses out, and many real nodes do not displace each other.
+    If no peer has been silent for PATIENCE_S, the address with the most slots loses one. A handshake without a message goes first, then the
+    oldest. So an attacker can lock no other address out, and many real nodes do not displace each other.
     An authenticated node loses its slot only to a newer handshake of the same node.
     """
 

@@ -1,4 +1,4 @@
-"""The newest values of every node: kept, published to browsers, and restored after a start."""
+"""Holds the newest values of every node, publishes them to browsers, and restores them after a start."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class LatestValues:
         self._bus.publish(NodesUpdated(nodes))
 
     async def run(self) -> None:
-        """Load the latest stored samples after a start, and log those that are corrupt.
+        """Load the latest stored samples after a start, and log the corrupt ones.
 
         An error of one node does not affect the others, and never ends the hub.
         """

@@ -61,7 +61,7 @@ class NodeTables:
         await agent.send(PackagesHeld(await self._store[NodeTableStore].packages_digest(agent.session)))
 
     def left(self, agent: AgentSession) -> None:
-        """Drop what a session has sent from memory, when it is over. A newer session of the node keeps its tables."""
+        """Drop the data of an ended session from memory. The tables of a newer session of the node stay."""
         self._received_parts.pop(agent, None)
         latest = self._latest.get(agent.node.id, {})
         if all(table.epoch <= agent.session.epoch for table in latest.values()):

@@ -1,6 +1,7 @@
 """The session of an authenticated agent: received messages are validated, charged and passed on; sent messages keep their order.
 
-Nothing here waits for a slow agent. What its socket does not take stays in a short outbox; a newer acknowledgement replaces an older one.
+Nothing here waits for a slow agent. Messages that its socket does not take stay in a short outbox. A newer acknowledgement replaces an
+older one.
 """
 
 from __future__ import annotations
@@ -368,7 +369,7 @@ class AgentSession:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what the socket takes now. The rest waits for the next flush."""
+        """Send messages until the socket is congested. The rest waits for the next flush."""
         while (self._acks or self._outbox) and not self.over:
             if self.socket.backlog > CONGESTED_BYTES:
                 break

@@ -28,7 +28,7 @@ class Lease(NamedTuple):
 
 class HubStore(Protocol):
     async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
-        """Record that this hub process runs, for `ttl_s`. Returns: all running ones."""
+        """Record that this hub process runs, for `ttl_s`. Returns: all running hub processes."""
         ...
 
     async def ship_agent(self, version: str) -> float:

@@ -1,4 +1,4 @@
-"""Validates the messages of agents. Pure: messages in, domain values out, `ProtocolError` for invalid ones.
+"""Validates the messages of agents. Pure: messages in, domain values out. An invalid message raises `ProtocolError`.
 
 The codec has checked types and frame sizes. This module checks counts, names, ranges and texts.
 Every text is stripped of control characters and truncated here: a hostile node must not attack the admin's browser.

@@ -86,7 +86,7 @@ class UpdateService:
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[NodeId, Deployment] = {}
         self._ordering = WriteLock(patience_s)
-        """Held from the check for running updates until the new ones are registered. So concurrent requests never update a node twice."""
+        """Held from the check for running updates until the new updates are registered. So concurrent requests never update a node twice."""
         self.ready = asyncio.Event()
         """Set when `run` has loaded the unfinished updates of an earlier start. From then on updates are accepted."""
 
@@ -109,7 +109,7 @@ class UpdateService:
         """Begin the update of these nodes, `at_once` at a time, until one fails.
 
         Args:    canaries: the number of nodes at the start of the list that are updated before the others.
-        Returns: the deployment of each node. A node that is being updated keeps its present one.
+        Returns: the deployment of each node. A node that is being updated gets no new one.
         Raises:  BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError: nothing was begun.
         """
         if self._group is None:
@@ -175,7 +175,7 @@ class UpdateService:
                 await self._log_store_errors(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
-        """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all of its own succeeded."""
+        """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all these nodes succeeded."""
         while line.rows and not line.halted:
             if not await self._one(scope, line.rows.popleft()):
                 line.halted = True
@@ -201,7 +201,7 @@ class UpdateService:
             self._forget(row)
 
     def _forget(self, row: Deployment) -> None:
-        """Remove an ended update from the running ones. A newer update of its node stays."""
+        """Remove an ended update from `_running`. A newer update of its node stays."""
         if (running := self._running.get(_node(row))) is not None and running.id == row.id:
             del self._running[_node(row)]
 

@@ -44,9 +44,9 @@ def with_known_problems(hub: HubAddress, names: Set[str], one: Listed) -> Listed
 
 
 async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> tuple[Sequence[DeploymentRequest], dict[int, Fault]]:
-    """Validate each request by itself and against the earlier ones.
+    """Validate each request, and compare it with the earlier requests of the list.
 
-    Returns: all requests, the valid ones trimmed, and the faults by position in the list.
+    Returns: the requests, trimmed if they are valid, and the faults by position in the list.
     """
     checked = list(requests)
     faults: dict[int, Fault] = {}

@@ -1,4 +1,4 @@
-"""Deletes a node without contacting it: a user says that its server is gone, or root on the server uninstalled the agent."""
+"""Deletes a node without contact to its server: a user forces it, or root on the server has uninstalled the agent."""
 
 from __future__ import annotations
 

@@ -195,10 +195,10 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:
-    """Replace the earlier fields by the given ones.
+    """Replace the earlier fields by the overrides.
 
-    A new key drops the old passphrase. Another server (another host, port, jump host or host key) drops the old fingerprint and all
-    credentials: the user who redirects a deployment may not be the one who entered them.
+    A new key drops the old passphrase. Another host, port, jump host or host key drops the old fingerprint and all credentials: perhaps
+    another user entered them.
     """
     if given is None:
         return request

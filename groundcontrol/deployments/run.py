@@ -362,7 +362,7 @@ async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) 
 async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, note: str = "") -> None:
     """Delete the node: row, credentials, session, samples.
 
-    Args:   note: the detail text of the step; empty: a list of what was deleted.
+    Args:   note: the detail text of the step; empty: a list of the deleted records.
     Raises: StoreError.
     """
     node = progress.row.node_id

@@ -255,7 +255,7 @@ class DeploymentService:
         """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
 
         With `force` the node is deleted without contact, and the overrides are only validated.
-        A running removal of this node is returned instead of a new one, even a forced one that cannot finish at the moment.
+        A running removal of this node is returned instead of a new one, even if it is forced and cannot finish at the moment.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -309,7 +309,7 @@ class DeploymentService:
         return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
-        """Check that no job is open. `by_ssh`: ignore an `uninstall` job, whose agent may be gone and never report its end."""
+        """Check that no job is open. `by_ssh`: ignore an `uninstall` job, whose end may never be reported."""
         if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store[JobStore].open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 

@@ -79,7 +79,7 @@ class SessionRemoval:
         """Node -> the parts that could not be uninstalled, from its `Farewell`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = WriteLock(tools.limits.patience_s)
-        """Serializes requests, so that two concurrent ones get the same removal."""
+        """Serializes requests, so that two concurrent requests get the same removal."""
         self.ready = asyncio.Event()
         """Set when the open removals of an earlier start are loaded."""
 

@@ -142,7 +142,7 @@ async def job_plan(call: ApiRequest) -> PlanView:
 
 
 async def job_report(call: ApiRequest) -> ReportView:
-    """The report of a job: what needs attention afterwards."""
+    """The report of a job: the follow-up work that it left."""
     call.query()
     report = await call.services[JobStore].report(call.scope, call.job_id)
     if report is None:
@@ -236,7 +236,7 @@ async def get_batch(call: ApiRequest) -> BatchView:
 
 
 async def cancel_batch(call: ApiRequest) -> BatchView:
-    """Cancel the queued jobs of a batch, and stop the open ones as far as their phases allow."""
+    """Cancel the queued jobs of a batch, and stop the open jobs as far as their phases allow."""
     services = call.services
     call.authorize("job.cancel", await services[BatchStore].batch(call.scope, call.batch_id))
     return await _with_jobs(call, await services[JobService].cancel_many(call.scope, call.batch_id))

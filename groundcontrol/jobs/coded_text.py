@@ -31,7 +31,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 LOSSES: Final = frozenset({"reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"})
-"""Codes of notes that name what ran, listened or was mounted before a reboot and does not now."""
+"""Codes of notes on services, ports, mounts and units that did not come back after a reboot."""
 
 _PATTERNS: Final = {code: _pattern(template) for code, template in SENTENCES.items()}
 

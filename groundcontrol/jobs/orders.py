@@ -158,7 +158,7 @@ class OrderSender:
         sent.refusal, sent.again_at = reason, self._clock.monotonic() + RETRY_EVERY_S
 
     def due(self) -> list[tuple[JobId, float]]:
-        """Jobs to send again now, with the clock skew of their node: refused ones whose time has come, and those held back."""
+        """Jobs to send again now, each with the clock skew of its node: refused jobs whose time has come, and all that are held back."""
         now = self._clock.monotonic()
         found = []
         for job_id, sent in self._sent.items():
@@ -204,7 +204,7 @@ class OrderSender:
     # -- the agent's own bundle and keys ---------------------------------------------------------
 
     def _parts(self, agent: AgentSession, job: Job) -> Iterator[Bundle]:
-        """The parts of the bundle, to send before an `update` order. Empty: the session has them, or the job wants another version."""
+        """The parts of the bundle, to send before an `update` order. Empty: the session has them, or the job installs another version."""
         if job.action != UPDATE or job.plan != self._digest.hex() or agent in self._given:
             return
         self._given.add(agent)

@@ -46,7 +46,7 @@ class BatchBody(JobBody, rename={"for_": "for"}, kw_only=True):
 
 class CancelBody(Body):
     force: bool = False
-    """Kill what delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` completes them."""
+    """Kill the process that delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` helps."""
 
 
 class ChangeView(Answer, rename={"before": "from", "after": "to"}):
@@ -194,7 +194,7 @@ class ReportView(Answer):
     services: list[str]
     """Units that still run replaced code."""
     config_files: list[ConfigFileView]
-    """Configuration files that the package manager saved beside the ones in use."""
+    """New configuration files that the package manager saved beside the files in use."""
     failed_units: list[str]
     """Units that failed since the job began."""
     notes: list[str]
@@ -273,7 +273,7 @@ class JobsData(Answer):
 
 
 class JobsChange(Answer):
-    """The new and changed jobs among the newest ones, and the ids that left them."""
+    """The new and changed jobs of the topic, and the ids of jobs that left it."""
 
     jobs: list[JobView]
     gone: list[str]

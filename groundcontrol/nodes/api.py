@@ -188,12 +188,12 @@ def checked_tags(tags: list[str]) -> tuple[str, ...]:
     return trimmed
 
 
-def wanted_series(text: str) -> list[str]:
+def wanted_series(text: str) -> frozenset[str]:
     """Parse a list of series and metrics with commas between.
 
     Raises: BadRequest: an unknown name, no name, or too many.
     """
-    names = _SERIES.findall(text)
+    names = frozenset(_SERIES.findall(text))
     if not names or len(names) > MAX_METRICS:
         raise BadRequest(f"the parameter metrics names 1 to {MAX_METRICS} series, separated by commas")
     for name in names:

@@ -27,7 +27,7 @@ FLEET_REPLAY_BYTES: Final = 1 << 20
 """The size limit of the replay buffer of `fleet`: about a snapshot of a thousand nodes. A subscriber that missed more gets a snapshot."""
 
 NEWEST: Final = ("cpu.total", "load.1")
-"""Series that are sent with every row even if unchanged: the first one that a node has shows a page that the node is alive."""
+"""Series that are sent with every row even if unchanged. A page takes the first of them that a node has as its sign of life."""
 
 
 class NodeFeed(Feed):

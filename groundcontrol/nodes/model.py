@@ -152,7 +152,7 @@ class LogLine(NamedTuple):
     source: str
     text: str
     left_out: int = 0
-    """The number of lines shortly before this one that the node did not send, because there were too many."""
+    """The number of lines shortly before this line that the node did not send, because there were too many."""
 
 
 class UnitLines(NamedTuple):
@@ -162,7 +162,7 @@ class UnitLines(NamedTuple):
     """Why there are no lines: policy, bad-unit, busy, unreadable or slow; empty: the node sent them."""
     why: str
     left_out: int
-    """Number of older ones of the requested lines that did not fit."""
+    """How many of the requested lines did not fit. The oldest are left out."""
     lines: tuple[LogLine, ...]
     """Oldest first."""
 

@@ -127,7 +127,7 @@ class RecoveryStore(Protocol):
     async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
         """Record that the recovery key is printed now; the key itself is stored nowhere.
 
-        Returns: None: the caller may print it; a time: it was printed then, and `again` is not set, so the caller must not print it.
+        Returns: None: the caller may print the key. A time: it was printed then, and `again` is not set: the caller must not print it.
         """
         ...
 
@@ -142,7 +142,7 @@ class NodeLogStore(Protocol):
     """The store interface of lines of nodes' system logs."""
 
     async def add_lines(self, session: Session, batch: LogBatch) -> str:
-        """Store lines if they continue the stored ones. Returns: the cursor of the last stored line; empty = none."""
+        """Store lines if they follow directly on the stored lines. Returns: the cursor of the last stored line; empty = none."""
         ...
 
     async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:

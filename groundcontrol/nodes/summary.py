@@ -23,12 +23,12 @@ SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network
 SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.free", "filesystem.used")
 """A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
 
-The fullest mount has the greatest used / (used + free), as in `df` and in alerts; used / size if the free space is not known.
+The fullest mount has the greatest used / (used + free), as in `df` and in alerts. If the free space is not known, used / size counts.
 If no mount could be measured, the summary contains `/` with null.
 """
 
 SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
-"""A summary contains one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor."""
+"""A summary contains one series of each, under its full name: the one with the highest value."""
 
 LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 

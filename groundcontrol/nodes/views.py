@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal, cast
 
 import msgspec
@@ -188,15 +188,9 @@ def summary_json(fragments: Iterable[SummaryFragment]) -> dict[str, Sample]:
     return cast("dict[str, Sample]", msgspec.Raw(write_summary(fragments)))
 
 
-def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, Sample]:
+def chosen_series(latest: Latest, wanted: Collection[str]) -> dict[str, Sample]:
     """The requested series. A metric's bare name selects the series of all its labels."""
-    found: dict[str, tuple[float | None, float]] = {}
-    for name in wanted:
-        if name in latest:
-            found[name] = latest[name]
-        else:
-            found.update({series: value for series, value in latest.items() if series.startswith(name + "{")})
-    return sample_views(found)
+    return sample_views({name: value for name, value in latest.items() if name in wanted or name.partition("{")[0] in wanted})
 
 
 def node_view(
@@ -266,7 +260,7 @@ class LogLineView(Answer):
     """The unit, else the program."""
     text: str
     left_out: int
-    """Lines before this one that the node dropped, since there were too many."""
+    """Lines before this line that the node dropped, since there were too many."""
 
 
 class LogsView(Answer):
@@ -315,7 +309,7 @@ class TableView(Answer):
     subject: str
     taken_at: float
     total: int | None
-    """Number of rows on the node; the table may contain only the first ones. null: reading failed."""
+    """Number of rows on the node. The table may contain only the first rows. null: reading failed."""
     columns: list[ColumnView]
     rows: list[list[str | float | None]]
     """A null cell is unknown, or Spider may not read it."""

@@ -35,7 +35,7 @@ ROUND_LIMIT_S: Final = 300.0
 LONGEST_PAUSE: Final = 9.0
 """A pause lasts at most this many times as long as the step before it."""
 SHORTEST_PAUSE: Final = 0.5
-"""A pause lasts at least this many times as long as the step before it, even if the round takes longer than its limit."""
+"""A pause lasts at least this many times as long as the step before it, even if the round exceeds its limit."""
 
 
 class Chunks(Protocol):
@@ -73,7 +73,7 @@ class _Ripe(NamedTuple):
 
 
 def _by_turns(ripe: Sequence[_Ripe]) -> list[_Ripe]:
-    """The newest hour of each node, then the next of each: a node that sends a year of hours does not delay the others."""
+    """The newest hour of each node, then the next hour of each. So a node that sends a year of hours does not delay other nodes."""
     turns: dict[int, int] = {}
     found = []
     for one in sorted(ripe, key=lambda one: -one.hour.hour):

@@ -35,7 +35,7 @@ MAX_EXPORTS: Final = 8
 """Each holds some 10 MB of rows until its client has read them."""
 MAX_EXPORTS_OF_A_USER: Final = 4
 PIECE_VALUES: Final = 20_000
-"""The number of values written in one piece; a row with more values is a piece of its own."""
+"""The number of values written in one piece. A row with more values is one piece."""
 WRITE_LIMIT_S: Final = 60.0
 """A client that reads nothing for this long is disconnected."""
 _FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
@@ -127,7 +127,7 @@ async def _notes_before(call: ApiRequest, node: Node, notes: _Notes, series: Seq
 
 
 class _Notes:
-    """The notes of an export. Each note is written once, in a line of its own."""
+    """The notes of an export. Each note is written once, in a separate line."""
 
     def __init__(self, form: str, tier: Tier) -> None:
         self._form = form

@@ -30,7 +30,7 @@ _LATEST: Final = 253_402_300_800.0
 
 
 def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
-    """The narrowest of STEPS_S, else 2, 4, 8 … days, that is no narrower than the sample interval and needs at most `points` buckets.
+    """The width of a bucket in seconds: the narrowest that needs at most `points` buckets, and at least the sample interval.
 
     A range that crosses the border of two wide buckets needs two, even if `points` is 1.
 
@@ -56,8 +56,8 @@ def _count(start: float, end: float, step_s: int) -> int:
 class WindowBuilder:
     """Takes rows, chunks of rows and chunks of aggregates in any order; `finish` returns the window.
 
-    Bucket i covers [first + i * step, first + (i + 1) * step), with `first` a multiple of the step in Unix time. The range is exact in the
-    tier of seconds. The other tiers serve coarser steps; there the range extends to whole minutes or hours.
+    Bucket i covers [first + i * step, first + (i + 1) * step). `first` is a multiple of the step, in Unix time. In the tier of seconds the
+    range is exact; in the other tiers it extends to whole minutes or hours.
     """
 
     def __init__(

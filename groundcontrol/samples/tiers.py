@@ -1,4 +1,4 @@
-"""The three tiers of history: the step of a row, the time span of a chunk, and the choice of a tier for a request."""
+"""The three tiers of history, and the choice of a tier for a request."""
 
 from __future__ import annotations
 

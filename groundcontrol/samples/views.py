@@ -62,8 +62,8 @@ class TierView(Answer):
     bytes_per_value: float
     """Average size of a stored value."""
     measured: bool
-    """Whether this hub measured the size. Until it has compacted a whole chunk, the value is a default:
-    an hour of seconds, a day of minutes, or 32 days of hours.
+    """Whether this hub has measured `bytes_per_value`. Before its first complete chunk, that is a default.
+    A chunk covers an hour of seconds, a day of minutes, or 32 days of hours.
     """
     values_per_day: float
     """Values per day of the nodes that sent samples within the last day."""

@@ -217,7 +217,7 @@ export interface BatchesView {
 }
 
 export interface CancelBody {
-  /** Kill what delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` completes them. */
+  /** Kill the process that delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` helps. */
   force?: boolean;
 }
 
@@ -942,7 +942,7 @@ export interface JobView {
   version: number;
 }
 
-/** The new and changed jobs among the newest ones, and the ids that left them. */
+/** The new and changed jobs of the topic, and the ids of jobs that left it. */
 export interface JobsChange {
   jobs: JobView[];
   gone: string[];
@@ -1102,7 +1102,7 @@ export interface LogLineView {
   /** The unit, else the program. */
   source: string;
   text: string;
-  /** Lines before this one that the node dropped, since there were too many. */
+  /** Lines before this line that the node dropped, since there were too many. */
   left_out: number;
 }
 
@@ -1607,7 +1607,7 @@ export interface ReportView {
   reboot_why_coded: CodedTextView | null;
   /** Units that still run replaced code. */
   services: string[];
-  /** Configuration files that the package manager saved beside the ones in use. */
+  /** New configuration files that the package manager saved beside the files in use. */
   config_files: ConfigFileView[];
   /** Units that failed since the job began. */
   failed_units: string[];
@@ -1890,7 +1890,7 @@ export interface SummaryView {
 export interface TableView {
   subject: string;
   taken_at: number;
-  /** Number of rows on the node; the table may contain only the first ones. null: reading failed. */
+  /** Number of rows on the node. The table may contain only the first rows. null: reading failed. */
   total: number | null;
   columns: ColumnView[];
   /** A null cell is unknown, or Spider may not read it. */
@@ -1923,8 +1923,8 @@ export interface TierView {
   /** Average size of a stored value. */
   bytes_per_value: number;
   /**
-   * Whether this hub measured the size. Until it has compacted a whole chunk, the value is a default:
-   * an hour of seconds, a day of minutes, or 32 days of hours.
+   * Whether this hub has measured `bytes_per_value`. Before its first complete chunk, that is a default.
+   * A chunk covers an hour of seconds, a day of minutes, or 32 days of hours.
    */
   measured: boolean;
   /** Values per day of the nodes that sent samples within the last day. */
@@ -2418,12 +2418,12 @@ export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "n
 /**
  * A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
  *
- * The fullest mount has the greatest used / (used + free), as in `df` and in alerts; used / size if the free space is not known.
+ * The fullest mount has the greatest used / (used + free), as in `df` and in alerts. If the free space is not known, used / size counts.
  * If no mount could be measured, the summary contains `/` with null.
  */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.free", "filesystem.used"] as const;
 
-/** A summary contains one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */
+/** A summary contains one series of each, under its full name: the one with the highest value. */
 export const SUMMARY_HIGHEST = ["disk.busy", "filesystem.inodes_used", "temperature"] as const;
 
 /** `code` of a Problem and of an ErrorMessage. */

@@ -1,6 +1,6 @@
 """Rates of counters: the growth between two neighbouring samples, at the time of the second sample.
 
-There is no rate over a gap, or if a counter went back: it was restarted, so its growth since the sample before is not known.
+There is no rate over a gap, nor if a counter went back. Such a counter was restarted, so its growth is not known.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows of one family as columns, in memory and as a chunk: the tier of seconds, which holds every value as it was measured.
+"""Rows of one family as columns, in memory and as a chunk of the tier of seconds, which holds every value as it was measured.
 
-For each series and row it stores one of three states: a value, a failed measurement, or no such series on the host at that time.
+Each series has one of three states in each row: a value, a failed measurement, or no such series on the host.
 """
 
 from __future__ import annotations
