@@ -24,6 +24,10 @@ _PSEUDO = frozenset(
 )  # fmt: skip
 _FLEETING = re.compile(r"(?:user(?:-runtime-dir)?|session|stardust-(?:job|launcher)|systemd-fsck|getty|serial-getty)@.*|run-.*\.service\Z")
 _LISTEN, _UDP_BOUND = "0A", "07"
+_INHIBITED = frozenset(
+    {"shutdown", "sleep", "idle", *(f"handle-{key}" for key in ("power-key", "suspend-key", "hibernate-key", "reboot-key", "lid-switch"))}
+)
+"""The words of the column WHAT. Source: systemd-inhibit(1)."""
 
 
 class RebootState(NamedTuple):
@@ -167,7 +171,8 @@ def parse_inhibitors(text: str) -> List[str]:
     found = []
     for line in text.split("\n"):
         words = line.split()
-        if len(words) > 6 and words[-1] == "block" and any("shutdown" in word.split(":") for word in words):
+        what = next((word.split(":") for word in words if _INHIBITED.issuperset(word.split(":"))), [])
+        if len(words) > 6 and words[-1] == "block" and "shutdown" in what:
             found.append(" ".join(words[:-1]))
     return found
 

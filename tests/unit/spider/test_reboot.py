@@ -48,6 +48,7 @@ MOUNTS = r"""22 28 0:20 / /proc rw,nosuid shared:5 - proc proc rw
 INHIBITORS = """backup  0 root 4711 systemd-inhibit shutdown:sleep       runs            block
 NetworkManager 0 root 300 NetworkManager sleep      NetworkManager needs to turn off networks delay
 unattended-upgrades 0 root 301 unattended-upgr shutdown Stop ongoing upgrades or perform upgrades before shutdown delay
+recorder 1000 anna 302 rec sleep:idle Recording until shutdown block
 """
 
 
