@@ -89,7 +89,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def accept_clock(call: ApiRequest) -> ClockView:
         """Accept this machine's clock although it is behind the audit log, so that users may log in again."""
-        return ClockView(behind_seconds=await call.services.auth.hold.accept(call.scope))
+        return ClockView(behind_seconds=await call.services.auth.clock_guard.accept(call.scope))
 
     async def print_recovery(call: ApiRequest, body: RecoveryBody) -> RecoveryView:
         """Return the recovery key once; with `again`, once more. The hub records each time."""

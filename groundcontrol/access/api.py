@@ -278,7 +278,7 @@ async def create_token(call: ApiRequest, body: NewTokenBody) -> NewTokenView:
 
 async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTokenView:
     """Create a token for this user."""
-    made = await call.services.auth.programs.create(
+    made = await call.services.auth.api_tokens.create(
         call.scope, owner, name=body.name, role=body.role, days=body.days, grants=grants_of(body.grants), sensitive=body.sensitive
     )
     return NewTokenView(token=made.text, info=token_view(made.token))
@@ -290,4 +290,4 @@ async def revoke_token(call: ApiRequest) -> None:
     own = call.caller.user is not None and token.user_id == call.caller.user.id
     if not own and not allowed(call.scope, "user.manage"):
         raise NotFound("there is no such token")
-    await call.services.auth.programs.revoke(call.scope, token)
+    await call.services.auth.api_tokens.revoke(call.scope, token)

@@ -20,23 +20,23 @@ class Portions:
         self._changed: dict[str, dict[str, float]] = {}
         """Session or token -> node -> the monotonic time of its last change. Each has at most MANY_NODES nodes."""
 
-    def take(self, who: str, nodes: Collection[str]) -> bool:
+    def take(self, holder: str, nodes: Collection[str]) -> bool:
         """Count these nodes for a session or token, unless the limit would be exceeded.
 
         Returns: whether these nodes may be changed without a fresh proof of the password.
         """
         now = self._clock.monotonic()
         self._forget(now)
-        changed = self._changed.get(who, {}) | dict.fromkeys(nodes, now)
+        changed = self._changed.get(holder, {}) | dict.fromkeys(nodes, now)
         if len(changed) > MANY_NODES:
             return False
-        self._changed[who] = changed
+        self._changed[holder] = changed
         return True
 
     def _forget(self, now: float) -> None:
-        for who, nodes in list(self._changed.items()):
+        for holder, nodes in list(self._changed.items()):
             recent = {node: at for node, at in nodes.items() if now - at < WINDOW_S}
             if recent:
-                self._changed[who] = recent
+                self._changed[holder] = recent
             else:
-                del self._changed[who]
+                del self._changed[holder]

@@ -61,29 +61,29 @@ def name_key(username: str) -> str:
     return fold(username)
 
 
-def login_attempt(account: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
+def login_attempt(account: str, address: str, *, origin: LoginOrigin, browser: str = "") -> Attempt:
     """The buckets of a log-in. A wrong code counts like a wrong password.
 
-    Args: account: the user's id, or `name_key` of the name if there is no such user. browser: its id, if `way` is "device".
+    Args: account: the user's id, or `name_key` of the name if there is no such user. browser: its id, if `origin` is "device".
     """
-    row: AttemptRow = "place" if way == "here" else way
-    mine = {**_rungs(f"account:{_who(account, address, way, browser)}", ACCOUNT), **_in_a_row(account, row, browser)}
-    if way == "device":
+    row: AttemptRow = "place" if origin == "here" else origin
+    mine = {**_rungs(f"account:{_origin_key(account, address, origin, browser)}", ACCOUNT), **_in_a_row(account, row, browser)}
+    if origin == "device":
         return Attempt(mine, tuple(mine))  # other users of this address must not delay a known browser
     address_key = rate_limit_key(address)
     returned = {**mine, **_rungs(f"address:{address_key}", ADDRESS)}
     return Attempt({**returned, **_rungs(f"address-long:{address_key}", ADDRESS_LONG)}, tuple(returned))
 
 
-def proof_attempt(user: str, address: str, *, way: LoginOrigin) -> Attempt:
+def proof_attempt(user: str, address: str, *, origin: LoginOrigin) -> Attempt:
     """The buckets of a proof of the password within a session, for a step-up or a change of the password."""
-    rungs = {**_rungs(f"proof:{_who(user, address, way)}", ACCOUNT), **_in_a_row(user, "proof")}
+    rungs = {**_rungs(f"proof:{_origin_key(user, address, origin)}", ACCOUNT), **_in_a_row(user, "proof")}
     return Attempt(rungs, tuple(rungs))
 
 
-def second_factor_attempt(user: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
+def second_factor_attempt(user: str, address: str, *, origin: LoginOrigin, browser: str = "") -> Attempt:
     """The buckets of an attempt with a code of the second factor. A correct password does not empty them."""
-    rungs = _rungs(f"second-factor:{_who(user, address, way, browser)}", SECOND_FACTOR)
+    rungs = _rungs(f"second-factor:{_origin_key(user, address, origin, browser)}", SECOND_FACTOR)
     return Attempt(rungs, tuple(rungs))
 
 
@@ -102,8 +102,8 @@ def _in_a_row(account: str, row: AttemptRow, browser: str = "") -> dict[str, Buc
     return {f"in-a-row:{_hash(account)}:{row}{browser and f'.{browser}'}": Bucket(IN_A_ROW[row], ROW_S, DAY_S)}
 
 
-def _who(account: str, address: str, way: LoginOrigin, browser: str = "") -> str:
-    match way:
+def _origin_key(account: str, address: str, origin: LoginOrigin, browser: str = "") -> str:
+    match origin:
         case "elsewhere":
             return _hash(account)
         case "place":
@@ -129,14 +129,14 @@ class KnownAddresses:
         self._users = users
         self._pepper = pepper
 
-    def of(self, address: str) -> bytes:
+    def address_hash(self, address: str) -> bytes:
         """The stored hash of an address; an IPv6 address counts as its /64."""
         return hmac.digest(self._pepper, b"place " + rate_limit_key(address).encode(), hashlib.sha256)
 
     async def lookup_login(self, username: str, address: str) -> LoginLookup:
         """Look up a name and an address. It takes equally long for an unknown name."""
-        return await self._users.lookup_login(username, self.of(address))
+        return await self._users.lookup_login(username, self.address_hash(address))
 
-    async def way(self, username: str, address: str) -> LoginOrigin:
+    async def origin_of(self, username: str, address: str) -> LoginOrigin:
         """The origin of a log-in attempt without a browser cookie."""
         return "place" if (await self.lookup_login(username, address)).known else "elsewhere"

@@ -61,12 +61,12 @@ class SecondFactor:
         self._pepper = pepper
         self._addresses = addresses
 
-    async def prove(self, user: User, code: str, address: str, way: LoginOrigin, browser: str = "") -> None:
+    async def prove(self, user: User, code: str, address: str, origin: LoginOrigin, browser: str = "") -> None:
         """Check a code of the app or a recovery code, and mark it as used.
 
         Raises: TotpWrong; TooManyAttempts; VaultError: the seed cannot be opened.
         """
-        attempt = await self._reserve(user, address, way, browser)
+        attempt = await self._reserve(user, address, origin, browser)
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
@@ -77,9 +77,9 @@ class SecondFactor:
             raise TotpWrong(_WRONG)
         await self._store[UserStore].clear_attempts(attempt.returned)
 
-    async def _reserve(self, user: User, address: str, way: LoginOrigin, browser: str = "") -> Attempt:
+    async def _reserve(self, user: User, address: str, origin: LoginOrigin, browser: str = "") -> Attempt:
         """Count an attempt. Each known address has its own count, so a stranger with the password cannot lock the user out there."""
-        attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
+        attempt = second_factor_attempt(user.id, address, origin=origin, browser=browser)
         wait = await self._store[UserStore].reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
             wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
@@ -121,7 +121,7 @@ class SecondFactor:
         if user.totp_since is not None or await self._store[SecretStore].secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")
         address = caller.scope.actor.address
-        attempt = await self._reserve(user, address, await self._addresses.way(user.username, address))
+        attempt = await self._reserve(user, address, await self._addresses.origin_of(user.username, address))
         now = self._clock.now()
         step = totp.step_of(await self._seed(user), code, now)
         if step is None:

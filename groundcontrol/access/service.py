@@ -114,7 +114,7 @@ class AuthService:
         self._tokens = AccessTokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
         self._portions = Portions(clock)
-        self.hold = ClockGuard(store[LogStore], clock)
+        self.clock_guard = ClockGuard(store[LogStore], clock)
         self.passwords = passwords
         self.first_log_in = FirstLogIn(store[UserStore], clock, passwords, words, always_setup_code=always_setup_code)
         self._addresses = KnownAddresses(store[UserStore], pepper)
@@ -123,7 +123,7 @@ class AuthService:
             store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, addresses=self._addresses
         )
         self.user_admin = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
-        self.programs = ApiTokens(tokens=store[ApiTokenStore], bus=bus, clock_guard=self.hold, clock=clock, least_totp=least_totp)
+        self.api_tokens = ApiTokens(tokens=store[ApiTokenStore], bus=bus, clock_guard=self.clock_guard, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
         self.passwords.close()
@@ -152,12 +152,14 @@ class AuthService:
                 SetupCodeRequired: a first password from an address that is not certainly private;
                 Forbidden: a first or one-time password is older than 24 hours; Unavailable: too many log-ins at the same time; ClockBehind.
         """
-        self.hold.check()
-        way, who, browser = await self._way(username, address, device, inside=address_sure and is_loopback(address), code=setup_code)
-        attempt = login_attempt(who, address, way=way, browser=browser)
+        self.clock_guard.check()
+        origin, account, browser = await self._origin(
+            username, address, device, inside=address_sure and is_loopback(address), code=setup_code
+        )
+        attempt = login_attempt(account, address, origin=origin, browser=browser)
         await self._reserve(attempt)
         user = await self._users.user_by_name(username)
-        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=way in ("place", "device"))
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=origin in ("place", "device"))
         if user is None or not right or user.disabled:
             await self._refused(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
@@ -169,36 +171,36 @@ class AuthService:
                 raise refused.error from None
         second = user.totp_since is not None
         if second:
-            await self._prove_second(user, totp, address, way, browser)
+            await self._prove_second(user, totp, address, origin, browser)
         await self._users.clear_attempts(attempt.returned, failures_of(user.id))
         now = self._clock.now()
         session, refresh = new_session(user, address=address, user_agent=user_agent, now=now, second_factor=second)
         detail = {"session": session.id, "second_factor": second}
         entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
         try:
-            await self._users.open_session(session, entry, self._addresses.of(address))
+            await self._users.open_session(session, entry, self._addresses.address_hash(address))
         except Conflict as exc:  # the password, the second factor or the account has changed since it was read
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
         issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._auth_states.totp_rule()))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
-    async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
+    async def _origin(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
         """Returns: the origin of the attempt, the account whose buckets count it, and the id of a known browser."""
         device = self._devices.read(cookie, self._clock.now())
         lookup = await self._addresses.lookup_login(username, address)
-        who = lookup.user or name_key(username)
+        account = lookup.user or name_key(username)
         if device is not None and (device.user, device.password_version) == (lookup.user, lookup.password_version):
-            return "device", who, device.browser
+            return "device", account, device.browser
         if lookup.known:
-            return "place", who, ""
+            return "place", account, ""
         # at first no address and no browser is known, and strangers must not be able to lock the owner out
-        return "here" if inside or await self.first_log_in.is_setup_code(code) else "elsewhere", who, ""
+        return "here" if inside or await self.first_log_in.is_setup_code(code) else "elsewhere", account, ""
 
-    async def _prove_second(self, user: User, code: str | None, address: str, way: LoginOrigin, browser: str = "") -> None:
+    async def _prove_second(self, user: User, code: str | None, address: str, origin: LoginOrigin, browser: str = "") -> None:
         if not code:
             raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
-        await self.factors.prove(user, code, address, way, browser)
+        await self.factors.prove(user, code, address, origin, browser)
 
     def _must_enrol(self, user: User, stored: TotpRule) -> bool:
         return must_enrol(user, stricter(stored, self._least_totp))
@@ -209,7 +211,7 @@ class AuthService:
         Raises: Unauthenticated: the session has ended, or the token was used before, which ends the session;
                 PasswordChangeRequired; ClockBehind.
         """
-        self.hold.check()
+        self.clock_guard.check()
         now = self._clock.now()
         self._forget_refreshes(now)
         spent = refresh_hash(token)
@@ -270,7 +272,7 @@ class AuthService:
         Raises: Unauthenticated.
         """
         if token.startswith(PREFIX):
-            return await self.programs.authenticate(token, address)
+            return await self.api_tokens.authenticate(token, address)
         return await self.authenticate(token, address)
 
     async def reload_caller(self, caller: Caller) -> Caller:
@@ -292,7 +294,7 @@ class AuthService:
             session, user, rule = await self._live(caller.session.id)
             return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
         if caller.token is not None:
-            return await self.programs.reload_caller(caller.token, address)
+            return await self.api_tokens.reload_caller(caller.token, address)
         return caller
 
     def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
@@ -365,7 +367,7 @@ class AuthService:
         attempt = await self._prove(caller, user, password)
         if user.totp_since is not None:
             address = caller.scope.actor.address
-            await self._prove_second(user, totp, address, await self._addresses.way(user.username, address))
+            await self._prove_second(user, totp, address, await self._addresses.origin_of(user.username, address))
         await self._users.clear_attempts(attempt.returned)
         await self._users.step_up(session.id, self._clock.now())
 
@@ -378,7 +380,7 @@ class AuthService:
     async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
         """Check the password. Returns: the attempt, whose buckets are to be emptied after all proofs have succeeded."""
         address = caller.scope.actor.address
-        attempt = proof_attempt(user.id, address, way=await self._addresses.way(user.username, address))
+        attempt = proof_attempt(user.id, address, origin=await self._addresses.origin_of(user.username, address))
         await self._reserve(attempt)
         if not await self.passwords.verify(user.password_hash, password, known=True):
             await self._refused(user, user.username, address, "proof")

@@ -22,7 +22,7 @@ from spider.wire.ids import new_time_id
 
 MOST_TARGET_BYTES: Final = 16 << 10
 SEND_LIMIT_S: Final = TOTAL_S + 5.0
-TELL_LIMIT_S: Final = 10.0
+NOTICE_LIMIT_S: Final = 10.0
 """How long a receiver has to take the notice that it gets no more messages."""
 
 
@@ -33,7 +33,7 @@ class TargetSealer(Protocol):
     def open(self, record: SealedRecord) -> bytes: ...
 
 
-class Wanted(NamedTuple):
+class ChannelEdit(NamedTuple):
     """The settings of a channel without its target. None keeps the stored value."""
 
     name: str | None = None
@@ -78,20 +78,20 @@ class ChannelService:
         self._hub = hub
         self._wake = wake
 
-    async def create(self, scope: Scope, kind: ChannelKind, target: object, wanted: Wanted) -> Channel:
+    async def create(self, scope: Scope, kind: ChannelKind, target: object, edit: ChannelEdit) -> Channel:
         """Create a channel. Raises: BadRequest, Conflict."""
         checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))
         blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
-        return await self._channels.create_channel(scope, wanted.apply(blank), self._seal(made, 1, checked))
+        return await self._channels.create_channel(scope, edit.apply(blank), self._seal(made, 1, checked))
 
-    async def edit(self, scope: Scope, channel: ChannelId, target: object | None, wanted: Wanted) -> Channel:
+    async def edit(self, scope: Scope, channel: ChannelId, target: object | None, edit: ChannelEdit) -> Channel:
         """Change a channel. Before a change of the target its old receiver is notified.
 
         Raises: BadRequest, Conflict, NotFound.
         """
         before = await self._channels.channel(scope, channel)
-        after = wanted.apply(before)
+        after = edit.apply(before)
         if target is None:
             return await self._channels.save_channel(scope, after, None, old_target_notified=None)
         checked = self._read(before.kind, target)
@@ -150,7 +150,7 @@ class ChannelService:
         message = notice(
             DeliveryId(new_time_id(now)), title, f"{what}. If nobody of you did it, look at the hub's audit log.", hub=self._hub(), now=now
         )
-        return isinstance(await self._send(channel, message, TELL_LIMIT_S), Sent)
+        return isinstance(await self._send(channel, message, NOTICE_LIMIT_S), Sent)
 
     def _read(self, kind: str, target: object) -> Any:
         """Check a target. Raises: BadRequest: it is invalid, or no message may be sent to it."""

@@ -58,7 +58,7 @@ class Failed(NamedTuple):
     code: str
 
 
-class Left(NamedTuple):
+class NotSent(NamedTuple):
     """The message was not sent."""
 
     reason: str
@@ -66,7 +66,7 @@ class Left(NamedTuple):
     """When it is due again, in Unix seconds; None: never."""
 
 
-Result = Delivered | Retry | Failed | Left
+Result = Delivered | Retry | Failed | NotSent
 
 
 class Attempt(NamedTuple):

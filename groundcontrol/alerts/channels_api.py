@@ -9,7 +9,7 @@ import msgspec
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.store import Bucket, UserStore
-from groundcontrol.alerts.channel_service import ChannelService, Wanted, kind_of
+from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService, kind_of
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.channels_views import (
@@ -59,8 +59,10 @@ async def list_channels(call: ApiRequest) -> ChannelsView:
 
 async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
     """Create a channel. Its target is sealed, and never shown again."""
-    wanted = Wanted(_name(body.name), body.enabled, body.min_severity, _caps(body.caps), _hours(body.quiet_hours), change_quiet_hours=True)
-    return channel_view(await call.services[ChannelService].create(call.scope, body.kind, body.target, wanted))
+    edit = ChannelEdit(
+        _name(body.name), body.enabled, body.min_severity, _caps(body.caps), _hours(body.quiet_hours), change_quiet_hours=True
+    )
+    return channel_view(await call.services[ChannelService].create(call.scope, body.kind, body.target, edit))
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
@@ -68,7 +70,7 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
     if body != ChannelPatch(name=body.name):
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
-    wanted = Wanted(
+    edit = ChannelEdit(
         None if body.name is None else _name(body.name),
         body.enabled,
         body.min_severity,
@@ -76,7 +78,7 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
         _hours(cast("QuietHoursBody | None", body.quiet_hours)) if changes_hours else None,
         change_quiet_hours=changes_hours,
     )
-    return channel_view(await call.services[ChannelService].edit(call.scope, _channel_id(call), body.target, wanted))
+    return channel_view(await call.services[ChannelService].edit(call.scope, _channel_id(call), body.target, edit))
 
 
 async def delete_channel(call: ApiRequest) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, last_firing_message, supersede
-from groundcontrol.alerts.messages import names
+from groundcontrol.alerts.messages import is_about
 from groundcontrol.alerts.model import Channel, Delivery, QuietHours, Reason
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
@@ -104,7 +104,7 @@ def notice_only(channel: Channel) -> Explanation:
 def _last_message(question: Question) -> Delivery | None:
     """The last message that the channel got about the episode; None: there is none."""
     about = question.about
-    return last_firing_message(question.history if about is None else [one for one in question.history if names(one, about)])
+    return last_firing_message(question.history if about is None else [one for one in question.history if is_about(one, about)])
 
 
 def _is_past(question: Question) -> bool:

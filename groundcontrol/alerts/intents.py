@@ -307,7 +307,7 @@ class Intents:
         incidents = {incident for incident, _ in wanted}
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             pair = (story.incident.id, channel.id)
-            if pair not in wanted or all(_is_about(alert, channel) for alert in story.firing):
+            if pair not in wanted or all(_is_about_channel(alert, channel) for alert in story.firing):
                 continue
             lost = wanted[pair]
             if lost is None:
@@ -373,7 +373,7 @@ class Intents:
         return found
 
 
-def _is_about(alert: Alert, channel: Channel) -> bool:
+def _is_about_channel(alert: Alert, channel: Channel) -> bool:
     """Whether an alert says that this channel is broken. Such an alert ends a moment after the channel works again."""
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
 

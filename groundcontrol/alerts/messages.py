@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.model import Alert, AlertId, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
-from groundcontrol.alerts.values import in_words
+from groundcontrol.alerts.values import value_text
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import clean
@@ -150,7 +150,7 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
     """A digest of a firing incident as a receiver sees it. It is the same for two messages if the second says nothing new.
 
-    After the digest comes a mark for each firing episode. By the marks `names` tells which episodes the message was about.
+    After the digest comes a mark for each firing episode. By the marks `is_about` tells which episodes the message was about.
     """
     firing = [alert for alert in alerts if alert.state == "firing"]
     seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)
@@ -158,7 +158,7 @@ def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
     return digest + "".join(sorted(_mark(alert.id) for alert in firing))
 
 
-def names(sent: Delivery, alert: Alert) -> bool:
+def is_about(sent: Delivery, alert: Alert) -> bool:
     """Whether a message was about an episode. If the message has no marks, such as a summary, the times decide."""
     marks = sent.shown[_DIGEST_CHARS:]
     if not marks:
@@ -219,7 +219,7 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
         return f"Test message to {address.channel_name}", ["This channel works: alerts of this hub arrive here."]
     if event is not None:
         where = f" ({content.node_name})" if content.node_name else ""
-        return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {at(event.at, now)}"]
+        return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {time_text(event.at, now)}"]
     if content.incident is not None:
         lines = [alert_line(one, now) for one in content.alerts]
         return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=late)
@@ -229,10 +229,10 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
 def _incident_words(
     kind: MessageKind, incident: Incident, end: Reason, lines: list[str], now: float, *, late: bool
 ) -> tuple[str, list[str]]:
-    since = at(incident.since_at, now)
+    since = time_text(incident.since_at, now)
     ended_at = incident.resolved_at or now
     if late:
-        return f"Was firing {since} to {at(ended_at, now)}, could not be notified until now: {incident.title}", lines
+        return f"Was firing {since} to {time_text(ended_at, now)}, could not be notified until now: {incident.title}", lines
     if incident.state == "resolved":
         word = "Resolved" if end == "cleared" else ENDED[end].capitalize()
         return f"{word}: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}.", *lines]
@@ -260,10 +260,10 @@ def alert_line(one: DescribedAlert, now: float) -> str:
     name = f"{one.node_name}: " if one.node_name else ""
     which = f" ({alert.object})" if alert.object else ""
     detail = f", {one.detail}" if one.detail else ""
-    value = "" if shown is None else f", {in_words(shown, one.unit)}"
-    limit = "" if alert.threshold is None or shown is None else f" (limit {in_words(alert.threshold, one.unit)})"
+    value = "" if shown is None else f", {value_text(shown, one.unit)}"
+    limit = "" if alert.threshold is None or shown is None else f" (limit {value_text(alert.threshold, one.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
-    return f"{name}{one.rule_name}{which}{detail}{value}{limit}, since {at(alert.since_at, now)}{end}"
+    return f"{name}{one.rule_name}{which}{detail}{value}{limit}, since {time_text(alert.since_at, now)}{end}"
 
 
 def missing_words(unmet: Unmet) -> str:
@@ -275,7 +275,7 @@ def missing_words(unmet: Unmet) -> str:
     return f"{unmet.event} did not arrive by {by}"
 
 
-def at(moment: float, now: float) -> str:
+def time_text(moment: float, now: float) -> str:
     """A time such as `14:02 UTC`, with the date if it is more than twelve hours away."""
     form = "%H:%M UTC" if abs(now - moment) < _DAY_S / 2 else "%Y-%m-%d %H:%M UTC"
     return datetime.fromtimestamp(moment, UTC).strftime(form)

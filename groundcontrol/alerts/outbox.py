@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from groundcontrol.alerts.channel_store import Claim, Delivered, DeliveryStore, Failed, Left, Result, Retry
+from groundcontrol.alerts.channel_store import Claim, Delivered, DeliveryStore, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.deciding import LATE, supersede
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
@@ -131,10 +131,10 @@ class Outbox:
         delivery = claim.delivery
         content = await self._content(delivery)
         if isinstance(content, Withheld):
-            return Left(content.reason, content.until)
+            return NotSent(content.reason, content.until)
         superseded = supersede(delivery, content.incident, notified=claim.notified, notified_late=claim.notified_late)
         if superseded is not None and superseded != LATE:
-            return Left(superseded)
+            return NotSent(superseded)
         message = await self._sender.prepare(claim.channel, delivery, content, late=superseded == LATE)
         outcome = await self._sender.send(claim.channel, message)
         event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
@@ -173,5 +173,5 @@ def _word_of(result: Result) -> tuple[str, str]:
             return "retried", code.partition(":")[0]
         case Failed(code=code):
             return "failed", code.partition(":")[0]
-        case Left(reason=reason, until=until):
+        case NotSent(reason=reason, until=until):
             return "skipped" if until is None else "deferred", reason

@@ -20,7 +20,7 @@ from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, in_words
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, alert_text
 from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -253,7 +253,7 @@ class AlertService:
 
     def _event_of(self, transition: Transition, alert: Alert) -> Event:
         details: dict[str, object] = {
-            "alert": alert.id, "rule": in_words(alert, self._rules.name(alert.rule_id)), "object": alert.object, "level": alert.level,
+            "alert": alert.id, "rule": alert_text(alert, self._rules.name(alert.rule_id)), "object": alert.object, "level": alert.level,
             "value": alert.value, "threshold": alert.threshold, "reason": alert.reason,
             "end": "" if alert.reason is None else _END_WORDS[alert.reason],
         }  # fmt: skip

@@ -65,7 +65,7 @@ class Handling(NamedTuple):
         return alert._replace(acknowledged_at=now, acknowledged_by=user, note=self.note)
 
 
-def in_words(alert: Alert, rule_name: str) -> str:
+def alert_text(alert: Alert, rule_name: str) -> str:
     """The text of an alert in events, such as `File system almost full (/var)`."""
     return f"{rule_name} ({alert.object})" if alert.object else rule_name
 

@@ -8,7 +8,7 @@ _BYTES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _SPANS: Final = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
-def in_words(value: float, unit: str) -> str:
+def value_text(value: float, unit: str) -> str:
     """Such as `93 %`, `1.2 GB`, `12 minutes` or `71 °C`. Other units follow the number unchanged."""
     match unit:
         case "percent":

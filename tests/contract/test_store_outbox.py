@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from groundcontrol.alerts.channel_service import Wanted
+from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channel_store import Delivered, Failed
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.messages import Withheld
@@ -121,7 +121,7 @@ async def test_a_hanging_channel_delays_no_other_and_keeps_the_order_of_an_incid
                 "quick",
             ),
         )
-        caps = Wanted(caps=Caps(300, 300))
+        caps = ChannelEdit(caps=Caps(300, 300))
         await hub.channels.edit(SYSTEM, quick.id, None, caps)
         await hub.channels.edit(SYSTEM, slow.id, None, caps)
         incident = new_time_id()
@@ -182,7 +182,7 @@ async def test_an_alert_that_ended_undelivered_is_sent_only_if_long_and_critical
 
 
 async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their_number(hub: Notifying, receiver: Receiver) -> None:
-    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=Wanted(caps=Caps(3, 5)))
+    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=ChannelEdit(caps=Caps(3, 5)))
     rows = [hub.delivery(channel.id, critical=number >= 6) for number in range(12)]
     for row in rows:
         await hub.add(row)
@@ -277,10 +277,10 @@ async def test_the_target_of_a_channel_is_sealed_and_its_change_announced_to_the
     secret = "whsec_" + "QUJD" * 8
     channel = await hub.webhook(receiver.url("/first-path-7f3a"), secret=secret)
     assert channel.target_masked == f"http://127.0.0.1:{receiver.port}/…"
-    renamed = await hub.channels.edit(SYSTEM, channel.id, None, Wanted(name="ops 2"))
+    renamed = await hub.channels.edit(SYSTEM, channel.id, None, ChannelEdit(name="ops 2"))
     assert renamed.version == 2
     assert not receiver.got
-    moved = await hub.channels.edit(SYSTEM, channel.id, {"url": receiver.url("/second")}, Wanted())
+    moved = await hub.channels.edit(SYSTEM, channel.id, {"url": receiver.url("/second")}, ChannelEdit())
     assert [one.path for one in receiver.got] == ["/first-path-7f3a"]
     assert "gets no more messages" in receiver.got[0].json["title"]
     test = await hub.channels.test(SYSTEM, channel.id)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.store import HubInfo
-from groundcontrol.alerts.channel_service import ChannelService, Wanted
+from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
 from groundcontrol.alerts.channels.kind import Outcome, Sent
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
@@ -209,7 +209,7 @@ class AlertTrial:
         return made
 
     async def channel(self, name: str = "ops", **wanted: Any) -> Channel:
-        made = Wanted(name=name, **wanted)
+        made = ChannelEdit(name=name, **wanted)
         return await self.receivers.create(SYSTEM, "webhook", {"url": f"https://{name}.example/"}, made)
 
     # -- time ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_service import ChannelService, Wanted
+from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
 from groundcontrol.alerts.channel_store import DeliveryFilter
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import Links
@@ -131,8 +131,8 @@ class Notifying:
     async def webhook(self, url: str, name: str = "ops", **target: Any) -> Channel:
         return await self.channel("webhook", {"url": url, **target}, name)
 
-    async def channel(self, kind: ChannelKind, target: object, name: str = "ops", wanted: Wanted | None = None) -> Channel:
-        return await self.channels.create(SYSTEM, kind, target, (wanted or Wanted())._replace(name=name))
+    async def channel(self, kind: ChannelKind, target: object, name: str = "ops", wanted: ChannelEdit | None = None) -> Channel:
+        return await self.channels.create(SYSTEM, kind, target, (wanted or ChannelEdit())._replace(name=name))
 
     def delivery(self, channel: ChannelId, incident: str = "", **fields: Any) -> Delivery:
         now = self.clock.now()

@@ -19,7 +19,7 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, in_words
+from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, alert_text
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -165,7 +165,7 @@ class SqliteAlerts:
             )
             self._chain.write(tx, scope, handling.action, alert.id, {"rule": alert.rule_id, "node": alert.node_id or ""})
             if handling.event:
-                what = in_words(alert, handling.names.get(alert.rule_id, alert.rule_id))
+                what = alert_text(alert, handling.names.get(alert.rule_id, alert.rule_id))
                 details: dict[str, object] = {"alert": alert.id, "rule": what, "object": alert.object, "by": scope.actor.name}
                 record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=_name(tx, alert.node_id)))
         return handled

@@ -13,7 +13,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
-from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, Left, Result, Retry
+from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
 from groundcontrol.alerts.retry_delays import rest_s
 from groundcontrol.core.ids import EventId
@@ -202,7 +202,7 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
             end_parts(tx, claimed, "failed", code)
             _end_attempt(tx, claimed, code)
             _break(tx, claimed, code)
-        case Left(reason, until):
+        case NotSent(reason, until):
             _leave(tx, row, reason, until)
             release_parts(tx, claimed)
     return True

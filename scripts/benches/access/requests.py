@@ -74,7 +74,7 @@ async def request_overhead() -> Results:
             client = await hub.logged_in(cookie=False)
             caller = await hub.auth.authenticate(client.bearer, "127.0.0.1")
             assert client.user is not None
-            made = await hub.auth.programs.create(
+            made = await hub.auth.api_tokens.create(
                 caller.scope, client.user, name="bench", role="viewer", days=1, grants=None, sensitive=False
             )
             headers, asked = {"Authorization": f"Bearer {client.bearer}"}, str(hub.url(f"{ROOT}/auth/me"))

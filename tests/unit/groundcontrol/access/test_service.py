@@ -418,9 +418,9 @@ async def test_known_addresses_are_stored_as_keyed_hashes(ready: Door) -> None:
     here = "192.0.2.77"
     issued = await ready.login(address=here)
 
-    assert here.encode() not in ready.service._addresses.of(here)
-    assert ready.service._addresses.of(here) != Door(ready.store, ready.clock).service._addresses.of("192.0.2.78")
-    assert (await ready.store.users.lookup_login(issued.user.username, ready.service._addresses.of(here))).known
+    assert here.encode() not in ready.service._addresses.address_hash(here)
+    assert ready.service._addresses.address_hash(here) != Door(ready.store, ready.clock).service._addresses.address_hash("192.0.2.78")
+    assert (await ready.store.users.lookup_login(issued.user.username, ready.service._addresses.address_hash(here))).known
 
 
 async def test_successful_log_ins_are_not_limited_to_five(ready: Door) -> None:

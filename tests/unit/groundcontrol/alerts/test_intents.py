@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundcontrol.alerts.channel_service import Wanted
+from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
 from groundcontrol.alerts.model import RuleId, Threshold
 from groundcontrol.core.scope import SYSTEM
@@ -79,7 +79,7 @@ async def test_a_broken_channel_gets_no_message_until_it_is_repaired(tmp_path: P
 async def test_a_disabled_channel_has_one_delivery_row_per_incident(trial: AlertTrial) -> None:
     [node] = trial.nodes
     [channel] = await trial.backend.store.channels.channels(1)
-    await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(enabled=False))
+    await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(enabled=False))
     await fires(trial, node, 1.0)
     trial.fleet.levels[node] = {"backup": 2.0, "dump": 2.0}
     await trial.pass_s(60)

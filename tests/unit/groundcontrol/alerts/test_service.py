@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.alerts.channel_service import Wanted
+from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.maintenance import Window
@@ -347,10 +347,10 @@ async def test_deferred_messages_follow_a_change_of_the_quiet_hours(tmp_path: Pa
         channel = await trial.channel("night", quiet_hours=night, change_quiet_hours=True)
         await fires(trial, trial.nodes[0], 1.0)
         for hours, next_at in ((night._replace(end="06:00"), "05:00"), (night._replace(end="09:00"), "08:00")):
-            await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(quiet_hours=hours, change_quiet_hours=True))
+            await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(quiet_hours=hours, change_quiet_hours=True))
             [held] = [one for one in await trial.deliveries() if one.channel_id == channel.id]
             assert held.next_at == datetime.fromisoformat(f"2026-10-25 {next_at}").replace(tzinfo=UTC).timestamp()
-        await trial.receivers.edit(SYSTEM, channel.id, None, Wanted(change_quiet_hours=True))
+        await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(change_quiet_hours=True))
         await trial.send()
         assert trial.told("night") == ["firing"]
 
