@@ -25,7 +25,7 @@ from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from groundcontrol.deployments.model import NO_LONGER_ALLOWED, UPDATE_STEPS, Deployment, DeploymentError, DeploymentOptions
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.store import DeploymentStore
-from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
+from groundcontrol.jobs.model import TERMINAL, Job, JobFilter, JobRequest
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -288,12 +288,11 @@ class UpdateService:
     async def _resume(self, row: Deployment) -> None:
         """Follow an update after a restart of the hub, since the node has continued without the hub."""
         scope = SYSTEM._replace(org=row.org)
-        words = row.steps[1].detail.rpartition("job ")[2] if row.kind == "update" else ""
         try:
-            if is_id(words):
-                await self._follow(scope, row, JobId(words))
-            else:
+            job = await self._job_of(row)
+            if job is None:
                 raise _Failed("deployment.hub_stopped", "the hub was stopped before it had begun: order it anew", "wait")
+            await self._follow(scope, row, job)
         except (_Failed, HubError) as exc:
             if isinstance(exc, StoreError):
                 event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
@@ -302,6 +301,18 @@ class UpdateService:
             await self._log_store_errors(self._close(scope, row, error))
         finally:
             self._forget(row)
+
+    async def _job_of(self, row: Deployment) -> JobId | None:
+        """The job of an update; None: there is none. If the row does not name it, it is the node's `update` job since the step began.
+
+        Raises: StoreError.
+        """
+        install = next(step for step in row.steps if step.name == "install")
+        named = install.detail.rpartition("job ")[2]
+        if is_id(named) or install.started_at is None:
+            return JobId(named) if is_id(named) else None
+        page = await self._store[JobStore].jobs(SYSTEM._replace(org=row.org), 1, None, _node(row), JobFilter(action=UPDATE))
+        return next((job.id for job in page.items if job.created_at >= install.started_at), None)
 
     async def _close(self, scope: Scope, row: Deployment, error: DeploymentError) -> None:
         row = await self._store[DeploymentStore].deployment(scope, row.id)

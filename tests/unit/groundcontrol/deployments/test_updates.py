@@ -12,10 +12,11 @@ import pytest
 
 from groundcontrol.core.errors import StoreBusy, StoreError
 from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.deployments import transitions
 from groundcontrol.deployments.agent_updates import UpdateService, WaitOnline
 from groundcontrol.deployments.limits import PATIENCE_S
-from groundcontrol.deployments.model import Deployment
-from groundcontrol.jobs.model import JobUpdate
+from groundcontrol.deployments.model import Deployment, DeploymentError
+from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import NewNode, Session
 from spider.clock import SystemClock
@@ -86,6 +87,21 @@ async def test_a_node_that_is_removed_before_its_turn_is_named_so(desk: Desk) ->
         [row] = await service.begin(ADMIN, [session.node], 1, 1)
         row = await desk.end_of(row.id)
     assert (row.state, row.error and row.error.code) == ("failed", "node.removed")
+
+
+async def test_a_hub_that_was_killed_after_the_order_follows_the_update_all_the_same(desk: Desk) -> None:
+    session = await connected(desk)
+    async with updating(desk) as service:
+        [row] = await service.begin(ADMIN, [session.node], 1, 1)
+        row = await desk.until(row.id, lambda row: at_step("install", row))
+    await desk.store.deployments.save_deployment(ADMIN, transitions.step_detail(row, "install", ""))  # as if the job was not noted yet
+    async with updating(desk):
+        ((job, _),) = await desk.store.jobs.take(None, [session], SystemClock().now(), 10)
+        await desk.store.jobs.advance(
+            job.id, "failed", session, JobUpdate(ended_at=SystemClock().now(), error=JobError("job.test", "no room"))
+        )
+        row = await desk.end_of(row.id)
+    assert (row.state, row.error) == ("failed", DeploymentError("job.test", "no room", "install"))
 
 
 async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk) -> None:
