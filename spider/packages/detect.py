@@ -112,12 +112,12 @@ def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
     try:
         document["updates"], document["newer"] = manager.available_updates(), manager.newer
     except PackagesUnreadable as error:
-        document["unreadable"] = str(error) or "the package manager could not be asked"
+        document["unreadable"] = str(error) or "the query of the package manager failed"
         return document
     try:
         document["held"] = manager.held()
     except PackagesUnreadable as error:
-        document["held_unreadable"] = str(error) or "the package manager could not be asked"
+        document["held_unreadable"] = str(error) or "the query of the package manager failed"
     return document
 
 

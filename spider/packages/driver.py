@@ -181,8 +181,8 @@ class Driver:
         outcome = decide_unplanned(runs, self.name)._replace(changes=compare_inventories(before, after))
         if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
             mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
-            text = f"completed by then: {join_names(mended)}" if mended else "what was done by then stays"
-            outcome = outcome._replace(state="failed", error_text=f"it was stopped before it was through; {text}")
+            text = f"completed by then: {join_names(mended)}" if mended else "earlier changes stay"
+            outcome = outcome._replace(state="failed", error_text=f"it was stopped before it was complete; {text}")
         broken = self._backend.broken(after) if task.verb == "repair" and outcome.state != "cancelled" else ""
         if broken:
             text = f"{broken}. {outcome.error_text}" if outcome.error_text else broken
@@ -253,7 +253,7 @@ class Driver:
         incomplete = "" if plan.steps or not VERBS[verb].upgrades else self._incomplete()
         if incomplete:
             raise PackageError(
-                "job.repository_stale", f"it cannot be said that there is nothing to do: {incomplete}; refresh the package lists first"
+                "job.repository_stale", f"whether there is something to do is unknown: {incomplete}; refresh the package lists first"
             )
         return plan
 
@@ -335,7 +335,7 @@ class Driver:
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
         if not stopped or not half_way:
             return after
-        console.print_line(f"Stopped. What was begun with {join_names(half_way)} is brought to its end.")
+        console.print_line(f"Stopped. The installation that was begun is completed: {join_names(half_way)}.")
         self._run("repair", (), Plan(), console, to_the_end=True)
         console.progress("check")
         return self._backend.inventory()
@@ -485,7 +485,7 @@ def _make_known(plan: Plan, console: Console) -> None:
     try:
         console.planned(plan)
     except OSError as exc:
-        raise PackageError("job.no_space", f"the plan could not be written down: {exc.strerror}") from exc
+        raise PackageError("job.no_space", f"the plan could not be written: {exc.strerror}") from exc
 
 
 def _locked_out(runs: Sequence[Ran]) -> bool:

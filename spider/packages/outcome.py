@@ -14,7 +14,7 @@ from spider.root.terminal import TerminalEnded
 
 MAX_LINES = 3
 MAX_LINE_CHARS = 400
-REST_CHANGED = "what was left to do would not have been what was shown, so it was not done"
+REST_CHANGED = "the rest of the plan has changed since it was shown, so it was not carried out"
 
 
 class Ran(NamedTuple):
@@ -69,7 +69,7 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     elif stopped and not changes and (left or not plan.steps):
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
     elif stopped and (left or killed is not None):  # Spider sent the signal, perhaps when the command was nearly complete
-        code, text = "job.stopped", f"it was stopped; {done}" + ("" if left else f", but {name} did not get to its own end")
+        code, text = "job.stopped", f"it was stopped; {done}" + ("" if left else f", but {name} did not end by itself")
     elif overran:
         code, text = "job.timed_out", f"the phase {overran} took too long and was interrupted; {done}"
     elif killed is not None:
@@ -92,7 +92,7 @@ def decide_unplanned(runs: Sequence[Ran], name: str) -> Outcome:
     if any(ran.ended.stopped == "now" for ran in runs) and failed is not None:
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
     if failed is None and any(ran.ended.stopped == "after_package" and not ran.command.stoppable for ran in runs):
-        return Outcome("failed", rc, 0, (), "job.stopped", "it was stopped, and what comes after was not begun")
+        return Outcome("failed", rc, 0, (), "job.stopped", "it was stopped, and the next steps were not begun")
     if failed is None:
         return Outcome("succeeded", rc, 0, ())
     if failed.ended.overran:

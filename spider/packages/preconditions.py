@@ -100,7 +100,7 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
         return
     may = verb in ("full-upgrade", "remove", "autoremove") or (verb == "install" and shown)
     if not may:
-        advice = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
+        advice = "only full-upgrade may" if verb != "install" else "look at the plan first, then order it"
         raise PackageError("job.would_remove", f"this would remove {join_names(removals)}: {advice}")
     protected = backend.protected(removals)
     if protected:

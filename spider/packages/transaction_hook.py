@@ -31,7 +31,7 @@ def read_apt(text: str, native: str) -> Dict[str, str]:
     """
     head, found, body = text.partition("\n\n")
     if not found or head.split("\n")[0] != "VERSION 3":
-        raise ValueError("apt-get speaks another protocol to its hooks")
+        raise ValueError("apt-get uses another protocol for its hooks")
     does: Dict[str, str] = {}
     for line in body.split("\n"):
         if not line:
@@ -81,7 +81,7 @@ def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -
         with open(os.path.join(folder, PASSED), encoding="utf-8") as file:
             passed = set(file.read().split())
     if wanted["lists"] is not None and (hash_lists(wanted["lists_at"]) != wanted["lists"] or read_repositories() != wanted["repositories"]):
-        raise ValueError("the package lists or the repositories are others than when the plan was made")
+        raise ValueError("the package lists or the repositories have changed since the plan was made")
     with open(os.path.join(folder, PASSED), "w", encoding="utf-8") as file:
         file.write("\n".join(sorted(does | passed)))
     return sorted((does | passed) ^ shown if whole else does - shown)

@@ -128,9 +128,7 @@ class ContainerActions:
         if not found:
             return _failed("job.no_such_container", f"{engines} has no container that is called {name}")
         if len(found) > 1:
-            return _failed(
-                "job.container_unknown", f"{engines} each have a container that is called {name}, so it is not clear which is meant"
-            )
+            return _failed("job.container_unknown", f"{engines} each have a container that is called {name}, so the job cannot choose one")
         self._console.print_line(f"{name} ({found[0].engine} {found[0].id[:12]}): {found[0]}")
         if self._console.stop_wanted():
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")

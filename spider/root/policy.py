@@ -152,7 +152,7 @@ def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tup
     names = [word.strip() for word in section[key].split(",")]
     wrong = next((name for name in names if not form.match(name)), None)
     if wrong is not None:
-        raise PolicyRefused(f"{key}: {wrong[:80]!r} is no name")
+        raise PolicyRefused(f"{key}: {wrong[:80]!r} is no valid name")
     if len(names) > MAX_NAMES:
         raise PolicyRefused(f"{key}: more than {MAX_NAMES} names")
     return tuple(names)

@@ -125,8 +125,8 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     try:
         reboot.check_inhibitors()
     except reboot.Inhibited as exc:
-        console.print_line(f"A program does not let this server go down: {exc}")
-        return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program does not let this server go down: {exc}")
+        console.print_line(f"A program prevents the reboot: {exc}")
+        return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program prevents the reboot: {exc}")
     if console.stop_wanted():
         return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
     console.progress("commit", text=sentence("phase.shutting_down"))
@@ -199,11 +199,11 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
             write_document(folder, REBOOT, reboot.to_document(reboot_request), durable=True)
             refused = reboot.request_reboot()
         except OSError as exc:
-            refused = f"what there is before the reboot could not be written down: {exc.strerror}"
+            refused = f"the state before the reboot could not be written: {exc.strerror}"
         if not refused:
             os.close(lock)
             return None
-        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"this server does not go down: {refused}")
+        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"the reboot was refused: {refused}")
     result = JobResult(
         state=outcome.state,
         rc=outcome.exit_code,

@@ -175,7 +175,7 @@ async def join(invite: Invite, scripts: Scripts) -> None:
             raise reason from error
         await attempt.finish_without_hub(reason)
     except OSError as error:
-        reason = Failed(f"this server does not let it be installed: {error.strerror or error}", "install_failed")
+        reason = Failed(f"Spider could not be installed: {error.strerror or error}", "install_failed")
         await attempt.undo(reason)
         raise reason from error
     finally:

@@ -92,7 +92,7 @@ def _rekey(job: str, args: Mapping[str, Any], paths: RekeyPaths, reached: Callab
         raise ValueError("the new keys do not open with the key of this node")
     former_pairs = [pair for pair in _unexpired(_former(paths), job) if pair.generation < generation]
     if len(former_pairs) >= MAX_FORMER:
-        raise ValueError(f"they were changed {MAX_FORMER} times within seven days; if that is right, root removes {paths.etc}/{FORMER}")
+        raise ValueError(f"the keys were changed {MAX_FORMER} times within seven days; if that is right, root removes {paths.etc}/{FORMER}")
     _save_former(paths, [*former_pairs, used._replace(at=now, made=float(made_at(job)))])
     reached("former")
     _switch(paths, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)

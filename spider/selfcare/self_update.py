@@ -103,8 +103,8 @@ def update(args: Mapping[str, Any], console: Console, paths: UpdatePaths, system
         console.print_line(str(exc))
         return Outcome("failed", None, 0, (), exc.code, str(exc))
     except OSError as exc:
-        console.print_line(f"It could not be put in place: {exc}")
-        return Outcome("failed", None, 0, (), "job.update_failed", f"it could not be put in place: {exc}")
+        console.print_line(f"The new version could not be installed: {exc}")
+        return Outcome("failed", None, 0, (), "job.update_failed", f"the new version could not be installed: {exc}")
 
 
 def _update(digest: str, console: Console, paths: UpdatePaths, systemd: Systemctl) -> Outcome:
@@ -247,7 +247,7 @@ def _arm(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     systemd("enable", "--now", f"{ROLLBACK}.timer")
     if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
         _disarm(paths, systemd)
-        raise UpdateFailed("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
+        raise UpdateFailed("job.update_failed", "the timer for a rollback does not start: nothing was changed")
 
 
 def _disarm(paths: UpdatePaths, systemd: Systemctl) -> None:

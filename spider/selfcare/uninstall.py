@@ -52,7 +52,7 @@ EXIT_LEFT = 1
 EXIT_BUSY = 75
 EXIT_NOT_ROOT = 77
 BY_ORDER = "uninstalled by an order of its hub"
-NO_SCRIPT = "this copy of Spider carries no script to remove itself: it was not built as a bundle\n"
+NO_SCRIPT = "this copy of Spider has no script to remove itself: it was not built as a bundle\n"
 _SENTENCES = {"job_running": "A job is running on this server: wait for its end, or cancel it, and try again."}
 
 

@@ -208,7 +208,7 @@ def test_a_stopped_repair_reports_the_packages_it_completed(stage: Stage) -> Non
     stage.paper.first, stage.paper.repair = "sed -i s/!// a", f"touch {stop}; while :; do sleep 0.05; done"
     result = stage.run("repair")
     assert (result.state, result.error_code) == ("failed", "job.stopped")
-    assert result.error_text == "it was stopped before it was through; completed by then: a"
+    assert result.error_text == "it was stopped before it was complete; completed by then: a"
     (stage.paper.folder / "a").write_text("1!")
     stage.paper.first = "false"
     result = stage.run("repair")
