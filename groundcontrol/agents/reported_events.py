@@ -45,7 +45,7 @@ def _read(node: Node, skew_s: float, now: float, id_: str, kind: str, at_ms: int
         if kind in MEASURED:
             facts = {name: facts[name] for name in MEASURED[kind] if name in facts}
         return new_event(
-            kind, min(at_ms / 1000 - skew_s, now + AHEAD_S), facts, node=node.id, name=node.name, org=node.org, source="agent",
+            kind, min(max(at_ms / 1000 - skew_s, 0.0), now + AHEAD_S), facts, node=node.id, name=node.name, org=node.org, source="agent",
             message="" if kind in MEASURED else clean(text, MAX_MESSAGE_CHARS), received_at=now, reported_as=f"{node.id}/{id_}",
         )  # fmt: skip
     except EventUnknown as exc:

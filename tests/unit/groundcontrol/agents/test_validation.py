@@ -189,6 +189,8 @@ def test_an_event_of_a_node_has_its_true_time_and_clean_texts() -> None:
     assert (event.at, event.message, event.details, event.source) == (now - 60, "no room", {"path": "/mnt"}, "agent")
     [event] = read_events(reported(at_ms=1_990_000_000_000), node, 0.0, now)
     assert event.at == now + 5
+    [event] = read_events(reported(), node, 9e15, now)
+    assert event.at == 0.0, "a node that claims an absurd clock gets no event before 1970"
     [event] = read_events(reported(types="unit_failed", messages="forged", details='{"unit": "a.service", "more": 1}'), node, 0.0, now)
     assert (event.message, event.details, event.object) == ("a.service failed on web-1", {"unit": "a.service"}, "a.service")
     for kind in ("node_offline", "of_tomorrow", "custom"):
