@@ -115,7 +115,7 @@ class AlertStore(Protocol):
         ...
 
     async def rules(self, org: int) -> Sequence[Rule]:
-        """The stored rules: those of users, and default rules that somebody changed."""
+        """The stored rules: those of users, and default rules that somebody changed. Damaged ones are left out."""
         ...
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:

@@ -20,7 +20,7 @@ from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, alert_text
-from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -172,7 +172,7 @@ class SqliteAlerts:
 
     async def rules(self, org: int) -> Sequence[Rule]:
         rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
-        return [decoded(RULE, row["body"])._replace(version=row["version"]) for row in rows]
+        return [rule._replace(version=row["version"]) for row in rows if (rule := _to_rule(row)) is not None]
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
         return await self._writer.run(lambda tx: [self._save_rule(tx, scope, rule) for rule in rules])
@@ -180,9 +180,10 @@ class SqliteAlerts:
     def _save_rule(self, tx: Tx, scope: Scope, rule: Rule) -> Rule:
         row = tx.fetch_one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
         stored = 0 if row is None else row["version"]
-        if row is not None and decoded(RULE, row["body"]) == rule._replace(version=rule.version + 1):
+        before = None if row is None else _to_rule(row)
+        if before == rule._replace(version=rule.version + 1):
             return rule._replace(version=stored)  # the same change, repeated
-        if rule.version != stored:
+        if rule.version != stored and (row is None or before is not None):
             raise Conflict(f"somebody else has changed the rule {rule.name!r}: load it again", rule=rule.id)
         saved = rule._replace(version=stored + 1)
         tx.execute("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
@@ -212,6 +213,14 @@ class SqliteAlerts:
             return count
 
         return await self._writer.run(command)
+
+
+def _to_rule(row: sqlite3.Row) -> Rule | None:
+    """A stored rule; None: it is damaged. The other rules still apply, the doctor reports it, and any change replaces it."""
+    try:
+        return decoded(RULE, row["body"])
+    except StoreError:
+        return None
 
 
 def _granted(scope: Scope) -> str:

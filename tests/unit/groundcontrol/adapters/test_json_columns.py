@@ -27,6 +27,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.deadlines import Expectation, ExpectationId
+from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import StoreError
@@ -181,6 +182,15 @@ async def test_a_user_with_damaged_grants_is_listed_sees_no_node_and_can_be_gran
     listed = [one.user for one in (await store.user_admin.users(SCOPE, 10)).items]
     assert [one.grants for one in listed] == [Grants()], "a damaged limit admits no node"
     assert (await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=user.grants)).grants == user.grants
+
+
+async def test_a_damaged_rule_stops_no_other_and_can_be_replaced(database: Database, store: Store) -> None:
+    harmed, sound = (rule._replace(version=0) for rule in DEFAULT_RULES[:2])
+    await store.alerts.save_rules(SCOPE, [harmed, sound])
+    await database._control.writer.run(lambda tx: tx.execute("UPDATE alert_rule SET body = '{' WHERE id = ?", harmed.id))
+    assert [rule.id for rule in await store.alerts.rules(1)] == [sound.id]
+    [saved] = await store.alerts.save_rules(SCOPE, [harmed])
+    assert saved in await store.alerts.rules(1)
 
 
 async def test_a_node_with_damaged_tags_stops_no_deadline(database: Database, store: Store) -> None:
