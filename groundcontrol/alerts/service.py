@@ -94,7 +94,7 @@ class AlertService:
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
         self._changing = asyncio.Lock()
-        """Held from the making of a plan until the book has accepted it, since plans build on each other."""
+        """Held from the making of a plan until the book has accepted it, and while rules change: each change builds on the one before."""
 
     # -- the engine's life ---------------------------------------------------------------------------
 
@@ -367,14 +367,16 @@ class AlertService:
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
         """Store checked rules, all or none, and evaluate them from now on. Raises: Conflict, StoreError."""
-        saved = await self._store.save_rules(scope, rules)
-        self._take_rules(await self._store.rules(DEFAULT_ORG))
+        async with self._changing:
+            saved = await self._store.save_rules(scope, rules)
+            self._take_rules(await self._store.rules(DEFAULT_ORG))
         return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
         """As `AlertStore.delete_rule`, and evaluate the remaining rules. Raises: StoreError."""
-        await self._store.delete_rule(scope, rule)
-        self._take_rules(await self._store.rules(DEFAULT_ORG))
+        async with self._changing:
+            await self._store.delete_rule(scope, rule)
+            self._take_rules(await self._store.rules(DEFAULT_ORG))
 
     def _take_rules(self, stored: Iterable[Rule]) -> None:
         self._rules.load(stored)

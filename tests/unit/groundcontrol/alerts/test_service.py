@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Selector
+from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
 from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import StoreDown, StoreFull
@@ -247,6 +247,24 @@ async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(t
             await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
         async with asyncio.timeout(10):
             assert await anext(changes) == Changed("alert", alert.id, 0)
+
+
+async def test_rules_that_are_saved_at_the_same_time_all_apply(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [Rule(RuleId(name), name, "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0) for name in "ab"]
+    read = trial.backend.store.alerts.rules
+    later: list[asyncio.Task[Sequence[Rule]]] = []
+
+    async def read_slowly(org: int) -> Sequence[Rule]:
+        found = await read(org)
+        if not later:
+            later.append(asyncio.create_task(trial.service.save_rules(SCOPE, made[1:])))
+            await asyncio.wait(later, timeout=0.2)
+        return found
+
+    monkeypatch.setattr(trial.backend.store.alerts, "rules", read_slowly)
+    await trial.service.save_rules(SCOPE, made[:1])
+    await asyncio.gather(*later)
+    assert {"a", "b"} <= {rule.id for rule in trial.rules.all()}
 
 
 async def test_after_an_hour_without_network_only_current_alerts_are_sent(tmp_path: Path) -> None:
