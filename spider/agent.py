@@ -30,7 +30,9 @@ FINISH_LIMIT_S = 1.0
 SPOOL_LIMIT_S = 2.0
 """How long writing the unacknowledged samples to disk may take at the program's end."""
 STOP_LIMIT_S = 3.0
-"""How long the tasks may take to end; the whole program ends within 5 s."""
+"""How long the tasks may take to end."""
+RECORD_LIMIT_S = 1.0
+"""How long the record of the orderly end may take. With the limits before, the whole program ends within 7 s."""
 MAX_THREADS = 4
 
 log = logging.getLogger(__name__)
@@ -177,7 +179,7 @@ async def _save_spool(spool: Spool) -> None:
 async def _record_end(record_end: Callable[[], None]) -> None:
     """Record the orderly end. A disk that hangs does not block the program's end."""
     try:
-        await wait_for(FINISH_LIMIT_S, run_in_thread(record_end, "the record of this boot"))
+        await wait_for(RECORD_LIMIT_S, run_in_thread(record_end, "the record of this boot"))
     except (asyncio.TimeoutError, OSError) as error:
         event(log, "end_not_recorded", logging.WARNING, why=str(error) or "the disk did not answer")
 

@@ -48,7 +48,7 @@ class Backoff:
 
     def _wait(self, attempt_s: float, code: int, reason: str, retry_after_s: Optional[float]) -> float:
         least, limit = 0.0, min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
-        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # `_failures` does not rise in this minute
+        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # `_failures` rises no further in this minute
             least, limit = RETURN_LEAST_S, RETURN_CAP_S  # the first waits have spread the fleet; shorter waits would double its attempts
         else:
             self._failures += 1

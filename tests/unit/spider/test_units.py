@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.nodes.model import UNITS as UNITS_EDITION
-from spider.agent import FINISH_LIMIT_S, SPOOL_LIMIT_S, STOP_LIMIT_S
+from spider.agent import FINISH_LIMIT_S, RECORD_LIMIT_S, SPOOL_LIMIT_S, STOP_LIMIT_S
 from spider.memory_limit import CEILING_BYTES
 
 UNITS = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
@@ -123,5 +123,6 @@ def test_the_unit_gives_spider_time_to_end_by_itself(folder: Path) -> None:
     limit = int(re.findall(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)[0]) << 20
     assert limit / 2 >= CEILING_BYTES
     assert "\nRestart=always\n" in unit
-    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) > FINISH_LIMIT_S + SPOOL_LIMIT_S + STOP_LIMIT_S
+    longest_s = FINISH_LIMIT_S + STOP_LIMIT_S + SPOOL_LIMIT_S + RECORD_LIMIT_S
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[0]) > longest_s
     assert "\nSupplementaryGroups=systemd-journal\n" in unit
