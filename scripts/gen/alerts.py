@@ -20,7 +20,7 @@ from groundcontrol.alerts.expression import EventOf, parse  # noqa: E402
 from groundcontrol.alerts.model import Rule, Threshold  # noqa: E402
 from groundcontrol.alerts.rules import unit_of  # noqa: E402
 from groundcontrol.alerts.states import STATES  # noqa: E402
-from groundcontrol.alerts.values import in_words  # noqa: E402
+from groundcontrol.alerts.values import value_text  # noqa: E402
 from groundcontrol.samples.derived import DERIVED  # noqa: E402
 from scripts.gen import target  # noqa: E402
 
@@ -35,7 +35,7 @@ def level(rule: Rule, threshold: Threshold | None) -> str:
     if unit in ("flag", "level"):
         return "at once"
     sign = ">" if rule.when == "above" else "<"
-    return f"{sign} {in_words(threshold.trigger, unit)} ({in_words(threshold.clear, unit)})"
+    return f"{sign} {value_text(threshold.trigger, unit)} ({value_text(threshold.clear, unit)})"
 
 
 def rules() -> str:
@@ -47,7 +47,7 @@ def rules() -> str:
     for rule in DEFAULT_RULES:
         told = "; shown, never sent" if rule.notice else ""
         levels = " | ".join((level(rule, rule.warn), level(rule, rule.crit)))
-        times = " | ".join(in_words(time_s, "seconds") if time_s else "-" for time_s in (rule.for_s, rule.clear_s))
+        times = " | ".join(value_text(time_s, "seconds") if time_s else "-" for time_s in (rule.for_s, rule.clear_s))
         lines.append(f"| `{rule.id}` | {target.cell(rule.name)}{told} | `{rule.expr}` | {levels} | {times} |")
     return "\n".join(lines) + "\n"
 
