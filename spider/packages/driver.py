@@ -1,14 +1,10 @@
 """Runs each verb in the same steps on every package manager: check, plan, show, compare, execute, verify."""
 
 import contextlib
-import logging
-import os
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from spider.files import read_file
-from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
-from spider.logs import event
+from spider.jobs.files import JOBS_DIR
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, PackageList, Replan
 from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
@@ -26,6 +22,7 @@ from spider.packages.preconditions import (
     join_names,
     wait_for_lock,
 )
+from spider.packages.refresh_marks import RefreshMarks
 from spider.packages.report import AfterCare, Report
 from spider.packages.restarts import will_restart
 from spider.root.terminal import StopRule
@@ -35,9 +32,6 @@ from spider.wire.verbs import PLAN, VERBS
 
 LISTS_LOCK_POLL_S = 5.0
 OLD_LISTS_S = 7 * 86400
-MAX_REFUSED = 1000
-"""Length limit of the error text of a refresh."""
-_log = logging.getLogger(__name__)
 
 
 class Driver:
@@ -47,7 +41,7 @@ class Driver:
         self.name = backend.name
         self._backend = backend
         self._care = care
-        self._jobs = jobs_dir
+        self._marks = RefreshMarks(jobs_dir)
 
     @property
     def newer(self) -> Sequence[Planned]:
@@ -81,16 +75,11 @@ class Driver:
         """The time of the last refresh, and one of `LIST_STATES`."""
         if not one.refreshed_at:
             return 0.0, "missing"
-        refused = self._refused()
+        refused = self._marks.refusal()
         if refused is None:
-            return max(one.refreshed_at, self._marked_at()), "expired" if one.expired else "current"
+            return max(one.refreshed_at, self._marks.refreshed_at()), "expired" if one.expired else "current"
         named_there = all(word in refused for word in one.name.split())
         return one.refreshed_at, "refused" if named_there else "expired" if one.expired else "unknown"
-
-    def _refused(self) -> Optional[str]:
-        """Why the last refresh of a job failed; None: it succeeded. The text is empty where Spider may not read it."""
-        path = os.path.join(self._jobs, REFUSED)
-        return read_file(path, MAX_REFUSED) if os.path.exists(path) else None
 
     def available_updates(self) -> Updates:
         """Count the available upgrades. If the lists are incomplete, the time of the check is unknown."""
@@ -104,7 +93,7 @@ class Driver:
             return Updates(-1, -1, 0)
         if incomplete or not updates.checked_at_ms:
             return updates._replace(checked_at_ms=0)
-        return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marked_at() * 1000)))
+        return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marks.refreshed_at() * 1000)))
 
     def perform(self, task: Task, console: Console) -> Outcome:
         try:
@@ -173,7 +162,7 @@ class Driver:
         if verb == "refresh":
             if outcome.state == "succeeded":
                 self._backend.missing()  # raises if no repository is enabled: nothing was refreshed
-            self._mark(outcome)
+            self._marks.save(outcome)
         return outcome
 
     def _outcome_unplanned(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
@@ -262,7 +251,7 @@ class Driver:
 
         Raises: PackageError: they were never refreshed. PackagesUnreadable.
         """
-        refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
+        refreshed_at = max(self._backend.lists_refreshed_at(), self._marks.refreshed_at())
         if not refreshed_at:
             self._backend.missing()  # raises if no repository is enabled: a refresh cannot help then
             raise PackageError(
@@ -278,7 +267,7 @@ class Driver:
         missing = self._backend.missing()
         if missing:
             return f"nothing is known of {join_names(missing)}"
-        refused = self._refused()
+        refused = self._marks.refusal()
         return "" if refused is None else f"the last refresh failed ({refused})" if refused else "the last refresh failed"
 
     # -- changing ------------------------------------------------------------------------------
@@ -450,34 +439,6 @@ class Driver:
         )
         failure: Optional[Failure] = None if ended.rc is None else self._backend.failure(verb, ended, reader)
         return Ran(command, ended, reader, failure)
-
-    # -- the marks of a refresh -------------------------------------------------------------------
-
-    def _marked_at(self) -> float:
-        try:
-            return os.stat(os.path.join(self._jobs, REFRESHED)).st_mtime
-        except OSError:
-            return 0.0
-
-    def _mark(self, outcome: Outcome) -> None:
-        """Save the result of a refresh. A full disk, which may be why the refresh failed, does not change the outcome."""
-        try:
-            self._save_mark(outcome)
-        except OSError as exc:
-            event(_log, "refresh_not_marked", logging.WARNING, why=str(exc))
-
-    def _save_mark(self, outcome: Outcome) -> None:
-        """Save the result, unless the refresh was stopped or waited too long for the lock: it contacted no repository then."""
-        refused = os.path.join(self._jobs, REFUSED)
-        if outcome.state == "succeeded":
-            path = os.path.join(self._jobs, REFRESHED)
-            with open(path, "ab"):
-                os.utime(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(refused)
-        elif outcome.state == "failed" and outcome.error_code != "job.lock_busy":
-            with open(refused, "w", encoding="utf-8", errors="replace") as file:
-                file.write(outcome.error_text)
 
 
 def _make_known(plan: Plan, console: Console) -> None:
