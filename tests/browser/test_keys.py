@@ -170,7 +170,7 @@ def test_the_palette_gives_the_orders_of_a_node_and_says_which_cannot_be_given(b
         expect(page.get_by_role("heading", level=1)).to_contain_text("Check for updates")
 
         look_for("audit")
-        expect(chosen).to_have_text("Go to audit log")
+        expect(chosen).to_have_text("Go to Audit log")
         page.keyboard.press("Escape")
         look_for("tag:database")
         expect(chosen).to_contain_text("Show nodes tagged database")

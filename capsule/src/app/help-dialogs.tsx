@@ -12,6 +12,7 @@ import { Button } from "../ui/button";
 import { CodeField } from "../ui/code-field";
 import { Dialog, Foot } from "../ui/dialog";
 import { SecretField, TextField } from "../ui/field";
+import { SECTIONS } from "./sections";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
   [
@@ -20,12 +21,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]
       [[t`Ctrl`, "K"], t`Search or run a command`],
       [["/"], t`Filter`],
       [["n"], t`Add a node`],
-      [["g", "f"], t`Go to fleet`],
-      [["g", "a"], t`Go to alerts`],
-      [["g", "u"], t`Go to updates`],
-      [["g", "j"], t`Go to jobs`],
-      [["g", "e"], t`Go to events`],
-      [["g", "s"], t`Go to settings`],
+      ...SECTIONS.map(({ key, label }): [string[], string] => [["g", key.charAt(0)], t`Go to ${label}`]),
       [["j", "k"], t`Next or previous row`],
       [[t`Enter`, "o"], t`Open the row`],
       [["t"], t`Switch the theme`],

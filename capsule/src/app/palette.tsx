@@ -21,6 +21,7 @@ import { rememberFocus } from "../ui/dialog";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 import { start, verbIcon } from "../pages/node/upgrade";
+import { SECTIONS } from "./sections";
 
 const GROUPS = { Actions: t`Actions`, Nodes: t`Nodes`, Jobs: t`Jobs`, Views: t`Views` };
 
@@ -53,14 +54,9 @@ function actions(): Entry[] {
     ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))] : []),
     ...(mayAct.value ? [act("add", t`Add node`, "plus", () => showDialog({ kind: "add" }), "n")] : []),
     ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
-    act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
-    act("alerts", t`Go to alerts`, "bell", () => go("/alerts"), "g a"),
-    act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
-    act("jobs", t`Go to jobs`, "list-checks", () => go("/jobs"), "g j"),
-    act("deployments", t`Go to deployments`, "server", () => go("/jobs?of=deployments")),
-    act("events", t`Go to events`, "scroll-text", () => go("/events"), "g e"),
-    act("settings", t`Go to settings`, "settings", () => go("/settings"), "g s"),
-    ...(isAdmin.value ? [act("audit", t`Go to audit log`, "scroll-text", () => go("/settings/audit"))] : []),
+    ...SECTIONS.map(({ key, label, icon, href }) => act(key, t`Go to ${label}`, icon, () => go(href), ["g", key[0]].join(" "))),
+    act("deployments", t`Go to Deployments`, "server", () => go("/jobs?of=deployments")),
+    ...(isAdmin.value ? [act("audit", t`Go to Audit log`, "scroll-text", () => go("/settings/audit"))] : []),
     act("views", t`Saved views…`, "filter", () => showDialog({ kind: "views" })),
     act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
     act("light", t`Light theme`, "sun", () => setTheme("light")),

@@ -5,8 +5,7 @@ import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
 import { NODE_TABS, SETTINGS_TABS } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
-
-export type Section = "fleet" | "alerts" | "updates" | "jobs" | "events" | "settings";
+import type { Section } from "./sections";
 
 /** What a path names besides its page; "" where it names none. */
 interface Named<T extends string = string> {

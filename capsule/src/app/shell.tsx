@@ -4,11 +4,10 @@ import { t } from "../core/text/i18n";
 import { age, clock } from "../core/text/time";
 import { plural } from "../core/text/units";
 import { jobLabel } from "../core/jobs/job-labels";
-import { firingCount } from "../state/alerts";
 import { showDialog } from "../state/dialogs";
 import { activeDeployments, openDeployment } from "../state/deployments";
-import { ids, loaded, nodeName, silentFor, tags, updateCount } from "../state/fleet";
-import { jobs, running } from "../state/jobs";
+import { nodeName, silentFor, tags } from "../state/fleet";
+import { jobs } from "../state/jobs";
 import { connections, lastMessageBeforeLoss, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
 import { messengerTrouble } from "../state/messenger";
 import { preferences } from "../state/preferences";
@@ -20,10 +19,11 @@ import type { DeploymentView } from "../state/types";
 import { Banner } from "../ui/banner";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
-import { Icon, Logo, type IconName } from "../ui/icon";
+import { Icon, Logo } from "../ui/icon";
 import { lazy } from "../ui/lazy";
 import { MenuButton } from "../ui/menu";
 import type { Route } from "./routes";
+import { SECTIONS } from "./sections";
 
 const StorageWarning = lazy(t`what is wrong`, async () => (await import("../pages/storage-warning")).StorageWarning, () => null);
 const MessengerTrouble = lazy(t`what is wrong`, async () => (await import("../pages/alerts/messenger-trouble")).MessengerTrouble, () => null);
@@ -51,18 +51,20 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
   );
 }
 
-function Entry({ href, icon, label, count, current }: { href: string; icon: IconName; label: string; count?: string; current: boolean }): VNode {
-  return (
-    <a class="nav" href={href} title={label} aria-current={current ? "page" : undefined}>
-      <Icon name={icon} />
-      {label} {count && <span class="count">{count}</span>}
-    </a>
-  );
-}
+/** Entries of the sidebar. */
+const entries = (sections: typeof SECTIONS, route: Route): VNode[] =>
+  sections.map(({ key, href, icon, label, number, words }) => {
+    const shown = number?.();
+    return (
+      <a key={key} class="nav" href={href} title={label} aria-current={route.section === key ? "page" : undefined}>
+        <Icon name={icon} />
+        {label} {shown ? <span class="count">{words ? words(shown) : shown}</span> : null}
+      </a>
+    );
+  });
 
 /** The sidebar shows so many tags, the most common ones; others are behind a summary. */
 const MOST_TAGS = 12;
-const runningWords = (): string => (running.value.length ? t`${running.value.length} running` : "");
 
 function Side({ route }: { route: Route }): VNode {
   const more = tags.value.length - MOST_TAGS;
@@ -83,11 +85,7 @@ function Side({ route }: { route: Route }): VNode {
           Stardust <small class="cut">{location.host}</small>
         </span>
       </a>
-      <Entry href="/" icon="server" label={t`Fleet`} count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
-      <Entry href="/alerts" icon="bell" label={t`Alerts`} count={firingCount.value} current={route.section === "alerts"} />
-      <Entry href="/updates" icon="package" label={t`Updates`} count={updateCount.value ? String(updateCount.value) : ""} current={route.section === "updates"} />
-      <Entry href="/jobs" icon="list-checks" label={t`Jobs`} count={runningWords()} current={route.section === "jobs"} />
-      <Entry href="/events" icon="scroll-text" label={t`Events`} current={route.section === "events"} />
+      {entries(SECTIONS.slice(0, -1), route)}
       {views.length > 0 && (
         <div class="tags">
           <h2>{t`Views`}</h2>
@@ -112,7 +110,7 @@ function Side({ route }: { route: Route }): VNode {
         </div>
       )}
       <div class="foot">
-        <Entry href="/settings" icon="settings" label={t`Settings`} current={route.section === "settings"} />
+        {entries(SECTIONS.slice(-1), route)}
         <button type="button" class="nav" onClick={nextTheme} title={t`Theme: ${THEME_WORDS[theme.value]}`}>
           <Icon name={THEME_ICONS[theme.value]} />
           {t`Theme`}{" "}<span class="count">{THEME_WORDS[theme.value]}</span>
@@ -146,7 +144,7 @@ function Crumb({ route }: { route: Route }): VNode {
       </div>
     );
   }
-  return <div class="crumb cut">{{ fleet: t`Fleet`, alerts: t`Alerts`, updates: t`Updates`, jobs: t`Jobs`, events: t`Events`, settings: t`Settings` }[route.section]}</div>;
+  return <div class="crumb cut">{SECTIONS.find(({ key }) => key === route.section)?.label}</div>;
 }
 
 function deploymentText({ kind, again, name, host }: DeploymentView): string {
@@ -246,41 +244,23 @@ function Banners(): VNode | null {
 }
 
 function TabBar({ route }: { route: Route }): VNode {
-  const at = (section: Route["section"]): "page" | undefined => (route.section === section ? "page" : undefined);
   return (
     <nav class="tabbar" aria-label={t`Main, phone`}>
-      <a href="/" aria-current={at("fleet")}>
-        <Icon name="server" size="large" />
-        {t`Fleet`}
-      </a>
-      <a href="/alerts" aria-current={at("alerts")}>
-        <Icon name="bell" size="large" />
-        {t`Alerts`}
-        {firingCount.value && (
-          <span class="dot">
-            <span class="hidden-text">{t`firing:`}{" "}</span>
-            {firingCount.value}
-          </span>
-        )}
-      </a>
-      <a href="/updates" aria-current={at("updates")}>
-        <Icon name="package" size="large" />
-        {t`Updates`}
-      </a>
-      <a href="/jobs" aria-current={at("jobs")}>
-        <Icon name="list-checks" size="large" />
-        {t`Jobs`}
-        {running.value.length > 0 && (
-          <span class="dot">
-            <span class="hidden-text">{t`running:`}{" "}</span>
-            {running.value.length}
-          </span>
-        )}
-      </a>
-      <a href="/events" aria-current={at("events")}>
-        <Icon name="scroll-text" size="large" />
-        {t`Events`}
-      </a>
+      {SECTIONS.slice(0, -1).map(({ key, href, icon, label, number, counted }) => {
+        const shown = counted && number?.();
+        return (
+          <a key={key} href={href} aria-current={route.section === key ? "page" : undefined}>
+            <Icon name={icon} size="large" />
+            {label}
+            {shown ? (
+              <span class="dot">
+                <span class="hidden-text">{counted}{" "}</span>
+                {shown}
+              </span>
+            ) : null}
+          </a>
+        );
+      })}
       <MenuButton
         label={t`Account`}
         class={route.section === "settings" ? "quiet at" : "quiet"}

@@ -8,11 +8,11 @@ import { picked, unpick } from "../state/selection";
 import { mayAct, phase } from "../state/session";
 import { nextTheme } from "../state/theme";
 import { handleRowLetter, moveByArrow } from "./row-keys";
+import { SECTIONS } from "./sections";
 
 const SEQUENCE_MS = 1200;
 const PRESSED = "button, a, input, summary, [role=option], [role=tab], [role=radio], [role=row][tabindex]";
 const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditable], .xterm";
-const PAGES: Readonly<Record<string, string>> = { f: "/", a: "/alerts", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
 const names = new Intl.Collator(undefined, { numeric: true });
 
 /** The filter field of the page, if it has one. */
@@ -82,9 +82,9 @@ export function listenToShortcuts(): void {
     if (event.key === "Escape") return stepBack();
     if (event.key === " " ? freeze(event.target) : moveByArrow(event.key)) return event.preventDefault();
     if (!singleKeys()) return;
-    const target = Date.now() - gAt < SEQUENCE_MS && PAGES[event.key];
+    const target = Date.now() - gAt < SEQUENCE_MS && SECTIONS.find(({ key }) => key[0] === event.key);
     gAt = event.key === "g" ? Date.now() : 0;
-    if (target) go(target);
+    if (target) go(target.href);
     else if (gAt || !handleLetter(event.key)) return;
     event.preventDefault();
   });
