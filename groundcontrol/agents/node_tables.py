@@ -53,7 +53,7 @@ class NodeTables:
         """Session -> the received parts of a package list that is not complete."""
 
     def tables(self, node: NodeId) -> Mapping[str, SubjectTable]:
-        """Subject -> the table that the node sent in its present session. The stored tables are never older."""
+        """Subject -> the table that the node sent in its present session. Stored tables are not newer."""
         return {subject: latest.table for subject, latest in self._latest.get(node, {}).items()}
 
     async def joined(self, agent: AgentSession) -> None:

@@ -95,7 +95,7 @@ class Registry:
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
         """Session -> its newest loss report at the previous tick. If it is unchanged, the report is complete."""
         self._unreported: dict[NodeId, list[LostRows]] = {}
-        """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
+        """Node -> losses of ended sessions without an event yet. They are reported in the next session, or with the offline event."""
 
     async def start(self) -> None:
         """Read which nodes were online when the previous hub process ended."""

@@ -47,7 +47,7 @@ from spider.wire.session import Hello, SecureChannel
 log = logging.getLogger(__name__)
 
 TIME_EVERY_S: Final = 300.0
-"""The longest time between two heartbeats: a node compares its clock with their time."""
+"""The longest time between two heartbeats. A node compares its clock with the time in them."""
 ANSWER_EVERY_S: Final = 5.0
 """How often live packs are acknowledged at one pack per second. An acknowledgement costs as much as a pack, so one per pack is too many."""
 ANSWER_PACKS: Final = 8

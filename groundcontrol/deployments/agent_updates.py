@@ -291,7 +291,7 @@ class UpdateService:
         try:
             job = await self._job_of(row)
             if job is None:
-                raise _Failed("deployment.hub_stopped", "the hub was stopped before it had begun: order it anew", "wait")
+                raise _Failed("deployment.hub_stopped", "the hub was stopped before the update began: order it again", "wait")
             await self._follow(scope, row, job)
         except (_Failed, HubError) as exc:
             if isinstance(exc, StoreError):

@@ -308,7 +308,7 @@ class DeploymentRun:
             event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
 
     async def _until_saved(self, save: Callable[[], Awaitable[None]]) -> None:
-        """Retry a save while the database fails, such as on a full disk, since the server has changed already.
+        """Retry a save while the database fails, such as on a full disk, since the server is already changed.
 
         Raises: HubError: the error is not from the database.
         """

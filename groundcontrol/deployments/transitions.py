@@ -90,7 +90,7 @@ def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Depl
 def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
     """Close a deployment. The step that the error names fails, and so does a running step. Steps that have not begun are skipped.
 
-    The error may name an earlier step than the running one: a wrong host key is only noticed at the login.
+    The error may name a step before the running one: a wrong host key is noticed only at the login.
     """
     steps = []
     for step in deployment.steps:

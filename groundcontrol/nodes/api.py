@@ -224,7 +224,7 @@ async def get_processes(call: ApiRequest) -> PastProcessesView:
     """The top processes at or before a time of the last day."""
     at = whole_number(call.query("at").get("at"), "at", 0, MAX_TIME_S, int(call.services.clock.now()))
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    unsaved = call.services[UnsavedReadings].reading(node.no, at)  # read first: if it is stored meanwhile, the store has it
+    unsaved = call.services[UnsavedReadings].reading(node.no, at)  # read before the store: a reading that is saved meanwhile is in both
     stored = await call.services[ProcessHistoryStore].reading(node.no, at)
     known = [reading for reading in (unsaved, stored) if reading is not None]
     if not known:

@@ -100,7 +100,7 @@ class Tally:
         self._lines: Counter[tuple[TableCell, ...]] = Counter()
         """(package, candidate, security, repository), as the nodes reported them -> number of nodes."""
         self.told = 0
-        """As in `UpdateList`, like the next three."""
+        """This and the next three are fields of `UpdateList`."""
         self.silent = 0
         self.cut = 0
         self.oldest_at: float | None = None

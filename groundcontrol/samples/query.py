@@ -195,7 +195,7 @@ def _edges(start: float, end: float, tier: Tier) -> tuple[int, int]:
 def _steady(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
     """The range and width of the inner runs, if all have the same width and no hole lies between them.
 
-    Returns: from, to and width; None: they are not so regular.
+    Returns: from, to and width; None: the runs are not regular.
     """
     if len(found) < 4 or found[-1][0] - found[0][0] != len(found) - 1:
         return None

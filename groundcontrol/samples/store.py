@@ -56,7 +56,7 @@ class MetricStore(Protocol):
     def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[SeriesSchema, Sequence[StoredRow]]]:
-        """Rows of node number `no` taken in [start, end), hour by hour, in small pieces; within an hour in no certain order.
+        """Rows of node number `no` taken in [start, end), hour by hour, in small pieces. Within an hour they are not ordered.
 
         Each hour is read at one moment, and stays stored while it is read: close the iterator. `miss` receives each damage, whose rows are
         left out; without `miss` damage raises StoreDamaged.
@@ -100,7 +100,7 @@ class MetricStore(Protocol):
         ...
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
-        """Merge the parts into one, or many small parts into fewer. Returns: whether anything was changed.
+        """Merge the parts of a span into one, or many small parts into fewer. Returns: whether anything was changed.
 
         Raises: StoreDamaged: a part is damaged; nothing was changed.
         """

@@ -391,7 +391,7 @@ def test_an_update_of_the_agent_shows_its_steps_and_its_cause(browser: Browser, 
         log_in(page, hub)
         listed(seen, "web-1").click()
         dialog = page.get_by_role("dialog", name="Could not update the agent on web-1")
-        expect(dialog.locator(".failure")).to_contain_text("the hub was stopped before it had begun: order it anew")
+        expect(dialog.locator(".failure")).to_contain_text("the hub was stopped before the update began: order it again")
         expect(dialog.locator("[data-step=wait]")).to_be_visible()
         expect(dialog.get_by_role("button", name="Retry")).to_have_count(0)
         seen.look(LOOKS[3])
