@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class ClockGuard:
     """Refuses all log-ins while the clock is behind the newest audit row.
 
-    It allows them again when the clock is set right, or when an admin on the hub's machine accepts the clock.
+    It allows them again when the clock is set right, or when the owner of the hub's machine accepts it.
     """
 
     def __init__(self, store: LogStore, clock: Clock) -> None:

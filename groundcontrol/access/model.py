@@ -45,7 +45,7 @@ class LoginSession(NamedTuple):
     """SHA-256 of the current refresh token."""
     created_at: float
     authenticated_at: float
-    """The time of the last proof of the password (log-in or step-up), and of the second factor if the user has one."""
+    """When the password, and the second factor if the user has one, were last proved (log-in or step-up)."""
     last_seen_at: float
     expires_at: float
     address: str

@@ -304,12 +304,12 @@ class AuthService:
         Raises: StepUpRequired.
         """
         if caller.token is not None and not caller.token.sensitive:
-            raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
+            raise StepUpRequired("users must prove their password for this; a token may do it only if it was created as sensitive")
         if (session := caller.session) is None:
             return
         limit_s = JOB_STEP_UP_S if longer and session.authenticated_at > session.created_at else STEP_UP_S
         if not 0 <= self._clock.now() - session.authenticated_at <= limit_s:
-            raise StepUpRequired("this wants your password once more")
+            raise StepUpRequired("prove your password once more for this")
 
     def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, longer: bool = False) -> None:
         """As `require_step_up`, if a session or token changes more than MANY_NODES nodes within WINDOW_S.

@@ -1,7 +1,7 @@
 """Cookies that prove that a user has logged in with this browser before.
 
 Several people may share an address (an office, an undeclared proxy), but not a browser. So each known browser has its own count of wrong
-passwords, which a guesser at the same address cannot use up. The cookie only selects this count, and grants no access. It ends with a
+passwords. A guesser at the same address cannot use it up. The cookie only selects this count, and grants no access. It ends with a
 change or reset of the password. Then a thief of the cookie, or a later user of the machine, counts as a stranger again.
 """
 

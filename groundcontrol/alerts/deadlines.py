@@ -104,8 +104,8 @@ class Unmet(NamedTuple):
 def deadline(expectation: Expectation, day: date) -> Deadline | None:
     """The deadline of a date; None: the weekday is not among the days, or the zone skipped the date.
 
-    If a change of the clocks repeats a time, the window begins at the first occurrence of `start` and ends at the second one of `by`.
-    If it skips a time, the first instant after the gap counts.
+    If a change of the clocks repeats a time, the first occurrence of `start` counts, and the second one of `by`. If it skips a time, the
+    first instant after the gap counts.
 
     Raises: BadRequest: the zone is not known (any more).
     """

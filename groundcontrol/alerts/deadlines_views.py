@@ -145,7 +145,7 @@ class NodeDayView(Answer):
 
 
 class DayView(Answer):
-    """One deadline, with the number of nodes in each state, and up to 50 nodes that did not meet it in time."""
+    """One deadline: the number of nodes in each state, and up to 50 nodes that did not meet it."""
 
     date: str
     start_at: float

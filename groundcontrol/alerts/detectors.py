@@ -1,7 +1,7 @@
 """Named detectors: conditions on several windows, which one expression cannot describe. Pure.
 
-For each object a detector gives the value that the rule compares with its thresholds, and the highest level that may fire. Its
-parameters have defaults, which `detector(name, number=value)` overrides.
+For each object a detector gives a value for the thresholds of the rule, and the highest level that may fire. Its parameters have
+defaults, which `detector(name, number=value)` overrides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Connects to receivers of messages, and refuses addresses that messages may not reach.
 
-The check is made on the address of the connection, after names were resolved. So neither DNS rebinding nor an unusual form of an address
-reaches this machine, the metadata service of a cloud or another service that only the hub can reach.
+The check is made on the address of the connection, after names were resolved. So DNS rebinding and unusual forms of an
+address do not help: this machine, metadata services of clouds and other services of the hub's network stay out of reach.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TOTAL_S: Final = 25.0
 """The limit of a whole request, which is less than the lease of a delivery."""
 MOST_URL_CHARS: Final = 2000
 RESOLVER_THREADS: Final = 16
-"""Names are resolved on separate threads, so that a name server that does not answer cannot block the rest of the hub."""
+"""Names are resolved on separate threads. So a name server that does not answer cannot block the rest of the hub."""
 _METADATA: Final = frozenset(
     ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 )

@@ -278,15 +278,15 @@ class Engine:
             family = node.families[layout.family] = Family(layout, plan, mark_ms)
         elif family.rows and not (family.plan is plan and family.layout.interval_s == layout.interval_s):
             family.fold(family.open_until_ms, node.cores)
-        family.place(layout, plan, node.windows)
+        family.apply_plan(layout, plan, node.windows)
         for key, held in list(node.instances.items()):
             if rules.by_id[key[0]].family == layout.family:
                 if key in plan.items:
-                    family.gone.pop(key, None)
+                    family.missing_since.pop(key, None)
                 elif held.level is None:
                     del node.instances[key]
                 else:
-                    family.gone.setdefault(key, at_ms / 1000)
+                    family.missing_since.setdefault(key, at_ms / 1000)
         return family
 
     def _close(self, node_id: NodeId, node: NodeState, family: Family, end_ms: int) -> None:
@@ -310,9 +310,9 @@ class Engine:
             about = node.item_of(waiting)
             if about is not None:
                 self._judge(node_id, node, about, node.read_others(about, waiting), waiting.at_ms)
-        for key, since_at in list(family.gone.items()):
+        for key, since_at in list(family.missing_since.items()):
             if key not in node.instances:
-                del family.gone[key]
+                del family.missing_since[key]
             elif end_ms / 1000 - since_at >= GONE_S:
                 self._end(node_id, node, key, "object_gone", end_ms / 1000)
 

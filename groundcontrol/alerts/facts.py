@@ -148,8 +148,8 @@ class FactReader:
 
     def read(self, turn: int, turns: int) -> Iterator[NodeFacts]:
         """The facts of the nodes of turn `turn`. Every node has one of `turns` turns."""
-        for place, node in enumerate(list(self._nodes.values())):
-            if place % turns == turn:
+        for index, node in enumerate(list(self._nodes.values())):
+            if index % turns == turn:
                 yield self.of(node)
 
     def find(self, node: NodeId) -> NodeFacts | None:

@@ -30,7 +30,19 @@ class Range(NamedTuple):
 class Family:
     """The samples of a node of one family of metrics, which are measured together."""
 
-    __slots__ = ("closed_ms", "gone", "layout", "mark_ms", "newest_ms", "open_until_ms", "plan", "rows", "slow", "width_ms", "windows")
+    __slots__ = (
+        "closed_ms",
+        "layout",
+        "mark_ms",
+        "missing_since",
+        "newest_ms",
+        "open_until_ms",
+        "plan",
+        "rows",
+        "slow",
+        "width_ms",
+        "windows",
+    )
 
     def __init__(self, layout: SeriesSchema, plan: Plan, mark_ms: int) -> None:
         """Args: mark_ms: buckets that end until this time were judged before a restart."""
@@ -49,10 +61,10 @@ class Family:
         self.newest_ms = -1
         self.closed_ms = -1
         """The end of the newest closed bucket."""
-        self.gone: dict[Key, float] = {}
+        self.missing_since: dict[Key, float] = {}
         """Instances with an alert whose object the layout lacks -> since when, in Unix seconds."""
 
-    def place(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
+    def apply_plan(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
         """Take a layout and a plan. Args: held: all windows of the node. Those that the plan needs are reused."""
         width_s = width_of(layout)
         if self.width_ms != width_s * 1000:
@@ -72,17 +84,17 @@ class Family:
         columns: list[RawColumn] = list(zip(*self.rows, strict=True))
         self.rows.clear()
         windows, interval_s = self.windows, self.layout.interval_s
-        for places, scales, derived, first, end in self.plan.feeds:
+        for positions, scales, derived, first, end in self.plan.feeds:
             values: Column
             if derived is None:
-                values = columns[places[0]]  # type: ignore[assignment]  # None is filtered out below
+                values = columns[positions[0]]  # type: ignore[assignment]  # None is filtered out below
                 try:
                     total = sum(values)
                 except TypeError:  # some values were not measured
                     values = _measured(values)
                     total = sum(values)
             else:
-                values = _derive(derived, [columns[at] for at in places], scales, cores)
+                values = _derive(derived, [columns[position] for position in positions], scales, cores)
                 total = sum(values)
             seconds = len(values) * interval_s
             total *= interval_s

@@ -19,7 +19,7 @@ Origin = Literal["user", "job", "deployment"]
 JOB_LIMIT_S: Final = 2 * 3600.0
 """How long a job or deployment usually takes at most."""
 OVERRUN_S: Final = 900.0
-"""An automatic window ends at most this long after its work, and this long after JOB_LIMIT_S if the work does not end."""
+"""An automatic window ends at most this long after its work. If the work does not end, it counts from JOB_LIMIT_S."""
 HEALTHY_S: Final = 120.0
 """How long a node must be healthy after the work before its window closes."""
 MOST_WINDOWS: Final = 200
@@ -72,7 +72,7 @@ class Quiet(NamedTuple):
 def occurrence(window: Window, now: float) -> tuple[float, float] | None:
     """The present or next occurrence of a window as (from, until) in Unix seconds; None: the window is over.
 
-    An occurrence begins and ends at local times, so a change of the clocks makes it an hour longer or shorter.
+    An occurrence begins and ends at local times. A change of the clocks makes it longer or shorter.
     """
     if window.closed_at is not None:
         return None

@@ -1,6 +1,6 @@
 """Sends due deliveries. Their rows hold all state, so no message is lost if the process ends.
 
-A claim has a lease. If the lease expires, since the process ended or an answer was lost, the message is sent again with the same id.
+A claim has a lease. If the lease expires (the process ended, or an answer was lost), the message is sent again with its id.
 """
 
 from __future__ import annotations

@@ -101,10 +101,10 @@ class Plan:
 
     def __init__(self, ruleset: RuleSet, rules: Sequence[Effective], layout: SeriesSchema, width_s: int) -> None:
         self.rules = ruleset
-        places: dict[str, dict[str, int]] = {}
+        positions: dict[str, dict[str, int]] = {}
         for at, series in enumerate(layout.series):
             name, _, rest = series.partition("{")
-            places.setdefault(name, {})[rest.partition("=")[2][:-1]] = at
+            positions.setdefault(name, {})[rest.partition("=")[2][:-1]] = at
         needed: dict[tuple[str, str], dict[WindowSpec, bool]] = {}
         """(Metric, label) -> window -> whether it needs slack."""
         planned: list[tuple[Effective, str, list[WindowSpec], tuple[str, ...]]] = []
@@ -113,16 +113,16 @@ class Plan:
             others = tuple({family: None for read in rule.reads if (family := _family(read)) != owner})
             if layout.family != owner and layout.family not in others:
                 continue
-            for label in sorted(_labels(rule.reads, layout.family, places)):
+            for label in sorted(_labels(rule.reads, layout.family, positions)):
                 if rule.label in ("", label) and (rule.admits is None or rule.admits(label)):
                     specs = [_spec(read, label) for read in rule.reads]
                     for read, spec in zip(rule.reads, specs, strict=True):
-                        if _family(read) == layout.family and label in _places(read.metric, places):
+                        if _family(read) == layout.family and label in _labels_of(read.metric, positions):
                             windows = needed.setdefault((read.metric, label), {})
                             windows[spec] = windows.get(spec, False) or layout.family != owner
                     if layout.family == owner:
                         planned.append((rule, label, specs, others))
-        self._place(needed, places)
+        self._add_feeds(needed, positions)
         at_spec = {window.spec: at for at, window in enumerate(self.windows)}
         items = [
             Item(
@@ -141,14 +141,14 @@ class Plan:
         self.items = {item.key: item for item in items}
         self.gates = tuple(map(_gate, items))
 
-    def _place(self, needed: Mapping[tuple[str, str], Mapping[WindowSpec, bool]], places: Mapping[str, Mapping[str, int]]) -> None:
+    def _add_feeds(self, needed: Mapping[tuple[str, str], Mapping[WindowSpec, bool]], positions: Mapping[str, Mapping[str, int]]) -> None:
         feeds: list[Feed] = []
         windows: list[PlannedWindow] = []
         picked: dict[int, int] = {}
         for (name, label), specs in needed.items():
             derived = DERIVED.get(name)
             sources = (name,) if derived is None else derived.sources
-            columns = tuple(picked.setdefault(places[source][label], len(picked)) for source in sources)
+            columns = tuple(picked.setdefault(positions[source][label], len(picked)) for source in sources)
             metric = metric_of(name)
             scale = 1 if metric is None else metric.scale
             first = len(windows)
@@ -161,16 +161,16 @@ class Plan:
         self.windows = tuple(windows)
 
 
-def _places(name: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
+def _labels_of(name: str, positions: Mapping[str, Mapping[str, int]]) -> set[str]:
     """The labels with which a layout has a metric, or all sources of a derived metric."""
     derived = DERIVED.get(name)
     sources = (name,) if derived is None else derived.sources
-    return set.intersection(*(set(places.get(source, ())) for source in sources))
+    return set.intersection(*(set(positions.get(source, ())) for source in sources))
 
 
-def _labels(reads: Sequence[Read], family: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
+def _labels(reads: Sequence[Read], family: str, positions: Mapping[str, Mapping[str, int]]) -> set[str]:
     """The objects of a rule in a layout: those of its first window, or in another family those of any window."""
-    own = [_places(read.metric, places) for read in reads if _family(read) == family]
+    own = [_labels_of(read.metric, positions) for read in reads if _family(read) == family]
     return own[0] if _family(reads[0]) == family else set().union(*own)
 
 

@@ -58,7 +58,7 @@ def silence_before(last_heard_at: float, absences: Iterable[Absence]) -> float:
 
 
 class Silences:
-    """The silence of each node on the monotonic clock, so that a jump of the wall clock does not affect it."""
+    """The silence of each node by the monotonic clock. A jump of the wall clock does not affect it."""
 
     def __init__(self, nodes: Sequence[KnownNode], absences: Sequence[Absence], monotonic: float) -> None:
         """Args: nodes, absences: as stored when the hub started. monotonic: the present monotonic time."""
@@ -86,7 +86,7 @@ class Silences:
         return None if began is None else max(0.0, monotonic - began)
 
     def due(self, nodes: Iterable[KnownNode], monotonic: float) -> list[tuple[KnownNode, Stage, float]]:
-        """The nodes that have reached a stage that is not recorded, with their highest stage and the seconds of their silence."""
+        """The nodes with a stage that is not recorded. Each has its highest stage and the seconds of its silence."""
         if monotonic - self._started < START_S:
             return []
         found = []

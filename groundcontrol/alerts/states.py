@@ -13,7 +13,7 @@ Subject = Literal["services", "containers", "package_faults"]
 """The subject of a table that states read."""
 SUBJECTS: Final[tuple[Subject, ...]] = get_args(Subject)
 RESTARTS: Final[Mapping[Subject, tuple[str, float]]] = {"services": ("unit", 600.0), "containers": ("name", 300.0)}
-"""Subject of a table with a column `restarts` -> the column of names, and the seconds in which restarts are counted."""
+"""Subject of a table with a column `restarts` -> the column of names, and the window of the count in seconds."""
 MOST_RESTARTS: Final = 64
 """How many changes of a count of restarts are held."""
 DEADLINE_MISSED: Final = "deadline_missed"
@@ -208,7 +208,7 @@ def _counted(held: tuple[tuple[float, int], ...], at: float, count: int, window_
         held = ()
     if held and count == held[-1][1]:
         return held
-    recent = [place for place, (changed_at, _) in enumerate(held) if changed_at > at - window_s]
+    recent = [index for index, (changed_at, _) in enumerate(held) if changed_at > at - window_s]
     return (*held[max(0, recent[0] - 1 if recent else len(held) - 1) :][-MOST_RESTARTS:], (at, count))
 
 

@@ -124,7 +124,7 @@ class ChannelExplanation(Answer):
     decision: Literal["send", "defer", "skip"]
     reason: str
     sentence: str
-    """A sentence: when and at which try the channel was notified, until when and why it is delayed, or why it is not notified."""
+    """A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent."""
     next_at: float | None
 
 

@@ -85,7 +85,7 @@ class _Mean(Window):
         """Begin the slot of a bucket: store the slot before it, and subtract slots that are too old from the sums."""
         ring, seconds, size, slots = self._ring, self._seconds, len(self._ring), self._slots
         newest, slot = self._open_until_ms // self._slot_ms - 1, (end_ms - 1) // self._slot_ms
-        self._keep(newest % size)
+        self._store_slot(newest % size)
         if slot - newest >= slots:
             self._sum = self._sum_s = 0
         for new in range(max(newest + 1, slot - size + 1), slot + 1):
@@ -96,12 +96,12 @@ class _Mean(Window):
         self._before, self._before_s = self._sum, self._sum_s
         self._open_until_ms = (slot + 1) * self._slot_ms
 
-    def _keep(self, place: int) -> None:
+    def _store_slot(self, index: int) -> None:
         """Store the newest slot in the ring."""
         try:
-            self._ring[place], self._seconds[place] = self._slot(), self._sum_s - self._before_s
+            self._ring[index], self._seconds[index] = self._slot(), self._sum_s - self._before_s
         except OverflowError:  # no real value is so large, so it counts as not measured
-            self._ring[place] = self._seconds[place] = 0
+            self._ring[index] = self._seconds[index] = 0
             self._sum, self._sum_s = self._before, self._before_s
 
     def _slot(self) -> int:
@@ -114,10 +114,10 @@ class _Mean(Window):
     def value_at(self, at_ms: int) -> float | None:
         # only closed slots count: the content of the open one depends on the samples so far
         newest, last, size = self._open_until_ms // self._slot_ms - 1, at_ms // self._slot_ms - 1, len(self._ring)
-        self._keep(newest % size)
-        places = [slot % size for slot in range(max(last - self._slots, newest - size) + 1, min(last, newest) + 1)]
-        seconds = sum([self._seconds[place] for place in places])
-        return sum([self._ring[place] for place in places]) / seconds / self._scale if seconds >= self._need_s else None
+        self._store_slot(newest % size)
+        indexes = [slot % size for slot in range(max(last - self._slots, newest - size) + 1, min(last, newest) + 1)]
+        seconds = sum([self._seconds[index] for index in indexes])
+        return sum([self._ring[index] for index in indexes]) / seconds / self._scale if seconds >= self._need_s else None
 
 
 class _Highest(_Mean):

@@ -265,7 +265,7 @@ export interface ChannelExplanation {
   channel_name: string;
   decision: "send" | "defer" | "skip";
   reason: string;
-  /** A sentence: when and at which try the channel was notified, until when and why it is delayed, or why it is not notified. */
+  /** A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent. */
   sentence: string;
   next_at: number | null;
 }
@@ -356,7 +356,7 @@ export interface DamageView {
   end: number;
 }
 
-/** One deadline, with the number of nodes in each state, and up to 50 nodes that did not meet it in time. */
+/** One deadline: the number of nodes in each state, and up to 50 nodes that did not meet it. */
 export interface DayView {
   date: string;
   start_at: number;
