@@ -6,7 +6,7 @@ from collections import deque
 from typing import Awaitable, Callable, Deque, List, NamedTuple, Tuple
 
 from spider.logs import event
-from spider.reports.node_log import JournalChild, JournalLine, parse_record
+from spider.reports.journal_reader import JournalChild, JournalLine, parse_record
 from spider.root.policy import PolicyRefused, read_policy
 from spider.threads import ThreadUnavailable, run_in_thread
 from spider.timeouts import wait_for

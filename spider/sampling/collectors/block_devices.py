@@ -4,7 +4,7 @@ import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.files import MAX_FILE_BYTES, listed, read_text
-from spider.sampling.collectors.filesystems import unescape
+from spider.sampling.collectors.mounts import unescape
 from spider.sampling.collectors.table_reader import Reading
 from spider.wire.report_messages import Cell
 from spider.wire.text import plain

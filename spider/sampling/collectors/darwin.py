@@ -12,7 +12,8 @@ from spider.sampling.collectors.base import MAX_LABELLED, Collector, label, per_
 from spider.sampling.collectors.clock import Clocks, HubTime
 from spider.sampling.collectors.cpu import CpuTicks, busy_percent, shares
 from spider.sampling.collectors.disk import mean_wait
-from spider.sampling.collectors.filesystems import MAX_MOUNTS, Mount, SpaceUsage, StatQueries
+from spider.sampling.collectors.filesystems import MAX_MOUNTS, SpaceUsage, StatQueries
+from spider.sampling.collectors.mounts import Mount
 from spider.wire.metrics import series_name
 
 HUNDREDTHS = 100

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from spider.reports.node_log import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
+from spider.reports.journal_reader import MAX_SOURCE, MAX_TEXT, parse_record
+from spider.reports.node_log import BURST_LINES, LINES_PER_S, Journal, LineRateLimit
 from spider.wire.frames import Message
 from spider.wire.report_messages import LogAck, LogLines
 from tests.support.clock import RunningClock
@@ -53,13 +54,13 @@ def test_other_bytes_are_not_a_journal_record(data: bytes) -> None:
 
 
 def test_a_flood_is_cut_by_the_times_of_its_lines_and_a_backlog_is_not() -> None:
-    sieve = Sieve()
-    flood = sum(sieve.passes(1_000_000 + second) for second in range(5000))
+    flooded = LineRateLimit()
+    flood = sum(flooded.allows(1_000_000 + second) for second in range(5000))
     assert BURST_LINES <= flood <= BURST_LINES + 5 * LINES_PER_S + 1
-    quiet = Sieve()
-    assert all(quiet.passes(1_000_000 + 1000 * second) for second in range(5000))
-    assert quiet.passes(0)
-    assert quiet.passes(1)
+    quiet = LineRateLimit()
+    assert all(quiet.allows(1_000_000 + 1000 * second) for second in range(5000))
+    assert quiet.allows(0)
+    assert quiet.allows(1)
 
 
 STAND_IN = """\

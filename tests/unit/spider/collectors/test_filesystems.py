@@ -11,19 +11,8 @@ from typing import NoReturn
 
 import pytest
 
-from spider.sampling.collectors.filesystems import (
-    Filesystems,
-    Mount,
-    StatQueries,
-    VisibleMount,
-    choose,
-    measure,
-    most_important,
-    parse_filesystems,
-    parse_mountinfo,
-    points_of,
-    reachable,
-)
+from spider.sampling.collectors.filesystems import Filesystems, StatQueries, VisibleMount, measure
+from spider.sampling.collectors.mounts import Mount, choose, most_important, parse_filesystems, parse_mountinfo, points_of, reachable
 from spider.threads import ThreadUnavailable
 from spider.wire.metrics import parse_series
 from tests.support.recordings import captured, read, write

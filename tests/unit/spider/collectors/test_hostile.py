@@ -15,11 +15,11 @@ from spider.sampling.collectors.addresses import parse_addresses
 from spider.sampling.collectors.clock import parse_timex
 from spider.sampling.collectors.cpu import parse_activity, parse_stat
 from spider.sampling.collectors.disk import parse_diskstats, whole_disks
-from spider.sampling.collectors.filesystems import choose, parse_filesystems, parse_mountinfo
 from spider.sampling.collectors.frequency import parse_cpuinfo_mhz
 from spider.sampling.collectors.identity import parse_cpu_model, parse_os_release, parse_uptime
 from spider.sampling.collectors.load import parse_loadavg
 from spider.sampling.collectors.memory import parse_arcstats, parse_details, parse_meminfo, parse_vmstat
+from spider.sampling.collectors.mounts import choose, parse_filesystems, parse_mountinfo
 from spider.sampling.collectors.netlink import parse_attributes, parse_messages
 from spider.sampling.collectors.network import parse_net_dev
 from spider.sampling.collectors.pressure import parse_pressure

@@ -1,0 +1,197 @@
+"""The mounts of this host, and the choice of the file systems to report. Pure."""
+
+import re
+from typing import Dict, List, NamedTuple, Set, Tuple
+
+MAX_MOUNT_POINTS = 1024
+"""Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
+CROWD = 16
+"""More than this number of sibling mounts below one folder are a crowd."""
+_IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
+"""Read-only images (snaps, CDs), which are always full."""
+_POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
+"""File systems on disks that the kernel does not mark as such."""
+_REMOTE = frozenset(
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "9p",
+        "virtiofs",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "gpfs",
+        "afs",
+        "ocfs2",
+        "gfs2",
+        "orangefs",
+        "vboxsf",
+        "fuse.glusterfs",
+        "fuse.ceph-fuse",
+        "fuse.ceph",
+        "fuse.sshfs",
+        "fuse.juicefs",
+        "fuse.moosefs",
+        "fuse.mfs",
+        "fuse.s3fs",
+        "fuse.rclone",
+    ]
+)
+"""File systems that another machine serves. They may hang when that machine is gone: see `StatQueries`."""
+_OF_CONTAINERS = re.compile(
+    r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
+    r"|/.+/\.local/share/(?:docker|containers)/"
+)
+"""Folders with volumes and layers of containers, hundreds on some hosts."""
+_MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - only compared with; nothing is written there
+"""Mount points at which a file system in memory is reported, too, because programs fail when it is full."""
+
+
+class Mount(NamedTuple):
+    """One line of mountinfo."""
+
+    device: str
+    """major:minor of the file system: the same for all its bind mounts and subvolumes."""
+    root: str
+    """The path within the file system that is mounted."""
+    point: str
+    kind: str
+    readonly: bool = False
+    """Whether this mount or the whole file system is read-only (ext4 becomes read-only after an error)."""
+    readonly_whole: bool = False
+    """Whether the whole file system is read-only. The mount options of a sandbox do not affect it."""
+
+
+def unescape(text: str) -> str:
+    """Decode the kernel's octal escapes in a path. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
+    if "\\" not in text:
+        return text
+    head, *rest = text.split("\\")
+    parts = [head]
+    for part in rest:
+        digits = part[:3]
+        if len(digits) == 3 and all(digit in "01234567" for digit in digits) and int(digits, 8) < 128:
+            parts.append(chr(int(digits, 8)) + part[3:])
+        else:
+            parts.append("\\" + part)
+    return "".join(parts)
+
+
+def parse_mountinfo(data: bytes) -> List[Mount]:
+    """Parse /proc/PID/mountinfo.
+
+    Returns: its mounts in the order of mounting; paths are as `os` expects them (surrogate escapes).
+    Raises:  ValueError: a line is too short or has no separator.
+    Source:  proc_pid_mountinfo(5); space, tab, newline and backslash are octal escapes.
+    """
+    mounts: List[Mount] = []
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
+        if not line:
+            continue
+        before, dash, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not dash or len(fields) < 6:
+            raise ValueError("a line of mountinfo is too short")
+        kind, _, rest = after.partition(" ")
+        of_all = rest.rsplit(" ", 1)[-1]  # the mount source holds no spaces, because they are escaped
+        whole = "ro" in of_all.split(",")
+        mounts.append(Mount(fields[2], unescape(fields[3]), unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
+    return mounts
+
+
+def parse_filesystems(data: bytes) -> Set[str]:
+    """Parse /proc/filesystems.
+
+    Returns: the types that need a block device.
+    Source:  proc_filesystems(5): the other types are marked `nodev`.
+    """
+    return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
+
+
+def is_remote(kind: str) -> bool:
+    """Whether another machine or a user-space program serves the file system, so that a query may never return."""
+    return kind in _REMOTE or kind.startswith("fuse.")
+
+
+def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
+    """Choose the file systems to report: those on disks, remote ones, a /tmp in memory, and the file system at `/`.
+
+    Other file systems in memory (tmpfs) are left out, because they count as memory, and images, because they are always full. Also left out
+    are hidden mounts, and mounts below /dev, /proc, /run (except /run/media) and /sys.
+
+    Returns: the mount points of each file system. Mounts of the whole file system come first, then mounts at shorter paths.
+    """
+    visible = {mount.point: mount for mount in mounts}
+    found: Dict[str, List[Mount]] = {}
+    for mount in visible.values():
+        point = mount.point
+        if point != "/":
+            real = mount.kind in disk_kinds or mount.kind in _POOLED or mount.kind in _REMOTE
+            if mount.kind in _IMAGES or not (real or (mount.kind == "tmpfs" and point in _MEMORY_AT)):
+                continue
+            if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
+                continue
+        found.setdefault(mount.device, []).append(mount)
+    chosen = [sorted(candidates, key=_rank)[:MAX_MOUNT_POINTS] for candidates in found.values()]
+    return sorted(chosen, key=lambda candidates: candidates[0].point)
+
+
+def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
+    return mount.point != "/", mount.root != "/", len(mount.point), mount.point
+
+
+def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
+    """The most important file systems: `/`, then local ones, remote ones, crowds, and file systems of containers.
+
+    Short paths come first. So a folder with hundreds of mounts does not displace other mounts.
+
+    Args: found: the result of `choose`; its order is kept.
+    """
+    if len(found) <= most:
+        return found
+    crowded = crowds([candidates[0].point for candidates in found])
+
+    def weight(candidates: List[Mount]) -> Tuple[bool, bool, bool, bool, int, int, str]:
+        kind, point = candidates[0].kind, candidates[0].point
+        of_containers = _OF_CONTAINERS.match(point) is not None
+        return point != "/", of_containers, point in crowded, is_remote(kind), point.count("/"), len(point), point
+
+    important = {candidates[0] for candidates in sorted(found, key=weight)[:most]}
+    return [candidates for candidates in found if candidates[0] in important]
+
+
+def crowds(points: List[str]) -> Set[str]:
+    """The mount points in a crowd: a folder below which more than `CROWD` names lead to mount points.
+
+    For `/`, only mounts directly below it count, because all paths begin there.
+    """
+    beside: Dict[str, Set[str]] = {}
+    below: Dict[str, List[str]] = {}
+    for point in points:
+        parts = point.split("/")
+        for at in range(1 if len(parts) == 2 else 2, len(parts)):
+            folder = "/".join(parts[:at])
+            beside.setdefault(folder, set()).add(parts[at])
+            below.setdefault(folder, []).append(point)
+    return {point for folder, names in beside.items() if len(names) > CROWD for point in below[folder]}
+
+
+def points_of(own: List[Mount]) -> Dict[str, List[str]]:
+    """The visible mount points of each device, the shortest first."""
+    found: Dict[str, List[str]] = {}
+    for point, device in {mount.point: mount.device for mount in own}.items():
+        found.setdefault(device, []).append(point)
+    return {device: sorted(points, key=lambda point: (len(point), point))[:MAX_MOUNT_POINTS] for device, points in found.items()}
+
+
+def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
+    """The paths at which this process sees the file system of a mount. Its sandbox may have another file system at the mount's path.
+
+    Args: own: the result of `points_of` for this process.
+    """
+    points = own.get(mount.device, [])
+    return [mount.point] if mount.point in points else points
