@@ -287,6 +287,7 @@ def test_slow_and_idle_clients_do_not_block_the_launcher(agent: AgentHost) -> No
 
 @pytest.mark.holds("SAFETY-41", "SAFETY-54", "S-49")
 def test_spiders_user_cannot_change_files_of_root(agent: AgentHost) -> None:
+    agent.host.sh("rm -f /opt/stardust/current/spider.pyz.*")  # the job writes its own
     job, frame = agent.seal("check")
     assert agent.hand_in(frame)["answer"] == "accepted"
     agent.wait(f"test -s {JOBS}/{job}/result")
