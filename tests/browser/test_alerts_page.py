@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -78,6 +80,26 @@ def acknowledge_by_key(page: Page) -> None:
     expect(row.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 
+def undo_a_second_snooze(page: Page, hub: HubProcess) -> None:
+    """After the undo the alert has its first snooze again."""
+
+    def alert() -> dict[str, Any]:
+        found: dict[str, Any] = hub.local("GET", "/api/v1/alerts").json["alerts"][0]
+        return found
+
+    first = time.time() + 8 * 3600
+    assert hub.local("POST", f"/api/v1/alerts/{alert()['id']}/snooze", {"until_at": first}).status == 200
+    expect(page.get_by_role("row", name="CPU in use")).to_contain_text("snoozed until")
+    page.get_by_role("button", name="Snooze CPU in use").click()
+    page.get_by_role("menuitem", name="1 hour").click()
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()  # so that the note stays
+    assert alert()["flags"]["snoozed_until"] < first
+    undo.click()
+    expect(page.get_by_text("Undone")).to_be_visible()
+    assert alert()["flags"]["snoozed_until"] == first
+
+
 def add_channel(page: Page, hook: Hook) -> None:
     page.get_by_role("tab", name="Channels").click()
     expect(page.get_by_role("heading", name="No channels")).to_be_visible()
@@ -100,6 +122,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page = seen.page
             seen.sign_in()
             acknowledge_by_key(page)
+            undo_a_second_snooze(page, hub)
             page.get_by_role("button", name="Explain CPU in use").click()
             expect(page.get_by_text("There is no channel yet, so nobody is notified.")).to_be_visible()
             page.get_by_role("button", name="Timeline of").click()

@@ -8,6 +8,7 @@ import type {
   MaintenanceBody, MaintenancesView, MaintenanceView, MetricsView, MetricView, PreviewView, RuleBody, RulePatch, RulesView, RuleView, TestView,
 } from "../wire/schema.gen"; // prettier-ignore
 import { noteAlerts } from "./alerts";
+import { hubNow } from "./clock";
 import { onSessionEnd } from "./session";
 import { withStepUp } from "./step-up";
 
@@ -19,13 +20,10 @@ export async function acknowledge(ids: readonly string[], note: string): Promise
   noteAlerts((await call<AlertsView>("POST", "alerts/acknowledge", { body: { ids, note } })).alerts);
 }
 
-/** Sends one request for each alert, because the hub has no call for several. `until`: Unix seconds. */
-export async function snooze(ids: readonly string[], until: number): Promise<void> {
-  for (const id of ids) noteAlerts([await call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } })]);
-}
-
-export async function unsnooze(id: string): Promise<void> {
-  noteAlerts([await call<AlertView>("POST", `alerts/${id}/unsnooze`)]);
+/** Snoozes an alert until a time in Unix seconds. A time in the past, or null, ends its snooze. */
+export async function snooze(id: string, until: number | null): Promise<void> {
+  const ahead = until !== null && until > hubNow();
+  noteAlerts([await (ahead ? call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } }) : call<AlertView>("POST", `alerts/${id}/unsnooze`))]);
 }
 
 export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;

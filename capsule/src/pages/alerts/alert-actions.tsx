@@ -6,10 +6,11 @@ import { tomorrow } from "../../core/alerts/alert-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { acknowledge, snooze, unsnooze } from "../../state/alert-calls";
+import { acknowledge, snooze } from "../../state/alert-calls";
+import { forEachLimited, isRefusal } from "../../state/bulk";
 import { hubNow, now } from "../../state/clock";
 import { toast } from "../../state/toasts";
-import { ApiError, type AlertView } from "../../state/types";
+import type { AlertView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
@@ -51,27 +52,22 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
   );
 }
 
-/** Runs an action and reports its result as a toast. Returns whether it succeeded. */
-async function run(act: () => Promise<void>, title: string, undo?: () => void): Promise<boolean> {
-  try {
-    await act();
-    toast("done", title, "", undo && { label: t`Undo`, run: undo });
-    return true;
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`Not done`, error.detail);
-    return false;
-  }
+/** Runs an action for each alert and reports the result as a toast. Returns whether all succeeded. */
+async function runEach(alerts: readonly AlertView[], act: (alert: AlertView) => Promise<void>, title: string, undo?: () => void): Promise<boolean> {
+  const { done, failed } = await forEachLimited(alerts, 1, act, { stopIf: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  const [first] = failed;
+  if (!first) toast("done", title, "", undo && { label: t`Undo`, run: undo });
+  else toast("fail", done.length ? t`Not done for ${plural(alerts.length - done.length, "alert")}` : t`Not done`, first.error.detail);
+  return !first;
 }
 
-const endSnooze = (alerts: readonly AlertView[]): Promise<boolean> =>
-  run(async () => {
-    for (const { id } of alerts) await unsnooze(id);
-  }, t`No longer snoozed`);
+const endSnooze = (alerts: readonly AlertView[]): Promise<boolean> => runEach(alerts, ({ id }) => snooze(id, null), t`No longer snoozed`);
+/** Gives alerts the snoozes that they had when they were read. */
+const restoreSnooze = (alerts: readonly AlertView[]): Promise<boolean> => runEach(alerts, ({ id, flags }) => snooze(id, flags.snoozed_until), t`Undone`);
 
 export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonly AlertView[]; slim?: boolean; onDone?: () => void }): VNode {
   const snoozeUntil = async (until: number): Promise<void> => {
-    if (await run(() => snooze(alerts.map(({ id }) => id), until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void endSnooze(alerts))) onDone?.();
+    if (await runEach(alerts, ({ id }) => snooze(id, until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void restoreSnooze(alerts))) onDone?.();
   };
   const snoozed = alerts.filter(({ flags }) => flags.snoozed_until !== null && flags.snoozed_until > now.value);
   const [first] = alerts;
