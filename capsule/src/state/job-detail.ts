@@ -1,12 +1,15 @@
 /** Jobs: start and stop them, load plans and reports, follow one job with its output, and batches of jobs. */
 
 import { signal } from "@preact/signals";
+import { RecentBytes } from "../core/jobs/recent-bytes";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
 import type { BatchBody, BatchView, JobBody, JobChange, JobChunk, JobsView, JobView, PlanView, ReportView } from "../wire/schema.gen";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { noteJob } from "./jobs";
 
 const PAGE = 50;
+/** Of the output that arrived before the terminal was loaded, this much is shown. */
+const MAX_EARLIER_BYTES = 4_000_000;
 
 export const loadJobsOf = (nodeId: string, cursor?: string): Promise<JobsView> =>
   call<JobsView>("GET", "jobs", { query: { limit: PAGE, node: nodeId, cursor } });
@@ -42,9 +45,7 @@ export class JobDetail {
   #offset = 0;
   #sink: ((bytes: Uint8Array) => void) | null = null;
   /** Output that arrived before there was a receiver. */
-  #early: Uint8Array[] = [];
-
-  static readonly LONGEST = 4_000_000;
+  readonly #early = new RecentBytes(MAX_EARLIER_BYTES);
 
   constructor(readonly id: string) {
     void this.open();
@@ -57,7 +58,7 @@ export class JobDetail {
       if (this.#closed) return;
       this.view.value = job;
       noteJob(job);
-      this.#offset = Math.max(0, job.output_bytes - JobDetail.LONGEST);
+      this.#offset = Math.max(0, job.output_bytes - MAX_EARLIER_BYTES);
       this.skipped.value = this.#offset;
       this.#follow();
     } catch (error) {
@@ -106,14 +107,13 @@ export class JobDetail {
     this.#offset = end;
     this.received.value = end;
     if (this.#sink) this.#sink(fresh.slice());
-    else this.#early.push(fresh.slice());
+    else this.skipped.value += this.#early.push(fresh.slice());
   }
 
   /** Sets the receiver of output, which gets earlier output immediately. */
   onOutput(sink: (bytes: Uint8Array) => void): void {
     this.#sink = sink;
-    for (const part of this.#early) sink(part);
-    this.#early = [];
+    for (const chunk of this.#early.take()) sink(chunk);
   }
 
   close(): void {
