@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.rights import admitted, grant_values
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.alerts.deadlines import (
     DeadlineNode,
     Expectation,
@@ -144,7 +144,7 @@ class SqliteExpectations:
                 *(expectation.org, expectation.id, day.isoformat()),
             )
         )
-        return [DeadlineNode(NodeId(row["id"]), _tags_of(row), row["created_at"], row["name"]) for row in found]
+        return [DeadlineNode(NodeId(row["id"]), tags_of(row["tags"]), row["created_at"], row["name"]) for row in found]
 
     async def reports(
         self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
@@ -243,13 +243,6 @@ def _columns(one: Expectation) -> tuple[Value, ...]:
 
 def _detail(one: Expectation) -> dict[str, object]:
     return {name: getattr(one, name) for name in ("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level")}
-
-
-def _tags_of(row: sqlite3.Row) -> tuple[str, ...]:
-    try:
-        return texts_from_json(row["tags"])
-    except StoreError:
-        return ()  # damaged: the other nodes are judged all the same, and the doctor reports it
 
 
 def _readable(rows: Sequence[sqlite3.Row]) -> list[Expectation]:

@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.nodes import insert_node, load_node
-from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite
+from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite, tags_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
@@ -79,7 +79,7 @@ class SqliteInvites:
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
-        if row is None or not scope.admits("", texts_from_json(row["tags"])):
+        if row is None or not scope.admits("", tags_of(row["tags"])):
             raise NotFound("there is no such invite")
         return _to_invite(row)
 
@@ -90,7 +90,7 @@ class SqliteInvites:
     async def revoke_invite(self, scope: Scope, invite: InviteId) -> None:
         def command(tx: Tx) -> None:
             row = tx.fetch_one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
-            if row is None or not scope.admits("", texts_from_json(row["tags"])):
+            if row is None or not scope.admits("", tags_of(row["tags"])):
                 raise NotFound("there is no such invite")
             if row["revoked_at"] is None:
                 tx.execute("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)

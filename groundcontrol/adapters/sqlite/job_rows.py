@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.plans import shows_loss
-from groundcontrol.adapters.sqlite.rights import admitted, grant_values
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
@@ -90,7 +90,7 @@ def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
     if isinstance(by, Session):
         foreign = row["node_id"] != by.node
     else:
-        foreign = row["org"] != by.org or not by.admits(row["node_id"], texts_from_json(row["node_tags"]) if by.grants else ())
+        foreign = row["org"] != by.org or not by.admits(row["node_id"], tags_of(row["node_tags"]))
     if foreign:
         raise NotFound(f"there is no job {job}")
     return row

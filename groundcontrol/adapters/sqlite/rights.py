@@ -1,4 +1,4 @@
-"""Rights in SQL: the grants of a caller as a condition of a query, and whether an order or an invite still stands."""
+"""Rights in SQL: the grants of a caller as a condition of a query, and whether an order or an invite is still authorized."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ NO_SUCH_NODE: Final = "NOT EXISTS (SELECT 1 FROM node WHERE node.id = "
 
 
 def admitted(scope: Scope) -> str:
-    """Conditions for a WHERE with a table `node`; their values are `grant_values`. Empty if every node is granted."""
+    """Conditions for a WHERE clause with the table `node`; their values are `grant_values`. Empty: every node is granted."""
     return _ADMITTED * len(scope.grants)
 
 
 def admitted_by_tags(scope: Scope, tags: str) -> str:
-    """The same for what belongs to no node yet. `tags`: the column, as `table.column`."""
+    """`admitted` for objects without a node, by their tags. `tags`: the column, as `table.column`."""
     return _ADMITTED.replace("node.id", "''").replace("node.tags", tags) * len(scope.grants)
 
 
 def of_granted(scope: Scope, node: str) -> str:
-    """The same for queries with only the node's id: whether a granted node with that id exists. `node`: the column, as `table.column`."""
+    """The condition that a granted node with this id exists, for queries without the table `node`. `node`: the column, as `table.column`."""
     return _SOME_NODE + node + admitted(scope) + ")"
 
 
 def grant_values(scope: Scope) -> list[Value]:
-    """The values for the question marks of `admitted`."""
+    """The values for the question marks of `admitted`, `admitted_by_tags` and `of_granted`."""
     return [json.dumps(part) for grant in scope.grants for part in (grant.nodes, grant.tags)]
 
 
@@ -48,20 +48,20 @@ _PROGRAM = (
     " FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.id = ?"
 )
 _OWNER = StoredRights("admin")
-"""Of the hub itself, and of the Unix user who owns its data folder."""
+"""The rights of the hub itself, and of the Unix user who owns its data folder."""
 
 
 def may_still_run(rows: Rows, job: sqlite3.Row, now: float) -> bool:
-    """Whether the actor of this job could order it now.
+    """Whether the actor of this job may still order it.
 
-    Args: job: with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
+    Args: job: a row with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
     """
     rights = _rights_of(rows, job["actor"])
     return _may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
 
 
 def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at: float, now: float) -> bool:
-    """Whether this actor could order this deployment now."""
+    """Whether this actor may still order this deployment."""
     right = right_to_order(deployment)
     at, tags = "", to_json(deployment.options.tags)
     if right != "deployment.create":
@@ -74,7 +74,7 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
 
 
 def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
-    """Whether the maker of this invite could make it now. A secret may be valid for many days, and must not outlive its maker's rights."""
+    """Whether the maker of this invite may still make it. An invite is valid for up to 90 days, and must not outlive its maker's rights."""
     name = invite["created_by"]
     if name.startswith("local:"):  # no user name has a colon
         rights: StoredRights | None = _OWNER
@@ -84,9 +84,8 @@ def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
 
 
 def _may(rights: StoredRights | None, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
-    """Args: tags: of the node, as JSON."""
-    seen = texts_from_json(tags) if rights is not None and rights.grants else ()
-    return still_authorized(rights, action, node, seen, ordered_at=ordered_at, now=now)
+    """Args: tags: those of the node, as JSON."""
+    return still_authorized(rights, action, node, tags_of(tags), ordered_at=ordered_at, now=now)
 
 
 def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
@@ -105,8 +104,16 @@ def _user(row: sqlite3.Row | None) -> StoredRights | None:
     return None if row is None else StoredRights(row["role"], _limits(row["grants"]), row["disabled"], row["reset_at"])
 
 
+def tags_of(text: str) -> tuple[str, ...]:
+    """Read the column `tags` for a check of rights. Damaged tags count as none, as in `admitted`, until somebody sets them again."""
+    try:
+        return texts_from_json(text)
+    except StoreError:
+        return ()
+
+
 def to_grants(text: str | None) -> Grants | None:
-    """Read the column `grants`. None: no limit. Damaged grants admit no node, until an admin sets them again (`doctor` names them)."""
+    """Read the column `grants`. None: no limit. Damaged grants admit no node, until an admin sets them again."""
     try:
         return None if text is None else record_from_json(Grants, text)
     except StoreError:

@@ -30,8 +30,8 @@ from groundcontrol.alerts.deadlines import Expectation, ExpectationId
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.wall_clock import DAYS
-from groundcontrol.core.errors import StoreError
-from groundcontrol.core.scope import Grants
+from groundcontrol.core.errors import NotFound, StoreError
+from groundcontrol.core.scope import Actor, Grants, Scope
 from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import Moved
@@ -182,6 +182,28 @@ async def test_a_user_with_damaged_grants_is_listed_sees_no_node_and_can_be_gran
     listed = [one.user for one in (await store.user_admin.users(SCOPE, 10)).items]
     assert [one.grants for one in listed] == [Grants()], "a damaged limit admits no node"
     assert (await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=user.grants)).grants == user.grants
+
+
+async def test_damaged_tags_count_as_none_for_rights_and_stop_no_other_job(database: Database, store: Store) -> None:
+    """The order of a user with grants by tag is checked against the tags. The jobs of other nodes start all the same."""
+    user = new_user("ada")._replace(role="operator", grants=Grants(tags=("web",)))
+    await store.user_admin.create_user(SCOPE, user)
+    ada = Scope(Actor("user", user.id, user.username, "operator"), 1, (Grants(tags=("web",)),))
+    sessions = [await session_of(store, name) for name in ("web-1", "web-2")]
+    harmed, sound = [await store.jobs.create_job(ada, new_job(session.node, time.time()), None) for session in sessions]
+    invite = await store.invites.create_invite(SCOPE, an_invite(time.time()))
+
+    def spoil(tx: Tx) -> None:
+        tx.execute("UPDATE node SET tags = '{' WHERE id = ?", harmed.node_id)
+        tx.execute("UPDATE invite SET tags = '{'")
+
+    await database._control.writer.run(spoil)
+
+    assert [taken.job.id for taken in await store.jobs.take(None, sessions, time.time())] == [sound.id]
+    with pytest.raises(NotFound):
+        await store.jobs.job(ada, harmed.id)
+    assert [(one.id, one.state) for one in await store.jobs.cancel_unauthorized(time.time())] == [(harmed.id, "failed")]
+    await store.invites.revoke_invite(SCOPE, invite.id)
 
 
 async def test_a_damaged_rule_stops_no_other_and_can_be_replaced(database: Database, store: Store) -> None:
