@@ -271,13 +271,13 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     counting = MetricSources(
         services, compactor, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped, lambda: database.trouble is not None
     )
-    vitals = health.Vitals(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))
+    health_sources = health.HealthSources(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))
     app.add_routes(
         [
             web.get("/ws", agents_socket.handler(handshake, config.trusted_proxies)),
             web.get("/install.sh", invites_http.script(services)),
-            web.get("/healthz", health.healthz(vitals)),
-            web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
+            web.get("/healthz", health.healthz(health_sources)),
+            web.get("/metrics", health.metrics(health_sources, app[GATE], config.metrics_token)),
         ]
     )
     return Components(config, services, housekeeping, compactor, runner, tls)

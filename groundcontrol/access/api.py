@@ -129,7 +129,7 @@ async def list_sessions(call: ApiRequest) -> SessionsView:
     """A page of the caller's live sessions, newest first. Admins may give `?user=` with the name of another user, or `*` for all."""
     limit, cursor = call.page("user")
     current = call.caller.session.id if call.caller.session is not None else None
-    page = await call.services[UserAdminStore].listed_sessions(call.scope, limit, cursor, await call.whose())
+    page = await call.services[UserAdminStore].listed_sessions(call.scope, limit, cursor, await call.user_filter())
     return SessionsView(sessions=[session_view(one, current) for one in page.items], next=page.next)
 
 
@@ -266,7 +266,7 @@ def grants_of(body: GrantsBody | None) -> Grants | None:
 async def list_tokens(call: ApiRequest) -> ApiTokensView:
     """A page of the caller's live tokens, newest first. Admins may give `?user=` with the name of another user, or `*` for all."""
     limit, cursor = call.page("user")
-    page = await call.services[ApiTokenStore].tokens(call.scope, limit, cursor, await call.whose())
+    page = await call.services[ApiTokenStore].tokens(call.scope, limit, cursor, await call.user_filter())
     return ApiTokensView(tokens=[token_view(one) for one in page.items], next=page.next)
 
 

@@ -207,9 +207,9 @@ def _read_query(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
     query = call.request.query
     for name in query:
         if name not in known:
-            raise BadRequest(f"this call does not know the parameter {name[:40]!r}")
+            raise BadRequest(f"this call has no parameter {name[:40]!r}")
         if name not in ("metric", "node") and len(query.getall(name)) > 1:
-            raise BadRequest(f"the parameter {name} stands twice")
+            raise BadRequest(f"the parameter {name} is given twice")
     series = list(dict.fromkeys(query.getall("metric", [])))
     if not 1 <= len(series) <= MAX_SERIES:
         raise BadRequest(f"the parameter metric stands 1 to {MAX_SERIES} times, once for each series")

@@ -1,4 +1,4 @@
-"""Admission of requests before every handler: size, identity, origin, rights. Anything that a route's row does not allow is denied."""
+"""Admission of requests before every handler: size, identity, origin, rights. Anything that the route does not allow is denied."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ class Admission:
         return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
     async def readmit(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
-        """Check again once the body has arrived, which may take long: the rights may have changed since the head.
+        """Check the rights again once the body has arrived, since they may have changed meanwhile.
 
-        Raises: as `admit`.
+        Returns: the request with its current caller.
+        Raises:  as `admit`.
         """
         if action is None:
             return call

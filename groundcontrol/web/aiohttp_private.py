@@ -1,4 +1,4 @@
-"""Every private name of aiohttp that the hub relies on, for lack of a public one. A test fails with the release that changes one."""
+"""Every private name of aiohttp that the hub uses, since no public name exists. A test fails if a release changes one of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class WatchedHandler(web.RequestHandler):
 
 
 class BareResponse(web.Response):
-    """A response outside of the application, whose signal would otherwise remove the server's name."""
+    """A response outside of the application. It removes the Server header itself; for others a signal of the application does."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -52,6 +52,6 @@ class ServerRunner(web.AppRunner):
 
 
 def stop_heartbeat(socket: web.WebSocketResponse) -> None:
-    """Stop the pings of a closed socket: the answer to the close frame has restarted them, and their timers keep the socket for half a
-    minute."""
+    """Stop the pings of a closed socket. The answer to the close frame has restarted them, and their timers would hold the socket in memory
+    for half a minute."""
     socket._cancel_heartbeat()  # noqa: SLF001

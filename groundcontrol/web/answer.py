@@ -1,4 +1,4 @@
-"""What every body and answer is."""
+"""The base types of request bodies and answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client sends."""
+    """The JSON body of a request; unknown fields are refused."""
 
 
 class Answer(msgspec.Struct):
-    """What the hub sends."""
+    """A JSON answer of the hub."""
 
 
 class Problem(Answer):
@@ -24,7 +24,7 @@ class Problem(Answer):
     detail: str
     code: str
     instance: str
-    """Names this answer in the hub's log."""
+    """The id of this answer in the hub's log."""
     facts: dict[str, object] = {}
 
 
@@ -40,6 +40,6 @@ V = TypeVar("V", bound=Answer)
 
 
 def view_of(kind: type[V], model: object, **computed: object) -> V:
-    """The view of a model: its fields of the same names, and those that are computed. Fields that the view does not have are left out."""
+    """Make a view of a model: it copies the model's fields of the same names, and takes `computed` for the others."""
     same = {name: getattr(model, name) for name in kind.__struct_fields__ if name not in computed}
     return kind(**{name: list(value) if type(value) is tuple else value for name, value in same.items()}, **computed)

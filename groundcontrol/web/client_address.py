@@ -14,7 +14,7 @@ ClientAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS: Final = 32
 FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
-"""Headers of proxies, configured or not. An address is read from the first header alone, and from configured proxies alone."""
+"""Headers that proxies set. The hub reads an address only from the first header, and only if a configured proxy sent it."""
 
 
 class Client(NamedTuple):
@@ -23,16 +23,17 @@ class Client(NamedTuple):
     address: str
     """The address for limits and the audit log; empty through the local socket."""
     sure: bool
-    """Whether the address is the client's own. Otherwise it may be that of a proxy, configured or not, with an unknown client behind it."""
+    """Whether the address is the client's own. False: it may be the address of a proxy of an unknown client."""
 
 
 def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
     """The client behind trusted proxies.
 
-    Args:    peer: the other end of the connection; headers: all received values of each header in FORWARDING, in order.
-             direct: clients may connect without a proxy. False if browsers use TLS, which a proxy terminates.
-    Returns: `peer`, or behind trusted proxies the right-most entry that is none of them. Entries further left are unverified, but a sign
-        that this one may be a proxy too.
+    Args:    peer: the other end of the connection.
+             headers: all received values of each header in FORWARDING, in order.
+             direct: clients may connect without a proxy.
+    Returns: `peer`, or if that is a trusted proxy, the right-most entry that is not. Entries further left are not verified; if there
+        are any, the found address may be a proxy too.
     """
     address = parse(peer)
     if address is None:
@@ -53,7 +54,7 @@ def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Only the address of `client_of`."""
+    """The address of `client_of`."""
     return client_of(peer, {hdrs.X_FORWARDED_FOR: forwarded_for}, trusted, direct=False).address
 
 
@@ -66,18 +67,18 @@ def client_by(request: web.BaseRequest, trusted: Sequence[Network], *, direct: b
 
 
 def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    """Only the address of `client_by`."""
+    """The address of `client_by`."""
     return client_by(request, trusted, direct=False).address
 
 
 def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
-    """Whether an address, as the operating system writes it, is in one of these networks."""
+    """Whether an address of a connection's other end is in one of these networks."""
     address = parse(peer)
     return address is not None and _is_one_of(address, networks)
 
 
 def _headers_agree(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
-    """Whether no other header names another client. A configured proxy passes on what an unknown one before it wrote."""
+    """Whether no other header names another client. A configured proxy may pass on headers of an unknown proxy."""
     real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
     return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
 
@@ -87,7 +88,7 @@ def _is_one_of(address: ClientAddress, networks: Sequence[Network]) -> bool:
 
 
 def _bare(hop: str) -> str:
-    """An entry without its port: `1.2.3.4:5`, `[::1]:5`, `::1`."""
+    """The address of an entry such as `1.2.3.4:5`, `[::1]:5` or `::1`."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

@@ -21,8 +21,7 @@ from groundcontrol.web.limits import WebLimits
 from spider.logs import event
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-"""Enough for four of the longest answers, of 7 MB each. A byte may be in memory twice: as it was made, and in one piece with the head of
-its answer."""
+"""Enough for four of the longest answers, of 7 MB each. A byte may be in memory twice: in the body, and in the joined head and body."""
 
 
 class BufferedConnection(Protocol):
@@ -45,9 +44,9 @@ class SendBudget:
         self.most_bytes = most_bytes
         self._holders: dict[BufferedConnection, None] = {}
 
-    def add(self, one: BufferedConnection) -> None:
-        """Add a connection. Over the limit, the client with the most unread data loses its oldest connection."""
-        self._holders[one] = None
+    def add(self, connection: BufferedConnection) -> None:
+        """Add a connection. Over the limit, the account with the most unread data loses its oldest connection."""
+        self._holders[connection] = None
         sizes = {holder: holder.unread_bytes for holder in self._holders}
         while len(sizes) > 1 and sum(sizes.values()) > self.most_bytes:
             of: Counter[str] = Counter()
@@ -58,26 +57,25 @@ class SendBudget:
             del sizes[dropped], self._holders[dropped]
             dropped.drop_unread()
 
-    def remove(self, one: BufferedConnection) -> None:
+    def remove(self, connection: BufferedConnection) -> None:
         """Remove a connection whose data was read, or that ended."""
-        self._holders.pop(one, None)
+        self._holders.pop(connection, None)
 
 
 MAX_LINE_BYTES: Final = 8190
 MAX_HEADER_BYTES: Final = 32 * 1024
-"""Size of one header: browsers send a host name's cookies of all ports, and another server there may have many."""
+"""Size limit of one header. Browsers send the cookies of all servers on a host name, and another server may have many."""
 MAX_HEADERS: Final = 100
 TOO_MANY_HEADERS: Final = "Too many headers received"
 """The library's text for this error, which has no class of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Most bytes of an incomplete head, which stays in memory until it is complete. Data of a next request that arrives during an answer
-counts, too."""
+"""Most bytes of an incomplete head, which stays in memory. Data of a next request that arrives during an answer counts, too."""
 MAX_SILENT: Final = 512
-"""Connections without a request yet. One more drops the oldest of them, so that silent clients keep nobody out."""
+"""The most connections without a request yet. One more drops the oldest, so that silent clients keep nobody out."""
 MAX_IDLE: Final = 512
-"""Connections that wait for their next request. One more drops the oldest of them, which clients expect."""
+"""The most connections that wait for their next request. One more drops the oldest, which clients expect."""
 MAX_IDLE_OF_AN_ADDRESS: Final = 32
-"""The same for one address. A browser has six. Named proxies have only the limit of all."""
+"""The same limit for one address; a browser opens six connections. A configured proxy has only the total limit."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -93,46 +91,45 @@ class ConnectionTable:
         self._proxies = proxies
         self.limits = limits
         self._fresh: dict[_Connection, None] = {}
-        """Those without a request yet."""
-        """Connections of the last seconds that may not have sent a request yet."""
+        """Connections that have not sent a request yet."""
         self._all: dict[_Connection, None] = {}
         self._by_address: dict[str, dict[_Connection, None]] = {}
-        """Connections by address; the key is empty for named proxies and the local socket."""
+        """Connections by `key_of`."""
         self.send_budget = SendBudget()
         self.cut = 0
         """Number of connections that were dropped because they did not read their data."""
 
     def key_of(self, transport: asyncio.BaseTransport) -> str:
-        """The key under which connections are counted."""
+        """The key under which connections are counted: the client's address; empty: a configured proxy, or the local socket."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return "" if not host or is_one_of(host, self._proxies) else rate_limit_key(host)
 
-    def add(self, one: _Connection) -> None:
-        """Add a connection. Over a limit, drop the connection that has been idle or silent for the longest."""
-        self._fresh[one] = self._all[one] = None
-        here = self._by_address.setdefault(one.key, {})
-        here[one] = None
+    def add(self, connection: _Connection) -> None:
+        """Add a connection. Over a limit, drop the oldest silent or idle connection."""
+        self._fresh[connection] = self._all[connection] = None
+        of_address = self._by_address.setdefault(connection.key, {})
+        of_address[connection] = None
         if len(self._fresh) > MAX_SILENT:
             next(iter(self._fresh)).drop_silent()
-        if one.key and len(here) > MAX_IDLE_OF_AN_ADDRESS:
-            _drop_idle(here, MAX_IDLE_OF_AN_ADDRESS)
+        if connection.key and len(of_address) > MAX_IDLE_OF_AN_ADDRESS:
+            _drop_idle(of_address, MAX_IDLE_OF_AN_ADDRESS)
         if len(self._all) > MAX_IDLE:
             _drop_idle(self._all, MAX_IDLE)
 
-    def forget_fresh(self, one: _Connection) -> None:
-        """Stop counting a connection as one without a request: it has sent one, or ends."""
-        self._fresh.pop(one, None)
+    def forget_fresh(self, connection: _Connection) -> None:
+        """Do not count this connection as silent any more, since it has sent a request or ends."""
+        self._fresh.pop(connection, None)
 
-    def remove(self, one: _Connection) -> None:
+    def remove(self, connection: _Connection) -> None:
         """Remove a connection that ended."""
-        self._fresh.pop(one, None)
-        self._all.pop(one, None)
-        here = self._by_address.get(one.key)
-        if here is not None:
-            here.pop(one, None)
-            if not here:
-                del self._by_address[one.key]
+        self._fresh.pop(connection, None)
+        self._all.pop(connection, None)
+        of_address = self._by_address.get(connection.key)
+        if of_address is not None:
+            of_address.pop(connection, None)
+            if not of_address:
+                del self._by_address[connection.key]
 
 
 def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
@@ -151,13 +148,13 @@ class _Connection(WatchedHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
-        """Bytes received of an incomplete request."""
+        """Received bytes of an incomplete request head."""
         self.websocket = False
         self.key = ""
         self.user = ""
         """The user of the current request."""
         self.answer_bytes = 0
-        """The length of the answer that is being written, if it is in one piece."""
+        """The length of the answer that is being written, if it is in one piece; else 0."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -198,7 +195,7 @@ class _Connection(WatchedHandler):
         super().pause_writing()
         if self.transport is not None:
             self._unread_timer = asyncio.get_running_loop().call_later(self._table.limits.unread_s, self.drop_unread)
-            if not self.websocket:  # the sender limits the unread data of a page or a node
+            if not self.websocket:  # a WebSocket's sender has a limit of its own
                 self._table.send_budget.add(self)
 
     def resume_writing(self) -> None:
@@ -212,18 +209,18 @@ class _Connection(WatchedHandler):
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes that the client has not read yet. An answer in one piece stays in memory to its end, whatever the network has taken."""
+        """Bytes in memory that the client has not read yet. An answer in one piece counts whole until its end."""
         waiting = 0 if self.transport is None else cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
         return max(waiting, self.answer_bytes)
 
     @property
     def silent(self) -> bool:
-        """Whether it has not sent a request yet."""
+        """Whether the client has not sent a request yet."""
         return self.heads_read == 0
 
     @property
     def idle(self) -> bool:
-        """Whether its last request is answered and no other has arrived."""
+        """Whether the last request is answered and no other has arrived."""
         return self.heads_read > 0 and self.awaits_request
 
     def drop_silent(self) -> None:
@@ -239,7 +236,7 @@ class _Connection(WatchedHandler):
             self.force_close()
 
     def drop_unread(self) -> None:
-        """End a connection whose client reads too little. Ends it later, since its transport may be in the middle of a write."""
+        """End a connection whose client reads too slowly. It ends in the next loop iteration, since its transport may be writing."""
         if self.transport is not None:
             self._table.cut += 1
             self._end_unread()
@@ -259,7 +256,7 @@ class _Connection(WatchedHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer, then release it: the library would hold it until the next request, for a minute on an idle connection."""
+        """Write an answer, then free its body. aiohttp would hold the body until the next request of the connection."""
         if not isinstance(resp, web.Response):
             return await super().finish_response(request, resp, start_time)
         self.answer_bytes = len(resp.body) if isinstance(resp.body, bytes) else 0
@@ -274,9 +271,9 @@ class _Connection(WatchedHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  # aiohttp's own words, not ours
+        message: str | None = None,  # noqa: ARG002  # the hub has its own texts
     ) -> web.StreamResponse:
-        """Answer a request that never reached the application. The answer has the usual form and shows nothing internal."""
+        """Answer a request that never reached the application, in the usual form and without internal details."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         error: HubError
@@ -305,7 +302,7 @@ class _Connection(WatchedHandler):
 
 class _Server(web.Server):
     def __init__(self, headers: HeaderWriter, table: ConnectionTable, inner: web.Server, **kwargs: Any) -> None:
-        super().__init__(_in_our_words(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
+        super().__init__(_refuse_unknown_expect(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
         self._headers = headers
         self._table = table
         self._options = kwargs
@@ -315,20 +312,20 @@ class _Server(web.Server):
 
 
 def answer_for(request: web.BaseRequest, user: str) -> None:
-    """Charge the unread part of this answer to a user; without a name, to the client's address."""
+    """Charge the unread part of this answer to a user; empty: to the client's address."""
     if isinstance(request.protocol, _Connection):
         request.protocol.user = user
 
 
-def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
-    """Refuse an unknown `Expect` here: the library would do it before any middleware, in its own words."""
+def _refuse_unknown_expect(handler: _Handler, headers: HeaderWriter) -> _Handler:
+    """Refuse an unknown `Expect` in the hub's own form. aiohttp would refuse it before any middleware."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         answer_for(request, "")
         expected = request.headers.getall(hdrs.EXPECT, [])
-        if all(one.lower() in ("", "100-continue") for one in expected):
+        if all(value.lower() in ("", "100-continue") for value in expected):
             return await handler(request)
-        response = problem_response(BadRequest("this hub does not know what the header Expect asks for"), BareResponse)
+        response = problem_response(BadRequest("this hub does not support the value of the header Expect"), BareResponse)
         headers.write(response)
         return response
 
@@ -336,7 +333,7 @@ def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
 
 
 class HubRunner(ServerRunner):
-    """Runs the application with the hub's limits. It never inflates a request body, which would happen before authentication."""
+    """Runs the application with the hub's limits. Request bodies are never decompressed, since that would precede authentication."""
 
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(app, handle_signals=False)
@@ -349,7 +346,7 @@ class HubRunner(ServerRunner):
         return self._table.cut
 
     def make_server(self, inner: web.Server) -> web.Server:
-        """Uses the hub's own connections in place of aiohttp's."""
+        """The server with the hub's own connections."""
         return _Server(
             self._header_writer,
             self._table,

@@ -1,4 +1,4 @@
-"""The cookies of a log-in, and the checks that a request with them comes from the page itself, not from another site in the browser."""
+"""The cookies of a log-in, and the checks that a request with cookies comes from the page, not from another site."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HUB_CHARS: Final = 8
 class Cookies:
     """Names and attributes of the cookies, with and without TLS. The names differ, so that a downgrade is visible.
 
-    With TLS each name starts with `__Host-`: no other host of the domain, and no connection without TLS, can set such a cookie. A prefix
-    with a path would allow that; browsers require the path `/` for `__Host-`. Without TLS there is no such prefix. There two cookies are
-    sent only to the one call that reads them: other servers of the machine receive its cookies on all ports. Another server may be a
-    second hub, so the names contain the hub.
+    With TLS each name starts with `__Host-`. Only this host can set such a cookie, and only over TLS. Browsers require the path `/` for it.
+
+    Without TLS, a browser sends a host's cookies to servers on all ports of the host. So the refresh and the device cookie have the path
+    of the one call that reads them. Another server may be a second hub, so the names contain an id of the hub.
     """
 
     def __init__(self, hub: str, *, secure: bool) -> None:
-        """`hub`: names the installation and stays the same over restarts."""
+        """`hub`: an id of the installation, the same after every restart."""
         self._secure = secure
         self.access_name = "__Host-stardust" if secure else f"stardust-plain-{hub[:HUB_CHARS]}"
         self.refresh_name = f"{self.access_name}-refresh"
@@ -68,9 +68,9 @@ _FETCH_SITE: Final = "Sec-Fetch-Site"
 
 
 def check_same_origin(request: web.Request, origins: Collection[str], *, required: bool) -> None:
-    """Compare `Sec-Fetch-Site` and `Origin` with the page's own origins.
+    """Check that `Sec-Fetch-Site` and `Origin` are those of the page.
 
-    Args:   required: refuse also a request with neither header (a browser always sends at least one).
+    Args:   required: also refuse a request without both headers (a browser always sends at least one).
     Raises: CrossSite.
     """
     site = request.headers.getall(_FETCH_SITE, [])
@@ -87,13 +87,13 @@ def check_same_origin(request: web.Request, origins: Collection[str], *, require
 
 
 def check_socket_origin(request: web.Request, origins: Collection[str]) -> None:
-    """For the live socket opened with a cookie: the Origin must be present and exact.
+    """Check a live socket that is opened with a cookie: `Origin` must be present and exact.
 
     Raises: CrossSite.
     """
     check_same_origin(request, origins, required=True)
     if not request.headers.getall(hdrs.ORIGIN, []):
-        raise CrossSite("the live socket wants the page's Origin")
+        raise CrossSite("the live socket needs the page's Origin")
 
 
 def check_csrf(request: web.Request, expected: str) -> None:
@@ -103,4 +103,4 @@ def check_csrf(request: web.Request, expected: str) -> None:
     """
     given = request.headers.getall(CSRF_HEADER, [])
     if len(given) != 1 or not hmac.compare_digest(given[0].encode("utf-8", "surrogateescape"), expected.encode()):
-        raise CrossSite(f"the header {CSRF_HEADER} does not hold this session's token")
+        raise CrossSite(f"the header {CSRF_HEADER} does not have this session's token")

@@ -1,4 +1,4 @@
-"""How much of each kind of work runs at the same time, in all and for one user, so that no user starves the others."""
+"""Limits the work of each kind that runs at the same time, in total and for one user, so that no user starves the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.core.ids import UserId
 from spider.clock import Clock
 
 MAX_WAITING_OF_ONE: Final = 1000
-"""Each waiting call costs some 30 kB. A page with a chart for each of sixty values requests them all at the same time."""
+"""The most waiting calls of one user. Each costs some 30 kB. A page with sixty charts requests their values at the same time."""
 
 
 class SlotLimiter:
@@ -31,12 +31,12 @@ class SlotLimiter:
     def take(self, who: UserId | None) -> Iterator[None]:
         """Hold a slot. `who`: None: the local socket.
 
-        Raises: Unavailable: no slot is free.
+        Raises: Unavailable: no slot is free, or this user has their share already.
         """
         if self._taken[who] >= self._most_of_one:
-            raise Unavailable(f"{self._most_of_one} {self._what} of this user are under way already; try again later", retry_after_s=10)
+            raise Unavailable(f"{self._most_of_one} {self._what} of this user run already; try again later", retry_after_s=10)
         if self._taken.total() >= self._most:
-            raise Unavailable(f"{self._most} {self._what} are under way already; try again later", retry_after_s=10)
+            raise Unavailable(f"{self._most} {self._what} run already; try again later", retry_after_s=10)
         self._taken[who] += 1
         try:
             yield
@@ -46,10 +46,10 @@ class SlotLimiter:
 
 
 class BudgetLimiter:
-    """A shared budget. A call that finds too little of it waits for a while, and users take turns."""
+    """A shared budget. A call for which too little is left waits for a limited time, and users take turns."""
 
     def __init__(self, what: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:
-        """`what`: the error text for an exhausted budget, with the remedy. `most_waiting`: how many calls of one user may wait."""
+        """`what`: the error text for an exhausted budget. `most_waiting`: how many calls of one user may wait."""
         self._what = what
         self._most = most
         self._most_of_one = most_of_one
@@ -61,7 +61,7 @@ class BudgetLimiter:
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[None]:
-        """Hold `size` of the budget, at most one user's share. `who`: None: the local socket.
+        """Hold `size` of the budget, at most `most_of_one`. `who`: None: the local socket.
 
         Raises: Unavailable: the budget stayed exhausted for too long, or too many calls of this user wait already.
         """
@@ -149,16 +149,16 @@ LIMITS: Final[dict[Cost, Limit]] = {
     "many": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
 }
 PATIENCE_S: Final = 10.0
-"""How long a call waits for a slot: less than the page's timeout of fifteen seconds."""
+"""How long a call waits for a slot. The page's timeout is fifteen seconds."""
 
 
 class Costs:
-    """Slots for calls that are not free of cost, by class and user."""
+    """Limits the calls of each cost class, in total and for one user."""
 
     def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS, patience_s: float = PATIENCE_S) -> None:
-        self._rooms = {
+        self._limiters = {
             cost: BudgetLimiter(
-                f"more of these calls ({cost}) are under way than this hub does at the same time; repeat later",
+                f"too many of these calls ({cost}) run at the same time; repeat later",
                 limit.at_once, limit.at_once_of_a_user, patience_s, limit.waiting_of_a_user,
             )
             for cost, limit in limits.items()
@@ -167,18 +167,17 @@ class Costs:
 
     @contextlib.asynccontextmanager
     async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[None]:
-        """Hold a slot for one call; users take turns. `who`: None: the local socket, which has no budget.
+        """Hold a slot for one call; users take turns. `who`: None: the local socket, which has no limit of calls a second.
 
-        Raises: TooManyRequests: this user has made too many calls. Unavailable: no slot became free in time, or too many calls wait for
-            one.
+        Raises: TooManyRequests: this user has made too many calls. Unavailable: no slot became free in time, or too many calls wait.
         """
-        room = self._rooms.get(cost)
-        if room is None:
+        limiter = self._limiters.get(cost)
+        if limiter is None:
             yield
             return
         if who is not None:
             self._budgets[cost].spend(who)
-        async with room.take(who, 1):
+        async with limiter.take(who, 1):
             yield
 
 
@@ -190,17 +189,17 @@ class _Budget:
         self._burst = burst
         self._a_second = a_second
         self._spent: dict[UserId, tuple[float, float]] = {}
-        """The spent amount and its time. A user with a full bucket has no entry."""
+        """User -> (spent calls, monotonic time of that count). A user with a full bucket has no entry."""
 
     def spend(self, who: UserId) -> None:
-        """Raises: TooManyRequests."""
+        """Count one call. Raises: TooManyRequests."""
         now = self._clock.monotonic()
         for user in [user for user in self._spent if not self._left(user, now)]:
             del self._spent[user]
         spent = self._left(who, now) + 1
         if spent > self._burst:
             wait_s = math.ceil((spent - self._burst) / self._a_second)
-            raise TooManyRequests(f"this user has asked for this too often; repeat in {wait_s} seconds", retry_after_s=wait_s)
+            raise TooManyRequests(f"this user has made too many of these calls; repeat in {wait_s} seconds", retry_after_s=wait_s)
         self._spent[who] = spent, now
 
     def _left(self, who: UserId, now: float) -> float:

@@ -1,4 +1,4 @@
-"""THE map from errors to answers. No other module knows a status code of an error."""
+"""The one map from errors to HTTP answers."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ PROBLEM_TYPE: Final = "application/problem+json"
 
 
 def problem_of(error: HubError, instance: str) -> Problem:
-    """An error as clients see it. For a fault of the hub it gives only the reference into the log."""
+    """An error as clients see it. For an internal error it gives only a reference to the hub's log."""
     status = STATUS[type(error)]
     ours = status == HTTPStatus.INTERNAL_SERVER_ERROR
     return Problem(
         type=f"urn:stardust:error:{error.code}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail="the hub failed at this; its log says why, under the instance named here" if ours else error.message,
+        detail="the hub failed; its log says why, under this instance" if ours else error.message,
         code=error.code,
         instance=instance,
         facts={} if ours else error.detail,
@@ -91,10 +91,10 @@ def live_error(error: HubError, topic: str = "") -> ErrorMessage:
 
 
 def problem_response(error: HubError, kind: type[web.Response] = web.Response, *, logged: bool = True, **fields: str) -> web.Response:
-    """An RFC 9457 answer. Faults of the hub go to its log, with `facts` and the traceback of the current exception.
+    """An RFC 9457 answer. An error of the hub is logged, with `fields`; an internal error also with the current traceback.
 
-    `logged`: False: the log has a line about this already. A busy hub is no fault: a crowd of refused clients must not fill the log and
-    so block the loop.
+    `logged`: False: the log has a line about this error already. `Unavailable` is never logged: a crowd of refused clients must not fill
+    the log and block the loop.
     """
     instance = f"urn:stardust:answer:{new_time_id()}"
     problem = problem_of(error, instance)
@@ -117,7 +117,7 @@ def from_http(error: web.HTTPException) -> HubError:
         case HTTPStatus.NOT_FOUND:
             return errors.NotFound("there is nothing at this address")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            return errors.MethodNotAllowed("this address does not know this method")
+            return errors.MethodNotAllowed("this address does not support this method")
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return errors.TooLarge("the request is larger than allowed")
         case HTTPStatus.EXPECTATION_FAILED | HTTPStatus.BAD_REQUEST | HTTPStatus.UPGRADE_REQUIRED:

@@ -16,13 +16,13 @@ _OFF: Final = (
 
 
 def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
-    """The fixed set.
+    """The headers, name -> value.
 
-    Args: origins: the origins of the page; it may connect only to these and its live socket.
-          secure: whether browsers use TLS with a certificate that they trust unasked. With another, HSTS would take away their
-                  way to go on.
+    Args: origins: the origins of the page; it may connect only to them and their live sockets.
+          secure: whether browsers use TLS with a certificate that they trust without a question. With another certificate, HSTS would
+                  not let users continue.
     """
-    # browsers refuse an IPv6 address as a source, with a line on their console; 'self' covers it
+    # browsers report an IPv6 address in this list as an error; 'self' covers it
     sockets = "".join(sorted(f" ws{origin.removeprefix('http')}" for origin in origins if "[" not in origin))
     policy = (
         "default-src 'none'",

@@ -33,8 +33,8 @@ class ExportedMetric(NamedTuple):
     values: Mapping[str, float]
 
 
-class Vitals(NamedTuple):
-    """The hub's health, read anew for each request."""
+class HealthSources(NamedTuple):
+    """The sources of `/healthz` and `/metrics`."""
 
     users: UserStore
     trouble: Callable[[], str]
@@ -42,12 +42,12 @@ class Vitals(NamedTuple):
     exported: Callable[[], Iterator[ExportedMetric]]
 
 
-def healthz(vitals: Vitals) -> Handle:
-    """The handler of `GET /healthz`: 200, or 503 while the hub stops or its database does not answer or take anything."""
+def healthz(sources: HealthSources) -> Handle:
+    """The handler of `GET /healthz`: 200; or 503 while the hub stops, or its database does not answer or refuses writes."""
 
     async def handle(_request: web.Request) -> web.StreamResponse:
-        trouble = vitals.trouble()
-        database = await _answers(vitals.users)
+        trouble = sources.trouble()
+        database = await _answers(sources.users)
         status: Literal["ok", "draining", "failing"] = (
             "draining" if trouble == "draining" else "failing" if trouble or not database else "ok"
         )
@@ -66,15 +66,14 @@ async def _answers(users: UserStore) -> bool:
     return True
 
 
-def metrics(vitals: Vitals, gate: Admission, token: Secret | None) -> Handle:
-    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN, or a user who may read the state of the hub itself: no
-    user with grants."""
+def metrics(sources: HealthSources, gate: Admission, token: Secret | None) -> Handle:
+    """The handler of `GET /metrics`. It admits the token of STARDUST_METRICS_TOKEN, and callers with the right `hub.read`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         given = bearer_token(request)
         if token is None or given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.reveal().encode()):
             await gate.admit(request, "hub.read")
-        text = "".join(_lines([*vitals.exported(), *_process()]))
+        text = "".join(_lines([*sources.exported(), *_process()]))
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 
     return handle
@@ -82,7 +81,7 @@ def metrics(vitals: Vitals, gate: Admission, token: Secret | None) -> Handle:
 
 def _process() -> Iterator[ExportedMetric]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield ExportedMetric("build_info", "gauge", "The version that runs.", {f'version="{VERSION}"': 1.0})
+    yield ExportedMetric("build_info", "gauge", "The version of the hub.", {f'version="{VERSION}"': 1.0})
     yield ExportedMetric("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
     yield ExportedMetric("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
     with open("/proc/self/statm", "rb") as statm:

@@ -11,21 +11,20 @@ class LiveLimits(NamedTuple):
     """Limits of the live socket."""
 
     of_an_address: int = 128
-    """Concurrent pages of one address: many accounts behind one address must not take the live page from the others."""
+    """Concurrent pages of one address, so that accounts with the same address cannot take the live page from others."""
     patience_s: float = PATIENCE_S
     rights_reload_s: float = 10.0
     """Interval at which the rights of a page are read again."""
     rights_s: float = 0.8
-    """Time limit for the store to answer a check of rights. A page must end within a second of a revocation, whatever the store does."""
+    """Time limit of the store for a check of rights. A page must end within a second of a revocation, even if the store is slow."""
     close_s: float = 1.0
     interest_every_s: float = 5.0
     linger_s: float = 15.0
-    """How long a topic continues after its last page was disconnected: the page may return and need the changes since. Checked with each
-    tick of interest."""
+    """How long a topic continues after its last page was disconnected, since the page may return. Checked every `interest_every_s`."""
     linger_most: int = 64
-    """Topics that may continue like that at the same time; further ones end."""
+    """The most topics that continue for a disconnected page; further topics end immediately."""
     changes_every_s: float = 1.0
-    """The least interval between two reads of a changed node from the store. A change of values alone needs none."""
+    """The least interval between two reads of a changed node from the store. New values alone need no read."""
     retry_s: float = 1.0
     """Delay before a topic continues after an error."""
     early_most: int = 1024
@@ -41,5 +40,5 @@ class WebLimits(NamedTuple):
     """Time limit for the first request of a connection, and for each later one from its first byte on."""
     body_s: float = 10.0
     unread_s: float = 60.0
-    """How long a peer may leave its data unread: the data stays in memory until then."""
+    """How long a peer may leave data unread. Until then the data stays in memory."""
     live: LiveLimits = LiveLimits()

@@ -27,7 +27,7 @@ def encode(routes: tuple[Route, ...]) -> bytes:
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """The whole description; the tests compare every answer with it."""
+    """The description as a dictionary. Tests compare every answer with it."""
     kinds = {kind for route in routes for kind in (route.answer, route.body) if kind is not None} | {Problem}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     references, components = msgspec.json.schema_components(ordered, schema_hook=_any, ref_template=_REF)
@@ -64,7 +64,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _any(kind: type) -> dict[str, Any]:
-    """`object` in the schema stands for any JSON value."""
+    """The schema of the type `object`, which stands for any JSON value."""
     if kind is not object:
         raise NotImplementedError
     return {"description": "any JSON value"}

@@ -1,4 +1,4 @@
-"""One request: its context once it is admitted, as handlers see it, and its body."""
+"""One admitted request, as handlers see it, and the reading of its body."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ApiRequest:
         return None if user is None else user.id
 
     def authorize(self, action: Action, resource: Owned) -> None:
-        """Check the right again, now that the object itself is known."""
+        """Check the right again for the object itself."""
         authorize(self.scope, action, resource)
 
     @property
@@ -98,23 +98,23 @@ class ApiRequest:
             raise NotFound("there is no user of this name")
         return text
 
-    async def whose(self) -> UserId | None:
-        """The user of `?user=`. Without it, the caller's own (through the local socket all users'). For admins also another user's, or
-        with `*` all users' (None).
+    async def user_filter(self) -> UserId | None:
+        """The user of `?user=`; None: all users. Without the parameter it is the caller; through the local socket, all users.
 
+        Only admins may name another user, or all with `*`.
         Raises: Forbidden; NotFound.
         """
-        asked = self.request.query.get("user")
+        wanted = self.request.query.get("user")
         own = self.caller.user
-        if asked is None or (own is not None and asked == own.username):
+        if wanted is None or (own is not None and wanted == own.username):
             return None if own is None else own.id
         authorize(self.scope, "user.manage")
-        if asked == "*":
+        if wanted == "*":
             return None
-        return (await self.services[UserAdminStore].person(self.scope, asked)).user.id
+        return (await self.services[UserAdminStore].person(self.scope, wanted)).user.id
 
     def id_of(self, what: str) -> str:
-        """The id in the path. Raises: NotFound: it is no id; `what` names its object."""
+        """The id in the path. Raises: NotFound: it is no id; `what` is the object in the error text."""
         text = self.request.match_info["id"]
         if not is_id(text):
             raise NotFound(f"there is no {what} of this id")
@@ -128,25 +128,25 @@ class ApiRequest:
         found: dict[str, str] = {}
         for name, value in self.request.query.items():
             if name not in known:
-                raise BadRequest(f"this call does not know the parameter {name[:40]!r}")
+                raise BadRequest(f"this call has no parameter {name[:40]!r}")
             if name in found:
-                raise BadRequest(f"the parameter {name} stands twice")
+                raise BadRequest(f"the parameter {name} is given twice")
             found[name] = value
         return found
 
     def page(self, *others: str) -> tuple[int, str | None]:
-        """`?limit=&cursor=`.
+        """The parameters `limit` and `cursor`. `others`: further parameters that the call accepts.
 
         Raises: BadRequest.
         """
         query = self.query("limit", "cursor", *others)
         cursor = query.get("cursor") or None
         if cursor is not None and (len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii() or not cursor.isprintable()):
-            raise BadRequest("the parameter cursor is not one that this hub gave")
+            raise BadRequest("the parameter cursor is not a cursor of this hub")
         return whole_number(query.get("limit"), "limit", 1, MAX_LIMIT, DEFAULT_LIMIT), cursor
 
     def idempotency_key(self) -> str | None:
-        """The key that makes a repeated request harmless.
+        """The key by which the hub recognises a repeated request; None: there is none.
 
         Raises: BadRequest.
         """
@@ -157,21 +157,21 @@ class ApiRequest:
 
 
 class StreamAuthorizer:
-    """Checks whether a long answer may continue: its reader may have lost the right since it began, and may read as slowly as they like."""
+    """Checks whether a long answer may continue. A slow caller may lose the right while the answer is sent."""
 
     def __init__(self, call: ApiRequest, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
-        """`find` reads the object itself from the store."""
+        """`find` reads the object from the store with the caller's rights, and raises NotFound without them."""
         self._call = call
         self._action = action
         self._find = find
-        self._asked_at = call.services.clock.monotonic()
+        self._checked_at = call.services.clock.monotonic()
 
     async def check(self) -> None:
         """Check again if the last check is a second ago.
 
         Raises: as `check_now`.
         """
-        if self._call.services.clock.monotonic() - self._asked_at >= REAUTHORIZE_S:
+        if self._call.services.clock.monotonic() - self._checked_at >= REAUTHORIZE_S:
             await self.check_now()
 
     async def check_now(self) -> None:
@@ -180,16 +180,16 @@ class StreamAuthorizer:
         Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
         """
         services = self._call.services
-        self._asked_at = services.clock.monotonic()
+        self._checked_at = services.clock.monotonic()
         scope = (await services.auth.reload_caller(self._call.caller)).scope
         authorize(scope, self._action)
         await self._find(scope)
 
 
 def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:
-    """Read a parameter.
+    """Parse the parameter `name`; None: it is missing, so the default applies.
 
-    Raises: BadRequest: not a whole number in [low, high].
+    Raises: BadRequest: the text is not a whole number in [low, high].
     """
     if text is None:
         return default
@@ -215,7 +215,7 @@ def unix_time(text: str | None, name: str, default: float) -> float:
 
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10
-"""Size limit before authentication: a log-in is small, and many at the same time must stay small."""
+"""Size limit of the body of a public route, since nobody is authenticated yet."""
 
 B = TypeVar("B", bound=msgspec.Struct)
 
@@ -234,7 +234,9 @@ async def read_body(
 ) -> B | None:
     """Read and check a JSON body.
 
-    Args:   optional: an empty body gives None; limit: the most bytes it may have; timeout_s: for it to arrive.
+    Args:   optional: an empty body is allowed and gives None.
+            limit: the most bytes of the body.
+            timeout_s: the time limit for the body to arrive.
     Raises: TooLarge, UnsupportedType, BadRequest (the text names the field).
     """
     if not request.can_read_body and optional:
@@ -253,7 +255,7 @@ async def read_body(
         raise BadRequest(f"the request does not fit: {exc}") from exc
     for text in _texts(msgspec.to_builtins(body)):
         if "\x00" in text or (not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)):
-            raise BadRequest("the request holds a text with a NUL or half a character")
+            raise BadRequest("the request contains a text with NUL or with half of a surrogate pair")
     return body
 
 

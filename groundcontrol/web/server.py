@@ -37,7 +37,7 @@ HEADERS: Final = web.AppKey("headers", HeaderWriter)
 LIMITS: Final = web.AppKey("limits", WebLimits)
 
 _TROUBLE: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
-"""While such an error lasts, every request causes it, and its answer describes it. So the log has one line a minute for each route."""
+"""While such an error lasts, every request fails with it. So the log gets only one line a minute for each route."""
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,13 +50,13 @@ def build_app(
     page: BuiltPage | None = None,
     limits: WebLimits | None = None,
 ) -> web.Application:
-    """Make the application. Handlers with their own access checks (`/ws`, `/healthz`) may be added to it; `make_runner` serves it.
+    """Make the application. The caller may add handlers with their own access checks (`/ws`, `/healthz`); `make_runner` serves it.
 
-    The caller must run `app[LIVE].run()` beside it. When that ends, no page learns of a revocation any more, and the hub must end.
+    The caller must also run `app[LIVE].run()`. When that ends, no page learns of revocations any more, so the hub must end too.
 
     Args: slices: their declarations become the router and the topics of the live socket.
-          routes: more rows of the REST table, with the same admission (the local-only calls).
-          page: the built Capsule; None: the shipped one. This reads files, so call it before the loop serves.
+          routes: further REST calls with the same admission (the local-only calls).
+          page: the built Capsule; None: the shipped Capsule, whose files are read now, so call this before the loop serves.
     """
     limits = limits or WebLimits()
     shown = BuiltPage.load() if page is None else page
@@ -119,7 +119,7 @@ def _answer_errors(page: BuiltPage, refusals: Refusals) -> Middleware:
         except HubError as exc:
             return _refuse(request, exc, refusals)
         except web.HTTPException as exc:
-            if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_ours(request.path):
+            if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_for_programs(request.path):
                 return _page_answer(page, request)
             response = _refuse(request, from_http(exc), refusals)
             if "Allow" in exc.headers:
@@ -134,7 +134,7 @@ def _answer_errors(page: BuiltPage, refusals: Refusals) -> Middleware:
 
 
 def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.StreamResponse:
-    """Answer with an error. If the answer has begun already, cut it off and log the reason."""
+    """Answer with an error. If the answer has begun already, abort the connection and log the reason."""
     if request.writer.output_size > 0:
         event(
             log,
@@ -155,8 +155,8 @@ def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.St
     return problem_response(error, logged=logged, method=request.method, route=route)
 
 
-def _is_ours(path: str) -> bool:
-    """Whether the path is an address of a program, for which the page never answers."""
+def _is_for_programs(path: str) -> bool:
+    """Whether the path belongs to an interface for programs, where the page never answers."""
     return path in ("/api", "/ws", "/healthz", "/metrics", "/install.sh") or path.startswith(("/api/", "/ws/"))
 
 

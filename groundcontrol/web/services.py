@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class WebConfig(Protocol):
-    """The settings that `web` reads. A slice that needs others takes `Config`."""
+    """The settings that `web` reads. A slice that needs other settings takes `Config`."""
 
     @property
     def origins(self) -> Collection[str]:
@@ -27,7 +27,7 @@ class WebConfig(Protocol):
 
     @property
     def origin(self) -> str:
-        """The origin that links name."""
+        """The origin for links."""
         ...
 
     @property
@@ -35,7 +35,7 @@ class WebConfig(Protocol):
 
     @property
     def signed(self) -> bool:
-        """Whether browsers use TLS with a certificate that they trust unasked."""
+        """Whether browsers use TLS with a certificate that they trust without a question."""
         ...
 
     @property
@@ -54,7 +54,7 @@ Provider = tuple[type, "Callable[[Services], object]"]
 def provide(kind: type[T]) -> Callable[[Callable[[Services], T]], Provider]:
     """Declare a service of a slice: `provide(JobService)(lambda services: JobService(services, services.bus))`.
 
-    With two calls mypy checks the instance. With one it would infer `object` for T and accept anything.
+    With two calls mypy checks the instance. With one call it would infer `object` for T and accept anything.
     """
     return lambda make: (kind, make)
 
@@ -76,7 +76,7 @@ class Services:
         stores: Stores,
         providers: Iterable[Provider],
     ) -> None:
-        """Args: build: the hub's build; the page has its own. providers: a later one replaces an earlier one of the same type."""
+        """Args: build: the hub's build, which differs from the page's. providers: a later provider of a type replaces an earlier one."""
         self.config = config
         self.clock = clock
         self.bus = bus

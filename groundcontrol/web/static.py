@@ -1,4 +1,4 @@
-"""The built Capsule. All its files are read once at the start, so no request ever names a file."""
+"""The built Capsule. All its files are read once at the start, so no request opens a file."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class BuiltPage:
     def __init__(self, assets: dict[str, Asset], index: dict[str, Asset], build: str) -> None:
         self._assets = assets
         self._index = index
-        """The page by theme; empty: not built."""
+        """Theme -> the page; empty: the page is not built."""
         self.build = build
-        """The build id; empty: not built."""
+        """The build id; empty: the page is not built."""
 
     @classmethod
     def load(cls, folder: Path = FOLDER) -> BuiltPage:
-        """Read the folder; call it before the loop runs or on a thread."""
+        """Read the files. Call this before the loop runs or on a thread."""
         assets: dict[str, Asset] = {}
         index: dict[str, Asset] = {}
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
@@ -80,7 +80,7 @@ class BuiltPage:
     def answer(self, request: web.BaseRequest) -> web.Response:
         """A file of the page, or the page itself for every other address.
 
-        Raises: NotFound: the address looks like a file, which does not exist.
+        Raises: NotFound: the address looks like that of a file, and there is no such file.
         """
         asset = self._assets.get(request.path)
         if asset is None:

@@ -1,7 +1,7 @@
-"""Listens where the hub itself ends TLS (`--lan`).
+"""The listener of a hub that ends TLS itself (`--lan`).
 
-aiohttp's own site leaves a connection whose handshake does not end for a minute, and any number of them. Here both are bounded: a full
-table drops the oldest handshake, so silent clients keep nobody out.
+aiohttp's own site allows any number of unfinished handshakes, each for a minute. This listener bounds the number and the time. A full
+table drops the oldest handshake, so that silent clients keep nobody out.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from spider.logs import event
 MAX_HANDSHAKES: Final = 1024
 HANDSHAKE_S: Final = 10.0
 CLOSE_S: Final = 2.0
-"""How long a peer has to answer the end of TLS."""
+"""How long a peer may take to answer the end of TLS."""
 PAUSE_S: Final = 0.1
-"""Before the next connection is taken, where the system has no room for one."""
+"""Pause after a failed accept, for example without free file descriptors."""
 MAX_PLAIN_BYTES: Final = 4096
 _TLS_HANDSHAKE: Final = b"\x16"
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_RARELY_S: Final = 60.0
+_LOG_EVERY_S: Final = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class TlsListener:
-    """Takes connections of one socket, and hands each to the HTTP server once its handshake is complete."""
+    """Accepts connections of one socket, and passes each to the HTTP server once its handshake is complete."""
 
     def __init__(
         self, listener: socket.socket, context: ssl.SSLContext, protocol: Callable[[], asyncio.Protocol], origin: str, backlog: int,
         *, most: int = MAX_HANDSHAKES, handshake_s: float = HANDSHAKE_S,
     ) -> None:  # fmt: skip
-        """Args: protocol: makes the connection's protocol; origin: where the page is, for a browser that came without TLS."""
+        """Args: protocol: makes the protocol of a connection. origin: the page's origin, to which browsers without TLS are redirected."""
         self._listener = listener
         self._context = context
         self._protocol = protocol
-        self._elsewhere = (
+        self._redirect = (
             f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {origin}/\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         ).encode()
         self._backlog = backlog
@@ -51,35 +51,35 @@ class TlsListener:
         self._handshakes: dict[asyncio.Task[None], None] = {}
         """The oldest first."""
         self._listening = asyncio.Event()
-        self._taking: asyncio.Task[None] | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. From now on clients can connect; `run` takes them."""
+        """Listen. From now on clients can connect, and `run` accepts them."""
         self._listener.listen(self._backlog)
         self._listening.set()
 
     async def run(self) -> None:
-        """Take connections until `stop`."""
+        """Accept connections until `stop`."""
         async with asyncio.TaskGroup() as group:
-            self._taking = group.create_task(self._take(group), name="tls-accept")
+            self._accepting = group.create_task(self._accept(group), name="tls-accept")
 
     async def stop(self) -> None:
-        """Take no further connection, and end the unfinished handshakes. Open connections are not touched."""
-        for task in (self._taking, *self._handshakes):
+        """Accept no further connection, and end the unfinished handshakes. Open connections continue."""
+        for task in (self._accepting, *self._handshakes):
             if task is not None:
                 task.cancel()
         self._listener.close()
 
-    async def _take(self, group: asyncio.TaskGroup) -> None:
+    async def _accept(self, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        said_at = -_RARELY_S
+        logged_at = -_LOG_EVERY_S
         await self._listening.wait()
         while True:
             try:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as exc:
-                if exc.errno in _NO_ROOM and loop.time() - said_at >= _RARELY_S:
-                    said_at = loop.time()
+                if exc.errno in _NO_ROOM and loop.time() - logged_at >= _LOG_EVERY_S:
+                    logged_at = loop.time()
                     event(log, "accept_failed", logging.ERROR, why=str(exc))
                 await asyncio.sleep(PAUSE_S)
                 continue
@@ -92,13 +92,13 @@ class TlsListener:
             task.add_done_callback(lambda done: self._handshakes.pop(done, None))
 
     async def _open(self, connection: socket.socket) -> None:
-        """One handshake. Whatever a stranger sends ends this connection alone."""
+        """Do one handshake. An error ends only this connection."""
         loop = asyncio.get_running_loop()
         handed_over = False
         try:
             connection.setblocking(False)
             async with asyncio.timeout(self._handshake_s):
-                if not await self._speaks_tls(connection):
+                if not await self._begins_tls(connection):
                     return
                 await loop.connect_accepted_socket(
                     self._protocol, connection, ssl=self._context, ssl_handshake_timeout=self._handshake_s, ssl_shutdown_timeout=CLOSE_S
@@ -112,14 +112,14 @@ class TlsListener:
             if not handed_over:
                 connection.close()
 
-    async def _speaks_tls(self, connection: socket.socket) -> bool:
-        """Whether the first byte begins a handshake. A browser that came by http:// is told where the page is."""
+    async def _begins_tls(self, connection: socket.socket) -> bool:
+        """Whether the first byte begins a handshake. A browser that came by http:// is redirected to the page."""
         await _readable(connection)
         first = connection.recv(1, socket.MSG_PEEK)
         if first and first != _TLS_HANDSHAKE:
             loop = asyncio.get_running_loop()
-            await loop.sock_recv(connection, MAX_PLAIN_BYTES)  # unread data would turn the end into a reset, which overtakes the answer
-            await loop.sock_sendall(connection, self._elsewhere)
+            await loop.sock_recv(connection, MAX_PLAIN_BYTES)  # with unread data the close would be a reset, which may overtake the answer
+            await loop.sock_sendall(connection, self._redirect)
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
         return first == _TLS_HANDSHAKE

@@ -1073,7 +1073,7 @@ export interface LiveHello {
   /** Build of the page. After a change, a newer page is available. */
   build: string;
   now: number;
-  /** When the hub started. A node that was last seen before has not reconnected. */
+  /** When the hub started. A node that was last seen earlier has not reconnected. */
   started_at: number;
   session_expires_at: number;
 }
@@ -1540,7 +1540,7 @@ export interface Problem {
   status: number;
   detail: string;
   code: string;
-  /** Names this answer in the hub's log. */
+  /** The id of this answer in the hub's log. */
   instance: string;
   facts: Record<string, unknown>;
 }
@@ -1942,7 +1942,7 @@ export interface TimelineEntry {
   delivery: DeliveryView | null;
 }
 
-/** Body of `snapshot` and `change`. `seq` grows by one per change from any start; for `job:<id>` it is an offset in the output. */
+/** Body of `snapshot` and `change`. `seq` starts anywhere and grows by one with each change; for `job:<id>` it is an output offset. */
 export interface TopicMessage {
   topic: string;
   seq: number;

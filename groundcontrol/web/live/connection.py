@@ -1,4 +1,4 @@
-"""One browser tab on the live socket. It reads its rights from the store again and again, and stores none itself."""
+"""One browser tab on the live socket. It reads its rights from the store again and again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Feeds(Protocol):
     """Topics that all browsers share (`live.hub.LiveHub`)."""
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None: ...
-    def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None: ...
+    def leave(self, connection: Connection, scope: Scope, topic: str, *, may_return: bool) -> None: ...
 
 
 class _End(Exception):
@@ -81,14 +81,14 @@ async def _in_time(limit_s: float) -> AsyncIterator[None]:
         async with asyncio.timeout(limit_s):
             yield
     except TimeoutError as exc:
-        raise StoreBusy("the database has more to read than it can") from exc
+        raise StoreBusy("the database has too many reads") from exc
 
 
-def _why(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
+def _close_reason(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
     """Close code and reason; a lost connection has no reason."""
-    for each in ended.exceptions:
-        if isinstance(each, _End):
-            return each.code, each.reason
+    for exc in ended.exceptions:
+        if isinstance(exc, _End):
+            return exc.code, exc.reason
     return CLOSE_GOING_AWAY, ""
 
 
@@ -116,15 +116,15 @@ class Connection:
         self._topics: dict[str, Callable[[bool], None]] = {}
         """Topic -> function that ends it; True: the page may subscribe again soon."""
         self._group: asyncio.TaskGroup | None = None
-        self._asked = 0
-        """Number of checks of the user's identity. Some of them run at the same time."""
-        self._answered = 0
-        """Number of the check with the newest answer."""
+        self._checks = 0
+        """Number of checks of the user's identity that have begun. Some of them run at the same time."""
+        self._newest_check = 0
+        """Number of the check from which `_caller` is."""
         self._check = asyncio.Event()
-        self._asked_to_end = asyncio.Event()
+        self._end_requested = asyncio.Event()
         self._end: _End | None = None
         self.too_slow = False
-        """Cut because the page did not read its data."""
+        """Whether the connection ended because the page did not read its data."""
 
     @property
     def scope(self) -> Scope:
@@ -147,14 +147,14 @@ class Connection:
         return user is not None and revoked.user in (user.id, ALL_USERS)
 
     def reload_rights(self) -> None:
-        """Read the rights from the store again, now."""
+        """Read the rights from the store again as soon as possible."""
         self._check.set()
 
     def end(self, code: int, reason: str) -> None:
         """End the connection from outside."""
         if self._end is None:
             self._end = _End(code, reason)
-            self._asked_to_end.set()
+            self._end_requested.set()
 
     async def run(self, hello: LiveHello) -> None:
         """Serve until either side closes."""
@@ -168,7 +168,7 @@ class Connection:
                 group.create_task(self._wait_for_end(), name="live end")
                 await self._read()
         except* (_End, ConnectionError) as ended:
-            code, reason = _why(ended)
+            code, reason = _close_reason(ended)
         finally:
             topics = list(self._topics)
             for stop in list(self._topics.values()):
@@ -207,12 +207,12 @@ class Connection:
             raise _End(CLOSE_TOO_SLOW, "the page did not take what was sent to it") from exc
 
     async def _wait_for_end(self) -> None:
-        await self._asked_to_end.wait()
+        await self._end_requested.wait()
         if self._end is not None:
             raise self._end
 
     async def _watch_rights(self) -> None:
-        """Check the row of the session or token after every revocation, and every ten seconds in any case.
+        """Read the rights again after every revocation, and every `rights_reload_s`.
 
         If the store does not answer, the last known rights count for one more round. They never count after a revocation
         or the end of the session.
@@ -229,47 +229,47 @@ class Connection:
                 async with asyncio.timeout(wait):
                     await self._check.wait()
             changed = self._check.is_set()
-            at_once = changed or (ends is not None and ends <= self._services.clock.now())
+            must_know = changed or (ends is not None and ends <= self._services.clock.now())
             self._check.clear()
             try:
                 await self._renew_rights(changed=changed)
                 unsure = False
             except StoreError as exc:
                 event(log, "live_rights_unknown", logging.WARNING, code=exc.code)
-                if at_once or unsure:
+                if must_know or unsure:
                     self._outgoing.clear()
                     raise _End(CLOSE_TRY_LATER, "the hub cannot look up now what this page may see: connect again") from exc
                 unsure = True
 
     async def _renew_rights(self, *, changed: bool = False) -> None:
-        """Read the user's rights now. Topics without a grant end; topics that now show less or more start again.
+        """Read the user's rights now. Topics that they do not allow end; topics that now show less or more start again.
 
-        Args:   changed: the rights were changed. The page receives a message even if they look the same: it may have read them between two
-            changes.
+        Args:   changed: the rights were changed. The page then receives a message even if they look the same, since they may have changed
+            twice.
         Raises: StoreError: the store did not answer for all or some topics.
         """
-        self._asked += 1
-        asked = self._asked
+        self._checks += 1
+        check = self._checks
         try:
-            caller = await self._ask()
+            caller = await self._read_caller()
         except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
         before = self.scope
-        if asked > self._answered:  # otherwise a later check that ran at the same time has a newer answer
-            self._answered, self._caller = asked, caller
+        if check > self._newest_check:  # otherwise a later check that ran at the same time has a newer answer
+            self._newest_check, self._caller = check, caller
         if changed or (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role):
             self.put(encode("rights", Nothing()))
         anew = self.scope.grants != before.grants
-        topics = sorted(self._topics, key=_is_of_all)
+        topics = sorted(self._topics, key=_covers_many)
         for topic in topics if anew else ():
-            if _is_of_all(topic):
+            if _covers_many(topic):
                 self._stop(topic)  # before any wait: no topic continues with old rights while another is read
         for topic in topics:
             await self._allow(topic, anew=anew)
 
-    async def _ask(self) -> Caller:
-        """Read who the user is now. A busy store is queried again while time is left.
+    async def _read_caller(self) -> Caller:
+        """Read the current state of the user. A busy store is queried again until the time limit.
 
         Raises: StoreError; and as `AuthService.reload_caller`.
         """
@@ -341,14 +341,14 @@ class Connection:
             raise BadRequest("after must not be negative")
         await self._renew_rights()
         authorize(self.scope, topic.action)
-        self._stop(body.topic, back=True)
+        self._stop(body.topic, may_return=True)
         if len(self._topics) >= MAX_TOPICS:
-            raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
+            raise BadRequest(f"a page may follow at most {MAX_TOPICS} topics")
         async with self._services.costs.take(topic.cost, self.user):
             await self._begin(body, topic, key)
 
     def _parse(self, text: str) -> tuple[LiveTopic, str]:
-        """Find the declaration of a topic, and its id or "".
+        """The declaration of a topic, and the id of its object or "".
 
         Raises: BadRequest.
         """
@@ -375,20 +375,20 @@ class Connection:
     async def _join(self, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
         scope = self.scope
 
-        def stop(back: bool) -> None:
-            self._feeds.leave(self, scope, topic, back=back)
+        def stop(may_return: bool) -> None:
+            self._feeds.leave(self, scope, topic, may_return=may_return)
 
         self._topics[topic] = stop
         try:
             await self._feeds.join(self, topic, declared, key, after)
         except HubError:
             if self._topics.get(topic) is not stop:
-                return  # the topic was ended or restarted with other rights meanwhile, and the page knows it
+                return  # meanwhile the topic was ended or restarted with other rights, and the page was told so
             del self._topics[topic]
             raise
 
     async def _check_resource(self, topic: LiveTopic, key: str) -> None:
-        """Check the object itself with the caller's own rights."""
+        """Check that the caller's rights cover the object of the topic."""
         if topic.find is not None:
             authorize(self.scope, topic.action, await topic.find(self._services, self.scope, key))
 
@@ -399,16 +399,19 @@ class Connection:
             event(log, "job_stream_crashed", logging.ERROR, topic=stream.topic, exc_info=True)
             self.put(encode("error", live_error(HubError("a stream crashed"), stream.topic)))
 
-    def _stop(self, topic: str, *, back: bool = False) -> None:
+    def _stop(self, topic: str, *, may_return: bool = False) -> None:
         stop = self._topics.pop(topic, None)
         if stop is not None:
-            stop(back)
+            stop(may_return)
 
 
-def _is_of_all(topic: str) -> bool:
+def _covers_many(topic: str) -> bool:
     """Whether the topic covers many objects, so that its content depends on the caller."""
     return ":" not in topic
 
 
 def _canceller(task: asyncio.Task[None]) -> Callable[[bool], None]:
-    return lambda _back: (task.cancel(), None)[1]
+    def stop(_may_return: bool) -> None:
+        task.cancel()
+
+    return stop

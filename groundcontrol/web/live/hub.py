@@ -1,4 +1,4 @@
-"""The live hub: all browsers on `/api/v1/live`. A change in a topic that many browsers follow is read and encoded once."""
+"""The live hub: all browsers on `/api/v1/live`. A change of a topic is read and encoded once for all its browsers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_OF_A_USER: Final = 32
 """Concurrent live pages of one account, so that it cannot take the live page from others. `LiveLimits` bounds those of one address."""
 HEARTBEAT_S: Final = 20.0
 INTEREST_TTL_S: Final = 30.0
-"""How long nodes go on sending each second after the last page closed. A new request to a node costs the hub a frame."""
+"""How long nodes still send each second after the last page closed. Each renewal costs a frame to the node."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _FeedKey = tuple[int, tuple[Grants, ...], str]
 
 
 def _feed_key(scope: Scope, topic: str) -> _FeedKey:
-    """The key of a feed. It has no grants for a topic of one object, which is checked before a page joins and shows the same to all."""
+    """The key of a feed. A topic of one object shows the same to all callers, and is checked before they join: its key has no grants."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
 
@@ -59,17 +59,17 @@ class LiveHub:
         self._connections: set[Connection] = set()
         self._feeds: dict[_FeedKey, tuple[Feed, asyncio.Task[None]]] = {}
         self._left: dict[_FeedKey, float] = {}
-        """Topic without subscribers -> when the last one left, in seconds of the monotonic clock."""
+        """Feed without subscribers -> the monotonic time at which the last one left."""
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         self.cut = 0
-        """Number of pages that were cut because they did not read their data."""
+        """Number of pages that were disconnected because they did not read their data."""
 
     # -- start and end -------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run the feeds, and pass on revocations and interest; until cancelled."""
+        """Until cancelled, run the feeds, and pass on revocations and interest."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -100,7 +100,7 @@ class LiveHub:
             heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=self.limits.close_s, writer_limit=MAX_FRAME_BYTES
         )
         if not socket.can_prepare(request):
-            raise BadRequest("this address speaks WebSocket only")
+            raise BadRequest("this address is for WebSocket only")
         connection = Connection(self.services, self, socket, request.transport, call.caller, self.limits, self._topics)
         self._connections.add(connection)  # before any wait, so that many simultaneous connections are counted, too
         self._empty.clear()
@@ -143,21 +143,21 @@ class LiveHub:
     # -- feeds ---------------------------------------------------------------------------
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
-        """Give a connection a snapshot of a shared topic, or the changes since `after`, and every change from then on."""
+        """Send a connection a snapshot of a shared topic, or the changes since `after`, then every later change."""
         scope = connection.scope
         feed_key, feed = _feed_key(scope, topic), self._feed(scope, topic, declared, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
-            # It has left its own subscription, and only that: there may be another one by now, here or on a feed that replaced this one.
+            # The feed has removed only this subscription. Meanwhile there may be another one, here or on a feed that replaced this feed.
             found = self._feeds.get(feed_key)
             if found is not None and found[0] is feed and feed.empty:
                 self._drop(feed_key)
             raise
         self._interest(feed)
 
-    def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None:
-        """Remove a connection. A topic without subscribers ends, but a little later if the last one may return."""
+    def leave(self, connection: Connection, scope: Scope, topic: str, *, may_return: bool) -> None:
+        """Remove a connection from a topic. A topic without subscribers ends; if the last one may return, a little later."""
         feed_key = _feed_key(scope, topic)
         found = self._feeds.get(feed_key)
         if found is None:
@@ -166,7 +166,7 @@ class LiveHub:
         feed.leave(connection)
         if not feed.empty:
             return
-        if back and not feed.over and len(self._left) < self.limits.linger_most:
+        if may_return and not feed.over and len(self._left) < self.limits.linger_most:
             self._left[feed_key] = self.services.clock.monotonic()
         else:
             self._drop(feed_key)
@@ -193,7 +193,7 @@ class LiveHub:
         return feed
 
     async def _guard(self, feed: Feed) -> None:
-        """Keep a failed feed from ending others: only its subscribers are informed."""
+        """Run a feed. If it fails, its subscribers receive an error, and other feeds continue."""
         try:
             await feed.run()
         except Exception:

@@ -12,7 +12,7 @@ from spider.clock import Clock
 MAX_QUEUED_BYTES: Final = 4 << 20
 PATIENCE_S: Final = 10.0
 ROOM_BYTES: Final = 512 << 10
-"""Below this size a stream that can wait (job output) continues."""
+"""While the queue is shorter, a stream that can wait (job output) continues."""
 
 
 class TooSlow(Exception):
@@ -34,7 +34,7 @@ class SendQueue:
         self._overflow = False
 
     def put(self, message: bytes) -> None:
-        """Queue a message. A message that does not fit makes `pump` raise, and the queue is given up."""
+        """Queue a message. If it does not fit, `pump` raises, and later messages are dropped."""
         if self._overflow:
             return
         self._queue.append((self._clock.monotonic(), message))
@@ -45,11 +45,11 @@ class SendQueue:
         self._some.set()
 
     async def room(self) -> None:
-        """Wait until the queue is short."""
+        """Wait until the queue is shorter than `ROOM_BYTES`."""
         await self._room.wait()
 
     async def pump(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send until cancelled.
+        """Send messages until cancelled.
 
         Raises: TooSlow: the queue is over its limit, or a message has waited too long.
         """

@@ -1,7 +1,6 @@
-"""Topics that many browsers share. Each change is read once, encoded once, numbered and sent to all; a new subscriber receives a
-snapshot.
+"""Topics that many browsers share. Each change is read, encoded and numbered once, and sent to all subscribers.
 
-A subscriber that returns soon receives the changes since instead.
+A new subscriber receives a snapshot. A subscriber that returns soon receives the missed changes instead.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 FIRST_BELOW: Final = 1 << 52
-"""Upper bound of the first number. A page represents numbers exactly up to twice as much."""
+"""Upper bound of the first number. The page represents whole numbers exactly up to twice this bound."""
 
 
 class ReplayBuffer:
-    """Numbers changes without a gap, and holds the last of them: the sent bytes, not copies.
+    """Numbers changes without a gap, and stores the bytes of the last changes.
 
-    The first number is random, so the buffer contains no number of another feed. That feed may have ended, have other rights, or belong
-    to another start of the hub.
+    The first number is random, so that a page cannot continue with the number of another feed. That feed may have had other rights, or
+    have run before a restart of the hub.
     """
 
     def __init__(self, most: int, most_bytes: int) -> None:
@@ -46,7 +45,7 @@ class ReplayBuffer:
         self._changes: deque[bytes] = deque()
 
     def add(self, change: bytes) -> None:
-        """Add the change with the next number; over the limit the oldest ones are dropped."""
+        """Add the change with the next number. Over a limit, the oldest changes are dropped."""
         self.seq += 1
         self._changes.append(change)
         self._bytes += len(change)
@@ -54,13 +53,13 @@ class ReplayBuffer:
             self._bytes -= len(self._changes.popleft())
 
     def lose(self) -> None:
-        """Empty the buffer after an event that is in no change: no page continues from before it."""
+        """Empty the buffer after a lost event, so that no page continues from before that event."""
         self.seq += 1
         self._changes.clear()
         self._bytes = 0
 
     def since(self, seq: int) -> list[bytes] | None:
-        """The changes after the one with this number; None: the number is no longer, or never was, in the buffer."""
+        """The changes after change `seq`; None: the buffer does not have all of them."""
         missed = self.seq - seq
         if not 0 <= missed <= len(self._changes):
             return None
@@ -68,7 +67,7 @@ class ReplayBuffer:
 
 
 REPLAY_BYTES: Final = 32 << 10
-"""Bytes of changes for subscribers that return. All topics of a page together have less than a page's send queue
+"""Most bytes of changes that a topic stores for subscribers that return. The topics of one page together fit into its send queue
 (`send_queue.MAX_QUEUED_BYTES`)."""
 PAGE: Final = 500
 
@@ -78,7 +77,7 @@ Send = Callable[[bytes], None]
 
 
 class _Subscriber:
-    """One browser on a feed. Changes wait for it until it has its snapshot."""
+    """One browser on a feed. Changes wait in `early` until the browser has its snapshot."""
 
     __slots__ = ("deliver", "early", "early_most", "missed")
 
@@ -113,7 +112,7 @@ class Feed(ABC):
         self._subscribers: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
         self.over = False
-        """The object of this topic was deleted."""
+        """Whether the topic has ended: its object was deleted, or the feed failed."""
 
     @property
     def empty(self) -> bool:
@@ -125,7 +124,7 @@ class Feed(ABC):
 
     @abstractmethod
     async def snapshot(self) -> Answer:
-        """The current state as a whole."""
+        """The whole current state."""
 
     @abstractmethod
     async def take(self, bus_event: BusEvent, /) -> None:
@@ -136,15 +135,14 @@ class Feed(ABC):
         return ()
 
     def watched_closely(self) -> tuple[NodeId, ...]:
-        """Nodes whose tables are shown as well."""
+        """Nodes that should also send their tables."""
         return ()
 
     async def join(self, key: object, deliver: Send, after: int | None = None) -> None:
-        """Send a snapshot, then every change after it; a second call means a new snapshot. A subscriber that leaves meanwhile receives
-        none.
+        """Add a subscriber: send it a snapshot, then every later change. A second call with the same key sends a new snapshot.
 
-        Args:   after: the number of the last change that the page received. If the changes since are known, they replace the snapshot.
-        Raises: HubError: there is no such object.
+        Args:   after: the number of the last change that the page received. If the later changes are stored, they replace the snapshot.
+        Raises: HubError: the object does not exist, or the snapshot failed.
         """
         subscriber = self._subscribers[key] = _Subscriber(deliver, self.limits.early_most)
         try:
@@ -152,7 +150,7 @@ class Feed(ABC):
             if not self._is_subscribed(key, subscriber):
                 return
             if self.over:
-                raise Unavailable("what there is to follow has failed as it began; subscribe again")
+                raise Unavailable("this topic failed at its start; subscribe again")
             missed = None if after is None else self._replay.since(after)
             if missed is None:
                 await self._send_snapshot(key, subscriber)
@@ -169,7 +167,7 @@ class Feed(ABC):
         self._subscribers.pop(key, None)
 
     def _is_subscribed(self, key: object, subscriber: _Subscriber) -> bool:
-        """Whether this browser is still subscribed and has not subscribed again. A wait may take long, and its rights may have changed."""
+        """Whether this subscription is still the browser's current one. Check this after every wait."""
         return self._subscribers.get(key) is subscriber
 
     async def _send_snapshot(self, key: object, subscriber: _Subscriber) -> None:
@@ -195,12 +193,12 @@ class Feed(ABC):
             subscriber.take(message)
 
     def _lose(self) -> None:
-        """Report a loss, also to subscribers that return."""
+        """Send all subscribers a gap message, and let returning subscribers start with a snapshot."""
         self._replay.lose()
         self._send(encode("gap", GapMessage(topic=self.topic)))
 
     async def renew(self) -> None:
-        """Report a loss and send new snapshots to all."""
+        """Send all subscribers a gap message and a new snapshot."""
         self._lose()
         for key, subscriber in list(self._subscribers.items()):
             if subscriber.early is None and self._is_subscribed(key, subscriber):
@@ -208,16 +206,16 @@ class Feed(ABC):
                 try:
                     await self._send_snapshot(key, subscriber)
                 finally:
-                    subscriber.early = None  # after an error nothing more is stored for this page: it has received a gap message
+                    subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
 
     def close(self) -> None:
-        """End a feed without subscribers. A subscriber that left before the feed began stops waiting."""
+        """End a feed without subscribers. A call of `join` whose subscriber has left stops waiting."""
         self._listening.set()
 
     def end(self, error: HubError) -> None:
-        """Tell all subscribers that the object no longer exists."""
+        """Send all subscribers an error: the object was deleted, or the feed failed. No further changes follow."""
         self.over = True
-        self._listening.set()  # if the feed never listened, nobody waits for that any more
+        self._listening.set()  # no call of `join` waits any more, even if the feed never began to listen
         self._send(encode("error", live_error(error, self.topic)))
 
     async def run(self) -> None:

@@ -38,12 +38,12 @@ class LiveHello(Answer):
     """Build of the page. After a change, a newer page is available."""
     now: float
     started_at: float
-    """When the hub started. A node that was last seen before has not reconnected."""
+    """When the hub started. A node that was last seen earlier has not reconnected."""
     session_expires_at: float
 
 
 class TopicMessage(Answer):
-    """Body of `snapshot` and `change`. `seq` grows by one per change from any start; for `job:<id>` it is an offset in the output."""
+    """Body of `snapshot` and `change`. `seq` starts anywhere and grows by one with each change; for `job:<id>` it is an output offset."""
 
     topic: str
     seq: int

@@ -31,7 +31,7 @@ def test_slots_are_limited_per_user_and_released() -> None:
             for _ in range(2):
                 with pytest.raises(Unavailable, match="2 exports of this user"):
                     held.enter_context(places.take(ANNA))
-            with places.take(BOB), pytest.raises(Unavailable, match="3 exports are under way"):
+            with places.take(BOB), pytest.raises(Unavailable, match="3 exports run already"):
                 held.enter_context(places.take(None))
         held.enter_context(places.take(ANNA))
         held.enter_context(places.take(None))

@@ -339,7 +339,7 @@ async def test_a_subscriber_that_leaves_before_the_topic_begins_does_not_wait(hu
         joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", TOPICS["fleet"], "", None), name="join")
         await asyncio.sleep(0)
         assert hub.app[LIVE]._feeds, "it waits for the topic, which has not begun"
-        hub.app[LIVE].leave(page, page.scope, "fleet", back=False)
+        hub.app[LIVE].leave(page, page.scope, "fleet", may_return=False)
         await asyncio.wait_for(joining, 5)
         await live.send("ping", {})
         await live.expect("pong")
