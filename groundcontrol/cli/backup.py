@@ -103,7 +103,7 @@ def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
 
     def end(number: int) -> None:
         caught.append(number)
-        ending.ask()
+        ending.request()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end, number)

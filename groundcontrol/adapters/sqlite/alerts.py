@@ -56,7 +56,7 @@ class SqliteAlerts:
         self._reader = reader
         self._chain = chain
 
-    # -- what the engine writes --------------------------------------------------------------------
+    # -- for the engine ----------------------------------------------------------------------------
 
     async def commit(self, change: AlertChange) -> None:
         def command(tx: Tx) -> None:
@@ -93,7 +93,7 @@ class SqliteAlerts:
         try:
             return None if row is None else _snapshot.decode(row["body"])
         except msgspec.MsgspecError:
-            return None  # of another version, or damaged: the engine finds again what samples and alerts show
+            return None  # of another version, or damaged: the engine starts from samples and alerts alone
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
         sql = (
@@ -146,7 +146,7 @@ class SqliteAlerts:
             raise NotFound(f"there is no incident {incident}")
         return _to_incident(row)
 
-    # -- what users change ---------------------------------------------------------------------------
+    # -- changes by users ----------------------------------------------------------------------------
 
     async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
         def command(tx: Tx) -> list[Alert]:
@@ -224,12 +224,12 @@ def _to_rule(row: sqlite3.Row) -> Rule | None:
 
 
 def _granted(scope: Scope) -> str:
-    """A user with grants sees the alerts of the granted nodes, and none of the hub or the fleet as a whole."""
+    """The condition for alerts that a caller may see. With grants, these are the alerts of granted nodes, and none of the hub itself."""
     return " AND " + of_granted(scope, "alert.node_id") if scope.grants else ""
 
 
 def _shown(scope: Scope) -> str:
-    """The same for incidents: one of its alerts is granted."""
+    """The condition for incidents that a caller may see. With grants, at least one alert of the incident must be visible."""
     if not scope.grants:
         return ""
     return f" AND EXISTS (SELECT 1 FROM alert WHERE alert.org = incident.org AND alert.incident = incident.id{_granted(scope)})"  # noqa: S608 - built from constants only

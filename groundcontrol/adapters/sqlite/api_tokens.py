@@ -1,4 +1,4 @@
-"""API tokens. The store holds only the hash of a token."""
+"""API tokens. Only the hash of a token is stored."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from groundcontrol.core.scope import Scope
 from spider.clock import Clock
 
 MOST_LIVE: Final = 100
-"""The most tokens of one user at a time."""
+"""The most valid tokens of one user."""
 _RETENTION_S: Final = 30 * 86400.0
 _COLUMNS: Final = (
     "api_token.id AS token_id, api_token.org AS token_org, account.id AS user_id, account.username, api_token.name, api_token.hash,"
     " api_token.role AS token_role, api_token.grants AS token_grants, api_token.sensitive, api_token.created_at AS token_made_at,"
     " api_token.expires_at, api_token.last_used_at, api_token.last_address, api_token.revoked_at"
 )
-"""The columns that `_to_token` reads, under names that no other column of `account` has."""
+"""The columns that `_to_token` reads, under names that differ from the other columns of `account`."""
 _TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608 - built from constants only
 _STANDING: Final = (
     f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608 - built from constants only
 )
-"""Everything that the check of a request needs, in one statement."""
+"""One statement for everything that the check of a request needs."""
 _LAST: Final = (1 << 63) - 1
 
 
@@ -61,7 +61,7 @@ class SqliteApiTokens:
             tx.execute("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
             live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:
-                raise Conflict(f"one user has at most {MOST_LIVE} tokens: revoke one first")
+                raise Conflict(f"a user may have at most {MOST_LIVE} tokens: revoke one first")
             tx.execute(
                 "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",

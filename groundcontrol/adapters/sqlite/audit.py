@@ -1,7 +1,7 @@
 """The audit log: one HMAC chain per hub process. Each row is written in the transaction of the change that it records.
 
-A chain uses one key from its first row to its last, since the secret changes only while no hub runs. A chain of an earlier key counts
-only if a later chain names its very last row. So an old key that became known lets nobody change, lengthen or add a chain.
+A chain uses one key from its first row to its last, since the secret changes only while no hub runs. A chain under an earlier key is
+valid only if a later chain names its last row. So nobody who learns an old key can change, extend or add a chain.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _mark: Final = msgspec.json.Decoder(tuple[str, int])
 
 
 def node_scope(session: Session, org: int) -> Scope:
-    """The scope of changes that a node's message causes."""
+    """The scope for changes that a message of a node causes."""
     return Scope(node_actor(session.node), org)
 
 
@@ -78,7 +78,7 @@ def _chains(rows: Rows) -> list[str]:
 
 
 def _other_ends(rows: Rows, name: str) -> dict[str, object]:
-    """The last row of each chain that no later chain names yet."""
+    """The last row of each chain except `name`, if no later chain names it yet: chain -> [n, hash in hex]."""
     anchored = {(chain, end[0]) for row in rows.fetch_all(_ANCHORS) for chain, end in _anchors_of(row).items()}
     ends: dict[str, object] = {}
     for chain in _chains(rows):
@@ -96,16 +96,16 @@ def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
 
 
 def heads(rows: Rows) -> list[AuditHead]:
-    """The last rows that no chain names yet."""
+    """The last rows of chains that no later chain names yet."""
     ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
     return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
 
 
 def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
-    """Check that rows which were the last of their chains before still exist.
+    """Check that earlier heads of chains still exist.
 
-    Args:    known: a head with an empty chain may belong to any chain.
-    Returns: None if all exist unchanged; else a text about the first other one.
+    Args:    known: the heads; one with an empty chain may belong to any chain.
+    Returns: None if all exist unchanged; else a text about the first that does not.
     """
     for head in known:
         found = rows.fetch_all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
@@ -115,10 +115,10 @@ def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
 
 
 def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
-    """Walk every chain.
+    """Verify every row of every chain.
 
-    Args:    keys: the current key, then those from before the last rotations.
-    Returns: None if all are valid; else a text about the first invalid row.
+    Args:    keys: the current key, then the keys from before the last rotations.
+    Returns: None if all rows are valid; else a text about the first invalid row.
     """
     if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
         return "every chain: row 0 is missing, and the table of audit rows with it"
@@ -144,7 +144,10 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
 
 
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
-    """Check that every row that a chain names exists, and that the last row of each chain of an earlier key is named."""
+    """Check that every row that a chain names exists, and that the last row of each chain under an earlier key (`aged`) is named.
+
+    Returns: None; or a text about the first fault.
+    """
     named_ends: set[tuple[str, int]] = set()
     for anchor in rows.fetch_all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
@@ -155,12 +158,12 @@ def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
     for chain in aged:
         end = rows.fetch_all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
         if (chain, end) not in named_ends:
-            return f"chain {chain}: row {end} was added under a key of before the last rotation"
+            return f"chain {chain}: row {end} was added under a key from before the last rotation"
     return None
 
 
 def last_at(rows: Rows) -> float | None:
-    """The latest time of any row since the clock was last accepted. Rows are never removed, so rows with lower numbers are older."""
+    """The latest time of a row since the clock was last accepted, Unix seconds; None: there is no row."""
     mark = rows.fetch_one("SELECT value FROM fact WHERE name = ?", _CLOCK)
     if mark is None:
         found = rows.fetch_all("SELECT max(at) AS at FROM audit")[0]["at"]
@@ -172,7 +175,7 @@ def last_at(rows: Rows) -> float | None:
 
 
 def mark_clock(tx: Tx) -> None:
-    """Let `last_at` start with the row that was just written."""
+    """Let `last_at` ignore all rows before the newest one."""
     row = tx.fetch_all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
     tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
 
@@ -186,9 +189,9 @@ _REFUSALS: Final = (
 
 
 def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
-    """The newest rows of the log and the refusals between them, newest first.
+    """The newest rows of the log, and the refusals between them, newest first.
 
-    Args: before: `place` and `no` of the row before the first one.
+    Args: before: only rows before this one, given by its `place` and `no`.
           org: None: rows of every organisation.
     """
     position, no = before
@@ -211,7 +214,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
 
 
 def plain(text: str) -> str:
-    """Make a text safe for a terminal: non-printable characters become escapes."""
+    """A text of at most `_TEXT_LIMIT` characters that is safe for a terminal: non-printable characters become escapes."""
     short = text[:_TEXT_LIMIT]
     return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
 

@@ -1,4 +1,4 @@
-"""Stores late rows from a node's disk. Each record is stored once, even if either side was killed during the transfer."""
+"""Stores late rows, which a node kept on its disk. Each record is stored once, even if a side was killed during the transfer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from groundcontrol.samples.model import StoredPack
 from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE
 
 MAX_GAPS: Final = 2000
-"""Stored gaps of one node. A further gap extends the newest one of its family: the count stays exact, the edges do not."""
+"""The most stored gaps of one node. A further gap extends the newest gap of its family: the count stays exact, the edges do not."""
 MAX_SESSIONS: Final = 1000
-"""Sessions of one node whose marks are remembered, among those that stored anything."""
+"""The most sessions of one node whose marks are stored."""
 MAX_SKIPPED: Final = 1000
-"""Stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as known."""
+"""The most stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as stored."""
 
 
 def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
-    """Record the marks at the start of a session, and the final marks of those before it: these sessions are fenced, so their marks do
-    not move.
+    """Record the marks at the start of a session, and the final marks of the earlier sessions, which are fenced by now.
 
-    A session that moved no mark is forgotten: none of its packs are stored, which is also the assumption for an unknown session.
+    A session that moved no mark is deleted: none of its packs are stored, which is also the assumption for an unknown session.
     """
     before = tx.fetch_all(
         "SELECT mine.epoch, mine.live, mine.backfill, boot.live AS end_live, boot.backfill AS end_backfill"
@@ -55,7 +54,7 @@ def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
 def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) -> list[tuple[int, StoredPack]]:
     """Select the packs of each journal that are not stored yet, by their numbers. Gaps are stored immediately.
 
-    Numbers rise, except for skipped ones: these belong to a file of the node's disk that was unreadable for a time.
+    Numbers grow. A skipped number may still come later, from a file on the node's disk that was unreadable for a time.
 
     Returns: the packs to store, each with the number (`boot.no`) of its journal.
     """
@@ -100,7 +99,7 @@ def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
 
 
 def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
-    """Whether this number was skipped; the call removes it from the record."""
+    """Whether this number was skipped. If so, remove it from the record."""
     row = tx.fetch_one(
         "SELECT first, last FROM skipped WHERE node = ? AND journal = ? AND first <= ? ORDER BY first DESC LIMIT 1", no, journal_no, number
     )
@@ -113,7 +112,7 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
 
 
 def _is_stored(tx: Tx, no: int, sent: PreviousSend) -> bool:
-    """Whether the final marks of the pack's session cover it."""
+    """Whether a pack that was sent before is stored, by the final marks of that session."""
     row = tx.fetch_one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
 
@@ -138,13 +137,13 @@ def _store_gap(tx: Tx, no: int, journal_no: int, lost: LostRows) -> None:
 
 
 def read_gaps(rows: Rows, no: int, start_ms: int, end_ms: int) -> list[GapRow]:
-    """The gaps of a node that touch [start, end), oldest first."""
+    """The gaps of a node that overlap [start_ms, end_ms), oldest first."""
     found = rows.fetch_all("SELECT * FROM gap WHERE node = ? AND last_ms >= ? AND first_ms < ? ORDER BY first_ms, no", no, start_ms, end_ms)
     return [GapRow(row["family"], row["first_ms"], row["last_ms"], row["samples"]) for row in found]
 
 
 def drop_late(tx: Tx, no: int) -> None:
-    """Remove all such data of a removed node."""
+    """Remove marks, gaps, log lines and process history of a removed node."""
     tx.execute("DELETE FROM session_mark WHERE node = ?", no)
     tx.execute("DELETE FROM skipped WHERE node = ?", no)
     tx.execute("DELETE FROM gap WHERE node = ?", no)

@@ -97,7 +97,10 @@ class SqliteBatches:
 
 
 def _shown(scope: Scope) -> str:
-    """The condition for batches that a caller may see: every batch, or their own and those with a granted node. Values: `_shown_values`."""
+    """The condition for batches that a caller may see: with grants, only the caller's own and those with a granted node.
+
+    Its values are `_shown_values`.
+    """
     return f"(? OR actor = ? OR {_SOME_JOB}{admitted(scope)}))"
 
 
@@ -120,7 +123,7 @@ def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
 
 
 def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
-    """The batch that this request, or an earlier one with the same key, has created already."""
+    """The batch that this request, or an earlier request with the same key, has already created; None: there is none."""
     if idempotency_key is not None:
         found = rows.fetch_one(
             "SELECT * FROM batch WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key
@@ -153,9 +156,9 @@ def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
 
 
 def _request_of(rows: Rows, row: sqlite3.Row) -> JobRequest:
-    """What was ordered. Where that is damaged, only the action is known, from a job; such a batch of plans cannot be carried out.
+    """The request of a batch. If it is damaged, it has only the action, from a job of the batch.
 
-    Raises: StoreError: it is damaged, and no job is left.
+    Raises: StoreError: the request is damaged, and the batch has no job.
     """
     try:
         return record_from_json(JobRequest, row["wish"])
@@ -170,4 +173,4 @@ def _refused_of(row: sqlite3.Row) -> tuple[RefusedNode, ...]:
     try:
         return records_from_json(RefusedNode, row["refused"])
     except StoreError:
-        return ()  # damaged: it must not hide the jobs, and the doctor reports it
+        return ()  # a damaged list must not hide the jobs; the doctor reports it

@@ -1,4 +1,4 @@
-"""The store of channels. Their targets are sealed in the table of secrets, and are written and shredded with them."""
+"""The store of channels. Targets of channels are sealed in the table of secrets, and are written and shredded with their channels."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SqliteChannels:
     ) -> Channel:
         def command(tx: Tx) -> Channel:
             before = load_channel(tx, scope.org, channel.id)
-            if _wishes(before) == _wishes(channel) and (target is None or _sealed(tx, channel.id) == target):
+            if _settings_of(before) == _settings_of(channel) and (target is None or _sealed(tx, channel.id) == target):
                 return before
             if before.version != channel.version:
                 raise Conflict("the channel has changed meanwhile; load it again")
@@ -109,8 +109,8 @@ def _sealed(rows: Rows, channel: ChannelId) -> SealedRecord | None:
     return None if row is None else SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])
 
 
-def _wishes(channel: Channel) -> tuple[object, ...]:
-    """What a user sets."""
+def _settings_of(channel: Channel) -> tuple[object, ...]:
+    """The fields that a user sets."""
     return channel.name, channel.enabled, channel.min_severity, channel.quiet_hours, channel.caps
 
 
@@ -123,7 +123,7 @@ def _check_name(tx: Tx, scope: Scope, channel: Channel) -> None:
 
 
 def _replace_target(tx: Tx, scope: Scope, channel: Channel, target: SealedRecord) -> None:
-    """Write the new target. What is known of the old one's state does not hold for it."""
+    """Write the new target, and reset the state of the channel, which described the old target."""
     shred(tx, scope.org, SEALED_TABLE, channel.id)
     insert(tx, scope.org, target)
     tx.execute(
@@ -146,7 +146,10 @@ def _audited(channel: Channel) -> dict[str, object]:
 
 
 def load_channel(rows: Rows, org: int, channel: ChannelId) -> Channel:
-    """Raises: NotFound."""
+    """Read a channel.
+
+    Raises: NotFound.
+    """
     row = rows.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", org, channel)
     if row is None:
         raise NotFound("there is no such channel")
@@ -174,7 +177,7 @@ def to_channel(row: sqlite3.Row) -> Channel:
 
 
 def _hours_from_json(text: str | None) -> QuietHours | None:
-    """Damaged quiet hours mute nothing: neither this channel nor the list of all fails, and the doctor reports them."""
+    """Read the column `quiet_hours`. Damaged quiet hours count as none, so that the channel can still be read; the doctor reports them."""
     try:
         return None if text is None else record_from_json(QuietHours, text)
     except StoreError:

@@ -1,4 +1,4 @@
-"""The chunk tables: one table for each tier, with a key of node, span, family and part (`migrations/0005_history`)."""
+"""The chunk tables, one for each tier. The key of a chunk combines node, span, family and part (`migrations/0005_history`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from groundcontrol.core.errors import StoreError
 from groundcontrol.samples.tiers import TIERS, Tier
 
 TABLES: Final = tuple(f"chunk_{tier.name}" for tier in TIERS)
-"""Table names by the tier's number."""
+"""Table names, indexed by the number of the tier."""
 
 _NODE_SHIFT: Final = 40
 _SPAN_SHIFT: Final = 19
@@ -20,11 +20,11 @@ _MOST_FAMILIES: Final = 1 << (_SPAN_SHIFT - _FAMILY_SHIFT)
 _MOST_PARTS: Final = 1 << _FAMILY_SHIFT
 LAST_SPAN: Final = _MOST_SPANS - 1
 _PAGE: Final = 8
-"""Chunks that a walk has in memory at the same time."""
+"""The most chunks that `walk` has in memory at the same time."""
 
 
 class SpanFull(Exception):
-    """A span has as many parts as it can: they must be merged before the next one."""
+    """A span has the most parts possible. They must be merged before another part is added."""
 
 
 class ChunkBody(NamedTuple):
@@ -48,36 +48,36 @@ class ChunkBody(NamedTuple):
 
 
 def chunk_key(no: int, span: int, family: int = 0) -> int:
-    """The first key of a node's span (and family). For a span later than any possible one, the end of the node."""
+    """The first key of a node's span (and family). For a span beyond `LAST_SPAN`, the key after all chunks of the node."""
     return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
 
 
 def after_span(no: int, span: int) -> int:
-    """The first key behind a node's span."""
+    """The first key after a node's span."""
     return chunk_key(no, span + 1)
 
 
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
-    """The numbers of these families, without those that were never stored."""
+    """Number -> name of those of these families that have a number."""
     wanted = set(names)
     return {row["no"]: row["name"] for row in rows.fetch_all("SELECT no, name FROM family") if row["name"] in wanted}
 
 
 def family_no(tx: Tx, name: str) -> int:
-    """The number of a family, which never changes.
+    """The number of a family, which never changes. A new family gets the next number.
 
-    Raises: StoreError: there are too many.
+    Raises: StoreError: there are too many families.
     """
     row = tx.fetch_one("SELECT no FROM family WHERE name = ?", name)
     if row is None:
         row = tx.fetch_all("INSERT INTO family (name) VALUES (?) RETURNING no", name)[0]
     if row["no"] >= _MOST_FAMILIES:
-        raise StoreError("there are more families of samples than a place can name")
+        raise StoreError(f"there are more than {_MOST_FAMILIES} families of samples")
     return int(row["no"])
 
 
 def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wanted: Sequence[int]) -> Iterator[ChunkBody]:
-    """The node's chunks of these families in a range of spans, both ends included. Few are in memory at a time."""
+    """The node's chunks of these families in [first_span, last_span], with at most `_PAGE` in memory."""
     marks = ", ".join("?" * len(wanted))
     sql = (
         f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608 - built from constants only
@@ -94,14 +94,14 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
 
 
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
-    """The first span from `first_span` to `last_span` with a chunk of the node."""
+    """The first span in [first_span, last_span] with a chunk of the node; None: there is none."""
     sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608 - built from constants only
     row = rows.fetch_one(sql, chunk_key(no, first_span), after_span(no, last_span))
     return None if row is None else ChunkBody(row["place"], b"").span
 
 
 def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
-    """All parts of the newest hour of a family."""
+    """All parts of the newest span of a family in the tier of seconds; empty: there is none."""
     table = TABLES[0]
     last = rows.fetch_one(
         f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608 - built from constants only
@@ -112,8 +112,9 @@ def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
 
 
 def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, int]]:
-    """Bytes and samples of a node's newest final chunks. It leaves out the newest span, which still grows, and unmerged parts: these
-    take several times as many bytes for the same samples.
+    """(bytes, samples) of a node's newest final chunks, at most `most`.
+
+    The newest span still grows, and unmerged parts take several times the bytes for the same samples. Both are left out.
     """
     due = {(row["span"], row["family"]) for row in rows.fetch_all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
     table, begin, end = TABLES[tier.no], chunk_key(no, 0), chunk_key(no + 1, 0)
@@ -127,14 +128,14 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
 
 
 def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[ChunkBody]:
-    """All parts of a span of a family, in their order."""
+    """All parts of a span of a family, in the order of their keys."""
     first = chunk_key(no, span, family)
     sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608 - built from constants only
     return [ChunkBody(row["place"], row["body"]) for row in rows.fetch_all(sql, first, first + _MOST_PARTS)]
 
 
 def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:
-    """Add a chunk to a span. A span with several parts is recorded for a merge.
+    """Add a chunk to a span. A span with several parts is recorded in `due` for a merge.
 
     Raises: SpanFull: the span's parts must be merged first.
     """
@@ -155,7 +156,7 @@ def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, 
 def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequence[int], samples: int, body: bytes) -> bool:
     """Replace these parts with one chunk.
 
-    Returns: False: one of them is gone, so the caller must roll back.
+    Returns: False: one of the parts is missing, so the caller must roll back.
     """
     table = TABLES[tier.no]
     for key in old:
@@ -172,7 +173,7 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
 
 
 def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most: int) -> int:
-    """Remove at most `most` chunks of a node in spans from `first` on, before `end`. Returns: the number of removed chunks."""
+    """Remove at most `most` chunks of a node in the spans [first, end); None: without that bound. Returns the number of removed chunks."""
     table = TABLES[tier.no]
     low = chunk_key(no, 0 if first is None else min(first, _MOST_SPANS - 1))
     high = chunk_key(no + 1, 0) if end is None else chunk_key(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)

@@ -1,7 +1,7 @@
-"""Compaction moves hot rows into chunks and merges the parts of a span: read, encode on a thread, then one short transaction.
+"""Compaction moves hot rows into chunks and merges the parts of a span. It reads, encodes on a thread, then runs one short transaction.
 
-The transaction inserts data that was read before it began, and removes exactly that data. If some of it is gone (another compaction was
-faster, the node was removed), the transaction is rolled back. So it may be repeated, raced and killed at any moment.
+The transaction replaces exactly the data that was read. If some of that data is missing (another compaction was faster, or the node was
+removed), the transaction is rolled back. So compaction may be repeated, raced and killed at any moment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from groundcontrol.samples.model import Due, HotHour, Moved, SeriesSchema, Store
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 BATCH_PACKS: Final = 1000
-"""The most packs that go into chunks together: an hour in packs of ten seconds, or a quarter of an hour of a watched node."""
+"""The number of packs after which a batch ends: an hour in packs of ten seconds, or a quarter of an hour of a watched node."""
 PAGE_PACKS: Final = 50
 
 
@@ -35,10 +35,10 @@ class MemoryBudget(NamedTuple):
     """The memory that one move or merge may use."""
 
     batch_bytes: int = 8 * 1024 * 1024
-    """Bytes of the packs that are read together, at most one page more."""
+    """Bytes of packs after which a batch ends. It may have a page more."""
     values: int = 2_000_000
-    """Values that are moved or merged together: an hour of 550 series a second. Each takes up to fifty bytes. A pack of a few kilobytes
-    may hold a quarter of a million values, and one node must not use up the memory."""
+    """Values that are moved or merged together, such as an hour of 550 series a second. Each value takes up to fifty bytes, and a pack of
+    a few kilobytes may contain a quarter of a million values."""
 
 
 MEMORY: Final = MemoryBudget()
@@ -46,6 +46,7 @@ MEMORY: Final = MemoryBudget()
 SLOW_S: Final = 60
 """Interval in seconds from which a family counts as slow."""
 LEAST_MERGED: Final = 12
+"""A merge takes this many parts, even if the largest is longer than the others together."""
 
 _FIRST: Final = "SELECT node, first_ms FROM hot WHERE hour = ? AND node > ? ORDER BY node, boot, stream, seq LIMIT 1"
 _LAST: Final = "SELECT boot, stream, seq FROM hot WHERE hour = ? AND node = ? ORDER BY boot DESC, stream DESC, seq DESC LIMIT 1"
@@ -58,7 +59,7 @@ class _Batch(NamedTuple):
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
     next: PackPosition | None
-    """The position at which more packs may follow."""
+    """The position after which more packs may follow; None: there are no more."""
 
 
 class LostRace(Exception):
@@ -66,8 +67,7 @@ class LostRace(Exception):
 
 
 async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
-    """The hours of nodes with rows in no chunk, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks, since packs lie in the
-    table's own pages."""
+    """The hours of nodes with rows that are not in chunks, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks."""
     if await reader.fetch_one("SELECT 1 FROM arrived LIMIT 1") is not None:
         await writer.run(hot_packs.flush_staging)
 
@@ -87,7 +87,8 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
 async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
     """Move the hot rows of this node and hour into chunks.
 
-    Args: slow: also families with few rows in an hour.
+    Args:    slow: also move families with an interval of `SLOW_S` or more.
+    Returns: the numbers of moved and of unreadable packs.
     """
     sound, made, quarantined = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
@@ -112,7 +113,7 @@ async def _sound_packs(
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
     quarantined = 0
-    while position is not None and not sound:  # a batch of damaged packs alone is not the end of an hour
+    while position is not None and not sound:  # after a batch of damaged packs, the next batch may have sound packs
         batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=position, most_bytes=memory.batch_bytes))
         sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
         quarantined += damaged
@@ -142,7 +143,7 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, mo
 
 
 def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
-    """Returns: readable packs, as many as fit; the number of unreadable ones; and the chunks of their rows."""
+    """Returns: the readable packs that fit the limit, the number of unreadable packs, and the chunks of the rows."""
     sound: list[sqlite3.Row] = []
     groups: dict[bytes, list[StoredRow]] = {}
     damaged = values = 0
@@ -165,7 +166,7 @@ def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, li
 
 
 def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
-    """Readable neighbours. Without the damaged ones a rate is missing, but compaction need not wait for ever."""
+    """The readable chunks. Without a damaged neighbour one rate is missing, but compaction can continue."""
     found = []
     for body in bodies:
         with contextlib.suppress(ValueError):
@@ -192,10 +193,10 @@ async def pending_merges(reader: Reader) -> list[Due]:
 
 
 async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, memory: MemoryBudget = MEMORY) -> bool:
-    """Merge the parts of a span into one chunk.
+    """Merge the parts of a span into one chunk. Data that is too large for one chunk stays in several.
 
-    Args:    everything: for a span that has ended. Otherwise a part as long as all shorter parts together stays as it is, so that a growing
-        part is not written again each time. Data that is too large for one chunk stays in several.
+    Args:    everything: merge all parts, since the span has ended. Otherwise a part that is longer than all shorter parts together stays, so
+                 that a large part is not written again each time.
     Returns: whether the number of parts has dropped.
     Raises:  StoreDamaged: a part is damaged; nothing was changed.
     """
@@ -223,7 +224,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
 
 
 def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
-    """The parts that are too short to stay separate; all, if these are few."""
+    """The shortest parts: `LEAST_MERGED`, and further ones that are no longer than all shorter parts together."""
     taken: list[ChunkBody] = []
     for part in sorted(parts, key=lambda part: len(part.body)):
         if len(taken) >= LEAST_MERGED and len(part.body) > sum(len(short.body) for short in taken):
@@ -233,19 +234,19 @@ def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
 
 
 def _settle(tx: Tx, due: Due) -> None:
-    """Delete the pending merge of a span that was removed, or that another compaction merged."""
+    """Delete the pending merge of a span with less than two parts: it was removed, or another compaction merged it."""
     if len(chunks.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
         tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
 
 def _leave(tx: Tx, due: Due) -> None:
-    """Leave a span as it is until it gets another part."""
+    """Delete the pending merge of a span, unless it has got another part meanwhile."""
     sql = "DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ? AND parts = ?"
     tx.execute(sql, due.tier, due.no, due.span, due.family, due.parts)
 
 
 def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list[ChunkBody], int, bytes]:
-    """Returns: the parts that go into one chunk, its samples, and the chunk."""
+    """Returns: the parts that fit into one chunk, the number of its samples, and the chunk; with less than two parts, 0 and no bytes."""
     tier = TIERS[due.tier]
     try:
         taken = _that_fit(tier, found, most_values)
@@ -255,7 +256,7 @@ def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list
 
 
 def _that_fit(tier: Tier, found: Sequence[ChunkBody], most_values: int) -> list[ChunkBody]:
-    """The smallest parts, as many as fit in memory."""
+    """The smallest parts whose values fit the limit, in the order of their keys."""
     taken: list[ChunkBody] = []
     values = 0
     for size, part in sorted((compaction.size(tier, part.body), part) for part in found):

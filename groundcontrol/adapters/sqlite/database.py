@@ -53,16 +53,16 @@ CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
 """The oldest SQLite with STRICT tables."""
 URGENT: Final = 1
-"""Reading connections for urgent queries. Each of these looks up a few rows."""
+"""Number of reading connections for urgent queries. Each query looks up a few rows."""
 _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
-"""The fact that only a hub writes that has had both databases open."""
+"""A hub writes this fact only after it has opened both databases."""
 
 
 class _File:
-    """One database file: its one writing connection, and those that read.
+    """One database file: its writing connection and its reading connections.
 
-    `urgent` serves queries that must not wait: log-ins, rights, the hub's health and the handshakes of nodes. The samples database has
-    none of these, so there it is the same reader.
+    `urgent` serves queries that must not wait: log-ins, rights, the hub's health and the handshakes of nodes. The samples database has no
+    such queries, so there `urgent` is `reader`.
     """
 
     def __init__(self, path: Path, writer: Writer, reader: Reader, urgent: Reader) -> None:
@@ -101,7 +101,7 @@ class _File:
         return self.reader.damaged or self.urgent.damaged or self.writer.damaged
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Returns: False: its disk stalls, and the writing thread with it."""
+        """Disconnect. Returns False if the disk stalls, and the writing thread with it."""
         idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
         if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
@@ -131,9 +131,10 @@ class Database:
         self.secrets = Keyring(control.writer, control.reader)
 
     async def store(self, *, audit_key: bytes, chain: str, earlier_audit_keys: Sequence[bytes] = ()) -> Store:
-        """All stores of this hub. Finishes work that an earlier process of this folder left incomplete.
+        """All stores of this hub. Also finishes removals of nodes that an earlier process began.
 
-        Args: chain: the name of this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
+        Args: chain: the name of this process's audit chain (its hub id).
+              earlier_audit_keys: the keys that verify rows from before rotations.
         """
         control, samples = self._control, self._samples
         connections = Connections(
@@ -145,14 +146,14 @@ class Database:
         return store
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
-        """Clean up a restored database before a hub runs on it."""
+        """Clean up a restored database before a hub runs on it. `made_at`: the time of the backup, Unix seconds."""
         for no in await orphan_nodes(self._control.reader, self._samples.reader):
             await store.metrics.drop_node(no)
         await open_fences(self._samples.writer)
         return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
 
     def publish_to(self, publish: Callable[[BusEvent], None]) -> None:
-        """Publish events from now on, each after its commit."""
+        """Call this function from now on with each event, after its commit."""
         self._control.writer.publish = publish
 
     @property
@@ -162,21 +163,21 @@ class Database:
 
     @property
     def broken(self) -> bool:
-        """An input/output error occurred: the hub acknowledges nothing more. End the process and start again."""
+        """Whether an input/output error occurred. Then the hub acknowledges nothing more, and the process must end and start again."""
         return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why the last write was refused (StoreFull, StoreReadOnly …), or that no write completes (StoreBusy); None: no error."""
+        """The error of the last write (StoreFull, StoreReadOnly …); StoreBusy: no write completes; None: no error."""
         if self.broken:
             return StoreDown("the database failed and was given up; the hub must start again")
         writers = (self._control.writer, self._samples.writer)
         return next((found for writer in writers if (found := writer.stall or writer.trouble)), None)
 
     async def probe(self) -> StoreError | None:
-        """Commit a test write to both files, so that the hub notices a full disk, and its end, without other traffic.
+        """Commit a test write to both files. So the hub notices a full disk, and free space, without other writes.
 
-        Returns: the error, or None.
+        Returns: the error; None: there is none.
         """
         for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
             try:
@@ -199,19 +200,19 @@ class Database:
                 raise translate(exc, file.path.name) from exc
 
     async def last_probe(self) -> float | None:
-        """When the last test write was tried, by the wall clock of that time."""
+        """The time of the last test write by the clock of that time, Unix seconds; None: there was none."""
         row = await self._control.reader.run(lambda rows: rows.fetch_one("SELECT value FROM fact WHERE name = 'probed_at'"))
         return None if row is None else float(row["value"])
 
     async def latest(self) -> float | None:
-        """The latest time of the wall clock that any hub on this database ever saw."""
+        """The latest wall clock time that any hub on this database stored, Unix seconds; None: none did."""
         row = await self._control.reader.run(lambda rows: rows.fetch_one(_LATEST))
         return None if row is None else float(row["value"])
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Finish the queues and release the folder's lock.
 
-        Returns: False: a disk stalls. A thread still writes, so the folder stays locked until the process ends.
+        Returns: False: a disk stalls. A thread may still write, so the folder stays locked until the process ends.
         """
         closed = False
         try:
@@ -229,7 +230,7 @@ def _touch_control(tx: Tx) -> None:
 
 
 def _note_latest(tx: Tx) -> None:
-    """Store the latest time of the wall clock, so that a clock that was set back is detected after any number of starts."""
+    """Store the latest wall clock time, so that the hub detects a clock that was set back, even after several starts."""
     before = tx.fetch_one(_LATEST)
     tx.execute("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
 
@@ -239,7 +240,7 @@ def _touch_samples(tx: Tx) -> None:
 
 
 def _forget_dead_hubs(tx: Tx) -> None:
-    """Delete earlier hubs: the folder's lock proves that none of them is alive."""
+    """Delete the rows of earlier hub processes: the folder's lock proves that none of them runs."""
     note_absence(tx)
     tx.execute("DELETE FROM hub")
     tx.execute("UPDATE lease SET until = 0")
@@ -247,9 +248,10 @@ def _forget_dead_hubs(tx: Tx) -> None:
 
 
 def _count_past(highest: int) -> Callable[[Tx], int]:
-    """Skip node numbers that the samples database knows. A new node would inherit the samples of such a number, or could store none if
-    its former node was removed. A control database that lost its newest changes has a lower counter. Returns: the number of skipped
-    numbers.
+    """A command that skips node numbers up to the highest in the samples database. It returns the number of skipped numbers.
+
+    A control database that lost its newest changes has a lower counter. Without the skip, a new node would inherit the samples of another
+    node, or could store none if that node was removed.
     """
 
     def command(tx: Tx) -> int:
@@ -267,10 +269,10 @@ def _count_past(highest: int) -> Callable[[Tx], int]:
 
 
 def _mark(tx: Tx) -> None:
-    """Mark the samples: a hub has recorded its start in the control database (`is_marked`)."""
+    """Record in the samples database that a hub has recorded its start in the control database (`is_marked`)."""
     if tx.fetch_one("SELECT 1 FROM fence WHERE node = 0") is None:
         _touch_samples(tx)
-        tx.shredding = True  # checkpoint immediately: a user who deletes one write-ahead log deletes the other, too
+        tx.shredding = True  # checkpoint immediately, so that the mark survives a deleted write-ahead log
 
 
 async def open_database(
@@ -278,10 +280,10 @@ async def open_database(
 ) -> Database:
     """Open the data folder, or create it.
 
-    Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
-            meanwhile: work for the time in which the samples database is checked; the control database is open by then.
-    Raises: ConfigError: why the hub must not start on it, in one line. StoreError: the hub cannot start on it now, but may later.
-            What `meanwhile` raises.
+    Args:   control: the control database, if it is not `stardust.db` in the folder. The samples are in the same folder as it.
+            meanwhile: runs while the samples database is checked, with the keyring of the open control database.
+    Raises: ConfigError: a hub must not start on this folder; the text says why. StoreError: a hub cannot start now, but maybe later.
+            Also any error of `meanwhile`.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
@@ -330,7 +332,7 @@ async def open_database(
 
 
 def _refusal(path: Path, error: StoreError | DamagedFile) -> StoreError | ConfigError:
-    """Temporary errors (no room, a lock, a disk that failed once) are worth another start; the others need a human."""
+    """The error for the caller: a StoreError if another start may succeed (no room, a lock, a failed disk); else a ConfigError."""
     if isinstance(error, DamagedFile):
         return read_failure(path) or error
     if is_damage(error):

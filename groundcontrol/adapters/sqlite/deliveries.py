@@ -25,11 +25,11 @@ from groundcontrol.events.model import Event
 __all__ = ["SqliteDeliveries", "add_deliveries"]
 
 MOST_TESTS: Final = 10
-"""Test messages of a channel in an hour."""
+"""The most test messages of a channel in an hour."""
 HOUR_S: Final = 3600.0
 _EXPIRE_BATCH: Final = 100
 _LAST: Final = "~"
-"""Sorts behind every id."""
+"""A text that sorts after every id."""
 _LOST: Final = "(d.state = 'failed' OR (d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken')))"
 _WORKS: Final = "c.enabled = 1 AND c.state <> 'broken'"
 _MISSING: Final = (
@@ -38,7 +38,7 @@ _MISSING: Final = (
     " ORDER BY e.revision DESC, e.id DESC LIMIT 1)"
     f" WHERE i.org = ? AND i.state = 'open' AND {_WORKS} AND (d.id IS NULL OR {_LOST})"
 )
-"""Each open incident with each channel: one look into the index of deliveries by incident."""
+"""The pairs of an open incident and a channel without a message. Each pair costs one search in the index of deliveries by incident."""
 _LOST_ENDS: Final = (
     "SELECT d.incident_id AS incident, d.channel_id AS channel, d.* FROM delivery d JOIN channel c ON c.org = d.org AND c.id = d.channel_id"  # noqa: S608  words of our own
     f" WHERE d.org = ? AND d.id >= ? AND d.kind = 'resolved' AND {_WORKS} AND {_LOST}"
@@ -163,7 +163,10 @@ def _where(wanted: DeliveryFilter) -> tuple[str, list[Value]]:
 
 
 def _load(rows: Rows, scope: Scope, delivery: DeliveryId) -> Delivery:
-    """Raises: NotFound."""
+    """Read a delivery.
+
+    Raises: NotFound.
+    """
     row = rows.fetch_one("SELECT * FROM delivery WHERE org = ? AND id = ?", scope.org, delivery)
     if row is None:
         raise NotFound("there is no such delivery")

@@ -1,4 +1,4 @@
-"""Rows of deliveries, and how others write them in their own transactions."""
+"""Rows of deliveries, and the functions with which other stores write them in their own transactions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from groundcontrol.core.ids import EventId
 
 CRITICAL_GIVE_UP_S: Final = 24 * 3600.0
 GIVE_UP_S: Final = 6 * 3600.0
-"""How long a message is tried, from when it is due."""
+"""How long the hub tries to send a message from its due time on; `CRITICAL_GIVE_UP_S` for a critical message."""
 _INSERT: Final = (
     "INSERT INTO delivery (org, id, channel_id, kind, incident_id, event_id, revision, state, reason, at, next_at, until_at, attempts, sent_at, critical)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?) ON CONFLICT DO NOTHING"
@@ -21,9 +21,9 @@ _OPEN: Final = ("due", "deferred")
 
 
 def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
-    """Store decisions in the transaction of their cause. A second row of the same incident, revision, kind and channel is left out.
+    """Store deliveries in the transaction of their cause. A second row with the same incident, revision, kind and channel is left out.
 
-    Args:    rows: `due` and `deferred` ones are sent from `next_at` on (None: from `at`), `skipped` and `failed` ones are final.
+    Args:    rows: a `due` or `deferred` delivery is sent from `next_at` on (None: from `at`); a `skipped` or `failed` one is final.
     Returns: the number of new rows.
     """
     count = 0
@@ -39,7 +39,7 @@ def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
 
 
 def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
-    """Let deferred messages be due earlier."""
+    """Move deferred messages to their new, earlier `next_at`."""
     for row in rows:
         tx.execute(
             "UPDATE delivery SET next_at = ?, reason = ? WHERE org = ? AND id = ? AND state = 'deferred' AND next_at > ?",
@@ -48,7 +48,7 @@ def hasten_deliveries(tx: Tx, rows: Iterable[Delivery]) -> None:
 
 
 def decide_again(tx: Tx, rows: Iterable[Delivery]) -> None:
-    """Replace decisions that ended without a message: what is open now is sent from its `next_at` on."""
+    """Replace failed and skipped deliveries by new decisions. A delivery that is now `due` or `deferred` is sent from `next_at` on."""
     for row in rows:
         due_at = row.next_at if row.state in _OPEN else None
         tx.execute(
@@ -59,7 +59,7 @@ def decide_again(tx: Tx, rows: Iterable[Delivery]) -> None:
 
 
 def give_up_s(*, critical: bool) -> float:
-    """How long a message is tried, in seconds."""
+    """How long the hub tries to send a message, in seconds."""
     return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
 
 

@@ -30,7 +30,7 @@ _EXPIRED: Final = (
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
-"""SQLite returns the other columns from the row that holds the `max`."""
+"""With `max`, SQLite takes the other columns from the row of the maximum."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 
@@ -44,13 +44,13 @@ class SqliteDeployments:
         self._chain = chain
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
-        """Two requests are equal if kind, address, user, name and options agree; except for new installations also the node."""
+        """Two requests are equal if kind, address, user, name, options and node agree; for a new installation the node does not matter."""
         return (await self._create(scope, [deployment], idempotency_key))[0]
 
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """The first deployment holds the idempotency key and the digest of the whole request. The batch id finds the others."""
+        """The row of the first deployment has the idempotency key and the digest of the whole request. The others have its batch id."""
         return await self._create(scope, deployments, idempotency_key)
 
     async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
@@ -146,7 +146,7 @@ class SqliteDeployments:
         )
         left = []
         for row in found:
-            with contextlib.suppress(StoreError):  # damaged: the hub must start all the same, and the doctor reports it
+            with contextlib.suppress(StoreError):  # the hub must start in spite of a damaged row, which the doctor reports
                 left.append(_to_deployment(row))
         return left
 
@@ -185,7 +185,8 @@ def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
 
 
 def _granted(scope: Scope) -> tuple[str, list[Value]]:
-    """A user with grants sees the deployments of the granted nodes, and their own ones before and after the node exists."""
+    """The condition for deployments that a caller may see, and its values. With grants, these are the deployments of granted nodes, and
+    the caller's own deployments whose node does not exist."""
     if not scope.grants:
         return "", []
     own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
@@ -223,7 +224,7 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
 
 
 def _listed(row: sqlite3.Row) -> Deployment:
-    """A row for a list. One with a damaged part is without its parts, and the damage is its error."""
+    """A row for a list. If a part is damaged, all parts are left out, and the error says so."""
     try:
         return _to_deployment(row)
     except StoreError:

@@ -1,4 +1,4 @@
-"""The store of events and refusals. It also reads the audit log, and adds rows about refusals and the clock to it."""
+"""The store of events and refusals. It also reads the audit log, and adds rows about refusals and the clock."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Su
 
 _EVENT: Final = "SELECT * FROM event "
 _EXPIRE_BATCH: Final = 100
-"""Rows that one transaction deletes, so that other writes need not wait: 500 took up to 93 ms."""
+"""The most rows that one transaction deletes, so that other writes do not wait: 500 rows took up to 93 ms."""
 MOST_EVENTS: Final = 2_000_000
 MOST_A_MINUTE: Final = 60
-"""The most events that one sender (a node, a user or a token) may report about one node in a minute. The hub's own events have no such limit: each has a cause."""
+"""The most events that one sender (a node, a user or a token) may report about one node in a minute. The hub's own events have no limit."""
 KEEP_REPORTED_S: Final = 30 * 86_400.0
-"""How long the hub knows the ids that senders gave their events."""
+"""How long the hub stores the ids that senders gave their events."""
 _HOUR_S: Final = 3600.0
 _DAY_HOURS: Final = 24
 _REFUSAL_BATCH: Final = 1000
 MOST_REFUSALS: Final = 100_000
-"""Only the newest refusals are stored: a client that causes many must not fill the disk."""
+"""The most stored refusals, so that a client cannot fill the disk. The oldest are removed first."""
 
 
 class SqliteLog:
@@ -101,7 +101,7 @@ class SqliteLog:
         self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
-        # The hub learned of each not before it happened: rows up to the newest one of before need not be read.
+        # An event is stored only after it happened, so older rows than the newest one from before the span need not be read.
         sql = (
             "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
@@ -126,7 +126,7 @@ class SqliteLog:
         return removed
 
     def _too_many(self, rows: Rows) -> int:
-        """The rows above the limit. They are counted only if there may be so many."""
+        """The number of rows above the limit, at most 0 if there are none. They are counted only if their numbers span so many."""
         span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
         return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
 
@@ -194,8 +194,8 @@ class SqliteLog:
 def record_event(tx: Tx, event: Event) -> EventId | None:
     """Store an event in the transaction of its cause, and publish it after the commit.
 
-    An equal event less than a window after the last one is counted in the row of the first. An event that its sender has reported before is stored once.
-    Returns: the id of its row; None: its sender reports too many events, and it is not stored.
+    An equal event within a window after the last one is counted in the row of the first. An event that its sender repeats is stored once.
+    Returns: the id of the event's row; None: it is not stored, since its sender reports too many events.
     """
     if event.reported_as:
         known = tx.fetch_one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
@@ -212,9 +212,9 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 
 
 def _within_rate(tx: Tx, event: Event) -> bool:
-    """Count an event of a sender. The first one above the limit is stored as `events_throttled`, and the others are counted in it."""
+    """Count an event of a sender. Returns whether it is within the limit. An event above the limit is recorded as `events_throttled`."""
     sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
-    budget = f"{sender}/{event.node_id or ''}"  # a sender about many nodes, such as a backup server, has one for each
+    budget = f"{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
@@ -230,7 +230,7 @@ def _within_rate(tx: Tx, event: Event) -> bool:
 
 
 def _count_again(tx: Tx, event: Event) -> Event | None:
-    """Count an event in the row of an equal one. None: there is none within the window."""
+    """Count an event in the row of an equal event, and return that; None: there is no equal event within the window."""
     if not event.window_s:
         return None
     key = (event.org, event.node_id or "", event.type, same_as(event))
@@ -278,7 +278,7 @@ def _expire_oldest(most: int, tx: Tx) -> int:
 
 
 def _forget_senders(now: float, tx: Tx) -> None:
-    """Delete what the writer of events no longer needs."""
+    """Delete old rows of the tables with which events are counted and recognised."""
     tx.execute("DELETE FROM event_recent WHERE last_at < ?", now - WINDOW_S)
     tx.execute("DELETE FROM event_rate WHERE minute < ?", int(now / 60) - 1)
     tx.execute("DELETE FROM event_hour WHERE hour < ?", int(now / _HOUR_S) - 2 * _DAY_HOURS)
@@ -290,7 +290,7 @@ def _forget_senders(now: float, tx: Tx) -> None:
 
 
 def _granted(scope: Scope) -> tuple[str, list[Value]]:
-    """A user with grants sees the events of the granted nodes, and no event of the fleet as a whole."""
+    """The condition for events that a caller may see, and its values. With grants, these are the events of granted nodes."""
     if not scope.grants:
         return "", []
     return " AND " + of_granted(scope, "event.node_id"), grant_values(scope)

@@ -162,7 +162,7 @@ class SqliteExpectations:
     async def save_judgements(self, expectation: Expectation, days: Sequence[JudgedDay]) -> int:
         def command(tx: Tx) -> int:
             if tx.fetch_one(_FIND, expectation.org, expectation.id) is None:
-                return 0  # it was deleted meanwhile
+                return 0  # the expectation was deleted meanwhile
             return sum(_save(tx, expectation, day) for day in days)
 
         return await self._writer.run(command) if days else 0
@@ -182,7 +182,7 @@ class SqliteExpectations:
 
 
 def _save(tx: Tx, expectation: Expectation, day: JudgedDay) -> int:
-    """Store one judgement. Returns: 0: it is stored already, or its node is gone."""
+    """Store one judgement. Returns 1; or 0 if it is stored already, or its node was removed."""
     node = tx.fetch_one("SELECT no, name FROM node WHERE org = ? AND id = ?", expectation.org, day.node)
     if node is None:
         return 0
@@ -246,7 +246,7 @@ def _detail(one: Expectation) -> dict[str, object]:
 
 
 def _readable(rows: Sequence[sqlite3.Row]) -> list[Expectation]:
-    """The expectations that can be read: a damaged one must not hide the others, and the doctor reports it."""
+    """The readable expectations. A damaged expectation must not hide the others; the doctor reports it."""
     found = []
     for row in rows:
         with contextlib.suppress(StoreError):

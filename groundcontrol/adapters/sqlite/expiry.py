@@ -17,21 +17,23 @@ from groundcontrol.samples.model import Bounds, TierSize
 from groundcontrol.samples.tiers import HOUR_S, MINUTES, TIERS, Tier
 
 STEP_NODES: Final = 32
-"""Nodes that one transaction reads."""
+"""The most nodes that one transaction reads."""
 STEP_CHUNKS: Final = 64
-"""Chunks that one transaction removes. The removal of a chunk visits each of its pages."""
+"""The most chunks that one transaction removes. The removal of a chunk visits each of its pages."""
 STEP_PACKS: Final = 2000
+"""The most packs that one transaction removes."""
 MAX_STORED_SCHEMAS: Final = 64
-"""Schemas of a live session that stay although no row uses them: twice as many as a session may use."""
+"""The most schemas of a live session that stay without rows: twice as many as a session may use."""
 SAMPLED_NODES: Final = 50
+"""The most nodes whose chunks are measured."""
 SAMPLED_CHUNKS: Final = 40
+"""The most chunks of a node that are measured."""
 LEAST_SAMPLES: Final = 1000
-"""The least average number of values in a measured chunk. With fewer there is no measurement: such a chunk consists mostly of the names
-of its series."""
+"""The least average number of values in a measured chunk. A smaller chunk consists mostly of the names of its series."""
 
 
 async def expire(writer: Writer, bounds: Bounds) -> int:
-    """Remove everything out of bounds. Returns: the number of removed chunks and packs."""
+    """Remove all samples out of bounds. Returns the number of removed chunks and packs."""
     removed = 0
     node = 0
     while (step := await writer.run(_expire_step(node, bounds))) is not None:
@@ -43,7 +45,8 @@ async def expire(writer: Writer, bounds: Bounds) -> int:
 
 
 def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] | None]:
-    """Expire the next few nodes behind `after`. Returns: the last finished node and the number of removals; None: no node is left."""
+    """A command that expires the next few nodes after `after`. It returns the last finished node and the number of removals; None: no node
+    is left."""
 
     def command(tx: Tx) -> tuple[int, int] | None:
         done, removed = after, 0
@@ -72,7 +75,7 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
 
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
-    """Remove packs of hours that no tier keeps, and of the future."""
+    """Remove packs that are older than every tier's retention, or in the future. Returns the number of removed packs."""
     hot_packs.flush_staging(tx)
     return tx.execute(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
@@ -83,7 +86,7 @@ def _expire_hot(tx: Tx, bounds: Bounds) -> int:
 
 
 def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
-    """Remove schemas that no hot row and no live session can use any more. Chunks name their series themselves."""
+    """Remove schemas that no hot row and no live session can use any more. Chunks contain the names of their series."""
     dead = {
         row["layout"]
         for row in tx.fetch_all(
@@ -96,14 +99,14 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
     hot_packs.flush_staging(tx)
     for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
         dead -= {row["layout"] for row in tx.fetch_all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
-        if not dead or looked >= hot_packs.MOST_HOURS:  # later, when there are fewer hours
+        if not dead or looked >= hot_packs.MOST_HOURS:  # with so many hours, a later pass removes the schemas
             return
     for schema in dead:
         tx.execute("DELETE FROM layout WHERE node = ? AND layout = ?", no, schema)
 
 
 def _gives(rows: Rows, no: int, since: float) -> bool:
-    """Whether the node has samples after that time, to the day. The retention of the minute tier is long enough for the answer."""
+    """Whether the node has samples since then (Unix seconds), rounded down to a span of the minute tier."""
     if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
         return True
     return sqlite_chunks.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), sqlite_chunks.LAST_SPAN) is not None
@@ -142,8 +145,10 @@ def _drop_rest(tx: Tx, no: int) -> None:
 
 
 def sizes(rows: Rows, since: float) -> list[TierSize]:
-    """The size of the tiers, measured on the newest chunks of the first nodes that have any. A node without samples after `since` counts
-    as no longer sending."""
+    """The size of each tier, measured on the newest chunks of the first `SAMPLED_NODES` nodes with chunks.
+
+    Args: since: a node without samples since this time (Unix seconds) counts as no longer sending.
+    """
     per_day = [0.0, 0.0, 0.0]
     newest = rows.fetch_all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
     giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
@@ -167,7 +172,7 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
 
 
 def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
-    """Nodes with chunks, found by one index seek each. Removed nodes stay in `fence` for ever."""
+    """The numbers of the first nodes with chunks, found by one seek each."""
     no = 0
     for _ in range(SAMPLED_NODES):
         sql = f"SELECT min(place) AS place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608 - built from constants only

@@ -1,7 +1,7 @@
 """Export of all stored data of a node, in pieces. Few values are in memory at a time, and each query is short.
 
-A thread decodes each piece after the reader took the one before, so a reader that stops waits for one piece at most. Data that belongs
-together is still consistent (`range_locks.py`): the rows of an hour, and the aggregates of a step.
+A thread decodes each piece only after the client took the previous one. Locks (`range_locks.py`) keep related data consistent: the rows
+of an hour, and the aggregates of a step.
 """
 
 from __future__ import annotations
@@ -33,19 +33,17 @@ T = TypeVar("T")
 Miss = Callable[[Damage], None]
 
 PIECE_VALUES: Final = 100_000
-"""Values of rows that are in memory at the same time, besides those of one more pack."""
+"""The number of values after which a piece of rows ends. It may have the values of one more pack."""
 PAGE_PACKS: Final = 20
 MAX_AGGREGATES: Final = 500_000
-"""Aggregates that are summed at the same time. With more of them, a pass covers less time and fewer series."""
+"""The most aggregates that are summed at the same time. If there are more, a pass covers less time and fewer series."""
 LONGEST_S: Final = 600.0
-"""How long a range stays locked for a slow reader. Compaction waits for that time."""
+"""How long a range stays locked for a slow client. Compaction of the range waits."""
 
 
 class Export:
-    """One export."""
-
     def __init__(self, reader: Reader, stretches: RangeLocks, no: int, families: Sequence[str], miss: Miss | None) -> None:
-        """`miss` receives the damaged ranges, which the export leaves out. Without it (None) damage is an error."""
+        """Args: no: the number of the node. miss: is called with each damaged range, which is left out; None: damage raises StoreDamaged."""
         self._reader = reader
         self._stretches = stretches
         self._no = no
@@ -55,7 +53,8 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Every row, hour by hour. Within an hour rows come in storage order: sorting by time would need all of them in memory."""
+        """Every row in [start_ms, end_ms), hour by hour. Within an hour, rows come in the order of the tables, since sorting them would
+        need all in memory."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._range_locked(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
@@ -75,7 +74,7 @@ class Export:
                 yield piece
 
     async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Rows of an hour that are in no chunk yet."""
+        """Rows of an hour that are not in chunks yet."""
         known, seen, after = SchemaTable(), frozenset[bytes](), hot_packs.START
         while True:
             page, known = await self._reader.run(partial(self._page, hour, after, known, seen))
@@ -93,7 +92,7 @@ class Export:
     def _page(
         self, hour: int, after: PackPosition, known: SchemaTable, seen: frozenset[bytes], rows: Rows
     ) -> tuple[list[sqlite3.Row], SchemaTable]:
-        """The next packs. Reads all schemas again when a pack has a schema that is not in memory."""
+        """The next packs, and the schemas, which are read again if a pack has a new schema."""
         page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
         new = {pack["layout"] for pack in page} - seen
         return page, hot_packs.schemas(rows, self._no, self._families) if new else known
@@ -122,7 +121,7 @@ class Export:
                     still()
 
     async def _sum(self, tier: Tier, steps: range, hours: range, family: str, names: frozenset[str]) -> StatTable | None:
-        """The sum of all parts for these series and steps."""
+        """The aggregates of these series and steps, summed over all parts; None: there are none."""
         total = _Sum(steps, names)
         span = steps.start * tier.step_s // tier.span_s
         for key, of in await self._chunks(tier, span):
@@ -130,7 +129,7 @@ class Export:
                 body = await self._body(tier, key)
                 with self._skip_damaged(tier, span):
                     await asyncio.to_thread(total.add_chunk, body)
-        # A rate has the time of the later of two samples. So the first rate of an hour may come with the previous hour.
+        # A rate has the time of the later of two samples. So the first rate of an hour needs the last rows of the hour before.
         before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
             known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
@@ -143,7 +142,7 @@ class Export:
         return await asyncio.to_thread(total.table)
 
     async def _names(self, tier: Tier, span: int) -> dict[str, list[str]]:
-        """The series of each family that may have aggregates."""
+        """Family -> the names of its series that may have aggregates in a span."""
         found: dict[str, dict[str, None]] = {}
         for key, family in await self._chunks(tier, span):
             body = await self._body(tier, key)
@@ -159,7 +158,7 @@ class Export:
         return {family: list(names) for family, names in found.items()}
 
     async def _beside_hour(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
-        """Readable chunks with rows that are neighbours of an hour's counters."""
+        """The readable chunks with the neighbours of an hour's counters."""
         if not any(map(is_counter, names)):
             return []
         found = []
@@ -172,7 +171,7 @@ class Export:
     # -- chunks and locks ------------------------------------------------------------------------
 
     async def _chunks(self, tier: Tier, span: int) -> list[tuple[int, str]]:
-        """The positions of a span's chunks, each with its family."""
+        """The keys of a span's chunks, each with its family."""
 
         def query(rows: Rows) -> list[tuple[int, str]]:
             names = sqlite_chunks.families(rows, self._families)
@@ -183,13 +182,16 @@ class Export:
         return await self._reader.run(query)
 
     async def _body(self, tier: Tier, key: int) -> bytes | None:
-        """A chunk; None: it has expired since."""
+        """The body of a chunk; None: it has expired since."""
         found = await self._reader.fetch_one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", key)  # noqa: S608 - built from constants only
         return None if found is None else bytes(found["body"])
 
     @contextlib.contextmanager
     def _skip_damaged(self, tier: Tier, span: int) -> Iterator[None]:
-        """Skip damaged data and report it."""
+        """Skip damaged data and report it.
+
+        Raises: StoreDamaged: the data is damaged, and `miss` is None.
+        """
         try:
             yield
         except ValueError as exc:
@@ -203,15 +205,15 @@ class Export:
 
     @contextlib.asynccontextmanager
     async def _range_locked(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
-        """Keep compaction away from these hours. The yielded function must be called after each piece.
+        """Lock these hours against compaction. The caller must call the yielded function after each piece.
 
-        Raises: StoreBusy: the reader took too long.
+        Raises: StoreBusy: the client took too long, or a move of these hours did not end.
         """
         until = asyncio.get_running_loop().time() + LONGEST_S
 
         def still() -> None:
             if asyncio.get_running_loop().time() > until:
-                raise StoreBusy("an export was taken in too slowly")
+                raise StoreBusy("the client read the export too slowly")
 
         async with self._stretches.reading(self._no, first, last):
             yield still
@@ -227,7 +229,10 @@ class _Sum:
         self._aggregates = 0
 
     def add_chunk(self, body: bytes | None) -> None:
-        """Raises: ValueError: the chunk is damaged."""
+        """Add a chunk; None: nothing.
+
+        Raises: ValueError: the chunk is damaged.
+        """
         if body is None:
             return
         chunk = StatChunk(body)
@@ -237,7 +242,7 @@ class _Sum:
             self._add(StatTable(chunk.interval_s, chunk.step_numbers[low:high], lines))
 
     def add_rows(self, tier: Tier, rows: RowTable, known: list[RowChunk]) -> None:
-        """Add rows that are in no chunk yet. Their counters go into `known`, as neighbours of later rows."""
+        """Add rows that are not in chunks yet. Their counters are appended to `known`, as neighbours of later rows."""
         columns = {name: column for name, column in rows.columns.items() if name in self._names}
         states = {name: state for name, state in rows.states.items() if name in self._names}
         found = compaction.roll(rows._replace(columns=columns, states=states), known)
@@ -258,7 +263,7 @@ class _Sum:
         self._aggregates += 4 * len(table.step_numbers) * len(table.lines)
         if self._aggregates > MAX_AGGREGATES and len(self._tables) > 1:
             self._tables = [rollup.join(self._tables)]
-            self._aggregates = 0  # counts only aggregates that are added to this sum
+            self._aggregates = 0  # from here on it counts only what is added to this sum
 
     def table(self) -> StatTable | None:
         """The whole table; None: it is empty."""
@@ -266,7 +271,7 @@ class _Sum:
 
 
 def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
-    """A span in ranges of whole hours, each small enough for this number of series."""
+    """Divide a span into ranges of steps of whole hours, each small enough for this number of series."""
     whole, hour = tier.span_s // tier.step_s, max(1, HOUR_S // tier.step_s)
     width = min(whole, max(hour, MAX_AGGREGATES // (4 * max(1, series)) // hour * hour))
     for first in range(0, whole, width):

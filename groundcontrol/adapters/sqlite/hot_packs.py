@@ -1,7 +1,7 @@
-"""Packs that are not in chunks yet: first in `arrived`, by commit, then in `hot`, by hour and node.
+"""Packs that are not in chunks yet: first in the table `arrived`, by commit, then in `hot`, by hour and node.
 
-In `hot` the packs of one query lie together, so each pack of a commit goes into another page. Packs of many commits move together, so
-that a page is written once for all packs of a node. Readers see both tables as one; expiry and compaction move the packs first.
+In `hot` the packs of one query are next to each other, so the packs of one commit go into many pages. Therefore the packs of many commits
+move together, and a page is written once for all packs of a node. Readers read both tables; expiry and compaction move the packs first.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from groundcontrol.samples.model import SeriesSchema, StoredRow
 HIGHEST: Final = (1 << 63) - 1
 PAGE_PACKS: Final = 100
 PIECE_VALUES: Final = 1_000_000
-"""Values that a window decodes at the same time: a pack of a few kilobytes may hold a quarter of a million."""
+"""The most values that a window decodes at the same time. A pack of a few kilobytes may contain a quarter of a million."""
 
 MOST_BATCHES: Final = 64
-"""Packs move to `hot` after this many commits at the latest. Compaction, which runs every few seconds, is nearly always first."""
+"""Packs move to `hot` after this many commits at the latest. Compaction, which runs every few seconds, nearly always moves them earlier."""
 MOST_BYTES: Final = 16 << 20
-"""Packs move to `hot` after this many bytes at the latest: a fleet that was offline sends megabytes a commit."""
+"""Packs move to `hot` after this many bytes at the latest. A fleet that was offline sends megabytes in a commit."""
 MOST_HOURS: Final = 1000
-"""Hours that one pass reads: a month and more. Older hours follow when these are in chunks."""
+"""The most hours that one pass of compaction reads. Older hours follow when these are in chunks."""
 HEAD_HOURS: Final = 256
-"""Hours that the search for a newest row covers. Older rows are in chunks, or soon will be."""
+"""The most hours in which the newest row is searched. Older rows are in chunks, or soon will be."""
 
 _BATCHES: Final = (
     "WITH RECURSIVE commits(no) AS (SELECT min(batch) FROM arrived"
     " UNION ALL SELECT no + 1 FROM commits WHERE no < (SELECT max(batch) FROM arrived))"
 )
 _ARRIVED: Final = "commits CROSS JOIN arrived ON arrived.batch = commits.no AND arrived.node = ?2 AND arrived.hour = ?1"
-"""The node's packs of this hour in `arrived`: a seek for each commit."""
+"""The node's packs of an hour in `arrived`. It costs a seek for each commit."""
 _PACKS: Final = (
     f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608 - built from constants only
     " WHERE hour = ?1 AND node = ?2 AND (boot, stream, seq) > (?3, ?4, ?5)"
@@ -74,14 +74,14 @@ START: Final = PackPosition(-1, -1, -1)
 
 
 def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
-    """The hours in [first, last] that have any packs, oldest first. Each costs one seek when it is read."""
+    """The hours in [first, last] with packs of any node, oldest first. Each costs one seek when it is read."""
     while (hour := _next(rows, _NEXT_HOUR, first, last)) is not None:
         yield hour
         first = hour + 1
 
 
 def newest_hours(rows: Rows, most: int) -> Iterator[int]:
-    """This many of the newest hours with packs, newest first. A single node may have packs in every hour since 1970."""
+    """The newest hours with packs of any node, newest first, at most `most`."""
     last = HIGHEST
     for _ in range(most):
         hour = _next(rows, _HOUR_BEFORE, last)
@@ -97,7 +97,7 @@ def _next(rows: Rows, sql: str, *bounds: int) -> int | None:
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
-    """The first hour in [first, last] with rows of the node in these tables."""
+    """The first hour in [first, last] with packs of the node; None: there is none."""
     return next((hour for hour in hours(rows, first, last) if rows.fetch_one(_ANY, hour, no) is not None), None)
 
 
@@ -107,11 +107,11 @@ class SchemaTable(dict[bytes, SeriesSchema]):
     def __init__(self) -> None:
         super().__init__()
         self.damaged: dict[bytes, str] = {}
-        """Unreadable schemas, with their families. Their packs are unreadable until the node sends the schema again."""
+        """Id of an unreadable schema -> its family. The packs of such a schema are unreadable until the node sends the schema again."""
 
 
 def schemas(rows: Rows, no: int, families: Iterable[str] | None = None) -> SchemaTable:
-    """The node's schemas, of these families or of all."""
+    """The node's schemas. `families`: None: of all families."""
     wanted = None if families is None else set(families)
     found = SchemaTable()
     for row in rows.fetch_all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
@@ -134,12 +134,12 @@ def unreadable(rows: Rows) -> list[tuple[int, str]]:
 
 
 def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[sqlite3.Row]:
-    """Packs of a node and hour in the order of their positions."""
+    """Packs of a node and hour after a position, in order. `limit`: the most packs; -1: all."""
     return rows.fetch_all(_PACKS, hour, no, *after, limit)
 
 
 def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
-    """The same for packs that are in `hot`."""
+    """`packs`, but only those in `hot`."""
     return rows.fetch_all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
         " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
@@ -148,20 +148,20 @@ def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> 
 
 
 def has_arrived(rows: Rows, no: int, hour: int) -> bool:
-    """Whether any packs are still in `arrived`."""
+    """Whether packs of this node and hour are still in `arrived`."""
     return rows.fetch_one(_HAVE_ARRIVED, hour, no) is not None
 
 
 def next_batch(tx: Tx) -> int:
-    """The number of this commit in `arrived`."""
+    """The number in `arrived` for the current commit."""
     newest: int | None = tx.fetch_all("SELECT max(batch) AS newest FROM arrived")[0]["newest"]
     return 1 if newest is None else newest + 1
 
 
 def flush_staging(tx: Tx) -> None:
-    """Move the packs in `arrived` to their hours and nodes.
+    """Move all packs from `arrived` to `hot`.
 
-    Only a restored or repaired file can hold a pack that is in `hot` already; then the first one stays.
+    Only in a restored or repaired file a pack may be in `hot` already; then the pack in `hot` stays.
     """
     tx.execute(
         "INSERT OR IGNORE INTO hot SELECT hour, node, boot, stream, seq, layout, first_ms, last_ms, coding, body FROM arrived"
@@ -173,8 +173,8 @@ def flush_staging(tx: Tx) -> None:
 def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
-    Args:   schema: None: it is unreadable.
-    Raises: StoreDamaged.
+    Args:   schema: None: the schema is unreadable.
+    Raises: StoreDamaged: the pack or its schema is damaged.
     """
     if schema is None:
         raise StoreDamaged("the layout of a stored pack cannot be read")
@@ -189,7 +189,7 @@ def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
 
 
 def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
-    """Packs of a node and hour in the order of their positions, with few of them in memory at a time."""
+    """All packs of a node and hour in order, with at most `PAGE_PACKS` in memory."""
     after = START
     while page := packs(rows, no, hour, after, PAGE_PACKS):
         yield from page
@@ -205,11 +205,11 @@ def pieces(
     *,
     most: int = PIECE_VALUES,
 ) -> Iterator[PackGroup]:
-    """The rows of these packs by schema, as far as they were measured in [start, end). A piece has about `most` values, so one schema
-    may come several times.
+    """The rows of these packs that were measured in [start_ms, end_ms), by schema. A piece has about `most` values, so a schema may come
+    several times.
 
-    Args:   miss: receives each damaged pack, which is left out.
-    Raises: StoreDamaged: a pack is damaged and `miss` is not given.
+    Args:   miss: is called for each damaged pack, which is left out.
+    Raises: StoreDamaged: a pack is damaged and `miss` is None.
     """
     gathered: dict[bytes, list[StoredRow]] = {}
     values = 0
@@ -236,7 +236,7 @@ def pieces(
 
 
 def heads(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dict[str, tuple[SeriesSchema, StoredRow]]:
-    """The newest readable row of each family: damage hides neither other families nor other nodes."""
+    """Family -> its newest readable row, with its schema. A damaged pack does not hide other families."""
     wanted = {schema.family for schema in known.values()}
     newest: dict[str, tuple[SeriesSchema, StoredRow]] = {}
     for hour in newest_hours(rows, HEAD_HOURS):

@@ -73,7 +73,7 @@ class SqliteInvites:
         found = await self._reader.run(lambda rows: rows.fetch_all(_INVITE + where, scope.org, before, *grant_values(scope), size + 1))
         items = []
         for row in found[:size]:
-            with contextlib.suppress(StoreError):  # damaged: nobody can use it, and the doctor reports it
+            with contextlib.suppress(StoreError):  # a damaged invite cannot be used, and the doctor reports it
                 items.append(_to_invite(row))
         return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
@@ -104,7 +104,7 @@ class SqliteInvites:
                 return load_node(tx, scope, node.id)  # a repeated request: no other node has this id
             row = tx.fetch_one("SELECT * FROM invite WHERE id = ?", invite)
             if row is None or not may_still_invite(tx, row) or tx.execute(_USE, node.id, invite, tx.now) != 1:
-                raise NotFound("this invite is not good any more: it was used, is over, or was revoked")
+                raise NotFound("this invite is not valid any more: it was used, has expired, or was revoked")
             row = tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite)[0]
             named = node._replace(name=_free_name(tx, scope, node.name))
             insert_node(tx, scope, named)
@@ -141,7 +141,7 @@ class SqliteInvites:
 
 
 def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
-    """The name, with a number if it is taken: a server that joins with an organisation secret cannot be asked for another one."""
+    """The name, with a number if it is taken. A server that joins with an organisation secret cannot be asked for another name."""
     for number in range(1, _NAMES):
         name = wanted if number == 1 else f"{wanted[:90]}-{number}"
         if tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:

@@ -29,17 +29,18 @@ _NEWEST_OF_BATCH: Final = (
     " AND CASE WHEN TRUE{} THEN job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
     " WHERE later.batch = job.batch AND later.no > job.no{}) ELSE FALSE END"
 )
-"""To be filled with the other conditions for `job`, then for `later`. SQLite would look for later jobs first: seconds in a large batch."""
+"""A template for the other conditions on `job`, then on `later`. `CASE` keeps SQLite from searching later jobs first, which takes seconds
+in a large batch."""
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
 def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
-    """Rows of jobs with columns of their nodes; `where` may refer to `job`, `node` and `batch`."""
+    """Rows of jobs with columns of their nodes. `where`: a WHERE clause on the tables `job`, `node` and `batch`."""
     return rows.fetch_all(_SELECT + where, *values)
 
 
 def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
-    """More conditions for a WHERE with the tables `job` and `node`, and their values."""
+    """Further conditions for a WHERE clause with the tables `job` and `node`, and their values."""
     if only is None:
         return "", []
     chosen, values = _conditions(only, "job")
@@ -51,7 +52,7 @@ def chosen_by(only: JobFilter | None, scope: Scope) -> tuple[str, list[Value]]:
 
 
 def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
-    """The conditions of a filter except `folded`. `job`: the name of the table of jobs in the query."""
+    """The conditions of a filter except `folded`, and their values. `job`: the name of the table of jobs in the query."""
     chosen, values = "", list[Value]()
     if only.states:
         chosen += f" AND {job}.state IN (SELECT value FROM json_each(?))"  # noqa: S608 - built from constants only
@@ -75,7 +76,10 @@ def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
 
 
 def load(rows: Rows, job: JobId) -> sqlite3.Row:
-    """The row of a job, without an access check. Raises: NotFound."""
+    """The row of a job, without an access check.
+
+    Raises: NotFound.
+    """
     found = select(rows, "WHERE job.id = ?", job)
     if not found:
         raise NotFound(f"there is no job {job}")
@@ -83,7 +87,10 @@ def load(rows: Rows, job: JobId) -> sqlite3.Row:
 
 
 def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
-    """The job, if the caller may access it: a node its own jobs, a user the jobs of granted nodes."""
+    """The row of a job that the caller may access: a node its own jobs, a user the jobs of granted nodes.
+
+    Raises: NotFound; Fenced: the session is over.
+    """
     if isinstance(by, Session):
         check_session(rows, by)
     row = load(rows, job)
@@ -122,8 +129,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
 
 
 def is_order(row: sqlite3.Row) -> bool:
-    """Whether the stored order is readable. Otherwise it can be listed and ended, but is never sent: without its packages it would be an
-    order for all packages."""
+    """Whether the stored order is readable. A damaged order is never sent: without its packages it would be an order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["packages"])
         texts_from_json(row["units"])
@@ -132,7 +138,7 @@ def is_order(row: sqlite3.Row) -> bool:
 
 
 def to_job(row: sqlite3.Row) -> Job:
-    """A row of `select` as a `Job`. Damaged parts are left out and reported as its error."""
+    """A row of `select` as a `Job`. If a part is damaged, it is left out, and the job's error says so."""
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -47,7 +47,7 @@ from groundcontrol.nodes.model import Session
 
 _EXPIRE_BATCH: Final = 200
 GRAVE_S: Final = 400 * 86_400.0
-"""How long the id of a job is remembered after its node was deleted."""
+"""How long the id of a job stays stored after its node was deleted."""
 
 _ANY_OPEN: Final = (  # each query uses an index that holds only such rows
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'dispatched'))"
@@ -233,7 +233,7 @@ class SqliteJobs:
         return await self._writer.run(lambda tx: self.stop_in(tx, scope, load_for(tx, job, scope), force=force))
 
     def stop_in(self, tx: Tx, scope: Scope, row: sqlite3.Row, *, force: bool = False) -> Job:
-        """Within a command: cancel a queued job, or record the stop request of a running one.
+        """Cancel a queued job, or record the stop request of a running job. Call this within a command.
 
         Raises: Conflict: the job has ended.
         """
@@ -259,7 +259,7 @@ class SqliteJobs:
                 raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
             fields = _merge(row, update, final=before == to and to in TERMINAL)
             if to in TERMINAL and before != to and update.error is None:
-                fields["error"] = None  # the error belonged to the earlier state, or to a guess that is now confirmed
+                fields["error"] = None  # the old error described the earlier state
             if to in TERMINAL and fields["ended_at"] is None:
                 fields["ended_at"] = tx.now
             if before == to and all(row[name] == value for name, value in fields.items()):
@@ -281,7 +281,7 @@ class SqliteJobs:
         return await self._writer.run(command)
 
     def _follow(self, tx: Tx, row: sqlite3.Row, job: NewJob) -> None:
-        """Create the follow-up job that the ended one asked for, for the user who ordered that one."""
+        """Create the job that follows an ended job, in the name of the user who ordered the ended one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
         tx.execute("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
         detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request._asdict()}
@@ -373,15 +373,15 @@ class SqliteJobs:
                 left = None if left is None else left - len(piece)
 
     def _close(self, tx: Tx, no: int) -> None:
-        """Once a job has ended and its output is complete, record its digest. Report output that differs from what the node printed."""
+        """If a job has ended and its output is complete, store the digest. If the node's digest differs, store that as the job's error."""
         row = tx.fetch_all("SELECT * FROM job WHERE no = ?", no)[0]
         if row["state"] not in TERMINAL or not holds_all(row["output_end"], row["output_total"]):
             return
-        held = self._digests.whole(tx, no, row["output_end"])
+        stored_sha256 = self._digests.whole(tx, no, row["output_end"])
         error = row["error"]
-        if error is None and row["node_sha256"] not in (None, "", held):
+        if error is None and row["node_sha256"] not in (None, "", stored_sha256):
             error = record_to_json(JobError("job.output_differs", "the stored output is not what the runner wrote"))
-        tx.execute("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
+        tx.execute("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", stored_sha256, error, no)
 
     # -- deletion --------------------------------------------------------------------------------
 
@@ -405,7 +405,7 @@ _NODE: Final = "SELECT no FROM node "
 
 
 def _changed(tx: Tx, job_id: JobId) -> Job:
-    """A job that has just got another state; its event is stored."""
+    """Store the event of a job that has just changed its state, if any, and return the job."""
     job = to_job(load(tx, job_id))
     event = job_event(job, tx.fetch_all("SELECT name FROM node WHERE id = ?", job.node_id)[0]["name"], tx.now)
     if event is not None:
@@ -419,7 +419,7 @@ def _refuse_silent(row: sqlite3.Row) -> None:
     Raises: Conflict.
     """
     if never_ran(row["state"], row["started_at"]):
-        raise Conflict(f"job {row['id']} is {row['state']} and says nothing", state=row["state"])
+        raise Conflict(f"job {row['id']} is {row['state']} and never ran, so it has no output", state=row["state"])
 
 
 def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
@@ -434,14 +434,14 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
 
 
 def delete_jobs_of(tx: Tx, node: int) -> None:
-    """Delete the jobs of a removed node with their output. Their ids stay in a table of tombstones."""
+    """Delete the output of a removed node's jobs, and store the ids of the jobs as tombstones. The rows go with the node's row."""
     for job in tx.fetch_all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
     tx.execute("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
 
 
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
-    """The job that this request, or an earlier one with the same key, has made already."""
+    """The job that this request, or an earlier request with the same key, has already created; None: there is none."""
     if idempotency_key is not None:
         where = "WHERE job.org = ? AND job.actor = ? AND job.idempotency_key = ?"
         found = select(rows, where, scope.org, scope.actor.id, idempotency_key)
@@ -456,7 +456,7 @@ def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) ->
 
 
 def _merge(row: sqlite3.Row, update: JobUpdate, *, final: bool) -> dict[str, str | int | float | None]:
-    """The new values of the columns that follow from the evidence. In a final state they only fill empty columns."""
+    """The new values of the columns that an update may change. With `final`, only empty columns change."""
     found: dict[str, str | int | float | None] = {
         "phase": update.phase,
         "progress_percent": update.progress_percent,

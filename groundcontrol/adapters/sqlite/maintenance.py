@@ -1,4 +1,4 @@
-"""The table of maintenance windows. Jobs and deployments open theirs in the transaction that starts them."""
+"""The table of maintenance windows. A job or deployment opens its window in the transaction that starts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from groundcontrol.events.making import new_event
 from spider.clock import Clock
 
 _KEEP_S: Final = 7 * 86_400.0
-"""How long a window that is over stays in the list."""
+"""How long an ended window stays in the list."""
 _OVER: Final = "coalesce(closed_at, until_at, 9e99)"
 _EXPIRE: Final = f"DELETE FROM maintenance WHERE {_OVER} < ?"  # noqa: S608  words of our own
 _COUNT: Final = f"SELECT count(*) AS n FROM maintenance WHERE org = ? AND origin = 'user' AND {_OVER} > ?"  # noqa: S608  words of our own
@@ -136,7 +136,7 @@ class SqliteMaintenance:
 
 
 def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
-    """Within the command that starts a job or a deployment: open a window for its node. One that starts again opens it again."""
+    """Open a window for the node of a job or deployment, within the command that starts it. A restart opens the window again."""
     found = tx.fetch_one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
     if found is not None and found["closed_at"] is None:
         return
@@ -149,7 +149,7 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
 
 
 def _record_end(tx: Tx, row: sqlite3.Row, at: float) -> None:
-    """Record that an occurrence ended at this time, if its begin was recorded."""
+    """Record that an occurrence of a window ended at this time (Unix seconds), if its start was recorded."""
     if row["opened_at"] is None:
         return
     tx.execute("UPDATE maintenance SET opened_at = NULL, opened_until = NULL WHERE org = ? AND id = ?", row["org"], row["id"])
@@ -158,7 +158,7 @@ def _record_end(tx: Tx, row: sqlite3.Row, at: float) -> None:
 
 
 def _record(tx: Tx, window: Window, kind: str, at: float) -> None:
-    """An event of a window. One for a single node belongs to that."""
+    """Record an event of a window. If the window selects a single node by its id, the event belongs to that node."""
     details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason or "planned work"}
     select = window.select
     node = select.nodes[0] if len(select.nodes) == 1 and not select.tags and not select.all else None
@@ -175,7 +175,7 @@ def _insert(tx: Tx, window: Window) -> None:
 
 
 def _readable(rows: Sequence[sqlite3.Row]) -> list[Window]:
-    """The windows that can be read: a damaged one must not stop the others, and the doctor reports it."""
+    """The readable windows. A damaged window must not stop the others; the doctor reports it."""
     found = []
     for row in rows:
         with contextlib.suppress(StoreError):

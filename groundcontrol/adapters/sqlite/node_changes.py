@@ -1,7 +1,7 @@
-"""Events of what a node reports about itself: another policy, more updates, a reboot that is due or was done.
+"""Events of changes that a node reports about itself: another policy, more updates, a reboot that is due or was done.
 
-Each is written in the transaction that stores the report. The row of the node holds what the last event was about, so that neither a
-reconnect nor a report without the fact writes an event twice.
+Each event is written in the transaction that stores the report. The row of the node stores the content of the last event, so that a
+reconnect or an incomplete report does not repeat it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _KNOWN: Final = "SELECT org, id, name, policy, known_updates, known_security, re
 
 
 def note_policy(tx: Tx, session: Session, policy: NodePolicy) -> None:
-    """Before a policy is stored: record that it is another one. The first one of a node changes nothing, nor does one after a damaged one."""
+    """Record an event if a policy differs from the stored one. Call this before the policy is stored.
+
+    The first policy of a node is no event, and neither is a policy that replaces a damaged one.
+    """
     row = _known(tx, session)
     if row["policy"] is None:
         return
@@ -32,7 +35,7 @@ def note_policy(tx: Tx, session: Session, policy: NodePolicy) -> None:
 
 
 def note_updates(tx: Tx, session: Session, updates: NodeUpdates) -> None:
-    """Record that there are more updates than the hub knew of. A number that is unknown changes nothing, and the first one is no news."""
+    """Record an event if a node has more updates than before. An unknown number changes nothing, and the first number is no event."""
     row = _known(tx, session)
     for column, kind, field, count in (
         ("known_updates", "updates_found", "total", updates.total),
@@ -46,9 +49,9 @@ def note_updates(tx: Tx, session: Session, updates: NodeUpdates) -> None:
 
 
 def note_reboot(tx: Tx, session: Session, required: str) -> None:
-    """Record that a reboot is due, and that it was done: it is no longer due, and the node has booted since.
+    """Record an event if a reboot is newly due, or was done: it is no longer due, and the node has booted since.
 
-    Before the first identity is stored: one that was due when the node joined is no news.
+    Call this before the identity is stored. A reboot that was already due when the node joined is no event.
     """
     row = _known(tx, session)
     if required == "yes" and row["reboot_boot"] is None:

@@ -1,4 +1,4 @@
-"""Lines of nodes' system logs, and the journal cursor behind the last stored line. Both change in one transaction."""
+"""Lines of nodes' system logs, and the journal cursor after the last stored line. Both change in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.nodes.model import LogBatch, LogLine, Session
 
 MAX_STORED_LINES: Final = 10_000
-"""Stored lines of each node. The oldest are removed first."""
+"""The most stored lines of each node. The oldest are removed first."""
 _LIST: Final = "log_lines"
 
 

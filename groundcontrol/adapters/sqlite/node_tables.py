@@ -29,10 +29,11 @@ from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
 
 MAX_PACKAGES: Final = 32_768
+"""The most packages of a node."""
 MOST_NAMED: Final = 20
-"""Packages that an event names."""
-_FEW: Final = 64
-"""Nodes whose tables are in memory at the same time."""
+"""The most packages that an event names."""
+_PAGE_NODES: Final = 64
+"""The most nodes whose tables are in memory at the same time."""
 _NODE: Final = "SELECT no FROM node WHERE org = ? AND id = ?"
 _cells: Final = msgspec.json.Decoder(list[str | int | None])
 _packages: Final = msgspec.json.Decoder(dict[str, str])
@@ -88,7 +89,7 @@ class SqliteNodeTables:
             row = tx.fetch_one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
             try:
                 before = {} if row is None else _read_packages(row["packages"])
-            except StoreError:  # then the hub requests the whole table again
+            except StoreError:  # the hub then requests the whole list again
                 row, before = None, {}
             if row is not None and row["digest"] == changes.digest:
                 return PackageState(changes.digest, 0)
@@ -156,7 +157,7 @@ class SqliteNodeTables:
         return await self._reader.run(read)
 
     def _tally(self, rows: Rows, scope: Scope) -> Tally:
-        """The tally of all nodes that the caller may see. The cached one counts until a table changes or a node is added or removed."""
+        """The tally of all nodes that the caller may see. It is cached until a table changes, or a node is added or removed."""
         return self._tallies.get(_made_of(rows, scope, updates.SUBJECT), lambda: _tally(rows, scope))
 
     async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
@@ -184,15 +185,16 @@ _MADE_OF: Final = (
     "SELECT node.no, told.taken_at, told.total, length(told.columns), length(told.cells) FROM node"
     " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
 )
-"""The query does not read the content of the tables."""
+"""A query for the versions of all tables that does not read their content."""
 _TALLIES: Final = 8
+"""The most tallies in the cache."""
 _PACKAGES: Final = 16
-"""A list of nodes for one package has an entry for each node with an update of it."""
+"""The most packages in the cache, each with an entry for every node that has an update of it."""
 _V = TypeVar("_V")
 
 
 class _Answers(Generic[_V]):
-    """The newest answers, by the tables they were computed from. Reader threads share them, so two may compute the same answer."""
+    """A cache of answers, by a digest of the tables from which they were computed. Two reader threads may compute the same answer."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -209,8 +211,7 @@ class _Answers(Generic[_V]):
 
 
 def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
-    """A digest of the tables of all nodes that the caller may see. Another digest means that a table changed, or a node was added or
-    removed."""
+    """A digest of the versions of the tables of all nodes that the caller may see."""
     sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
     found = [tuple(row) for subject in subjects for row in rows.fetch_all(sql, subject, scope.org, *grant_values(scope))]
     return hashlib.sha256(repr(found).encode()).digest()
@@ -236,7 +237,10 @@ def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpd
 
 
 def _tables(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, SubjectTable | None]]:
-    """Each node that the caller may see, with its table of a subject. A query reads few nodes, since a large fleet's tables are large."""
+    """Each node that the caller may see, with its number and its table of a subject; None: it has no readable table.
+
+    Args: after: only nodes with higher numbers.
+    """
     while True:
         found = rows.fetch_all(
             _TABLES_SQL + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
@@ -244,18 +248,18 @@ def _tables(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[
             scope.org,
             after,
             *grant_values(scope),
-            _FEW,
+            _PAGE_NODES,
         )
         for row in found:
             failed = row["taken_at"] is None or row["total"] < 0
             yield NodeId(row["id"]), row["no"], None if failed else _read_table(subject, row)
-        if len(found) < _FEW:
+        if len(found) < _PAGE_NODES:
             return
         after = found[-1]["no"]
 
 
 def digest_of(packages: dict[str, str]) -> str:
-    """The digest of a state; `packages` is sorted by name. `docs/wire.md` defines it for nodes."""
+    """The digest of a state of packages, as docs/wire.md defines it. `packages` must be sorted by name."""
     return hashlib.sha256("".join(f"{name}\t{version}\n" for name, version in packages.items()).encode()).hexdigest()[:32]
 
 
@@ -267,7 +271,7 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
 
 
 def _read_table(subject: str, row: sqlite3.Row) -> SubjectTable | None:
-    """The table; None: it is damaged, and unknown until the node sends it again."""
+    """The table of a row; None: it is damaged."""
     try:
         return SubjectTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
     except StoreError:

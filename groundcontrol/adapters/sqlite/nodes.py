@@ -1,4 +1,4 @@
-"""The store of nodes: created, edited and deleted nodes, and what they report about themselves."""
+"""The store of nodes. It creates, edits and deletes nodes, and stores their reports about themselves."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SqliteNodes:
         return await self._writer.run(lambda tx: [self._create(tx, scope, node) for node in nodes])
 
     def _create(self, tx: Tx, scope: Scope, node: NewNode, event: Event | None = None) -> Node:
-        made = digest(scope.org, node)  # first: it refuses text that some databases cannot hold
+        made = digest(scope.org, node)  # first, since it refuses text that cannot be stored
         known = tx.fetch_one("SELECT * FROM node WHERE id = ?", node.id)
         if known is not None and known["made"] == made:
             return _to_node(known)
@@ -148,7 +148,7 @@ class SqliteNodes:
         return await self._writer.run(command)
 
     async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
-        """Delete in the control database alone: the caller need not wait for the samples database."""
+        """Delete the node from the control database. `sweep` removes its samples later, so the caller need not wait for that."""
 
         def command(tx: Tx) -> None:
             if tx.fetch_one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
@@ -204,7 +204,7 @@ class SqliteNodes:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
             note_updates(tx, session, updates)
-            # A count that is not known leaves the time as it was: a repository that does not answer must not begin the wait anew.
+            # An unknown count leaves the time unchanged: a repository that does not answer must not restart the wait.
             tx.execute(
                 "UPDATE node SET updates = ?1, version = version + 1, security_since ="
                 " CASE WHEN ?3 IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
@@ -228,7 +228,7 @@ def _note_dropped(no: int, tx: Tx) -> None:
 
 
 def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
-    """Name an adopted node after its host if it has no name yet and no other node has that name."""
+    """Name an adopted node after its host, if it has no other name yet and the name is free."""
     if node.name != adopted_name(node.id) or not hostname:
         return
     taken = tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
@@ -241,12 +241,12 @@ def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     if tx.fetch_one(same, scope.org, fold(name), node) is None:
         return
     if tx.fetch_one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
-        raise Conflict("this name cannot be given: choose another one", field="name")  # the caller may not know which node has the name
+        raise Conflict("this name cannot be given: choose another one", field="name")  # the caller may not learn which node has the name
     raise Conflict(f"there is a node named {name} already", field="name")
 
 
 def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
-    """The tags among these that appear in somebody's grants. Grants of disabled users count too, since they may be enabled again."""
+    """The tags among these that appear in any grants. Grants of disabled users count, since the users may be enabled again."""
     if not tags:
         return frozenset()
     return frozenset(row["tag"] for row in rows.fetch_all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
@@ -278,7 +278,7 @@ def _of_session(rows: Rows, session: Session) -> Node:
 
 
 def _to_node(row: sqlite3.Row) -> Node:
-    """A node of the fleet. Damaged parts are left out and named: the node sends most of them again when it connects."""
+    """A row as a `Node`. Damaged parts are left out and named in `damaged`; the node sends most of them again when it connects."""
     damaged: list[str] = []
 
     def read(column: str, build: Callable[[str], T], otherwise: T) -> T:

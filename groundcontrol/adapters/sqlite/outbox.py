@@ -1,4 +1,4 @@
-"""The part of the store of deliveries that sends: claims, what became of them, and what that says of a channel."""
+"""The part of the store of deliveries for sending: claims, their results, and the state of channels that follows from the results."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
 
 LEASE_S: Final = 60.0
-"""A claim that is not finished by then is sent again, with the same id."""
+"""A claim that is not finished after this time is sent again, with the same id."""
 MOST_OF_CHANNEL: Final = 2
+"""The most concurrent claims of a channel."""
 MOST_PER_HOUR: Final = 300
-"""Messages of all channels together."""
+"""The most messages of all channels together."""
 HOUR_S: Final = 3600.0
-_ENDED_AT_ONCE: Final = 100
-"""How many deliveries of a channel one claim may end without sending them."""
+_MOST_ENDED: Final = 100
+"""The most deliveries of a channel that one round handles, most of them without sending."""
 _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
     "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only
@@ -43,15 +44,15 @@ _SENT: Final = (
     f" AND s.reason <> '{SUMMARY}')) AS n,"
     " min((SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS first FROM channel c"
 )
-"""Of all channels, by their index: the claim must not read the whole log."""
+"""The messages of the last hour. It searches by channel, since an index has the channel first."""
 _NEXT: Final = (
     "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
     "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
     " AND e.next_at IS NOT NULL AND (e.next_at <= d.next_at OR e.attempts > 0) AND (e.revision, e.id) < (d.revision, d.id)))"
     " ORDER BY d.next_at, d.id LIMIT 1"
 )
-"""The next message of a channel. It waits for an earlier one about its incident that is due, too, under way or tried again. One that is
-held until later does not stand in the way of a worse one."""
+"""The next message of a channel. A message waits for an earlier message about its incident that is due, being sent, or tried again. It does
+not wait for a message that is held until later."""
 _ORPHANS: Final = (
     "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
@@ -60,7 +61,7 @@ _END: Final = "UPDATE delivery SET state = ?, reason = ?, next_at = NULL WHERE o
 
 
 class SqliteOutbox:
-    """Claims and their ends."""
+    """Claims of deliveries, and their results."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
@@ -100,12 +101,12 @@ class _Claims:
         return self._taken
 
     def _take_of(self, channel: sqlite3.Row) -> None:
-        """One channel's share. A channel that failed lately gets one message at a time, and rests after several failures."""
+        """Claim messages of one channel. After a failure a channel gets one message at a time; after several failures it rests."""
         if channel["probe_at"] > self._tx.now:
             return
         free = (1 if channel["failures"] else MOST_OF_CHANNEL) - channel["under_way"]
         sent = channel["sent"] + channel["under_way"]
-        for _ in range(_ENDED_AT_ONCE):
+        for _ in range(_MOST_ENDED):
             if free <= 0 or len(self._taken) >= self._most:
                 return
             row = self._tx.fetch_one(_NEXT, channel["org"], channel["id"], self._tx.now)
@@ -117,7 +118,7 @@ class _Claims:
             free, sent = free - 1, sent + 1
 
     def _is_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
-        """End a delivery that is not to be sent any more."""
+        """End a delivery that must not be sent any more. Returns whether it has ended."""
         if not channel["enabled"] and row["kind"] != "test":
             self._tx.execute(_END, "skipped", "channel_disabled", row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "skipped", "channel_disabled")
@@ -141,7 +142,7 @@ class _Claims:
         return True
 
     def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
-        """What is over the limit is one message with the number, when the limit allows one again."""
+        """Count a delivery over the limit in one digest message, which is sent when the limit allows a message again."""
         counted = self._tx.execute(
             "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
             " AND reason = 'cap' AND next_at IS NOT NULL",
@@ -173,7 +174,7 @@ class _Claims:
 
 
 def _is_asked_for(row: sqlite3.Row) -> bool:
-    """Whether a user wants this attempt, to see whether the channel works: a test, or a failed message that is tried again."""
+    """Whether a user requested this attempt: a test, or a failed message that the user tries again."""
     return bool(row["kind"] == "test" or (row["attempts"] > 0 and row["reason"] == "ready"))
 
 
@@ -209,7 +210,7 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
 
 
 def _leave(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
-    """Nothing was sent: it was no attempt."""
+    """Put a claimed delivery back that was not sent, and remove its attempt. `until`: the new due time; None: the delivery is skipped."""
     tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
     state = "skipped" if until is None else "deferred"
     until_at = row["until_at"] if until is None else until + give_up_s(critical=bool(row["critical"]))
@@ -227,7 +228,7 @@ def _end_attempt(tx: Tx, claimed: Delivery, code: str) -> None:
 
 
 def _recover(tx: Tx, claimed: Delivery) -> None:
-    """The channel works: what waited for another attempt is due now."""
+    """Record that the channel works, and make its messages that wait for another attempt due now."""
     place = (claimed.org, claimed.channel_id)
     before = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
     if before is None:
@@ -260,7 +261,7 @@ def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None
 
 
 def _break(tx: Tx, claimed: Delivery, code: str) -> None:
-    """The channel refuses messages: say so through the others, unless somebody only tests it."""
+    """Record that the channel refuses messages, and report that through the other channels, except after a test."""
     row = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", claimed.org, claimed.channel_id)
     if row is None:
         return

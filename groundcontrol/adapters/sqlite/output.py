@@ -9,11 +9,11 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.core.errors import Conflict
 
 PAGE_PIECES: Final = 32
-"""Pieces that one query reads, of at most 32 KiB each."""
+"""The most pieces that one query reads. A piece has at most 32 KiB."""
 _OFFSET_BITS: Final = 32
 _HASHERS: Final = 4096
-"""The most digests in memory, more than jobs that can print at the same time. A job without one is hashed from its start with each
-piece. A digest takes half a kilobyte."""
+"""The most digests in memory, of half a kilobyte each: more than the jobs that can print at the same time. Without a digest in memory, a
+job's output is hashed from its start with each piece."""
 
 
 def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
@@ -44,13 +44,13 @@ def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
 
 
 class Digests:
-    """SHA-256 of each job's output so far, updated as the output grows. A digest that does not fit the rows is computed again."""
+    """SHA-256 of each job's stored output, updated as the output grows. A digest of another length than the rows is computed again."""
 
     def __init__(self) -> None:
         self._running: dict[int, tuple[int, hashlib._Hash]] = {}
 
     def grow(self, tx: Rows, job: int, offset: int, data: bytes) -> None:
-        """Add a piece that was stored. If the transaction is rolled back later, the length fits no row, which is harmless."""
+        """Add a stored piece. If the transaction is rolled back later, the digest no longer fits the rows, and is computed again."""
         digest = self._at(tx, job, offset).copy()
         digest.update(data)
         self._remember(job, offset + len(data), digest)

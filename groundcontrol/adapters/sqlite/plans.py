@@ -1,4 +1,4 @@
-"""Plans of jobs, in the parts in which they arrived, and reports of jobs."""
+"""Plans of jobs, stored in the parts in which they arrived, and reports of jobs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _kept_back: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
 
 
 def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
-    """Store one part, and remove the parts of any other plan of this job.
+    """Store one part, and remove the parts of any other plan of this job. `job`: the number of its row.
 
     Returns: whether anything changed.
-    Raises:  Conflict: the plan is larger than that of any host.
+    Raises:  Conflict: the plan has more than `MAX_STEPS` steps.
     """
     row = (part.parts, part.head.digest, record_to_json(part.head), to_json(part.steps), to_json(part.kept))
     known = tx.fetch_one("SELECT parts, digest, head, steps, kept FROM job_plan WHERE job = ? AND part = ?", job, part.part)
@@ -30,10 +30,8 @@ def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
         return False
     tx.execute("DELETE FROM job_plan WHERE job = ? AND (parts, digest) <> (?, ?)", job, part.parts, part.head.digest)
     size = len(part.steps) + len(part.kept)
-    stored_bytes = tx.fetch_all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0][
-        "size"
-    ]
-    if stored_bytes + size > MAX_STEPS:
+    other_parts = tx.fetch_all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)
+    if other_parts[0]["size"] + size > MAX_STEPS:
         raise Conflict("a plan of more packages than any host has")
     tx.execute("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
     return True
@@ -58,7 +56,7 @@ def read_plan(rows: Rows, job: int) -> Plan | None:
 
 
 def save_report(tx: Tx, job: int, report: Report) -> bool:
-    """Store the report of a job: the open work that it leaves to a person. A newer report replaces it.
+    """Store the report of a job: the work that is left for a user. A newer report replaces an older one.
 
     Returns: whether anything changed.
     """

@@ -1,4 +1,4 @@
-"""The process history of nodes: a quarter of an hour of readings in a row, since similar readings compress well together."""
+"""The process history of nodes. A row has the readings of a quarter of an hour, since similar readings compress well together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPAN_S: Final = 900
 MAX_SPAN_BYTES: Final = 8192
 """A reading that would make a row larger is not stored."""
 MAX_SPANS: Final = 112
-"""Rows of a node: a day has 96. The oldest are removed first. With `MAX_SPAN_BYTES` it is the most that a node can fill: 0.9 MB."""
+"""The most rows of a node; a day has 96. The oldest are removed first. With `MAX_SPAN_BYTES` a node fills at most 0.9 MB."""
 _STEP_ROWS: Final = 2000
 _readings: Final = msgspec.json.Decoder(list[ProcessReading])
 
@@ -63,12 +63,12 @@ def _save(tx: Tx, session: Session, reading: ProcessReading) -> None:
     span = reading.at_ms // (SPAN_S * 1000)
     row = tx.fetch_one("SELECT readings FROM process_span WHERE node = ? AND span = ?", session.no, span)
     try:
-        held = [] if row is None else inflated(_readings, row["readings"])
-    except StoreError:  # the damaged quarter of an hour begins again
-        held = []
-    readings = with_reading(held, reading)
+        stored = [] if row is None else inflated(_readings, row["readings"])
+    except StoreError:  # replace the damaged quarter of an hour
+        stored = []
+    readings = with_reading(stored, reading)
     body = zlib.compress(to_json(readings).encode())
-    if readings == held or len(body) > MAX_SPAN_BYTES:
+    if readings == stored or len(body) > MAX_SPAN_BYTES:
         return
     tx.execute("INSERT OR REPLACE INTO process_span VALUES (?, ?, ?)", session.no, span, body)
     if row is None:

@@ -1,6 +1,6 @@
-"""Messages that quiet hours hold back, and one summary in their place.
+"""Messages that quiet hours hold back, and the summary that replaces them.
 
-The messages of a summary stay `deferred` with the reason `SUMMARY` and no time of their own, until it has ended.
+The messages of a summary stay `deferred` with the reason `SUMMARY` and without a due time, until the summary has ended.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId,
 from spider.wire.ids import new_time_id
 
 _OLDEST_S: Final = 4 * 86_400.0
-"""Quiet hours hold a message for less than a day, and a summary is tried for a day."""
+"""The greatest age of a message in a summary. Quiet hours hold a message for less than a day, and the hub tries a summary for a day."""
 _KEEPS_INCIDENTS: Final = ("pagerduty",)
-"""Kinds whose receiver opens and closes each incident by its own message."""
+"""Kinds of channels whose receiver needs a separate message for the start and the end of each incident."""
 _HELD: Final = "org = ? AND channel_id = ? AND state = 'deferred' AND reason = 'quiet_hours' AND next_at <= ? AND incident_id IS NOT NULL AND attempts = 0"
 _SEND_END: Final = (
     "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE org = ? AND incident_id = ? AND channel_id = ?"
@@ -30,9 +30,9 @@ _PARTS: Final = f"org = ? AND channel_id = ? AND id >= ? AND state = 'deferred' 
 
 
 def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
-    """Make one summary of this message and others, if quiet hours held several until now.
+    """Make a summary if quiet hours held this message and others until now.
 
-    Returns: whether it is part of one.
+    Returns: whether the message is part of a summary.
     """
     if row["reason"] != "quiet_hours" or channel["kind"] in _KEEPS_INCIDENTS:
         return False
@@ -50,7 +50,7 @@ def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
 
 
 def reschedule(tx: Tx, channel: Channel) -> None:
-    """What the quiet hours of a channel hold waits for the end of its present ones, or is due now."""
+    """Give the messages that quiet hours hold new due times, after the quiet hours of a channel were changed."""
     hours = channel.quiet_hours
     ends_at = (None if hours is None else quiet_until(hours, tx.now)) or tx.now
     critical_at = ends_at if hours is not None and hours.critical_too else tx.now
@@ -62,14 +62,14 @@ def reschedule(tx: Tx, channel: Channel) -> None:
 
 
 def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
-    """The messages that a summary stands for, oldest first. Any other delivery has none."""
+    """The messages of a summary, oldest first. Any other delivery has none."""
     if not is_summary(summary):
         return []
     return [to_delivery(row) for row in rows.fetch_all(f"SELECT * FROM delivery WHERE {_PARTS} ORDER BY id", *_place(summary))]  # noqa: S608 - built from constants only
 
 
 def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
-    """The receiver took the summary, so the incidents in it and the ends count as sent. The other messages are decided again."""
+    """Settle the messages of a summary that was sent. Those of a named incident, and ends, count as sent; the others are decided again."""
     for part in parts_of(tx, summary):
         incident = tx.fetch_one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
         is_over = incident is None or incident["state"] == "resolved"
@@ -82,18 +82,18 @@ def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> N
         tx.execute(
             "UPDATE delivery SET state = ?, reason = ?, next_at = ?, sent_at = ? WHERE org = ? AND id = ?", *values, part.org, part.id
         )
-        if part.incident_id in named and is_over:  # it ended while the summary was sent: the end was for nobody then
+        if part.incident_id in named and is_over:  # it ended while the summary was being sent, and its end was skipped then
             tx.execute(_SEND_END, tx.now, part.org, part.incident_id, part.channel_id)
 
 
 def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:
-    """End the messages of a summary that is not sent."""
+    """Give the messages of a summary that is not sent this state and reason."""
     if is_summary(summary):
         tx.execute(f"UPDATE delivery SET state = ?, reason = ? WHERE {_PARTS}", state, reason, *_place(summary))  # noqa: S608 - built from constants only
 
 
 def release_parts(tx: Tx, summary: Delivery) -> None:
-    """Decide once more about each message of a summary that says nothing."""
+    """Make each message of an empty summary due, so that it is decided again."""
     if is_summary(summary):
         tx.execute(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608 - built from constants only
 

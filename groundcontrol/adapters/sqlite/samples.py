@@ -1,4 +1,4 @@
-"""The store of samples: it takes packs and returns rows and windows."""
+"""The store of samples. It stores packs and returns rows and windows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ _INSERT: Final = (
     "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"
     " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
-"""Without its schema a pack has no node, which the table refuses. As `INSERT ... SELECT`, each statement would copy its page first, to
-undo half of it."""
+"""Inserts a pack. Without a stored schema the node is NULL, which the table refuses. An `INSERT ... SELECT` would copy each page first."""
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
@@ -42,7 +41,7 @@ _STATES: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM json_each(?) AS wanted"
     " CROSS JOIN boot ON boot.no = wanted.value CROSS JOIN fence ON fence.node = boot.node"
 )
-"""The same for many packs: one statement in the place of a thousand."""
+"""`_STATE` of many boots in one statement, by the numbers of the boots."""
 
 
 class SqliteMetrics:
@@ -52,10 +51,10 @@ class SqliteMetrics:
         self._writer = writer
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
-        """The newest boot of each node and its number, which no other boot gets."""
+        """Node number -> its newest boot, and the unique number of that boot."""
         self._stretches = RangeLocks()
         self._arrived_bytes = 0
-        """Bytes of packs that this process has put into `arrived` since it was last emptied. Packs of a failed commit count too."""
+        """Bytes of packs that this process has inserted into `arrived` since the table was last emptied, including failed commits."""
 
     async def marks(self, session: Session) -> Marks:
         boot = _boot_bytes(session)
@@ -90,7 +89,7 @@ class SqliteMetrics:
                     *(*wanted, session.no, schema.schema_id),
                 )
             elif known is not None and tuple(known) != wanted:
-                raise Conflict(f"node {session.node} gave one layout id to two layouts")
+                raise Conflict(f"node {session.node} used one layout id for two layouts")
             tx.execute(
                 "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
                 " VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(told), 0) + 1 FROM layout WHERE node = ?))"
@@ -115,7 +114,7 @@ class SqliteMetrics:
             for session, packs in by_session.items():
                 marks = _append(tx, session, states.get(session), packs, moved, stored)
                 if marks is not None or session.node not in answer:
-                    answer[session.node] = marks  # of two sessions of one node in a batch, the current one counts
+                    answer[session.node] = marks  # if a batch has two sessions of a node, the current session counts
             tx.execute_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
             if stored:
                 self._store(tx, stored)
@@ -125,18 +124,18 @@ class SqliteMetrics:
 
     def _store(self, tx: Tx, stored: list[tuple[Value, ...]]) -> None:
         batch = hot_packs.next_batch(tx)
-        stored.sort(key=itemgetter(0))  # in the order of the table, so that the pages are read one after the other
+        stored.sort(key=itemgetter(0))  # in the order of the table, so that each page is read once
         try:
             tx.execute_many(_INSERT, [(batch, *row) for row in stored])
         except sqlite3.IntegrityError as exc:
-            raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
+            raise Conflict("a node sent a pack twice, or a pack whose layout is not stored") from exc
         before = self._arrived_bytes if batch > 1 else 0  # the packs have been moved to `hot` since
         self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
         if batch >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
             hot_packs.flush_staging(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
-        """Epoch, boot number and marks of the sessions that may write."""
+        """Epoch, boot number and marks of each of these sessions that may write."""
         known: dict[int, Session] = {}
         found: dict[Session, sqlite3.Row | None] = {}
         for session in sessions:
@@ -228,13 +227,13 @@ def _boot_bytes(session: Session) -> bytes:
 
 
 def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
-    """Epoch, boot number and marks, if the session may write."""
+    """Epoch, boot number and marks of a session; None: the session may not write any more."""
     row = rows.fetch_one(_STATE, session.no, _boot_bytes(session))
     return row if row is not None and row["epoch"] == session.epoch else None
 
 
 def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
-    """A pack, or its parts by the hour: a query must find rows by the hour in which they were measured."""
+    """The parts of a pack by hour, since a query finds rows by the hour in which they were measured."""
     try:
         yield from split(pack, HOUR_MS)
     except ValueError as exc:
@@ -249,8 +248,10 @@ def _append(
     moved: list[tuple[int, int, int]],
     stored: list[tuple[Value, ...]],
 ) -> Marks | None:
-    """Convert a batch of one session into rows for `boot` and `arrived`, added to `moved` and `stored`. All batches are written
-    together."""
+    """Convert the packs of one session into rows for `boot` and `arrived`, and add these to `moved` and `stored`, which are written later.
+
+    Returns: the new marks; None: the session may not write any more.
+    """
     if state is None:
         return None
     boot = state["no"]
@@ -272,7 +273,7 @@ def _append(
 
 
 def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
-    """The rows of `arrived` for a pack, without the commit number, but with the number of its boot or journal."""
+    """The rows of `arrived` for a pack, without the commit number. `no`: the number of its boot or journal."""
     return [
         (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.schema_id, p.first_ms, p.last_ms, p.coding, p.body)
         for p in _within_hours(pack)

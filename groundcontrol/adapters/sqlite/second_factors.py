@@ -40,7 +40,7 @@ class SqliteFactors:
             if row["totp_since"] is not None:
                 raise Conflict("there is a second factor already: switch it off first")
             if row["totp_version"] != record.version - 1:
-                raise Conflict("another second factor was begun meanwhile")
+                raise Conflict("the set-up of another second factor has begun meanwhile")
             shred(tx, row["org"], TOTP, user)
             insert(tx, row["org"], record)
             tx.execute("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
@@ -54,7 +54,7 @@ class SqliteFactors:
         def command(tx: Tx) -> User:
             row = _account(tx, scope, user)
             if row["totp_version"] != version:
-                raise Conflict("this second factor was replaced by another one: begin anew")
+                raise Conflict("this second factor was replaced by another one: begin again")
             if row["totp_since"] is not None:
                 if _codes(tx, row["no"]) == sorted(codes):
                     return to_user(row)
@@ -97,7 +97,7 @@ class SqliteFactors:
         def command(tx: Tx) -> None:
             row = _account(tx, scope, user)
             if row["totp_since"] is None:
-                raise Conflict("there is no second factor that the codes could stand in for")
+                raise Conflict("there is no second factor that the codes could replace")
             if _codes(tx, row["no"]) != sorted(codes):
                 _replace_codes(tx, row, codes)
                 self._chain.write(tx, scope, "auth.recovery_codes", user)
@@ -130,7 +130,7 @@ def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
 
 
 def _is_stored(rows: Rows, org: int, record: SealedRecord) -> bool:
-    """Whether exactly this seed, not only its version, is stored."""
+    """Whether this seed with this version is stored."""
     row = rows.fetch_one(_STORED_SQL, org, record.table, record.id, record.column)
     return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
 

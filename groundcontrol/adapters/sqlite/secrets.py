@@ -1,4 +1,4 @@
-"""Sealed secrets. SQLite overwrites removed ones (`secure_delete`), and a checkpoint takes them out of the write-ahead log."""
+"""Sealed secrets. SQLite overwrites removed secrets (`secure_delete`), and a checkpoint removes them from the write-ahead log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shred(tx: Tx, org: int, kind: str, record: str) -> int:
 
 
 class KeyringReader:
-    """A keyring reader for callers that may not write."""
+    """Read access to the keyring and the sealed secrets."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -63,14 +63,14 @@ class Keyring(KeyringReader):
                 return bytes(known["body"])
             tx.execute("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
-            tx.shredding = True  # checkpoint immediately: a hub that lost its write-ahead log must not look like a new one
+            tx.shredding = True  # checkpoint immediately: without its write-ahead log, the hub must not look like a new one
             return keyring
 
         return await self._writer.run(command)
 
     async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
-        """Store the first keyring of a hub that continues the fleet of an earlier one. Until `adopt_until` it accepts unknown nodes that
-        prove themselves.
+        """Store the first keyring of a hub that continues the fleet of an earlier hub. Until `adopt_until` (Unix seconds) the hub accepts
+        unknown nodes that prove the fleet's key.
 
         Raises: Conflict: there is a keyring already.
         """
@@ -86,12 +86,12 @@ class Keyring(KeyringReader):
         await self._writer.run(command)
 
     async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
-        """Replace the keyring, seal every secret anew and end every log-in session, all in one transaction. No hub may be running.
+        """Replace the keyring, seal every secret again and end every log-in session, in one transaction. No hub may run.
 
-        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain, under the new key; its row records
-            the rotation.
-        Returns: the number of secrets that were sealed anew.
-        Raises:  Conflict: the stored keyring has changed. Also what `rotation` raises.
+        Args:    expected: the keyring from which `rotation` was prepared.
+                 chain: the name of a new audit chain under the new key, which records the rotation.
+        Returns: the number of secrets that were sealed again.
+        Raises:  Conflict: the stored keyring has changed. Also any error of `rotation`.
         """
 
         def command(tx: Tx) -> int:
@@ -160,7 +160,7 @@ class SqliteSecrets(Keyring):
             if known == record:
                 return
             if record.version != (1 if known is None else known.version + 1):
-                raise Conflict("the hub's SSH key has changed meanwhile: look at it again", version=known.version if known else 0)
+                raise Conflict("the hub's SSH key has changed meanwhile: load it again", version=known.version if known else 0)
             shred(tx, scope.org, HUB_KEY, record.id)
             insert(tx, scope.org, record)
             action = "hub_key.create" if known is None else "hub_key.replace"
@@ -183,7 +183,7 @@ def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
 
 
 def insert(tx: Tx, org: int, record: SealedRecord) -> None:
-    """Store a sealed value under a key that has none."""
+    """Store a sealed value under a new key."""
     tx.execute(
         "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
         *(org, record.table, record.id, record.column, record.version, record.sealed),

@@ -21,7 +21,7 @@ from spider.clock import Clock
 def check_session(rows: Rows, session: Session) -> None:
     """Check that this session may write for its node.
 
-    Raises: Fenced: the node is gone, or another session or none owns it.
+    Raises: Fenced: the node was removed, or another session or none owns it.
     """
     row = rows.fetch_one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
     if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):
@@ -29,8 +29,10 @@ def check_session(rows: Rows, session: Session) -> None:
 
 
 def unused_epoch(now: float) -> int:
-    """An epoch that no session of a node has had, not even at a hub that lost its data. A node may hold data under the epoch of an old
-    session, and no new session may be taken for that one. Epochs rise by one a session, but the time rises faster.
+    """An epoch that no earlier session of a node has had, even if the hub has lost its data. `now`: Unix seconds.
+
+    A node may store data under the epoch of an old session, so no new session may have that epoch. An epoch grows by one with each
+    session, and time grows faster.
     """
     return max(1, int(now))
 
@@ -43,7 +45,7 @@ class SqliteHubs:
 
     async def beat(self, hub: HubId, info: HubInfo, ttl_s: float) -> Sequence[HubInfo]:
         def command(tx: Tx) -> list[HubInfo]:
-            if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the id of the hub is that of the event: one for each process
+            if tx.fetch_one("SELECT 1 FROM hub WHERE id = ?", hub) is None:  # the event has the hub's id, so each process has only one
                 record_event(tx, new_event("hub_started", tx.now, {"version": info.version})._replace(id=EventId(hub)))
             tx.execute("DELETE FROM hub WHERE alive_until <= ?", tx.now)
             tx.execute(

@@ -22,7 +22,7 @@ _NAME = "retention"
 
 
 def setting(rows: Rows, name: str) -> bytes | None:
-    """One single value of the store; None: it was never set."""
+    """A value of the table `fact`; None: it was never set."""
     row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
     return None if row is None else bytes(row["value"])
 
@@ -40,11 +40,11 @@ class SqliteRetention:
 
     async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
         def command(tx: Tx) -> Retention:
-            holds = _read(tx)
-            retention = change.of(holds or otherwise)
+            stored = _read(tx)
+            retention = change.of(stored or otherwise)
             if fault := fault_of(retention):
                 raise BadRequest(fault, field="retention")
-            if holds != retention:
+            if stored != retention:
                 tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
                 self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
             return retention
@@ -57,7 +57,7 @@ def _read(rows: Rows) -> Retention | None:
     try:
         return None if found is None else msgspec.json.decode(found, type=Retention)
     except msgspec.MsgspecError as exc:
-        raise StoreError("the setting retention in the database is not one that this program knows") from exc
+        raise StoreError("the setting retention in the database has a value that this program does not know") from exc
 
 
 ADOPT_UNTIL: Final = "adopt_until"
@@ -66,7 +66,7 @@ _TIME: Final = struct.Struct("<d")
 
 
 def time_setting(at: float) -> bytes:
-    """A time as a single value of the store."""
+    """A time (Unix seconds) as a value of the table `fact`."""
     return _TIME.pack(at)
 
 
@@ -146,4 +146,4 @@ def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
     try:
         return Preferences() if found is None else msgspec.json.decode(found, type=Preferences)
     except msgspec.MsgspecError as exc:
-        raise StoreError("the preferences in the database are none that this program knows") from exc
+        raise StoreError("the preferences in the database have a value that this program does not know") from exc

@@ -15,9 +15,9 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import new_event
 
 AWAY_S: Final = 60.0
-"""A shorter absence is a restart, and has no event."""
+"""A shorter absence counts as a restart, and is no event."""
 _KEEP: Final = 1000
-"""Absences: a silence is at most as old as the oldest of them."""
+"""The number of absences that stay stored."""
 _NODES: Final = (
     "SELECT node.id, node.org, coalesce(node.last_seen_at, s.claimed_at) AS heard_at, s.epoch, q.stage, coalesce(q.epoch, 0) AS stage_epoch"
     " FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE NOT node.waiting"
@@ -29,7 +29,10 @@ _NODE: Final = (
 
 
 def note_absence(tx: Tx) -> None:
-    """Within the command that forgets dead hubs: note the time since the last sign of life of one. `alive_until` is up to 20 s later."""
+    """Record the hub's absence since the last heartbeat of any hub process. Call this in the command that forgets dead hubs.
+
+    The start is up to 20 s late, since `alive_until` is 20 s after a heartbeat.
+    """
     row = tx.fetch_one("SELECT max(alive_until) AS until FROM hub")
     if row is not None and row["until"] is not None:
         tx.execute("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", min(row["until"], tx.now), tx.now)

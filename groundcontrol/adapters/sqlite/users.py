@@ -30,7 +30,7 @@ SESSION: Final = (
     " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"
     " login.revoked_at, login.second_factor"
 )
-"""The columns that `to_session` reads, under names that no column of `account` has."""
+"""The columns that `to_session` reads, under names that differ from the columns of `account`."""
 LOGIN: Final = (
     f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
 )
@@ -42,7 +42,7 @@ _KNOCK: Final = (
     " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
     " AND (seen_at > ? OR seen_at = (SELECT max(seen_at) FROM place WHERE account = who.no))) AS known FROM who"
 )
-"""Returns exactly one row, whether or not a user has the name."""
+"""This query returns exactly one row, even if no user has the name."""
 
 
 class SqliteUsers:
@@ -107,8 +107,8 @@ class SqliteUsers:
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code. One set without a session of the user makes the
-        user's earlier orders invalid and ends the tokens: somebody else may have used the account."""
+        """A password that need not be changed also ends the setup code. Without `keep`, an admin sets the password. Then the user's tokens
+        end and earlier orders become invalid, since somebody else may have used the account."""
 
         def command(tx: Tx) -> User:
             row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
@@ -151,7 +151,7 @@ class SqliteUsers:
                 return
             proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
             if user["disabled"] or not proven:
-                raise Conflict("the account was changed while its password was looked at")
+                raise Conflict("the account was changed while its password was checked")
             tx.execute("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
             tx.execute(
                 "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
@@ -190,7 +190,7 @@ class SqliteUsers:
                 revoke(tx, row)
                 actor = Actor("user", row["user_id"], row["username"], row["role"])
                 self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
-                return None  # the transaction must commit what it found, so the refusal is raised after the commit
+                return None  # the error is raised after the commit, since an error here would roll back the revocation
             tx.execute(
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
                 *(fresh, spent, at, expires_at, row["no"]),
@@ -253,12 +253,12 @@ def _remember(tx: Tx, user: sqlite3.Row, address: bytes, at: float) -> None:
 
 
 def is_live(login: sqlite3.Row, now: float) -> bool:
-    """Whether a row of `login` is a session that is still valid."""
+    """Whether a row of `login` is a valid session. `now`: Unix seconds."""
     return login["revoked_at"] is None and login["expires_at"] > now
 
 
 def check_session(tx: Tx, session: SessionId, user: UserId) -> None:
-    """Check that this is a session of the user that is still valid.
+    """Check that this is a valid session of the user.
 
     Raises: NotFound.
     """
@@ -310,10 +310,10 @@ def to_session(row: sqlite3.Row) -> LoginSession:
 
 
 def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
-    """Count one attempt in every bucket, by its name, or in none if one is full.
+    """Count one attempt in every bucket, or in none if one is full. The window slides.
 
-    The window slides. After a clock has jumped back, no wait is longer than the window.
-    Returns: 0.0, or the seconds until all have room.
+    Args:    buckets: name -> limit; at: Unix seconds.
+    Returns: 0.0; or the seconds until every bucket has room, at most a window, even after the clock has jumped back.
     """
     tx.execute("DELETE FROM attempt WHERE until <= ?", at)
     wait, counted = 0.0, {}
@@ -321,7 +321,7 @@ def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
         row = tx.fetch_one("SELECT times FROM attempt WHERE bucket = ?", bucket)
         known = () if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"])
         times = [time for time in (min(time, at) for time in known) if time > at - rule.window_s]
-        if known and known[-1] > at:  # the clock has jumped back: the wait ends although each attempt meanwhile is refused
+        if known and known[-1] > at:  # the clock has jumped back: store the corrected times although this attempt may be refused
             _save_attempts(tx, bucket, times, at + rule.window_s)
         if len(times) >= rule.limit:
             room = times[len(times) - rule.limit] + rule.window_s - at

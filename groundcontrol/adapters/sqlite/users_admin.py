@@ -1,4 +1,4 @@
-"""The administration of users: roles, grants and lists of sessions; and the hub's own settings."""
+"""The administration of users: roles, grants, lists of sessions, and the rule about second factors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spider.clock import Clock
 _PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"
 RULE: Final = "(SELECT value FROM fact WHERE name = 'require_totp') AS rule"
 _STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
-"""Everything that the check of a request needs, in one statement."""
+"""One statement for everything that the check of a request needs."""
 _LISTED: Final = (
     f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608 - built from constants only
     " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (? IS NULL OR account.id = ?)"
@@ -105,11 +105,11 @@ class SqliteUserAdmin:
                 grants=None if all_nodes else before.grants if grants is None else grants,
             )
             if after.role == "admin" and after.grants is not None:
-                raise Conflict("an admin sees every node: take the limit to some nodes away as well", field="grants")
+                raise Conflict("an admin sees every node: also remove the limit to some nodes", field="grants")
             if after == before:
                 return before
             if _rules(before) and not _rules(after) and not _another_admin(tx, scope.org, before.id):
-                raise Conflict("this is the last admin that can log in: make another one first")
+                raise Conflict("this is the last admin that can log in: make another admin first")
             tx.execute(
                 "UPDATE account SET role = ?, disabled = ?, grants = ? WHERE no = ?",
                 *(after.role, after.disabled, _grants(after.grants), row["no"]),
@@ -171,21 +171,24 @@ def _to_auth_state(row: sqlite3.Row) -> AuthState:
 
 
 def rule_of(rows: Rows) -> TotpRule:
-    """The stored rule about second factors. Raises: StoreError: as `to_rule`."""
+    """The stored rule about second factors.
+
+    Raises: StoreError: as `to_rule`.
+    """
     return to_rule(setting(rows, "require_totp"))
 
 
 def to_rule(found: bytes | None) -> TotpRule:
     """Read the fact `require_totp`.
 
-    Raises: StoreError: the value is invalid. A default instead would lift a restriction.
+    Raises: StoreError: the value is invalid. A default would lift a restriction.
     """
     if found is None:
         return "none"
     for rule in TOTP_RULES:
         if found == rule.encode():
             return rule
-    raise StoreError("the setting require_totp in the database is not one that this program knows")
+    raise StoreError("the setting require_totp in the database has a value that this program does not know")
 
 
 def _grants(grants: Grants | None) -> str | None:

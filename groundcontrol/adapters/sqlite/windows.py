@@ -1,5 +1,6 @@
-"""Queries of a node's samples: windows, rows and the newest values. Each answer is one consistent view: a query neither repeats nor
-misses a row that compaction moves from the hot table into a chunk.
+"""Queries of a node's samples: windows, rows and the newest values.
+
+Each query reads in one transaction. So it neither repeats nor misses a row that compaction moves from the hot table into a chunk.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import HOUR_MS, SECONDS, TIERS, Tier
 
 _BEYOND: Final = 1
-"""Hours around the range that may hold the neighbours of its counters."""
+"""Hours before and after a range in which the neighbours of its counters may be."""
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
@@ -57,7 +58,7 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
 
 @contextlib.contextmanager
 def _skip_damaged(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None]:
-    """Skip a damaged chunk."""
+    """Skip a damaged chunk, and report it to the builder."""
     try:
         yield
     except ValueError:
@@ -65,7 +66,7 @@ def _skip_damaged(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Itera
 
 
 def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
-    """Whether the builder's tier goes as far back as the next one. It does not if its retention was shorter before than now."""
+    """Whether the builder's tier goes back as far as the next coarser tier. It does not if its retention was shorter before."""
     tier = builder.tier
     if tier is TIERS[-1]:
         return True
@@ -85,14 +86,14 @@ def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
-    """The first hour in [first, last] of which the node may have rows."""
+    """The first hour in [first, last] in which the node may have rows; None: there is none."""
     chunk = chunks.next_span(rows, SECONDS, no, max(0, first), last) if last >= 0 else None
     fresh = hot_packs.next_hour(rows, no, first, last if chunk is None else min(last, chunk))
     return fresh if fresh is not None else chunk
 
 
 def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGroup]:
-    """The rows of a chunk from number `first` to before `end`. The rows of one group have the same series.
+    """The rows of a chunk with the numbers [first, end), grouped by the series that they have.
 
     Raises: ValueError: the chunk is damaged.
     """
@@ -118,7 +119,7 @@ def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGr
 
 
 def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | None:
-    """The first span in [first, last] for which the node may have aggregates."""
+    """The first span in [first, last] in which the node may have aggregates; None: there is none."""
     hours = tier.span_s // SECONDS.span_s
     chunk = chunks.next_span(rows, tier, no, first, last)
     fresh = hot_packs.next_hour(rows, no, first * hours, (last + 1) * hours - 1)
@@ -126,7 +127,7 @@ def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | N
 
 
 def latest(rows: Rows, no: int) -> dict[str, tuple[SeriesSchema, StoredRow]]:
-    """The newest row of each family."""
+    """Family -> its newest readable row, with its schema."""
     newest = hot_packs.heads(rows, no, hot_packs.schemas(rows, no))
     for row in rows.fetch_all("SELECT no, name FROM family"):
         last = chunks.newest(rows, no, row["no"])
@@ -136,7 +137,7 @@ def latest(rows: Rows, no: int) -> dict[str, tuple[SeriesSchema, StoredRow]]:
                 if row["name"] in newest and newest[row["name"]][1].taken_at_ms >= read.times[-1]:
                     continue
                 found = groups_of(read, row["name"], bisect_left(read.times, read.times[-1]), len(read.times))
-            except ValueError:  # the node will send its values again; a damaged chunk must not hide other families
+            except ValueError:  # a damaged chunk must not hide other families; the node sends its values again soon
                 continue
             schema, taken = found[-1]
             newest[row["name"]] = schema, taken[-1]

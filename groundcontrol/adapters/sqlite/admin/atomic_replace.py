@@ -1,7 +1,7 @@
-"""Replaces both databases of a folder as one step. After a kill at any moment, the step has not begun or the next program finishes it.
+"""Replaces both databases of a folder as one step. After a kill at any moment, nothing has changed, or the next program finishes the step.
 
-The new files are written under temporary names beside the old ones, that of the control database last. Its presence says that the
-replacement is complete; every later step can be repeated. The caller must hold the folder's lock.
+The new files are written under temporary names beside the old files, the control database last. Once its file exists, the replacement is
+certain, and every later step can be repeated. The caller must hold the folder's lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _READY: Final = ".restored-"
 
 
 def replace(control: Path, target: Path) -> list[Path]:
-    """Replace the control database and the samples beside it with new ones.
+    """Replace the database `target` and its samples with the new database `control` and its samples.
 
     Returns: the paths of the old databases.
     """
@@ -40,14 +40,14 @@ def replace(control: Path, target: Path) -> list[Path]:
 
 
 def is_unfinished(control: Path) -> bool:
-    """Whether a replacement was interrupted, so that the two databases may not belong together."""
+    """Whether a replacement was interrupted, so that the databases may not belong together."""
     return bool(_markers(control))
 
 
 def finish(control: Path) -> list[Path]:
-    """Finish an interrupted replacement that was ready, and remove the files of one that was not.
+    """Finish an interrupted replacement that was certain, or remove the files of one that was not.
 
-    A control database that existed before is missing at no moment, so no hub takes this for a first start.
+    An existing control database is missing at no moment, so that no hub mistakes this for a first start.
     Returns: the paths of the old databases.
     """
     aside: list[Path] = []
@@ -78,12 +78,12 @@ def _keep_former(old: Path, former: Path) -> None:
     if old.exists() and not former.exists():
         _fold(old)
         os.link(old, former)
-    for ending in ("-wal", "-shm"):  # of a database that does not open or is gone: SQLite must never read them with the new one
+    for ending in ("-wal", "-shm"):  # left if the old database does not open: SQLite must never read them with the new database
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{old}{ending}", f"{former}{ending}")
 
 
 def _fold(path: Path) -> None:
-    """Checkpoint the write-ahead log into its database; if that fails, the log stays beside it."""
+    """Checkpoint the write-ahead log into its database. If that fails, the log stays."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,8 +1,8 @@
-"""Backups. A backup is one file with copies of both databases and a manifest. It is made beside a running hub and checked before it gets
+"""Backups. A backup is one file with copies of both databases and a manifest. It is made while the hub runs, and checked before it gets
 its name.
 
 The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. `VACUUM INTO` makes the copies on read-only connections, so they do not
-block the hub's writing connection and are no second one. Secrets stay sealed in the copies as in the databases.
+block the hub's writing connection. Secrets in the copies stay sealed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _ENCRYPTED: Final = 0x1
 _PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _YEAR_10000_AT: Final = 253_402_300_800.0
-"""No date can be written from this time on."""
+"""Later times cannot be formatted as a date."""
 _MOST_ROWS: Final = 1 << 62
 _STEPS: Final = 20_000
 """SQLite instructions between two checks for a stop request: some milliseconds."""
@@ -69,16 +69,16 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int
     made_at: float
     version: str
-    """The version of the program that made it."""
+    """The version of the program that made the backup."""
     files: dict[str, BackupContent]
     audit_heads: list[AuditHead]
     """The heads of the audit chains at that time. A restored database must have them."""
     fleet: str = ""
-    """The id of the fleet it belongs to; empty: unknown."""
+    """The id of the fleet; empty: unknown."""
 
 
 class BackupEnded(Exception):
-    """The backup was cancelled; nothing is left of it."""
+    """The backup was cancelled, and its files are removed."""
 
 
 class Ending:
@@ -89,21 +89,21 @@ class Ending:
         self._at_work: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
 
-    def ask(self) -> None:
-        """Request the stop, also in the middle of a statement."""
+    def request(self) -> None:
+        """Request the stop. A running statement is interrupted."""
         with self._lock:
             self._wanted = True
             for db in self._at_work:
                 db.interrupt()
 
     def check(self) -> None:
-        """Raises: BackupEnded."""
+        """Raises: BackupEnded: a stop was requested."""
         if self._wanted:
             raise BackupEnded
 
     @contextlib.contextmanager
     def watch(self, db: sqlite3.Connection) -> Iterator[None]:
-        """Make the statements of this connection fail after a stop request, also those that begin later."""
+        """Within the context, make all statements of this connection fail after a stop request."""
         db.set_progress_handler(lambda: self._wanted, _STEPS)
         with self._lock:
             self._at_work.append(db)
@@ -118,12 +118,13 @@ class Ending:
 def make(control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
-    Raises: ConfigError: the backup failed; nothing is left of it. BackupEnded.
+    Args:   control: the control database; version: of this program; report: gets progress messages; fleet: the id of the fleet, or empty.
+    Raises: ConfigError: the backup failed, and its files are removed. BackupEnded.
     """
     ending = ending or Ending()
     try:
         if target.exists():
-            raise ConfigError(f"{target} is there already: a backup never replaces another file")
+            raise ConfigError(f"{target} already exists: a backup never replaces another file")
         if not target.parent.is_dir():
             raise ConfigError(f"there is no folder {target.parent}")
         sweep(target.parent)
@@ -145,9 +146,9 @@ def make(control: Path, target: Path, version: str, report: ReportProgress, *, f
 
 
 def check_known(control: Path) -> None:
-    """Whether this program knows the schema of a control database and of the samples beside it.
+    """Check that this program knows the schema of a control database and of its samples.
 
-    Raises: ConfigError: one of them is not a Stardust database, or a newer program made it. ReadOnlyHere, sqlite3.Error.
+    Raises: ConfigError: one file is not a Stardust database, or a newer program made it. ReadOnlyHere, sqlite3.Error.
     """
     for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
         if path.exists():
@@ -190,7 +191,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, report: Repor
         for name, content in files.items():
             with archive.open(name) as member:
                 if _sha256_of(member, ending) != content.sha256:
-                    raise ConfigError("no backup was made: what was written is not what was read")
+                    raise ConfigError("no backup was made: the written file differs from the copies")
     sync(packed)
     ending.check()
     _name(packed, target)
@@ -203,7 +204,7 @@ def _is_full(exc: Exception) -> bool:
 
 @contextlib.contextmanager
 def _named(source: Path) -> Iterator[None]:
-    """Name the database in errors of SQLite, and report a full disk for the copies as that."""
+    """Translate errors of SQLite into errors that name the database. The error of a full disk passes, since the copies caused it."""
     try:
         yield
     except sqlite3.Error as exc:
@@ -213,16 +214,16 @@ def _named(source: Path) -> Iterator[None]:
 
 
 def _name(packed: Path, target: Path) -> None:
-    """Give a complete, durable file its name, durably. Never overwrite a file that appeared meanwhile.
+    """Give a complete, durable file its name, durably. A file that has appeared there meanwhile is never overwritten.
 
-    Raises: OSError: the file has no name.
+    Raises: OSError: the file did not get the name.
     """
     try:
         os.link(packed, target)
     except OSError as exc:
         if exc.errno not in _NO_LINKS:
             raise
-        # A stick or a share without hard links: an empty file reserves the name until the next line.
+        # On a file system without hard links, an empty file reserves the name first.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         with _unnamed_on_failure(target):
             os.replace(packed, target)
@@ -255,13 +256,13 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
 
 
 def manifest_of(path: Path) -> Manifest | None:
-    """The manifest of this file; None: no backup that this program can read, or no plain file."""
+    """The manifest of a backup; None: the file is not plain, or no backup that this program can read."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
         with open_backup(path) as (manifest, _):
             return manifest
-    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # a foreign archive may be broken in any way
+    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # a foreign archive may be damaged in many ways
         return None
 
 
@@ -294,7 +295,7 @@ def unpack(path: Path, folder: Path, report: ReportProgress) -> Manifest:
     with open_backup(path) as (manifest, archive):
         needed = sum(content.bytes for content in manifest.files.values())
         if shutil.disk_usage(folder).free < needed:
-            raise ConfigError(f"{_size(needed)} are needed under {folder}, and there is less")
+            raise ConfigError(f"the backup needs {_size(needed)} under {folder}, where less is free")
         for name, kind in COPIES:
             content = manifest.files[name]
             report(f"unpacking {name} ({_size(content.bytes)})")
@@ -305,7 +306,7 @@ def unpack(path: Path, folder: Path, report: ReportProgress) -> Manifest:
             ):
                 digest = _copy_some(source, out, content.bytes)
             if digest != content.sha256:
-                raise ConfigError(f"{path} is damaged, or was altered: {name} is not what its list of contents says")
+                raise ConfigError(f"{path} is damaged, or was altered: {name} differs from its list of contents")
             _check_copy(target, kind, content)
     return manifest
 
@@ -322,12 +323,12 @@ def _check_copy(path: Path, kind: Kind, content: BackupContent) -> None:
 
 
 def samples_beside(control: Path) -> Path:
-    """The path of the samples that belong to this control database."""
+    """The path of the samples database for a control database."""
     return control.with_name(f"{control.stem}-samples{control.suffix}")
 
 
 def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
-    """Copy at most one byte more than expected, so that a file larger than its stated size cannot fill the disk."""
+    """Copy at most `most` + 1 bytes, so that a file larger than its stated size cannot fill the disk. Returns the SHA-256 in hex."""
     digest, left = hashlib.sha256(), most + 1
     while left > 0 and (block := source.read(min(BLOCK_BYTES, left))):
         digest.update(block)

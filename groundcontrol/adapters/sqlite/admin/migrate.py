@@ -17,39 +17,41 @@ from groundcontrol.adapters.sqlite.engine.readonly import opened
 from groundcontrol.core.errors import ConfigError, StoreDown
 
 CHECK_LIMIT_BYTES: Final = 1 << 30
-"""Larger files are not checked as a whole at each start: a hub must be back within seconds."""
+"""Larger files are not checked as a whole at each start, since a hub must start within seconds."""
 READ_LIMIT_S: Final = 60.0
 READ_BYTES: Final = 1 << 20
 _VERSION: Final = slice(60, 64)
-"""Position of the schema version in the file's header."""
+"""Position of the schema version in the header of a file."""
 _PAGE_SIZE: Final = slice(16, 18)
+"""Position of the page size in the header of a file."""
 _PAGES: Final = slice(28, 32)
-"""Position of the number of pages in the file's header."""
+"""Position of the number of pages in the header of a file."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
-"""The facts that record the starts of hubs in a control database."""
+"""A query for the facts that hubs store at their starts in a control database."""
 
 SpaceWatch = contextlib.AbstractContextManager[object]
-"""A context that is active while a connection works."""
+"""A context that is entered while a connection works."""
 
 
 class Kind(NamedTuple):
     """One of the two database files."""
 
     script: str
-    """Its file in each migration's folder."""
+    """The name of its script in the folder of a migration."""
     application_id: int
-    """The application id in the file's header, so that one kind is never taken for the other."""
+    """The application id in the header of the file, so that the kinds cannot be confused."""
     page_size: int
+    """In bytes."""
     wipe: bool
-    """Whether deleted rows are overwritten. Secrets need that; overwriting expired samples is not worth a second write."""
+    """Whether deleted rows are overwritten. Secrets need that; for samples a second write is not worth the cost."""
 
 
 CONTROL: Final = Kind("sqlite.sql", 0x53445354, page_size=4096, wipe=True)
 SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, page_size=16384, wipe=False)
-"""Packs are rows of a table WITHOUT ROWID. SQLite keeps about a quarter page of such a row in place, and the rest in other pages.
-With 2 kB packs, a day of a node took 114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
+"""Packs are rows of a table WITHOUT ROWID. SQLite stores about a quarter page of such a row in place, and the rest in other pages.
+With packs of 2 kB, a day of a node took 114 MB on pages of 4 KiB, 56 MB on 8 KiB, 49 MB on 16 KiB."""
 
 
 class Migration(NamedTuple):
@@ -59,7 +61,7 @@ class Migration(NamedTuple):
 
 
 def migrations(kind: Kind) -> list[Migration]:
-    """Every migration, in order; one that does not touch this file counts as an empty one."""
+    """Every migration, in order. A migration without a script for this kind of file is empty."""
     root = resources.files("groundcontrol.adapters.sqlite") / "migrations"
     folders = sorted(entry.name for entry in root.iterdir() if _FOLDER.match(entry.name))
     steps = []
@@ -72,7 +74,7 @@ def migrations(kind: Kind) -> list[Migration]:
 
 
 def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
-    """Check that this program knows the schema of an open database, up to version `known`.
+    """Check that an open database is new or of this kind, and has a schema version of at most `known`.
 
     Raises: ConfigError: this is no Stardust database, or a newer program made it.
     """
@@ -85,8 +87,7 @@ def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> No
 
 
 def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
-    """Check the file, then apply the missing migrations. Each is one transaction, and a copy of the file precedes the first one that
-    changes it.
+    """Check the file, then apply the missing migrations, each in one transaction. A copy is made before the first change.
 
     Raises: ConfigError: the file is damaged, no Stardust database, or made by a newer program; nothing was changed.
             sqlite3.Error: a migration failed and was rolled back.
@@ -108,7 +109,7 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
-    """Check the file as a whole. A file so large that the start would wait is checked only after a hub found damage in it.
+    """Check the file as a whole. A file larger than `CHECK_LIMIT_BYTES` is checked only after a hub found damage in it.
 
     Raises: DamagedFile.
     """
@@ -119,8 +120,8 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def mark_suspect(path: Path) -> None:
-    """Request a whole check of the file at the next start, however large it is: a hub found a damaged page in it."""
-    with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the page as well
+    """Request a whole check of the file at the next start, even if it is large, since a hub found a damaged page in it."""
+    with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the damaged page again
         _suspicion(path).touch(mode=0o600)
 
 
@@ -129,14 +130,14 @@ def _suspicion(path: Path) -> Path:
 
 
 class DamagedFile(ConfigError):
-    """SQLite found an invalid page in a database file, or could not read one: for some failed reads it says the same."""
+    """SQLite reported an invalid page in a database file. After some failed reads it reports the same."""
 
 
 def read_failure(path: Path) -> StoreDown | None:
-    """Read a database file and its log outside SQLite, for `READ_LIMIT_S` at most: an invalid page of a file whose read fails may be sound.
+    """Read a database file and its log without SQLite, for at most `READ_LIMIT_S`, to tell a failed disk from a damaged file.
 
-    Call it when no connection of this process is open: closing any descriptor of the file gives up SQLite's locks.
-    Returns: the failure; None: the disk reads the file.
+    Call this only while this process has no open connection: closing any descriptor of the file releases SQLite's locks.
+    Returns: the error of the read; None: the file can be read.
     """
     until = time.monotonic() + READ_LIMIT_S
     for part in (path, path.with_name(path.name + "-wal")):
@@ -152,7 +153,7 @@ def read_failure(path: Path) -> StoreDown | None:
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
-    """Check the file as a whole, however long it takes.
+    """Check the whole file, without a time limit.
 
     Raises: DamagedFile.
     """
@@ -165,7 +166,7 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path) -> DamagedFile:
-    """The error text for a damaged file, on which no hub starts."""
+    """The error for a damaged file. It names the newest copy that can be restored."""
     return DamagedFile(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
 
 
@@ -176,8 +177,8 @@ def _newest_copy(path: Path) -> str:
 
 
 def _is_whole(copy: Path) -> bool:
-    """Whether a copy can be restored. A program that was killed during the copy leaves a partial file. Of a large copy only the size is
-    compared."""
+    """Whether a copy is complete and sound. A program that was killed while copying leaves a partial file. Of a large copy only the size
+    is checked."""
     try:
         with open(copy, "rb") as file:
             head = file.read(100)
@@ -193,9 +194,8 @@ def _is_whole(copy: Path) -> bool:
 
 
 def make(path: Path, kind: Kind) -> None:
-    """Put a new database in the place of an empty file.
+    """Replace a missing or empty file by a new database. It is made under another name first, so that a kill never leaves a partial file.
 
-    It is built under another name and renamed when it is complete. So a killed program never leaves a partial file.
     Raises: OSError, sqlite3.Error, and as `make_private_file`.
     """
     fresh = path.with_name(f"{path.name}.new")
@@ -208,7 +208,7 @@ def make(path: Path, kind: Kind) -> None:
             db.execute("PRAGMA synchronous = OFF")  # the file is made durable as a whole
             upgrade(db, fresh, kind, migrations(kind))
         sync(fresh)
-        for ending in ("-wal", "-shm"):  # left by a lost database: SQLite would read them into this one
+        for ending in ("-wal", "-shm"):  # left by a lost database: SQLite would read them into the new one
             path.with_name(path.name + ending).unlink(missing_ok=True)
         os.replace(fresh, path)
     except BaseException:
@@ -218,7 +218,7 @@ def make(path: Path, kind: Kind) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether the database is missing or empty. A database that lost its write-ahead log early may keep one page, which counts as empty."""
+    """Whether the database is missing or empty. A single page without tables counts as empty: an early loss of the log leaves that."""
     try:
         with open(path, "rb") as file:
             head = file.read(100)
@@ -242,32 +242,28 @@ def _is_new(db: sqlite3.Connection) -> bool:
 
 
 def check_not_lost(control: Path, samples: Path) -> None:
-    """Refuse a first start beside the samples of a hub: its users, keys and nodes are lost, and no start has reported that yet.
+    """Refuse a first start if there are samples of a hub, since its users, keys and nodes are then lost.
 
-    The opposite case is a hub that was killed at its first start, since the samples are created last.
-    Raises: ConfigError.
+    A hub that was killed at its first start leaves no samples, since they are created last.
+    Raises: ConfigError: there are samples, but no control database.
     """
     if size(samples) and is_blank(control):
         raise ConfigError(
-            f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
+            f"the database {control} is {'empty' if control.exists() else 'missing'}, but there are samples of a hub in {samples}:"
             f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
         )
 
 
 def lost_start_error(control: Path, samples: Path) -> ConfigError:
-    """The error text for a control database with tables and keys, but without the later rows, which were lost with its write-ahead log.
-    A start on it would be a first start.
-    """
+    """The error for a control database that has lost its newer rows with its write-ahead log, so that a start would be a first start."""
     return ConfigError(
-        f"the database {control} has lost what a hub wrote into it since its first start, as happens where its write-ahead log is removed:"
+        f"the database {control} has lost everything since the hub's first start, as happens if its write-ahead log is removed:"
         f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
     )
 
 
 def is_marked(samples: Path) -> bool:
-    """Whether a hub has run on these samples. A hub marks them after it has recorded its start in the control database. So a mark
-    without that record says that the record is lost.
-    """
+    """Whether a hub has run on these samples. A hub marks them after it has stored its start in the control database."""
     if not size(samples):
         return False
     try:
@@ -278,19 +274,19 @@ def is_marked(samples: Path) -> bool:
 
 
 def check_samples_not_lost(samples: Path) -> None:
-    """Refuse to start with empty samples if the control database says that a hub has run.
+    """Refuse empty samples. Call this if the control database shows that a hub has run.
 
     Raises: ConfigError.
     """
     if samples.exists() and is_blank(samples):
         raise ConfigError(
-            f"the database {samples} is empty, though a hub has run on it: restore a backup{_newest_copy(samples)};"
-            f" to begin with no samples, move {samples} away"
+            f"the database {samples} is empty, although a hub has run on it: restore a backup{_newest_copy(samples)};"
+            f" to start without samples, move {samples} away"
         )
 
 
 def size(path: Path) -> int:
-    """The size of a file, 0 if it does not exist."""
+    """The size of a file in bytes; 0: it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -298,10 +294,10 @@ def size(path: Path) -> int:
 
 
 def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], SpaceWatch] = contextlib.nullcontext) -> None:
-    """Write a consistent copy of the open database (never `cp`), open it and check it.
+    """Write a consistent copy of the open database, and check the copy. After an error the copy is removed.
 
-    Args:   watched: receives the connection that checks the copy.
-    Raises: ConfigError: the check of the copy failed. sqlite3.Error: the copy could not be written. Nothing is left of it.
+    Args:   watched: makes the context in which the copy is checked, from the connection.
+    Raises: ConfigError: the check of the copy failed. sqlite3.Error: the copy could not be written.
     """
     target.unlink(missing_ok=True)
     try:

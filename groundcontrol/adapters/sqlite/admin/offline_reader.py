@@ -1,4 +1,4 @@
-"""Read-only access to the control database for commands beside the hub. It creates, locks and migrates nothing."""
+"""Read-only access to the databases for commands, even while the hub runs. It creates, locks and migrates nothing."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _PAGE = 500
 class Schema(NamedTuple):
     found: int
     known: int
-    """The schema version that this program migrates a database to."""
+    """The schema version to which this program migrates a database."""
 
 
 class CredentialEntry(NamedTuple):
-    """A stored credential of a server's log-in: that it exists, never its value."""
+    """The name of a stored credential for a server, without its value."""
 
     node: str
     """The name of the node."""
@@ -56,11 +56,14 @@ class Inspection:
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Raises: ConfigError: there is no such database, or it cannot be read. ReadOnlyHere."""
+        """Open the control database.
+
+        Raises: ConfigError: there is no such database, or it cannot be read. ReadOnlyHere.
+        """
         try:
             found = await asyncio.to_thread(path.is_file)
         except OSError as exc:
-            raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+            raise ConfigError(f"the database {path} cannot be examined: {exc.strerror}") from exc
         if not found:
             raise ConfigError(f"there is no database {path}")
         await asyncio.to_thread(check_readable, path)
@@ -77,9 +80,12 @@ class Inspection:
         await self._reader.close()
 
     async def check_start(self) -> None:
-        """Raises: ConfigError: a hub has run on the samples beside it, but this database has no record of that."""
+        """Check that the database records a start if a hub has run on its samples.
+
+        Raises: ConfigError: it does not, so its newer rows are lost.
+        """
         samples = samples_beside(self.path)
-        marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start at the same time
+        marked = await asyncio.to_thread(is_marked, samples)  # before the record is read, since a hub may be at its first start now
         if marked and await self._reader.run(lambda rows: rows.fetch_one(STARTS)) is None:
             raise lost_start_error(self.path, samples)
 
@@ -98,7 +104,7 @@ class Inspection:
         return Schema(version, len(migrations(CONTROL)))
 
     async def audit_rows(self) -> AsyncIterator[AuditRow]:
-        """Rows of every organisation as they were written, oldest first."""
+        """Every row of the audit log of every organisation, oldest first."""
         after = -1
         while found := await self._page(after):
             for row in found:
@@ -110,11 +116,11 @@ class Inspection:
         return await self._reader.run(lambda rows: rows.fetch_all(sql, after, _PAGE))
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
-        """The newest rows and refusals, in the order in which they were written."""
+        """The newest rows and refusals, oldest first."""
         return [_readable(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
-        """As `LogStore.verify_audit`; in addition each head of `known` must exist unchanged."""
+        """As `LogStore.verify_audit`. In addition, each head in `known` must exist unchanged."""
         return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
@@ -125,14 +131,14 @@ class Inspection:
         return await self._reader.run(last_at)
 
     async def first_password_users(self) -> list[str]:
-        """Users who have not changed the password that they were given."""
+        """The names of users who have not changed the password that they were given."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT username FROM account WHERE must_change_password AND NOT disabled")
         )
         return [row["username"] for row in found]
 
     async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
-        """Names of nodes with unit files of an earlier edition, and of connected nodes that do not report their edition."""
+        """The names of nodes with unit files of an earlier edition, and of nodes whose edition is unknown."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
@@ -140,25 +146,25 @@ class Inspection:
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
     async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
-        """The names of nodes whose agent has another version than this program, each with that version."""
+        """The names and agent versions of nodes whose agent has another version than `shipped`."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
         return [(row["name"], row["agent_version"]) for row in found if agent_state(row["agent_version"], shipped) == "outdated"]
 
     async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
-        """The names of these nodes, without unknown ones."""
+        """Number -> name of these nodes; unknown numbers are left out."""
         wanted = set(numbers)
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT no, name FROM node"))
         return {row["no"]: row["name"] for row in found if row["no"] in wanted}
 
     async def names_by_id(self) -> dict[str, str]:
-        """The name of each node by its id."""
+        """Id -> name of every node."""
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT id, name FROM node"))
         return {row["id"]: row["name"] for row in found}
 
     async def credential_holders(self) -> list[CredentialEntry]:
-        """Which credentials are stored for each server's log-in, by the name of its node."""
+        """The stored credentials of all servers."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all(
                 "SELECT coalesce(node.name, secret.record) AS node, secret.field FROM secret LEFT JOIN node ON node.id = secret.record"
@@ -169,7 +175,7 @@ class Inspection:
 
 
 def _units(identity: str) -> int:
-    """The edition is unknown if the record cannot be read: another check reports that."""
+    """The edition of a node's unit files; 0: unknown, or the record is damaged."""
     try:
         return record_from_json(NodeIdentity, identity).units
     except StoreError:
@@ -177,7 +183,7 @@ def _units(identity: str) -> int:
 
 
 def _readable(row: sqlite3.Row) -> AuditRow:
-    """Make a row printable although it may hold damage."""
+    """Convert a row, even if its detail is damaged."""
     try:
         return to_audit_row(row)
     except StoreError:
@@ -189,7 +195,7 @@ def _readable(row: sqlite3.Row) -> AuditRow:
 
 
 async def quick_check(path: Path) -> str:
-    """Check a database file as a whole, however long it takes.
+    """Check a whole database file, without a time limit.
 
     Returns: `ok`, or the first error.
     """
@@ -205,7 +211,7 @@ async def quick_check(path: Path) -> str:
 
 
 class DamagedPiece(NamedTuple):
-    """Samples that cannot be read."""
+    """A span of a node with samples that cannot be read."""
 
     no: int
     """The number of the node."""
@@ -214,7 +220,7 @@ class DamagedPiece(NamedTuple):
 
 
 async def broken_records(path: Path) -> list[DamagedRecord]:
-    """Read every record of either database, since no check of SQLite looks into JSON columns.
+    """Read every JSON record of either database, which no check of SQLite does. Returns the damaged records.
 
     Raises: ConfigError: the file cannot be read.
     """
@@ -230,9 +236,9 @@ async def broken_records(path: Path) -> list[DamagedRecord]:
 
 
 async def damaged_pieces(path: Path) -> list[DamagedPiece]:
-    """Read every chunk of a samples database, and the packs that are in none yet: no check of SQLite looks into them.
+    """Decode every chunk and every pack of a samples database, which no check of SQLite does.
 
-    Returns: the unreadable pieces, each span once; none if this is no samples database of this schema.
+    Returns: the unreadable pieces, each span once; empty if this is no samples database of this schema.
     Raises:  ConfigError: the file cannot be read.
     """
 

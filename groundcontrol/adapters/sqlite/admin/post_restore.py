@@ -1,4 +1,4 @@
-"""Clean-up after a restore: closes the state in old databases that is no longer valid."""
+"""Clean-up after a restore: ends jobs, sessions and messages of the restored databases that are no longer valid."""
 
 from __future__ import annotations
 
@@ -15,35 +15,32 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import JobError
 
 _ENDS: Final = (
-    ("expired", "('queued')", "the hub was restored from a backup in which this job had not begun; it was not begun again"),
+    ("expired", "('queued')", "the hub was restored from a backup in which this job had not started; it was not started again"),
     (
         "unknown",
         "('dispatched', 'accepted', 'running')",
-        "the hub was restored from a backup in which this job was under way; what became of it was not kept",
+        "the hub was restored from a backup in which this job was running; its result is unknown",
     ),
 )
 
 
 LATER_EPOCHS: Final = 1 << 32
-"""The bound of the random number that is added to each node's session epoch. It is random, since the same backup may be restored more
-than once."""
+"""The bound of the random number that is added to each node's session epoch. So two restores of the same backup differ."""
 
 
 class RestoreReport(NamedTuple):
-    """What the clean-up closed."""
-
     nodes: int
-    """Nodes that the restored database knows."""
+    """Number of nodes in the restored database."""
     jobs: int
-    """Jobs that were open."""
+    """Number of open jobs that were closed."""
     sessions: int
-    """Log-in sessions that ended."""
+    """Number of log-in sessions that were ended."""
     tokens: int
-    """API tokens that are valid again, also those that were revoked after the backup."""
+    """Number of valid API tokens, including those that were revoked after the backup."""
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
-    """Close what was open: no job from before the backup starts again, no message of then is sent, and every user must log in again."""
+    """Close open jobs, skip waiting messages and end log-in sessions. `made_at`: the time of the backup, Unix seconds."""
 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0
@@ -70,12 +67,12 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
 
 
 async def open_fences(samples: Writer) -> None:
-    """Let every node write again. Its earlier sessions have ended; one that began during the backup is in the samples database alone."""
+    """Reset the fences of all nodes. A session that began during the backup may have left a newer fence, which would refuse the node."""
     await samples.run(lambda tx: tx.execute("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 
 async def orphan_nodes(control: Reader, samples: Reader) -> list[int]:
-    """Numbers of nodes that have samples but no other record. The next node must not inherit the samples."""
+    """The numbers of nodes in the samples database that the control database does not know. A new node must not inherit their samples."""
     nodes = {row["no"] for row in await control.run(lambda rows: rows.fetch_all("SELECT no FROM node"))}
     found = {
         row["node"]

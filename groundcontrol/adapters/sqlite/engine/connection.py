@@ -18,7 +18,7 @@ from groundcontrol.core.text import fold
 T = TypeVar("T")
 
 FOLD: Final = "fold"
-"""`core.text.fold` as a function of SQL, in reading connections. SQLite's own `lower` knows ASCII letters only."""
+"""The name of `core.text.fold` in SQL, for reading connections. SQLite's own `lower` changes only ASCII letters."""
 
 BUSY_TIMEOUT_S: Final = 1.5
 """How long a statement waits for a lock of another program, such as a shell or a copy tool."""
@@ -27,10 +27,10 @@ LOG_BYTES: Final = 4 << 20
 """Size of the write-ahead log at which SQLite checkpoints it into the file."""
 
 WRITER_CACHE_BYTES: Final = 2 << 20
-"""Page cache of a writing connection. It keeps written pages until the cache is full and frees none by itself. A page that left it comes
-from the system's page cache, which costs some microseconds. Sixteen times as much saves no measurable time."""
+"""Page cache of a writing connection. SQLite fills it and frees nothing by itself. The system's page cache has the other pages, at some
+microseconds each. A cache of sixteen times this size saves no measurable time."""
 READER_CACHE_BYTES: Final = 1 << 20
-"""Page cache of a reading connection. It helps within one query only, since each commit of the writer makes it invalid."""
+"""Page cache of a reading connection. It helps only within one query, since each commit of the writer invalidates it."""
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
@@ -56,22 +56,22 @@ class Thread(aiosqlite.Connection):
         return result
 
     def start(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """The same as a future, without its own task, which would be half of a small query's cost to the loop."""
+        """`run` without a task, which would be half of the loop's time for a small query. Returns the future of the result."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, partial(work, self._conn)))
         return future
 
     def may_be_left(self) -> None:
-        """Let the process end although this thread is at work. Must be called before the thread starts."""
+        """Let the process end even while this thread works. Must be called before the thread starts."""
         self._thread.daemon = True
 
     def break_off(self) -> None:
-        """Interrupt the running statement, if there is one, from any thread (sqlite3_interrupt)."""
+        """Interrupt the running statement, if any (sqlite3_interrupt). May be called from any thread."""
         if self._connection is not None:
             self._connection.interrupt()
 
     async def shrink(self) -> None:
-        """Free the cached pages; a later statement reads them again."""
+        """Free the memory of the page cache."""
         await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
 
 
@@ -80,10 +80,11 @@ async def open_thread(
 ) -> Thread:
     """Connect to the database file. The caller begins and ends transactions explicitly.
 
-    Args:   page_size: of a new file; None opens read-only.
+    Args:   page_size: that of a new file, in bytes; None: open read-only.
             wipe: overwrite deleted content.
-            beside: the reader is a command, which may use a read-only file system. A hub that finds one continues once it is repaired.
-    Raises: StoreError: as `translate` says.
+            beside: the reader is a command beside a hub, which may read a file on a read-only file system (`uri_of`).
+            busy_timeout_s: how long a statement waits for a lock.
+    Raises: StoreError: the file cannot be opened (`translate`).
     """
     thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", beside, busy_timeout_s), 64)
     if page_size is None:
@@ -138,5 +139,5 @@ def translate(exc: sqlite3.Error, name: str) -> StoreError:
 
 
 def is_damage(error: StoreError) -> bool:
-    """Whether a page of the file was invalid. That is neither a failed disk nor a temporary error."""
+    """Whether the error says that a page of the file is invalid."""
     return str(error.detail.get("sqlite", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

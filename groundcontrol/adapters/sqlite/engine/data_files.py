@@ -1,4 +1,4 @@
-"""The folder and files of a database. They are private, and one hub at a time uses them."""
+"""The folder and files of a database: they must be private, and only one hub may use them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from groundcontrol.core.errors import ConfigError, StoreFull
 
 LOCK_NAME: Final = "hub.lock"
 KEPT: Final = ".before-restore-"
-"""Suffix of a database that a restore replaced. For a moment the file has both names."""
+"""Suffix of a database that a restore replaced. During the restore the file has both names."""
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the data folder, or check the existing one.
+    """Make the data folder with mode 0700, or check the existing folder.
 
-    Raises: ConfigError: the folder cannot be made, is no folder, or others have access to it.
+    Raises: ConfigError: the folder cannot be made, is no folder, or other users have access to it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -33,20 +33,20 @@ def make_private_folder(folder: Path) -> None:
     except OSError as exc:
         raise ConfigError(f"the data folder {folder} cannot be used: {exc.strerror}") from exc
     if found.st_mode & 0o077:
-        raise ConfigError(f"others can look into the data folder {folder}: run chmod 700 {folder}")
+        raise ConfigError(f"other users can access the data folder {folder}: run chmod 700 {folder}")
 
 
 def make_private_file(path: Path) -> bool:
-    """Make an empty 0600 file, or check the existing one and the files that SQLite keeps beside it.
+    """Make an empty 0600 file, or check the existing file and SQLite's files beside it.
 
-    Returns: whether the file is new.
-    Raises:  ConfigError: the file cannot be made, or others may read it. StoreFull.
+    Returns: whether the file is empty.
+    Raises:  ConfigError: the file cannot be made, or other users have access to it. StoreFull.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
-                raise ConfigError(f"others can read the database {file}: run chmod 600 {file}")
+                raise ConfigError(f"other users can access the database {file}: run chmod 600 {file}")
         return path.stat().st_size == 0
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -55,11 +55,12 @@ def make_private_file(path: Path) -> bool:
 
 
 def check_names(*paths: Path) -> None:
-    """Refuse a database with a second name (a hard link). SQLite names its write-ahead log after the database, so hubs on both names
-    would not see each other's log. They would overwrite pages of the one file. The lock of a folder does not detect that. If two
-    databases share a log, reading one of them destroys the log of the other.
+    """Refuse a database with a second name (a hard link).
 
-    Raises: ConfigError; also for a folder in place of the file.
+    SQLite names its write-ahead log after the database. Hubs on both names would not see each other's log, and would overwrite pages of
+    the file. The lock of a folder does not detect that. If two databases share a log, reading one destroys the log of the other.
+
+    Raises: ConfigError: a file has a second name, is a folder, or cannot be examined.
     """
     names: dict[Path, int] = {}
     for path in paths:
@@ -67,18 +68,18 @@ def check_names(*paths: Path) -> None:
             try:
                 names[file] = _names(file)
             except OSError as exc:
-                raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+                raise ConfigError(f"the database {path} cannot be examined: {exc.strerror}") from exc
     shared = [file for file, count in names.items() if count > 1]
     if shared:
         raise ConfigError(
-            f"{shared[0]} is one file with {names[shared[0]]} names (hard links, as cp -al makes them), and hubs on two of them would destroy"
-            f" the database: remove the others (find / -xdev -samefile {shared[0]} shows them) or, when no program has any of them open, give"
-            f" this one files of its own: {_own(shared)}"
+            f"{shared[0]} is one file with {names[shared[0]]} names (hard links, as cp -al makes them), and hubs on two names would destroy"
+            f" the database: remove the other names (find / -xdev -samefile {shared[0]} shows them) or, if no program has the file open,"
+            f" separate the names: {_copy_commands(shared)}"
         )
 
 
-def _own(shared: list[Path]) -> str:
-    """Shell commands that give each file its own name. A `-shm` is removed, since SQLite builds it again from the log."""
+def _copy_commands(shared: list[Path]) -> str:
+    """Shell commands that replace each file by a copy. A `-shm` is removed, since SQLite makes it again from the log."""
     copied = " ".join(shlex.quote(str(file)) for file in shared if not file.name.endswith("-shm"))
     removed = " ".join(shlex.quote(str(file)) for file in shared if file.name.endswith("-shm"))
     copying = f'for file in {copied}; do cp -p "$file" "$file.copy" && mv "$file.copy" "$file"; done'
@@ -86,7 +87,7 @@ def _own(shared: list[Path]) -> str:
 
 
 def _names(path: Path) -> int:
-    """The number of names of a file, 0 if it is missing. Names that a restore gave it do not count.
+    """The number of names of a file, without names that a restore gave it; 0: the file is missing.
 
     Raises: ConfigError: the path is a folder. OSError.
     """
@@ -100,15 +101,15 @@ def _names(path: Path) -> int:
 
 
 class FolderLock:
-    """The lock of a data folder, held by one hub. The kernel releases it when the process ends for any reason.
+    """The lock of a data folder, held by one hub. The kernel releases it when the process ends.
 
-    The folder itself is locked as well as the file in it: a removed lock file does not let a second hub in.
+    Both the folder and a file in it are locked, so that a removed lock file does not let a second hub in.
     """
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
 
-        Raises: ConfigError: another hub has it.
+        Raises: ConfigError: another hub has the lock, or it cannot be opened.
         """
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder} for the database")
@@ -131,14 +132,14 @@ class FolderLock:
 
 
 def lock_folders(*folders: Path) -> list[FolderLock]:
-    """Lock every folder. A folder that is named twice, by whatever path, is locked once.
+    """Lock every folder. A folder that is given twice, even by different paths, is locked once.
 
-    Raises: ConfigError: another hub has one of them; then none is locked.
+    Raises: ConfigError: another hub has one of the locks; then no folder is locked.
     """
     locks: list[FolderLock] = []
     try:
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
-            locks.append(FolderLock(folder))  # noqa: PERF401  those taken so far must be known below
+            locks.append(FolderLock(folder))  # noqa: PERF401  on an error the taken locks are released below
     except ConfigError:
         for lock in locks:
             lock.release()
@@ -147,7 +148,7 @@ def lock_folders(*folders: Path) -> list[FolderLock]:
 
 
 def sync(path: Path) -> None:
-    """Make a file and its name durable."""
+    """Write a file and the entry of its name to the disk (fsync)."""
     for target in (path, path.parent):
         fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
         try:

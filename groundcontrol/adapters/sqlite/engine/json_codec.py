@@ -1,4 +1,4 @@
-"""Domain tuples as JSON objects in a column, by field name, so that a later field needs no migration."""
+"""Domain tuples as JSON objects in a column, by field name. So a new field needs no migration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def to_json(value: object) -> str:
     """Write a value as JSON text.
 
-    Raises: BadRequest: the value contains NUL, a lone surrogate, or a value that JSON does not have.
+    Raises: BadRequest: the value contains NUL, a lone surrogate, or something that JSON cannot represent.
     """
     try:
         encoded = msgspec.json.encode(value)
@@ -45,7 +45,7 @@ def records_to_json(records: Sequence[Any]) -> str:
 
 @contextlib.contextmanager
 def _or_damage() -> Iterator[None]:
-    """Turn any failure to decode a column into the error for damage.
+    """Translate every error of decoding a column.
 
     Raises: StoreError: the column is damaged.
     """
@@ -56,16 +56,16 @@ def _or_damage() -> Iterator[None]:
 
 
 def record_from_json(kind: type[T], text: str | bytes) -> T:
-    """Read what `record_to_json` wrote; missing fields get their defaults.
+    """Read the text of `record_to_json`; missing fields get their defaults.
 
-    Raises: StoreError: the text is damaged. All readers below raise it too.
+    Raises: StoreError: the text is damaged. The functions below raise it too.
     """
     with _or_damage():
         return _build(kind, msgspec.json.decode(text))
 
 
 def records_from_json(kind: type[T], text: str | bytes) -> tuple[T, ...]:
-    """Read what `records_to_json` wrote."""
+    """Read the text of `records_to_json`."""
     with _or_damage():
         return tuple(_build(kind, item) for item in msgspec.json.decode(text))
 
@@ -83,7 +83,7 @@ def object_from_json(text: str | bytes) -> dict[str, object]:
 
 
 def object_or_damage(text: str | bytes) -> dict[str, object]:
-    """The same for lists, where one damaged entry must not hide the others: the result then only marks the damage."""
+    """`object_from_json` for entries of a list. A damaged object becomes `{"damaged": true}`, so that it does not hide the others."""
     try:
         return object_from_json(text)
     except StoreError:
@@ -97,7 +97,7 @@ def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
 
 
 def inflated(decoder: msgspec.json.Decoder[V], body: bytes) -> V:
-    """The same of deflated JSON."""
+    """Read deflated JSON with a prepared decoder."""
     with _or_damage():
         return decoder.decode(zlib.decompress(body))
 
@@ -112,5 +112,8 @@ def _build(kind: type[T], found: object) -> T:
 
 
 def digest(*parts: object) -> bytes:
-    """A digest of a command's arguments: a repeated command has the same digest. Raises as `to_json` does."""
+    """A digest of 16 bytes of a command's arguments, by which a repeated command is recognised.
+
+    Raises: as `to_json`.
+    """
     return hashlib.sha256(to_json(parts).encode()).digest()[:16]

@@ -1,4 +1,4 @@
-"""Every column that holds a record as JSON, and how to read it. A check can thus read all of them before the hub needs them."""
+"""Every column with a record as JSON, and the function that reads it, so that `stardust doctor` can check all records."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ from groundcontrol.samples.model import Retention
 
 
 class DamagedRecord(NamedTuple):
-    """A record that is damaged."""
-
     table: str
     row: str
-    """Its key in its table."""
+    """The key of its row."""
     column: str
     node: str
-    """The id of its node; in the samples database the node's number; empty: the record belongs to no node."""
+    """The id of the record's node; in the samples database the node's number; empty: the record belongs to no node."""
 
 
 class _Column(NamedTuple):
@@ -46,10 +44,11 @@ class _Column(NamedTuple):
     name: str
     read: Callable[[bytes], object]
     row: str = "id"
-    """SQL: the key of a row."""
+    """SQL expression for the key of a row."""
     node: str = "''"
-    """SQL: the node of a row."""
+    """SQL expression for the node of a row."""
     where: str = "1"
+    """SQL condition for the rows with this record."""
 
 
 def _json(kind: object) -> Callable[[bytes], object]:
@@ -108,7 +107,7 @@ COLUMNS: Final = (
 
 
 def damaged_records(db: sqlite3.Connection) -> Iterator[DamagedRecord]:
-    """Read every record of either database. Columns that the schema does not have yet are no damage."""
+    """Read every record of either database. Columns that an older schema lacks are skipped."""
     there = {row[0]: {column[1] for column in db.execute(f"PRAGMA table_info({row[0]})")} for row in db.execute(_TABLES)}
     for column in COLUMNS:
         if column.name not in there.get(column.table, ()):

@@ -13,34 +13,35 @@ from spider.wire.ids import to_text
 
 LIMIT: Final = 1000
 BEHIND_ALL: Final = (1 << 63) - 1
-"""No row has such a number. A list begins at the highest number: the newest row comes first, whatever the clock showed."""
+"""A number above that of every row. A list without a cursor starts below it, so the newest row comes first."""
 _Key = tuple[str, int, list[str | int | float]]
 _decode: Final[msgspec.msgpack.Decoder[_Key]] = msgspec.msgpack.Decoder(_Key)
 
 
 def make_cursor(kind: str, org: int, *key: str | int | float) -> str:
-    """Encode the sort key of the last row of a page."""
+    """Encode the sort key of the last row of a page as the cursor of the next page."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode((kind, org, key))).rstrip(b"=").decode()
 
 
 def read_cursor(text: str, kind: str, org: int, *types: type) -> list[str | int | float]:
     """Decode a cursor that `make_cursor` wrote for this list.
 
+    Args:   types: the types of the parts of the key.
     Raises: BadRequest: the cursor belongs to another list, or was altered.
     """
     try:
         found, owner, key = _decode.decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise BadRequest("the cursor is not one that this list gave", field="cursor") from None
+        raise BadRequest("the cursor does not belong to this list", field="cursor") from None
     if (found, owner) != (kind, org) or [type(part) for part in key] != list(types):
-        raise BadRequest("the cursor is not one that this list gave", field="cursor")
+        raise BadRequest("the cursor does not belong to this list", field="cursor")
     return key
 
 
 def check_limit(limit: int) -> int:
-    """Refuse a page size below 1 and cap a large one.
+    """The page size, at most `LIMIT`.
 
-    Raises: BadRequest: less than 1.
+    Raises: BadRequest: it is less than 1.
     """
     if limit < 1:
         raise BadRequest("the limit must be at least 1", field="limit")
@@ -48,12 +49,12 @@ def check_limit(limit: int) -> int:
 
 
 def first_id(at: float) -> str:
-    """The lowest id of a row made at this time (Unix seconds) or later."""
+    """The lowest time-ordered id of this time (Unix seconds)."""
     return to_text(min(max(0, int(at * 1000)), (1 << 48) - 1).to_bytes(6, "big") + bytes(10))
 
 
 def of_old(table: str) -> str:
-    """The beginning of a query of old rows. Its first parameter is a `first_id`; the query calls the rows `old`."""
+    """The start of a query for the rows with an id below a `first_id`, its first parameter. The query names the rows `old`."""
     return (
         f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608 - built from constants only
         f" UNION ALL SELECT (SELECT min(org) FROM {table} WHERE org > orgs.org) FROM orgs WHERE orgs.org IS NOT NULL)"

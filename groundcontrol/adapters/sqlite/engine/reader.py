@@ -1,4 +1,4 @@
-"""Reading connections. They are opened read-only, so that they can neither write nor checkpoint."""
+"""Reading connections. They are opened read-only, so they can neither write nor checkpoint."""
 
 from __future__ import annotations
 
@@ -20,35 +20,36 @@ T = TypeVar("T")
 
 POOL_SIZE: Final = 3
 WAIT_LIMIT_S: Final = 10.0
+"""How long a query waits for a free connection."""
 CLOSE_LIMIT_S: Final = 1.0
 """How long a query without a caller may delay the end of the hub."""
 BREAK_OFF_EVERY_S: Final = 0.02
-"""Interval of interrupts at the end: a query has several statements, and an interrupt ends only the running one."""
+"""Interval of interrupts at the end. A query has several statements, and an interrupt ends only the running statement."""
 
 
 class Reader:
-    """A pool of connections, one for each running query. A query sees one consistent state of the database, including the newest commit."""
+    """A pool of connections, one for each running query. A query sees one consistent state, with every commit from before it began."""
 
     def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
         self._threads = threads
         self._name = name
         self._wait_limit_s = wait_limit_s
         self._free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
-        """Last in, first out: each connection has its own page cache, and the next query finds the pages that the last one read."""
+        """Last in, first out: the next query gets the connection of the last one, whose page cache is filled."""
         for thread in threads:
             self._free.put_nowait(thread)
         self.broken = False
-        """A connection had an input/output error: the process should end and start again."""
+        """Whether a connection had an input/output error, so that the process should end and start again."""
         self._closing = False
         self.damaged = False
-        """The error was an invalid page of the file."""
+        """Whether the error was an invalid page of the file."""
 
     @classmethod
     async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
         threads: list[Thread] = []
         try:
             for _ in range(size):
-                threads.append(await open_thread(path, page_size=None))  # noqa: PERF401  those opened so far must be known below
+                threads.append(await open_thread(path, page_size=None))  # noqa: PERF401  on an error the opened ones are closed below
         except BaseException:
             for thread in threads:
                 await thread.close()
@@ -58,12 +59,12 @@ class Reader:
     async def run(self, query: Callable[[Rows], T]) -> T:
         """Run a query in a read transaction on a free connection.
 
-        Raises: StoreBusy: no connection became free in time. StoreDown, and what the query raises.
+        Raises: StoreBusy: no connection became free in time. StoreDown: the database failed. Also any error of the query.
         """
         return await self._run(lambda db: _query(db, query))
 
     async def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
-        """The first row of one statement, which is consistent without a transaction.
+        """The first row of one statement; a single statement needs no transaction. None: there is no row.
 
         Raises: as `run`.
         """
@@ -83,7 +84,7 @@ class Reader:
             raise translate(exc, self._name) from exc
 
     def _end(self, thread: Thread, ended: asyncio.Future[T]) -> None:
-        """Free the connection of a query that has ended, and note a failed disk or file."""
+        """Free the connection of a query that has ended, and remember a failed disk or file."""
         self._free.put_nowait(thread)
         exc = None if ended.cancelled() else ended.exception()
         error = translate(exc, self._name) if isinstance(exc, sqlite3.Error) else None
@@ -93,21 +94,21 @@ class Reader:
 
     async def _thread(self) -> Thread:
         with contextlib.suppress(asyncio.QueueEmpty):
-            return self._free.get_nowait()  # without the timer that a wait needs: most requests find a free connection
+            return self._free.get_nowait()  # needs no timer: most requests find a free connection
         try:
             async with asyncio.timeout(self._wait_limit_s):
                 return await self._free.get()
         except TimeoutError:
-            raise StoreBusy(f"the database {self._name} has more to read than it can") from None
+            raise StoreBusy(f"the database {self._name} has too many reads") from None
 
     async def shrink(self) -> None:
-        """Free the memory of cached pages; each connection does so after its query."""
+        """Free the memory of the page caches, each after the query that uses it."""
         if not self.broken:
             for thread in self._threads:
                 await thread.shrink()
 
     async def close(self) -> bool:
-        """Disconnect. Queries that still run have no caller: they are interrupted, and abandoned if the interrupt has no effect.
+        """Disconnect. Queries that still run have no caller. They are interrupted, and left to themselves after `CLOSE_LIMIT_S`.
 
         Returns: whether every query has ended.
         """
@@ -134,28 +135,29 @@ def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:
     try:
         return query(Rows(db))
     finally:
-        if db.in_transaction:  # SQLite rolls back by itself after some errors, such as of input and output
+        if db.in_transaction:  # after some errors, such as those of input and output, SQLite has rolled back already
             db.execute("ROLLBACK")
 
 
 V = TypeVar("V")
 
 MOST: Final = 1024
+"""The most answers in a cache."""
 LONGEST_S: Final = 1.0
-"""Changes to the file from outside the hub, which nobody should make, count a second later."""
+"""How long an answer is used. It bounds the delay of changes that another program makes to the file, against all advice."""
 
 
 class CommitCache(Generic[V]):
     """The cached answers of one statement with one parameter, by the parameter.
 
-    An answer counts only until the next commit. So a request sees every change that was acknowledged before it, such as a revoked
-    session or role. Any commit invalidates all answers, so none can be forgotten.
+    An answer is valid only until the next commit, whatever that changes. So a request sees every change that was acknowledged before it,
+    such as a revoked session or role.
     """
 
     def __init__(
         self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[sqlite3.Row], V | None], most: int = MOST
     ) -> None:
-        """Args: read: makes the answer of the first row; None: no answer."""
+        """Args: read: makes the answer from the first row; it may return None, which is not cached."""
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -167,9 +169,9 @@ class CommitCache(Generic[V]):
         self._since = 0.0
 
     async def get(self, value: Value) -> V | None:
-        """The first row, as `read` makes it; None: there is none, or `read` returned None.
+        """The answer; None: there is no row, or `read` returned None.
 
-        Raises: as `Reader.fetch_one`, and what `read` raises.
+        Raises: as `Reader.fetch_one`, and any error of `read`.
         """
         edition, now = self._writer.edition, self._clock.monotonic()
         if edition != self._edition or now - self._since >= LONGEST_S:

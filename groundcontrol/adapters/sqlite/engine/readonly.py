@@ -1,7 +1,7 @@
 """Read-only access to a database beside its writer, also on a read-only file system.
 
-SQLite needs an index (`-shm`) to read a file with a write-ahead log, and creates a missing one. On a read-only file system it cannot,
-and so does not open the database of an ended hub, although that one file is complete.
+SQLite needs an index (`-shm`) to read a file with a write-ahead log, and creates a missing index. On a read-only file system it cannot
+do that. So it does not open the database of an ended hub, although the file is complete.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 _READ_ONLY: Final = frozenset({"ro", "emergency_ro"})
-"""Mount options in mountinfo of a file system that takes no writes at all; the latter is ext4 after an error."""
+"""Mount options of a file system that accepts no writes at all; `emergency_ro` is ext4 after an error."""
 _ELSEWHERE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "overlay", "fuse", "virtiofs"})
-"""File systems that may be read-only here although another machine, or another mount, writes to them."""
+"""File systems to which another machine or another mount may write although this mount is read-only."""
 
 
 class ReadOnlyHere(ConfigError):
-    """The content of the database is unknown: SQLite cannot read it until its file system can be written."""
+    """SQLite cannot read the database until its file system is writable."""
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether no user of this machine can write there."""
+    """Whether no user of this machine can write to the file system of a path."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or _nobody_writes(path)
     except OSError:
@@ -39,20 +39,24 @@ def is_read_only(path: Path) -> bool:
 
 
 def opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    """A read-only connection, closed at the end of `with`."""
+    """A read-only connection that is closed at the end of `with`."""
     return contextlib.closing(sqlite3.connect(uri_of(path), uri=True))
 
 
 def uri_of(path: Path) -> str:
-    """The URI that opens the file for reading. It declares the file immutable only if that is true: no log with content, and a file
-    system that is read-only as a whole. A single read-only mount may show files to which a hub writes elsewhere.
+    """The URI that opens the file for reading. It declares the file immutable if its log is empty and its whole file system is read-only.
+
+    A read-only mount alone is not enough, since a hub may write to the files through another mount.
     """
     still = not _log_bytes(path) and _nobody_writes(path)
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 
 
 def check_readable(path: Path) -> None:
-    """Raises: ReadOnlyHere: SQLite cannot open the file only because its file system is read-only."""
+    """Check that SQLite can open the file. Other errors than `ReadOnlyHere` are left to the caller's own access.
+
+    Raises: ReadOnlyHere: SQLite cannot open the file because its file system is read-only.
+    """
     try:
         with opened(path) as db:
             db.execute("PRAGMA schema_version").fetchone()
@@ -65,7 +69,10 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def unchanged(path: Path) -> Iterator[None]:
-    """Raises: ConfigError: the file was opened as immutable and has become writable since."""
+    """Check that a file that is declared immutable stays so until the end of the context.
+
+    Raises: ConfigError: its file system became writable.
+    """
     before = uri_of(path)
     yield
     if "immutable" in before and uri_of(path) != before:
@@ -80,7 +87,7 @@ def _log_bytes(path: Path) -> int:
 
 
 def _nobody_writes(path: Path) -> bool:
-    """Whether the file system itself is read-only, not only this mount. If that is unknown, it counts as writable."""
+    """Whether the file system itself is read-only, not only this mount; False if that is unknown."""
     try:
         mount = mount_of(path)
     except OSError as exc:

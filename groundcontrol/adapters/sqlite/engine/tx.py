@@ -1,4 +1,4 @@
-"""The interface of a transaction to a command, and the check of values for the database."""
+"""Transactions as commands see them, and the check of values for the database."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Value = str | bytes | int | float | None
 _INT_LIMIT: Final = 1 << 63
 _NOT_UTF8: Final = "Could not decode to UTF-8"
 _QUERIES: Final = ("SELECT ", "WITH ")
-"""First words of statements that change nothing, so that a repetition does no harm."""
+"""First words of statements that change nothing, and may be run twice."""
 _BAD_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def check_text(text: str) -> str:
-    """Check that every database can hold a text.
+    """Check that the database can store a text.
 
     Raises: BadRequest: the text contains NUL or a lone surrogate.
     """
@@ -48,13 +48,13 @@ def _read_text(text: bytes) -> str:
 
 
 class Rows:
-    """Read access inside one transaction. It checks that texts pass `check_text` and that numbers are finite and fit 64 bits."""
+    """Read access inside one transaction. Parameters must pass `check_text`, and numbers must be finite and fit 64 bits."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def fetch_all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Every row of the answer. A text that is not UTF-8, which only damage causes, shows its bad bytes as `\\xe3`."""
+        """Every row of the result. A text that is damaged, so that it is not UTF-8, shows its bad bytes as `\\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
         except sqlite3.OperationalError as exc:
@@ -67,13 +67,13 @@ class Rows:
             self._db.text_factory = before
 
     def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
-        """The first row of the answer, or None."""
+        """The first row of the result; None: there is none."""
         rows = self.fetch_all(sql, *values)
         return rows[0] if rows else None
 
 
 class Tx(Rows):
-    """One command's share of a transaction: it is committed as a whole or not at all."""
+    """The part of one command in a transaction. It is committed as a whole or not at all."""
 
     def __init__(self, db: sqlite3.Connection, now: float) -> None:
         super().__init__(db)
@@ -81,10 +81,10 @@ class Tx(Rows):
         """Unix seconds by the store's clock."""
         self.published: list[BusEvent] = []
         self.shredding = False
-        """A command that removed secrets sets it. The log is then checkpointed and truncated, so that no copy stays."""
+        """A command sets this after it removed secrets. The write-ahead log is then checkpointed and truncated, so that no copy stays."""
 
     def publish(self, message: BusEvent) -> None:
-        """Publish a message after the commit. Without a commit nobody learns of it."""
+        """Publish a message after the commit. Without a commit it is dropped."""
         self.published.append(message)
 
     def execute(self, sql: str, *values: Value) -> int:
@@ -95,8 +95,8 @@ class Tx(Rows):
         return self._db.execute(sql, _check(values)).rowcount
 
     def execute_many(self, sql: str, values: Iterable[Sequence[Value]]) -> int:
-        """Run a statement once for each set of numbers and bytes. The caller checks texts among them first.
+        """Run a statement once for each set of values, which are not checked: the caller checks texts first.
 
-        Returns: the number of changed rows in all.
+        Returns: the total number of changed rows.
         """
         return max(0, self._db.executemany(sql, values).rowcount)

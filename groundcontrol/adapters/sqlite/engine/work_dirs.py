@@ -1,4 +1,4 @@
-"""Temporary folders in which a backup is assembled, beside its target. A lock in each shows whether the program that made it still runs."""
+"""Temporary folders for making a backup, in the folder of its target. A lock in each shows whether its program still runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 
 PREFIX: Final = ".stardust-backup-"
 FILES: Final = ("control.db", "samples.db", "backup")
-"""The files that such a folder may contain."""
+"""The files that a backup makes in its temporary folder."""
 _NAME: Final = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")
 _LOCK: Final = "lock"
 _OURS: Final = {_LOCK, *FILES, *(f"{name}{ending}" for name in FILES for ending in ("-journal", "-wal", "-shm"))}
@@ -24,7 +24,7 @@ _TRIES: Final = 10
 
 @contextlib.contextmanager
 def work_folder(beside: Path) -> Iterator[Path]:
-    """A new, private folder. It is removed with its content at the end.
+    """Make a new, private folder. At the end of the context it is removed with its content.
 
     Raises: OSError.
     """
@@ -38,13 +38,13 @@ def work_folder(beside: Path) -> Iterator[Path]:
 
 
 def sweep(beside: Path) -> None:
-    """Remove the folders of killed programs: those with our name, owner, mode and content, and with a free lock. Follows no link."""
+    """Remove the folders of killed programs: folders with our name, owner, mode and content, whose lock is free. Follows no link."""
     try:
         found = [path for path in beside.iterdir() if _NAME.fullmatch(path.name)]
-    except OSError:  # new files may be possible even where the folder cannot be listed
+    except OSError:  # a folder that cannot be listed may still accept new files
         return
     for path in found:
-        with contextlib.suppress(OSError):  # it is locked or no folder, or the file system has no locks and its use is unknown
+        with contextlib.suppress(OSError):  # the path is locked or no folder, or without locks its use is unknown
             _sweep(path)
 
 
@@ -62,7 +62,7 @@ def _sweep(path: Path) -> None:
 def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-        # otherwise a sweep removes it at this moment
+        # on failure a sweep is removing the folder: make another one
         with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as resources:
             folder = _open(path, resources)
             _lock_folder(path, _open_lock(folder, resources))
@@ -76,7 +76,7 @@ def _lock_folder(path: Path, lock: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # a file system without locks, which no sweep touches
+    except OSError:  # without locks on this file system, no sweep removes the folder
         pass
     path.stat()
 
@@ -94,7 +94,7 @@ def _open_lock(folder: int, resources: contextlib.ExitStack) -> int:
 
 
 def _empty(path: Path, folder: int) -> None:
-    """Remove our files in the folder, the lock last, then the folder while the lock is held."""
+    """Remove our files, the lock file last, then the folder while the lock is held."""
     for name in sorted(_OURS, key=lambda name: name == _LOCK):
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
@@ -102,6 +102,6 @@ def _empty(path: Path, folder: int) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove the folder again once no file in it is open: over NFS an open file keeps its name."""
+    """Remove the folder. A second call after all files are closed helps on NFS, where an open file keeps its name."""
     with contextlib.suppress(OSError):
         path.rmdir()

@@ -1,4 +1,4 @@
-"""The one writing connection of a database file. Commands queue, and those that wait at the same time share a commit."""
+"""The one writing connection of a database file. Commands queue, and commands that wait at the same time share a commit."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 512
 """The most commands that share one transaction."""
 STALL_S: Final = 10.0
-"""A transaction of this duration waits for a stalled disk: further commands are refused instead of queued."""
+"""A transaction that takes this long shows that the disk stalls. Then waiting and further commands are refused."""
 CLOSE_LIMIT_S: Final = 30.0
-"""Time limit for the queue and the checkpoint at the end. An earlier end loses no acknowledged command, since the next opening
-checkpoints."""
+"""Time limit of `close`. After it no acknowledged command is lost, since the next start does the checkpoint."""
 STALLED_LIMIT_S: Final = 0.5
-"""The same limit for a disk that has stalled already."""
+"""Time limit of `close` if the disk has stalled already."""
 CHECKPOINT_RETRY_S: Final = 1.0
 """Retry interval of the checkpoint after shredding. It fails while a reader is active or the disk is full."""
 
@@ -56,14 +55,14 @@ class _Outcome(NamedTuple):
 class Writer:
     """Runs commands one after the other on the writing thread.
 
-    A command's answer comes only after the commit. Commands that arrive during a transaction share the next one. Each has its own
-    savepoint, so that a failed command does not affect the others.
+    A command's answer comes only after the commit. Commands that arrive during a transaction share the next one. There each command has
+    its own savepoint, so that a failed command does not affect the others.
     """
 
     def __init__(
         self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S, *, shredding: bool = False
     ) -> None:
-        """Args: shredding: the existing log may hold secrets that an earlier process shredded."""
+        """Args: shredding: the existing write-ahead log may contain secrets that an earlier process shredded."""
         self._thread = thread
         self._name = name
         self._clock = clock
@@ -74,7 +73,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._shredding = shredding
-        """The log still needs a checkpoint after shredding."""
+        """Whether the write-ahead log still needs a checkpoint after shredding."""
         self._fold_at = 0.0
         """The time of the next checkpoint, by the monotonic clock."""
         self._unfolded: StoreError | None = None
@@ -82,16 +81,16 @@ class Writer:
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
         self.publish: Callable[[BusEvent], None] = lambda _: None
-        """Called with what commands publish, after their commit."""
+        """Called with each message that a command publishes, after the commit."""
         self.edition = 0
-        """Rises with each transaction that changed something, before any caller is informed. Data read under an earlier number is
+        """Rises with each transaction that changed something, before its callers get their results. Data read under an earlier number is
         outdated."""
         self.trouble: StoreError | None = None
-        """Why the last transaction failed; None: it was committed."""
+        """The error of the last transaction; None: it was committed."""
         self.broken = False
-        """The connection had an input/output error: it takes no more commands, and the process should end and start again."""
+        """Whether the connection had an input/output error. Then it refuses commands, and the process should end and start again."""
         self.damaged = False
-        """The error was an invalid page of the file."""
+        """Whether the error was an invalid page of the file."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
 
     @property
@@ -101,9 +100,9 @@ class Writer:
     async def run(self, command: Callable[[Tx], T]) -> T:
         """Run a command in a transaction; returns after the commit.
 
-        A caller that is cancelled meanwhile does not know whether the command was committed.
-        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command
-            raises. Nothing was changed.
+        A caller that is cancelled meanwhile cannot tell whether the command was committed.
+        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and any error of the command.
+            After an error nothing is changed.
         """
         if self._closing:
             raise StoreDown(f"the database {self._name} is closed")
@@ -120,15 +119,15 @@ class Writer:
         return cast("T", await waiting.done)
 
     async def shrink(self) -> None:
-        """Free the memory of cached pages; waits for its turn on the writing thread."""
+        """Free the memory of the page cache, after the running transaction."""
         if not (self._closing or self.broken):
             await self._thread.shrink()
 
     async def close(self, *, fold: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Finish the queue, checkpoint the log into the file, disconnect.
+        """Finish the queue, checkpoint the write-ahead log into the file, disconnect.
 
-        Args:    fold: False: other readers continue, and a checkpoint would wait for them.
-        Returns: False: the disk stalled. The thread is still at work, and the process ends without it.
+        Args:    fold: whether to checkpoint; with active readers the checkpoint would wait for them.
+        Returns: False: the time limit passed, since the disk stalls. The thread still works, and the process must end without it.
         """
         self._closing = True
         self._wake.set()
@@ -142,13 +141,13 @@ class Writer:
     async def _finish(self, fold: bool) -> None:
         await self._task
         if fold and not self.broken:
-            with contextlib.suppress(sqlite3.Error):  # the next opening checkpoints as well
+            with contextlib.suppress(sqlite3.Error):  # the next start checkpoints as well
                 await self._thread.run(_fold_log)
         await self._thread.close()
 
     @property
     def stall(self) -> StoreError | None:
-        """The error while a transaction waits too long for its disk. It clears by itself when the disk continues."""
+        """The error while the disk stalls; None: it does not."""
         return self._as_stalled() if self._stalled else None
 
     def _as_stalled(self) -> StoreBusy:
@@ -178,7 +177,7 @@ class Writer:
                 await self._run_group(group)
 
     async def _woken(self) -> bool:
-        """Wait for a command. Returns: False: none has arrived, and the checkpoint is due."""
+        """Wait for a command. Returns False if none has arrived and the checkpoint is due."""
         if not self._shredding or self.broken:
             return await self._wake.wait()
         with contextlib.suppress(TimeoutError):
@@ -193,7 +192,7 @@ class Writer:
             if self.broken:
                 raise self._as_broken()
             outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
-        except Exception as exc:  # any error: no caller may wait for ever
+        except Exception as exc:  # any error: otherwise the callers would wait for ever
             outcomes = [_Outcome(None, exc) for _ in group]
         finally:
             patience.cancel()
@@ -214,7 +213,7 @@ class Writer:
                 waiting.done.set_exception(outcome.error)
 
     def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
-        """On the thread: run all commands in one transaction. Without commands, checkpoint."""
+        """Runs on the thread: run all commands in one transaction; without commands, checkpoint."""
         if not commands:
             self._fold(db)
             return []
@@ -227,7 +226,7 @@ class Writer:
         except sqlite3.Error as exc:
             error = self._note(exc)
             if db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # after a failed rollback the connection has been judged by `_note` already
+                with contextlib.suppress(sqlite3.Error):  # `_note` has recorded the first error, which is the important one
                     db.execute("ROLLBACK")
             return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
         finally:
@@ -241,17 +240,17 @@ class Writer:
         return outcomes
 
     def _fold(self, db: sqlite3.Connection) -> None:
-        """On the thread: checkpoint after shredding. The command is committed already, so no caller sees an error of the checkpoint."""
+        """Runs on the thread: checkpoint after shredding. Callers do not see its error, since their commands are committed."""
         self._fold_at = self._clock.monotonic() + CHECKPOINT_RETRY_S
         try:
             self._shredding = not _checkpoint_now(db)
             self._unfolded = None
         except sqlite3.Error as exc:
             self._unfolded = self._note(exc)
-            self._note_health(self._unfolded)  # any error: it is reported nowhere else
+            self._note_health(self._unfolded)  # no caller gets this error
 
     def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
-        """Args: alone: no other command is in this transaction. It then needs no savepoint, which would copy every changed page."""
+        """Run one command. `alone`: it is the only one in this transaction and needs no savepoint, which would copy each changed page."""
         if not alone:
             db.execute("SAVEPOINT command")
         tx = Tx(db, self._clock.now())
@@ -261,7 +260,7 @@ class Writer:
                 db.execute("RELEASE command")
         except Exception as exc:
             if not db.in_transaction:
-                raise  # SQLite has rolled back the whole transaction, and with it every command in it
+                raise  # SQLite has rolled back the whole transaction with all commands
             if alone:
                 db.execute("ROLLBACK")
             else:
@@ -291,16 +290,16 @@ class Writer:
 
 
 def _fold_log(db: sqlite3.Connection) -> bool:
-    """Move all of the write-ahead log into the file and truncate the log.
+    """Move the write-ahead log into the file and truncate the log.
 
-    Returns: False: a reader was active.
+    Returns: whether that is complete; False: a reader was active.
     """
     busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return busy is not None and busy[0] == 0
 
 
 def _checkpoint_now(db: sqlite3.Connection) -> bool:
-    """The same without waiting for readers: a backup reads for as long as it copies, and all other commands would wait behind it."""
+    """`_fold_log` without a wait for readers. A backup reads for minutes, and all commands would wait for it."""
     [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
     db.execute("PRAGMA busy_timeout = 0").fetchall()
     try:

@@ -122,9 +122,9 @@ async def test_the_command_in_the_message_separates_linked_database_files(tmp_pa
     names = {file.name for file in folder.glob("stardust*")}
     assert len(names) == 6
     shutil.copytree(folder, snapshot, copy_function=os.link)
-    with pytest.raises(ConfigError, match=r"stardust.db is one file with 2 names .* of its own: ") as refused:
+    with pytest.raises(ConfigError, match=r"stardust.db is one file with 2 names .* separate the names: ") as refused:
         await open_database(folder, clock=CLOCK)
-    shell = await asyncio.create_subprocess_exec("sh", "-c", str(refused.value).rpartition(" of its own: ")[2])
+    shell = await asyncio.create_subprocess_exec("sh", "-c", str(refused.value).rpartition(" separate the names: ")[2])
     assert await shell.wait() == 0
     assert {file.name for file in folder.glob("stardust*")} == {name for name in names if not name.endswith("-shm")}
 
@@ -147,7 +147,7 @@ async def test_a_log_with_another_name_is_refused_too(tmp_path: Path, ending: st
     log = tmp_path / "data" / f"stardust-samples.db{ending}"
     log.touch(mode=0o600)
     os.link(log, tmp_path / "snapshot")
-    with pytest.raises(ConfigError, match=rf"^{log} is one file with 2 names .* of its own: (for file in|rm -f) {log}"):
+    with pytest.raises(ConfigError, match=rf"^{log} is one file with 2 names .* separate the names: (for file in|rm -f) {log}"):
         await open_database(tmp_path / "data", clock=CLOCK)
 
 

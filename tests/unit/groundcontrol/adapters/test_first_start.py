@@ -25,7 +25,7 @@ from tests.support.hub import ROOT
 from tests.support.store_files import CLOCK, edit, open_and_close
 
 
-@pytest.mark.parametrize("lost", ["empty", "gone"])
+@pytest.mark.parametrize("lost", ["empty", "missing"])
 async def test_existing_samples_prevent_a_first_start(tmp_path: Path, lost: str) -> None:
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
@@ -82,7 +82,7 @@ async def test_a_lost_write_ahead_log_is_not_a_first_start(tmp_path: Path, logs:
     await open_and_close(tmp_path / "whole")
     remove_logs(tmp_path / "data", logs)
     control = (tmp_path / "data" / "stardust.db").read_bytes()
-    told = r"stardust.db has lost what a hub wrote .* restore a backup; for a new hub, move .*stardust.db and .*stardust-samples.db away"
+    told = r"stardust.db has lost everything since .* restore a backup; for a new hub, move .*stardust.db and .*stardust-samples.db away"
     with pytest.raises(ConfigError, match=told):
         await open_database(tmp_path / "data", clock=CLOCK)
     assert (tmp_path / "data" / "stardust.db").read_bytes() == control
@@ -100,7 +100,7 @@ async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path) -> 
     edit(tmp_path / "data" / "stardust-samples.db", "DELETE FROM fence")
     await open_and_close(tmp_path / "data")
     edit(tmp_path / "data" / "stardust.db", "DELETE FROM fact")
-    with pytest.raises(ConfigError, match="has lost what a hub wrote"):
+    with pytest.raises(ConfigError, match="has lost everything since"):
         await open_database(tmp_path / "data", clock=CLOCK)
     edit(tmp_path / "data" / "stardust.db", "INSERT INTO fact VALUES ('initialised_at', 1.0)")  # as an earlier program left it
     await open_and_close(tmp_path / "data")
@@ -132,7 +132,9 @@ async def test_samples_of_one_empty_page_beside_a_hub_that_has_run_are_lost(tmp_
     await open_and_close(tmp_path / "data")
     control, samples = tmp_path / "data" / "stardust.db", tmp_path / "data" / "stardust-samples.db"
     without_its_log(samples, 16384)
-    with pytest.raises(ConfigError, match=r"stardust-samples.db is empty, though a hub has run on it: restore a backup; to begin with no"):
+    with pytest.raises(
+        ConfigError, match=r"stardust-samples.db is empty, although a hub has run on it: restore a backup; to start without"
+    ):
         await open_database(tmp_path / "data", clock=CLOCK)
     edit(control, "DELETE FROM fact WHERE name = 'latest_at'")  # as of an earlier program that was killed at its first start
     await open_and_close(tmp_path / "data")
@@ -210,7 +212,9 @@ async def test_a_missing_samples_file_is_recreated_with_a_log_line_and_an_empty_
     assert "samples_begun_anew" not in caplog.text
     samples = tmp_path / "data" / "stardust-samples.db"
     samples.write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"stardust-samples.db is empty, though a hub has run on it: restore a backup; to begin with no"):
+    with pytest.raises(
+        ConfigError, match=r"stardust-samples.db is empty, although a hub has run on it: restore a backup; to start without"
+    ):
         await open_database(tmp_path / "data", clock=CLOCK)
     samples.unlink()
     await open_and_close(tmp_path / "data")
