@@ -16,7 +16,8 @@ _SEQUENCE: Final = re.compile(
     r"|\x1b[ -/]*[0-~]"  # two and three bytes
     r"|[\x00-\x1f\x7f-\x9f]"
 )
-_OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x1b\x07\x9c]{0,4096}\x1b?|[ -/]*)?\Z")
+_OPEN: Final = re.compile(r"\x1b(?:\[[0-?]{0,256}[ -/]{0,16}|[\]PX^_][^\x1b\x07\x9c]{0,4096}\x1b?|[ -/]{0,16})?\Z")
+"""A sequence that may continue in the next piece. Its length is bounded, since a job may print a sequence without an end."""
 
 
 class AnsiFilter:

@@ -46,3 +46,12 @@ def test_control_sequences_are_removed_over_any_split(data: bytes, cuts: list[in
         assert left.startswith("[")
         assert "m" in left
     assert not any((ord(char) < 32 and char not in "\t\n\r\b\x1b") or 127 <= ord(char) < 160 for char in text)
+
+
+@pytest.mark.parametrize("start", [b"\x1b[", b"\x1b ", b"\x1b]"])
+def test_a_sequence_without_an_end_holds_nothing_back(start: bytes) -> None:
+    shown = AnsiFilter()
+    shown.feed(start)
+    for _ in range(3):
+        shown.feed(b" " * 4096)
+    assert shown.feed(b"still shown") == "still shown"
