@@ -17,7 +17,7 @@ from groundcontrol.core.text import clean
 from groundcontrol.nodes import processes
 from groundcontrol.nodes.store import NodeTableStore
 from spider.clock import Clock
-from spider.wire import tables
+from spider.wire import table_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.report_messages import InstalledPackages, PackagesHeld, Table
 from spider.wire.tables import Subject
@@ -72,12 +72,12 @@ class NodeTables:
 
         Raises: ProtocolError; StoreError.
         """
-        subject = tables.check(message)
+        subject = table_rows.check(message)
         if subject is None:
             return  # a subject of a newer agent
         latest = self._latest.setdefault(agent.node.id, {})
         before = latest.get(subject.name)
-        full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
+        full = table_rows.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
         stored = _to_subject_table(subject, full)
         if subject.name not in FLEETING:
             await agent.save(f"table {subject.name}", partial(self._store[NodeTableStore].save_table, agent.session, stored))
@@ -145,7 +145,7 @@ def _to_subject_table(subject: Subject, table: Table) -> SubjectTable:
     indices = [table.columns.index(column.name) for column in known]
     cells = tuple(
         clean(cell, column.most) if isinstance(cell, str) else cell
-        for row in tables.rows_of(table)
+        for row in table_rows.rows_of(table)
         for column, cell in zip(known, (row[index] for index in indices), strict=True)
     )
     return SubjectTable(subject.name, table.taken_at_ms / 1000, table.total, tuple(column.name for column in known), cells)

@@ -15,7 +15,8 @@ from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import MAX_ITEMS, Message
 from spider.wire.report_messages import MAX_TABLE_BYTES, Cell, Table
 from spider.wire.sample_messages import Watch
-from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject, thin, weight
+from spider.wire.table_rows import thin, weight
+from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject
 
 FIRST_S = 1.0
 """Delay of the first reading: the session has priority, and processes need time to use any CPU."""

@@ -3,7 +3,7 @@
 from typing import List, NamedTuple, Optional, Union
 
 MAX_TABLE_BYTES = 160 * 1024
-"""Largest weight of the cells of one `Table` (`tables.weight`)."""
+"""Largest weight of the cells of one `Table` (`table_rows.weight`)."""
 MAX_JOURNAL_LINES = 200
 """Most lines of one `JournalAnswer`."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spider.wire.report_messages import Table
 from spider.wire.sample_messages import Watch
-from spider.wire.tables import check, fill, rows_of
+from spider.wire.table_rows import check, fill, rows_of
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import agent
 

@@ -20,7 +20,8 @@ from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Message
 from spider.wire.report_messages import Cell, Table
 from spider.wire.sample_messages import Watch
-from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT, check, fill, rows_of
+from spider.wire.table_rows import check, fill, rows_of
+from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT
 from spider.wire.text import plain
 from tests.support import message_strategies
 from tests.support.clock import RunningClock

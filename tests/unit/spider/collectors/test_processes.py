@@ -20,7 +20,8 @@ from spider.reports.table_reporter import table_of
 from spider.sampling.collectors.cmdline import MOST, command_line, mask
 from spider.sampling.collectors.processes import STATES, Processes, parse_stat
 from spider.sampling.collectors.table_reader import Reading
-from spider.wire.tables import BY_NAME, check
+from spider.wire.table_rows import check
+from spider.wire.tables import BY_NAME
 from tests.support.recordings import write
 
 COLUMNS = [column.name for column in BY_NAME["processes"].columns]

@@ -29,7 +29,8 @@ from spider.sampling.collectors.logins import LoggedIn, UserNames, lives, parse_
 from spider.sampling.collectors.netlink import NETLINK_ROUTE, Netlink, parse_messages
 from spider.sampling.collectors.table_reader import Reading
 from spider.sampling.collectors.updates import Available, package_tables
-from spider.wire.tables import BY_NAME, SUBJECTS, check
+from spider.wire.table_rows import check
+from spider.wire.tables import BY_NAME, SUBJECTS
 from tests.support.bundles import shipped_bundle
 from tests.support.moving_machine import at_rest
 from tests.support.recordings import DATA, captured, write

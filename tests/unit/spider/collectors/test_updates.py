@@ -5,7 +5,7 @@ from __future__ import annotations
 from spider.packages.plan import UNKNOWN, YES, Planned
 from spider.reports.table_reporter import table_of
 from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
-from spider.wire import tables
+from spider.wire import table_rows, tables
 
 
 def test_unknown_updates_give_no_table() -> None:
@@ -25,7 +25,7 @@ def test_updates_and_held_packages_are_rows_by_name() -> None:
     assert held is not None
     assert held.rows == [("linux", "6.1")]
     for subject, reading in (("updates", found), ("held", held)):
-        tables.check(table_of(tables.BY_NAME[subject], reading, 1))
+        table_rows.check(table_of(tables.BY_NAME[subject], reading, 1))
 
 
 def test_hostile_names_of_a_repository_stay_one_line() -> None:
@@ -33,5 +33,5 @@ def test_hostile_names_of_a_repository_stay_one_line() -> None:
     available.newer = [Planned("a\x1b[2Jb", "1\n2", "3", YES, "x" * 5000)]
     found = UpdatesReader(available).read(0.0)
     assert found is not None
-    tables.check(table_of(tables.BY_NAME["updates"], found, 1))
+    table_rows.check(table_of(tables.BY_NAME["updates"], found, 1))
     assert "\x1b" not in str(found.rows[0][0])

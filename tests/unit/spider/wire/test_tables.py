@@ -16,7 +16,8 @@ from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, Message
 from spider.wire.metrics import INTERVAL_S
 from spider.wire.report_messages import MAX_TABLE_BYTES, Cell, Table
-from spider.wire.tables import BY_NAME, FAILED, MAX_COLUMNS, QUICKEST_S, SCALED, SUBJECTS, TEXT, Subject, check, fill, rows_of, thin
+from spider.wire.table_rows import MAX_COLUMNS, check, fill, rows_of, thin
+from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, SCALED, SUBJECTS, TEXT, Subject
 from tests.support import message_strategies
 
 USERS = BY_NAME["users"]
