@@ -88,6 +88,9 @@ class RowSink(Protocol):
     """Receives the rows of live packs as they arrive; implemented in `alerts/service.py`."""
 
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None: ...
+    def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
+        """Samples from `first_ms` to `last_ms` (Unix milliseconds of the node's clock) came late, and are stored soon."""
+        ...
 
 
 class FarewellHandler(Protocol):

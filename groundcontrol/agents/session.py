@@ -285,6 +285,8 @@ class AgentSession:
         if message.stream == STREAM_LIVE:
             self._deps.update_latest(self, schema, rows)
             self._deps.row_sink.add_rows(self.node.id, schema.row, rows)
+        else:
+            self._deps.row_sink.note_late(self.node.id, first, last)
         await self._deps.readings.submit(self, stored)
 
     async def _late(self, message: Late) -> None:
@@ -296,6 +298,7 @@ class AgentSession:
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._body_to_store(times[1], len(rows), message.body)
         self._quota.store(len(body), len(rows), times[1] - times[0])
+        self._deps.row_sink.note_late(self.node.id, *times)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         await self._deps.readings.submit(self, late)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.incidents import Names, title_of
+from groundcontrol.alerts.incidents import Names, key_of, title_of
 from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId
 from groundcontrol.alerts.preview import Episode, replay
 from groundcontrol.alerts.rules import Rules
@@ -20,9 +21,22 @@ from spider.wire.ids import new_time_id
 
 QUIET_S: Final = 60.0
 """A node is replayed this long after its last late sample, so that one backlog is replayed once."""
+LEAST_S: Final = 120.0
+"""Shorter backlogs are not replayed, since every reconnection makes one."""
 MOST_S: Final = 86_400.0
 """How many seconds of the past are replayed at most."""
+MOST_NODES: Final = 20
+"""How many nodes are replayed in a minute. A node takes up to 0.1 s."""
 MOST_EPISODES: Final = 50
+
+
+class Backlog(NamedTuple):
+    """Late samples of a node."""
+
+    first_at: float
+    last_at: float
+    arrived_at: float
+    """The monotonic time at which the last of them arrived."""
 
 
 class RetroEpisodes:
@@ -33,39 +47,47 @@ class RetroEpisodes:
         self._facts = facts
         self._rules = rules
         self._clock = clock
-        self._late: dict[NodeId, tuple[float, float, float]] = {}
-        """Node -> (time of the first late sample, of the last one, monotonic time of its arrival)."""
+        self._backlogs: dict[NodeId, Backlog] = {}
 
-    def note(self, engine: Engine) -> None:
-        """Take the times of late samples from the engine."""
+    def add(self, node: NodeId, first_at: float, last_at: float) -> None:
+        """Note late samples of a node, by their first and last time in Unix seconds."""
+        before = self._backlogs.get(node)
+        if before is not None:
+            first_at, last_at = min(first_at, before.first_at), max(last_at, before.last_at)
+        self._backlogs[node] = Backlog(first_at, last_at, self._clock.monotonic())
+
+    def due(self) -> list[tuple[NodeId, Backlog]]:
+        """Nodes whose backlog has ended, at most `MOST_NODES`. Call `forget` when one is replayed."""
         now = self._clock.monotonic()
-        for node, late in engine.take_late().items():
-            first, last, _ = self._late.get(node, (late.first_at, late.last_at, now))
-            self._late[node] = (min(first, late.first_at), max(last, late.last_at), now)
+        ended = [(node, one) for node, one in self._backlogs.items() if now - one.arrived_at >= QUIET_S]
+        for node, one in ended:
+            if one.last_at - one.first_at < LEAST_S:
+                del self._backlogs[node]
+        return [(node, one) for node, one in ended if node in self._backlogs][:MOST_NODES]
 
-    def due(self) -> list[tuple[NodeId, float, float]]:
-        """The nodes whose backlog has ended, with the first and last time of its samples. Call `forget` when one is replayed."""
-        now, oldest = self._clock.monotonic(), self._clock.now() - MOST_S
-        return [(node, max(first, oldest), last) for node, (first, last, at) in self._late.items() if now - at >= QUIET_S]
+    def forget(self, node: NodeId, replayed: Backlog) -> None:
+        """Forget the backlog of a node, unless more samples have arrived."""
+        if self._backlogs.get(node) == replayed:
+            del self._backlogs[node]
 
-    def forget(self, node: NodeId) -> None:
-        """Forget the backlog of a node, whose episodes are stored."""
-        del self._late[node]
-
-    async def find(self, engine: Engine, node: NodeId, start: float, end: float) -> AlertChange:
+    async def find(self, engine: Engine, node: NodeId, backlog: Backlog, known: Sequence[Alert]) -> AlertChange:
         """Replay one node. The engine gets the true start of episodes that still fire.
 
-        Returns: rows of the episodes that are over. Raises: StoreError.
+        Args:    known: episodes that are stored. The samples of a backlog may surround some that were evaluated in time.
+        Returns: rows of the other episodes that are over. Raises: StoreError.
         """
         no, facts = self._facts.number(node), self._facts.find(node)
+        now = self._clock.now()
+        start, end = max(backlog.first_at, now - MOST_S), min(backlog.last_at, now)
         if no is None or facts is None or end <= start:
             return AlertChange()
         found, _ = await replay(self._samples, no, facts, self._rules.all(), start, end, start)
+        stored = {key_of(alert): [other for other in known if key_of(other) == key_of(alert)] for alert in known}
         over: list[Episode] = []
         for one in found:
             if one.ended_at is None:
                 engine.backdate(one.key, one.level, one.since_at)
-            elif one.fired_at >= start:
+            elif one.fired_at >= start and not any(_overlaps(one, alert) for alert in stored.get(one.key, ())):
                 over.append(one)
         return self._rows(over[:MOST_EPISODES])
 
@@ -82,3 +104,8 @@ class RetroEpisodes:
         )  # fmt: skip
         title = title_of("", [alert], Names(self._facts.name, self._rules.get))
         return alert, Incident(incident, DEFAULT_ORG, one.level, "resolved", title, one.since_at, one.ended_at, f"node:{one.key.node}", 0)
+
+
+def _overlaps(episode: Episode, alert: Alert) -> bool:
+    ended_at = math.inf if alert.resolved_at is None else alert.resolved_at
+    return episode.fired_at <= ended_at and (episode.ended_at is None or alert.fired_at <= episode.ended_at)

@@ -114,6 +114,10 @@ class AlertService:
             self._engine.add_rows(node, schema, rows)
             self.evaluated_s += time.perf_counter() - began
 
+    def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
+        """Note samples of a node that came too late for the engine. Their episodes are found when they are stored."""
+        self._retro.add(node, first_ms / 1000, last_ms / 1000)
+
     async def load(self) -> None:
         """Continue from the state that an earlier process stored.
 
@@ -318,14 +322,16 @@ class AlertService:
 
     async def _look_back(self) -> None:
         """Store the episodes that late samples show. No message is sent for them."""
-        self._retro.note(self._engine)
-        for node, start, end in self._retro.due():
-            change = await self._retro.find(self._engine, node, start, end)
+        for node, late in self._engine.take_late().items():
+            self._retro.add(node, late.first_at, late.last_at)
+        for node, backlog in self._retro.due():
+            known = [*await self._store.ended_since(DEFAULT_ORG, backlog.first_at), *self._book.of_node(node)]
+            change = await self._retro.find(self._engine, node, backlog, [alert for alert in known if alert.node_id == node])
             if change.alerts:
                 await self._store.commit(change)
                 for alert in change.alerts:
                     self._bus.publish(Changed("alert", alert.id, 0))
-            self._retro.forget(node)
+            self._retro.forget(node, backlog)
 
     async def _renew_flags(self) -> None:
         """Renew maintenance and flapping of all episodes. Episodes that were silenced and still fire are sent."""

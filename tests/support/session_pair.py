@@ -50,7 +50,12 @@ class Hub:
         self.clock = ManualClock()
         self.quotas = Quotas()
         self.metrics = Metrics()
+        self.late: list[tuple[NodeId, int, int]] = []
+        """Late samples that the alerts were notified of."""
         self._epoch = 0
+
+    def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
+        self.late.append((node, first_ms, last_ms))
 
     @property
     def stored(self) -> list[SeriesSchema]:
@@ -68,7 +73,7 @@ class Hub:
             readings=SimpleNamespace(submit=_take),
             skew=lambda _: None,
             update_latest=lambda _agent, _layout, _rows: None,
-            row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None),
+            row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late),
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))

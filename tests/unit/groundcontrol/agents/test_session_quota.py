@@ -79,6 +79,7 @@ async def test_a_pack_counts_once_per_hour_that_it_covers(hub: Hub, kind: str, a
         await meeting.says(Late(0, bytes(16), 0, 0, 0, 0, said.layout, coding, body))
     else:
         await meeting.says(Pack(STREAM_LIVE if kind == "live" else STREAM_BACKFILL, 0, said.layout, coding, body))
+    assert hub.late == ([] if kind == "live" else [(NODE, start_ms, start_ms + 99_000 * apart_s)])
     hearing = meeting.says(said)
     await hub.passes(0.1)
     assert hearing.done() is not waits

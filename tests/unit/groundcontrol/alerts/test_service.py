@@ -25,11 +25,12 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import EventFilter
 from groundcontrol.nodes.model import Node
+from groundcontrol.samples.model import StoredPack
 from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
-from tests.support.factories import SCOPE
+from tests.support.factories import SCOPE, connect, pack_body
 
 HOUR_S = 3600.0
 LONGEST_RETRY_S = 1800.0
@@ -217,7 +218,7 @@ async def test_late_samples_are_replayed_a_minute_after_the_store_could_not_be_r
     trial: AlertTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [node] = trial.nodes
-    samples = samples_of({"cpu.total": 5}, 60, began=int(trial.clock.now()) - 60)
+    samples = samples_of({"cpu.total": 5}, 300, began=int(trial.clock.now()) - 300)
     for _ in range(2):
         trial.engine.add_rows(node, samples[0].layout, [one.row for one in samples])
     reads: list[object] = []
@@ -233,6 +234,26 @@ async def test_late_samples_are_replayed_a_minute_after_the_store_could_not_be_r
     await trial.pass_s(260)
     assert len(reads) == 2
     assert reads[0] == reads[1]
+
+
+async def test_an_episode_in_samples_that_came_late_is_stored_once_and_not_sent(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    metrics, began = trial.backend.store.metrics, int(trial.clock.now()) - 1200
+    busy = Rule(RuleId("busy"), "busy", "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0)
+    await trial.service.save_rules(SCOPE, [busy])
+    samples = samples_of({"cpu.total": lambda at: 100 if 300 <= at < 600 else 5}, 900, began=began)
+    schema, rows = samples[0].layout, [one.row for one in samples]
+    times = rows[0].taken_at_ms, rows[-1].taken_at_ms
+    session = await connect(trial.backend.store, node)
+    await metrics.save_schema(session, schema)
+    await metrics.append([StoredPack(session, 1, 0, schema.schema_id, *times, 1, pack_body(rows))])
+    for _ in range(2):
+        trial.service.note_late(node, *times)
+        await trial.pass_s(190)
+    [alert] = await trial.ended()
+    assert (alert.rule_id, alert.retro) == (busy.id, True)
+    assert began + 300 < alert.fired_at < began + 400
+    assert trial.told() == []
 
 
 async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
