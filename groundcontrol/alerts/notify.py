@@ -39,8 +39,8 @@ FROM: Final = Parameter("from", "only decisions since this time, in Unix seconds
 NOTIFY_ROUTES: Final = (
     Route("GET", "/channels", "alert.read", channels_api.list_channels, ChannelsView, whose="organisation"),
     Route("POST", "/channels", "alert.manage", channels_api.create_channel, ChannelView, ChannelBody, status=201, step_up=True, whose="organisation"),
-    Route("GET", "/channels/kinds", "alert.read", channels_api.list_kinds, ChannelKindsView, whose="organisation"),
-    Route("POST", "/channels/preview", "alert.read", channels_api.preview, FormatPreviewView, FormatPreviewBody, whose="organisation"),
+    Route("GET", "/channels/kinds", "alert.read", channels_api.list_kinds, ChannelKindsView, whose="hub"),
+    Route("POST", "/channels/preview", "alert.read", channels_api.preview, FormatPreviewView, FormatPreviewBody, whose="hub"),
     Route("PATCH", "/channels/{id}", "alert.manage", channels_api.edit_channel, ChannelView, ChannelPatch, whose="organisation"),
     Route("DELETE", "/channels/{id}", "alert.manage", channels_api.delete_channel, None, status=204, step_up=True, whose="organisation"),
     Route("POST", "/channels/{id}/test", "alert.manage", channels_api.check_channel, TestView, status=202, whose="organisation"),

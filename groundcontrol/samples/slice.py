@@ -14,9 +14,9 @@ from groundcontrol.web.routes import Parameter, Route
 from groundcontrol.web.services import provide
 
 ROUTES: Final = (
-    Route("GET", "/settings", "settings.manage", samples_api.get_settings, SettingsView, whose="organisation"),
-    Route("PATCH", "/settings", "settings.manage", samples_api.edit_settings, SettingsView, SettingsPatch, step_up=True, whose="organisation"),
-    Route("GET", "/metrics", "metric.read", samples_api.list_metrics, MetricsView, whose="organisation"),
+    Route("GET", "/settings", "settings.manage", samples_api.get_settings, SettingsView, whose="hub"),
+    Route("PATCH", "/settings", "settings.manage", samples_api.edit_settings, SettingsView, SettingsPatch, step_up=True, whose="hub"),
+    Route("GET", "/metrics", "metric.read", samples_api.list_metrics, MetricsView, whose="hub"),
     Route(
         "GET", "/nodes/{id}/history", "history.read", samples_api.get_history, HistoryView, cost="history",
         query=(

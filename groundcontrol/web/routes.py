@@ -16,7 +16,7 @@ Handler = Callable[..., Awaitable[Any]]
 """async (call) or (call, body) -> an Answer, its own response, or None for 204."""
 
 
-Whose = Literal["granted", "caller", "person", "organisation"]
+Whose = Literal["granted", "caller", "person", "organisation", "hub"]
 
 
 class Parameter(NamedTuple):
@@ -59,7 +59,7 @@ class Route(NamedTuple):
     """Whose objects a call reaches; all others look like missing ones.
 
     granted: those within the caller's grants. caller: the caller's own, whatever the role. person: the caller's own, for an admin also
-    those of other users. organisation: all of the caller's organisation.
+    those of other users. organisation: all of the caller's organisation. hub: the hub's own, which all organisations share.
     """
 
 

@@ -30,7 +30,8 @@ holds it current. `GET /api/v1/openapi.json` describes each body and answer in f
 - **roles**: who may do it at all: `all` (admin, operator, viewer), `acting` (admin, operator) or `admin`. With `+ token`, an API token may,
   too. Grants limit each role to some nodes.
 - **whose**: whose objects it reaches; all others look like missing ones. `granted`: those within the caller's grants. `caller`: the
-  caller's own, whatever the role. `person`: the caller's own, for an admin also those of other users. `organisation`: all.
+  caller's own, whatever the role. `person`: the caller's own, for an admin also those of other users. `organisation`: all of the
+  caller's organisation. `hub`: the hub's own, which all organisations share.
 - **cost**: the class whose limits apply (`groundcontrol/web/costs.py`).
 - **also**: `password`: the password must have been given within the last minutes. `key`: it takes an `Idempotency-Key`. `new password` and
   `new factor`: open also to a session that must first change its password, or set up a second factor.

@@ -62,7 +62,7 @@ class World:
             ids |= {("alert", side): alert.id, ("incident", side): incident.id}
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
             for kind, maker in MAKERS.items():
-                exists = WHOSE[kind] == "granted" or (WHOSE[kind] == "organisation" and side == "own")
+                exists = WHOSE[kind] == "granted" or (WHOSE[kind] in ("organisation", "hub") and side == "own")
                 if exists and (kind, side) not in ids:
                     ids[kind, side] = await make(boss, maker(Side(node.id, side)))
         delivery = await hub.store.deliveries.add_test(ADMIN, ChannelId(ids["channel", "own"]), DeliveryId(new_time_id(hub.clock.now())))
@@ -90,6 +90,16 @@ class World:
         await self.hub.sql("UPDATE account SET org = 2 WHERE id = ?", foreign.id)
         near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
         self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username}
+
+
+async def a_stranger(hub: TestHub, role: Role, *, cookie: bool) -> Client:
+    """A user of another organisation."""
+    client = await hub.logged_in(role, cookie=cookie)
+    assert client.user is not None
+    assert client.login is not None
+    await hub.sql("UPDATE account SET org = 2 WHERE id = ?", client.user.id)
+    await hub.sql("UPDATE login SET org = 2 WHERE id = ?", client.login.id)
+    return client
 
 
 async def make(client: Client, making: Making) -> str:
@@ -152,6 +162,28 @@ async def test_granted_resources_can_be_changed_and_others_are_not_found(hub: Te
     if BY_NAME[row].whose != "granted":
         await world.of_people(client, await hub.logged_in("operator"))
     await _check_thing(world, client, role, row)
+
+
+@pytest.mark.holds("S-19")
+@pytest.mark.parametrize("role", ROLES)
+async def test_resources_of_another_organisation_are_not_found(hub: TestHub, role: Role) -> None:
+    """One world for all calls: none of them changes anything. What all organisations share is left out."""
+    world = await World.make(hub)
+    await world.of_people(await world.person("admin"), await hub.logged_in("operator"))
+    reader, writer = [await a_stranger(hub, role, cookie=cookie) for cookie in (True, False)]
+    for row, (kind, body) in THINGS.items():
+        route = BY_NAME[row]
+        if route.whose == "hub":
+            continue
+        client = reader if route.method == "GET" else writer
+        ids = [world.ids[kind, "none"], world.ids[kind, "own"]]
+
+        answers = [await client.request(route.method, path_of(route, one), body) for one in ids]
+
+        wanted = (404, "not_found") if may(role, row) else (403, "auth.forbidden")
+        assert [(answer.status, answer.code) for answer in answers] == [wanted] * 2, row
+        told = [answer.json["detail"].replace(one, "…") for answer, one in zip(answers, ids, strict=True)]
+        assert told[0] == told[1], f"{row} tells a foreign object from one that does not exist"
 
 
 @pytest.mark.holds("S-19")
