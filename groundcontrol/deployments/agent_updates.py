@@ -12,10 +12,11 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from groundcontrol.core.bus import Bus, Changed
-from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreError, Unavailable
+from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreDamaged, StoreError, Unavailable
 from groundcontrol.core.ids import DeploymentId, JobId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import SYSTEM, Scope
@@ -42,8 +43,12 @@ ONLINE_LIMIT_S: Final = 600.0
 FREE_LIMIT_S: Final = 4 * 3600.0
 """How long an update waits for the node's open jobs. An agent is never updated while a job runs."""
 VERIFY_LIMIT_S: Final = 90.0
+STORE_RETRY_S: Final = 5.0
+"""How long after an error of the database an update continues."""
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 
@@ -74,13 +79,14 @@ class UpdateService:
 
     def __init__(
         self, store: Stores, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
-        patience_s: float = PATIENCE_S,
+        patience_s: float = PATIENCE_S, store_retry_s: float = STORE_RETRY_S,
     ) -> None:  # fmt: skip
         self._store = store
         self._bus = bus
         self._clock = clock
         self._submit = submit
         self._wait_online = wait_online
+        self._store_retry_s = store_retry_s
         self.version = bundle_version(bundle)
         self._digest = hashlib.sha256(bundle).hexdigest()
         self._group: asyncio.TaskGroup | None = None
@@ -183,7 +189,7 @@ class UpdateService:
         return True
 
     async def _stop_short(self, scope: Scope, row: Deployment) -> None:
-        row = await self._store[DeploymentStore].deployment(SYSTEM._replace(org=scope.org), row.id)
+        row = await self._load(row)
         if row.ended_at is None:
             why = DeploymentError(
                 "deployment.stopped_short", "this update did not begin, because the update of another node failed", "wait"
@@ -193,12 +199,23 @@ class UpdateService:
     async def _one(self, scope: Scope, row: Deployment) -> bool:
         """Update one node. Returns: whether the next one may follow."""
         try:
-            return await self._update(scope, row)
+            return await self._until_stored(row, partial(self._update, scope, row))
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
             return False
         finally:
             self._forget(row)
+
+    async def _until_stored(self, row: Deployment, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat the work while the database fails, since the node continues meanwhile. Raises: HubError: any other error."""
+        while True:
+            try:
+                return await work()
+            except StoreDamaged:
+                raise
+            except StoreError as exc:
+                event(log, "update_store_failed", logging.ERROR, deployment=row.id, code=exc.code)
+            await self._clock.sleep(self._store_retry_s)
 
     def _forget(self, row: Deployment) -> None:
         """Remove an ended update from `_running`. A newer update of its node stays."""
@@ -206,35 +223,47 @@ class UpdateService:
             del self._running[_node(row)]
 
     async def _update(self, scope: Scope, row: Deployment) -> bool:
+        row = await self._load(row)
         try:
-            row = await self._save(scope, transitions.step_started(row, "wait", self._clock.now()))
-            await self._turn(row)
-            if not await self._store[DeploymentStore].may_still_deploy(scope, row, row.created_at, self._clock.now()):
-                raise _Failed("deployment.not_allowed", f"{NO_LONGER_ALLOWED}: nothing was done", "wait")
-            row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
-            row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
-            try:
-                job = await self._submit(scope, _node(row), JobRequest(UPDATE, plan=self._digest))
-            except StoreError:
-                raise
-            except HubError as exc:
-                await self._check_there(row, "install")
-                raise _Failed(exc.code, exc.message, "install") from exc
-            row = await self._save(scope, transitions.step_detail(row, "install", f"{self.version}, job {job.id}"))
-            await self._follow(scope, row, job.id)
+            if row.ended_at is None:
+                job = await self._job_of(row) or await self._order_job(scope, row)
+                await self._follow(scope, await self._load(row), job)
+                return True
         except _Failed as exc:
             error = exc.error
         except StoreError:
             raise
         except HubError as exc:
-            error = DeploymentError(exc.code, exc.message, _step(row))
-        else:
-            return True
-        row = await self._store[DeploymentStore].deployment(SYSTEM._replace(org=scope.org), row.id)
+            error = DeploymentError(exc.code, exc.message, _step(await self._load(row)))
+        row = await self._load(row)
         if row.ended_at is not None:
-            return row.state != "failed"  # it was cancelled just when its turn came
+            return row.state != "failed"  # it was cancelled before its turn
         await self._end(scope, row, "failed", error)
         return False
+
+    async def _load(self, row: Deployment) -> Deployment:
+        return await self._store[DeploymentStore].deployment(SYSTEM._replace(org=row.org), row.id)
+
+    async def _order_job(self, scope: Scope, row: Deployment) -> JobId:
+        """Wait for the turn of an update, and create its job.
+
+        Raises: _Failed, StoreError.
+        """
+        row = await self._save(scope, transitions.step_started(row, "wait", self._clock.now()))
+        await self._turn(row)
+        if not await self._store[DeploymentStore].may_still_deploy(scope, row, row.created_at, self._clock.now()):
+            raise _Failed("deployment.not_allowed", f"{NO_LONGER_ALLOWED}: nothing was done", "wait")
+        row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
+        row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
+        try:
+            job = await self._submit(scope, _node(row), JobRequest(UPDATE, plan=self._digest))
+        except StoreError:
+            raise
+        except HubError as exc:
+            await self._check_there(row, "install")
+            raise _Failed(exc.code, exc.message, "install") from exc
+        await self._save(scope, transitions.step_detail(row, "install", f"{self.version}, job {job.id}"))
+        return job.id
 
     async def _turn(self, row: Deployment) -> None:
         """Wait until the node is online and has no open job."""
@@ -287,20 +316,25 @@ class UpdateService:
 
     async def _resume(self, row: Deployment) -> None:
         """Follow an update after a restart of the hub, since the node has continued without the hub."""
-        scope = SYSTEM._replace(org=row.org)
+        try:
+            await self._until_stored(row, partial(self._resume_once, SYSTEM._replace(org=row.org), row))
+        except HubError as exc:
+            event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
+        finally:
+            self._forget(row)
+
+    async def _resume_once(self, scope: Scope, row: Deployment) -> None:
+        row = await self._load(row)
         try:
             job = await self._job_of(row)
             if job is None:
                 raise _Failed("deployment.hub_stopped", "the hub was stopped before the update began: order it again", "wait")
             await self._follow(scope, row, job)
+        except StoreError:
+            raise
         except (_Failed, HubError) as exc:
-            if isinstance(exc, StoreError):
-                event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
-                return
             error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
-            await self._log_store_errors(self._close(scope, row, error))
-        finally:
-            self._forget(row)
+            await self._end(scope, await self._load(row), "failed", error)
 
     async def _job_of(self, row: Deployment) -> JobId | None:
         """The job of an update; None: there is none. If the row does not name it, it is the node's `update` job since the step began.
@@ -313,10 +347,6 @@ class UpdateService:
             return JobId(named) if is_id(named) else None
         page = await self._store[JobStore].jobs(SYSTEM._replace(org=row.org), 1, None, _node(row), JobFilter(action=UPDATE))
         return next((job.id for job in page.items if job.created_at >= install.started_at), None)
-
-    async def _close(self, scope: Scope, row: Deployment, error: DeploymentError) -> None:
-        row = await self._store[DeploymentStore].deployment(scope, row.id)
-        await self._end(scope, row, "failed", error)
 
     async def _log_store_errors(self, work: Awaitable[None]) -> None:
         try:

@@ -39,7 +39,7 @@ async def away(_node: NodeId, timeout_s: float) -> None:
 async def updating(desk: Desk, online: WaitOnline = at_once, patience_s: float = PATIENCE_S) -> AsyncIterator[UpdateService]:
     """The service; whatever happens to one update, it has to be alive at the end."""
     orders = JobService(desk.store, desk.bus, SystemClock(), 10)
-    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.submit_selfcare, online, patience_s)
+    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.submit_selfcare, online, patience_s, 0.05)
     life = asyncio.create_task(service.run())
     try:
         await service.ready.wait()
@@ -102,6 +102,21 @@ async def test_a_hub_that_was_killed_after_the_order_follows_the_update_all_the_
         )
         row = await desk.end_of(row.id)
     assert (row.state, row.error) == ("failed", DeploymentError("job.test", "no room", "install"))
+
+
+async def test_an_update_continues_after_an_error_of_the_database(desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    session = await connected(desk)
+    async with updating(desk) as service:
+        [row] = await service.begin(ADMIN, [session.node], 1, 1)
+        await desk.until(row.id, lambda row: at_step("install", row))
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "stardust.db", isolation_level=None)) as other:
+            other.execute("CREATE TRIGGER full BEFORE UPDATE ON deployment BEGIN SELECT RAISE(ABORT, 'no'); END")
+            ((job, _),) = await desk.store.jobs.take(None, [session], SystemClock().now(), 10)
+            await desk.store.jobs.advance(job.id, "accepted", session, JobUpdate())
+            await desk.store.jobs.advance(job.id, "succeeded", session, JobUpdate(ended_at=SystemClock().now(), exit_code=0))
+            await eventually(lambda: "update_store_failed" in [record.getMessage() for record in caplog.records])
+            other.execute("DROP TRIGGER full")
+        await desk.until(row.id, lambda row: at_step("verify", row))
 
 
 async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk) -> None:
