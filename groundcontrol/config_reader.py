@@ -34,7 +34,7 @@ _NOT_SERVED: Final = {
 _NOT_WITH_LAN: Final = {
     "server_url": "behind a TLS proxy, keep --server-url alone; without one, --lan alone",
     "tls_pin": "with --lan the hub makes its certificate and its pin itself",
-    "trusted_proxies": "with --lan the hub ends TLS itself, so no proxy stands before it",
+    "trusted_proxies": "with --lan the hub ends TLS itself, so no proxy is in front of it",
 }
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
 _VARIABLES: Final = frozenset(
@@ -199,7 +199,7 @@ class _Reader:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            raise ConfigError(f"CREDENTIALS_DIRECTORY: {folder} cannot be looked into: {exc.strerror}") from exc
+            raise ConfigError(f"CREDENTIALS_DIRECTORY: {folder} cannot be examined: {exc.strerror}") from exc
         return path
 
     def _checked(self, secrets: Mapping[str, str | None]) -> Config:
@@ -223,7 +223,7 @@ class _Reader:
         secret = secrets["secret"]
         if secret is None and "secret" not in self._unread and os.path.exists(control):  # another secret would not open the database
             self._faults.append(
-                f"STARDUST_SECRET is not set, and the database {control} is there already: give the secret that belongs to it, by"
+                f"STARDUST_SECRET is not set, and the database {control} already exists: give the secret that belongs to it, by"
                 " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
             )
         elif "secret" not in self._unread:
@@ -377,7 +377,7 @@ class _Reader:
         except (FileNotFoundError, NotADirectoryError):
             pass  # the folder will be created, or its absence has been reported
         except OSError as exc:
-            self._faults.append(f"{where}: {path} cannot be looked at: {exc.strerror}")
+            self._faults.append(f"{where}: {path} cannot be examined: {exc.strerror}")
         return path
 
     def _bundle(self) -> Path | None:

@@ -59,7 +59,7 @@ class Subscription:
 
     def __init__(self, bus: LocalBus, topics: tuple[Topic, ...], limit: int, policy: QueuePolicy) -> None:
         if limit < 1:
-            raise ValueError("a subscription holds at least one event")
+            raise ValueError("the limit of a subscription must be at least 1")
         self._bus = bus
         self._topics = topics
         self._limit = limit

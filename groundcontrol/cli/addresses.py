@@ -104,7 +104,7 @@ def describe(nodes: list[Dialled] | None) -> list[str]:
         groups[node.address is None, node.is_other, node.is_other and not node.follows, node.address or ""].append(node.name)
     lines = []
     for (_, is_other, stays, address), names in sorted(groups.items()):
-        text = f"{len(names)} at {address}" if address else f"{len(names)} not connected, and what they dial is not known"
+        text = f"{len(names)} at {address}" if address else f"{len(names)} not connected, so their address is unknown"
         if is_other:
             text += ", cannot be told to move (update or redeploy)" if stays else ", told to move"
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""

@@ -61,7 +61,7 @@ async def run(args: argparse.Namespace) -> int:
     try:
         found = settings.control_db.is_file()
     except OSError as exc:
-        raise CliError(f"the database {settings.control_db} cannot be looked at: {reason(exc)}") from exc
+        raise CliError(f"the database {settings.control_db} cannot be examined: {reason(exc)}") from exc
     if not found:
         raise CliError(f"there is no database {settings.control_db}: nothing to back up")
     become_owner(settings.data_dir)
@@ -120,7 +120,7 @@ def check_target(file: Path) -> None:
     Raises: CliError.
     """
     if file.exists():
-        raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
+        raise CliError(f"{file} already exists: a backup never replaces another file; nothing was changed")
     if not file.parent.is_dir():
         raise CliError(f"there is no folder {file.parent} for a backup; nothing was changed")
     if not os.access(file.parent, os.W_OK | os.X_OK):

@@ -157,7 +157,7 @@ class StoredRights(NamedTuple):
     """The rights of a user, or of an API token and its owner, as they are stored now."""
 
     role: Role
-    """Of a token: the weaker of its own role and its owner's."""
+    """Of a token: the weaker of the token's role and the owner's role."""
     grants: tuple[Grants, ...] = ()
     """Each grant must admit the node."""
     disabled: bool = False

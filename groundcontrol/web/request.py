@@ -152,7 +152,7 @@ class ApiRequest:
         """
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not _KEY.match(key):
-            raise BadRequest("the header Idempotency-Key must hold 1 to 128 visible ASCII characters")
+            raise BadRequest("the header Idempotency-Key must have 1 to 128 visible ASCII characters")
         return key
 
 

@@ -169,7 +169,7 @@ async def test_two_subscribers_do_not_affect_each_other(bus: LocalBus) -> None:
 
 
 def test_a_subscription_with_limit_zero_is_refused(bus: LocalBus) -> None:
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="must be at least 1"):
         bus.subscribe(Topic("interest"), limit=0, policy="latest")
 
 

@@ -42,10 +42,10 @@ LONGEST_S: Final = 600.0
 
 
 class Export:
-    def __init__(self, reader: Reader, stretches: RangeLocks, no: int, families: Sequence[str], miss: Miss | None) -> None:
+    def __init__(self, reader: Reader, range_locks: RangeLocks, no: int, families: Sequence[str], miss: Miss | None) -> None:
         """Args: no: the number of the node. miss: is called with each damaged range, which is left out; None: damage raises StoreDamaged."""
         self._reader = reader
-        self._stretches = stretches
+        self._range_locks = range_locks
         self._no = no
         self._families = families
         self._miss = miss
@@ -67,7 +67,7 @@ class Export:
         for key, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
             body = await self._body(SECONDS, key)
             with self._skip_damaged(SECONDS, hour):
-                async for piece in _beside(_cut_rows(body, family, start_ms, end_ms)):
+                async for piece in _made_on_thread(_cut_rows(body, family, start_ms, end_ms)):
                     yield piece
         async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: these are mostly the newest rows
             async for piece in pieces:
@@ -84,7 +84,7 @@ class Export:
             after = PackPosition(*(page[-1][name] for name in PackPosition._fields))
             missed: list[bool] = []
             miss = None if self._miss is None else partial(missed.append, True)
-            async for piece in _beside(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
+            async for piece in _made_on_thread(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
                 yield piece
             if missed:
                 self._report_damage(SECONDS, hour)
@@ -132,7 +132,7 @@ class Export:
         # A rate has the time of the later of two samples. So the first rate of an hour needs the last rows of the hour before.
         before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
-            known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
+            known = [*before, *(RowChunk(body) for body in await self._neighbours(hour, family, names))]
             known_count = len(known)
             async with contextlib.aclosing(self._hot(hour, -hot_packs.HIGHEST, hot_packs.HIGHEST)) as pieces:
                 async for schema, taken in pieces:
@@ -157,7 +157,7 @@ class Export:
                 found.setdefault(schema.family, {}).update(dict.fromkeys(schema.series))
         return {family: list(names) for family, names in found.items()}
 
-    async def _beside_hour(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
+    async def _neighbours(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
         """The readable chunks with the neighbours of an hour's counters."""
         if not any(map(is_counter, names)):
             return []
@@ -215,7 +215,7 @@ class Export:
             if asyncio.get_running_loop().time() > until:
                 raise StoreBusy("the client read the export too slowly")
 
-        async with self._stretches.reading(self._no, first, last):
+        async with self._range_locks.reading(self._no, first, last):
             yield still
 
 
@@ -310,8 +310,8 @@ def _is_readable(body: bytes) -> bool:
     return True
 
 
-async def _beside(pieces: Iterator[T]) -> AsyncIterator[T]:
-    """Make each piece on a thread, after the reader took the one before."""
+async def _made_on_thread(pieces: Iterator[T]) -> AsyncIterator[T]:
+    """Make each piece on a thread, after the client took the previous one."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
 

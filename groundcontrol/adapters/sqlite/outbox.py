@@ -123,7 +123,7 @@ class _Claims:
             self._tx.execute(_END, "skipped", "channel_disabled", row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "skipped", "channel_disabled")
             return True
-        if to_channel(channel).refuses and not _is_asked_for(row):
+        if to_channel(channel).refuses and not _is_requested(row):
             self._tx.execute(_END, "skipped", "channel_broken", row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "skipped", "channel_broken")
             return True
@@ -173,7 +173,7 @@ class _Claims:
         self._taken.append(Claim(taken, to_channel(channel), bool(sent["notified"]), bool(sent["late"])))
 
 
-def _is_asked_for(row: sqlite3.Row) -> bool:
+def _is_requested(row: sqlite3.Row) -> bool:
     """Whether a user requested this attempt: a test, or a failed message that the user tries again."""
     return bool(row["kind"] == "test" or (row["attempts"] > 0 and row["reason"] == "ready"))
 

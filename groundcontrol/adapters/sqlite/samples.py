@@ -52,7 +52,7 @@ class SqliteMetrics:
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
         """Node number -> its newest boot, and the unique number of that boot."""
-        self._stretches = RangeLocks()
+        self._range_locks = RangeLocks()
         self._arrived_bytes = 0
         """Bytes of packs that this process has inserted into `arrived` since the table was last emptied, including failed commits."""
 
@@ -155,7 +155,7 @@ class SqliteMetrics:
     async def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[SeriesSchema, Sequence[StoredRow]]]:
-        export = Export(self._reader, self._stretches, no, families, miss)
+        export = Export(self._reader, self._range_locks, no, families, miss)
         async with contextlib.aclosing(export.rows(int(start * 1000), int(end * 1000))) as pieces:
             async for piece in pieces:
                 yield piece
@@ -163,7 +163,7 @@ class SqliteMetrics:
     async def read_rollups(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
-        export = Export(self._reader, self._stretches, no, families, miss)
+        export = Export(self._reader, self._range_locks, no, families, miss)
         wanted_tier = next(known for known in TIERS if known.name == tier)
         async with contextlib.aclosing(export.rollups(wanted_tier, start, end)) as pieces:
             async for piece in pieces:
@@ -182,7 +182,7 @@ class SqliteMetrics:
         return await compaction.hot_hours(self._reader, self._writer)
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        with self._stretches.moving(no, hour - 1, hour + 1) as may:  # a rate may span the end of an hour
+        with self._range_locks.moving(no, hour - 1, hour + 1) as may:  # a rate may span the end of an hour
             return await compaction.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
 
     async def pending_merges(self) -> Sequence[Due]:
@@ -190,7 +190,7 @@ class SqliteMetrics:
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
         hours = TIERS[due.tier].span_s // HOUR_S
-        with self._stretches.moving(due.no, due.span * hours, (due.span + 1) * hours - 1) as may:
+        with self._range_locks.moving(due.no, due.span * hours, (due.span + 1) * hours - 1) as may:
             return may and await compaction.merge(self._reader, self._writer, due, everything=everything)
 
     async def sizes(self, since: float) -> Sequence[TierSize]:

@@ -133,7 +133,7 @@ def test_with_an_existing_database_its_own_secret_is_required(tmp_path: Path, na
     with pytest.raises(ConfigError) as refused:
         read_config({"STARDUST_DATA_DIR": str(tmp_path)}, ["--db", str(tmp_path / name)] if name == "mine.db" else [])
     assert str(refused.value) == (
-        f"STARDUST_SECRET is not set, and the database {tmp_path / name} is there already: give the secret that belongs to it, by"
+        f"STARDUST_SECRET is not set, and the database {tmp_path / name} already exists: give the secret that belongs to it, by"
         " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
     )
 
@@ -214,8 +214,8 @@ def test_inaccessible_files_are_reported_one_per_line(tmp_path: Path) -> None:
     )
     assert (done.stdout.splitlines(), done.stderr) == (
         [
-            f"CREDENTIALS_DIRECTORY: {closed} cannot be looked into: Permission denied",
-            f"STARDUST_DB: {closed}/hub.db cannot be looked at: Permission denied",
+            f"CREDENTIALS_DIRECTORY: {closed} cannot be examined: Permission denied",
+            f"STARDUST_DB: {closed}/hub.db cannot be examined: Permission denied",
             f"STARDUST_AGENT_BUNDLE: there is no readable file {closed}/spider.pyz",
         ],
         "",

@@ -168,7 +168,7 @@ def test_the_list_names_the_nodes_that_are_not_at_the_first_address() -> None:
         "1 at 127.0.0.1:8933",
         "1 at 10.0.0.5:8933, told to move: db-1",
         "1 at 10.0.0.5:8933, cannot be told to move (update or redeploy): d\\x1b",
-        "1 not connected, and what they dial is not known: away",
+        "1 not connected, so their address is unknown: away",
     ]
     many = [Dialled(f"{number:02}", f"web-{number:02}", None, is_other=False, follows=False) for number in range(22)]
     assert describe(many)[0].endswith("web-19 and 2 more")

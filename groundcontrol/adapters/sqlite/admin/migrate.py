@@ -255,7 +255,7 @@ def check_not_lost(control: Path, samples: Path) -> None:
 
 
 def lost_start_error(control: Path, samples: Path) -> ConfigError:
-    """The error for a control database that has lost its newer rows with its write-ahead log, so that a start would be a first start."""
+    """The error for a control database that has lost its newer rows with its write-ahead log. A start on it would be a first start."""
     return ConfigError(
         f"the database {control} has lost everything since the hub's first start, as happens if its write-ahead log is removed:"
         f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
