@@ -65,7 +65,7 @@ class WantedJobs(NamedTuple):
     """The jobs that a welcome lists."""
 
     ids: Sequence[str]
-    """Jobs that have not ended."""
+    """Jobs whose output the hub does not hold completely."""
     offsets: Sequence[int]
     """For each of `ids`: the bytes of output that the hub holds."""
     forget: Sequence[str]

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 MAX_CONCURRENT: Final = 64
-"""Readings of one transaction: samples wait behind it."""
+"""Readings of one transaction. Samples wait for its end."""
 MAX_WAITING: Final = 5000
 """Readings that may wait for the store, some 30 MB. With more, the oldest are dropped."""
 

@@ -123,7 +123,7 @@ class Job(NamedTuple):
     """Digest of the plan that the node sent, once all its parts are stored."""
     has_report: bool = False
     lost: bool = False
-    """The server came back from this reboot without something that ran, listened or was mounted before it."""
+    """Whether a service, port, mount or unit was missing after this reboot."""
     package: str = ""
     """The package that the node works on now."""
     note: str = ""
@@ -168,7 +168,7 @@ def holds_all(stored_bytes: int, total_bytes: int | None) -> bool:
 
 
 def is_finished(state: JobState, stored_bytes: int, total_bytes: int | None) -> bool:
-    """Whether the node may delete the job. If its end is not known, only the node may have it."""
+    """Whether the node may delete the job. While the end is uncertain, the node keeps its record."""
     if state in ("interrupted", "unknown") and total_bytes is None:
         return False
     return state in TERMINAL and holds_all(stored_bytes, total_bytes)

@@ -93,7 +93,7 @@ class JobStore(Protocol):
         ...
 
     async def advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
-        """Change the state as `jobs.model.TRANSITIONS` allows. The same state only updates the evidence. Conflict: not allowed.
+        """Change the state as `jobs.model.TRANSITIONS` allows. The same state updates the other fields. Raises: Conflict: not allowed.
 
         Args: follow: a job to create in the same transaction, with the creator of this one.
         """

@@ -19,7 +19,7 @@ _COLUMNS: Final = ("name", "user", "cpu", "memory")
 
 
 class ProcessUse(NamedTuple):
-    """The CPU time and memory that one process used."""
+    """The CPU and memory that one process used."""
 
     name: str
     user: str
