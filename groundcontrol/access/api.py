@@ -16,7 +16,7 @@ from groundcontrol.access.model import (
     User,
 )
 from groundcontrol.access.service import person_of
-from groundcontrol.access.sessions import Issued
+from groundcontrol.access.sessions import Issued, within_session
 from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
 from groundcontrol.access.users import checked_grants
 from groundcontrol.access.views import (
@@ -146,10 +146,8 @@ async def end_session(call: ApiRequest) -> None:
 async def end_other_sessions(call: ApiRequest) -> None:
     """End all other sessions of the caller."""
     user, session = person_of(call.caller)
-    try:
+    with within_session():
         await call.services[UserAdminStore].revoke_others(call.scope, user.id, session.id)
-    except NotFound as exc:  # another request has ended this session
-        raise Unauthenticated("the session is over; log in again") from exc
     call.services.bus.publish(Revoked("", user.id))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -15,7 +16,7 @@ from groundcontrol.access import totp
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, KnownAddresses, LoginOrigin, everything_of, second_factor_attempt
-from groundcontrol.access.sessions import Caller, next_expiry
+from groundcontrol.access.sessions import Caller, next_expiry, within_session
 from groundcontrol.access.store import FactorStore, UserStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import Conflict, NotFound, TooManyAttempts, TotpWrong, VaultError
@@ -128,9 +129,10 @@ class SecondFactor:
             raise TotpWrong(_WRONG)
         codes = new_codes()
         ends = min(session.expires_at, next_expiry(session._replace(second_factor=True), now))
-        await self._store[FactorStore].confirm_totp(
-            caller.scope, user.id, user.totp_version, step, self._hashes(user, codes), session.id, now, ends
-        )
+        with within_session():
+            await self._store[FactorStore].confirm_totp(
+                caller.scope, user.id, user.totp_version, step, self._hashes(user, codes), session.id, now, ends
+            )
         self._bus.publish(Revoked("", user.id))
         await self._store[UserStore].clear_attempts(attempt.returned)
         return codes
@@ -151,7 +153,8 @@ class SecondFactor:
         """
         if user.totp_since is None:
             raise NotFound("there is no second factor")
-        after = await self._store[FactorStore].stop_totp(scope, user.id, None if keep is None else keep.id)
+        with contextlib.nullcontext() if keep is None else within_session():
+            after = await self._store[FactorStore].stop_totp(scope, user.id, None if keep is None else keep.id)
         self._bus.publish(Revoked("", user.id))
         if keep is None:
             await self._store[UserStore].clear_attempts((), everything_of(user.id))

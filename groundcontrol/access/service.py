@@ -39,6 +39,7 @@ from groundcontrol.access.sessions import (
     refresh_hash,
     refresh_session_id,
     scope_of,
+    within_session,
 )
 from groundcontrol.access.store import ApiTokenStore, UserAdminStore, UserStore
 from groundcontrol.access.trusted_browsers import Devices
@@ -348,13 +349,12 @@ class AuthService:
         if hmac.compare_digest(current.encode("utf-8", "surrogatepass"), new.encode("utf-8", "surrogatepass")):
             raise WeakPassword("the new password is the old one; choose another")
         made = await self.passwords.hash(new)
-        try:
+        with within_session():
             user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
-        except NotFound as exc:  # another request has ended this session
-            raise Unauthenticated("the session is over; log in again") from exc
         self._bus.publish(Revoked("", user.id))
         now = self._clock.now()
-        await self._users.step_up(session.id, now)
+        with within_session():
+            await self._users.step_up(session.id, now)
         issued = self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
@@ -369,7 +369,8 @@ class AuthService:
             address = caller.scope.actor.address
             await self._prove_second(user, totp, address, await self._addresses.origin_of(user.username, address))
         await self._users.clear_attempts(attempt.returned)
-        await self._users.step_up(session.id, self._clock.now())
+        with within_session():
+            await self._users.step_up(session.id, self._clock.now())
 
     async def logout(self, caller: Caller) -> None:
         """End the session, its tokens and its sockets."""

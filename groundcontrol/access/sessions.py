@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import secrets
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from groundcontrol.access.model import ApiToken, LoginSession, User
-from groundcontrol.core.errors import Unauthenticated
+from groundcontrol.core.errors import NotFound, Unauthenticated
 from groundcontrol.core.ids import SessionId
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
@@ -59,6 +61,15 @@ def ends_at(caller: Caller) -> float | None:
     if caller.session is not None:
         return caller.session.expires_at
     return None if caller.token is None else caller.token.expires_at
+
+
+@contextlib.contextmanager
+def within_session() -> Iterator[None]:
+    """Raises: Unauthenticated instead of NotFound, for store calls that find that another request has ended the session."""
+    try:
+        yield
+    except NotFound as exc:
+        raise Unauthenticated("the session is over; log in again") from exc
 
 
 def new_refresh(session: SessionId) -> str:

@@ -446,3 +446,17 @@ async def test_another_spelling_of_the_name_shares_its_limit(ready: Door) -> Non
             await ready.login("wrong password", name, f"198.51.100.{len(name) + ord(name[0])}")
     with pytest.raises(TooManyAttempts):
         await ready.login("wrong password", "aDmIn", "203.0.113.1")
+
+
+async def test_a_step_up_in_a_session_that_ends_during_it_asks_for_a_log_in(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = await ready.caller(await ready.login())
+    assert caller.session is not None
+    session, verify = caller.session.id, ready.service.passwords.verify
+
+    async def end_session(stored: str | None, password: str, *, known: bool = False) -> bool:
+        await ready.store.users.revoke_session(SYSTEM, session)
+        return await verify(stored, password, known=known)
+
+    monkeypatch.setattr(ready.service.passwords, "verify", end_session)
+    with pytest.raises(Unauthenticated):
+        await ready.service.step_up(caller, PASSWORD)
