@@ -74,6 +74,7 @@ class FactReader:
         return Fleet(len(self._nodes), len(self._silent))
 
     def name(self, node: NodeId) -> str:
+        """The name of a node, even if it was removed since the start; otherwise its id."""
         found = self._nodes.get(node)
         return self._former.get(node, node) if found is None else found.name
 

@@ -111,6 +111,7 @@ class Book:
         return found
 
     def alert(self, key: InstanceKey) -> Alert | None:
+        """The firing episode of an instance; None: there is none."""
         found = self._by_key.get(key)
         return None if found is None else self.alerts[found]
 
@@ -119,6 +120,7 @@ class Book:
         return worst_first(alert for alert in self.alerts.values() if alert.incident_id == incident)
 
     def of_node(self, node: NodeId | None) -> list[Alert]:
+        """The firing episodes of a node, worst and oldest first. Args: node: None: the hub itself."""
         found = self._by_node.get(node)
         return worst_first(self.alerts[alert] for alert in found) if found else []
 

@@ -87,13 +87,17 @@ class AlertStore(Protocol):
         """Replace the stored snapshot of the engine."""
         ...
 
-    async def engine(self, org: int) -> Snapshot | None: ...
+    async def engine(self, org: int) -> Snapshot | None:
+        """The stored snapshot; None: there is none, or it is damaged or of another version."""
+        ...
 
     async def alerts(self, scope: Scope, limit: int, cursor: str | None = None, only: AlertFilter | None = None) -> Page[Alert]:
         """A page of episodes, newest first."""
         ...
 
-    async def alert(self, scope: Scope, alert: AlertId) -> Alert: ...
+    async def alert(self, scope: Scope, alert: AlertId) -> Alert:
+        """Raises: NotFound."""
+        ...
 
     async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> Mapping[IncidentId, Sequence[Alert]]:
         """Incident -> at most `most` of its episodes, newest first. Incidents without visible episodes are left out."""
@@ -108,7 +112,9 @@ class AlertStore(Protocol):
 
     async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]: ...
 
-    async def incident(self, scope: Scope, incident: IncidentId) -> Incident: ...
+    async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
+        """Raises: NotFound."""
+        ...
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
         """Channel -> when it last got a message that this rule fires on the node. Args: since: earlier ones are left out."""
