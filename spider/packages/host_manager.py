@@ -8,7 +8,7 @@ unprivileged Spider gets the same result.
 import os
 from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from spider.files import read_text
+from spider.files import read_file
 
 _RPM = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "amzn", "suse", "opensuse", "sles"})
 _SUSE = frozenset({"suse", "opensuse", "sles"})
@@ -21,6 +21,7 @@ _FAMILIES = {
 """The distributions (ID and ID_LIKE of os-release) that use each database."""
 _RPM_DATABASES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 _RPM_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
+MAX_MOUNTS_CHARS = 1 << 20
 _APK_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 
 INSTEAD: Mapping[str, str] = {
@@ -127,7 +128,7 @@ def root_is_read_only(root: str) -> bool:
 
     False if process 1 is hidden from Spider (`hidepid`). Root's runner always sees process 1.
     """
-    return "ro" in (_root_options(read_text(f"{root}/proc/1/mountinfo", 1 << 20)) or ())
+    return "ro" in (_root_options(read_file(f"{root}/proc/1/mountinfo", MAX_MOUNTS_CHARS)) or ())
 
 
 def _root_options(mountinfo: str) -> Optional[Tuple[str, ...]]:

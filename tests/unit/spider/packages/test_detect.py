@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,27 @@ def test_spider_s_own_view_of_the_root_does_not_count(tmp_path: Path) -> None:
     assert not root_is_read_only(str(tmp_path / "nowhere"))
     # the last mount over it counts
     assert not root_is_read_only(tree(tmp_path / "c", {"proc/1/mountinfo": READ_ONLY + WRITABLE}))
+
+
+def test_mounts_are_read_to_their_end_although_the_kernel_returns_one_page_at_a_time(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"proc/1/stat": ""})
+    mounts = tmp_path / "proc/1/mountinfo"
+    os.mkfifo(mounts)
+
+    def write() -> None:
+        with mounts.open("w") as file:
+            for _ in range(3):
+                file.write("25 1 0:22 / /sys rw - sysfs sysfs rw\n" * 50)
+                file.flush()
+            file.write(READ_ONLY)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    is_read_only = root_is_read_only(root)
+    reader = os.open(mounts, os.O_RDONLY | os.O_NONBLOCK)  # without a reader the writer would wait
+    writer.join()
+    os.close(reader)
+    assert is_read_only
 
 
 def test_every_sentence_ends_and_names_a_command_or_a_place_to_look() -> None:
