@@ -11,7 +11,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 def read_text(path: str, limit: int = 65536) -> str:
     """Read a value of the kernel in a single read, without outer white space. Empty: the file is missing or not readable.
 
-    A single read returns one page at most of a table such as mountinfo, for which `read_file` is.
+    Read a table such as mountinfo with `read_file`: a single read returns at most one page of it.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
