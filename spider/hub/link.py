@@ -247,7 +247,7 @@ class HubLink:
         if not isinstance(welcome, Welcome):  # the channel guarantees that the first message is a Welcome
             raise ProtocolError("no welcome")
         if len(welcome.job_ids) != len(welcome.job_offsets) or min(welcome.live_seq, welcome.backfill_seq, *welcome.job_offsets) < -1:
-            raise ProtocolError("a welcome that makes no sense")
+            raise ProtocolError("a welcome with impossible numbers")
         return link, welcome
 
     async def _receive(self, session: _Session) -> None:

@@ -308,7 +308,7 @@ class Outbox:
             self.spool.acked(ack.seq)
             return
         if ack.stream not in self._sent or ack.seq >= self._next[ack.stream]:
-            raise ProtocolError("an acknowledgement of what was never sent")
+            raise ProtocolError("an acknowledgement of a number that was never sent")
         self._forget(ack.stream, ack.seq)
         self._wake()
 

@@ -88,7 +88,7 @@ def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/1.") or len(words[1]) != 3 or not (words[1].isascii() and words[1].isdigit()):
-        raise HandshakeRefused("the server there does not speak HTTP/1.1")
+        raise HandshakeRefused("the server did not answer with HTTP/1.1")
     status = int(words[1])
     headers: Dict[str, str] = {}
     for line in lines[1:]:
@@ -103,11 +103,11 @@ def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in upgrades:
         raise HandshakeRefused("the server did not switch to WebSocket", status)
     if not constant_time_equal(headers.get("sec-websocket-accept", "").encode("latin-1"), accept_for(key).encode("latin-1")):
-        raise HandshakeRefused("the server answered another handshake than ours", status)
+        raise HandshakeRefused("the server's answer does not belong to this handshake", status)
     if headers.get("sec-websocket-extensions"):
         raise HandshakeRefused("the server chose an extension that was not offered", status)
     if headers.get("sec-websocket-protocol") != subprotocol:
-        raise HandshakeRefused(f"the server does not speak {subprotocol}", status)
+        raise HandshakeRefused(f"the server does not support {subprotocol}", status)
 
 
 def _seconds(text: str) -> Optional[float]:
@@ -133,7 +133,7 @@ def _check_pin(writer: asyncio.StreamWriter, pin: bytes) -> None:
     except ValueError as error:
         raise WebSocketError("the hub's certificate cannot be read") from error
     if not pinned:
-        raise WebSocketError("the hub's key is not the one that is pinned in spider.conf, nor one of those where there are several")
+        raise WebSocketError("the hub's key is not among those that are pinned in spider.conf")
 
 
 def _certificate(writer: asyncio.StreamWriter) -> bytes:

@@ -66,7 +66,7 @@ def make_event(raw: Any, now_ms: int) -> ReportedEvent:
     if at_ms is None:
         at_ms = now_ms
     if type(at_ms) is not int or not 0 < at_ms < _LATEST_MS:
-        raise EventRefused("the time is not a time")
+        raise EventRefused("the time is not between 1970 and 2100")
     if not isinstance(message, str) or len(message) > MAX_MESSAGE_CHARS or UNSEEN_CHAR.search(message):
         raise EventRefused(f"a message is one line of at most {MAX_MESSAGE_CHARS} characters")
     return ReportedEvent(found, kind, at_ms, message, _details(kind, details))

@@ -57,9 +57,9 @@ def parse_line(line: bytes) -> StatsdValue:
     name, number, kind, rate = match.groups()
     value, share = float(number), float(rate or b"1")
     if not math.isfinite(value) or abs(value) > LARGEST or not 0 < share <= 1:
-        raise ValueError("a number that cannot be")
+        raise ValueError("a number is out of range")
     if kind in (b"ms", b"h") and value < 0:
-        raise ValueError("a time before it began")
+        raise ValueError("a time is negative")
     return StatsdValue(name.decode(), "ms" if kind == b"h" else kind.decode(), value, number[:1] in b"+-" and kind == b"g", 1 / share)
 
 

@@ -79,6 +79,7 @@ class Spool:
         self._read = 0
         """Number of segments that were read in this session."""
         self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
+        """Records that were read and not sent yet. Without a segment: losses of memory."""
         self._unacked: Dict[str, int] = {}
         """Number of records without acknowledgement, by segment."""
         self._acked_to: Dict[str, int] = {}
@@ -86,11 +87,14 @@ class Spool:
         self._to_delete: List[str] = []
         self._in_flight: Deque[_Flight] = deque()
         self._order = 0
+        """Number of records that were sent in this session."""
         self._number = 0
+        """Number of the next record that this process writes."""
         self._lost = Losses()
         self._gaps: Deque[Pending] = deque()
         """Numbered losses of memory, in the journal `_own`, until the hub has acknowledged them."""
         self._own = os.urandom(16)
+        """Journal id of the losses of memory."""
         self._own_number = 0
         self._bytes = self._seconds = 0
         self._busy: Optional[asyncio.Future[None]] = None
@@ -193,7 +197,7 @@ class Spool:
         Raises: ProtocolError: the number was never sent.
         """
         if order >= self._order:
-            raise ProtocolError("an acknowledgement of what was never sent")
+            raise ProtocolError("an acknowledgement of a number that was never sent")
         while self._in_flight and self._in_flight[0].order <= order:
             flight = self._in_flight.popleft()
             segment = flight.segment

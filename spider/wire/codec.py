@@ -120,7 +120,7 @@ def unpack(data: bytes) -> Any:
         nonlocal seen
         seen += 1
         if seen > _MAX_LISTS:
-            raise ProtocolError("nested too much")
+            raise ProtocolError("too many lists")
         return items
 
     try:
@@ -241,5 +241,5 @@ def inflate(coding: int, body: bytes) -> bytes:
     else:
         raise ProtocolError("a pack of unknown coding")
     if len(plain) > MAX_FRAME_BYTES:
-        raise ProtocolError("a pack that inflates to too much", CLOSE_TOO_BIG)
+        raise ProtocolError("a pack that is too big when inflated", CLOSE_TOO_BIG)
     return plain

@@ -93,7 +93,7 @@ class FrameReader:
             if opcode >= OP_CLOSE:
                 return Incoming(opcode, data)
             if (opcode == OP_CONTINUATION) != self._fragmented:
-                raise Violation("a fragment in the wrong place")
+                raise Violation("a fragment out of order")
             if final and not self._fragmented:
                 return Incoming(OP_BINARY, data)
             self._parts += data
@@ -111,9 +111,9 @@ class FrameReader:
         if first & 0x70:
             raise Violation("reserved bits are set")
         if (second >> 7) != self._masked:
-            raise Violation("a client masks" if self._masked else "a server does not mask")
+            raise Violation("a client must mask its frames" if self._masked else "a server must not mask its frames")
         if opcode == OP_TEXT:
-            raise Violation("text is not spoken here", CODE_UNSUPPORTED)
+            raise Violation("text messages are not supported", CODE_UNSUPPORTED)
         if opcode not in (OP_CONTINUATION, OP_BINARY, OP_CLOSE, OP_PING, OP_PONG):
             raise Violation("an unknown opcode")
         if opcode >= OP_CLOSE and (not first & 0x80 or size > _MAX_CONTROL_BYTES):

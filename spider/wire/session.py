@@ -133,7 +133,7 @@ class SecureChannel:
             raise ProtocolError("frame too big", CLOSE_TOO_BIG)
         payload = data[: -proof.TAG_BYTES]
         if not proof.constant_time_equal(self._receiving.tag(self._received, payload), data[-proof.TAG_BYTES :]):
-            raise ProtocolError("a frame that is not the next one of this session")
+            raise ProtocolError("not the next frame of this session")
         self._received += 1
         message = self._codec.decode(payload)
         if isinstance(message, Welcome) != self._expect_welcome:

@@ -25,7 +25,7 @@ def check(table: Table) -> Optional[Subject]:
     """
     width = len(table.columns)
     if not 1 <= width <= MAX_COLUMNS or len(set(table.columns)) != width or len(table.cells) % width:
-        raise ProtocolError("a table of no form")
+        raise ProtocolError("a table whose columns and cells do not match")
     rows = len(table.cells) // width
     if not (FAILED <= table.total <= MAX_TOTAL and rows <= max(table.total, 0) and 0 <= table.taken_at_ms <= LATEST_MS):
         raise ProtocolError("a table with impossible numbers")
@@ -50,7 +50,7 @@ def _check_cells(column: Column, cells: List[Cell]) -> None:
     wanted = str if column.kind == TEXT else int
     for cell in cells:
         if cell is not None and (type(cell) is not wanted or (wanted is str and len(str(cell)) > column.most)):
-            raise ProtocolError(f"a cell of {column.name} that is none")
+            raise ProtocolError(f"a wrong cell in the column {column.name}")
 
 
 def rows_of(table: Table) -> List[Tuple[Cell, ...]]:

@@ -84,7 +84,7 @@ class DbusReader:
         code = signature[0]
         self._items += 1
         if depth > MAX_DEPTH or self._items > MAX_ITEMS * 16:
-            raise ValueError("a D-Bus message is nested too much")
+            raise ValueError("a D-Bus message is nested too deeply or too long")
         if code in _FIXED:
             return self._number(code)
         if code in "so":
@@ -110,7 +110,7 @@ class DbusReader:
             return tuple(found)
         if code == "a":
             return self._array(signature[1:], depth)
-        raise ValueError(f"a D-Bus type that is none: {code!r}")
+        raise ValueError(f"an unknown D-Bus type: {code!r}")
 
     def _array(self, signature: str, depth: int) -> Any:
         size = self._number("u")
