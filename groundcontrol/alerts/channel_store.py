@@ -144,7 +144,7 @@ class ChannelStore(Protocol):
 
 class DeliveryStore(Protocol):
     async def next_due(self) -> float | None:
-        """When the next open delivery is due, in Unix seconds; None: no delivery is open."""
+        """When the next open delivery may be claimed, in Unix seconds; None: no delivery is open. It is not before its channel's `probe_at`."""
         ...
 
     async def claim(self, most: int) -> Sequence[Claim]:

@@ -147,6 +147,9 @@ async def test_a_failing_channel_is_tried_one_message_at_a_time_until_it_recover
     await ask_until(lambda: _done(len(receiver.got) >= 5))
     await asyncio.sleep(0.7)
     assert len(receiver.got) == 5  # then it rests
+    due_at = await hub.backend.store.deliveries.next_due()
+    assert due_at is not None
+    assert due_at > hub.clock.now(), "messages of a resting channel are not due, so the heartbeat continues"
 
     receiver.answer = None
     await hub.skip(20)

@@ -45,6 +45,11 @@ _SENT: Final = (
     " min((SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS first FROM channel c"
 )
 """The messages of the last hour. It searches by channel, since an index has the channel first."""
+_DUE: Final = (
+    "SELECT min(max(d.at, coalesce(c.probe_at, 0))) AS at"
+    " FROM (SELECT org, channel_id, min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL GROUP BY org, channel_id) d"
+    " LEFT JOIN channel c ON c.org = d.org AND c.id = d.channel_id"
+)
 _NEXT: Final = (
     "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
     "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
@@ -68,7 +73,7 @@ class SqliteOutbox:
         self._reader = reader
 
     async def next_due(self) -> float | None:
-        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL"))
+        found = await self._reader.run(lambda rows: rows.fetch_all(_DUE))
         return None if found[0]["at"] is None else float(found[0]["at"])
 
     async def claim(self, most: int) -> Sequence[Claim]:
