@@ -282,7 +282,7 @@ def test_a_backup_is_private_and_never_overwrites_a_file(hub: HubProcess, tmp_pa
     told = json.loads(answer.stdout)
     made = Path(told["file"])
     assert made.stat().st_mode & 0o777 == 0o600
-    assert "there already" in stardust(hub.folder, "backup", str(made), status=1).stderr
+    assert "already exists" in stardust(hub.folder, "backup", str(made), status=1).stderr
     assert "no folder" in stardust(hub.folder, "backup", str(tmp_path / "none" / "x"), status=1).stderr
     assert made.stat().st_size == told["bytes"]
 
