@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -28,6 +27,7 @@ MOST_S: Final = 86_400.0
 MOST_NODES: Final = 20
 """How many nodes are replayed in a minute. A node takes up to 0.1 s."""
 MOST_EPISODES: Final = 50
+"""How many past episodes of a backlog are stored."""
 
 
 class Backlog(NamedTuple):
@@ -51,6 +51,10 @@ class RetroEpisodes:
 
     def add(self, node: NodeId, first_at: float, last_at: float) -> None:
         """Note late samples of a node, by their first and last time in Unix seconds."""
+        now = self._clock.now()
+        first_at, last_at = max(first_at, now - MOST_S), min(last_at, now)
+        if last_at < first_at:
+            return
         before = self._backlogs.get(node)
         if before is not None:
             first_at, last_at = min(first_at, before.first_at), max(last_at, before.last_at)
@@ -77,17 +81,15 @@ class RetroEpisodes:
         Returns: rows of the other episodes that are over. Raises: StoreError.
         """
         no, facts = self._facts.number(node), self._facts.find(node)
-        now = self._clock.now()
-        start, end = max(backlog.first_at, now - MOST_S), min(backlog.last_at, now)
-        if no is None or facts is None or end <= start:
+        if no is None or facts is None:
             return AlertChange()
-        found, _ = await replay(self._samples, no, facts, self._rules.all(), start, end, start)
-        stored = {key_of(alert): [other for other in known if key_of(other) == key_of(alert)] for alert in known}
+        start = backlog.first_at
+        found, _ = await replay(self._samples, no, facts, self._rules.all(), start, backlog.last_at, start)
         over: list[Episode] = []
         for one in found:
             if one.ended_at is None:
                 engine.backdate(one.key, one.level, one.since_at)
-            elif one.fired_at >= start and not any(_overlaps(one, alert) for alert in stored.get(one.key, ())):
+            elif one.fired_at >= start and not any(_is_same(one, alert) for alert in known):
                 over.append(one)
         return self._rows(over[:MOST_EPISODES])
 
@@ -106,6 +108,8 @@ class RetroEpisodes:
         return alert, Incident(incident, DEFAULT_ORG, one.level, "resolved", title, one.since_at, one.ended_at, f"node:{one.key.node}", 0)
 
 
-def _overlaps(episode: Episode, alert: Alert) -> bool:
-    ended_at = math.inf if alert.resolved_at is None else alert.resolved_at
-    return episode.fired_at <= ended_at and (episode.ended_at is None or alert.fired_at <= episode.ended_at)
+def _is_same(episode: Episode, alert: Alert) -> bool:
+    """Whether an episode that is over and a stored one are of one instance and overlap."""
+    if key_of(alert) != episode.key or episode.ended_at is None:
+        return False
+    return alert.fired_at <= episode.ended_at and (alert.resolved_at is None or episode.fired_at <= alert.resolved_at)

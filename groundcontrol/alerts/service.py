@@ -325,8 +325,8 @@ class AlertService:
         for node, late in self._engine.take_late().items():
             self._retro.add(node, late.first_at, late.last_at)
         for node, backlog in self._retro.due():
-            known = [*await self._store.ended_since(DEFAULT_ORG, backlog.first_at), *self._book.of_node(node)]
-            change = await self._retro.find(self._engine, node, backlog, [alert for alert in known if alert.node_id == node])
+            known = await self._store.alerts(SYSTEM, PAGE_EPISODES, None, AlertFilter(node=node))
+            change = await self._retro.find(self._engine, node, backlog, known.items)
             if change.alerts:
                 await self._store.commit(change)
                 for alert in change.alerts:
