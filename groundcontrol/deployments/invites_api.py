@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from groundcontrol.config import Config
 from groundcontrol.core.bus import Changed
-from groundcontrol.core.errors import BadRequest, Conflict
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import InviteId
 from groundcontrol.core.permissions import authorize, check_new_tags
 from groundcontrol.deployments.install_script import Invitations
@@ -107,9 +107,7 @@ async def reject_node(call: ApiRequest) -> None:
     services = call.services
     node = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", node)
-    if not node.waiting:
-        raise Conflict(f"the node {node.name} does not wait for approval: remove it instead")
-    await services[NodeStore].delete_node(call.scope, node.id)
+    await services[InviteStore].reject_node(call.scope, node.id)
     services.bus.publish(Changed("node", node.id, 0))
 
 

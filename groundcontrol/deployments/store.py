@@ -86,3 +86,7 @@ class InviteStore(Protocol):
     async def approve_node(self, scope: Scope, node: NodeId) -> Node:
         """Approve a waiting node. No effect if it does not wait."""
         ...
+
+    async def reject_node(self, scope: Scope, node: NodeId) -> None:
+        """Delete a waiting node. Raises: NotFound; Conflict: it does not wait, as another user has approved it."""
+        ...

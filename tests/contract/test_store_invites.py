@@ -56,6 +56,22 @@ async def test_an_organisation_secret_has_a_number_of_uses_and_needs_approval(st
     assert ("local:1000", "node.approve", first.id) in await audited(store)
 
 
+@pytest.mark.holds("S-45")
+async def test_a_node_that_another_user_has_approved_cannot_be_rejected(store: Store, clock: ManualClock) -> None:
+    many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=3, approval=True)
+    invite = await store.invites.create_invite(SCOPE, many)
+    approved, rejected = await use(store, invite), await use(store, invite)
+    await store.invites.approve_node(SCOPE, approved.id)
+
+    with pytest.raises(Conflict):
+        await store.invites.reject_node(SCOPE, approved.id)
+    with pytest.raises(NotFound):
+        await store.invites.reject_node(STRANGER, rejected.id)
+    await twice(lambda: store.invites.reject_node(SCOPE, rejected.id))
+
+    assert [node.id for node in (await store.nodes.nodes(SCOPE, 10)).items] == [approved.id]
+
+
 async def test_using_an_invite_again_after_a_lost_answer_is_idempotent(store: Store, clock: ManualClock) -> None:
     invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
     node = new_node()

@@ -168,3 +168,13 @@ async def _approve_node(ground: Ground) -> Race:
         return (found.waiting, found.version)
 
     return Race(lambda: ground.store.invites.approve_node(SCOPE, node.id), held, (False, node.version + 1), ("node.approve",))
+
+
+@CASES.of("invites.reject_node")
+async def _reject_node(ground: Ground) -> Race:
+    _, node = await joined(ground)
+
+    async def held() -> object:
+        return await ground.store.nodes.find_node(node.id)
+
+    return Race(lambda: ground.store.invites.reject_node(SCOPE, node.id), held, None, ("node.delete",))

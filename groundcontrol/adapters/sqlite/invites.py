@@ -13,7 +13,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.nodes import insert_node, load_node
+from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
 from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite, tags_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import InviteId, NodeId
@@ -138,6 +138,17 @@ class SqliteInvites:
             return load_node(tx, scope, node)
 
         return await self._writer.run(command)
+
+    async def reject_node(self, scope: Scope, node: NodeId) -> None:
+        def command(tx: Tx) -> None:
+            if is_deleted(tx, scope, node):
+                return
+            found = load_node(tx, scope, node)
+            if not found.waiting:
+                raise Conflict(f"the node {found.name} does not wait for approval: remove it instead")
+            delete_loaded(tx, self._chain, scope, found)
+
+        await self._writer.run(command)
 
 
 def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:

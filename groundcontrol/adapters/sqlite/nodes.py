@@ -151,19 +151,8 @@ class SqliteNodes:
         """Delete the node from the control database. `sweep` removes its samples later, so the caller need not wait for that."""
 
         def command(tx: Tx) -> None:
-            if tx.fetch_one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
-                return
-            found = load_node(tx, scope, node)
-            delete_jobs_of(tx, found.no)
-            shred(tx, scope.org, "credential", node)
-            tx.execute("DELETE FROM node WHERE no = ?", found.no)
-            tx.execute("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
-            self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
-            if event is not None:
-                record_event(tx, event)
-            elif not found.pending:
-                facts: dict[str, object] = {"node": node, "address": found.address, "by": scope.actor.name}
-                record_event(tx, new_event("node_removed", tx.now, facts, name=found.name, org=scope.org))
+            if not is_deleted(tx, scope, node):
+                delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), event)
 
         await self._writer.run(command)
 
@@ -271,6 +260,25 @@ def load_node(rows: Rows, scope: Scope, node: NodeId) -> Node:
     if row is None:
         raise NotFound(f"there is no node {node}")
     return _to_node(row)
+
+
+def is_deleted(rows: Rows, scope: Scope, node: NodeId) -> bool:
+    """Whether the organisation had a node of this id, which was deleted."""
+    return rows.fetch_one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None
+
+
+def delete_loaded(tx: Tx, chain: Chain, scope: Scope, node: Node, event: Event | None = None) -> None:
+    """Delete a node with its jobs and credentials, and leave a tombstone. event: stored instead of `node_removed`."""
+    delete_jobs_of(tx, node.no)
+    shred(tx, scope.org, "credential", node.id)
+    tx.execute("DELETE FROM node WHERE no = ?", node.no)
+    tx.execute("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node.id, scope.org, node.no, tx.now)
+    chain.write(tx, scope, "node.delete", node.id, {"name": node.name, "address": node.address})
+    if event is not None:
+        record_event(tx, event)
+    elif not node.pending:
+        facts: dict[str, object] = {"node": node.id, "address": node.address, "by": scope.actor.name}
+        record_event(tx, new_event("node_removed", tx.now, facts, name=node.name, org=scope.org))
 
 
 def _of_session(rows: Rows, session: Session) -> Node:
