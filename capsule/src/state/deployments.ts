@@ -19,37 +19,37 @@ const version = signal(0);
 /** Several deployments may end at the same time. */
 const SETTLE_MS = 500;
 
-export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
+export const deploymentEnded = (deployment: DeploymentView): boolean => deployment.state !== "running" && deployment.state !== "awaiting_host_key";
 
 export const activeDeployments = computed<readonly DeploymentView[]>(() => {
   void version.value;
-  return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
+  return [...known.values()].map((deployment) => deployment.value).filter((deployment) => !deploymentEnded(deployment));
 });
 
 /** A text that changes when a deployment appears or changes its state. Lists of deployments then load again. */
 export const deploymentStates = computed(() => {
   void version.value;
-  return [...known.values()].map(({ value: one }) => `${one.id}${one.state}`).join();
+  return [...known.values()].map(({ value: deployment }) => `${deployment.id}${deployment.state}`).join();
 });
 
 /** The newer of this view and the live view of the same deployment. */
-export function newestDeployment(one: DeploymentView): DeploymentView {
-  const live = known.get(one.id)?.value;
-  return live && live.version > one.version ? live : one;
+export function newestDeployment(deployment: DeploymentView): DeploymentView {
+  const live = known.get(deployment.id)?.value;
+  return live && live.version > deployment.version ? live : deployment;
 }
 
 /** Stores a view unless a newer one is known: a live message may be newer than an answer. */
-export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
-  const stored = known.get(one.id);
+export function noteDeployment(deployment: DeploymentView): Signal<DeploymentView> {
+  const stored = known.get(deployment.id);
   if (stored) {
     const before = stored.peek();
-    if (one.version <= before.version) return stored;
-    stored.value = one;
-    if (one.state !== before.state) notifyState(one);
+    if (deployment.version <= before.version) return stored;
+    stored.value = deployment;
+    if (deployment.state !== before.state) notifyState(deployment);
     return stored;
   }
-  const made = signal(one);
-  known.set(one.id, made);
+  const made = signal(deployment);
+  known.set(deployment.id, made);
   version.value += 1;
   return made;
 }
@@ -60,17 +60,17 @@ export function openDeployment({ id, kind, node_id: node }: DeploymentView): voi
 }
 
 /** Shows a toast when a deployment without an open dialog ends or waits for the user. The toast opens its dialog. */
-function notifyState(one: DeploymentView): void {
-  const { id, kind } = one;
-  if (deploymentEnded(one)) unsubscribe(id);
+function notifyState(deployment: DeploymentView): void {
+  const { id, kind } = deployment;
+  if (deploymentEnded(deployment)) unsubscribe(id);
   dismiss(notes.get(id) ?? 0);
-  if (shown.has(id) || one.batch_id) return; // the page of a batch reports on its deployments
-  const name = one.name || one.host;
-  const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
-  const open = { label: t`Open`, run: (): void => openDeployment(one) };
-  if (one.state === "succeeded") toast("done", t`${name} was ${done}`);
-  else if (one.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, one.error?.message ?? "", open));
-  else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name}: compare its host key`, "", open));
+  if (shown.has(id) || deployment.batch_id) return; // the page of a batch reports on its deployments
+  const name = deployment.name || deployment.host;
+  const done = { install: deployment.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
+  const open = { label: t`Open`, run: (): void => openDeployment(deployment) };
+  if (deployment.state === "succeeded") toast("done", t`${name} was ${done}`);
+  else if (deployment.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, deployment.error?.message ?? "", open));
+  else if (deployment.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name}: compare its host key`, "", open));
 }
 
 function subscribeTo(id: string): void {
@@ -87,9 +87,9 @@ function unsubscribe(id: string): void {
 }
 
 /** Follows one deployment live. All callers get the same signal. */
-export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
-  const stored = noteDeployment(one);
-  if (!deploymentEnded(stored.peek())) subscribeTo(one.id);
+export function followDeployment(deployment: DeploymentView): Signal<DeploymentView> {
+  const stored = noteDeployment(deployment);
+  if (!deploymentEnded(stored.peek())) subscribeTo(deployment.id);
   return stored;
 }
 
@@ -109,7 +109,7 @@ export function watchDeployment(id: string): () => void {
 export async function loadDeployments(limit = 20): Promise<void> {
   try {
     const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
-    for (const one of page.deployments) followDeployment(one);
+    for (const deployment of page.deployments) followDeployment(deployment);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // The page then lacks only deployments that run in the background. The offline banner reports the hub.

@@ -30,16 +30,16 @@ const EXPORT_PAGE = 500;
 /** The maximum of events in one file. */
 const MAX_EXPORTED = 20_000;
 
-export const findJobs = (asked: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
+export const findJobs = (query: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...query } });
 export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
-export const findEvents = (asked: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
+export const findEvents = (query: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...query } });
 
 /** All events, newest first, up to the maximum of one file. `whole` = there are no others. */
-export async function allEvents(asked: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
+export async function allEvents(query: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
   const events: EventView[] = [];
   let cursor: string | undefined;
   do {
-    const page: EventsView = await call<EventsView>("GET", "events", { query: { limit: EXPORT_PAGE, cursor, ...asked } });
+    const page: EventsView = await call<EventsView>("GET", "events", { query: { limit: EXPORT_PAGE, cursor, ...query } });
     events.push(...page.events);
     cursor = page.next ?? undefined;
   } while (cursor && events.length < MAX_EXPORTED);

@@ -92,7 +92,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
     setRunning(await retryDeployment(running.peek().id, body));
     setEntries((before) => (before.host ? afterRetry(before, body) : before)); // without typed input the dialog shows another user's deployment
   };
-  return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
+  return <Running deployment={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
 
 interface FormProps {
@@ -227,7 +227,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
 }
 
 interface RunningProps {
-  one: DeploymentView;
+  deployment: DeploymentView;
   entries: ConnectionForm;
   /** Null = nothing was typed here, for example because the page was reloaded. */
   onEdit: (() => void) | null;
@@ -235,22 +235,22 @@ interface RunningProps {
   onRetry: (body: RetryBody) => Promise<void>;
 }
 
-function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
-  const update = one.kind === "update";
-  const where = update ? one.host : `${addressText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
+function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
+  const update = deployment.kind === "update";
+  const where = update ? deployment.host : `${addressText(deployment)}${deployment.jump ? ` ${t`over ${deployment.jump.host}`}` : ""}`;
   // The node may have been removed since.
-  const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
+  const node = deployment.node_id && nodeName(deployment.node_id) !== undefined ? nodeSignal(deployment.node_id)?.value : undefined;
   const live = node?.state === "online";
-  const title = dialogTitle(one, one.name || one.host, live);
-  const cancelling = useCancel(one.id);
-  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${addressText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
-  if (one.state === "failed" || one.state === "cancelled") {
-    const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - beganAt(one))}`}`;
+  const title = dialogTitle(deployment, deployment.name || deployment.host, live);
+  const cancelling = useCancel(deployment.id);
+  if (deployment.state === "awaiting_host_key" && deployment.host_key) return <HostKey key={`${addressText(deployment.host_key)} ${deployment.host_key.fingerprint}`} deployment={deployment} onClose={onClose} />;
+  if (deployment.state === "failed" || deployment.state === "cancelled") {
+    const took = deployment.ended_at === null ? "" : ` · ${t`stopped after ${duration(deployment.ended_at - beganAt(deployment))}`}`;
     return (
       <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
-        <OfRequest one={one} />
-        <FailureBox key={triesOf(one)} one={one} entries={entries} onRetry={update ? null : onRetry} />
-        <Steps deployment={one} last={t`Done`} />
+        <OfRequest deployment={deployment} />
+        <FailureBox key={triesOf(deployment)} deployment={deployment} entries={entries} onRetry={update ? null : onRetry} />
+        <Steps deployment={deployment} last={t`Done`} />
         <footer>
           {onEdit && mayAct.value && (
             <Button kind="quiet" onClick={onEdit}>
@@ -258,29 +258,29 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
             </Button>
           )}
           <span class="t3 end aside">{update && node && mayAct.value ? t`To try the update again, go to the node’s settings.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
-          {update && <ToSettings one={one} onClose={onClose} />}
+          {update && <ToSettings deployment={deployment} onClose={onClose} />}
           <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
       </Dialog>
     );
   }
-  const done = one.state === "succeeded";
+  const done = deployment.state === "succeeded";
   const open = (): void => {
     onClose();
-    if (one.node_id) go(`/n/${one.node_id}`);
+    if (deployment.node_id) go(`/n/${deployment.node_id}`);
   };
   return (
     <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
-      <OfRequest one={one} />
-      <ProgressBar deployment={one} label={t`Deployment`} />
+      <OfRequest deployment={deployment} />
+      <ProgressBar deployment={deployment} label={t`Deployment`} />
       {!done && cancelling.refusal && (
         <div class="earlier">
           <ActionError text={cancelling.refusal} />
         </div>
       )}
-      <Steps deployment={one} last={t`Done`} />
+      <Steps deployment={deployment} last={t`Done`} />
       <footer>
-        <span class="t3 aside">{asideOf(one, entries, node?.state)}</span>
+        <span class="t3 aside">{asideOf(deployment, entries, node?.state)}</span>
         {done ? (
           <>
             <Button class="end" onClick={onClose}>
@@ -294,7 +294,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
           </>
         ) : (
           <>
-            {(!update || one.steps[0]?.state === "waiting") && <CancelButton {...cancelling} />}
+            {(!update || deployment.steps[0]?.state === "waiting") && <CancelButton {...cancelling} />}
             <Button class="end" onClick={onClose}>
               {t`Run in background`}
             </Button>
@@ -305,18 +305,18 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   );
 }
 
-function asideOf(one: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
-  if (one.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
+function asideOf(deployment: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
+  if (deployment.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
   // For credentials that were typed elsewhere the page does not know whether they are stored.
-  if (one.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
+  if (deployment.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
   return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
 /** A link from a deployment to the page of its batch, where all failed deployments can be retried together. */
-function OfRequest({ one }: { one: DeploymentView }): VNode | null {
-  const all = `/deployments/${one.batch_id}`;
-  return one.batch_id && pageUrl.value.path !== all ? (
+function OfRequest({ deployment }: { deployment: DeploymentView }): VNode | null {
+  const all = `/deployments/${deployment.batch_id}`;
+  return deployment.batch_id && pageUrl.value.path !== all ? (
     <p class="earlier">
       <a class="accent" href={all} onClick={closeDialog}>
         {t`All servers in this request`}
@@ -352,31 +352,31 @@ const KEY_FILES: Record<string, string> = {
   "rsa-sha2-512": "ssh_host_rsa_key.pub",
 };
 
-function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode {
+function HostKey({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode {
   const [match, setMatch] = useState(false);
   const [trusted, setTrusted] = useState(false);
   const [wrong, setWrong] = useState("");
   const { sending, submit } = useSubmit();
-  const cancelling = useCancel(one.id);
-  useEffect(() => setWrong(""), [one]); // an error is out of date once the deployment changes
-  const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
+  const cancelling = useCancel(deployment.id);
+  useEffect(() => setWrong(""), [deployment]); // an error is out of date once the deployment changes
+  const { type, fingerprint } = deployment.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
   const trust = (): void => {
-    const what = t`Host key of ${one.host}`;
+    const what = t`Host key of ${deployment.host}`;
     setWrong("");
     void submit({
       what,
       failed: t`${what}: not confirmed`,
-      send: () => confirmHostKey(one.id, fingerprint),
+      send: () => confirmHostKey(deployment.id, fingerprint),
       taken: () => setTrusted(true), // the button stays busy until the steps arrive
       late: () => {}, // a deployment in the background reports its end itself
       refused: setWrong,
-      back: () => openDeployment(one),
+      back: () => openDeployment(deployment),
     });
   };
   return (
-    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && isJumpHostKey(one) ? t`${addressText(one.host_key)} (jump host)` : addressText({ host: one.host, port: one.port })} · not confirmed yet`} icon="server" onClose={onClose}>
-      <OfRequest one={one} />
+    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${deployment.host_key && isJumpHostKey(deployment) ? t`${addressText(deployment.host_key)} (jump host)` : addressText({ host: deployment.host, port: deployment.port })} · not confirmed yet`} icon="server" onClose={onClose}>
+      <OfRequest deployment={deployment} />
       <div class="body">
         <ActionError text={wrong || cancelling.refusal} />
         <p class="t2">{t`This host key is not confirmed yet. Compare the fingerprint with the one the server shows, then continue.`}</p>

@@ -18,7 +18,7 @@ import { KeyField, SignInFields } from "./connection-fields";
 import { signInBody, changedKeyReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
 
 interface Props {
-  one: DeploymentView;
+  deployment: DeploymentView;
   entries: ConnectionForm;
   /** The node's name, to be typed before its removal is retried. */
   confirm?: string;
@@ -32,8 +32,8 @@ export function ViewerNote(): VNode {
 }
 
 /** A button to the settings of the node, where the user can remove it in another way or request its update again. Nothing if the node is gone. */
-export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode | null {
-  const id = one.node_id;
+export function ToSettings({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode | null {
+  const id = deployment.node_id;
   if (!mayAct.value || !id || nodeName(id) === undefined) return null;
   const open = (): void => {
     onClose();
@@ -45,17 +45,17 @@ export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () 
 /** The number of earlier tries. As the key of the box it gives each try a new form, so that a typed confirmation counts for one try only. */
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
-export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
-  const found = one.error ? fixFor(one.error.code) : null;
-  const fix = one.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
-  const [value, setValue] = useState(() => start(fix, one));
+export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VNode {
+  const found = deployment.error ? fixFor(deployment.error.code) : null;
+  const fix = deployment.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
+  const [value, setValue] = useState(() => start(fix, deployment));
   const [typed, setTyped] = useState("");
   const { sending, submit } = useSubmit();
   const [wrong, setWrong] = useState("");
   // Fields for credentials that the hub requires again: they are not stored, and a reload has cleared the input.
   const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
-  const left = one.kind === "install" ? leftoverText(one) : "";
+  const left = deployment.kind === "install" ? leftoverText(deployment) : "";
   const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = (): void => {
     if (!onRetry || sending || closed) return;
@@ -65,7 +65,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
     }
     const body = { ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
     void submit({
-      what: t`Retry for ${one.name || one.host}`,
+      what: t`Retry for ${deployment.name || deployment.host}`,
       send: () => onRetry(body),
       // The live message has already replaced this box.
       taken: () => undefined,
@@ -75,14 +75,14 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
         if (asks) setAgain((before) => before ?? entries);
         setWrong(asks ? changedKeyReason(error.facts) : why);
       },
-      back: () => openDeployment(one),
+      back: () => openDeployment(deployment),
     });
   };
   return (
     <div class="failure" role="alert">
       <h3>
         <Glyph kind="fail" size="large" label="" />
-        <span>{one.error?.message ?? t`It was cancelled before it finished.`}</span>
+        <span>{deployment.error?.message ?? t`It was cancelled before it finished.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
       {confirm !== undefined && mayAct.value && <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>}
@@ -97,11 +97,11 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
               retry();
             }}
           >
-            <Fix fix={fix} one={one} value={value} onValue={setValue} />
-            {one.jump && !one.forced && (
+            <Fix fix={fix} deployment={deployment} value={value} onValue={setValue} />
+            {deployment.jump && !deployment.forced && (
               <div class="field">
                 <Check checked={direct} onCheck={setDirect}>
-                  {t`Connect directly, without the jump host ${one.jump.host}`}
+                  {t`Connect directly, without the jump host ${deployment.jump.host}`}
                 </Check>
               </div>
             )}
@@ -123,15 +123,15 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
 }
 
 /** The first value of the field that fixes the failure: that of the failed try, or empty for a secret. */
-function start(fix: FixField, one: DeploymentView): string {
-  if (fix === "host") return one.host;
-  if (fix === "port") return String(one.port);
-  if (fix === "username") return one.username;
-  if (fix === "name") return one.name;
+function start(fix: FixField, deployment: DeploymentView): string {
+  if (fix === "host") return deployment.host;
+  if (fix === "port") return String(deployment.port);
+  if (fix === "username") return deployment.username;
+  if (fix === "name") return deployment.name;
   return "";
 }
 
-function Fix({ fix, one, value, onValue }: { fix: FixField; one: DeploymentView; value: string; onValue: (value: string) => void }): VNode | null {
+function Fix({ fix, deployment, value, onValue }: { fix: FixField; deployment: DeploymentView; value: string; onValue: (value: string) => void }): VNode | null {
   const off = { autocomplete: "off", spellcheck: false, autocapitalize: "off", autofocus: true };
   switch (fix) {
     case "host":
@@ -145,9 +145,9 @@ function Fix({ fix, one, value, onValue }: { fix: FixField; one: DeploymentView;
     case "passphrase":
       return <SecretField label={t`Key passphrase`} value={value} onText={onValue} input={off} />;
     case "password":
-      return <SecretField label={t`SSH password of ${one.username}`} value={value} onText={onValue} input={off} />;
+      return <SecretField label={t`SSH password of ${deployment.username}`} value={value} onText={onValue} input={off} />;
     case "sudo_password":
-      return <SecretField label={t`sudo password of ${one.username}`} value={value} onText={onValue} input={off} />;
+      return <SecretField label={t`sudo password of ${deployment.username}`} value={value} onText={onValue} input={off} />;
     case "private_key":
       return <KeyField value={value} name="" onKey={onValue} />;
     case "install_python":

@@ -106,7 +106,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
       <div class="card grid-table servers-table" role="table" aria-label={t`Servers`}>
         <GridHead labels={[t`State`, t`Server`, t`Address`, t`Status`, t`Took`, t`Actions`]} unseen={[t`State`, t`Actions`]} />
         {fitting.map((one) => (
-          <Row key={one.id} one={one} load={load} />
+          <Row key={one.id} deployment={one} load={load} />
         ))}
         {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
       </div>
@@ -159,29 +159,29 @@ function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; com
   );
 }
 
-function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
+function Row({ deployment, load }: { deployment: DeploymentView; load: () => void }): VNode {
   const act = useAction();
-  const at = serverGroupOf(one.state);
-  const name = one.name || one.host;
-  const statusText = act.refusal || deploymentStatusText(one);
-  const began = one.steps[0]?.started_at ?? null;
+  const at = serverGroupOf(deployment.state);
+  const name = deployment.name || deployment.host;
+  const statusText = act.refusal || deploymentStatusText(deployment);
+  const began = deployment.steps[0]?.started_at ?? null;
   return (
-    <div role="row" data-host={one.host} data-state={one.state}>
+    <div role="row" data-host={deployment.host} data-state={deployment.state}>
       <span role="cell">
         <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={SERVER_GROUP_LABELS[at]} />
       </span>
       <span role="rowheader" class="cut medium">
-        {one.node_id && at === "done" ? <a href={`/n/${one.node_id}`}>{name}</a> : name}
+        {deployment.node_id && at === "done" ? <a href={`/n/${deployment.node_id}`}>{name}</a> : name}
       </span>
       <span role="cell" class="cut t2 mono">
-        {addressText(one)}
-        {one.jump && <span class="t3"> {t`over ${one.jump.host}`}</span>}
+        {addressText(deployment)}
+        {deployment.jump && <span class="t3"> {t`over ${deployment.jump.host}`}</span>}
       </span>
       <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={statusText}>
         {statusText}
       </span>
       <span role="cell" class="t3 num">
-        {began === null ? "—" : elapsed(began, one.ended_at, now.value)}
+        {began === null ? "—" : elapsed(began, deployment.ended_at, now.value)}
       </span>
       <span role="cell" class="right row">
         {at === "failed" && mayAct.value && (
@@ -192,13 +192,13 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
             icon="rotate-cw"
             onClick={() =>
               void act.run(async () => {
-                await tryAgain(one.id);
+                await tryAgain(deployment.id);
                 load();
               })
             }
           />
         )}
-        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => showDialog({ kind: "add", deployment: one.id })}>
+        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => showDialog({ kind: "add", deployment: deployment.id })}>
           {t`Details`}
         </Button>
       </span>

@@ -13,28 +13,28 @@ import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 const SEVERITIES: [string, string][] = [["critical", t`Critical`], ["warning", t`Warning`]]; // prettier-ignore
 const GRACES: [string, string][] = [["0", t`none`], ["900", t`15 min`], ["1800", t`30 min`], ["3600", t`1 hour`], ["7200", t`2 hours`]]; // prettier-ignore
 
-const firstDraft = (one: ExpectationView | undefined): ExpectationBody & { days: Day[] } => ({
-  name: one?.name ?? "",
-  select: one?.select ?? { all: true },
-  event: one?.event ?? "backup_completed",
-  by: one?.by ?? "06:00",
-  from: one?.from ?? "00:00",
-  zone: one?.zone ?? ownZone(),
-  days: one?.days ?? [...DAYS],
-  grace_s: one?.grace_s ?? 900,
-  severity: one?.severity ?? "critical",
+const firstDraft = (deadline: ExpectationView | undefined): ExpectationBody & { days: Day[] } => ({
+  name: deadline?.name ?? "",
+  select: deadline?.select ?? { all: true },
+  event: deadline?.event ?? "backup_completed",
+  by: deadline?.by ?? "06:00",
+  from: deadline?.from ?? "00:00",
+  zone: deadline?.zone ?? ownZone(),
+  days: deadline?.days ?? [...DAYS],
+  grace_s: deadline?.grace_s ?? 900,
+  severity: deadline?.severity ?? "critical",
 });
 
-export function DeadlineDialog({ one, onClose, onSaved }: { one?: ExpectationView; onClose: () => void; onSaved: (saved: ExpectationView) => void }): VNode {
-  const [draft, setDraft] = useState(() => firstDraft(one));
+export function DeadlineDialog({ deadline, onClose, onSaved }: { deadline?: ExpectationView; onClose: () => void; onSaved: (saved: ExpectationView) => void }): VNode {
+  const [draft, setDraft] = useState(() => firstDraft(deadline));
   const change = (part: Partial<typeof draft>): void => setDraft({ ...draft, ...part });
   const { all = false, tags = [], nodes = [] } = draft.select;
   const ready = draft.name.trim() !== "" && draft.event.trim() !== "" && draft.days.length > 0 && (all || tags.length + nodes.length > 0);
   const body = { ...draft, name: draft.name.trim(), event: draft.event.trim() };
-  const save = async (): Promise<void> => onSaved(one ? await editExpectation(one.id, body) : await addExpectation(body));
+  const save = async (): Promise<void> => onSaved(deadline ? await editExpectation(deadline.id, body) : await addExpectation(body));
   const graces = GRACES.some(([seconds]) => Number(seconds) === draft.grace_s) ? GRACES : [...GRACES, [String(draft.grace_s), t`${draft.grace_s ?? 0} s`] as [string, string]];
   return (
-    <FormDialog title={one ? t`Edit ${one.name}` : t`Add deadline`} icon="calendar-clock" submit={one ? t`Save` : t`Add deadline`} ready={ready} onSave={save} done={[one ? t`${body.name} was changed` : t`${body.name} was added`]} onClose={onClose}>
+    <FormDialog title={deadline ? t`Edit ${deadline.name}` : t`Add deadline`} icon="calendar-clock" submit={deadline ? t`Save` : t`Add deadline`} ready={ready} onSave={save} done={[deadline ? t`${body.name} was changed` : t`${body.name} was added`]} onClose={onClose}>
       <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 80, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }} />
       <TextField label={t`Event`} hint={t`A type of event, such as backup_completed, or the name of an event of your own.`} value={draft.event} onText={(event) => change({ event })} input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }} />
       <NodesField label={t`Servers`} value={all ? null : { tags, nodes }} onChange={(chosen) => change({ select: chosen ?? { all: true } })} every={t`Every server`} />

@@ -56,7 +56,7 @@ export function DeadlinesTab(): VNode {
         )}
       </ListView>
       {openDialog?.kind === "add" && <DeadlineDialog onClose={close} onSaved={(saved) => put(list, saved)} />}
-      {openDialog?.kind === "edit" && <DeadlineDialog one={openDialog.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
+      {openDialog?.kind === "edit" && <DeadlineDialog deadline={openDialog.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
       {openDialog?.kind === "delete" && <DeleteDeadline one={openDialog.one} onClose={close} onDone={() => drop(list, openDialog.one.id)} />}
     </div>
   );

@@ -46,14 +46,14 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const remove = async (): Promise<void> => {
     setBegun(views);
     const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`));
-    const here = run.here();
+    const shown = run.isShown();
     if (all.done.length) {
       pick(all.done.map(({ id }) => id), false);
       if (force) toast("done", t`${plural(all.done.length, "node")} forgotten`, t`Nothing on the servers was touched.`);
       else toast("run", t`Removing ${plural(all.done.length, "node")}`, t`The removal continues in the background.`);
     }
-    if (!all.failed.length && !all.left.length) return here ? closeDialog() : undefined;
-    if (here) setOutcome(all);
+    if (!all.failed.length && !all.left.length) return shown ? closeDialog() : undefined;
+    if (shown) setOutcome(all);
     else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? all.failed[0].error.detail : "");
   };
   return (

@@ -79,7 +79,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
     offerUndo(t`Tags changed on ${plural(edits.length, "node")}`, edits);
     const names = [...failed.map(({ one }) => one), ...left].map(({ name }) => name);
     const why = (failed[0] && failed[0].error.detail) ?? t`The change was stopped.`;
-    if (run.here()) {
+    if (run.isShown()) {
       if (!names.length) return closeDialog();
       setBegun(null);
       setMissed({ names, why });

@@ -12,7 +12,7 @@ export interface BulkRun<T> {
   stop: () => void;
   start: (things: readonly T[], limit: number, act: (one: T) => Promise<unknown>) => Promise<BulkResult<T>>;
   /** Whether the dialog is still open. */
-  here: () => boolean;
+  isShown: () => boolean;
 }
 
 /** Runs one action for many items, with progress and a stop button. The run also stops when the dialog closes, or when the hub refuses the user. */
@@ -35,7 +35,7 @@ export function useBulkRun<T>(): BulkRun<T> {
     state.current.stop = true;
     setStopping(true);
   };
-  return { through, stopping, stop, start, here: () => !state.current.gone };
+  return { through, stopping, stop, start, isShown: () => !state.current.gone };
 }
 
 /** The progress, and a button that stops the run or closes the dialog. */

@@ -56,7 +56,7 @@ export function Deployments(): VNode {
       <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
         <GridHead labels={[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
         {found.items.map((one) => (
-          <DeploymentRow key={one.id} one={newestDeployment(one)} />
+          <DeploymentRow key={one.id} deployment={newestDeployment(one)} />
         ))}
       </div>
       <ShowMore more={found.next !== null} onMore={() => void list.more()} />
@@ -102,34 +102,34 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   );
 }
 
-export function DeploymentRow({ one }: { one: DeploymentView }): VNode {
-  const at = serverGroupOf(one.state);
-  const statusText = deploymentStatusText(one);
-  const open = (): void => openDeployment(one);
+export function DeploymentRow({ deployment }: { deployment: DeploymentView }): VNode {
+  const at = serverGroupOf(deployment.state);
+  const statusText = deploymentStatusText(deployment);
+  const open = (): void => openDeployment(deployment);
   return (
-    <div role="row" data-state={one.state} {...rowOpening(open)}>
+    <div role="row" data-state={deployment.state} {...rowOpening(open)}>
       <span role="cell">
-        <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={at === "asks" ? SERVER_GROUP_LABELS.asks : stateLabel(one.state)} />
+        <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={at === "asks" ? SERVER_GROUP_LABELS.asks : stateLabel(deployment.state)} />
       </span>
       <span role="rowheader" class="cut medium">
         <button type="button" class="fold" tabIndex={-1} onClick={open}>
-          {deploymentLabel(one)}
+          {deploymentLabel(deployment)}
         </button>
       </span>
-      <span role="cell" class="cut" title={addressText(one)}>
-        {one.name || addressText(one)}
+      <span role="cell" class="cut" title={addressText(deployment)}>
+        {deployment.name || addressText(deployment)}
       </span>
       <span role="cell" class={`cut ${at === "failed" ? "crit" : "t2"}`} title={statusText}>
         {statusText}
       </span>
       <span role="cell" class="cut t3">
-        {one.created_by}
+        {deployment.created_by}
       </span>
       <span role="cell" class="t3">
-        <Time at={one.created_at}>{timeOrDate(one.created_at, dayStart.value)}</Time>
+        <Time at={deployment.created_at}>{timeOrDate(deployment.created_at, dayStart.value)}</Time>
       </span>
       <span role="cell" class="t3 num">
-        {elapsed(one.steps[0]?.started_at ?? one.created_at, one.ended_at, now.value)}
+        {elapsed(deployment.steps[0]?.started_at ?? deployment.created_at, deployment.ended_at, now.value)}
       </span>
     </div>
   );

@@ -39,7 +39,7 @@ export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: Job
         if ("job" in row) return row.batch ? <BatchRow key={row.batch.id} batch={row.batch} only={only} /> : <Row key={row.job.id} job={row.job} />;
         const [first] = row.deployments;
         if (!first) return null;
-        return row.deployments.length > 1 ? <RequestRow key={first.batch_id} all={row.deployments} cut={row.cut} /> : <DeploymentRow key={first.id} one={first} />;
+        return row.deployments.length > 1 ? <RequestRow key={first.batch_id} all={row.deployments} cut={row.cut} /> : <DeploymentRow key={first.id} deployment={first} />;
       })}
     </div>
   );

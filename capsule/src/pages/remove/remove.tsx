@@ -39,7 +39,7 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`The removal continues in the background.`);
     if (one?.state === "succeeded" && pageUrl.peek().path.startsWith(`/n/${id}`)) go("/");
   };
-  if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
+  if (running) return <Running deployment={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
   if (deployment) return <LoadingDialog title={t`Removal`} onRetry={refetch} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
@@ -146,18 +146,18 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   );
 }
 
-function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: string; onClose: () => void; onRetry: (body: RetryBody) => Promise<void> }): VNode {
-  const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - beganAt(one))}`;
-  const failed = one.state === "failed" || one.state === "cancelled";
-  const done = one.state === "succeeded";
-  const forgotten = done && !removalVerified(one.steps);
+function Running({ deployment, name, onClose, onRetry }: { deployment: DeploymentView; name: string; onClose: () => void; onRetry: (body: RetryBody) => Promise<void> }): VNode {
+  const ended = deployment.ended_at === null ? "" : ` · ${duration(deployment.ended_at - beganAt(deployment))}`;
+  const failed = deployment.state === "failed" || deployment.state === "cancelled";
+  const done = deployment.state === "succeeded";
+  const forgotten = done && !removalVerified(deployment.steps);
   return (
-    <Dialog key={one.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
-      {failed ? <FailureBox key={triesOf(one)} one={one} entries={EMPTY_CONNECTION} confirm={name} onRetry={onRetry} /> : <ProgressBar deployment={one} label={t`Removal`} />}
-      <Steps deployment={one} last={forgotten ? t`Forgotten` : t`Removed`} />
+    <Dialog key={deployment.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${deployment.host}${ended}`} icon="trash-2" onClose={onClose}>
+      {failed ? <FailureBox key={triesOf(deployment)} deployment={deployment} entries={EMPTY_CONNECTION} confirm={name} onRetry={onRetry} /> : <ProgressBar deployment={deployment} label={t`Removal`} />}
+      <Steps deployment={deployment} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
         <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This continues when you close the dialog.`}</span>
-        {failed && <ToSettings one={one} onClose={onClose} />}
+        {failed && <ToSettings deployment={deployment} onClose={onClose} />}
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
           {done ? t`Done` : failed ? t`Close` : t`Run in background`}
         </Button>
