@@ -1,4 +1,4 @@
-/** Checks the built page: a build in another folder gives the same bytes, and a browser refuses none of the scripts. One line per violation; exit 1 if there is one. */
+/** Checks the built page: a build in another folder gives the same bytes, and a browser accepts all scripts. One line per violation; exit 1 if there is one. */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";

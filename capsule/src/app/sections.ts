@@ -1,4 +1,4 @@
-/** The navigation: one row for each section of the page. The last one is in the foot of the sidebar, and on a phone in the menu. */
+/** The navigation: one row for each section of the page. The last section is in the foot of the sidebar, and on a phone in the menu. */
 
 import { t } from "../core/text/i18n";
 import { firingCount } from "../state/alerts";
@@ -7,16 +7,16 @@ import { running } from "../state/jobs";
 import type { IconName } from "../ui/icon";
 
 interface Row<K extends string = string> {
-  /** `g` and its first letter go there. */
+  /** The keys `g` and then its first letter open the section. */
   key: K;
   href: string;
   icon: IconName;
   label: string;
-  /** How many there are of what it shows; none while it is not known, or not worth a number. */
+  /** The number beside the label; "" or 0 = it is not shown. */
   number?: () => number | string;
-  /** The number in the sidebar, with words. */
+  /** The text of the number in the sidebar; without it the number alone. */
   words?: (number: number | string) => string;
-  /** What the number counts: a phone shows the number with this hidden text. */
+  /** Text for screen readers before the number on a phone; without it a phone shows no number. */
   counted?: string;
 }
 

@@ -99,7 +99,7 @@ export interface AuditOutcome {
   label: string;
 }
 
-/** The outcome of a row. A refusal is a failure, and so is a failed job or deployment. A row that starts one counts as done. */
+/** The outcome of a row. A row whose result is `done` has the outcome of its job or deployment; until that ends, it counts as done. */
 export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
   if (result !== "done") return { glyph: "fail", label: result };
   const [, of, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];

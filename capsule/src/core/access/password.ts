@@ -5,7 +5,7 @@ const MAX_LENGTH = 1024;
 
 const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
 
-/** The product's words and the user name in a password, if fewer than four letters are left without them; otherwise nothing. */
+/** The product's words and the user name, as found in a password; none if at least four letters are left without them. */
 export function wordsThatDoNotCount(password: string, username: string): string[] {
   let rest = password.toLowerCase();
   const found: string[] = [];

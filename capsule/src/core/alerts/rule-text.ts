@@ -30,7 +30,7 @@ export interface RuleLike {
 /** Texts for the value that a rule reads. */
 interface Words {
   value: string;
-  /** The text for any value above nothing. */
+  /** The text of a rule that fires at any value above zero. */
   any?: string;
   /** Whether the thresholds are severities of an event, as in `EVENT_VALUES` of the hub. */
   event?: true;
@@ -110,7 +110,7 @@ function subjectWords(expr: string): Words {
 
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
-/** Whether any value above nothing crosses the threshold, so that the sentence needs no number. The unit `level` is 1 for a warning and 2 for critical. */
+/** Whether any value above zero crosses the threshold, so that the sentence needs no number. The unit `level` is 1 for a warning and 2 for critical. */
 const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
 
 const severityWords = (trigger: number): string => (trigger >= 0.5 ? t`reported as an error` : trigger >= 0.25 ? t`reported as a warning or an error` : "");

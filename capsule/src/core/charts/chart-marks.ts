@@ -40,7 +40,7 @@ function jobText(job: JobLike): string {
   return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
 }
 
-/** A computed boot time may differ from the reported boot time by this and the width of a bucket. */
+/** A computed boot time may differ from the reported boot time by this time plus the width of a bucket. */
 const BOOT_SLACK_S = 90;
 
 interface Bucketed {
@@ -69,7 +69,7 @@ export function bootTimes({ step, times, min, max }: Bucketed): number[] {
 }
 
 /**
- * The marks by time; of more than `MOST`, the newest. Events about a job are left out, because the job has its own mark.
+ * The newest marks of the window, at most `MOST`, the oldest first. Events about a job are left out, because the job has its own mark.
  *
  * Args: bootedAt: the reported boot time, or 0. earlier: computed boot times. step: the width of their buckets in seconds.
  */

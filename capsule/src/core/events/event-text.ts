@@ -48,7 +48,7 @@ interface EventRow extends EventLike {
 export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>
   csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event, nameOf)])]);
 
-/** The hub's name for the label that equals this text, or begins with it if the text has several words. One word alone is ambiguous. */
+/** The hub's name for a label. `text`: the whole label, or at least its first two words, because many labels begin with the same word. */
 function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);

@@ -15,7 +15,7 @@ import { PlanTable } from "./plan-table";
 
 export interface JobReportProps {
   job: JobView;
-  /** The button that reboots the node; nothing if the user may not, or the node cannot. */
+  /** The button that reboots the node; empty if the user or the node may not. */
   reboot: ComponentChildren;
   /** The node, if this user sees it. */
   view: NodeView | undefined;
@@ -92,7 +92,7 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
   );
 }
 
-/** A link to the newest job that rebooted the node after this job; nothing if the page knows none. */
+/** A link to the newest loaded job that rebooted the node after this job; null if there is none. */
 function RebootLink({ after }: { after: JobView }): VNode | null {
   const job = jobs.value.find(({ node_id, action, state, created_at }) => node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at);
   if (!job) return null;

@@ -27,7 +27,7 @@ const SETTLE_MS = 250;
 const VERSIONS = 2;
 const NAMES = 100;
 
-/** A text that changes when a node reports other counts of updates. The packages themselves need a request. */
+/** A text that changes when a node reports other counts of updates. The lists of packages are not live, so they are read again then. */
 const updateCounts = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
 
 /** Loads a list now, and again when nodes report other counts of updates. */
