@@ -137,7 +137,7 @@ test("a restarted hub counts from the beginning, but output offsets stay valid",
   }
 });
 
-test("a session that is over ends the attempts", async () => {
+test("after the end of the session there are no more attempts", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { connection, ends, hello } = rig(async () => false);

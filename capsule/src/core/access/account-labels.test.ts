@@ -9,22 +9,22 @@ const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3P
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const lines = (text: string): string[] => (qrCode(bytes(text)) ?? []).map((row) => row.map((dark) => (dark ? "1" : "0")).join(""));
 
-test("check bytes are those of the standard's own example", () => {
+test("the check bytes of a QR code equal those of the example in the standard", () => {
   // "01234567" as a version 1-M symbol, ISO/IEC 18004 annex I
   assert.deepEqual(checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10), [165, 36, 212, 193, 237, 54, 199, 135, 44, 85]);
 });
 
-test("a QR code equals that of two other programs", () => {
+test("a QR code equals the code that two other programs make", () => {
   // Checked with OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
   assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
 });
 
-test("a code grows with its text until it does not fit", () => {
+test("a QR code grows with its text, and a text that is too long gives null", () => {
   for (const [length, size] of [[1, 21], [14, 21], [15, 25], [122, 45], [123, 49], [213, 57], [214, 61], [666, 97]] as const) assert.equal(lines("x".repeat(length)).length, size);
   assert.equal(qrCode(new Uint8Array(667)), null);
 });
 
-test("the path covers the dark modules and no other", () => {
+test("the path covers exactly the dark modules", () => {
   const grid = qrCode(bytes(URI)) ?? [];
   const drawn = grid.map((row) => row.map(() => false));
   for (const [, x, y, length, back] of qrPath(grid).matchAll(/M(\d+) (\d+)h(\d+)v1H(\d+)z/g)) {
@@ -34,12 +34,12 @@ test("the path covers the dark modules and no other", () => {
   assert.deepEqual(drawn, grid);
 });
 
-test("a code can be pasted as apps show it", () => {
+test("a code is read with the blanks that apps show", () => {
   assert.equal(codeDigits(" 418 042\n"), "418042");
   assert.equal(codeDigits("12a34567"), "123456");
 });
 
-test("a secret is shown in fours", () => {
+test("a secret is shown in groups of four", () => {
   assert.equal(groupSecret("JBSWY3DPEHPK3PXPJB"), "JBSW Y3DP EHPK 3PXP JB");
   assert.equal(groupSecret("JBSW"), "JBSW");
 });
@@ -59,7 +59,7 @@ test("grants have a short text", () => {
   assert.equal(grantsLabel({ nodes: [], tags: [] }), "No node");
 });
 
-test("a user is offered no role above their own", () => {
+test("a user can give only roles up to their own", () => {
   assert.deepEqual(rolesUpTo("viewer"), ["viewer"]);
   assert.deepEqual(rolesUpTo("admin"), ["viewer", "operator", "admin"]);
 });
@@ -69,7 +69,7 @@ test("recovery codes name their user", () => {
   assert.match(recoveryText([], "ada", "gc.lan"), /^Stardust recovery codes of ada at gc\.lan\n/);
 });
 
-test("details of the log fit on a line", () => {
+test("details of the audit log fit on a line", () => {
   assert.equal(detailText({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: every node · days: 90");
   assert.equal(detailText({ error: null, exit_code: 0, from: "running", second_factor: false }), "exit code: 0 · from: running · second factor: no");
   assert.equal(detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }), "before: host a, port 22 · grants: nodes none, tags web, db");
@@ -91,14 +91,14 @@ test("rows outside the dates do not match", () => {
   assert.ok(!matchesAuditFilter(row, { ...filter, to: row.at }));
 });
 
-test("the rows of one job are one entry, and what was refused stands alone", () => {
+test("the rows of one job are one entry, and a refusal is an entry of its own", () => {
   const of = (n: number, action: string, target: string, result = "done") => ({ ...row, n, action, target, result });
   const rows = [of(6, "job.succeeded", "job:j1"), of(5, "user.create", "u"), of(4, "job.running", "j1"), of(3, "job.create", "j2", "refused"), of(2, "job.create", "j2"), of(1, "job.create", "j1")];
   assert.deepEqual(foldAudit(rows).map((entry) => entry.map(({ n }) => n)), [[6, 4, 1], [5], [3], [2]]);
   assert.deepEqual(foldAudit([]), []);
 });
 
-test("an action is found by its words and by its name", () => {
+test("an action is found by its label and by its name in the API", () => {
   assert.ok(matchesAuditFilter(row, { actor: "", action: "user added" }));
   assert.equal(auditLabel("job.dispatch"), "Job sent to the server");
   assert.equal(auditLabel("job.of_a_later_hub"), "job.of_a_later_hub");
@@ -132,7 +132,7 @@ test("a deployment is named after its server and not its login; a user by the us
   assert.deepEqual([one, other, user].map((id) => names.get(id)), ["10.0.0.7", "web-1", "grace"]);
 });
 
-test("a failure is shown as failed, and a mere note as done", () => {
+test("a failed job or deployment is shown as failed, and a running one as done", () => {
   const shown = (action: string, result = "done"): string => Object.values(auditOutcome({ action, result })).join(" ");
   assert.equal(shown("deployment.failed"), "fail Failed");
   assert.equal(shown("job.failed"), "fail Failed");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { passwordRules, strength, wordsThatDoNotCount } from "./password";
 
-test("a password must be long, one's own, and typed twice alike", () => {
+test("a password must be long, consist of own words, and be typed twice", () => {
   assert.deepEqual(passwordRules("correct horse", "correct horse", "admin", "admin"), { long: true, ownWords: true, match: true });
   assert.equal(passwordRules("😀😁😂😃😄😅", "", "", "").long, false); // six characters
   assert.equal(passwordRules("admin", "admin", "admin", "admin").ownWords, false);

@@ -13,7 +13,7 @@ const alert = (id: string, part: Partial<AlertLike> = {}): AlertLike => ({ id, r
 type Incident = IncidentLike & { alerts: AlertLike[] };
 const incident = (id: string, part: Partial<Incident> = {}): Incident => ({ id, level: "warning", state: "open", since_at: 10, alerts: [], ...part });
 
-test("flags are words, and a snooze that is over is none", () => {
+test("flags are shown as words, and an ended snooze is not shown", () => {
   const flags = { ...FLAGS, acknowledged: true, snoozed_until: NOW + 3600, suppressed_by: "node.offline", stale: true, flapping: true, maintenance: "m" };
   assert.deepEqual(flagWords(alert("a", { flags, acknowledged_by: "ada" }), NOW, () => "Server does not answer").map(({ text }) => text), ["ada has it", "snoozed until 13:00", "because of: Server does not answer", "in maintenance", "changes too often", "no data now"]);
   assert.deepEqual(flagWords(alert("a", { flags: { ...FLAGS, snoozed_until: NOW - 1 } }), NOW, String), []);
@@ -33,7 +33,7 @@ test("incidents are sorted by level, then by age, and ended ones are left out", 
   assert.deepEqual(openIncidents(list, new Map()).map((one) => one.incident.id), ["bad", "new", "old"]);
 });
 
-test("tomorrow is eight in the morning of the next day", () => {
+test("a snooze until tomorrow ends at eight in the morning of the next day", () => {
   assert.deepEqual(new Date(tomorrow(NOW) * 1000), new Date(2026, 10, 27, 8));
 });
 
@@ -53,7 +53,7 @@ test("each decision about a message has its reason in words", () => {
 const SMTP = { type: "object", properties: { host: { type: "string" }, port: { type: "integer", default: 587 }, tls: { anyOf: [{ enum: ["implicit", "none"] }, { type: "boolean" }], default: true }, password: { type: "string", writeOnly: true, default: "" } }, required: ["host"] };
 const EMAIL = { $ref: "#/$defs/Email", $defs: { Email: { type: "object", properties: { smtp: { $ref: "#/$defs/Smtp" }, from: { type: "string" }, to: { type: "array" } }, required: ["smtp", "from", "to"] }, Smtp: SMTP } };
 
-test("the schema of a kind gives its fields, and what was typed its target", () => {
+test("the schema of a channel's kind gives its fields, and their input gives its target", () => {
   const fields = targetFields("email", EMAIL);
   assert.deepEqual(fields.map(({ path, kind, secret, required }) => [path, kind, secret, required]), [
     ["smtp.host", "text", false, true], ["smtp.port", "number", false, false], ["smtp.tls", "choice", false, false], ["smtp.password", "text", true, false], ["from", "text", false, true], ["to", "list", false, true],
@@ -64,7 +64,7 @@ test("the schema of a kind gives its fields, and what was typed its target", () 
   assert.deepEqual(targetOf(fields, typed), { smtp: { host: "mail.example", port: 25 }, from: "a@b.c", to: ["d@e.f", "g@h.i"] });
 });
 
-test("days and windows are words", () => {
+test("days and maintenance windows are shown as words", () => {
   assert.equal(daysWords(["mon", "tue", "wed", "thu", "fri"]), "Mon–Fri");
   assert.equal(daysWords(["sun", "mon"]), "Mon, Sun");
   assert.equal(windowWords({ from_at: NOW, until_at: NOW + 3600, weekly: null, zone: null }, NOW), "12:00 – 13:00");
@@ -72,7 +72,7 @@ test("days and windows are words", () => {
   assert.equal(plain(deadlineWords({ event: "backup_completed", by: "05:00", from: "00:00", zone: "UTC", days: ["mon"], grace_s: 900 })), "backup_completed by 05:00 UTC, Mon, 15 min of grace");
 });
 
-test("a day shows the worst that happened on it", () => {
+test("a day shows its worst result", () => {
   const day = { date: "2026-11-03", due_at: NOW - 1, met: 3, arrived_late: 0, late: 1, missed: 1, not_judged: 0 };
   assert.equal(dayState(day, NOW), "missed");
   assert.equal(dayState({ ...day, missed: 0 }, NOW), "late");
@@ -88,7 +88,7 @@ test("an incident is a notice while nobody is notified of its firing alerts", ()
   assert.ok(!isNotice({ firing: [] }));
 });
 
-test("a limit of 0 means any: it is not written, and a time says no more than since when", () => {
+test("with a limit of 0 the text has no limit, and it is empty if the value adds nothing", () => {
   assert.deepEqual([readingText(23.9, 0, "seconds"), readingText(1, 0, "packages")], ["", ""]);
   assert.equal(plain(readingText(1.67, 0, "processes")), "2 processes");
   assert.equal(plain(readingText(0.4, 0.5, "seconds")), "0.4 s, limit 0.5 s");

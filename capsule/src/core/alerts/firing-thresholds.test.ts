@@ -15,13 +15,13 @@ test("a firing alert draws its threshold in the chart of its metric", () => {
   assert.equal(line("cpu.total", rule("state(unit_failed)", 0, "a.service")), null);
 });
 
-test("of a labelled metric only its own object has the line, and the worst one wins", () => {
+test("the threshold of a labelled metric is drawn only for its object, and the worst threshold is chosen", () => {
   const firing = [rule("avg(disk.busy, 10m)", 98, "sda"), rule("last(disk.busy)", 99, "sda", "critical")];
   assert.deepEqual(line("disk.busy{device=sda}", ...firing), { at: 99, level: "crit" });
   assert.equal(line("disk.busy{device=sdb}", ...firing), null);
 });
 
-test("of several servers in one chart a critical one has the line, else the first", () => {
+test("a chart of several servers draws the first critical threshold, or else the first threshold", () => {
   const [warn, other, crit] = [{ at: 90, level: "warn" }, { at: 80, level: "warn" }, { at: 97, level: "crit" }] as const;
   assert.equal(worstThreshold([null, warn, crit, other]), crit);
   assert.equal(worstThreshold([null, warn, other]), warn);

@@ -14,7 +14,7 @@ test("a rule reads as a sentence with its levels", () => {
   assert.equal(plain(ruleSentence(rule({ expr: "detector(filesystem_fills)", when: "below", warn: { trigger: 72, clear: 96 }, unit: "hours" }))), "Time until a file system is full: below 72 hours → warning");
 });
 
-test("a condition that is there or not has no number", () => {
+test("a rule that fires at any value has no number", () => {
   assert.equal(plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))), "A service has failed, for 2 min → warning");
   assert.equal(plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))), "Event node_cloned → critical");
   const failed = { warn: { trigger: 0, clear: 0 }, crit: { trigger: 0.5, clear: 0.5 }, unit: "flag" };
@@ -61,7 +61,7 @@ test("fields show a threshold in a unit for people", () => {
 
 const DRAFT: RuleDraft = { ...NEW_DRAFT, name: "Busy" };
 
-test("a draft says what is wrong with it", () => {
+test("a draft has an error text for each fault", () => {
   assert.deepEqual(draftFaults(DRAFT), []);
   assert.equal(draftFaults({ ...DRAFT, warn: null }).length, 1);
   assert.equal(draftFaults({ ...DRAFT, warn: { trigger: 90, clear: 95 } }).length, 1);
@@ -71,21 +71,21 @@ test("a draft says what is wrong with it", () => {
   assert.equal(draftFaults({ ...DRAFT, for_s: 604_801 }).length, 1);
 });
 
-test("a draft becomes a body only when all its numbers are there", () => {
+test("a draft becomes a body only when all its numbers are given", () => {
   assert.equal(bodyOf({ ...DRAFT, crit: { trigger: null, clear: 1 } }), null);
   const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: { trigger: null, clear: null }, crit: null, for_s: 60 };
   assert.equal(bodyOf({ ...DRAFT, overrides: [{ ...exception, enabled: null }] }), null);
   assert.deepEqual(bodyOf({ ...DRAFT, overrides: [exception] })?.overrides, [{ ...exception, warn: null }]);
 });
 
-test("an exception is checked with the levels that hold for its servers", () => {
+test("an exception is checked together with the rule's levels that it does not replace", () => {
   const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: null, warn: null, crit: { trigger: 80, clear: 70 }, for_s: null };
   assert.deepEqual(draftFaults({ ...DRAFT, overrides: [exception] }), ["The critical level must start after the warning."]);
   assert.deepEqual(draftFaults({ ...DRAFT, overrides: [{ ...exception, warn: { trigger: 75, clear: 70 } }] }), []);
   assert.equal(draftFaults({ ...DRAFT, overrides: [{ ...exception, crit: { trigger: 95, clear: 96 } }] }).length, 1);
 });
 
-test("the hidden levels of an exception that is off are sent only if they are right", () => {
+test("the hidden levels of an exception that is off are sent only if they are valid", () => {
   const off = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: null, crit: { trigger: 80, clear: 70 }, for_s: 60 };
   const draft = { ...DRAFT, overrides: [off] };
   assert.deepEqual(draftFaults(draft), []);

@@ -24,7 +24,7 @@ test("each restart is found once where the uptime fell, also after an outage", (
   assert.deepEqual(bootTimes({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }), []);
 });
 
-test("earlier restarts are shown beside the newest, which the server reports", () => {
+test("earlier restarts are shown in addition to the newest, which the server reports", () => {
   const marks = chartMarks([], [], 5000, { from: 0, to: 9000 }, [1200, 4950], 60);
   assert.deepEqual(marks.map(({ at, text }) => [at, text]), [[1200, "restarted"], [5000, "restarted"]]);
 });

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chartScaleOf } from "./chart-scale";
 
-test("a share is of a hundred", () => {
+test("the scale of a share ends at 100 percent", () => {
   assert.deepEqual(chartScaleOf("cpu.total", "percent", null), { max: 100 });
   assert.deepEqual(chartScaleOf("disk.busy{device=sda}", "percent", null), { max: 100 });
 });
 
-test("a share of one core may be more than all of it", () => {
+test("the scale of a share of one core may exceed 100 percent", () => {
   assert.deepEqual(chartScaleOf("unit.cpu{unit=nginx.service}", "percent", null), {});
 });
 

@@ -4,7 +4,7 @@ import { BIT_FORMAT, isNetworkSeries, PERCENT_FORMAT, axisMark, RATE_FORMAT, ser
 
 const plain = (texts: readonly string[]): string[] => texts.map((text) => text.replaceAll("\u00a0", " "));
 
-test("values side by side have their unit once, on the last known one", () => {
+test("several values have their unit once, on the last known value", () => {
   assert.deepEqual(plain(RATE_FORMAT.row([8_400_000, 21_000_000])), ["8.40", "21.0 MB/s"]);
   assert.deepEqual(plain(SIZE_FORMAT.row([78.4 * 2 ** 30, null])), ["78.4 GiB", "—"]);
   assert.deepEqual(plain(RATE_FORMAT.row([null, null])), ["—", "—"]);
@@ -25,7 +25,7 @@ test("axis marks are short, and network can be shown in bits", () => {
   assert.deepEqual(["network.sent{interface=eth0}", "disk.read{device=sda}"].map(isNetworkSeries), [true, false]);
 });
 
-test("a series has a heading that people read", () => {
+test("a series has a readable heading", () => {
   assert.deepEqual(["cpu.total", "disk.read{device=sda}", "temperature{sensor=coretemp Package id 0}", "tcp.retransmitted_segments", "psi.cpu_some"].map(seriesLabel), ["CPU total", "Disk read sda", "Temperature coretemp Package id 0", "TCP retransmitted segments", "Pressure cpu some"]);
   assert.equal(seriesLabel("no series at all!"), "No series at all!");
 });

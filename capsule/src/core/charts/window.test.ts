@@ -93,7 +93,7 @@ test("each of several servers has its own gaps, except the common ones", () => {
   assert.deepEqual(seriesGaps({ times, values: [one, never] }, 0, 21, 2.5, [0, 5])[1], [{ from: 5, to: 21 }]);
 });
 
-test("a table has a row for each value and each gap, and none where a line breaks", () => {
+test("a table has a row for each value and each gap, and no row for the break of a line", () => {
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
   const gap = (from: number, to: number): object => ({ gap: { from, to } });
   assert.deepEqual(tableRows(columns, 0, 40, 2.5), [gap(0, 10), { row: 0 }, { row: 1 }, gap(11, 20), { row: 3 }, { row: 4 }, gap(21, 40)]);
@@ -110,7 +110,7 @@ test("series of several nodes do not break each other's lines, their own gaps do
   assert.deepEqual(values[1], [null, 5, undefined, 6, null, 7, null]);
 });
 
-test("the nearest row, and the nearest sample of one column within a limit", () => {
+test("the nearest row is found, and the nearest sample of one column within a limit", () => {
   assert.equal(nearestRow([], 5), -1);
   assert.deepEqual([0, 11, 14, 16, 99].map((at) => nearestRow([10, 12, 15], at)), [0, 0, 2, 2, 2]);
   const times = [10, 11, 12, 13];
@@ -120,12 +120,12 @@ test("the nearest row, and the nearest sample of one column within a limit", () 
   assert.equal(sampleRow([], [], 13, 2.5), -1);
 });
 
-test("a value with a gap on both sides is isolated, and one beside another is not", () => {
+test("a value with a gap on both sides is isolated, and a value next to another value is not", () => {
   assert.deepEqual(isolatedRows([1, null, 2, 3, null, 4, undefined, 5, null, 6]), [0, 9]);
   assert.deepEqual(isolatedRows([undefined, 7, undefined]), [1]);
   assert.deepEqual(isolatedRows([]), []);
 });
 
-test("a stacked line stands on another one, and its gaps stay gaps", () => {
+test("a stacked line is drawn on top of another line, and its gaps stay gaps", () => {
   assert.deepEqual(stacked([1, null, undefined, 4], [10, 20, 30, null]), [11, null, undefined, 4]);
 });

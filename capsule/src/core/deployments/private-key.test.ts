@@ -19,12 +19,12 @@ test("an OpenSSH key has its kind, and whether it is encrypted", () => {
   assert.deepEqual(parseKeyHeader(openssh("aes256-ctr", "ssh-rsa")), { kind: "RSA", encrypted: true });
 });
 
-test("older forms are known by their labels", () => {
+test("older kinds of private keys are recognised by their labels", () => {
   assert.deepEqual(parseKeyHeader("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"), { kind: "RSA", encrypted: true });
   assert.deepEqual(parseKeyHeader("-----BEGIN ENCRYPTED PRIVATE KEY-----\nabc"), { kind: "PKCS#8", encrypted: true });
   assert.deepEqual(parseKeyHeader("-----BEGIN PRIVATE KEY-----\nabc"), { kind: "PKCS#8", encrypted: false });
 });
 
-test("other text is no private key", () => {
+test("any other text is no private key", () => {
   for (const text of ["", "ssh-ed25519 AAAA me@here", "-----BEGIN OPENSSH PRIVATE KEY-----\nnothing of the kind"]) assert.equal(parseKeyHeader(text), null);
 });

@@ -4,7 +4,7 @@ import { addressText, pendingHostKeys, serverGroupOf, splitRows, countServers } 
 
 const key = (fingerprint: string, host: string, port = 22): { type: string; fingerprint: string; host: string; port: number } => ({ type: "ssh-ed25519", fingerprint, host, port });
 
-test("rows that can be added, and rows without a user", () => {
+test("valid rows, other rows and rows without a user are counted", () => {
   const rows = [{ username: "root", problems: [] }, { username: null, problems: [] }, { username: null, problems: ["x"] }];
   assert.deepEqual(splitRows(rows, " "), { good: rows.slice(0, 2), bad: 1, nameless: 1 });
   assert.equal(splitRows(rows, "ops").nameless, 0);
@@ -15,7 +15,7 @@ test("an address is written as it is typed", () => {
   assert.equal(addressText({ host: "2001:db8::1", port: 2222, username: "ops" }), "ops@[2001:db8::1]:2222");
 });
 
-test("a jump host’s fingerprint is shown once for all behind it", () => {
+test("a jump host’s fingerprint is shown once for all servers that are reached through it", () => {
   const asks = { port: 22, state: "awaiting_host_key" };
   const rows = [
     { ...asks, id: "1", host: "a", name: "a", host_key: key("f1", "a") },
@@ -28,7 +28,7 @@ test("a jump host’s fingerprint is shown once for all behind it", () => {
   assert.deepEqual(found.map((one) => [one.where, one.jump, one.ids]), [["gate", true, ["2", "3"]], ["gate", true, ["4"]], ["a", false, ["1"]]]); // prettier-ignore
 });
 
-test("a jump host with the server’s name is told apart by its port", () => {
+test("a jump host with the server’s name is distinguished by its port", () => {
   const asks = { id: "1", host: "gw", name: "gw", port: 2222, state: "awaiting_host_key" };
   const seen = [22, 2222].map((port) => pendingHostKeys([{ ...asks, host_key: key("f", "gw", port) }]).map(({ where, jump }) => [where, jump]));
   assert.deepEqual(seen, [[["gw", true]], [["gw:2222", false]]]);

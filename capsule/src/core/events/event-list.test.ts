@@ -13,14 +13,14 @@ test("the last received event comes first, whatever the hub's clock showed", () 
   assert.deepEqual(names(prependEvent(held, event(20, "told later"))), ["told later", "e30", "e20", "e10"]);
 });
 
-test("an event is stored once, and a known one keeps its place", () => {
+test("an event that arrives again keeps its position", () => {
   const held = after(event(10), event(20));
   const again = event(10);
   assert.deepEqual(names(prependEvent(held, again)), names(held));
   assert.equal(prependEvent(held, again)[1], again);
 });
 
-test("of many events the first received ones are dropped, never the newest: the hub's clock may have been ahead", () => {
+test("the events that were received first are dropped, even if the hub's clock was ahead then", () => {
   const full = after(...Array.from({ length: 200 }, (_, n) => event(n + 1)));
   assert.equal(full.length, 200);
   const held = prependEvent(full, event(0));

@@ -12,14 +12,14 @@ test("an event of a job uses the labels of the buttons", () => {
   assert.equal(of("of-tomorrow", "failed"), "of-tomorrow on on: failed");
 });
 
-test("the hub's events are told from their fields, with the name that the node had", () => {
+test("a text of the hub's events uses their fields, with the name that the node had then", () => {
   assert.equal(eventText({ ...hub, type: "node_online" }, nameOf), "web-01 is online");
   assert.equal(eventText({ ...hub, type: "node_online", details: { name: "old" } }, nameOf), "old is online");
   assert.equal(eventText({ ...hub, type: "unit_failed", source: "agent", details: { unit: "a.service" } }, nameOf), "a.service failed on web-01");
   assert.equal(eventText({ ...hub, type: "expected_backup_missed", details: { event: "backup_completed", due: "05:00" } }, nameOf), "web-01: backup_completed did not arrive by 05:00");
 });
 
-test("programs bring their own words, and so does the hub where a field is missing or the type is of another version", () => {
+test("the event's own message is shown for programs, for a missing field, and for an unknown type", () => {
   for (const one of [
     { ...hub, type: "backup_failed", source: "agent" },
     { ...hub, type: "unit_failed", source: "api", details: { unit: "a.service" } },
@@ -51,7 +51,7 @@ test("the shown text of an event can be searched", () => {
   assert.equal(eventSearch("plane"), "plane");
 });
 
-test("so can its beginning of two words or more: one word is ambiguous", () => {
+test("an event is found by the first two words of its label, but not by one word", () => {
   assert.equal(eventSearch("Check f"), "check");
   assert.equal(eventSearch("check for up"), "check");
   assert.equal(eventSearch("remove u"), "autoremove");

@@ -4,7 +4,7 @@ import { byDay, foldEvents } from "./fold-events";
 
 const event = (type: string, node_id: string, at: number, rule = "") => ({ type, severity: "info", node_id, at, details: rule ? { rule } : {} });
 
-test("the same event on many nodes is one run, and few of them or another type are not", () => {
+test("the same event on many nodes is one run; the same event on few nodes, or another type, is not", () => {
   const many = Array.from({ length: 6 }, (_, place) => event("node_online", `n${place}`, 1000 - place));
   assert.deepEqual(foldEvents([event("job_failed", "a", 2000), ...many, event("node_offline", "b", 900)]).map((run) => run.length), [1, 6, 1]);
   assert.deepEqual(foldEvents(many.slice(0, 4)).map((run) => run.length), [1, 1, 1, 1]);
@@ -25,7 +25,7 @@ test("a node that comes twice, or much later, begins another run", () => {
   assert.deepEqual(foldEvents([...five, event("node_online", "n9", 100)]).map((run) => run.length), [5, 1]);
 });
 
-test("runs stand below their day", () => {
+test("runs are grouped by day", () => {
   const days = byDay([[event("a", "x", 250)], [event("a", "x", 210)], [event("a", "x", 90)]], (at) => Math.floor(at / 100) * 100);
   assert.deepEqual(days.map(({ day, runs }) => [day, runs.length]), [[200, 2], [0, 1]]);
 });

@@ -32,7 +32,7 @@ test("C1 controls in either coding, direction marks and invalid UTF-8 are remove
   assert.equal(clean("\u0800\ud7ff\u{10000}\u{10ffff}"), utf8("\u0800\ud7ff\u{10000}\u{10ffff}"));
 });
 
-test("old output is not erased: it scrolls out of view at most", () => {
+test("old output may scroll out of view, but is not erased", () => {
   assert.equal(clean(`a${ESC}[3Jb${ESC}[03;1Jc${ESC}[1Jd`), "abcd");
   assert.equal(clean(`${ESC}[H${ESC}[2J${ESC}[3J`), `${ESC}[H${ESC}[2J`);
   for (const home of ["[H", "[1;1H", "[;H", "[0;01f"]) for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);

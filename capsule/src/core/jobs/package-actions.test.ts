@@ -9,13 +9,13 @@ test("names may be separated by blanks, commas and line breaks, each once", () =
   assert.deepEqual(splitNames(" ,\n "), []);
 });
 
-test("a plan is a few chips, those that need attention first", () => {
+test("a plan is shown as a few chips, the most urgent first", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes", download_bytes: 48_000_000 };
   assert.deepEqual(planChips(plan), [["reboot", "reboot expected"], ["security", "1 for security"], ["removal", "2 removals"], ["change", "1 upgrade"], ["size", `${decimalSize(48_000_000)} to download`]]);
   assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [["change", "Nothing to do"], ["kept", "3 kept back"]]);
 });
 
-test("what remains of a plan is its upgrades without those that are left out", () => {
+test("the remaining upgrades of a plan lack the packages that the user left out", () => {
   const step = (name: string, from: string, to: string): { package: string; from: string; to: string } => ({ package: name, from, to });
   const steps = [step("curl", "1", "2"), step("nginx", "1", "2"), step("new", "", "1"), step("gone", "1", "")];
   assert.deepEqual(remainingUpgrades(steps, new Set(["nginx"])), ["curl"]);
@@ -34,7 +34,7 @@ test("the status of a stop request has its reason", () => {
   assert.equal(stopStatusText({ stop: null }), "");
 });
 
-test("verbs that have a plan and verbs that need names", () => {
+test("only some verbs have a plan, and only some verbs need names of packages", () => {
   assert.equal(isPlanned("remove"), true);
   assert.equal(isPlanned("reboot"), false);
   assert.equal(wantsPackages("hold"), true);

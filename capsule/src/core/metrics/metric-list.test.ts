@@ -37,7 +37,7 @@ test("metrics are grouped by family in catalogue order, with labels in natural o
   );
 });
 
-test("words narrow the list, all of them", () => {
+test("a metric is listed only if it contains all words", () => {
   const sample = { value: 1, at: 0 };
   const latest = { "disk.read{device=sda}": sample, "disk.read{device=sdb}": sample, "cpu.total": sample };
   assert.deepEqual(metricGroups(latest, UNITS, "READ sdb").flatMap((group) => group.values.map((measure) => measure.series)), ["disk.read{device=sdb}"]);

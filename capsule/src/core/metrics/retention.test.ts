@@ -35,7 +35,7 @@ test("only tiers with a shorter retention become shorter", () => {
   assert.equal(of({ "1s": DAY_S - 1, "1m": 31 * DAY_S, "1h": 300 * DAY_S }), "1s,1h");
 });
 
-test("a loss names the tier, the moment and the size, with the year if it is another one", () => {
+test("a loss names the tier, the moment and the size, and the year if it is not the current year", () => {
   const now = new Date(2026, 10, 22, 15, 0).getTime() / 1000;
   const text = lossText(TIERS[0], DAY_S / 2, now).replaceAll("\u00a0", " ");
   assert.match(text, /^Per second: everything before 03:00 \(older than 12 h; until now 24 h were kept\), up to about 1\.00 MiB\.$/);

@@ -11,7 +11,7 @@ test("stored columns are shown in the order of the table, and unknown ones are l
   assert.deepEqual(chosenColumns(["note", "kernel", "of.a.newer.page", "os"]), ["os", "kernel", "note"]);
 });
 
-test("a cell is empty where there is nothing to say", () => {
+test("a cell is empty if its value is unknown or adds nothing", () => {
   const text = (key: Parameters<typeof columnText>[0], change = {}): string => columnText(key, { ...SHOWN, ...change });
   assert.deepEqual([text("os"), text("kernel"), text("address"), text("reboot"), text("failed", { failed: 2 })], ["Debian 12", "6.1.0", "10.0.0.1", "needed", "2"]);
   assert.deepEqual([text("address", { name: "10.0.0.1" }), text("reboot", { reboot: "unknown" }), text("failed"), text("note")], ["", "", "", ""]);

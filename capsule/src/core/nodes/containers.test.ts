@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { containerRows, mayRestart, namedInPolicy, restartOrder } from "./containers";
 
-test("failed containers come first, then those that use most, then those that ended", () => {
+test("failed containers come first, then running containers by use, then ended containers", () => {
   const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
   const rows = ["idle running", "old exited", "busy running", "gone stopped", "full running"].map((word) => {
     const [name = "", state = ""] = word.split(" ");
@@ -14,7 +14,7 @@ test("failed containers come first, then those that use most, then those that en
   assert.deepEqual(found[2], { engine: "podman", id: "full", name: "full", state: "running", image: null, restarts: 0, oomKills: 2, startedAt: null, cpu: 1, memory: 9 });
 });
 
-test("a container is restarted where the policy names it, else the lines that allow it are shown", () => {
+test("a container can be restarted if the policy names it; otherwise the lines that allow it are shown", () => {
   const policy = { mode: "managed", verbs: ["check", "container-restart"], containers: ["shop", "mail-*"] };
   assert.deepEqual(restartOrder(policy, "mail-1"), { allowed: true, lines: [] });
   assert.deepEqual(restartOrder(policy, "shop2"), { allowed: false, lines: ["containers = shop, mail-*, shop2"] });
@@ -24,7 +24,7 @@ test("a container is restarted where the policy names it, else the lines that al
   assert.equal(restartOrder(null, "shop").allowed, false);
 });
 
-test("where an engine does not name its containers, those of the policy are offered by name", () => {
+test("if an engine does not name its containers, the names in the policy are offered", () => {
   const policy = { mode: "managed", verbs: ["container-restart"], containers: ["shop", "mail-*", "web"] };
   const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
   const rows = containerRows({ columns, rows: [["docker", "4f1c", "4f1c", "running", null, 0, 0], ["podman", "a0", "web", "running", "nginx:1", 0, 0], ["lxc", "db", "db", "running", null, 0, 0]] }, {});

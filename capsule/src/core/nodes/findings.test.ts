@@ -5,7 +5,7 @@ import type { FindingLike, Health } from "./node-status";
 
 const row = (health: Health, ...kinds: [string, FindingLike["level"]][]) => ({ health, node: { health: { level: "ok" as const, findings: kinds.map(([kind, level]) => ({ kind, level, object: "" })) } } });
 
-test("the worst kind of finding stands first, and a node counts once for each kind", () => {
+test("the worst kind of finding comes first, and a node counts once for each kind", () => {
   const found = countFindings([row("ok"), row("notice", ["reboot_due", "notice"]), row("notice", ["reboot_due", "notice"]), row("warn", ["filesystem", "warning"], ["filesystem", "warning"]), row("crit", ["filesystem", "critical"], ["reboot_due", "notice"])]);
   assert.equal(found.nodes, 4);
   assert.deepEqual(found.kinds, [{ kind: "filesystem", level: "critical", nodes: 2 }, { kind: "reboot_due", level: "notice", nodes: 3 }]);

@@ -38,7 +38,7 @@ test("a disk is full when only root can write to it", () => {
 
 const finding = (kind: string, level: "notice" | "warning" | "critical", object = ""): HealthLike["findings"][number] => ({ kind, object, level });
 
-test("health is what the hub finds, and what the page knows of the connection", () => {
+test("health is the worst of the hub's findings and the state of the connection", () => {
   const at = (level: HealthLike["level"], more: Partial<NodeLike> = {}, now = 100): string => {
     const one = { ...node({ "cpu.total": sample(99) }), health: { level, findings: [] }, ...more };
     return healthOf(one, nodeStatusOf(one), now);
@@ -51,7 +51,7 @@ test("health is what the hub finds, and what the page knows of the connection", 
   assert.equal(at("unknown", { state: "pending" }), "wait");
 });
 
-test("a page that has just begun to watch calls nothing stale that an unwatched agent sends", () => {
+test("just after the page begins to watch, a value may be as old as an unwatched agent sends it", () => {
   const one = { ...node({ "cpu.total": sample(9) }) };
   const at = (now: number, watched: number): string => healthOf(one, nodeStatusOf(one), now, watched);
   assert.deepEqual([at(160, 158), at(160, 154), at(175, 174)], ["ok", "stale", "stale"]);

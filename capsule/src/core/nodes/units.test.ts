@@ -29,7 +29,7 @@ test("a pattern names a unit as it does on the node", () => {
   assert.ok(!namesUnit([], "ssh.service"));
 });
 
-test("only what the owner allows and what makes sense is offered", () => {
+test("only actions that the policy allows and that make sense for the unit are offered", () => {
   const row: UnitRow = { name: "ssh.service", description: "", state: "running", result: "", since: null, restarts: null, cpu: null, memory: null };
   const policy = { mode: "managed", verbs: ["unit-start", "unit-stop", "unit-restart"], units: ["ssh.service", "stardust*"] };
   assert.deepEqual(unitVerbs(row, policy), ["unit-restart", "unit-stop"]);

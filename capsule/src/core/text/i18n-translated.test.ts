@@ -11,7 +11,7 @@ Object.assign(globalThis, {
 const { codedText } = await import("./coded-text");
 const { pluralWord, tElements, translate, t } = await import("./i18n");
 
-test("a catalogue has its own order and its own forms", () => {
+test("a catalogue sets the word order and the plural forms", () => {
   assert.equal(t`Add node`, "Dodaj węzeł");
   assert.equal(t`Not there yet`, "Not there yet");
   for (const total of [5, 6]) assert.equal(t`${"{1}"} of ${total} nodes`, `z ${total} węzłów {1}`);

@@ -11,4 +11,4 @@ test("without a catalogue all messages are in English", () => {
   assert.deepEqual(tElements`Type ${{ type: "b" }} here.`, ["Type ", { type: "b" }, " here."]);
 });
 
-test("a name that every object has is an ordinary name", () => assert.equal(translate("constructor"), "constructor"));
+test("a message named like a property of every object is an ordinary message", () => assert.equal(translate("constructor"), "constructor"));

@@ -13,7 +13,7 @@ test("a retry replaces the typed values, and no value of the first key goes with
   assert.equal(afterRetry({ ...first, jump: { host: "j", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" } }, { jump: null }).jump, null);
 });
 
-test("no key and no password outlives the dialog, and an untouched form leaves nothing", () => {
+test("keys and passwords are not stored when the dialog closes, and an untouched form is not stored at all", () => {
   const jump = { host: "j", port: "22", username: "b", by: "key" as const, password: "s1", key: "s2", keyName: "s3", passphrase: "s4" };
   const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", tags: ["eu"], keep: false, key: "s5", keyName: "s6", passphrase: "s7", password: "s8", sudoPassword: "s9", certificate: "s0", jump };
   const kept = withoutSecrets(typed);
@@ -45,7 +45,7 @@ test("only the chosen way to sign in is sent, and the hub's key needs no secret"
   assert.equal(signInBody({ ...typed, by: "hub" }).use_hub_key, true);
 });
 
-test("the next server takes over the settings of the last one", () => {
+test("the form for the next server has the settings of the last server", () => {
   const last = { port: 2222, username: "ops", tags: ["web"], policy: "readonly", use_hub_key: true } as unknown as DeploymentView;
   assert.deepEqual(likeTheLast(last), { port: "2222", username: "ops", tags: ["web"], policy: "readonly", by: "hub" });
 });
