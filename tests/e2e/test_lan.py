@@ -129,7 +129,7 @@ def test_a_server_of_another_network_joins_by_the_pin_in_its_invite(cable: tuple
         read = read_invite(invite)
         assert (read.urls, read.tls_pin) == ([f"wss://{HUB_ADDRESS}:{hub.port}/ws"], bytes.fromhex(certificate.pin))
         refused = server.join(write_invite(read._replace(tls_pin=bytes(32))))
-        assert "is not the one that is pinned" in refused
+        assert "not among those that are pinned" in refused
         assert hub.local("GET", "/api/v1/nodes").json["nodes"] == []
 
         short = made(hub)["short"]

@@ -241,7 +241,7 @@ def test_a_hub_with_its_own_certificate_is_trusted_by_pin_only(desk: Desk, tmp_p
                 stranger.hub_port = hub.port
                 second = invited(hub)
                 refused = joined(desk.host, second)
-                assert "is not the one that is pinned" in refused.stderr, refused.stdout + refused.stderr
+                assert "not among those that are pinned" in refused.stderr, refused.stdout + refused.stderr
             desk.host.sh("systemctl stop stardust-spider.service")
             sides = {"username": "root", "private_key": desk.host.private_key(), "host": desk.host.address, "host_key": desk.fingerprint()}
             row = hub.local("DELETE", f"/api/v1/nodes/{node['id']}", sides)
