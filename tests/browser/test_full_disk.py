@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 @pytest.mark.refusals("503 (Service Unavailable)")
 def test_a_full_disk_is_shown_until_there_is_space(page: Page, tmp_path: Path) -> None:
     with small_disk(tmp_path / "hub", "12m") as disk:
-        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             [node] = hub.enrol("this-machine")

@@ -41,7 +41,7 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
     """A job and samples go on while the disk is full; when there is room again everything is there once."""
     dice = random.Random(rounds)
     with small_disk(folder / "hub", "12m") as disk:
-        hub = HubProcess(folder / "hub", prefix=disk.prefix)
+        hub = HubProcess(folder / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             async with working(hub, folder) as [node]:
@@ -120,7 +120,7 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
 
 async def test_a_full_disk_disconnects_no_node(tmp_path: Path) -> None:
     with small_disk(tmp_path / "hub", "12m") as disk:
-        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             [node] = await asyncio.to_thread(hub.enrol, "web-1")
@@ -149,12 +149,12 @@ async def test_repeatedly_filling_the_disk_of_a_killed_hub_loses_nothing(tmp_pat
 def test_a_start_without_disk_space_exits_for_a_retry(tmp_path: Path) -> None:
     """systemd does not start again what ended with 78."""
     with small_disk(tmp_path / "hub", "6m") as disk:
-        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             assert hub.end() == 0  # a killed hub's log is checkpointed, which frees space
             filler = disk.fill()
-            done = serve(tmp_path / "hub", prefix=disk.prefix)
+            done = serve(tmp_path / "hub", mounts_of=disk.pid)
             assert done.returncode == EXIT_RETRY, done.stderr
             assert "space" in done.stderr
             assert "Traceback" not in done.stderr
@@ -166,7 +166,7 @@ def test_a_start_without_disk_space_exits_for_a_retry(tmp_path: Path) -> None:
 async def test_a_failing_disk_ends_the_hub_without_losing_acknowledged_data(tmp_path: Path) -> None:
     """On a real block device whose writes fail with input/output errors."""
     with breakable_disk(tmp_path / "hub") as disk:
-        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             async with working(hub, tmp_path) as [node]:
@@ -177,7 +177,7 @@ async def test_a_failing_disk_ends_the_hub_without_losing_acknowledged_data(tmp_
                 assert await asyncio.to_thread(hub.outlive, 40) == EXIT_RETRY
                 held = node.side(job).acked
                 with breakable_disk(tmp_path / "hub", disk.image) as good:
-                    hub._prefix = good.prefix
+                    hub.mounts_of = good.pid
                     hub.view = good.view
                     await hub.start()
                     assert len(await asyncio.to_thread(hub.job_output, job)) >= held
@@ -228,7 +228,7 @@ async def test_a_hanging_disk_is_reported_blocks_no_reader_and_recovers(tmp_path
 @pytest.mark.slow
 async def test_a_read_only_file_system_stops_acknowledgements_until_repaired(tmp_path: Path) -> None:
     with breakable_disk(tmp_path / "hub") as disk:
-        hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
         hub.view = disk.view
         with hub:
             async with working(hub, tmp_path) as [node]:
@@ -236,7 +236,7 @@ async def test_a_read_only_file_system_stops_acknowledgements_until_repaired(tmp
                 await node.settle()
                 hub.slay()
                 disk.remount("ro")
-                done = await asyncio.to_thread(serve, tmp_path / "hub", prefix=disk.prefix)
+                done = await asyncio.to_thread(serve, tmp_path / "hub", mounts_of=disk.pid)
                 assert done.returncode in (EXIT_RETRY, EXIT_CONFIG)
                 assert len(done.stderr.splitlines()) == 1
                 assert "ead-only" in done.stderr

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import stat
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from spider.wire.frames import CLOSE_GOING_AWAY
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
 from tests.support.command import command, serve
 from tests.support.eventually import eventually
+from tests.support.faults import small_disk
 from tests.support.hub import ROOT, SECRET, HubProcess
 from tests.support.hub_faults import fault_file
 
@@ -243,17 +243,11 @@ def test_a_second_signal_ends_the_hub_immediately(hub: HubProcess) -> None:
 @pytest.fixture
 def small_hub(tmp_path: Path) -> Iterator[HubProcess]:
     """A hub whose data folder is a small file system of its own."""
-    script = 'mount -t tmpfs -o size=6m,mode=0700 small "$0" && exec "$@"'
-    folder = tmp_path / "hub"
-    folder.mkdir(mode=0o700)
-    prefix = ["unshare", "-rm", "sh", "-c", script, str(folder)]
-    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not allow mount namespaces")
-    hub = HubProcess(folder, prefix=prefix)
-    hub.view = Path("/nowhere")
-    with hub:
-        hub.view = Path(f"/proc/{hub.pid}/root{folder}")
-        yield hub
+    with small_disk(tmp_path / "hub", "6m") as disk:
+        hub = HubProcess(tmp_path / "hub", mounts_of=disk.pid)
+        hub.view = disk.view
+        with hub:
+            yield hub
 
 
 @pytest.mark.holds("SAFETY-82", "F-11")

@@ -22,7 +22,7 @@ OLDER = "restore a backup"
 
 def examined(disk: Disk, folder: Path) -> tuple[list[dict[str, str]], str]:
     """What the doctor finds that is a problem, and all that it says."""
-    done = command(folder, "doctor", "--json", env=WITH_SECRET, prefix=disk.prefix)
+    done = command(folder, "doctor", "--json", env=WITH_SECRET, mounts_of=disk.pid)
     assert done.returncode == 1, done.stdout + done.stderr
     return [found for found in json.loads(done.stdout)["checks"] if found["state"] == "problem"], done.stdout
 
@@ -34,7 +34,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def served(disk: Disk, folder: Path) -> HubProcess:
-    hub = HubProcess(folder, prefix=disk.prefix)
+    hub = HubProcess(folder, mounts_of=disk.pid)
     hub.view = disk.view
     return hub
 
@@ -56,12 +56,12 @@ def test_databases_of_a_hub_that_had_ended_are_read_checked_and_copied(disk: Dis
         assert "stardust.db is sound" in said
         assert "stardust-samples.db is sound" in said
         assert "every chain of the audit log holds" in said
-        verified = command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, prefix=disk.prefix)
+        verified = command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, mounts_of=disk.pid)
         assert verified.returncode == 0, verified.stderr
         file = tmp_path / "kept.stardust-backup"
-        made = command(tmp_path / "hub", "backup", str(file), env=WITH_SECRET, prefix=disk.prefix)
+        made = command(tmp_path / "hub", "backup", str(file), env=WITH_SECRET, mounts_of=disk.pid)
         assert made.returncode == 0, made.stderr
-        restored = command(tmp_path / "again", "restore", str(file), env=WITH_SECRET, prefix=disk.prefix)
+        restored = command(tmp_path / "again", "restore", str(file), env=WITH_SECRET, mounts_of=disk.pid)
         assert restored.returncode == 0, restored.stderr
     with HubProcess(tmp_path / "again") as again:
         assert [node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]] == ["kept"]
@@ -85,14 +85,14 @@ def test_a_read_only_disk_is_reported_with_or_without_a_readable_log(disk: Disk,
         assert all("read-only" in found["text"] and OLDER not in found["remedy"] for found in problems), problems
         file = tmp_path / "none.stardust-backup"
         for words in (("backup", str(file)), ("audit", "verify")):
-            refused = command(tmp_path / "hub", *words, env=WITH_SECRET, prefix=disk.prefix)
+            refused = command(tmp_path / "hub", *words, env=WITH_SECRET, mounts_of=disk.pid)
             assert refused.returncode == 1
             assert "read-only" in refused.stderr
             assert len(refused.stderr.splitlines()) <= 2, "one line, and one of what was begun"
         assert not file.exists()
 
         disk.remount("rw")
-        assert command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, prefix=disk.prefix).returncode == 0
+        assert command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, mounts_of=disk.pid).returncode == 0
 
 
 @pytest.mark.holds("F-13")

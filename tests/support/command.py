@@ -21,7 +21,7 @@ def command(
     *words: str,
     given: str = "",
     env: Mapping[str, str] | None = None,
-    prefix: Sequence[str] = (),
+    mounts_of: int = 0,
     python: str = "",
     faults: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def command(
 
     Args:
         given: its standard input.
-        prefix: put before the command, which is not forked then.
+        mounts_of: the process whose mounts the command sees; 0: the usual ones.
         env: with a variable of Python in it, the command is not forked either.
         python: an interpreter that runs it instead of this one.
         faults: names of `hub_program.FAULTS`.
@@ -44,10 +44,11 @@ def command(
     }
     argv = [word for fault in faults for word in ("--fault", fault)]
     argv += [*words, "--data-dir", str(folder)] if faults else words
-    if not prefix and not python and not concerns_python(env or {}):
-        return FORK_SERVER.run(argv, env=usual | dict(env or {}), cwd=Path("/"), given=given, limit_s=LIMIT_S)
+    if not python and not concerns_python(env or {}):
+        return FORK_SERVER.run(argv, env=usual | dict(env or {}), cwd=Path("/"), given=given, limit_s=LIMIT_S, mounts_of=mounts_of)
+    assert not mounts_of
     return subprocess.run(
-        [*prefix, python or sys.executable, "-m", PROGRAM, *argv],
+        [python or sys.executable, "-m", PROGRAM, *argv],
         cwd="/", env=usual | dict(env or {}), input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
 
@@ -68,6 +69,6 @@ def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def serve(folder: Path, *argv: str, env: Mapping[str, str] = WITH_SECRET, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+def serve(folder: Path, *argv: str, env: Mapping[str, str] = WITH_SECRET, mounts_of: int = 0) -> subprocess.CompletedProcess[str]:
     """Start a hub that must refuse to start."""
-    return command(folder, "serve", "--port", "0", "--data-dir", str(folder), *argv, env=env, prefix=prefix)
+    return command(folder, "serve", "--port", "0", "--data-dir", str(folder), *argv, env=env, mounts_of=mounts_of)

@@ -235,7 +235,8 @@ class Disk:
         if not self.said:
             self.close()
             pytest.skip("this machine does not allow file systems of a test's own")
-        pid = self._keeper.pid
+        self.pid = pid = self._keeper.pid
+        """The process that sees this file system."""
         self.prefix = (
             ["nsenter", "-t", str(pid), "-U", "--preserve-credentials", "-m"] if "-r" in argv else ["nsenter", "-t", str(pid), "-m"]
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import io
 import json
@@ -39,6 +40,8 @@ class Request(TypedDict):
     argv: list[str]
     env: dict[str, str]
     cwd: str
+    mounts_of: int
+    """The process whose mounts the child sees; 0: the usual ones."""
 
 
 class ForkedProcess:
@@ -93,26 +96,29 @@ class ForkServer:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> ForkedProcess:
+    def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, mounts_of: int = 0) -> ForkedProcess:
         """Run `tests.support.hub_program` with these arguments in a child, without input and with one output."""
         output_read, output_write = os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
-            pid, status = self._fork(argv, env, cwd, (nothing, output_write, output_write))
+            pid, status = self._fork(
+                Request(argv=list(argv), env=dict(env), cwd=str(cwd), mounts_of=mounts_of), (nothing, output_write, output_write)
+            )
         finally:
             os.close(nothing)
             os.close(output_write)
         return ForkedProcess(pid, argv, os.fdopen(output_read, "rb"), status)
 
     def run(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, given: str, limit_s: float
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, given: str, limit_s: float, mounts_of: int = 0
     ) -> subprocess.CompletedProcess[str]:
         """Run it with this input to its end, as `subprocess.run` does. Raises: subprocess.TimeoutExpired."""
         with contextlib.ExitStack() as files:
             stdin, stdout, stderr = (files.enter_context(os.fdopen(os.memfd_create(name), "r+b")) for name in ("in", "out", "err"))
             stdin.write(given.encode())
             stdin.seek(0)
-            pid, status = self._fork(argv, env, cwd, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
+            asked = Request(argv=list(argv), env=dict(env), cwd=str(cwd), mounts_of=mounts_of)
+            pid, status = self._fork(asked, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
             child = ForkedProcess(pid, argv, stdout, status)
             try:
                 code = child.wait(limit_s)
@@ -124,10 +130,10 @@ class ForkServer:
             stderr.seek(0)
             return subprocess.CompletedProcess(list(argv), code, stdout.read().decode(), stderr.read().decode())
 
-    def _fork(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, standard: tuple[int, int, int]) -> tuple[int, int]:
+    def _fork(self, asked: Request, standard: tuple[int, int, int]) -> tuple[int, int]:
         """Returns: the child's process id, and the pipe for its wait status."""
         status_read, status_write = os.pipe()
-        request = json.dumps(Request(argv=list(argv), env=dict(env), cwd=str(cwd))).encode()
+        request = json.dumps(asked).encode()
         try:
             with self._lock:
                 if self._socket is None:
@@ -165,6 +171,16 @@ class ForkServer:
 FORK_SERVER = ForkServer()
 
 
+def _enter_mounts_of(pid: int) -> None:
+    """Enter the mount namespace of a process, and its user namespace if that is another one, as nsenter does."""
+    own, theirs = (os.stat(f"/proc/{who}/ns/user").st_ino for who in ("self", pid))
+    files = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in (("mnt",) if own == theirs else ("user", "mnt"))]
+    for file in files:
+        if ctypes.CDLL(None, use_errno=True).setns(file, 0):
+            raise OSError(ctypes.get_errno(), "the mounts cannot be entered")
+        os.close(file)
+
+
 def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[str]], int]) -> int:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -172,6 +188,8 @@ def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[s
     for number, given in enumerate(standard):
         os.dup2(given, number)
     os.closerange(3, 256)
+    if request["mounts_of"]:
+        _enter_mounts_of(request["mounts_of"])
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

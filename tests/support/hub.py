@@ -87,6 +87,7 @@ class HubProcess:
         port: int = 0,
         default_admin: bool = False,
         prefix: Sequence[str] = (),
+        mounts_of: int = 0,
         faults: Sequence[str] = (),
         forked: bool = True,
         program: str = PROGRAM,
@@ -95,6 +96,7 @@ class HubProcess:
         folder: becomes the data folder.
         program: the module to run, where it is not forked.
         prefix: put before the command, as `nice` is.
+        mounts_of: the process whose mounts the hub sees, which is forked then; 0: the usual ones.
         faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
         forked: start it by the fork server, which saves its imports. False: for tests of the program's own memory, command line or
             environment. With a prefix or a variable of Python (`PYTHONPATH`), and outside pytest, it is never forked.
@@ -106,6 +108,7 @@ class HubProcess:
         self.port = port or free_port()
         self._args = list(args)
         self._prefix = list(prefix)
+        self.mounts_of = mounts_of
         self._program = program
         self._faults = [word for fault in faults for word in ("--fault", fault)]
         self._forked = forked and not prefix and not concerns_python(env or {}) and "PYTEST_VERSION" in os.environ
@@ -147,10 +150,11 @@ class HubProcess:
 
     def _launch(self) -> None:
         assert self.process is None or self.process.poll() is not None
+        assert self._forked or not self.mounts_of
         self.lines = []
         words = [*self._faults, "serve", "--port", str(self.port), "--data-dir", str(self.folder), "--log-format", "json", *self._args]
         if self._forked:
-            self.process = FORK_SERVER.start(words, env=self._env, cwd=self.folder.parent)
+            self.process = FORK_SERVER.start(words, env=self._env, cwd=self.folder.parent, mounts_of=self.mounts_of)
         else:
             self.process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", self._program, *words],
