@@ -57,7 +57,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     );
     useEffect(() => {
       const element = box.current as HTMLDivElement;
-      let gone = false;
+      let unmounted = false;
       const onCursor = (chart: uPlot): void => {
         if (!pointed.current) return;
         const { left } = chart.cursor;
@@ -76,7 +76,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         held.current.props.group.cursor.value = times[nearestRow(times, at)] ?? at;
       };
       const build = (): void => {
-        if (gone) return;
+        if (unmounted) return;
         plotShape.current = shapeOf(held.current.props);
         plot.current = createPlot(library, element, held.current, { onCursor });
         // Positions are known only after the first frame of the plot.
@@ -108,7 +108,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         },
       });
       return () => {
-        gone = true;
+        unmounted = true;
         untouched();
         sized.disconnect();
         unseen();

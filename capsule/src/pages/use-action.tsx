@@ -22,10 +22,10 @@ export interface Action {
 export function useAction(what = t`Not done`): Action {
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState("");
-  const gone = useRef(false);
+  const unmounted = useRef(false);
   useEffect(
     () => () => {
-      gone.current = true;
+      unmounted.current = true;
     },
     [],
   );
@@ -40,7 +40,7 @@ export function useAction(what = t`Not done`): Action {
       if (!(error instanceof ApiError)) throw error;
       if (error.code === "auth.step_up_required") return false;
       const text = error.detail;
-      if (gone.current) toast("fail", what, text);
+      if (unmounted.current) toast("fail", what, text);
       else setRefusal(text);
       return false;
     } finally {

@@ -18,9 +18,9 @@ export function newest(job: JobView): JobView {
 }
 
 /** Adds views to the list, newest first. A view that is older than the listed one is ignored: a live message may be newer than an answer. */
-function take(received: readonly JobView[], gone: readonly string[] = []): void {
+function take(received: readonly JobView[], removed: readonly string[] = []): void {
   const known = new Map(jobs.peek().map((job) => [job.id, job]));
-  for (const id of gone) known.delete(id);
+  for (const id of removed) known.delete(id);
   const fresh = received.filter((job) => !known.has(job.id));
   for (const job of received) if (job.version >= (known.get(job.id)?.version ?? Infinity)) known.set(job.id, job);
   jobs.value = [...fresh, ...known.values()];
@@ -38,8 +38,8 @@ effect(() => {
         jobs.value = (data as JobsData).jobs.map(newest);
       },
       change: (data) => {
-        const { jobs: received, gone } = data as JobsChange;
-        take(received, gone);
+        const { jobs: received, gone: removed } = data as JobsChange;
+        take(received, removed);
       },
     },
     { whileHidden: true },

@@ -100,7 +100,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       linkHandler: null,
     });
     terminal.current = made;
-    let gone = false;
+    let unmounted = false;
     const fit = new FitAddon();
     made.loadAddon(fit);
     let full = false;
@@ -123,7 +123,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
         return { text: line?.translateToString(true) ?? "", wrapped: line?.isWrapped ?? false };
       });
     const start = (): void => {
-      if (gone) return;
+      if (unmounted) return;
       styled.during(() => made.open(element));
       made.textarea?.setAttribute("aria-label", label);
       made.textarea?.setAttribute("readonly", "");
@@ -181,7 +181,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
     const wheel = (): void => void requestAnimationFrame(() => onFollow(atEnd(made)));
     element.addEventListener("wheel", wheel, { passive: true });
     return () => {
-      gone = true;
+      unmounted = true;
       sized.disconnect();
       element.removeEventListener("wheel", wheel);
       made.dispose();

@@ -31,7 +31,7 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     const noteFocus = (event: FocusEvent): void => {
       last = event.target;
     };
-    const gone = new MutationObserver(() => {
+    const observer = new MutationObserver(() => {
       if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
     });
     // Chromium closes a dialog at a second Esc, even if `cancel` is prevented. Then the dialog opens again.
@@ -45,9 +45,9 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     };
     dialog.addEventListener("close", shut);
     dialog.addEventListener("focusin", noteFocus);
-    gone.observe(dialog, { childList: true, subtree: true });
+    observer.observe(dialog, { childList: true, subtree: true });
     return () => {
-      gone.disconnect();
+      observer.disconnect();
       leaving = true;
       dialog.close();
       giveBack();

@@ -73,12 +73,12 @@ const RANK = { critical: 0, warning: 1 } as const;
 /** The open incidents with the newest views of their alerts, worst first, then newest. `known` has alerts by id. */
 export function openIncidents<A extends AlertLike, I extends IncidentLike & { alerts: readonly A[] }>(incidents: readonly I[], known: ReadonlyMap<string, A>): IncidentGroup<I, A>[] {
   const byIncident = new Map<string, Map<string, A>>();
-  const place = (alert: A): void => {
+  const add = (alert: A): void => {
     const held = byIncident.get(alert.incident_id) ?? new Map<string, A>();
     byIncident.set(alert.incident_id, held.set(alert.id, known.get(alert.id) ?? alert));
   };
-  for (const { alerts } of incidents) alerts.forEach(place);
-  for (const alert of known.values()) if (alert.state === "firing") place(alert);
+  for (const { alerts } of incidents) alerts.forEach(add);
+  for (const alert of known.values()) if (alert.state === "firing") add(alert);
   return incidents
     .filter(({ state }) => state === "open")
     .map((incident) => {

@@ -36,18 +36,18 @@ export class LiveWindow {
     let track = this.#tracks.get(name);
     if (!track) this.#tracks.set(name, (track = { times: [], values: [] }));
     const { times, values } = track;
-    let place = times.length;
-    while (place > 0 && (times[place - 1] as number) > at) place -= 1;
-    if (place > 0 && (times[place - 1] as number) === at) {
-      values[place - 1] = value;
+    let index = times.length;
+    while (index > 0 && (times[index - 1] as number) > at) index -= 1;
+    if (index > 0 && (times[index - 1] as number) === at) {
+      values[index - 1] = value;
       return;
     }
-    if (place === times.length) {
+    if (index === times.length) {
       times.push(at);
       values.push(value);
     } else {
-      times.splice(place, 0, at);
-      values.splice(place, 0, value);
+      times.splice(index, 0, at);
+      values.splice(index, 0, value);
     }
     const oldest = (times[times.length - 1] as number) - this.seconds - 5;
     let drop = 0;

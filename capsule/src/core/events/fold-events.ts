@@ -25,8 +25,8 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   const newest = new Map<string, number>();
   for (const event of events) {
     const key = keyOf(event);
-    const place = FOLDED.has(event.type) ? newest.get(key) : undefined;
-    const run = place !== undefined && runs.length - place <= MAX_ROWS_BETWEEN ? runs[place] : undefined;
+    const index = FOLDED.has(event.type) ? newest.get(key) : undefined;
+    const run = index !== undefined && runs.length - index <= MAX_ROWS_BETWEEN ? runs[index] : undefined;
     const last = run?.at(-1);
     if (run && last && Math.abs(last.at - event.at) <= MAX_APART_S && !run.some(({ node_id }) => node_id === event.node_id)) run.push(event);
     else newest.set(key, runs.push([event]) - 1);

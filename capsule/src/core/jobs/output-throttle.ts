@@ -50,13 +50,13 @@ export class OutputThrottle {
   }
 
   #cut(): void {
-    let left = 0;
+    let skipped = 0;
     while (this.#length > MAX_WAITING_BYTES && this.#waiting.length > 1) {
-      const gone = (this.#waiting.shift() as Uint8Array).length;
-      this.#length -= gone;
-      left += gone;
+      const size = (this.#waiting.shift() as Uint8Array).length;
+      this.#length -= size;
+      skipped += size;
     }
-    this.ends.skipped(left);
+    this.ends.skipped(skipped);
   }
 
   #next(): void {

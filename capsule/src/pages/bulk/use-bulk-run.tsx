@@ -19,14 +19,14 @@ export interface BulkRun<T> {
 export function useBulkRun<T>(): BulkRun<T> {
   const [through, setThrough] = useState<number | null>(null);
   const [stopping, setStopping] = useState(false);
-  const state = useRef({ stop: false, gone: false });
-  useEffect(() => () => void (state.current.gone = true), []);
+  const state = useRef({ stop: false, unmounted: false });
+  useEffect(() => () => void (state.current.unmounted = true), []);
   const start: BulkRun<T>["start"] = async (things, limit, act) => {
     state.current.stop = false;
     setStopping(false);
     setThrough(0);
     try {
-      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.gone || failed.some(({ error }) => isRefusal(error)) });
+      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.unmounted || failed.some(({ error }) => isRefusal(error)) });
     } finally {
       setThrough(null);
     }
@@ -35,7 +35,7 @@ export function useBulkRun<T>(): BulkRun<T> {
     state.current.stop = true;
     setStopping(true);
   };
-  return { through, stopping, stop, start, isShown: () => !state.current.gone };
+  return { through, stopping, stop, start, isShown: () => !state.current.unmounted };
 }
 
 /** The progress, and a button that stops the run or closes the dialog. */

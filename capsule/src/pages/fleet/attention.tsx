@@ -27,9 +27,9 @@ function worst(all: readonly Row[]): Row[] {
   const found: Row[] = [];
   for (const row of all) {
     if (!needsAttention(row.health)) continue;
-    let place = found.length;
-    while (place > 0 && isWorse(row, found[place - 1] as Row)) place -= 1;
-    if (place < MOST) found.splice(place, 0, row);
+    let index = found.length;
+    while (index > 0 && isWorse(row, found[index - 1] as Row)) index -= 1;
+    if (index < MOST) found.splice(index, 0, row);
     found.length = Math.min(found.length, MOST);
   }
   return found;

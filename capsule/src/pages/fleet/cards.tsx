@@ -55,11 +55,11 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
   const row = rowOf(node, now.value);
   const { status, health, old } = row;
   const { latest } = node;
-  const gone = health === "off" || health === "wait";
+  const disconnected = health === "off" || health === "wait";
   const levels = node.health;
   const job = runningJobOn(id);
   return (
-    <a class={`node-card ${gone || old ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
+    <a class={`node-card ${disconnected || old ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
       <div class="first">
         <Glyph kind={glyphOf(health, job !== undefined)} />
         <b class="cut">{node.name}</b>
@@ -69,11 +69,11 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
       </div>
       <div class="three">
-        <Third name={t`CPU`} value={gone ? null : status.cpu} level={levelOf(levels, "cpu")} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
-        <Third name={t`Memory`} value={gone ? null : status.memory} level={levelOf(levels, "memory")} live={sampleAttributes("memory.used", latest["memory.used"])} />
-        <Third name={t`Disk`} value={gone ? null : status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
+        <Third name={t`CPU`} value={disconnected ? null : status.cpu} level={levelOf(levels, "cpu")} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
+        <Third name={t`Memory`} value={disconnected ? null : status.memory} level={levelOf(levels, "memory")} live={sampleAttributes("memory.used", latest["memory.used"])} />
+        <Third name={t`Disk`} value={disconnected ? null : status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
       </div>
-      {!gone && (
+      {!disconnected && (
         <div class="last">
           <span>
             <Icon name="arrow-down" size="small" />

@@ -16,10 +16,10 @@ import { Glyph } from "../../ui/glyph";
 
 /** Restores a removed view at its former position, unless a view of the same name was saved since. */
 async function restoreView(before: readonly SavedViewView[], name: string): Promise<void> {
-  const gone = findView(before, name);
-  if (!gone) return;
+  const removed = findView(before, name);
+  if (!removed) return;
   try {
-    await editViews((there) => (findView(there, name) ? [...there] : withView(there, gone, before.indexOf(gone))));
+    await editViews((there) => (findView(there, name) ? [...there] : withView(there, removed, before.indexOf(removed))));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     toast("fail", t`“${name}” could not be restored`, error.detail, { label: t`Try again`, run: () => void restoreView(before, name) });
@@ -54,9 +54,9 @@ export function SavedViewsDialog(): VNode {
       toast("done", t`“${made.name}” was saved`, t`It is in the sidebar wherever you sign in.`);
     }
   };
-  const drop = async ({ name: gone }: SavedViewView): Promise<void> => {
-    const before = await write((there) => withoutView(there, gone));
-    if (before) toast("done", t`“${gone}” was removed`, "", { label: t`Undo`, run: () => void restoreView(before, gone) });
+  const drop = async ({ name: removed }: SavedViewView): Promise<void> => {
+    const before = await write((there) => withoutView(there, removed));
+    if (before) toast("done", t`“${removed}” was removed`, "", { label: t`Undo`, run: () => void restoreView(before, removed) });
   };
   return (
     <Dialog title={t`Saved views`} icon="filter" size="narrow" onClose={closeDialog}>

@@ -20,7 +20,7 @@ const STATE_WORDS = { ok: "online", notice: "notice", warn: "warning", crit: "cr
 
 function filterable(row: Row): Filterable {
   const { node, status, health } = row;
-  const gone = health === "off" || health === "wait";
+  const disconnected = health === "off" || health === "wait";
   return {
     name: node.name,
     address: node.address,
@@ -34,10 +34,10 @@ function filterable(row: Row): Filterable {
     state: STATE_WORDS[health],
     health: node.health.level,
     findings: findingKinds(row),
-    cpu: gone ? null : status.cpu,
-    memory: gone ? null : status.memory,
-    disk: gone ? null : status.disk,
-    load: gone ? null : status.load,
+    cpu: disconnected ? null : status.cpu,
+    memory: disconnected ? null : status.memory,
+    disk: disconnected ? null : status.disk,
+    load: disconnected ? null : status.load,
     updates: node.updates.total,
     security: node.updates.security,
   };
@@ -50,20 +50,20 @@ export const groupable = ({ node, health }: Row): Groupable => ({ id: node.id, t
 
 function weight(row: Row, shown: Filterable, key: SortKey): number | string | null {
   const { node, status, health } = row;
-  const gone = health === "off" || health === "wait";
+  const disconnected = health === "off" || health === "wait";
   switch (key) {
     case "state":
       return severityOf(row);
     case "updates":
       return node.updates.total;
     case "up":
-      return gone || !node.identity.booted_at ? null : -node.identity.booted_at;
+      return disconnected || !node.identity.booted_at ? null : -node.identity.booted_at;
     case "network":
-      return gone || status.received === null ? null : status.received + (status.sent ?? 0);
+      return disconnected || status.received === null ? null : status.received + (status.sent ?? 0);
     case "name":
       return null;
     case "temperature":
-      return gone ? null : status.temperature;
+      return disconnected ? null : status.temperature;
     default:
       return shown[key] === "" ? null : shown[key];
   }

@@ -187,14 +187,14 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const row = rowOf(node, now.peek());
   const { status, health, old } = row;
   const { latest } = node;
-  const gone = health === "off" || health === "wait";
+  const disconnected = health === "off" || health === "wait";
   const glyph = glyphOf(health, runningJobOn(id) !== undefined);
   const heat = levelOf(node.health, "temperature");
   const busy = levelOf(node.health, "cpu");
   const updates = node.updates.total;
-  const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(status.cpu)}, memory ${gone ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
+  const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${disconnected ? UNKNOWN : percent(status.cpu)}, memory ${disconnected ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const { columns } = preferences.value;
-  const up = gone ? UNKNOWN : upTime(node, now.peek());
+  const up = disconnected ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
   // Parts that rarely change are memoised, so that most values do not redraw them. Preact can skip fragments but not plain elements. A whole new
   // view of a node redraws all parts.
@@ -218,12 +218,12 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     [node.identity, glyph, health, old && status.at, picks],
   );
   const fullest = seriesName("filesystem.used", "mount", status.mount);
-  const disk = useMemo(() => <>{shareCell(gone ? null : status.disk, levelOf(node.health, "filesystem", status.mount), sampleAttributes(fullest, latest[fullest]), gone ? undefined : status.mount)}</>, [latest[fullest], status.disk, node.health, gone]);
+  const disk = useMemo(() => <>{shareCell(disconnected ? null : status.disk, levelOf(node.health, "filesystem", status.mount), sampleAttributes(fullest, latest[fullest]), disconnected ? undefined : status.mount)}</>, [latest[fullest], status.disk, node.health, disconnected]);
   const rest = useMemo(
     () => (
       <>
-        <span role="cell" class={`row right ${gone ? "" : heat} ${heat && !gone ? "strong" : ""}`}>
-          {gone || status.temperature === null ? (
+        <span role="cell" class={`row right ${disconnected ? "" : heat} ${heat && !disconnected ? "strong" : ""}`}>
+          {disconnected || status.temperature === null ? (
             <span class="unknown">{UNKNOWN}</span>
           ) : (
             <>
@@ -244,7 +244,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     ),
     [node.identity, node.health, health, status.temperature, up, columns],
   );
-  const way = (name: "received" | "sent"): VNode => (
+  const rateCell = (name: "received" | "sent"): VNode => (
     <span class={name} {...sampleAttributes(`network.${name}`, latest[`network.${name}`])}>
       {network(status[name], inBits(), true)}
     </span>
@@ -252,7 +252,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   return (
     <div
       role="row"
-      class={gone || old ? "dimmed" : ""}
+      class={disconnected || old ? "dimmed" : ""}
       tabIndex={current ? 0 : -1}
       aria-label={label}
       aria-rowindex={index + 2}
@@ -260,15 +260,15 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
       data-node={id}
     >
       {who}
-      {shareCell(gone ? null : status.cpu, busy, sampleAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
-      {shareCell(gone ? null : status.memory, levelOf(node.health, "memory"), sampleAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
+      {shareCell(disconnected ? null : status.cpu, busy, sampleAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
+      {shareCell(disconnected ? null : status.memory, levelOf(node.health, "memory"), sampleAttributes("memory.used", latest["memory.used"]), disconnected ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
       {disk}
       <span role="cell" class="both-ways">
-        {gone ? <span class="unknown">{UNKNOWN}</span> : way("received")}
-        {!gone && way("sent")}
+        {disconnected ? <span class="unknown">{UNKNOWN}</span> : rateCell("received")}
+        {!disconnected && rateCell("sent")}
       </span>
-      <span role="cell" class={`right ${status.load !== null && status.load > node.identity.cpu_cores && !gone ? "strong" : ""}`} {...sampleAttributes("load.1", gone ? undefined : latest["load.1"])}>
-        {gone ? <span class="unknown">{UNKNOWN}</span> : load(status.load)}
+      <span role="cell" class={`right ${status.load !== null && status.load > node.identity.cpu_cores && !disconnected ? "strong" : ""}`} {...sampleAttributes("load.1", disconnected ? undefined : latest["load.1"])}>
+        {disconnected ? <span class="unknown">{UNKNOWN}</span> : load(status.load)}
       </span>
       {rest}
     </div>

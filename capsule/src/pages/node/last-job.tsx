@@ -15,16 +15,16 @@ import { Glyph } from "../../ui/glyph";
 export function LastJob({ id }: { id: string }): VNode | null {
   const [read, setRead] = useState<JobView | null>(null);
   useEffect(() => {
-    let gone = false;
+    let unmounted = false;
     findJobs({ node: id, plans: "false" }).then(
-      (page) => gone || setRead(page.jobs.find(({ state }) => jobEnded(state)) ?? null),
+      (page) => unmounted || setRead(page.jobs.find(({ state }) => jobEnded(state)) ?? null),
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
         // The list of jobs reports the error.
       },
     );
     return () => {
-      gone = true;
+      unmounted = true;
     };
   }, [id]);
   const job = jobs.value.find(({ node_id, action, state }) => node_id === id && action !== "plan" && jobEnded(state)) ?? read;

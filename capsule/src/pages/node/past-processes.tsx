@@ -33,22 +33,22 @@ export function PastProcesses({ id, at, wide, pinned }: PastProps): VNode {
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [tries, setTries] = useState(0);
   useEffect(() => {
-    let gone = false;
+    let unmounted = false;
     const timer = setTimeout(() => {
       loadPastProcesses(id, minute + MINUTE_S - 1).then(
         (view) => {
-          if (gone) return;
+          if (unmounted) return;
           setFailure(null);
           setFound({ minute, view });
         },
         (error: unknown) => {
           if (!(error instanceof ApiError)) throw error;
-          if (!gone) setFailure(error);
+          if (!unmounted) setFailure(error);
         },
       );
     }, REST_MS);
     return () => {
-      gone = true;
+      unmounted = true;
       clearTimeout(timer);
     };
   }, [id, minute, tries]);

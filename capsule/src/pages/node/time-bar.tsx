@@ -43,7 +43,7 @@ export function useHistory(view: TimeRange, names: string, load: (key: string, s
   useEffect(() => {
     if (key === "live") return undefined;
     let timer: ReturnType<typeof setTimeout>;
-    let gone = false;
+    let unmounted = false;
     /** The `performance.now()` of the next load; Infinity = data is loading, or there is nothing more to load. */
     let due = 0;
     const read = async (): Promise<void> => {
@@ -51,7 +51,7 @@ export function useHistory(view: TimeRange, names: string, load: (key: string, s
       const span = spanOf(view, hubNow(), points());
       const step = await load(key, span, points());
       // A window that ends a few seconds ago is loaded again, because its last samples may arrive late.
-      if (gone || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
+      if (unmounted || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
       due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
       plan();
     };
@@ -65,7 +65,7 @@ export function useHistory(view: TimeRange, names: string, load: (key: string, s
     plan();
     document.addEventListener("visibilitychange", plan);
     return () => {
-      gone = true;
+      unmounted = true;
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", plan);
     };

@@ -27,23 +27,23 @@ export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: str
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
   const [level, setLevel] = useState<JournalLevel>("all");
-  const gone = useRef(false);
+  const unmounted = useRef(false);
   const wanted = useRef(level);
   wanted.current = level;
   const end = useRef<HTMLDivElement>(null);
-  useEffect(() => () => void (gone.current = true), []);
+  useEffect(() => () => void (unmounted.current = true), []);
   const load = async (): Promise<void> => {
     setBusy(true);
     try {
       const read = await readUnitJournal(view.id, unit, level);
-      if (gone.current || wanted.current !== level) return;
+      if (unmounted.current || wanted.current !== level) return;
       setFound(read);
       setFailure(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!gone.current && wanted.current === level) setFailure(error);
+      if (!unmounted.current && wanted.current === level) setFailure(error);
     } finally {
-      if (!gone.current && wanted.current === level) setBusy(false);
+      if (!unmounted.current && wanted.current === level) setBusy(false);
     }
   };
   useEffect(() => void load(), [unit, level]);

@@ -11,14 +11,14 @@ export function useFiring(nodes: readonly NodeView[]): ReadonlyMap<string, reado
   const alarmed = nodes.filter(({ health }) => health.findings.length > 0);
   const wanted = alarmed.map(({ id, health }) => [id, ...health.findings.map((one) => one.alert_id)].join()).join(" ");
   useEffect(() => {
-    let gone = false;
+    let unmounted = false;
     const read = async (): Promise<void> => {
       const found = await Promise.all(alarmed.map(async ({ id }) => [id, await readOf(id)] as const));
-      if (!gone) setFiring((before) => new Map(found.map(([id, rules]) => [id, rules ?? before.get(id) ?? []])));
+      if (!unmounted) setFiring((before) => new Map(found.map(([id, rules]) => [id, rules ?? before.get(id) ?? []])));
     };
     void read();
     return () => {
-      gone = true;
+      unmounted = true;
     };
   }, [wanted]);
   return firing;

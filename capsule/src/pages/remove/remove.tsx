@@ -48,8 +48,8 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
 function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }): VNode {
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
-  const way = removalMethod(view);
-  const [needs, setNeeds] = useState(way === "ask" && !view.simulated);
+  const method = removalMethod(view);
+  const [needs, setNeeds] = useState(method === "ask" && !view.simulated);
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
@@ -113,7 +113,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
             </Banner>
           )}
           <p class="t2">
-            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_TEXTS[needs ? "ask" : way]}{" "}
+            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_TEXTS[needs ? "ask" : method]}{" "}
             {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
           </p>
           <p>
@@ -123,7 +123,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           </p>
           {needs && !force && (
             <>
-              <p class="t2">{way === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
+              <p class="t2">{method === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />

@@ -54,18 +54,18 @@ export const startedNote = (what: string, open: () => void): void => void toast(
  */
 export function useSubmit(): Submit {
   const [sending, setSending] = useState(false);
-  const gone = useRef(false);
-  useEffect(() => () => void (gone.current = true), []);
-  const submit = async <T>(request: SubmitRequest<T>, wanted = (): boolean => !gone.current): Promise<void> => {
+  const unmounted = useRef(false);
+  useEffect(() => () => void (unmounted.current = true), []);
+  const submit = async <T>(request: SubmitRequest<T>, wanted = (): boolean => !unmounted.current): Promise<void> => {
     const { what, back } = request;
     setSending(true);
     try {
       const made = await withStepUp(request.send, stepUpQuestion(what), wanted, request.minutes);
-      if (gone.current) request.late(made);
+      if (unmounted.current) request.late(made);
       else request.taken(made);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!gone.current) request.refused(error.code === "auth.step_up_required" ? "" : submitErrorText(error), error);
+      if (!unmounted.current) request.refused(error.code === "auth.step_up_required" ? "" : submitErrorText(error), error);
       else {
         const unanswered = isUnanswered(error);
         // After a press in the toast the password question may appear on any page.
