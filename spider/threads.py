@@ -1,4 +1,4 @@
-"""Runs blocking work in daemon threads beside the event loop, so that a disk or program that hangs does not block the program's end."""
+"""Runs blocking work in daemon threads. A disk or program that hangs then does not block the end of Spider."""
 
 import asyncio
 import errno

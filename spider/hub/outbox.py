@@ -2,8 +2,8 @@
 
 There are two streams, each numbered without a gap: LIVE for samples since the welcome, BACKFILL for older ones. A batch gets its sequence
 number when it is first sent and never changes afterwards, so that the hub can detect a repeat. Batches on disk have numbers of their own
-(`spool/spool.py`) and are sent last. Without a disk, the oldest batches in memory are dropped when there are too many, and a `Gap`
-reports the loss to the hub.
+(`spool/spool.py`) and are sent last. Without a disk, the oldest batches in memory are dropped when there are too many. A `Gap` reports the
+loss to the hub.
 """
 
 import logging

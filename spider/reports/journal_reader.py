@@ -40,8 +40,8 @@ def parse_record(record: bytes) -> JournalLine:
     """Parse one record of `journalctl -o json`.
 
     Raises: ValueError: not a record with a cursor and a time.
-    Source: journalctl(1) and the journal's JSON format: a field that is not UTF-8 is a list of numbers, a field that is too long is null,
-    and a repeated field is a list.
+    Source: journalctl(1) and the journal's JSON format. A field that is not UTF-8 is a list of numbers. A field that is too long is null. A
+    repeated field is a list.
     """
     try:
         fields = json.loads(record)

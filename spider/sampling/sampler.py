@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def layout_of(family: str, interval_s: int, series: Sequence[str]) -> Layout:
     """Make the layout of these series. Its id depends on its content only.
 
-    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which no name contains).
+    The id is the first 8 bytes of SHA-256 over the family and the series in UTF-8. A newline, which no name contains, follows each of them.
     `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
     """
     digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()

@@ -1,4 +1,4 @@
-"""The catalogue of verbs, with the properties that a node needs to check an order, apply the owner's policy and carry the order out.
+"""The catalogue of verbs: their properties for the check of an order, for the owner's policy and for the execution.
 
 A new verb needs one row here, one in `groundcontrol/core/verbs.py` (who may order it, and its texts), and its implementation.
 """

@@ -106,7 +106,7 @@ class Names:
 
 
 def is_closed(path: str) -> bool:
-    """Whether this user may not open the socket, or may not enter its folder and so cannot see whether there is a socket."""
+    """Whether this user may not open the socket, or may not enter its folder to look for one."""
     folder = os.path.dirname(path)
     return not os.access(path, os.R_OK | os.W_OK) and (os.path.exists(path) or (os.path.exists(folder) and not os.access(folder, os.X_OK)))
 

@@ -94,9 +94,9 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
 def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
     """The interfaces to report: those with the external traffic of this host, so that each byte counts once.
 
-    These are the interfaces with hardware. The same bytes also pass interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of
-    containers), the virtual function below a synthetic card, and the ports of a switch behind a card (DSA). These are left out. A container
-    has no hardware. There, every interface counts that is not built on another interface.
+    These are the interfaces with hardware. Bridges, bonds, VLANs, tunnels and the ends of containers carry the same bytes again and are left
+    out. So are the virtual function below a synthetic card, and the ports of a switch behind a card (DSA). A container has no hardware. There,
+    every interface counts that is not built on another interface.
     """
     cards = [name for name, kind in kinds.items() if kind.hardware and kind.made_of != "dsa"]
     if cards:

@@ -131,8 +131,8 @@ class Processes:
         """Read every process once; processes that end meanwhile are left out. Only one number is stored for each.
 
         Args:    elapsed_s: time since the previous scan.
-        Returns: CPU time since the previous scan, id and stat of the processes with the most CPU time and of those with the most memory, in
-        the order of the table. A CPU time of -1: its counter decreased, or rose by more than possible.
+        Returns: the processes with the most CPU time and with the most memory, in the order of the table: CPU time since the previous scan, id
+        and stat. A CPU time of -1: its counter decreased, or rose by more than possible.
         Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid), so that a table of the others
         would mislead.
         """
