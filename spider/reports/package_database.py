@@ -46,16 +46,23 @@ def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
 
 
 def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseStamp, Packages]]":
-    """The database in use and its content: the first with any packages. None: no known database."""
+    """The database in use and its content: the first with any packages. None: no known database.
+
+    Raises: OSError, ValueError: there is a database, and none can be read.
+    """
+    failure: Optional[Exception] = None
     for database in DATABASES:
         seen = stamp(database, root)
         if seen:
             try:
                 packages = database.read(root)
-            except (OSError, ValueError):  # it exists but is not readable: another one may be
+            except (OSError, ValueError) as error:  # another database may be readable
+                failure = failure or error
                 continue
             if packages:
                 return database, seen, packages
+    if failure is not None:
+        raise failure
     return None
 
 

@@ -91,6 +91,8 @@ class PackageSync:
         self._hub_digest: Optional[str] = None
         """Digest of the state that the hub says it holds; None = not received yet in this session."""
         self._due = asyncio.Event()
+        self._failure = ""
+        """Why the last reading failed; empty: it succeeded."""
 
     def joined(self) -> None:
         """A session has begun: the hub sends the state that it holds."""
@@ -115,8 +117,11 @@ class PackageSync:
                 if rested and self._is_moving and not moved:
                     self._is_moving = False
                     self._settled()
+                self._failure = ""
             except (OSError, ValueError) as error:
-                event(log, "inventory_unreadable", logging.WARNING, why=str(error))
+                if str(error) != self._failure:  # logged once, not each minute
+                    event(log, "inventory_unreadable", logging.WARNING, why=str(error))
+                self._failure = str(error)
             except Exception:  # an error in one report must not stop samples and jobs
                 event(log, "inventory_failed", logging.ERROR, exc_info=True)
             await self._send_report()

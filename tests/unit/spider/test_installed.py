@@ -83,6 +83,16 @@ def test_the_database_with_packages_in_it_is_the_one_in_use(tmp_path: Path) -> N
     assert found[2] == package_database.read_apk(str(tmp_path))
 
 
+def test_a_database_that_cannot_be_read_is_an_error_unless_another_can(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dpkg/status").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        package_database.find_database(str(tmp_path))
+    write(tmp_path, "lib/apk/db/installed", APK)
+    found = package_database.find_database(str(tmp_path))
+    assert found is not None
+    assert found[0].read is package_database.read_apk
+
+
 def test_hostile_names_are_made_harmless_and_short(tmp_path: Path) -> None:
     write(tmp_path, "lib/apk/db/installed", f"P:a\x1b[2Jb\nV:\x07\n\nP:{'x' * 5000}\nV:{'9' * 5000}\n")
     assert package_database.read_apk(str(tmp_path)) == {"a_[2Jb": "_", "x" * 200: "9" * 200}
