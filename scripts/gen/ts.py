@@ -71,7 +71,7 @@ import { t } from "../text/i18n";
 
 """
 
-VERB = """/** What a server can be asked for. */
+VERB = """/** One verb of a job. */
 export interface Verb {
   /** In a node's menu, if not the title. */
   menu?: string;

@@ -7,7 +7,7 @@ import { NODE_TABS, SETTINGS_TABS } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
 import type { Section } from "./sections";
 
-/** What a path names besides its page; "" where it names none. */
+/** The id and the tab in a path; "" if it has none. */
 interface Named<T extends string = string> {
   id: string;
   tab: T;
@@ -24,7 +24,7 @@ interface Row {
  * The page of a path, loaded when it is first shown.
  *
  * `path`: without its first slash. `:id` stands for an id. `/:tab` may be left out: it is one of `tabs`, by default the first; without
- * `tabs` the page judges it. `what`: the page in a sentence about loading it.
+ * `tabs` the page checks it. `what`: the page in a sentence about loading it.
  */
 function row<T extends string>(section: Section, path: string, what: string, load: () => Promise<ComponentType<Named<T>>>, tabs?: readonly T[]): Row {
   const source = path.replace(":id", "(?<id>[0-9A-Za-z]{1,64})").replace("/:tab", "(/(?<tab>[^/]+))?");

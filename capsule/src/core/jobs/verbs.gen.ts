@@ -2,7 +2,7 @@
 
 import { t } from "../text/i18n";
 
-/** What a server can be asked for. */
+/** One verb of a job. */
 export interface Verb {
   /** In a node's menu, if not the title. */
   menu?: string;
