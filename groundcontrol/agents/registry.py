@@ -355,14 +355,17 @@ class Registry:
             self._end_failed(agent)
 
     async def _stop_awaiting(self) -> None:
-        """End the time for reconnects: nodes that did not return count as offline and get an event."""
-        for node in list(self._awaited):
-            found = await self._store[NodeStore].find_node(node)
+        """End the time for reconnects: nodes that did not return count as offline and get an event.
+
+        Raises: HubError: nothing has changed, and the next call does it.
+        """
+        found = {node: await self._store[NodeStore].find_node(node) for node in list(self._awaited)}
+        await self._store[SessionStore].release_dead(self._hub)
+        for node, row in found.items():
             if node in self._awaited and node not in self._agents:
                 self._awaited.discard(node)
-                if found is not None:
-                    self._disconnected[node] = _Disconnected(self._started, found.last_seen_at or 0.0, "restarted")
-        await self._store[SessionStore].release_dead(self._hub)
+                if row is not None:
+                    self._disconnected[node] = _Disconnected(self._started, row.last_seen_at or 0.0, "restarted")
 
     async def _emit_disconnected(self) -> None:
         now = self._clock.monotonic()

@@ -14,6 +14,7 @@ from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.registry import RECONNECT_S, Registry
 from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import StoreBusy
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import Node
@@ -114,6 +115,21 @@ async def test_after_a_restart_only_nodes_that_stay_away_are_reported(ground: Gr
     await ground.comes("late")
     assert (await ground.events())[1:] == [("node_online", "late", None)]
     running.cancel()
+
+
+async def test_the_end_of_reconnecting_is_repeated_after_an_error_of_the_store(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(_hub: HubId) -> None:
+        raise StoreBusy("a backup runs")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ground.store.sessions, "release_dead", busy)
+        with pytest.raises(StoreBusy):
+            await ground.registry._stop_awaiting()
+    assert ground.reconnecting() == ["back", "late"], "the next tick tries again"
+
+    await ground.registry._stop_awaiting()
+    assert ground.reconnecting() == []
+    assert await ground.store.sessions.left_online(HubId("third")) == set()
 
 
 async def test_reconnecting_nodes_are_left_to_the_next_hub(ground: Ground) -> None:
