@@ -178,7 +178,7 @@ class UpdateService:
             if good:
                 good = all(await asyncio.gather(*(self._work(scope, line) for _ in range(min(at_once, len(part))))))
             for row in line.rows:
-                await self._log_store_errors(self._stop_short(scope, row))
+                await self._log_errors(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
         """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all these nodes succeeded."""
@@ -202,6 +202,9 @@ class UpdateService:
             return await self._until_stored(row, partial(self._update, scope, row))
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
+            return False
+        except Exception:  # the boundary: a bug in one update must not affect the others
+            event(log, "update_crashed", logging.ERROR, exc_info=True, deployment=row.id)
             return False
         finally:
             self._forget(row)
@@ -320,6 +323,8 @@ class UpdateService:
             await self._until_stored(row, partial(self._resume_once, SYSTEM._replace(org=row.org), row))
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
+        except Exception:  # the boundary, as above
+            event(log, "update_crashed", logging.ERROR, exc_info=True, deployment=row.id)
         finally:
             self._forget(row)
 
@@ -348,11 +353,13 @@ class UpdateService:
         page = await self._store[JobStore].jobs(SYSTEM._replace(org=row.org), 1, None, _node(row), JobFilter(action=UPDATE))
         return next((job.id for job in page.items if job.created_at >= install.started_at), None)
 
-    async def _log_store_errors(self, work: Awaitable[None]) -> None:
+    async def _log_errors(self, work: Awaitable[None]) -> None:
         try:
             await work
         except HubError as exc:
             event(log, "update_end_not_saved", logging.ERROR, code=exc.code)
+        except Exception:  # the boundary, as above
+            event(log, "update_end_not_saved", logging.ERROR, exc_info=True)
 
     # -- rows ------------------------------------------------------------------------------------
 

@@ -233,6 +233,8 @@ class Joining:
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
         except HubError as exc:  # the next start of the hub retries
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
+        except Exception:  # the boundary: a bug in one join must not affect the others
+            event(log, "join_not_settled", logging.ERROR, node=node, exc_info=True)
 
 
 _Kind = TypeVar("_Kind", JoinProbe, JoinEnded)

@@ -408,24 +408,33 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
     Raises: StoreError.
     """
     for row in left:
-        scope = Scope(SYSTEM.actor, row.org)
-        node = await tools.store[NodeStore].find_node(row.node_id) if row.node_id else None
-        progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
-        finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
-        at = tools.clock.now()
-        if finished:
-            # The saved row shows that the new agent had connected, or that the removal had reached its last step.
-            if row.kind == "install" and row.options.again and node is not None:
-                await tools.store[NodeStore].move_node(scope, node.id, row.host)
-            await shred_unwanted(tools, scope, progress)
-            await progress.change(lambda row: transitions.ended(row, "succeeded", at))  # noqa: B023  # called at once
-            continue
-        if node is not None and makes_node(row):
-            await forget_node(tools, scope, node.id, "the installation failed")
-        error = _stopped(row)
+        try:
+            await _close_one(tools, row)
+        except StoreError:
+            raise
+        except Exception:  # the boundary: one deployment must not affect the others, nor the start of the hub
+            event(log, "deployment_not_closed", logging.ERROR, exc_info=True, deployment=row.id)
 
-        def close(row: Deployment) -> Deployment:
-            row = row._replace(node_id=None) if makes_node(row) else row
-            return transitions.ended(row, "failed", at, error)  # noqa: B023  # called at once
 
-        await progress.change(close)
+async def _close_one(tools: Deps, row: Deployment) -> None:
+    scope = Scope(SYSTEM.actor, row.org)
+    node = await tools.store[NodeStore].find_node(row.node_id) if row.node_id else None
+    progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
+    finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
+    at = tools.clock.now()
+    if finished:
+        # The saved row shows that the new agent had connected, or that the removal had reached its last step.
+        if row.kind == "install" and row.options.again and node is not None:
+            await tools.store[NodeStore].move_node(scope, node.id, row.host)
+        await shred_unwanted(tools, scope, progress)
+        await progress.change(lambda row: transitions.ended(row, "succeeded", at))
+        return
+    if node is not None and makes_node(row):
+        await forget_node(tools, scope, node.id, "the installation failed")
+    error = _stopped(row)
+
+    def close(row: Deployment) -> Deployment:
+        row = row._replace(node_id=None) if makes_node(row) else row
+        return transitions.ended(row, "failed", at, error)
+
+    await progress.change(close)

@@ -88,13 +88,21 @@ class SessionRemoval:
     async def resume(self, left: list[Deployment]) -> None:
         """Resume the removals that an earlier start of the hub left open."""
         for row in left:
-            scope, progress, job = self._found(row)
-            job = job or await self._order_of(row)
-            if job is not None or await self._tools.store[NodeStore].find_node(_node(row)) is None:
-                self._start(scope, progress, job)
-            else:
-                await self._end(progress, "failed", _hub_stopped())
+            try:
+                await self._resume_one(row)
+            except StoreError:
+                raise
+            except Exception:  # the boundary: one removal must not affect the others, nor the start of the hub
+                event(log, "removal_not_followed", logging.ERROR, exc_info=True, deployment=row.id)
         self.ready.set()
+
+    async def _resume_one(self, row: Deployment) -> None:
+        scope, progress, job = self._found(row)
+        job = job or await self._order_of(row)
+        if job is not None or await self._tools.store[NodeStore].find_node(_node(row)) is None:
+            self._start(scope, progress, job)
+        else:
+            await self._end(progress, "failed", _hub_stopped())
 
     async def _order_of(self, row: Deployment) -> JobId | None:
         """The job that was created but not saved in the row: the `uninstall` job since this attempt began.
