@@ -172,21 +172,35 @@ class Ingest:
         for agent in dict.fromkeys([agent for agent, _pack in live]):
             if agent.over:
                 continue
-            held = marks.get(agent.node.id)
-            if held is None:
-                self.fenced += 1
-                agent.end(CLOSE_CLONE, "a newer session of this node took over")
+            try:
+                if not await self._answer(agent, marks.get(agent.node.id), late.get(agent), live):
+                    continue
+            except Exception:  # the boundary: a bug in one session must not affect the others
+                event(log, "acknowledgement_failed", logging.ERROR, node=agent.node.id, exc_info=True)
+                agent.end(CLOSE_INTERNAL, "internal")
                 continue
-            agent.acknowledge(STREAM_LIVE, held.live)
-            agent.acknowledge(STREAM_BACKFILL, held.backfill)
-            if agent in late:
-                agent.acknowledge(STREAM_LATE, late[agent].order)
-                agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
-            if agent.owes_answer:
-                await agent.flush()
-                answered += 1
-                if answered % MAX_CONCURRENT == 0:
-                    await asyncio.sleep(0)
+            answered += 1
+            if answered % MAX_CONCURRENT == 0:
+                await asyncio.sleep(0)
+
+    async def _answer(self, agent: AgentSession, held: Marks | None, late: LatePack | LostRows | None, live: list[Offered]) -> bool:
+        """Acknowledge the packs of one agent. Returns: whether a message was sent.
+
+        Args: held: None: a newer session of the node took over. late: the last late pack of the agent.
+        """
+        if held is None:
+            self.fenced += 1
+            agent.end(CLOSE_CLONE, "a newer session of this node took over")
+            return False
+        agent.acknowledge(STREAM_LIVE, held.live)
+        agent.acknowledge(STREAM_BACKFILL, held.backfill)
+        if late is not None:
+            agent.acknowledge(STREAM_LATE, late.order)
+            agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
+        if not agent.owes_answer:
+            return False
+        await agent.flush()
+        return True
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
         """Write all packs in one transaction. If the store refuses a pack, write one transaction per agent, so that only its sender is affected."""
@@ -196,10 +210,13 @@ class Ingest:
             return await self._metrics.append([pack for _agent, pack in live])
         except (StoreFull, StoreReadOnly, StoreBusy, StoreDown):
             raise
-        except HubError as exc:
+        except Exception as exc:  # also an unexpected error: a bug that one pack hits must not affect the other agents
             agents = list({agent: None for agent, _pack in live})
             if len(agents) == 1:
-                event(log, "packs_refused", logging.ERROR, node=agents[0].node.id, error=exc.code, why=exc.message)
+                code = exc.code if isinstance(exc, HubError) else HubError.code
+                event(
+                    log, "packs_refused", logging.ERROR, exc_info=not isinstance(exc, HubError), node=agents[0].node.id, error=code, why=str(exc)
+                )  # fmt: skip
                 agents[0].end(CLOSE_INTERNAL, "internal")
                 return {}
         marks: dict[NodeId, Marks | None] = {}

@@ -336,6 +336,8 @@ class Registry:
                     await self._save_seen(self.agents())
             except HubError as exc:
                 event(log, "registry_store_failed", logging.WARNING, error=exc.code)
+            except Exception:  # the boundary: a bug that one node hits must not end the hub
+                event(log, "registry_failed", logging.ERROR, exc_info=True)
 
     async def _emit_pending(self, agent: AgentSession) -> None:
         try:

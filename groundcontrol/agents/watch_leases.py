@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import Final
 
@@ -11,9 +12,12 @@ from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus, Interest, Topic
 from groundcontrol.core.ids import NodeId
 from spider.clock import Clock
+from spider.logs import event
 from spider.wire.metrics import INTERVAL_S
 from spider.wire.sample_messages import Watch
 from spider.wire.tables import SUBJECTS
+
+log = logging.getLogger(__name__)
 
 MAX_LEASE_S: Final = 60.0
 FIRST_LOOK_S: Final = 3.0
@@ -51,7 +55,10 @@ class WatchLeases:
         async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as subscription:
             async for message in subscription:
                 if isinstance(message, Interest):
-                    await self._look(message)
+                    try:
+                        await self._look(message)
+                    except Exception:  # the boundary: a bug in one session must not end the hub
+                        event(log, "watch_failed", logging.ERROR, exc_info=True)
 
     async def joined(self, agent: AgentSession) -> None:
         """Send a newly connected node its first lease, and the leases that are still running."""

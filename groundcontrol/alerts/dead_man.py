@@ -56,6 +56,8 @@ class DeadMan:
                 await self.look()
             except StoreError as exc:
                 event(log, "dead_man_store_failed", logging.WARNING, error=exc.code)
+            except Exception:  # the boundary: a bug that one node hits must not end the hub
+                event(log, "dead_man_failed", logging.ERROR, exc_info=True)
             await self._clock.sleep(LOOK_S)
 
     async def look(self) -> None:

@@ -77,6 +77,8 @@ class DeadlineChecker:
                 await self.check()
             except StoreError as exc:
                 event(log, "deadlines_store_failed", logging.WARNING, error=exc.code)
+            except Exception:  # the boundary: a bug that one expectation hits must not end the hub
+                event(log, "deadlines_failed", logging.ERROR, exc_info=True)
             await self._clock.sleep(EVERY_S)
 
     async def check(self) -> None:

@@ -42,6 +42,8 @@ class WindowCloser:
                 await self.look()
             except StoreError as exc:
                 event(log, "maintenance_store_failed", logging.WARNING, error=exc.code)
+            except Exception:  # the boundary: a bug that one window hits must not end the hub
+                event(log, "maintenance_failed", logging.ERROR, exc_info=True)
             await self._clock.sleep(EVERY_S)
 
     async def look(self) -> None:

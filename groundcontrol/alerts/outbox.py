@@ -87,6 +87,9 @@ class Outbox:
                 except StoreError as exc:
                     event(log, "outbox_waits", logging.WARNING, why=exc.code)
                     wait_s = SWEEP_S
+                except Exception:  # the boundary: a bug that one delivery hits must not end the hub
+                    event(log, "outbox_failed", logging.ERROR, exc_info=True)
+                    wait_s = SWEEP_S
                 await self._pause(wait_s)
 
     async def _round(self, group: asyncio.TaskGroup) -> float:

@@ -72,8 +72,13 @@ class Replay:
         except Exception:  # the samples of one node must not affect the others
             event(log, "alert_replay_failed", logging.ERROR, node=node, exc_info=True)
         self._done.add(node)
-        for schema, rows in self._held.pop(node, ()):  # some were stored before the replay read the store: twice they would count as late
-            engine.add_rows(node, schema, [row for row in rows if row.taken_at_ms not in replayed[schema.family]])
+        try:
+            for schema, rows in self._held.pop(
+                node, ()
+            ):  # some were stored before the replay read the store: twice they would count as late
+                engine.add_rows(node, schema, [row for row in rows if row.taken_at_ms not in replayed[schema.family]])
+        except Exception:  # as above
+            event(log, "alert_replay_failed", logging.ERROR, node=node, exc_info=True)
 
     async def _read(self, no: int) -> list[tuple[SeriesSchema, list[StoredRow]]]:
         """The stored rows of the last `REPLAY_S` seconds by schema, oldest first."""

@@ -169,6 +169,8 @@ class AlertService:
                     await self._store.save_engine(DEFAULT_ORG, self._engine.snapshot())
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=len(self._unstored))
+            except Exception:  # the boundary: a bug that one alert hits must not end the hub
+                event(log, "alerts_failed", logging.ERROR, exc_info=True)
             turn = (turn + 1) % ROUND_TICKS
 
     async def tick(self, turn: int) -> None:
@@ -303,6 +305,8 @@ class AlertService:
                 await self.minute()
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+            except Exception:  # the boundary, as above
+                event(log, "alerts_failed", logging.ERROR, exc_info=True)
 
     async def minute(self) -> None:
         """Catch up with missed changes and late samples, read the facts of the hub, renew flags, and repeat messages.
@@ -421,6 +425,8 @@ class AlertService:
                     self._remove_nodes()
                 except StoreError as exc:
                     self._note_missed(exc)
+                except Exception:  # the boundary: a bug that one change hits must not end the hub
+                    event(log, "alert_facts_failed", logging.ERROR, exc_info=True)
 
     async def _catch_up(self) -> None:
         """Read all nodes and the newest events again if a change was missed. While the store cannot be read, the next minute tries again."""

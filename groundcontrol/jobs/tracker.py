@@ -111,25 +111,27 @@ class JobTracker:
     async def _follow_pokes(self) -> None:
         async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as messages:
             async for message in messages:
-                await self._log_store_errors(self._take(message.jobs if isinstance(message, JobPoke) else None))
-                await self._log_store_errors(self._stop())
+                await self._log_errors(self._take(message.jobs if isinstance(message, JobPoke) else None))
+                await self._log_errors(self._stop())
 
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(random.uniform(*SWEEP_S))
-            await self._log_store_errors(self._sweep_once())
+            await self._log_errors(self._sweep_once())
 
     async def _sweep_once(self) -> None:
         if await self._store[JobStore].any_open():  # without open jobs, the steps would only cost queries
             for step in (self._cancel_unauthorized, self._take, self._send_again, self._stop, self._expire):
-                await self._log_store_errors(step())
+                await self._log_errors(step())
 
-    async def _log_store_errors(self, work: Awaitable[None]) -> None:
-        """Await `work` and log a store error: the next sweep does the same work again."""
+    async def _log_errors(self, work: Awaitable[None]) -> None:
+        """Await `work` and log its error: the next sweep does the same work again."""
         try:
             await work
         except HubError as exc:
             event(log, "jobs_store_failed", logging.WARNING, error=exc.code)
+        except Exception:  # the boundary: a bug that one job hits must not end the hub
+            event(log, "job_step_failed", logging.ERROR, exc_info=True)
 
     # -- queued: claim and send --------------------------------------------------------------------
 
@@ -433,7 +435,7 @@ class JobTracker:
         agent = self._registry.agent(session.node)
         if agent is not None:
             self._orders.forget_bundle(agent)
-        await self._log_store_errors(self._take(None, [session] if ended.batch_id is None else None))
+        await self._log_errors(self._take(None, [session] if ended.batch_id is None else None))
 
     def _publish_ended(self, job: Job) -> None:
         """Log and publish the end of a job."""

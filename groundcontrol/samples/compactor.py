@@ -214,9 +214,11 @@ class Compactor:
         except StoreDamaged as exc:
             self._damaged.add(key)
             await self._log("samples_damaged", key[0], place=key[1:], why=exc.message)
-        except StoreError as exc:  # an unknown error may be temporary
+        except Exception as exc:  # an unknown error may be temporary, and must not affect the other nodes
             if key not in self._failed:
-                await self._log("compaction_failed", key[0], place=key[1:], why=exc.message, sqlite=exc.detail.get("sqlite"))
+                detail = exc.detail if isinstance(exc, StoreError) else {}
+                unexpected = not isinstance(exc, StoreError)
+                await self._log("compaction_failed", key[0], exc_info=unexpected, place=key[1:], why=str(exc), sqlite=detail.get("sqlite"))
             self._failed[key] = self._clock.monotonic()
         else:
             self._failed.pop(key, None)

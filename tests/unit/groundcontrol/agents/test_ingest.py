@@ -30,11 +30,16 @@ class Agent:
         self.room = asyncio.Event()
         self.acknowledged: dict[int, int] = {}
         self.answered_in: list[int] = []
+        self.ended: list[int] = []
         self.owes_answer = True
         self._turn = turn
 
     def acknowledge(self, stream: int, seq: int) -> None:
         self.acknowledged[stream] = seq
+
+    def end(self, code: int, _reason: str) -> None:
+        self.over = True
+        self.ended.append(code)
 
     async def flush(self) -> None:
         self.answered_in.append(self._turn[0])
@@ -82,6 +87,36 @@ async def test_acknowledging_a_fleet_yields_to_other_tasks() -> None:
     assert all(agent.acknowledged[STREAM_LIVE] == 7 and len(agent.answered_in) == 1 for agent in answered)
     turns = [agent.answered_in[0] for agent in answered]
     assert max(turns.count(at) for at in turns) == MAX_CONCURRENT
+
+
+@pytest.mark.parametrize("where", ["its pack", "its acknowledgement"])
+async def test_an_unexpected_error_of_one_agent_ends_its_session_alone(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    ingest = Ingest(cast("MetricStore", metrics), ManualClock())
+    faulty, other = Agent("faulty", [0]), Agent("other", [0])
+    store = metrics.append
+
+    async def append(packs: Sequence[StoredPack]) -> Mapping[NodeId, Marks | None]:
+        if any(pack.session.node == faulty.node.id for pack in packs):
+            raise RuntimeError("a bug")
+        return await store(packs)
+
+    async def flush() -> None:
+        raise RuntimeError("a bug")
+
+    if where == "its pack":
+        monkeypatch.setattr(metrics, "append", append)
+    else:
+        monkeypatch.setattr(faulty, "flush", flush)
+    running = asyncio.create_task(ingest.run(), name="ingest")
+    for agent in (faulty, other):
+        await ingest.submit(cast("AgentSession", agent), agent.pack(7, STREAM_BACKFILL))
+    assert await ingest.flush(30)
+    assert not running.done()
+    assert (faulty.ended, other.ended) == ([1011], [])
+    assert other.answered_in
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_packs_that_arrive_during_a_flush_end_no_session() -> None:

@@ -111,6 +111,23 @@ async def test_a_full_disk_is_logged_seldom(hub: SlowHub, caplog: pytest.LogCapt
     assert len(said) <= 1 + 120 / SEEN_EVERY_S
 
 
+async def test_an_unexpected_error_about_one_node_does_not_affect_the_others(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = hub.find_node
+
+    async def fails(node: NodeId) -> object:
+        if node == FIRST:
+            raise RuntimeError("a bug")
+        return await find(node)
+
+    monkeypatch.setattr(hub, "find_node", fails)
+    running = asyncio.create_task(hub.registry.run(), name="registry")
+    await hub.clock.elapse(3 * OFFLINE_GRACE_S)
+    assert not running.done()
+    assert hub.offline() == [SECOND, THIRD]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_hanging_disk_does_not_delay_heartbeats(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes go after half a minute of silence, and could not come back before the disk does."""
     beats, never = 0, asyncio.Event()

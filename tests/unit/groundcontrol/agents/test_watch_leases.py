@@ -33,7 +33,7 @@ from spider.wire.metrics import INTERVAL_S
 from spider.wire.sample_messages import Row, Watch
 from spider.wire.session import Hello, SecureChannel
 from tests.support.agent import layout_of
-from tests.support.clock import ManualClock
+from tests.support.clock import ManualClock, settle
 
 NODE = NodeId("node")
 KEY = bytes(32)
@@ -335,3 +335,19 @@ def test_a_hub_clock_that_differs_from_most_nodes_is_detected() -> None:
     assert registry.clock_disagrees()
     registry.update_latest(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
     assert not registry.clock_disagrees()
+
+
+async def test_an_unexpected_error_about_one_node_ends_no_other_lease(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(_node: NodeId) -> None:
+        raise RuntimeError("a bug")
+
+    bus = LocalBus()
+    running = asyncio.create_task(WatchLeases(cast("Registry", SimpleNamespace(agent=fails)), bus, ManualClock()).run())
+    await settle()
+    for _ in range(2):
+        bus.publish(Interest((NODE,), 5.0, ()))
+    await settle()
+    assert [record.getMessage() for record in caplog.records] == ["watch_failed"] * 2
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -43,6 +43,19 @@ async def test_a_job_whose_node_stays_offline_expires(bench: Bench) -> None:
     assert [(event.type, event.severity) for event in events] == [("job_expired", "warning")]
 
 
+async def test_an_unexpected_error_in_one_step_of_the_sweep_does_not_affect_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails() -> None:
+        raise RuntimeError("a bug")
+
+    job = await bench.order()
+    bench.clock.advance(START_LIMIT_S + 1)
+    monkeypatch.setattr(bench.tracker, "_stop", fails)
+    await bench.tracker._sweep_once()
+    assert await bench.state(job) == ("expired", "job.expired")
+
+
 async def test_an_expired_job_of_a_large_batch_names_its_own_start_limit(bench: Bench) -> None:
     now, request = bench.clock.now(), JobRequest("upgrade")
     job = await bench.store.jobs.create_job(SYSTEM, NewJob(JobId(new_time_id(now)), bench.node, request, now, now + 2400.0), None)

@@ -22,7 +22,7 @@ class Shelf:
         self.hours: list[HotHour] = []
         self.parts: list[Due] = []
         self.done: list[tuple[object, ...]] = []
-        self.fails: StoreError | None = None
+        self.fails: Exception | None = None
         self.full: set[int] = set()
         """Nodes with a span that is full."""
         self.moves = Moved(1, 0)
@@ -158,11 +158,12 @@ async def test_a_span_with_damaged_parts_is_logged_once_and_skipped(caplog: pyte
     assert told(caplog) == [("samples_damaged", "node-1")]
 
 
-async def test_a_refused_compaction_is_logged_once_and_retried_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [StoreError("the database samples refused a statement", sqlite="SQLITE_ERROR"), ValueError("a bug")])
+async def test_a_failed_compaction_is_logged_once_and_retried_after_a_pause(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
     clock, shelf, compactor = made()
     over = shelf.hot(1, 1, 4000)
     shelf.parts = [Due(0, 1, 5, 1, MOST_PARTS, 0.0)]
-    shelf.fails = StoreError("the database samples refused a statement", sqlite="SQLITE_ERROR")
+    shelf.fails = error
     await compactor.round()
     clock.advance(SETTLE_S)
     await compactor.round()

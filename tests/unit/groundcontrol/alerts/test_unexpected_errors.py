@@ -1,0 +1,93 @@
+"""An unexpected error in one round of a periodic task does not end the task, and so not the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from groundcontrol.alerts.dead_man import DeadMan
+from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.maintenance_closer import WindowCloser
+from groundcontrol.alerts.outbox import Outbox
+from groundcontrol.alerts.replay import Replay
+from groundcontrol.core.bus import SessionChanged
+from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.samples.model import SeriesSchema
+from tests.support.alert_trial import AlertTrial
+from tests.support.clock import ManualClock, settle
+
+
+async def fails(*_given: object) -> None:
+    raise RuntimeError("a bug")
+
+
+class Faulty:
+    """A store whose commands all fail."""
+
+    def __getattr__(self, _name: str) -> object:
+        return fails
+
+
+STORE: Any = Faulty()
+TASKS: dict[str, Callable[[ManualClock], Any]] = {
+    "maintenance_failed": lambda clock: WindowCloser(STORE, clock, lambda _node: True),
+    "dead_man_failed": lambda clock: DeadMan(STORE, clock, lambda _node: True),
+    "deadlines_failed": lambda clock: DeadlineChecker(STORE, STORE, clock, lambda _node: False),
+    "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, clock),
+}
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> set[str]:
+    return {record.getMessage() for record in caplog.records if record.exc_info}
+
+
+@pytest.mark.parametrize("name", TASKS)
+async def test_a_task_goes_on_after_an_unexpected_error(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    running = asyncio.create_task(TASKS[name](clock).run())
+    await clock.elapse(300)
+    assert not running.done()
+    assert logged(caplog) == {name}
+    assert len(caplog.records) > 1, "each round tries again"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_the_alerts_go_on_after_an_unexpected_error(
+    trial: AlertTrial, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing() -> None:
+        """The state is loaded already."""
+
+    monkeypatch.setattr(trial.service, "load", nothing)
+    for part, name in ((trial.service, "tick"), (trial.service, "minute"), (trial.service._facts, "reload")):
+        monkeypatch.setattr(part, name, fails)
+    running = asyncio.create_task(trial.service.run())
+    await settle()
+    trial.service._bus.publish(SessionChanged(trial.nodes[0], 1, HubId("hub"), online=True))
+    await trial.clock.elapse(61)
+    assert not running.done()
+    assert logged(caplog) == {"alerts_failed", "alert_facts_failed"}
+    assert sum(record.getMessage() == "alerts_failed" for record in caplog.records) > 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_replay_goes_on_after_an_unexpected_error(caplog: pytest.LogCaptureFixture) -> None:
+    def refuses(*_given: object) -> None:
+        raise RuntimeError("a bug")
+
+    replay, schema = Replay(STORE, lambda _node: None, ManualClock()), SimpleNamespace(family="pulse")
+    engine: Any = SimpleNamespace(add_rows=refuses)
+    running = asyncio.create_task(replay.run(engine))
+    for node in map(NodeId, ("first", "second")):
+        assert replay.hold(node, cast("SeriesSchema", schema), [])
+        await settle()
+        assert not replay.hold(node, cast("SeriesSchema", schema), []), "its replay is done"
+    assert [record.getMessage() for record in caplog.records] == ["alert_replay_failed"] * 2
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
