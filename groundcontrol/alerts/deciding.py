@@ -18,7 +18,7 @@ GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 UPDATE_EVERY_S: Final = 300.0
 """The shortest time between two messages about an incident, unless it becomes critical."""
 COOL_DOWN_S: Final = 3600.0
-"""The shortest time between two first messages to a channel about the same rule and node."""
+"""The shortest time between first messages about two incidents with the same rule and node. Critical ones do not wait."""
 SETTLE_S: Final = 90.0
 """How long the hub sends no messages after its start, since nodes are still reconnecting."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
@@ -78,11 +78,11 @@ class Question(NamedTuple):
     maintenance_until: float | None = None
     """When maintenance ends for all firing episodes; None: it does not cover all of them."""
     notified_at: float | None = None
-    """When the channel last got a message that the same rule fires on the node, even about another incident."""
+    """When the channel last got a firing message about the same rule and node, even of another incident."""
     flapping_since: float | None = None
     """When the present quiet time of a flapping episode began; None: no episode is in a quiet time."""
     shown: str = ""
-    """A digest of the incident as a message would show it now."""
+    """The result of `seen_of` for the incident as it is now."""
     about: Alert | None = None
     """The episode that `explain` explains. It does not affect the decision."""
 
@@ -166,13 +166,13 @@ def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decisio
 
 
 def last_firing_message(history: Sequence[Delivery]) -> Delivery | None:
-    """The last message that the incident fires and that the channel got, or is getting now; None: there is none."""
+    """The last message about the firing incident that the channel got, or is getting now; None: there is none."""
     sent = [one for one in history if one.state in ("sent", "sending") and one.kind in ("firing", "changed", "repeat")]
     return sent[-1] if sent else None
 
 
 def waiting(history: Sequence[Delivery]) -> Delivery | None:
-    """The newest unsent message that the incident fires; None: there is none. It shows the incident as it is when the message is sent."""
+    """The newest unsent message about the firing incident; None: there is none. Its content is read when it is sent."""
     open_ones = [one for one in history if one.state in ("due", "deferred") and one.kind != "resolved"]
     return open_ones[-1] if open_ones else None
 
@@ -189,7 +189,7 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
 def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, notified_late: bool) -> str | None:
     """Whether the end of an incident changes a message about it.
 
-    Args:    notified: the channel got a message that the incident fires. notified_late: that message said that the incident was over.
+    Args:    notified: the channel got a message about the firing incident. notified_late: that message was a late one (`LATE`).
     Returns: None: send it unchanged; `LATE`: send it as a late message; any other text: the reason why it is not sent.
     """
     if incident is None or delivery.kind in ("event", "test", "digest"):
@@ -205,9 +205,9 @@ def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, 
 
 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
-    """When the message that an incident fires is repeated, in Unix seconds.
+    """When the message about a firing incident is repeated, in Unix seconds.
 
-    None: never: the channel got no such message, or somebody acknowledged the alerts.
+    None: never: the channel got no such message, or each alert is acknowledged or explained by another one.
     """
     last = last_firing_message(history)
     if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):

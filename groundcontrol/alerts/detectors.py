@@ -42,6 +42,7 @@ class DetectorKind(NamedTuple):
     name: str
     unit: str
     about: str
+    """What the value is."""
     reads: tuple[Read, ...]
     """The metric of the first window determines the objects and the times of evaluation.
 
@@ -50,7 +51,7 @@ class DetectorKind(NamedTuple):
     judge: Judge
     numbers: Numbers = NO_NUMBERS
     gated: bool = False
-    """Whether its value is always that of its first window."""
+    """Whether its value is always that of its first window. A value that is not past the trigger then needs no call of `judge`."""
     admits: Callable[[str], bool] | None = None
     """Whether the series with a label is an object of the detector; None: each one is."""
 

@@ -25,7 +25,7 @@ from spider.wire.sample_messages import Row
 PACE_S: Final = 10
 """The states of each node are judged again after this many seconds. `tick` is called every second."""
 CALM_S: Final = 60.0
-"""The same for a node without alerts whose facts have not changed."""
+"""The same for a node without pending or firing instances whose facts have not changed."""
 GONE_S: Final = 600.0
 """An alert ends when its node has not reported the object for this long."""
 STALE_S: Final = 180.0
@@ -35,7 +35,7 @@ AHEAD_MS: Final = 60_000
 OWN_EVENTS: Final = "alert_"
 """The prefix of the types of events about alerts. A rule on them would fire because of itself, without end."""
 SKEW_S: Final = 30.0
-"""If a node's clock is wrong by more than this, its samples are judged at the hub's time."""
+"""If a node's clock is wrong by more than this, the skew is subtracted from the times of its samples."""
 
 
 class Engine:
@@ -161,7 +161,7 @@ class Engine:
         return found
 
     def backdate(self, key: InstanceKey, level: Level, since_at: float) -> bool:
-        """Set an earlier begin of a present condition, which late samples have shown. A pending condition may fire at its next sample.
+        """Move the start of a present condition back, as late samples show. A pending condition may fire at its next sample.
 
         Returns: whether the condition is present.
         """
@@ -345,7 +345,7 @@ class Engine:
             del node.flaps[key]
 
     def _is_old(self, at: float, limits: Limits) -> bool:
-        """Whether a value of this time is stale. Before the engine has run for as long, no value is."""
+        """Whether a value of this time is stale. Times before the engine's start count as the start."""
         return self._now - max(at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
 
     def _state(self, node: NodeState, kind: str, now: float) -> Values:

@@ -81,7 +81,7 @@ def under_way(history: Sequence[Delivery]) -> Delivery | None:
 def explain(question: Question, held: Delivery | None) -> Explanation:
     """Explain past messages, and the present decision.
 
-    Args: question: about the waiting message, which its history does not contain, or about the next message. held: the waiting message.
+    Args: question: about the waiting message, or else about the next one. held: the waiting message, which the history leaves out.
     """
     channel, last = question.channel, _last_message(question)
     sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
@@ -201,7 +201,7 @@ def _not_notified(question: Question, reason: str) -> str:
     again = "" if _last_message(question) is None else " again"
     if reason == "channel_broken" and question.channel.refuses:
         since = _time(question, question.channel.state_since_at)
-        return f"not notified{again}: its receiver refuses messages since {since} ({question.channel.state_reason}); mend its target or test it"
+        return f"not notified{again}: its receiver has refused messages since {since} ({question.channel.state_reason}); mend its target or test it"
     return f"not notified{again}: {SKIPPED_TEXTS.get(reason, reason)}"
 
 

@@ -162,7 +162,7 @@ class NodeState:
         self.judged: tuple[NodeFacts | None, float] = (None, 0.0)
         """The facts by which states were last judged, and when."""
         self.marks: Mapping[str, float] = {}
-        """Family -> the time of the last sample that was judged before a restart, in Unix seconds."""
+        """Family -> the end of the last bucket that was judged before a restart, in Unix seconds."""
         self.marked_at = -1.0
         """The same for all other families."""
         self.offset_ms = 0

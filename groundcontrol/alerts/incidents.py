@@ -18,14 +18,14 @@ MANY_S: Final = 120.0
 MASS: Final = "mass_offline"
 """The group of an incident of many servers that became silent together."""
 NOTICES: Final = "notices"
-"""The prefix of the groups of notices. In the incident of their node they would keep it open when all its alerts are over."""
+"""The prefix of the groups of notices. They have their own incident, so that they do not keep that of their node open."""
 MASS_SHARE: Final = 0.2
 """If this share of all nodes is silent, the hub's own network is the likely cause."""
 SETTLE_S: Final = 60.0
 SETTLE_GRAINS: Final = 2
-"""An explained alert is notified after this time since the end of its explanation, and after this many new values. Most end earlier."""
+"""When its explanation is over, an alert waits for `SETTLE_S` and for this many new values. Most end before they are notified."""
 MOST_SETTLE_S: Final = 900.0
-"""Without new values it is notified after this time, since the last value may still be true."""
+"""Without new values it waits only for this time, since the last value may still be true."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
 """Rule -> the rule of the same node that explains its alerts. `node.offline` explains the alerts of all other rules."""
 
@@ -351,7 +351,7 @@ def is_of_event(rule: Rule) -> bool:
 
 
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
-    """The title of an incident that is over, which counts all its episodes. Args: episodes: all of them; notices do not count."""
+    """The title of an incident that is over, which counts each instance once. Args: episodes: all of them; notices do not count."""
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
     notified = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
     if incident.group == MASS and notified:

@@ -13,7 +13,7 @@ from groundcontrol.alerts.model import RANK, Level, Rule, Threshold
 LEVELS: Final[tuple[Level, ...]] = ("critical", "warning")
 """The levels, highest first."""
 LATE: Final = 1.5
-"""Between two observations at most this multiple of their usual distance counts as observed."""
+"""Of the time between two observations, at most this multiple of `Limits.pace_s` counts as observed."""
 
 
 class Observation(NamedTuple):
@@ -50,7 +50,7 @@ class Limits(NamedTuple):
         return limit is not None and RANK[seen.cap] >= RANK[level] and self._past(seen.value, limit.trigger)
 
     def lasts(self, level: Level, seen: Observation) -> bool:
-        """Whether the value is still past the clear value of a level."""
+        """Whether the value is not back past the clear value of a level."""
         limit = self.threshold(level)
         return limit is not None and RANK[seen.hold] >= RANK[level] and self._past(seen.value, limit.clear)
 
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A level whose trigger was passed, and whose clear value was not passed since."""
+    """A level whose trigger was passed. Since then the value was never back past the clear value."""
 
     since_at: float
     held_s: float
@@ -79,7 +79,7 @@ class Instance(NamedTuple):
     warning: Arm | None = None
     critical: Arm | None = None
     clear_s: float | None = None
-    """How long the value has been past the clear value of the present level; None: it is not past it."""
+    """How long the value has been back past the clear value of the present level; None: it is not."""
     stale: bool = False
 
     def arm(self, level: Level) -> Arm | None:
@@ -155,12 +155,13 @@ def _change(
 
 
 def limits_of(rule: Rule, pace_s: float, window_s: float) -> Limits:
-    """The limits of a rule whose overrides have been applied. Args: pace_s, window_s: of its observations."""
+    """The limits of a rule whose overrides have been applied. Args: pace_s: as in `Limits`. window_s: its longest window."""
     lost_s = 2.0 * max(rule.for_s, window_s, pace_s)
     return Limits(rule.when == "above", rule.warn, rule.crit, rule.for_s, rule.clear_s, pace_s, lost_s)
 
 
-# `FLAP_CHANGES` changes within `FLAP_WITHIN_S` begin a quiet time of `FLAP_QUIET_S`. It doubles each time, up to `FLAP_MOST_QUIET_S`.
+# `FLAP_CHANGES` changes within `FLAP_WITHIN_S` begin a quiet time of `FLAP_QUIET_S`. If flapping goes on after it, the next quiet time
+# is twice as long, up to `FLAP_MOST_QUIET_S`.
 FLAP_CHANGES: Final = 4
 FLAP_WITHIN_S: Final = 1800.0
 FLAP_QUIET_S: Final = 1800.0

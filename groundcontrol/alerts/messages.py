@@ -63,7 +63,7 @@ class MessageContent(NamedTuple):
     ended: int = 0
     """For a digest: how many incidents ended without a message to the channel."""
     over: int = 0
-    """For a digest: how many incidents ended of which the channel was notified before."""
+    """For a digest: how many incidents ended after the channel was notified of them."""
     named: tuple[IncidentId, ...] = ()
     """For a digest: the incidents in `still_firing`."""
 
@@ -148,9 +148,9 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 
 
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """A digest of a firing incident as a receiver sees it. It is the same for two messages if the second says nothing new.
+    """A hash of a firing incident as a receiver sees it. It is the same for two messages if the second says nothing new.
 
-    After the digest comes a mark for each firing episode. By the marks `is_about` tells which episodes the message was about.
+    After the hash comes a mark for each firing episode. By the marks `is_about` tells which episodes the message was about.
     """
     firing = [alert for alert in alerts if alert.state == "firing"]
     seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)

@@ -66,7 +66,7 @@ class Rule(NamedTuple):
     for_s: float = 0.0
     """How long the value must be past the trigger before a level starts."""
     clear_s: float = 0.0
-    """How long the value must be past the clear value before a level ends."""
+    """How long the value must be back past the clear value before a level ends."""
     enabled: bool = True
     overrides: tuple[Override, ...] = ()
     origin: Literal["default", "user"] = "user"
@@ -88,7 +88,7 @@ class InstanceKey(NamedTuple):
 
     rule: RuleId
     node: NodeId | None
-    """None: the hub itself, or the fleet as a whole."""
+    """None: the hub itself, or an event of no node."""
     object: str
     """Such as the label of a series (`/var`) or a unit; empty: the rule has one value for each node."""
 
@@ -138,7 +138,7 @@ class Alert(NamedTuple):
     stale: bool = False
     flapping: bool = False
     retro: bool = False
-    """Whether it began and ended while the hub was away. Such an episode is never sent."""
+    """Whether it was already over when late samples showed it. Such an episode is never sent."""
 
 
 class Incident(NamedTuple):

@@ -28,12 +28,12 @@ MOST_AT_ONCE: Final = 16
 SWEEP_S: Final = 5.0
 """How often the outbox looks for due messages without being woken."""
 BLOCKED_S: Final = 0.5
-"""The wait of the outbox if messages are due and none may be sent now."""
+"""The wait of the outbox if messages are due and no more may be sent now."""
 
 
 class ContentSource(Protocol):
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a message about an incident or of a digest. It is read and decided again before each attempt.
+        """The present content of a message about an incident or of a digest. Each attempt reads it, and decides again.
 
         Raises: NotFound: the incident is deleted; StoreError.
         """
@@ -144,7 +144,7 @@ class Outbox:
         return self._result_of(outcome, delivery.attempts, content, late=superseded == LATE)
 
     async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a delivery. A test has none. The digest of a limit is sent even if nothing fires any more."""
+        """The present content of a delivery. A test message has none. A digest of held-back messages is sent even if nothing fires."""
         if delivery.kind == "test":
             return MessageContent()
         if delivery.event_id is not None:

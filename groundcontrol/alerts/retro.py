@@ -1,4 +1,4 @@
-"""Finds episodes in samples that came late: some ended while the hub was away, and some still fire."""
+"""Finds episodes in samples that came late: some are already over, and some still fire."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_S: Final = 86_400.0
 MOST_NODES: Final = 20
 """How many nodes are replayed in a minute. A node takes up to 0.1 s."""
 MOST_EPISODES: Final = 50
-"""How many past episodes of a backlog are stored."""
+"""How many past episodes of a backlog are stored at most."""
 
 
 class Backlog(NamedTuple):

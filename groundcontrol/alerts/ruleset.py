@@ -38,7 +38,7 @@ class Effective(NamedTuple):
     judge: Judge = just_the_value
     numbers: Numbers = NO_NUMBERS
     gated: bool = True
-    """Whether its value is that of its first window."""
+    """As in `DetectorKind`, and so is `admits`."""
     admits: Callable[[str], bool] | None = None
 
     @property
@@ -66,7 +66,7 @@ class PlannedWindow(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One rule and object."""
+    """A rule for one object, as it is judged when a bucket closes."""
 
     key: Key
     limits: Limits
@@ -75,12 +75,13 @@ class Item(NamedTuple):
     reads: tuple[int | WindowSpec, ...]
     """Positions in `Plan.windows`. A window of another family is given by its `WindowSpec`."""
     least_s: tuple[float | None, ...]
+    """By window, as in `Read`."""
     judge: Judge
     numbers: Numbers
     others: tuple[str, ...]
     """The other families that the item reads."""
     gated: bool
-    """Whether its value is that of its first window."""
+    """As in `DetectorKind`."""
 
 
 class Gate(NamedTuple):
@@ -198,7 +199,7 @@ def _gate(item: Item) -> Gate:
 
 
 class RuleSet:
-    """The rules of the nodes with the same tags."""
+    """The enabled rules of nodes to which the same ones apply, such as nodes with the same tags."""
 
     __slots__ = ("__weakref__", "_metrics", "_plans", "book", "by_id", "events", "states")
 

@@ -43,7 +43,7 @@ MINUTE_S: Final = 60.0
 NO_NODE: Final = "an unnamed server"
 """The name of the server in texts about events that a program reported without a server."""
 MOST_MISSED: Final = 1000
-"""Events that are read from the store after a start, or after the bus dropped messages."""
+"""How many events are read at most after a start, or after the bus dropped messages."""
 _END_WORDS: Final[dict[Reason, str]] = {
     "cleared": "is over",
     "object_gone": "has ended: it is no longer there",
@@ -104,7 +104,7 @@ class AlertService:
         return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
     def counts(self) -> Counter[tuple[Level, str]]:
-        """(Level, state) -> number of firing episodes. The states are `suppressed`, `acknowledged` and `firing` (neither of both)."""
+        """(Level, state) -> number of firing episodes. The states are `suppressed`, `acknowledged` and `firing` (neither)."""
         return Counter((alert.level, _state_of(alert)) for alert in self._book.alerts.values())
 
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
@@ -229,7 +229,7 @@ class AlertService:
         return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
 
     async def _with_last_titles(self, plan: Plan) -> Plan:
-        """Give ended incidents a title that counts all their episodes. Raises: StoreError."""
+        """Give each ended incident its last title. Raises: StoreError."""
         incidents = dict(plan.incidents)
         for incident in plan.incidents.values():
             before = self._book.incidents.get(incident.id)
@@ -279,6 +279,7 @@ class AlertService:
         return "error" if alert.level == "critical" else "warning"
 
     def _is_of_hub(self, alert: Alert) -> bool:
+        """Whether an alert without a node is about the hub, not about an event of a program."""
         rule = self._rules.get(alert.rule_id)
         return rule is None or not is_of_event(rule)
 
@@ -419,7 +420,7 @@ class AlertService:
                     elif isinstance(change, Changed) and change.kind == "job":
                         await self._facts.reload_job(JobId(change.id))
                     elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
-                        # an event that was reported later fires no alert
+                        # an event that arrives later than that fires no alert
                         self._event_at = max(self._event_at, change.at)
                         self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
                     self._remove_nodes()

@@ -103,6 +103,7 @@ class StateKind(NamedTuple, Generic[Facts]):
     name: str
     unit: str
     about: str
+    """What the value is."""
     read: Callable[[Facts, float], Values]
     """Gives the values from the facts and the present time."""
     elapsed: bool = False

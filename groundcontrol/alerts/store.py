@@ -34,7 +34,7 @@ class AlertChange(NamedTuple):
     sooner: Sequence[Delivery] = ()
     """Waiting messages with an earlier time and its reason. Messages that no longer wait stay unchanged."""
     again: Sequence[Delivery] = ()
-    """Decisions that replace stored ones that ended without a message, since the channel did not work."""
+    """Decisions that replace stored ones. Those ended without a message, since the channel did not work."""
 
 
 class Handling(NamedTuple):
@@ -117,7 +117,7 @@ class AlertStore(Protocol):
         ...
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
-        """Channel -> when it last got a message that this rule fires on the node. Args: since: earlier ones are left out."""
+        """Channel -> when it last got a firing message about this rule and node. Args: since: earlier ones are left out."""
         ...
 
     async def rules(self, org: int) -> Sequence[Rule]:
@@ -132,7 +132,7 @@ class AlertStore(Protocol):
         ...
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """Delete a stored rule. That of a default rule restores its values."""
+        """Delete a stored rule. A default rule gets its original values back."""
         ...
 
     async def expire_alerts(self, before: float) -> int:

@@ -105,7 +105,7 @@ class _Mean(Window):
             self._sum, self._sum_s = self._before, self._before_s
 
     def _slot(self) -> int:
-        """The value of the newest slot that the ring stores."""
+        """The value that the ring stores for the newest slot."""
         return self._sum - self._before
 
     def value(self, least_s: float | None = None) -> float | None:

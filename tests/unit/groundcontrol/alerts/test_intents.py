@@ -53,7 +53,7 @@ async def test_a_broken_channel_gets_no_message_until_it_is_repaired(tmp_path: P
         assert trial.receivers.attempts == 2
         [refused] = await trial.explained(alert)
         assert (refused.decision, refused.reason) == ("skip", "channel_broken")
-        assert "not notified: its receiver refuses messages since" in refused.sentence
+        assert "not notified: its receiver has refused messages since" in refused.sentence
         assert "(http:410)" in refused.sentence
         del trial.fleet.levels[over]
         await trial.pass_s(30)
