@@ -309,7 +309,7 @@ async def records_finding(control: Path) -> Finding:
     ]
     more = " …" if len(broken) > MOST_NAMED else ""
     text = f"{len(broken)} records cannot be read: {'; '.join(named)}{more}"
-    remedy = "the hub runs on without them; nodes send their own data again when they connect; for the rest restore an earlier backup; check the disk"
+    remedy = "the hub runs on without them; nodes send their own data again when they connect; save damaged settings again; for the rest restore an earlier backup; check the disk"
     return Finding("records", "problem", text, remedy)
 
 

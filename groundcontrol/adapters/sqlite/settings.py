@@ -9,14 +9,14 @@ import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Scope
-from groundcontrol.samples.model import Retention, RetentionChange, fault_of
+from groundcontrol.samples.model import MAX_RETENTION_S, Retention, RetentionChange, fault_of
 
 _NAME = "retention"
 
@@ -24,7 +24,10 @@ _NAME = "retention"
 def setting(rows: Rows, name: str) -> bytes | None:
     """A value of the table `fact`; None: it was never set."""
     row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
-    return None if row is None else bytes(row["value"])
+    if row is None:
+        return None
+    value = row["value"]
+    return value if isinstance(value, bytes) else str(value).encode()  # every setting is stored as bytes; damage may change the type
 
 
 class SqliteRetention:
@@ -40,24 +43,29 @@ class SqliteRetention:
 
     async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
         def command(tx: Tx) -> Retention:
-            stored = _read(tx)
-            retention = change.of(stored or otherwise)
+            retention = change.of(_read(tx) or otherwise)
             if fault := fault_of(retention):
                 raise BadRequest(fault, field="retention")
-            if stored != retention:
-                tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
+            body = msgspec.json.encode(retention)
+            if setting(tx, _NAME) != body:
+                tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, body)
                 self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
             return retention
 
         return await self._writer.run(command)
 
 
+_LONGEST: Final = Retention(MAX_RETENTION_S, MAX_RETENTION_S, MAX_RETENTION_S)
+_RETENTION: Final = msgspec.json.Decoder(Retention)
+
+
 def _read(rows: Rows) -> Retention | None:
+    """The stored retention. Damaged, it is the longest one, so that no samples are removed until an admin sets it again."""
     found = setting(rows, _NAME)
     try:
-        return None if found is None else msgspec.json.decode(found, type=Retention)
-    except msgspec.MsgspecError as exc:
-        raise StoreError("the setting retention in the database has a value that this program does not know") from exc
+        return None if found is None else decoded(_RETENTION, found)
+    except StoreError:
+        return _LONGEST
 
 
 ADOPT_UNTIL: Final = "adopt_until"
@@ -118,11 +126,11 @@ class SqlitePreferences:
 
     async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
         def command(tx: Tx) -> Preferences:
-            before = _preferences(tx, scope, user)
-            after = edit.applied_to(before)
-            if before == after:
+            after = edit.applied_to(_preferences(tx, scope, user))
+            stored = setting(tx, _name(user))
+            if (to_json(Preferences()).encode() if stored is None else stored) == (body := to_json(after).encode()):
                 return after
-            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), to_json(after).encode())
+            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
             detail = {
                 "views": [view.name for view in after.views],
                 "single_keys": after.single_keys,
@@ -139,11 +147,15 @@ def _name(user: UserId) -> str:
     return f"preferences:{user}"
 
 
+_PREFERENCES: Final = msgspec.json.Decoder(Preferences)
+
+
 def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
+    """The user's preferences. Damaged ones are the defaults, until the user changes something."""
     if rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
         raise NotFound("there is no such user")
     found = setting(rows, _name(user))
     try:
-        return Preferences() if found is None else msgspec.json.decode(found, type=Preferences)
-    except msgspec.MsgspecError as exc:
-        raise StoreError("the preferences in the database have a value that this program does not know") from exc
+        return Preferences() if found is None else decoded(_PREFERENCES, found)
+    except StoreError:
+        return Preferences()

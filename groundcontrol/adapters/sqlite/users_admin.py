@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, is_live, revoke, to_session, to_user
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants, Role, Scope
@@ -159,7 +159,8 @@ class SqliteUserAdmin:
 
     async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None:
         def command(tx: Tx) -> None:
-            if rule_of(tx) != rule:
+            stored = setting(tx, "require_totp")
+            if (b"none" if stored is None else stored) != rule.encode():
                 tx.execute("INSERT OR REPLACE INTO fact VALUES ('require_totp', ?)", rule.encode())
                 self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
 
@@ -171,24 +172,18 @@ def _to_auth_state(row: sqlite3.Row) -> AuthState:
 
 
 def rule_of(rows: Rows) -> TotpRule:
-    """The stored rule about second factors.
-
-    Raises: StoreError: as `to_rule`.
-    """
+    """The stored rule about second factors."""
     return to_rule(setting(rows, "require_totp"))
 
 
-def to_rule(found: bytes | None) -> TotpRule:
-    """Read the fact `require_totp`.
+def to_rule(found: object) -> TotpRule:
+    """Read a stored rule; None: nobody has set one. A damaged rule is the strictest one, until an admin sets it again.
 
-    Raises: StoreError: the value is invalid. A default would lift a restriction.
+    Everybody can still log in, but without a second factor only set one up.
     """
     if found is None:
         return "none"
-    for rule in TOTP_RULES:
-        if found == rule.encode():
-            return rule
-    raise StoreError("the setting require_totp in the database has a value that this program does not know")
+    return next((rule for rule in TOTP_RULES if found == rule.encode()), TOTP_RULES[-1])
 
 
 def _grants(grants: Grants | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from groundcontrol.access.model import Preferences
+from groundcontrol.access.model import Preferences, TotpRule
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
     inflated,
@@ -59,6 +59,14 @@ def _deflated(kind: object) -> Callable[[bytes], object]:
     return partial(inflated, msgspec.json.Decoder(kind))
 
 
+def _read_rule(body: bytes) -> object:
+    """Read the rule about second factors, which is a bare word."""
+    return decoded(_RULE, b'"%s"' % body)
+
+
+_RULE: Final = msgspec.json.Decoder(TotpRule)
+
+
 def _of_node(number: str) -> str:
     return f"(SELECT id FROM node AS its WHERE its.no = {number})"  # noqa: S608 - built from constants only
 
@@ -100,6 +108,7 @@ COLUMNS: Final = (
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),
     _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),
     _Column("fact", "value", _json(Preferences), "name", where="name LIKE 'preferences:%'"),
+    _Column("fact", "value", _read_rule, "name", where="name = 'require_totp'"),
     _Column("fact", "value", _json(tuple[str, int]), "name", where="name = 'clock_accepted'"),
     _Column("layout", "series", texts_from_json, "lower(hex(layout))", "node"),
     _Column("process_span", "readings", _deflated(list[ProcessReading]), "span", "node"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from groundcontrol.access.model import TOTP_RULES, Preferences, PreferencesEdit
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
@@ -34,7 +35,7 @@ from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.scope import Actor, Grants, Scope
 from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
-from groundcontrol.samples.model import Moved
+from groundcontrol.samples.model import MAX_RETENTION_S, Moved, Retention, RetentionChange
 from groundcontrol.samples.query import WindowBuilder
 from tests.support.factories import (
     SCOPE,
@@ -182,6 +183,38 @@ async def test_a_user_with_damaged_grants_is_listed_sees_no_node_and_can_be_gran
     listed = [one.user for one in (await store.user_admin.users(SCOPE, 10)).items]
     assert [one.grants for one in listed] == [Grants()], "a damaged limit admits no node"
     assert (await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=user.grants)).grants == user.grants
+
+
+@pytest.mark.parametrize("spoilt", ["x'e3'", "x''", "'all'", "17", "CAST('[1' AS BLOB)"])
+async def test_damaged_settings_read_as_the_safest_values_are_named_and_can_be_saved_again(
+    database: Database, store: Store, tmp_path: Path, spoilt: str
+) -> None:
+    ada = await store.user_admin.create_user(SCOPE, new_user("ada"))
+    change = RetentionChange(2 * 3600, 86_400, 86_400)
+    names = ["require_totp", "retention", f"preferences:{ada.id}"]
+
+    async def spoil() -> None:
+        await store.user_admin.save_totp_rule(SCOPE, "admins")
+        await store.retention.save_retention(SCOPE, change, Retention())
+        await store.preferences.edit_preferences(SCOPE, ada.id, PreferencesEdit(single_keys=False))
+        await database._control.writer.run(lambda tx: [tx.execute(f"UPDATE fact SET value = {spoilt} WHERE name = ?", n) for n in names])
+
+    await spoil()
+    if spoilt != "'all'":  # another type, and the right bytes
+        assert sorted(row for _, row, _, _ in look(tmp_path / "stardust.db")) == sorted(names)
+    assert await store.user_admin.totp_rule() == "all"
+    kept = await store.retention.retention()
+    assert kept is not None
+    assert min(kept) == MAX_RETENTION_S, "no samples are removed"
+    assert await store.preferences.preferences(SCOPE, ada.id) == Preferences()
+
+    for rule in reversed(TOTP_RULES):
+        await spoil()
+        await store.user_admin.save_totp_rule(SCOPE, rule)
+        assert await store.user_admin.totp_rule() == rule
+    assert await store.retention.save_retention(SCOPE, change, Retention()) == change.of(Retention())
+    await store.preferences.edit_preferences(SCOPE, ada.id, PreferencesEdit(single_keys=True))
+    assert look(tmp_path / "stardust.db") == []
 
 
 async def test_damaged_tags_count_as_none_for_rights_and_stop_no_other_job(database: Database, store: Store) -> None:
