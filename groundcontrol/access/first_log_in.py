@@ -8,7 +8,7 @@ import hmac
 import secrets
 from typing import Final
 
-from groundcontrol.access.model import User
+from groundcontrol.access.model import User, password_expired
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.store import UserStore
 from groundcontrol.core.errors import ConfigError, Conflict, Forbidden, HubError, SetupCodeRequired, WeakPassword
@@ -18,7 +18,6 @@ from spider.clock import Clock
 from spider.wire.ids import new_random_id
 
 DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, which expires after 24 hours
-FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 
 
 class FirstLogInRefused(Exception):
@@ -83,13 +82,13 @@ class FirstLogIn:
         Args:   inside: the client's address is certain and private.
         Raises: FirstLogInRefused.
         """
+        expired = password_expired(user, await self._users.initialised_at(), self._clock.now())
         if user.password_at is not None:
-            if not self._clock.now() - user.password_at < FIRST_PASSWORD_LIFE_S:
+            if expired:
                 text = "the one-time password was not changed within 24 hours and no longer works; ask an admin for another"
                 raise FirstLogInRefused("one-time password too old", Forbidden(text))
             return
-        first = await self._users.initialised_at()
-        if first is None or not self._clock.now() - first < FIRST_PASSWORD_LIFE_S:
+        if expired:
             text = "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
             raise FirstLogInRefused("first password too old", Forbidden(text))
         if inside and not self._always_setup_code:

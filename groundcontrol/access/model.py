@@ -99,6 +99,18 @@ class Person(NamedTuple):
     last_seen_at: float | None
 
 
+FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
+
+
+def password_expired(user: User, initialised_at: float | None, now: float) -> bool:
+    """Whether the user's first or one-time password was not changed in time, so that the user cannot log in.
+
+    Args: initialised_at: when the hub was first started, if that is known. now: Unix seconds, as all times here.
+    """
+    since = initialised_at if user.password_at is None else user.password_at
+    return user.must_change_password and (since is None or not now - since < FIRST_PASSWORD_LIFE_S)
+
+
 def stricter(one: TotpRule, other: TotpRule) -> TotpRule:
     """The stricter of two rules."""
     return max(one, other, key=TOTP_RULES.index)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.model import FIRST_PASSWORD_LIFE_S, LoginSession, User
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from groundcontrol.core.ids import NodeId, UserId
@@ -79,7 +79,7 @@ async def test_users_are_paged(store: Store) -> None:
 
 
 async def test_the_last_admin_cannot_be_removed(store: Store) -> None:
-    one, other = await made_user(store, "one"), await made_user(store, "other")
+    one, other = [await made_user(store, name, must_change_password=False) for name in ("one", "other")]
     results = await asyncio.gather(
         *(store.user_admin.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
         return_exceptions=True,
@@ -93,6 +93,19 @@ async def test_the_last_admin_cannot_be_removed(store: Store) -> None:
         await store.user_admin.edit_user(STRANGER, left[0].id, role="viewer", disabled=None, grants=None)
     with pytest.raises(Conflict):
         await store.user_admin.edit_user(SCOPE, left[0].id, role=None, disabled=None, grants=Grants((), ("web",)))
+
+
+async def test_admins_whose_first_or_one_time_password_has_expired_do_not_count_as_another_admin(store: Store, clock: ManualClock) -> None:
+    first = new_user("first")
+    await store.users.create_first_admin(first, b"", clock.now())
+    await made_user(store, "other", password_at=clock.now())
+    one = await made_user(store, "one", must_change_password=False)
+    clock.advance(FIRST_PASSWORD_LIFE_S)
+    with pytest.raises(Conflict, match="last admin that can log in"):
+        await store.user_admin.edit_user(SCOPE, one.id, role="viewer", disabled=None, grants=None)
+    with pytest.raises(Conflict, match="last admin that can log in"):
+        await store.user_admin.edit_user(SCOPE, one.id, role=None, disabled=True, grants=None)
+    await store.user_admin.edit_user(SCOPE, first.id, role=None, disabled=True, grants=None)
 
 
 @pytest.mark.holds("SAFETY-18")

@@ -76,7 +76,7 @@ class Ground:
         return await connect(self.store, (await self.node()).id)
 
     async def user(self, name: str = "") -> User:
-        return await self.store.user_admin.create_user(SCOPE, new_user(name or new_random_id()))
+        return await self.store.user_admin.create_user(SCOPE, new_user(name or new_random_id())._replace(must_change_password=False))
 
     async def login(self, user: User) -> LoginSession:
         return await with_session(self.store, self.clock, user)

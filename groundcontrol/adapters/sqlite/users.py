@@ -59,8 +59,7 @@ class SqliteUsers:
         return int(row["n"])
 
     async def initialised_at(self) -> float | None:
-        found = await self._reader.run(lambda rows: setting(rows, "initialised_at"))
-        return None if found is None else struct.unpack("<d", found)[0]
+        return await self._reader.run(initialised_at)
 
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
         def command(tx: Tx) -> None:
@@ -265,6 +264,12 @@ def check_session(tx: Tx, session: SessionId, user: UserId) -> None:
     login = tx.fetch_one(LOGIN, session)
     if login is None or login["user_id"] != user or not is_live(login, tx.now):
         raise NotFound("this session is over")
+
+
+def initialised_at(rows: Rows) -> float | None:
+    """When the first admin was created, Unix seconds; None: unknown."""
+    found = setting(rows, "initialised_at")
+    return None if found is None else struct.unpack("<d", found)[0]
 
 
 def revoke(tx: Tx, login: sqlite3.Row) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User
+from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User, password_expired
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
@@ -14,7 +14,7 @@ from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.settings import setting
-from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, is_live, revoke, to_session, to_user
+from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, initialised_at, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
@@ -198,8 +198,8 @@ def _rules(user: User) -> bool:
     return user.role == "admin" and not user.disabled
 
 
-def _another_admin(rows: Rows, org: int, but: UserId) -> bool:
-    found: sqlite3.Row | None = rows.fetch_one(
-        "SELECT 1 FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but
-    )
-    return found is not None
+def _another_admin(tx: Tx, org: int, but: UserId) -> bool:
+    """Whether another admin can log in."""
+    found = tx.fetch_all("SELECT * FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but)
+    first_at = initialised_at(tx)
+    return any(not password_expired(to_user(row), first_at, tx.now) for row in found)
