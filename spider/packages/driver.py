@@ -1,6 +1,7 @@
 """Runs each verb in the same steps on every package manager: check, plan, show, compare, execute, verify."""
 
 import contextlib
+import re
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -78,8 +79,7 @@ class Driver:
         refused = self._marks.refusal()
         if refused is None:
             return max(one.refreshed_at, self._marks.refreshed_at()), "expired" if one.expired else "current"
-        named_there = all(word in refused for word in one.name.split())
-        return one.refreshed_at, "refused" if named_there else "expired" if one.expired else "unknown"
+        return one.refreshed_at, "refused" if _names(refused, one.name) else "expired" if one.expired else "unknown"
 
     def available_updates(self) -> Updates:
         """Count the available upgrades. If the lists are incomplete, the time of the check is unknown."""
@@ -439,6 +439,11 @@ class Driver:
         )
         failure: Optional[Failure] = None if ended.rc is None else self._backend.failure(verb, ended, reader)
         return Ran(command, ended, reader, failure)
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether every word of a repository's name stands in the text as a whole word: `main` is no part of `domain` or `main-debug`."""
+    return all(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) for word in name.split())
 
 
 def _make_known(plan: Plan, console: Console) -> None:

@@ -341,6 +341,8 @@ def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path
     (stage.jobs / REFUSED).write_text("repositories that could not be refreshed keep their old lists: main")
     repositories = driver.condition().repositories
     assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
+    (stage.jobs / REFUSED).write_text("could not resolve this domain: main-debug, unmain")
+    assert driver.condition().repositories == [("main", 1.0, "unknown"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
 
 
 def test_changes_of_another_program_that_had_the_lock_are_not_those_of_a_repair(stage: Stage) -> None:
