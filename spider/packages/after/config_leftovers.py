@@ -4,9 +4,10 @@ They are searched below /etc, and beside the files outside /etc that the manager
 before the job do not count.
 
 The difference between a leftover and the file in use is reported only if both are regular files, not links, that *every user of the host
-may read* (by their mode, and by that of every folder above). Both must be UTF-8 text of at most 256 KiB without a private key. Neither
-may have a name that is usual for secrets (`shadow`, `sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. In
-a difference, text after a word such as `password` or `token` is replaced by `***`: more people read reports than files of the host.
+may read* (by their mode, and by that of every folder above). Both must be UTF-8 text of at most 256 KiB, without a private key. Neither
+may have a name that is usual for secrets (`shadow`, `sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. If
+either has more than 20,000 lines, the report says so instead. In a difference, text after a word such as `password` or `token` is
+replaced by `***`: more people read reports than files of the host.
 """
 
 import difflib
@@ -25,8 +26,11 @@ WALK_LIMIT_S = 5.0
 WALK_LIMIT = 200_000
 """Maximum number of files and folders below /etc that are searched. A note in the report says if there are more."""
 MAX_TEXT_BYTES = 256 * 1024
+MAX_LINES = 20_000
+"""Most lines of a file in a difference. The time to compare two files grows with the square of their lines."""
 MAX_LINE = 2000
 DIFFERENCES_LIMIT_S = 15.0
+TOO_LONG = f"[no difference is shown: a file has more than {MAX_LINES:,} lines]\n"
 CUT = "[the rest of the difference is not shown]\n"
 
 _SECRET_NAME = re.compile(
@@ -164,7 +168,10 @@ def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
     texts = (_public_text(used, root), _public_text(path, root))
     if texts[0] is None or texts[1] is None:
         return ""
-    lines = difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), used, path, lineterm="")
+    before, after = texts[0].splitlines(), texts[1].splitlines()
+    if max(len(before), len(after)) > MAX_LINES:
+        return TOO_LONG
+    lines = difflib.unified_diff(before, after, used, path, lineterm="")
     shown: List[str] = []
     room = limit - len(CUT)
     for line in lines:

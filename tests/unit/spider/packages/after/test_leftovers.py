@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spider.packages.after.config_leftovers import (
     CUT,
+    MAX_LINES,
     MAX_TEXT_BYTES,
     SUFFIXES,
     ConfigLeftovers,
@@ -169,6 +170,12 @@ def test_long_differences_are_cut_and_fit_into_one_report_together(tmp_path: Pat
     assert sum(len(leftover.diff.encode()) for leftover in told) <= MAX_DIFFS_BYTES
     assert told[0].diff == one
     assert told[-1].diff == ""
+
+
+def test_files_of_too_many_lines_are_not_compared(tmp_path: Path) -> None:
+    write(tmp_path, "/etc/many.conf", "a\n")
+    write(tmp_path, "/etc/many.conf.rpmnew", "b\n" * (MAX_LINES + 1))
+    assert difference("/etc/many.conf.rpmnew", str(tmp_path)) == "[no difference is shown: a file has more than 20,000 lines]\n"
 
 
 def test_the_search_for_leftovers_is_bounded_and_reports_it(tmp_path: Path) -> None:
