@@ -161,16 +161,19 @@ class ContainerActions:
                 return _failed("job.no_such_container", f"{engine}: {error_text(answer)}")
             if status_of(answer) not in (b"204", b"200"):
                 return _failed("job.container_failed", f"{engine} did not restart {name}: {error_text(answer)}")
-            self._console.progress("check", 100)
-            return self._check(before)
         except TimeoutError:
             limit = f"{self._work_limit_s / 60:.0f} minutes"
             return _failed("job.timed_out", f"{name}: {engine} had not finished within {limit}, and may go on")
-        except (OSError, EngineFailed) as exc:
+        except OSError as exc:
             return _failed("job.container_unknown", f"{name}: it is not known whether {engine} restarted it: {exc}")
+        self._console.progress("check", 100)
+        try:
+            return self._check(before)
+        except EngineFailed as exc:
+            return _failed("job.container_unknown", f"{name}: {engine} restarted it, but its state afterwards is not known: {exc}")
 
     def _check(self, before: ContainerState) -> Outcome:
-        """Check the container's state now and SETTLE_S later. Raises: EngineFailed, OSError."""
+        """Check the container's state now and SETTLE_S later. Raises: EngineFailed."""
         states = []
         for wait_s in (0.0, self._settle_s):
             time.sleep(wait_s)  # even if a stop is requested

@@ -105,6 +105,7 @@ def test_a_container_is_restarted_by_its_id_and_its_state_is_shown_before_and_af
         ([inspected(), DONE, inspected(), inspected("restarting", code=1)], "job.container_failed", "it is restarting"),
         ([inspected(), DONE, inspected(), inspected(restarts=1)], "job.container_failed", "started again by its engine"),
         ([inspected(), DONE, NO_SUCH], "job.container_failed", "removed when it ended"),
+        ([inspected(), DONE, (REFUSED, {"message": "busy"})], "job.container_unknown", "podman restarted it, but its state afterwards is not known"),
         ([inspected(), DONE, inspected("exited")], "", ""),  # it did its one thing
     ],
 )  # fmt: skip
