@@ -15,6 +15,7 @@ from groundcontrol.cli.data_dir import become_owner, need, only_here, read_setti
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
+from groundcontrol.data_dir import check_folders
 from groundcontrol.lifecycle import apply_process_limits
 from groundcontrol.vault import Recovery, create_keyring, parse_recovery
 from spider.clock import SystemClock
@@ -66,9 +67,10 @@ async def _restore(args: argparse.Namespace) -> int:
         raise CliError("--days is 1 to 400")
     if config.control_db.exists():
         raise ConfigError(f"there is a database {config.control_db} already: a fleet is restored into a new data folder; nothing was done")
-    recovery = _typed()
     if config.data_dir.exists():
         become_owner(config.data_dir)
+    check_folders(config.data_dir, config.control_db.parent, volatile=config.allow_volatile)
+    recovery = _typed()
     await _begin(config, recovery, args.days)
     if args.json:
         print(json.dumps({"restored": str(config.data_dir), "adopts_for_days": args.days}))

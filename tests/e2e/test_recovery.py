@@ -81,3 +81,10 @@ async def test_a_hub_that_was_built_again_has_all_nodes_again(tmp_path: Path) ->
         for spider in spiders:
             spider.close()
         hub.close()
+
+
+def test_a_fleet_is_not_restored_into_a_folder_in_memory(tmp_path: Path) -> None:
+    folder = Path("/dev/shm") / tmp_path.name / "hub"
+    done = command(folder, "recovery", "restore", env={**WITH_SECRET, "STARDUST_ALLOW_VOLATILE": "no"})
+    assert "is in memory (tmpfs)" in done.stderr
+    assert (done.returncode, folder.exists()) == (1, False)
