@@ -6,7 +6,7 @@ import ipaddress
 from typing import Final
 
 from groundcontrol.core.text import clean, is_visible
-from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, ProblemCode
+from groundcontrol.deployments.hostlists.model import Listed, ListProblem, ProblemCode, ServerAddress
 from groundcontrol.deployments.requests import (
     MAX_NAME_CHARS,
     MAX_TAG_CHARS,
@@ -21,6 +21,8 @@ MAX_ROWS: Final = 200
 MAX_LINE_CHARS: Final = 2000
 SHOWN_CHARS: Final = 80
 """Length to which a quoted invalid text is truncated."""
+ENTER_ONCE: Final = "enter the user name and password or key once in the form, for all servers"
+"""What to do instead of secrets in the list."""
 
 
 class ServerError(ValueError):
@@ -37,10 +39,10 @@ def quoted(text: str) -> str:
     return f"“{shown_text}…”" if len(text.strip()) > SHOWN_CHARS else f"“{shown_text}”"
 
 
-def read_server(text: str) -> JumpServer:
+def read_address(text: str) -> ServerAddress:
     """Parse `[ssh://][user@]host[:port]`. An IPv6 address with a port needs brackets.
 
-    Returns: the server, with port 22 if none is given.
+    Returns: the address, with port 22 if none is given.
     Raises:  ServerError.
     """
     rest = text.strip()
@@ -56,7 +58,7 @@ def read_server(text: str) -> JumpServer:
         raise ServerError(invalid_host(host))
     if at and not is_username(user):
         raise ServerError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
-    return JumpServer(host, read_port(port), user if at else None)
+    return ServerAddress(host, read_port(port), user if at else None)
 
 
 def invalid_host(text: str) -> ListProblem:

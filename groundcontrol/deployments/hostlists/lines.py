@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_server
+from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_address
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 
 MAX_WORDS: Final = 2
@@ -36,7 +36,7 @@ def _read(number: int, words: list[str]) -> Listed:
         message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and optionally a name after it"
         extra = (ListProblem("not_understood", "", message),)
     try:
-        server = read_server(words[0])
+        server = read_address(words[0])
     except ServerError as exc:
         return Listed(number, words[0].rpartition("@")[2][:300], name=name, problems=(exc.problem, *extra))
     return Listed(number, server.host, server.port, server.username, name, problems=extra)

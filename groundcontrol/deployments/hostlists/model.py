@@ -12,12 +12,13 @@ ProblemCode = Literal[
 ]  # fmt: skip
 
 
-class JumpServer(NamedTuple):
-    """A jump host that a row names."""
+class ServerAddress(NamedTuple):
+    """Where a server or a jump host is reached, and by which user."""
 
     host: str
     port: int
     username: str | None
+    """None: the list names no user for it."""
 
 
 class ListProblem(NamedTuple):
@@ -48,7 +49,7 @@ class Listed(NamedTuple):
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None
-    jump: JumpServer | None = None
+    jump: ServerAddress | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[ListProblem, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from groundcontrol.deployments.hostlists.base import MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, checked, quoted
+from groundcontrol.deployments.hostlists.base import ENTER_ONCE, MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, checked, quoted
 from groundcontrol.deployments.hostlists.lines import read_lines
 from groundcontrol.deployments.hostlists.model import Format, Listed, ListProblem, ParsedList
 from groundcontrol.deployments.hostlists.ssh_config import read_ssh_config
@@ -26,7 +26,7 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
     lines = list(enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
     key = next((number for number, line in lines if _KEY in line), None)
     if key is not None:
-        message = "the list contains a private key: remove it, and enter the login of all servers in the form"
+        message = f"the list contains a private key: remove it; {ENTER_ONCE}"
         return ParsedList("lines" if form == "auto" else form, (), problems=((key, ListProblem("secret_column", "", message)),))
     short = [(number, line) for number, line in lines if len(line) <= MAX_LINE_CHARS]
     form = format_of(short) if form == "auto" else form

@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, invalid_host, quoted, read_port, read_server
-from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, ServerError, invalid_host, quoted, read_address, read_port
+from groundcontrol.deployments.hostlists.model import Listed, ListProblem, Note, ParsedList, ServerAddress
 from groundcontrol.deployments.hostlists.table import read_jump
 from groundcontrol.deployments.requests import is_host
 
@@ -200,7 +200,7 @@ def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | Non
     return host.replace("\0", "%")[:300], None
 
 
-def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListProblem | None]:
+def _jump_of(text: str | None, rules: _Rules) -> tuple[ServerAddress | None, ListProblem | None]:
     """The jump host, with its options from the same file. A jump host of the jump host is ignored."""
     server, wrong = read_jump(text)
     if server is None or text is None:
@@ -216,8 +216,8 @@ def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListPr
         )
     try:
         reported = read_port(options.get("port") or "22")
-        named = read_server(f"[{host}]" if host.count(":") > 1 else host).host
+        named = read_address(f"[{host}]" if host.count(":") > 1 else host).host
     except ServerError as exc:
         return None, ListProblem("jump_invalid", "jump", f"the jump host {quoted(server.host)}: {exc.problem.message}")
     has_port = text.rpartition("]")[2].rpartition("@")[2].count(":") == 1
-    return JumpServer(named, server.port if has_port else reported, server.username or options.get("user")), None
+    return ServerAddress(named, server.port if has_port else reported, server.username or options.get("user")), None

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator
 from typing import Final
 
-from groundcontrol.deployments.hostlists.base import ServerError, quoted, read_port, read_server, read_tags
-from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList, ProblemCode
+from groundcontrol.deployments.hostlists.base import ENTER_ONCE, ServerError, quoted, read_address, read_port, read_tags
+from groundcontrol.deployments.hostlists.model import Listed, ListProblem, Note, ParsedList, ProblemCode, ServerAddress
 
 COLUMNS: Final = {
     "host": "host", "hostname": "host", "address": "host", "ip": "host", "server": "host",
@@ -20,7 +20,7 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Accepted column name -> field."""
 SECRETS: Final = ("pass", "pwd", "secret", "token", "credential", "identity", "keyfile")
-"""Parts of column names that indicate a secret, or a reference to one. A name that ends in `key` counts too."""
+"""Parts of column names that indicate a secret, or a reference to one. An ending `key` or `pem`, or the word `pw`, does too."""
 DELIMITERS: Final = ",;\t"
 
 
@@ -39,7 +39,10 @@ def columns_of(header: str) -> list[str]:
 
 
 def commented_header(line: str) -> str:
-    """The header after a `#`; empty: the line is a comment. All columns of a header are known, or for secrets."""
+    """The header after a `#`; empty: the line is a comment, or has no `#`.
+
+    A comment is a header only if it has at least two columns, one of them `host`, and each column is known or indicates a secret.
+    """
     bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
     columns = columns_of(bare)
     named = all(column in COLUMNS or is_secret(column) for column in columns)
@@ -55,7 +58,7 @@ def is_secret(column: str) -> bool:
 
 
 def read_table(lines: list[tuple[int, str]]) -> ParsedList:
-    """Parse numbered lines; the first one is the header."""
+    """Parse numbered lines. The first is the header; empty lines and plain comments before it are skipped."""
     at, text = next(
         (
             (number, commented_header(line) or line)
@@ -68,7 +71,7 @@ def read_table(lines: list[tuple[int, str]]) -> ParsedList:
     fields = [COLUMNS.get(column, "") for column in columns]
     secret = [column for column in columns if is_secret(column)]
     if secret:
-        message = f"the column {quoted(secret[0])} holds secrets: remove it from the list, and enter the login of all servers in the form"
+        message = f"the column {quoted(secret[0])} holds secrets: remove the column; {ENTER_ONCE}"
         return ParsedList("csv", (), problems=((at, ListProblem("secret_column", "", message)),))
     if "host" not in fields:
         message = "the first line must name the columns: host, and if needed port, user, name, tags, host_key, jump"
@@ -78,13 +81,20 @@ def read_table(lines: list[tuple[int, str]]) -> ParsedList:
         for column, field in zip(columns, fields, strict=True)
         if not field
     ]
-    notes += [
-        Note(at, f"the column {field} is in the header twice: the first one counts")
-        for field in sorted(set(fields))
-        if fields.count(field) > 1 and field
-    ]
+    notes += [Note(at, message) for message in _repeats(columns, fields)]
     rows = [(number, line) for number, line in lines if number > at]
     return ParsedList("csv", tuple(_rows(rows, fields, delimiter_of(text))), tuple(notes))
+
+
+def _repeats(columns: list[str], fields: list[str]) -> Iterator[str]:
+    """A message for each field that several columns give."""
+    for field in sorted(set(fields) - {""}):
+        names = [column for column, its_field in zip(columns, fields, strict=True) if its_field == field]
+        if len(names) == 1:
+            continue
+        different = " and ".join(dict.fromkeys(names))
+        what = f"the column {names[0]} is in the header twice" if different == names[0] else f"the columns {different} mean the same"
+        yield f"{what}: keep one; in each line the first that is not empty counts"
 
 
 def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> Iterator[Listed]:
@@ -94,7 +104,7 @@ def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> It
         try:
             cells = next(csv.reader([line], delimiter=delimiter, strict=True))
         except (csv.Error, StopIteration):
-            message = "a quote in this line is not closed; a value must not contain a line break"
+            message = "a quoted value must end in its line, and the next delimiter must follow its closing quote"
             yield Listed(number, "", problems=(ListProblem("not_understood", "", message),))
             continue
         yield _row(number, [cell.strip() for cell in cells], fields)
@@ -108,10 +118,10 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
     problems: list[ListProblem] = []
     if len(cells) > len(fields) and any(cells[len(fields) :]):
         problems.append(ListProblem("not_understood", "", f"this line has {len(cells)} values, the header {len(fields)}"))
-    server = JumpServer(given.get("host", ""), 22, None)
+    server = ServerAddress(given.get("host", ""), 22, None)
     if "host" in given:
         try:
-            server = read_server(given["host"])
+            server = read_address(given["host"])
         except ServerError as exc:
             problems.append(exc.problem)
     else:
@@ -131,7 +141,7 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
     )  # fmt: skip
 
 
-def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
+def read_jump(text: str | None) -> tuple[ServerAddress | None, ListProblem | None]:
     """Parse a jump host. `none`, a dash and an empty text mean no jump host."""
     if text is None or text.casefold() in ("", "none", "-"):
         return None, None
@@ -139,6 +149,6 @@ def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
         code: ProblemCode = "jump_chain"
         return None, ListProblem(code, "jump", f"{quoted(text)}: a chain of jump hosts is not supported; give the last one")
     try:
-        return read_server(text), None
+        return read_address(text), None
     except ServerError as exc:
         return None, ListProblem("jump_invalid", "jump", f"the jump host: {exc.problem.message}")

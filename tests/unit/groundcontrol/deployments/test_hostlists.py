@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS
-from groundcontrol.deployments.hostlists.model import Format, JumpServer, Listed
+from groundcontrol.deployments.hostlists.model import Format, Listed, ServerAddress
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
 from groundcontrol.deployments.requests import MAX_NAME_CHARS, check_request, is_host
@@ -179,7 +179,7 @@ def test_a_table_is_read_by_its_header() -> None:
     reading = read_list(text)
     assert reading.format == "csv"
     assert reading.servers == (
-        Listed(2, "web-1", 2222, "root", "one", ("eu", "prod"), None, JumpServer("gate", 2200, "adm")),
+        Listed(2, "web-1", 2222, "root", "one", ("eu", "prod"), None, ServerAddress("gate", 2200, "adm")),
         Listed(4, "2001:db8::7", 2201, "ops", None, (), "SHA256:" + "a" * 43),
     )
     assert [note.message for note in reading.notes] == ["the column “colour” is not known, and left out"]
@@ -191,6 +191,25 @@ def test_faults_of_a_table_are_reported_with_their_lines() -> None:
     assert found == [
         ["port_invalid"], ["user_invalid"], ["jump_chain"], ["host_key_invalid"], ["not_understood"], ["not_understood"], ["host_missing"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("host,ip", "the columns host and ip mean the same: keep one; in each line the first that is not empty counts"),
+        ("host,host", "the column host is in the header twice: keep one; in each line the first that is not empty counts"),
+    ],
+)
+def test_a_field_with_two_columns_is_reported_and_its_first_value_counts(header: str, told: str) -> None:
+    reading = read_list(f"{header},port\nweb-1,192.0.2.7,22\n,192.0.2.8,22\n")
+    assert ([server.host for server in reading.servers], [note.message for note in reading.notes]) == (["web-1", "192.0.2.8"], [told])
+
+
+@pytest.mark.parametrize("row", ['web-1,"b"c', 'web-1,"b'])
+def test_a_row_with_wrong_quotes_says_what_a_quoted_value_needs(row: str) -> None:
+    problems = read_list(f"host,name\n{row}\n").servers[0].problems
+    message = "a quoted value must end in its line, and the next delimiter must follow its closing quote"
+    assert [(problem.code, problem.message) for problem in problems] == [("not_understood", message)]
 
 
 def test_a_host_is_checked_beside_other_faults_of_its_row() -> None:
@@ -244,7 +263,7 @@ def test_a_table_without_a_host_column_is_refused() -> None:
 
 def test_a_client_configuration_is_read_as_openssh_reads_it() -> None:
     reading = read_list(SSH_CONFIG)
-    gate = JumpServer("10.0.0.1", 2200, "jump")
+    gate = ServerAddress("10.0.0.1", 2200, "jump")
     bare = [server._replace(notes=()) for server in reading.servers]
     assert (reading.format, reading.problems) == ("ssh_config", ())
     assert bare == [
@@ -268,7 +287,7 @@ def test_unsupported_settings_of_an_ssh_configuration_are_reported() -> None:
     assert wrong == {"a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "%r.example": ["host_invalid"], "j": ["port_invalid"]} or wrong == {
         "a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "i": ["host_invalid"], "j": ["port_invalid"],
     }  # fmt: skip
-    assert named["k"].jump == JumpServer("192.0.2.9", 99, "u")
+    assert named["k"].jump == ServerAddress("192.0.2.9", 99, "u")
     assert read_list("Host a\n HostName 'x\n User \"y").problems[0][1].code == "not_understood"
 
 
@@ -307,7 +326,7 @@ def test_a_large_configuration_is_read() -> None:
     rules = "".join(f"Host web-{at}?.** !web-{at}7.*\n User u{at}\n" for at in range(1, 20))
     servers = read_list(NAMES + rules + "Host [a]\n User no\nHost *\n User admin\n", "ssh_config").servers
     assert [(one.username, one.problems) for one in (servers[5], servers[16], servers[17])] == [("admin", ()), ("u1", ()), ("admin", ())]
-    assert (len(servers), servers[7].jump) == (MAX_ROWS, JumpServer("gate-2", 22, "admin"))
+    assert (len(servers), servers[7].jump) == (MAX_ROWS, ServerAddress("gate-2", 22, "admin"))
 
 
 WORDS = st.sampled_from(
