@@ -14,7 +14,7 @@ from majortom.install import Installation, InstallOptions, InstallResult, Payloa
 from majortom.interfaces import HostKey, Reporter, Target, VerifySession
 from majortom.remove import Removal
 from majortom.ssh.connect import AddressRule, Connector, Limits
-from majortom.ssh.login_steps import Restart, Steps
+from majortom.ssh.login_steps import SetTimeLimit, Steps
 from spider.clock import Clock
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class MajorTom:
         Raises: DeployError.
         """
         work = Installation(self._connector, self._limits, self._clock, target, options, reporter)
-        return await self._in_time(work.steps, lambda restart: work.run(make_payload, verify, restart))
+        return await self._in_time(work.steps, lambda set_time_limit: work.run(make_payload, verify, set_time_limit))
 
     async def remove(self, target: Target, reporter: Reporter) -> HostKey:
         """Remove the agent from a server completely.
@@ -50,15 +50,15 @@ class MajorTom:
         work = Removal(self._connector, self._limits, target, reporter)
         return await self._in_time(work.steps, work.run)
 
-    async def _in_time(self, steps: Steps, work: Callable[[Restart], Coroutine[None, None, T]]) -> T:
+    async def _in_time(self, steps: Steps, work: Callable[[SetTimeLimit], Coroutine[None, None, T]]) -> T:
         loop = asyncio.get_running_loop()
         try:
             # While a person compares the fingerprint, only the reporter's own limit counts. Afterwards the time starts anew.
             async with asyncio.timeout(self._limits.whole_s) as limit:
 
-                def restart(*, stop: bool = False) -> None:
-                    limit.reschedule(None if stop else loop.time() + self._limits.whole_s)
+                def set_time_limit(*, on: bool) -> None:
+                    limit.reschedule(loop.time() + self._limits.whole_s if on else None)
 
-                return await work(restart)
+                return await work(set_time_limit)
         except TimeoutError:
             raise failure("deadline", steps.now, minutes=f"{self._limits.whole_s / 60:.0f}") from None

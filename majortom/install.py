@@ -17,7 +17,7 @@ from majortom.plan import InstallPlan, check_open, plan_install, upload_files, w
 from majortom.probe import Probe, parse_probe, summary
 from majortom.ssh import shell, upload
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import LoginContext, Restart, Steps, await_shielded, log_in_again, log_in_as_root, prepare_login
+from majortom.ssh.login_steps import LoginContext, SetTimeLimit, Steps, await_shielded, log_in_again, log_in_as_root, prepare_login
 from majortom.ssh.shell import ShellLogin
 from spider.clock import Clock
 from spider.logs import event
@@ -90,12 +90,12 @@ class Installation:
         self._traces = _Traces()
         self._left = ""
 
-    async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> InstallResult:
+    async def run(self, make_payload: PayloadMaker, verify: VerifySession, set_time_limit: SetTimeLimit) -> InstallResult:
         """Install the agent. On return it is verified; after an error the server is rolled back to its former state.
 
         Raises: DeployError.
         """
-        async with prepare_login(self._connector, self._target, self.steps, restart) as context:
+        async with prepare_login(self._connector, self._target, self.steps, set_time_limit) as context:
             return await self._run_in(context, make_payload, verify)
 
     async def _run_in(self, context: LoginContext, make_payload: PayloadMaker, verify: VerifySession) -> InstallResult:

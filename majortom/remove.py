@@ -6,7 +6,7 @@ from majortom.errors import failure
 from majortom.interfaces import HostKey, Reporter, Target
 from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import LoginContext, Restart, Steps, log_in_as_root, prepare_login
+from majortom.ssh.login_steps import LoginContext, SetTimeLimit, Steps, log_in_as_root, prepare_login
 
 
 class Removal:
@@ -18,12 +18,12 @@ class Removal:
         self._target = target
         self.steps = Steps(reporter)
 
-    async def run(self, restart: Restart) -> HostKey:
+    async def run(self, set_time_limit: SetTimeLimit) -> HostKey:
         """Stop and uninstall the agent. A repeat after a lost connection continues where the first run ended.
 
         Raises: DeployError.
         """
-        async with prepare_login(self._connector, self._target, self.steps, restart) as context:
+        async with prepare_login(self._connector, self._target, self.steps, set_time_limit) as context:
             with self._connector.alone(context.reached, self._target.port):
                 await self._uninstall(context)
             return context.reached.key

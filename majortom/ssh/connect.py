@@ -51,7 +51,7 @@ Tunnel = asyncssh.SSHClientConnection
 
 
 class ReachedServer(NamedTuple):
-    """A server that answered, and its host key."""
+    """The address of a server, and its host key."""
 
     address: str
     key: HostKey

@@ -44,7 +44,7 @@ class Steps:
 
 
 class LoginContext(NamedTuple):
-    """The data for another log-in: the confirmed host key and the opened private key."""
+    """The data for each log-in: the confirmed host key and the opened private key."""
 
     target: Target
     reached: ReachedServer
@@ -59,14 +59,14 @@ class Jump(NamedTuple):
     tunnel: Tunnel
 
 
-class Restart(Protocol):
-    """Restarts the time limit after a person has answered, or stops it while a person is awaited."""
+class SetTimeLimit(Protocol):
+    """Switches the time limit of the deployment off, or on with the whole time. It is off while a person is awaited."""
 
-    def __call__(self, *, stop: bool = False) -> None: ...
+    def __call__(self, *, on: bool) -> None: ...
 
 
 @contextlib.asynccontextmanager
-async def prepare_login(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
+async def prepare_login(connector: Connector, target: Target, steps: Steps, set_time_limit: SetTimeLimit) -> AsyncIterator[LoginContext]:
     """Do `connect` and `host_key`, and open the private key. If there is a jump host, its connection stays open until the end.
 
     The keys are opened first: an invalid key ends the deployment before any connection.
@@ -74,18 +74,18 @@ async def prepare_login(connector: Connector, target: Target, steps: Steps, rest
     """
     async with contextlib.AsyncExitStack() as stack:
         key = await _open_key(connector, stack, target)
-        jump_key = None if target.jump is None else await _name_jump_host(target.jump, _open_key(connector, stack, target.jump))
+        jump_key = None if target.jump is None else await _at_jump_host(target.jump, _open_key(connector, stack, target.jump))
         async with steps.step("connect") as closing:
             jump = None
             if target.jump is not None:
-                jump = await stack.enter_async_context(_log_in_to_jump_host(connector, target.jump, jump_key, steps, restart))
+                jump = await stack.enter_async_context(_log_in_to_jump_host(connector, target.jump, jump_key, steps, set_time_limit))
                 closing.append(f"over {target.jump.host}, {jump.context.reached.key.type} {jump.context.reached.key.fingerprint}")
             reached = await connector.reach(target, jump and jump.tunnel, jump.context.reached.address if jump else "")
-            answers = "answers" if reached.asked else "is logged in to by its known key"
+            answers = "answers" if reached.asked else "is not contacted yet, its host key is already known"
             closing.append(f"{reached.address} port {target.port} {answers}")
         async with steps.step("host_key") as closing:
             closing.append(f"{reached.key.type} {reached.key.fingerprint}")
-            await _confirm_host_key(target, reached, steps, restart, reached.key)
+            await _confirm_host_key(target, reached, steps, set_time_limit, reached.key)
             closing.extend(filter(None, [reached.warning]))
         yield LoginContext(target, reached, key, jump)
 
@@ -99,12 +99,12 @@ async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, targ
     return key if target.certificate is None else with_certificate(key, target.certificate)
 
 
-async def _confirm_host_key(target: Target, reached: ReachedServer, steps: Steps, restart: Restart, shown: HostKey) -> None:
+async def _confirm_host_key(target: Target, reached: ReachedServer, steps: Steps, set_time_limit: SetTimeLimit, shown: HostKey) -> None:
     if check_host_key(target, reached):
         return
-    restart(stop=True)
+    set_time_limit(on=False)
     confirmed = await steps.confirm(shown)
-    restart()
+    set_time_limit(on=True)
     if not confirmed:
         raise failure("host_key_unconfirmed", "host_key", host=target.host)
 
@@ -112,7 +112,7 @@ async def _confirm_host_key(target: Target, reached: ReachedServer, steps: Steps
 T = TypeVar("T")
 
 
-async def _name_jump_host(target: Target, work: Awaitable[T]) -> T:
+async def _at_jump_host(target: Target, work: Awaitable[T]) -> T:
     """Do a step at the jump host; an error there names the jump host."""
     try:
         return await work
@@ -122,14 +122,14 @@ async def _name_jump_host(target: Target, work: Awaitable[T]) -> T:
 
 @contextlib.asynccontextmanager
 async def _log_in_to_jump_host(
-    connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart
+    connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, set_time_limit: SetTimeLimit
 ) -> AsyncIterator[Jump]:
     """Log in to the jump host by the same rules as to any server. No script runs there; one connection goes through it."""
-    reached = await _name_jump_host(target, connector.reach(target, through=True))
-    await _name_jump_host(target, _confirm_host_key(target, reached, steps, restart, reached.key._replace(host=target.host)))
+    reached = await _at_jump_host(target, connector.reach(target, through=True))
+    await _at_jump_host(target, _confirm_host_key(target, reached, steps, set_time_limit, reached.key._replace(host=target.host)))
     context = LoginContext(target, reached, key)
     async with contextlib.AsyncExitStack() as stack:
-        tunnel = await _name_jump_host(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
+        tunnel = await _at_jump_host(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
         yield Jump(context, tunnel)
 
 
@@ -142,7 +142,7 @@ async def _connection(connector: Connector, context: LoginContext) -> AsyncItera
             tunnel, jump = context.jump.tunnel, context.jump.context
             if tunnel.is_closed():
                 next_login = connector.login(jump.target, jump.reached, jump.key, through=True)
-                tunnel = await _name_jump_host(jump.target, stack.enter_async_context(next_login))
+                tunnel = await _at_jump_host(jump.target, stack.enter_async_context(next_login))
         yield await stack.enter_async_context(connector.login(context.target, context.reached, context.key, tunnel))
 
 
@@ -186,7 +186,7 @@ async def log_in_again(connector: Connector, context: LoginContext) -> AsyncIter
 
 
 async def _become_root(login: ShellLogin, limit_s: float) -> ShellLogin:
-    """Find out how this user becomes root: by sudo, or without sudo by doas.
+    """Find out how this user becomes root: try sudo; if it is not installed, try doas.
 
     Raises: DeployError: `become_root` codes.
     """

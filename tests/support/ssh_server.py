@@ -216,5 +216,5 @@ class Person:
         return self.trusts
 
 
-def no_limit(*, stop: bool = False) -> None:
-    """No time limit that a user's answer restarts."""
+def no_limit(*, on: bool) -> None:
+    """No time limit."""
