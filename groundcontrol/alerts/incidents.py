@@ -239,7 +239,7 @@ class _Planner:
 
     def _fire(self, transition: Transition) -> Alert:
         key, level = transition.key, transition.level or "warning"
-        group = "hub" if key.node is None else f"node:{key.node}" if self._is_notified(key.rule) else f"{NOTICES}:{key.node}"
+        group = "hub" if key.node is None else f"node:{key.node}" if self._causes_messages(key.rule) else f"{NOTICES}:{key.node}"
         incident = self._open(group, transition.since_at)
         self._news.add(incident.id)
         return self._put(
@@ -249,7 +249,7 @@ class _Planner:
             )
         )
 
-    def _is_notified(self, rule: RuleId) -> bool:
+    def _causes_messages(self, rule: RuleId) -> bool:
         """False: its alerts are notices, which are shown and never sent."""
         row = self._names.rule(rule)
         return row is None or not row.notice
@@ -266,7 +266,7 @@ class _Planner:
 
     def _join_many(self, rule: RuleId) -> None:
         """If a rule has new episodes on many nodes, move them into one incident."""
-        if not self._is_notified(rule):
+        if not self._causes_messages(rule):
             return  # a notice is never sent, on however many nodes
         fresh = [
             alert
@@ -313,7 +313,7 @@ class _Planner:
 
     def _sum_up(self, incident: Incident) -> None:
         firing = worst_first(alert for alert in self._firing() if alert.incident_id == incident.id)
-        firing = [alert for alert in firing if self._is_notified(alert.rule_id)] or firing
+        firing = [alert for alert in firing if self._causes_messages(alert.rule_id)] or firing
         if not firing:
             ended = [alert.resolved_at for alert in self._alerts.values() if alert.incident_id == incident.id and alert.resolved_at]
             news = bool(ended) or incident.id not in self._left  # if its episodes continue in another incident, this end is not sent

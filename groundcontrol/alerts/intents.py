@@ -1,4 +1,4 @@
-"""Decides for each channel about messages on incidents, gives their content, and explains the decisions."""
+"""For each incident and channel: decides whether to send a message, supplies its content, and explains the decision."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ END_S: Final = 86_400.0
 MOST_SHOWN: Final = 20
 """How many episodes are read for a message about an ended incident."""
 MOST_SUMMED: Final = 100
-"""How many episodes a summary contains for programs."""
+"""How many episodes the machine-readable part of a summary contains."""
 
 
 class OpenWindows(Protocol):
@@ -71,18 +71,18 @@ class OpenWindows(Protocol):
 
 @dataclass(frozen=True)
 class _Story:
-    """An incident with the facts that are the same for all channels. They are read once, since 2,000 episodes take milliseconds."""
+    """An incident and its facts, computed once for all channels, since an incident may have 2,000 episodes (`Alert`)."""
 
     incident: Incident
     firing: Sequence[Alert]
     """Worst first."""
     notified_at: Mapping[ChannelId, float]
-    """When each channel last got a message that the same rule fires on the node, even about another incident."""
+    """When each channel was last told that the rule of the first firing alert fires on its node, in this or another incident."""
     maintenance_until: float | None
     flapping_since: float | None
 
     @cached_property
-    def shown(self) -> str:
+    def digest(self) -> str:
         return seen_of(self.incident, self.firing)
 
 
@@ -106,9 +106,9 @@ class Intents:
         self._started_at = clock.now()
 
     async def of_change(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
-        """One decision for each channel about the newest revision of an incident.
+        """Decide about the newest revision of an incident: at most one decision for each channel.
 
-        Returns: new decisions, and waiting messages with an earlier time.
+        Returns: new deliveries, and waiting ones that move to an earlier time.
         """
         firing = self._firing_of(incident.id, changed)
         if not firing and incident.state == "open":
@@ -116,7 +116,7 @@ class Intents:
         channels = await self._channels.channels(DEFAULT_ORG)
         history = await self._past(incident.id)
         story = await self._story(incident, firing)
-        intents, earlier = list[Delivery](), list[Delivery]()
+        new, earlier = list[Delivery](), list[Delivery]()
         for channel in channels:
             past = [one for one in history if one.channel_id == channel.id]
             kind = _next_kind(incident, past)
@@ -125,12 +125,12 @@ class Intents:
                 hastened = sooner(self._question(held.kind, story, channel, past), held)
                 earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
-            intent = self._intent(self._question(kind, story, channel, past))
-            if not (past and _repeats_skip(intent, past[-1])):
-                intents.append(intent)
-        return intents, earlier
+            delivery = self._new_delivery(self._question(kind, story, channel, past))
+            if not (past and _repeats_skip(delivery, past[-1])):
+                new.append(delivery)
+        return new, earlier
 
-    def _is_notified(self, alert: Alert) -> bool:
+    def _causes_messages(self, alert: Alert) -> bool:
         """False: its rule makes notices, which are shown and never sent."""
         rule = self._rules.get(alert.rule_id)
         return rule is None or not rule.notice
@@ -143,8 +143,8 @@ class Intents:
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
-        from_now = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._is_notified(one)]
-        return sorted(from_now, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
+        firing = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._causes_messages(one)]
+        return sorted(firing, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
 
     async def _story(self, incident: Incident, firing: Sequence[Alert]) -> _Story:
         now = self._clock.now()
@@ -155,7 +155,7 @@ class Intents:
     def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         return Question(
             kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at, story.maintenance_until,
-            story.notified_at.get(channel.id), story.flapping_since, story.shown if kind == "changed" else "",
+            story.notified_at.get(channel.id), story.flapping_since, story.digest if kind == "changed" else "",
         )  # fmt: skip
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
@@ -168,7 +168,7 @@ class Intents:
             ends.append(window.until_at)
         return max(ends, default=None)
 
-    def _intent(self, question: Question) -> Delivery:
+    def _new_delivery(self, question: Question) -> Delivery:
         now = question.now
         delivery = Delivery(
             DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
@@ -209,7 +209,7 @@ class Intents:
                 case Skip(reason=reason):
                     return Withheld(reason)
         ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
-        shown = firing or [alert for alert in ended if self._is_notified(alert)]
+        shown = firing or [alert for alert in ended if self._causes_messages(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_last_message(delivery, incident)]
         return MessageContent(incident, await self._describe_all(shown))
@@ -225,14 +225,14 @@ class Intents:
         return [
             one
             for one in ended
-            if one.fired_at <= last.sent_at < (one.resolved_at or 0.0) and self._is_notified(one) and not one.suppressed_by
+            if one.fired_at <= last.sent_at < (one.resolved_at or 0.0) and self._causes_messages(one) and not one.suppressed_by
         ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
         """The content of the summary after quiet hours: incidents that still fire, and the number of those that ended."""
         channel = await self._channels.channel(SYSTEM, delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
-        ended = {part.incident_id for part in parts if part.kind == "resolved"}
+        told_resolved = {part.incident_id for part in parts if part.kind == "resolved"}
         open_ones, gone = dict[IncidentId, str](), set[IncidentId]()
         for part in parts:
             if part.incident_id is None or part.kind == "resolved":
@@ -242,11 +242,15 @@ class Intents:
                 gone.add(part.incident_id)
             elif await self._is_due(part, incident, channel):
                 open_ones[incident.id] = incident.title
-        if not (open_ones or gone or ended):
+        if not (open_ones or gone or told_resolved):
             return Withheld("nothing_left")
         alerts = await self._describe_all([alert for incident in open_ones for alert in self._firing_of(incident, {})][:MOST_SUMMED])
         return MessageContent(
-            alerts=alerts, still_firing=tuple(open_ones.values()), ended=len(gone - ended), over=len(ended), named=tuple(open_ones)
+            alerts=alerts,
+            still_firing=tuple(open_ones.values()),
+            ended=len(gone - told_resolved),
+            over=len(told_resolved),
+            named=tuple(open_ones),
         )
 
     async def _is_due(self, delivery: Delivery, incident: Incident, channel: Channel) -> bool:
@@ -256,7 +260,8 @@ class Intents:
 
     async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel) -> Decision:
         """The present decision about a waiting message."""
-        channel = channel._replace(enabled=True, state="ok")  # the claim has checked the channel, and allows retries by users
+        # `DeliveryStore.claim` checks whether the channel is off or broken. It lets a user retry a broken one, so that is no reason here.
+        channel = channel._replace(enabled=True, state="ok")
         firing = self._firing_of(incident.id, {})
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
         return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
@@ -275,7 +280,7 @@ class Intents:
         return await self._deliveries.history(DEFAULT_ORG, incident)
 
     async def sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Waiting messages about these incidents with an earlier time, since the reason for their delay is over."""
+        """Waiting messages about these incidents that can be sent earlier, since the reason to wait is over. Each has its new time."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             held = waiting(past)
@@ -311,7 +316,7 @@ class Intents:
                 continue
             lost = wanted[pair]
             if lost is None:
-                new.append(self._intent(self._question("firing", story, channel, past)))
+                new.append(self._new_delivery(self._question("firing", story, channel, past)))
             elif lost.kind != "resolved":
                 before = [one for one in past if one.id != lost.id]
                 again.append(self._decided(self._question(lost.kind, story, channel, before), lost))
@@ -325,7 +330,7 @@ class Intents:
         return found
 
     async def _lost_end(self, lost: Delivery) -> Delivery:
-        """A new decision about a lost message that an incident ended. Raises: NotFound, StoreError."""
+        """Decide again about a lost `resolved` message. Raises: NotFound, StoreError."""
         channel = await self._channels.channel(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
@@ -341,8 +346,8 @@ class Intents:
 
     def _repeat(self, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Delivery:
         # a new revision, since (incident, revision, kind, channel) is unique
-        number = story.incident._replace(revision=max(one.revision for one in past) + 1)
-        return self._intent(self._question("repeat", replace(story, incident=number), channel, past))
+        revised = story.incident._replace(revision=max(one.revision for one in past) + 1)
+        return self._new_delivery(self._question("repeat", replace(story, incident=revised), channel, past))
 
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[_Story, Channel, list[Delivery]]]:
         """Each firing incident among these with each channel, and its deliveries to that channel, oldest first."""
@@ -357,7 +362,7 @@ class Intents:
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
         """One explanation for each channel. Raises: StoreError."""
-        if not self._is_notified(alert):
+        if not self._causes_messages(alert):
             return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
         firing = self._firing_of(incident.id, {}) or [alert]
@@ -378,10 +383,10 @@ def _is_about_channel(alert: Alert, channel: Channel) -> bool:
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
 
 
-def _repeats_skip(intent: Delivery, last: Delivery) -> bool:
+def _repeats_skip(delivery: Delivery, last: Delivery) -> bool:
     """Whether the channel takes no messages and its last delivery already says so. Another row would add nothing."""
-    off = intent.state == "skipped" and intent.reason in ("channel_disabled", "channel_broken")
-    return off and (last.kind, last.state, last.reason) == (intent.kind, intent.state, intent.reason)
+    off = delivery.state == "skipped" and delivery.reason in ("channel_disabled", "channel_broken")
+    return off and (last.kind, last.state, last.reason) == (delivery.kind, delivery.state, delivery.reason)
 
 
 def _next_kind(incident: Incident, past: Sequence[Delivery]) -> MessageKind:
