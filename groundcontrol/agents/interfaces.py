@@ -62,7 +62,7 @@ class AgentSocket(Protocol):
 
 
 class WantedJobs(NamedTuple):
-    """The jobs that a welcome lists."""
+    """The jobs listed in the hub's `Welcome` message to a node."""
 
     ids: Sequence[str]
     """Jobs whose output the hub does not hold completely."""
@@ -96,8 +96,12 @@ class RowSink(Protocol):
 class FarewellHandler(Protocol):
     """Implemented in `deployments/service.py`."""
 
-    async def receive_farewell(self, agent: AgentSession, why: str, left: str) -> None:
-        """An agent reports that it was uninstalled: delete the node, which ends the session."""
+    async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
+        """An agent reports that it was uninstalled. Delete the node and end the session.
+
+        Args:   not_removed: what could not be removed; not empty: the node stays, and only the session ends.
+        Raises: StoreError.
+        """
         ...
 
 
@@ -108,9 +112,9 @@ class SessionDeps(NamedTuple):
     bus: Bus
     clock: Clock
     forward_clock: ForwardClock
-    """The clock by which a row counts as dated in the future."""
+    """A row later than this clock is treated as dated in the future."""
     quotas: Quotas
-    readings: Ingest
+    ingest: Ingest
     jobs: JobSink
     tables: NodeTables
     update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]

@@ -287,7 +287,7 @@ class AgentSession:
             self._deps.row_sink.add_rows(self.node.id, schema.row, rows)
         else:
             self._deps.row_sink.note_late(self.node.id, first, last)
-        await self._deps.readings.submit(self, stored)
+        await self._deps.ingest.submit(self, stored)
 
     async def _late(self, message: Late) -> None:
         schema = self._schemas.get(message.layout)
@@ -300,13 +300,13 @@ class AgentSession:
         self._quota.store(len(body), len(rows), times[1] - times[0])
         self._deps.row_sink.note_late(self.node.id, *times)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
-        await self._deps.readings.submit(self, late)
+        await self._deps.ingest.submit(self, late)
 
     async def _gap(self, message: Gap) -> None:
         sent = check_gap(message)
         self._follow(message)
         span = (message.family, message.first_ms, message.last_ms, message.rows)
-        await self._deps.readings.submit(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+        await self._deps.ingest.submit(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
         """Check the sequence number of a late message. It counts from 0 in each session."""

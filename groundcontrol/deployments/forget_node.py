@@ -37,18 +37,18 @@ async def wait_for_end(begun: Begun, limit_s: float) -> Deployment:
     return begun.work.progress.row
 
 
-async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, left: str) -> None:
+async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, not_removed: str) -> None:
     """Delete the node after root uninstalled the agent on its server.
 
-    Args:   left: the parts that could not be uninstalled; not empty: the node stays, so that the removal can be retried.
+    Args:   not_removed: the parts that could not be uninstalled; not empty: the node stays, so that the removal can be retried.
     Raises: StoreError.
     """
     node = agent.node
-    await leaving.receive_farewell(node.id, left)
+    await leaving.receive_farewell(node.id, not_removed)
     facts: dict[str, object] = {"node": node.id, "address": node.address}
-    if left:
+    if not_removed:
         own_event = new_event(
-            "node_uninstall_incomplete", tools.clock.now(), facts | {"left": left}, node=node.id, name=node.name, org=node.org
+            "node_uninstall_incomplete", tools.clock.now(), facts | {"left": not_removed}, node=node.id, name=node.name, org=node.org
         )
         await tools.store[LogStore].add_event(own_event)
         await tools.close_session(node.id, CLOSE_UNKNOWN, "not completely removed")

@@ -325,9 +325,9 @@ class DeploymentService:
         self._check_room()
         return await self._leaving.begin(scope, node)
 
-    async def receive_farewell(self, agent: AgentSession, why: str, left: str) -> None:
-        """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises: StoreError."""
-        await forget_departed(self._tools, self._leaving, agent, why, left)
+    async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
+        """Handle an agent's `Farewell`: root uninstalled it, except for `not_removed`. Raises: StoreError."""
+        await forget_departed(self._tools, self._leaving, agent, why, not_removed)
 
     async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
         await check_hub_key(self._tools.store[SecretStore], scope, wanted=overrides is not None and bool(overrides.use_hub_key))

@@ -218,35 +218,36 @@ class SessionRemoval:
             await self._save_end(progress, "cancelled", None)
             return progress.row
 
-    async def receive_farewell(self, node: NodeId, left: str) -> None:
+    async def receive_farewell(self, node: NodeId, not_removed: str) -> None:
         """Pass a node's `Farewell` to its removal, before the node is deleted.
 
-        Args:   left: the parts that could not be uninstalled; not empty: the node stays.
+        Args:   not_removed: the parts that could not be uninstalled; not empty: the node stays.
         Raises: StoreError.
         """
         await self.ready.wait()
         async with self._asking:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
             progress = self._active.get(node)
             if progress is not None:
-                await self._note_farewell(progress, left)
+                await self._note_farewell(progress, not_removed)
             else:
-                await self._resume_with(node, left)
+                await self._resume_with(node, not_removed)
 
-    async def _resume_with(self, node: NodeId, left: str) -> None:
+    async def _resume_with(self, node: NodeId, not_removed: str) -> None:
         """Resume a removal that no task follows, since its end could not be saved. Pass it the `Farewell`."""
         for row in await self._tools.store[DeploymentStore].unfinished_deployments():
             if row.node_id == node and is_live(row):
                 scope, progress, job = self._found(row)
-                if not left:
-                    await self._note_farewell(progress, left)
-                self._start(scope, progress, job)
-                if left:
-                    await self._note_farewell(progress, left)
+                if not_removed:
+                    self._start(scope, progress, job)  # it forgets earlier reports, so it comes first
+                    await self._note_farewell(progress, not_removed)
+                else:
+                    await self._note_farewell(progress, "")
+                    self._start(scope, progress, job)
                 return
 
-    async def _note_farewell(self, progress: ProgressReporter, left: str) -> None:
-        if left:
-            self._left[_node(progress.row)] = left
+    async def _note_farewell(self, progress: ProgressReporter, not_removed: str) -> None:
+        if not_removed:
+            self._left[_node(progress.row)] = not_removed
             return
         failpoints.hit("leave.heard.pre")
         steps: tuple[StepName, ...] = ("connect", "uninstall")

@@ -33,7 +33,7 @@ from spider.wire.job_messages import JobAck, JobOutput, JobPlan, JobProgress, Jo
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 64
-"""Messages in the queue. For output this is twice the window that a node may send ahead."""
+"""Messages in the queue. 64 output messages are 2 MiB, twice what a node may send before an acknowledgement."""
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
@@ -55,8 +55,8 @@ class Inbox:
         """Jobs known to belong to this node."""
         self.begun: set[str] = set()
         """Jobs known to be running or ended."""
-        self.ends: dict[str, int] = {}
-        """Job -> bytes of its output in the store."""
+        self.stored_bytes: dict[str, int] = {}
+        """Job -> length of its stored output."""
 
     async def put(self, message: JobMessage) -> None:
         """Queue a message. Waits while the queue is full."""
@@ -70,7 +70,7 @@ class Inbox:
         self._arrived.set()
 
     def close(self) -> None:
-        """End the session's input. Queued messages are discarded: the node sends them again in its next session."""
+        """End the session's input. `get` still gives the queued messages, but no longer waits, nor does `put`."""
         self._closed = True
         self._arrived.set()
         self._room.set()
@@ -117,15 +117,15 @@ class Inbox:
 
 
 class JobRecorder:
-    """Stores output, progress, plans and reports of running jobs. Then it acknowledges and publishes them."""
+    """Stores output, progress, plans and reports of running jobs, then publishes them. Only output is acknowledged."""
 
-    def __init__(self, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, settled: Callable[[JobId], None]) -> None:
-        """Args: settled: called when a node shows that it has taken a job."""
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, taken: Callable[[JobId], None]) -> None:
+        """Args: taken: called when a message shows that the node has taken the job."""
         self._store = store
         self._bus = bus
         self._clock = clock
         self._refusals = refusals
-        self._settled = settled
+        self._taken = taken
         self.output_bytes = 0
         """Bytes of output committed since the start of the hub."""
 
@@ -142,17 +142,17 @@ class JobRecorder:
                 if job.node_id == agent.node.id:
                     inbox.own.add(job_id)
                     return
-        if await self.refuse(agent, "not_of_this_node", job_id):
+        if await self.note_refusal(agent, "not_of_this_node", job_id):
             event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
         raise ProtocolError("a job that is not of this node")
 
-    async def refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
-        """Record a refused message. Returns: whether to log it, since repeats are not logged."""
+    async def note_refusal(self, agent: AgentSession, why: str, job_id: str) -> bool:
+        """Record a refused message. Returns: True for the first such refusal of this minute; the caller then logs it."""
         return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
 
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
-        """The job, moved to `running` by the first message that it produces."""
-        self._settled(job_id)
+        """Read the job. If this is its first message, set its state to `running`."""
+        self._taken(job_id)
         job = await self._store[JobStore].job(SYSTEM, job_id)
         if job.state in ("dispatched", "accepted"):
             failpoints.hit("job.begin.pre")
@@ -160,7 +160,7 @@ class JobRecorder:
             failpoints.hit("job.begin.post")
             self._changed(job)
         inbox.begun.add(job_id)
-        inbox.ends.setdefault(job_id, job.output_bytes)
+        inbox.stored_bytes.setdefault(job_id, job.output_bytes)
         return job
 
     async def output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
@@ -174,8 +174,8 @@ class JobRecorder:
         failpoints.hit("job.output.post")
         if end < message.offset:
             raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
-        start = max(message.offset, inbox.ends.get(job_id, 0))
-        inbox.ends[job_id] = end
+        start = max(message.offset, inbox.stored_bytes.get(job_id, 0))
+        inbox.stored_bytes[job_id] = end
         self.output_bytes += max(0, end - start)
         for at in range(start, end, CHUNK_BYTES):
             piece = message.data[at - message.offset : min(at + CHUNK_BYTES, end) - message.offset]
@@ -213,7 +213,7 @@ class JobRecorder:
         job_id = JobId(message.job)
         before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.plan_digest is not None:
-            return  # a repeat, since the hub's answer to the end was lost
+            return  # The plan is stored already. The node repeats it, because it did not get the hub's answer to the end.
         failpoints.hit("job.plan.pre")
         job = await self._store[JobStore].save_plan(job_id, part, agent.session)
         failpoints.hit("job.plan.post")
@@ -224,7 +224,7 @@ class JobRecorder:
         job_id = JobId(message.job)
         before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.has_report:
-            return
+            return  # a repeat, as in `plan`
         failpoints.hit("job.report.pre")
         job = await self._store[JobStore].save_report(job_id, report, agent.session)
         failpoints.hit("job.report.post")

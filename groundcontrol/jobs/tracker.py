@@ -1,6 +1,6 @@
 """Follows each job from queued to its end: sends its order, stores the node's reports, and closes jobs that no node answers.
 
-`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then acknowledged and published.
+`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then published. Output and ends are acknowledged.
 A repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
 """
 
@@ -252,7 +252,7 @@ class JobTracker:
         await inbox.put(message)
 
     def left(self, agent: AgentSession) -> None:
-        """Close the inbox of an ended session. Its queued messages are discarded: the node sends them again."""
+        """Close the inbox of an ended session. `process` ignores its queued messages: the node sends them again."""
         inbox = self._inboxes.pop(agent, None)
         if inbox is not None:
             inbox.close()
@@ -273,11 +273,11 @@ class JobTracker:
             except ProtocolError as exc:
                 await agent.end(exc.close_code, exc.reason)
             except Conflict as exc:  # output or an end of a job that was never sent, or that the hub closed
-                if await self.recorder.refuse(agent, "impossible", message.job if message else ""):
+                if await self.recorder.note_refusal(agent, "impossible", message.job if message else ""):
                     event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
                 await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
             except HubError as exc:
-                if await self.recorder.refuse(agent, exc.code, message.job if message else ""):
+                if await self.recorder.note_refusal(agent, exc.code, message.job if message else ""):
                     event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
             except Exception:  # the boundary: a bug that one node's message hits must not affect other nodes
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)
@@ -405,7 +405,7 @@ class JobTracker:
             self._orders.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
             memory.discard(job_id)
-        inbox.ends.pop(job_id, None)
+        inbox.stored_bytes.pop(job_id, None)
         self._short.pop(job_id, None)
         self._orders.settled(job_id)
         await agent.send(JobDone(job_id))

@@ -70,7 +70,7 @@ class Hub:
             forward_clock=ForwardClock(self.clock),
             quotas=self.quotas,
             store={MetricStore: self.metrics},
-            readings=SimpleNamespace(submit=_take),
+            ingest=SimpleNamespace(submit=_take),
             skew=lambda _: None,
             update_latest=lambda _agent, _layout, _rows: None,
             row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late),
