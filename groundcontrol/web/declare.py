@@ -24,7 +24,7 @@ class Stream(Protocol):
 
 
 class LiveTopic(NamedTuple):
-    """One kind of topic of the live socket: `kind`, or `kind:<id>` if it has `find`. It has either `feed` or `stream`."""
+    """One kind of topic. Browsers subscribe to it as `kind`, or as `kind:<id>` if `find` is set. Either `feed` or `stream` is set."""
 
     kind: str
     action: Action
@@ -37,7 +37,10 @@ class LiveTopic(NamedTuple):
     stream: Callable[[Services, Callable[[], Scope], str, int, Callable[[bytes], None], Callable[[], Awaitable[None]]], Stream] | None = (
         None
     )
-    """(services, scope, id, offset, put, room): one stream for each browser; `room` limits its cost."""
+    """(services, scope, id, offset, put, room): one stream for each browser.
+
+    `scope()` returns the present scope. `await room()` waits until the browser's send queue has space.
+    """
 
 
 class Starts(Protocol):
@@ -66,7 +69,7 @@ class Expiry(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """One subject of the hub."""
+    """All that one part of the hub (jobs, alerts, …) adds to the application."""
 
     name: str
     routes: tuple[Route, ...] = ()

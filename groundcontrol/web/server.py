@@ -50,21 +50,22 @@ def build_app(
     page: BuiltPage | None = None,
     limits: WebLimits | None = None,
 ) -> web.Application:
-    """Make the application. The caller may add handlers with their own access checks (`/ws`, `/healthz`); `make_runner` serves it.
+    """Make the application. Pass it to `make_runner` to serve it.
 
-    The caller must also run `app[LIVE].run()`. When that ends, no page learns of revocations any more, so the hub must end too.
+    The caller may add handlers with their own access checks (`/ws`, `/healthz`), and must run `app[LIVE].run()`. When that ends, no page learns of revocations any more, so the hub must end too.
 
     Args: slices: their declarations become the router and the topics of the live socket.
           routes: further REST calls with the same admission (the local-only calls).
-          page: the built Capsule; None: the shipped Capsule, whose files are read now, so call this before the loop serves.
+          page: the built Capsule; None: the shipped one. Its files are read in this call and block the event loop, so call it
+              before the hub serves requests.
     """
     limits = limits or WebLimits()
-    shown = BuiltPage.load() if page is None else page
+    built_page = BuiltPage.load() if page is None else page
     gate = Admission(services)
     topics = {topic.kind: topic for each in slices for topic in each.topics}
-    live = LiveHub(services, gate, topics, page_build=shown.build or services.build, limits=limits.live)
+    live = LiveHub(services, gate, topics, page_build=built_page.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.signed))
-    app = web.Application(middlewares=[_answer_errors(shown, services.refusals)], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[_error_middleware(built_page, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     table = tuple(route for each in slices for route in each.routes)
     for route in (*table, *routes):
@@ -111,29 +112,29 @@ def _describe(description: bytes) -> Handle:
     return describe
 
 
-def _answer_errors(page: BuiltPage, refusals: Refusals) -> Middleware:
+def _error_middleware(page: BuiltPage, refusals: Refusals) -> Middleware:
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handle) -> web.StreamResponse:
         try:
             return await handler(request)
         except HubError as exc:
-            return _refuse(request, exc, refusals)
+            return _answer_error(request, exc, refusals)
         except web.HTTPException as exc:
             if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_for_programs(request.path):
                 return _page_answer(page, request)
-            response = _refuse(request, from_http(exc), refusals)
+            response = _answer_error(request, from_http(exc), refusals)
             if "Allow" in exc.headers:
                 response.headers["Allow"] = exc.headers["Allow"]
             return response
         except ConnectionError:
             raise
         except Exception:
-            return _refuse(request, HubError("a handler crashed"), refusals)
+            return _answer_error(request, HubError("a handler crashed"), refusals)
 
     return answer_errors
 
 
-def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.StreamResponse:
+def _answer_error(request: web.Request, error: HubError, refusals: Refusals) -> web.StreamResponse:
     """Answer with an error. If the answer has begun already, abort the connection and log the reason."""
     if request.writer.output_size > 0:
         event(
