@@ -91,7 +91,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "user.edit": t`User changed`,
 };
 
-/** The label of an action. An action that this page does not know is shown with the hub's name. */
+/** The label of an action. An unknown action is shown by its name in the API. */
 export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
 
 export interface AuditOutcome {
@@ -99,11 +99,11 @@ export interface AuditOutcome {
   label: string;
 }
 
-/** The outcome of a row. A row whose result is `done` has the outcome of its job or deployment; until that ends, it counts as done. */
+/** The outcome of a row. With the result `done` it is the end state in the action's name (`job.failed`: failed); any other such row counts as done. */
 export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
   if (result !== "done") return { glyph: "fail", label: result };
-  const [, of, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
-  const glyph = of ? jobGlyph(state) : "done";
+  const [, subject, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
+  const glyph = subject ? jobGlyph(state) : "done";
   return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateLabel(state) };
 }
 
@@ -135,13 +135,13 @@ export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
   return folded;
 }
 
-/** The names of targets that the rows themselves contain. */
+/** Target id -> name, as far as the rows' details (or `nodeName`) give it. */
 export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { action, actor, target, result, detail } of rows) {
-    const signed = action === "auth.login" && result === "done";
-    // In rows about servers, the user name is the SSH login.
-    const known = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
+    const signedIn = action === "auth.login" && result === "done";
+    // `detail.username` names the target only in `user.` rows. In rows about servers it is the SSH login.
+    const known = signedIn ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
     const id = bareId(target);
     if (action === "job.create" && typeof detail.action === "string") {
       const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;
@@ -153,14 +153,14 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
 
 /** The details of a row in plain words: states and actions with their labels, ids with the name of their target. */
 export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
-  const ofJob = /^(?:job|deployment|batch)\./.test(action);
+  const ofWork = /^(?:job|deployment|batch)\./.test(action);
   const entries = Object.entries(detail).map(([name, value]) => {
     if (typeof value === "number" && name.endsWith("_at")) return [name, timeOrDate(value, now)];
     if (typeof value !== "string") return [name, value];
     if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
-    if (ofJob && name === "from") return ["before", stateLabel(value)];
-    if (ofJob && name === "state") return [name, stateLabel(value)];
-    return [name, ofJob && name === "action" ? actionLabel(value) : value];
+    if (ofWork && name === "from") return ["before", stateLabel(value)];
+    if (ofWork && name === "state") return [name, stateLabel(value)];
+    return [name, ofWork && name === "action" ? actionLabel(value) : value];
   });
   return detailText(Object.fromEntries(entries) as Record<string, unknown>);
 }

@@ -7,7 +7,7 @@ import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/u
 
 export interface MetricValue {
   series: string;
-  /** The name without the family: `total`, `read sda`. */
+  /** The name without the family, or the family if nothing else is left: `total`, `read sda`. */
   name: string;
   unit: string;
   sample: SampleLike;
@@ -19,8 +19,8 @@ export interface MetricGroup {
 }
 
 const NBSP = "\u00a0";
-/** Created once: the browser creates a new collator for each comparison with options. */
-const names = new Intl.Collator("en", { numeric: true });
+/** Created once, since `localeCompare` with options creates a collator at each call. */
+const collator = new Intl.Collator("en", { numeric: true });
 
 /** A value with its unit. `unit` is the hub's name of the unit. */
 export function formatValue(value: number | null | undefined, unit: string): string {
@@ -63,7 +63,7 @@ export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units
     const [family = "", ...rest] = parts.metric.split(".");
     found.push({ series, sample, unit, family, name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family), order: order.get(parts.metric) ?? 0 });
   }
-  found.sort((a, b) => a.order - b.order || names.compare(a.name, b.name));
+  found.sort((a, b) => a.order - b.order || collator.compare(a.name, b.name));
   const groups = new Map<string, MetricGroup>();
   for (const { family, order: _, ...value } of found) {
     const group = groups.get(family) ?? { family, values: [] };
