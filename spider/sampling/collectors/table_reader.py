@@ -9,7 +9,7 @@ class Reading(NamedTuple):
     """The result of a reader."""
 
     rows: List[Tuple[Cell, ...]]
-    """Rows in the order of the catalogue's columns; the most important ones first, since a table has a limit."""
+    """The most important rows first, since a table has a limit. Their cells are in the order of the catalogue's columns."""
     total: int
     """The true number of rows."""
 
