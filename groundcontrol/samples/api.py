@@ -309,7 +309,7 @@ def _hub(config: Config) -> HubView:
     """Reads the disk, so it must not run in the event loop's thread."""
     control = config.control_db
     with os.scandir(control.parent) as found:
-        files = [entry.stat().st_size for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]
+        files = [_size(entry) for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]
     disk = os.statvfs(control.parent)
     return HubView(
         version=VERSION,
@@ -321,6 +321,14 @@ def _hub(config: Config) -> HubView:
         database_bytes=sum(files),
         free_bytes=disk.f_bavail * disk.f_frsize,
     )
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """The bytes of a listed file; 0: it was deleted meanwhile, as SQLite deletes its journals."""
+    try:
+        return entry.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 async def _save_retention(call: ApiRequest, patch: RetentionPatch) -> None:

@@ -108,3 +108,16 @@ async def test_the_settings_show_addresses_version_and_disk_space(hub: TestHub) 
 async def test_only_admins_change_retention(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     assert (await operator.request("PATCH", "settings", {"retention": {"seconds_s": DAY_S}})).status == 403
+
+
+async def test_a_database_file_that_vanishes_while_the_size_is_read_counts_as_empty(hub: TestHub) -> None:
+    """A link to nothing fails as such a file does: it is in the list, and cannot be measured."""
+    admin = await hub.logged_in()
+    control = hub.config.control_db
+    control.write_bytes(bytes(100))
+    control.with_name(f"{control.name}-gone").symlink_to(control.with_name("nothing"))
+
+    answer = await admin.get("settings")
+
+    assert answer.status == 200
+    assert answer.json["hub"]["database_bytes"] == 100
