@@ -89,15 +89,19 @@ def _check_system(probe: Probe) -> None:
 
 
 def _check_space(folders: Sequence[TargetFolder]) -> None:
-    """Folders on one file system need room together; the error names its mount point."""
+    """Folders on one file system need room together; the error names its mount point.
+
+    A device may be mounted several times. A file system without a device, such as tmpfs, is known by its mount point.
+    """
     shared: dict[str, list[TargetFolder]] = {}
     for folder in folders:
-        shared.setdefault(folder.mount or folder.path, []).append(folder)
-    for mount, sharing in shared.items():
+        known = folder.device if folder.device.startswith("/") else folder.mount
+        shared.setdefault(known or folder.path, []).append(folder)
+    for sharing in shared.values():
         free = min(folder.free_bytes for folder in sharing)
         needed = sum(NEEDED_BYTES.get(folder.path, 0) for folder in sharing)
         if free < needed:
-            path = sharing[0].path if len(sharing) == 1 else mount
+            path = sharing[0].path if len(sharing) == 1 else sharing[0].mount or sharing[0].path
             raise failure("no_space", "probe", path=path, free=_mebibytes(free), needed=_mebibytes(needed))
 
 

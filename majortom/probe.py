@@ -18,6 +18,8 @@ class TargetFolder(NamedTuple):
     free_bytes: int
     writable: bool
     noexec: bool
+    device: str = ""
+    """The device of its file system, or another word if it has none, such as `tmpfs`; empty: unknown."""
     mount: str = ""
     """The mount point of its file system; empty: unknown."""
 
@@ -152,9 +154,10 @@ def _existing(fields: dict[str, str]) -> Existing:
 
 
 def _folder(path: str, value: str) -> TargetFolder:
-    words = value.split(maxsplit=3)
+    words = value.split(maxsplit=4)
     free, writable, noexec = [*words, "0", "no", "no"][:3]
-    return TargetFolder(path, _number(free) * 1024, writable == "yes", noexec == "yes", one_line(words[3], 200) if len(words) > 3 else "")
+    device, mount = (one_line(word, 200) for word in [*words[3:], "", ""][:2])
+    return TargetFolder(path, _number(free) * 1024, writable == "yes", noexec == "yes", device, mount)
 
 
 def _closed(text: str) -> InaccessiblePath | None:

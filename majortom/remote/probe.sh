@@ -83,12 +83,12 @@ free_space() {
     [ -w "$folder" ] && writable=yes
     df -Pk "$folder" 2>/dev/null | {
         read -r _
-        read -r _ _ _ available _ mount
+        read -r device _ _ available _ mount
         options=
         while read -r _ where _ flags _; do [ "$where" = "$mount" ] && options=$flags; done </proc/mounts
         noexec=no
         case ,$options, in *,noexec,*) noexec=yes ;; esac
-        say "folder $1" "${available:-0} $writable $noexec $mount"
+        say "folder $1" "${available:-0} $writable $noexec ${device:--} $mount"
     }
 }
 

@@ -119,6 +119,18 @@ def test_folders_on_one_file_system_need_room_together() -> None:
         plan("/", (24 << 20) - 1)
 
 
+@pytest.mark.parametrize(("device", "together"), [("/dev/sda1", True), ("tmpfs", False)])
+def test_folders_on_two_mount_points_of_one_device_need_room_together(device: str, together: bool) -> None:
+    folders = tuple(
+        TargetFolder(path, (24 << 20) - 1, writable=True, noexec=False, device=device, mount=path) for path in ("/opt", "/var/lib")
+    )
+    probe = GOOD._replace(folders=folders)
+    if together:
+        assert refused(probe) == "no_space"
+    else:
+        assert plan_install(probe, install_python=False, hub_url="", fleet=FLEET, replaceable=False) == InstallPlan("nothing", "")
+
+
 def test_with_openrc_a_server_gets_openrc_services() -> None:
     plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
     assert plan == InstallPlan("nothing", "")
@@ -180,7 +192,7 @@ systemd_version=systemd 252 (252.39-1~deb12u1)
 systemd_state=degraded
 selinux=1
 package_manager=apt-get
-folder /opt=80000 yes no /srv/a disk
+folder /opt=80000 yes no /dev/sda1 /srv/a disk
 folder /tmp=70 no yes
 existing=/opt/stardust /etc/stardust
 journal=begun
@@ -200,7 +212,7 @@ def test_the_output_of_the_probe_is_parsed() -> None:
     assert probe.systemd_version == 252
     assert probe.selinux == "enforcing"
     assert probe.folders == (
-        TargetFolder("/opt", 80000 * 1024, writable=True, noexec=False, mount="/srv/a disk"),
+        TargetFolder("/opt", 80000 * 1024, writable=True, noexec=False, device="/dev/sda1", mount="/srv/a disk"),
         TargetFolder("/tmp", 70 * 1024, writable=False, noexec=True),
     )
     assert probe.existing.paths == ("/opt/stardust", "/etc/stardust")

@@ -62,6 +62,15 @@ def test_the_failure_reason_is_the_line_that_names_the_error(printed: str, says:
     assert told.strip().removeprefix("stardust-spider.service: ") == says
 
 
+def test_the_probe_names_the_mount_point_of_a_folder(tmp_path: Path) -> None:
+    said = run(functions("probe.sh") + '\nfree_space "$1"', str(tmp_path)).splitlines()
+    facts = [f"{name}=1" for name in ("uid", "clock")] + [f"{name}=x" for name in ("kernel", "arch", "hostname")]
+    [folder] = parse_probe([*facts, *said]).folders
+    assert (folder.path, folder.writable) == (str(tmp_path), True)
+    assert folder.device
+    assert os.path.ismount(folder.mount)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up root to see what another account may do")
 def test_a_closed_folder_above_the_interpreter_is_found_without_running_programs(tmp_path: Path) -> None:
     interpreter = Path(sys.executable).resolve()
