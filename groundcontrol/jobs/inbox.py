@@ -37,6 +37,7 @@ MAX_WAITING: Final = 64
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
+"""Most jobs of a session whose owner or progress is remembered."""
 PASSING_ERRORS: Final = (*TRANSIENT_ERRORS, StoreDown)
 """Errors of the database after which the same command may succeed."""
 
@@ -173,7 +174,7 @@ class JobRecorder:
         end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
         failpoints.hit("job.output.post")
         if end < message.offset:
-            raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
+            raise ProtocolError("output with a gap before it")  # the next session resumes at the stored offset
         start = max(message.offset, inbox.stored_bytes.get(job_id, 0))
         inbox.stored_bytes[job_id] = end
         self.output_bytes += max(0, end - start)

@@ -50,7 +50,7 @@ def read_address(text: str) -> ServerAddress:
         rest = rest[6:].removesuffix("/")
     user, at, rest = rest.rpartition("@")
     if ":" in user:
-        raise ServerError(ListProblem("user_invalid", "username", "passwords are not allowed in the list; enter one below for all servers"))
+        raise ServerError(ListProblem("user_invalid", "username", f"passwords are not allowed in the list: {ENTER_ONCE}"))
     host, port = _host_and_port(rest)
     if not host:
         raise ServerError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))

@@ -201,7 +201,7 @@ def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | Non
 
 
 def _jump_of(text: str | None, rules: _Rules) -> tuple[ServerAddress | None, ListProblem | None]:
-    """The jump host, with its options from the same file. A jump host of the jump host is ignored."""
+    """The jump host, with its options from the same file. A jump host that needs another one is a problem."""
     server, wrong = read_jump(text)
     if server is None or text is None:
         return server, wrong
