@@ -109,7 +109,7 @@ class ChannelService:
         await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 
     async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
-        """Queue a test message as any other message. Raises: NotFound, TooManyRequests."""
+        """Queue a test message like any other message. Raises: NotFound, TooManyRequests."""
         made = await self._deliveries.add_test(scope, channel, DeliveryId(new_time_id(self._clock.now())))
         self._wake()
         return made

@@ -26,7 +26,7 @@ class Claim(NamedTuple):
     delivery: Delivery
     channel: Channel
     notified: bool
-    """Whether the channel got a message that the incident fires."""
+    """Whether the channel got a message about the firing incident."""
     notified_late: bool
     """Whether that message already said that the incident was over."""
 
@@ -38,7 +38,7 @@ class Delivered(NamedTuple):
     """`late`: the message said that the incident was already over."""
     code: str = "ok"
     shown: str = ""
-    """A digest of the incident as the message showed it."""
+    """As in `Delivery`."""
     named: tuple[IncidentId, ...] = ()
     """The open incidents that a summary named."""
 

@@ -172,7 +172,7 @@ def missed_type(expectation: Expectation) -> str:
 
 
 def usable(expectations: Sequence[Expectation]) -> list[Expectation]:
-    """The expectations whose time zone this machine has. The others must not prevent their check."""
+    """The expectations whose time zone this machine has. An unknown zone must not stop the check of the other expectations."""
     found = []
     for one in expectations:
         try:

@@ -16,7 +16,7 @@ MOST_EXPECTATIONS: Final = 100
 
 class ExpectationStore(Protocol):
     async def create_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Conflict: the name is taken, or there are too many."""
+        """Raises: Conflict: the name is taken, or there are too many."""
         ...
 
     async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:

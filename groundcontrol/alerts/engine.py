@@ -15,7 +15,7 @@ from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, wid
 from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observation, step
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
-from groundcontrol.alerts.snapshot import Pending, Snapshot, restored
+from groundcontrol.alerts.snapshot import HeldInstance, Snapshot, restored
 from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, ObjectState, Values, count_restarts, states_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
@@ -179,15 +179,15 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """The state that `restore` needs besides the alerts."""
-        pending: list[Pending] = []
+        instances: list[HeldInstance] = []
         flaps: list[tuple[InstanceKey, Flapping]] = []
         for node_id, node in self._nodes.items():
-            pending += [Pending(_full(node_id, key), state) for key, state in node.instances.items()]
+            instances += [HeldInstance(_full(node_id, key), state) for key, state in node.instances.items()]
             flaps += [(_full(node_id, key), flap) for key, flap in node.flaps.items()]
         nodes = [(node_id, node) for node_id, node in self._nodes.items() if node_id is not None]
         marks = {node_id: {name: family.closed_ms / 1000 for name, family in node.families.items()} for node_id, node in nodes}
         waiting = {node_id: tuple(node.waiting) for node_id, node in nodes if node.waiting}
-        return Snapshot(self._now, tuple(pending), marks, waiting, tuple(flaps))
+        return Snapshot(self._now, tuple(instances), marks, waiting, tuple(flaps))
 
     def restore(self, alerts: Sequence[Alert], snapshot: Snapshot) -> None:
         """Continue from the state of another engine. Call it after rules and nodes are set, and before samples of the last 20 minutes are added.
@@ -198,7 +198,7 @@ class Engine:
             if node_id is not None:
                 node.marks, node.marked_at = snapshot.marks.get(node_id, {}), snapshot.at
                 node.waiting.extend(snapshot.waiting.get(node_id, ()))
-        states = {pending.key: pending.state for pending in snapshot.pending}
+        states = {one.key: one.state for one in snapshot.instances}
         ascending = sorted(alerts, key=lambda alert: alert.fired_at)
         stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in ascending}
         for full in {**states, **stored}:

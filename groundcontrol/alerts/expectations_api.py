@@ -44,7 +44,7 @@ MAX_NODES_OF_A_DAY: Final = 50
 OF_SERVERS: Final = frozenset({"node", "host", "packages", "job", "deployment", "report"})
 """Groups of events that a server may cause."""
 NEAR: Final = 0.8
-"""From this similarity to a type on (0 to 1), a name looks like a typing mistake."""
+"""A name with at least this similarity to a type (0 to 1) looks like a typing mistake."""
 _EVENT: Final = re.compile(r"[a-z0-9_.-]{1,64}\Z")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _UNMET: Final = ("missed", "late", "arrived_late")
@@ -130,7 +130,7 @@ async def list_days(call: ApiRequest) -> DaysView:
 def _deadline_of(one: Expectation, when: date, judged: Sequence[JudgedDay]) -> Deadline | None:
     """The judged deadline of a date, or without a judgement the present one; None: there is none.
 
-    The begin of a window is not stored, so it is derived from the present times.
+    The start of a window is not stored, so it is derived from the present times.
     """
     present = deadline(one, when)
     if not judged:

@@ -62,7 +62,7 @@ class HubFactReader:
         steady: SteadyClock,
         clock: Clock,
     ) -> None:
-        """`lag_s`: the longest lag of the event loop in the last minute."""
+        """Args: lag_s: gives the longest lag of the event loop in the last minute."""
         self._logs = logs
         self._steady = steady
         self._audit_broken: bool | None = None

@@ -1,4 +1,4 @@
-"""Holds the open maintenance windows in memory, closes those of jobs and deployments, and records starts and ends.
+"""Holds the maintenance windows that are not over, closes those of jobs and deployments, and records starts and ends.
 
 The window of a job or deployment closes when its node is healthy again, or when its time is over.
 """
@@ -23,9 +23,10 @@ EVERY_S: Final = 5.0
 
 
 class WindowCloser:
-    """The periodic task. Besides the database it needs only how long each node has been healthy."""
+    """The periodic task."""
 
     def __init__(self, store: MaintenanceStore, clock: Clock, healthy: Callable[[NodeId], bool]) -> None:
+        """Args: healthy: whether a node is healthy now."""
         self._store = store
         self._clock = clock
         self._healthy = healthy

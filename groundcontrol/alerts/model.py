@@ -232,9 +232,9 @@ class Delivery(NamedTuple):
     sent_at: float | None = None
     critical: bool = False
     shown: str = ""
-    """A digest of the incident as the message showed it."""
+    """The result of `messages.seen_of` for the incident as the message showed it."""
 
 
 def is_summary(delivery: Delivery) -> bool:
-    """Whether a delivery is the summary after quiet hours. The digest of a limit has a revision above 0."""
+    """Whether a delivery is the summary after quiet hours. A digest of held-back messages has a revision above 0."""
     return delivery.kind == "digest" and delivery.revision == 0

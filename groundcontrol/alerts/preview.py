@@ -1,7 +1,7 @@
-"""Runs rules over stored samples and events, for previews and for episodes while the hub was away.
+"""Runs rules over stored samples and events, for previews and to find episodes in late samples.
 
-The engine reads stored events and samples. Samples of a second are stored for some time only; for earlier times it reads means of a
-minute. There are no means of counters, and `max` and `min` see only the means. States are not stored, so rules on states have no preview.
+Samples of a second are stored for some time only. For earlier times a replay reads means of a minute. There are no means of counters,
+and `max` and `min` see only the means. States are not stored, so rules on states have no preview.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ PAGE_EPISODES: Final = 500
 MOST_EPISODES: Final = 10_000
 """How many episodes of an incident its last title counts at most."""
 MOST_UNSTORED: Final = 100_000
-"""The most transitions that wait for the store. Beyond the limit the engine pauses."""
+"""From this many transitions that wait for the store, `tick` takes no more of them from the engine."""
 MOST_BUS_MESSAGES: Final = 10_000
 """The most bus messages that wait for the service. Beyond the limit the oldest are dropped, and `_catch_up` reads the store."""
 

@@ -43,7 +43,7 @@ def stages(silence_s: float) -> tuple[Stage, ...]:
 
 
 def silence_before(last_heard_at: float, absences: Iterable[Absence]) -> float:
-    """How many seconds of a running hub a node had been silent when the last absence of the hub began.
+    """How long a node had been silent when the last absence of the hub began, in seconds in which a hub ran.
 
     It uses stored times only, since the clock may have jumped since.
 

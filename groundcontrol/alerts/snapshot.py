@@ -11,7 +11,7 @@ from groundcontrol.alerts.model import Alert, InstanceKey
 from groundcontrol.core.ids import NodeId
 
 
-class Pending(NamedTuple):
+class HeldInstance(NamedTuple):
     """The state of an instance at the time of a snapshot."""
 
     key: InstanceKey
@@ -22,9 +22,9 @@ class Snapshot(NamedTuple):
     """The state of the engine that it cannot restore from samples and alerts."""
 
     at: float
-    pending: tuple[Pending, ...] = ()
+    instances: tuple[HeldInstance, ...] = ()
     marks: Mapping[NodeId, Mapping[str, float]] = {}
-    """Node -> family -> the time of its last judged sample, in Unix seconds; a missing family: `at`."""
+    """Node -> family -> the end of its last judged bucket, in Unix seconds; a missing family: `at`."""
     waiting: Mapping[NodeId, tuple[Waiting, ...]] = {}
     flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
 

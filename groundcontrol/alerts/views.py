@@ -59,7 +59,7 @@ class AlertView(Answer):
     acknowledged_by: str
     note: str
     retro: bool
-    """Whether it began and ended while the hub was away. Nobody is notified of it."""
+    """Whether it was already over when late samples showed it. Nobody is notified of it."""
     incident_id: str
 
 

@@ -72,7 +72,7 @@ export interface AlertView {
   flags: AlertFlags;
   acknowledged_by: string;
   note: string;
-  /** Whether it began and ended while the hub was away. Nobody is notified of it. */
+  /** Whether it was already over when late samples showed it. Nobody is notified of it. */
   retro: boolean;
   incident_id: string;
 }
