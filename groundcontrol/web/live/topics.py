@@ -153,7 +153,7 @@ class Feed(ABC):
                 raise Unavailable("this topic failed at its start; subscribe again")
             missed = None if after is None else self._replay.since(after)
             if missed is None:
-                await self._send_snapshot(key, subscriber)
+                self._begin(key, subscriber, await self._snapshot_message())
                 return
             subscriber.early = None
             for change in missed:
@@ -170,16 +170,19 @@ class Feed(ABC):
         """Whether this subscription is still the browser's current one. Check this after every wait."""
         return self._subscribers.get(key) is subscriber
 
-    async def _send_snapshot(self, key: object, subscriber: _Subscriber) -> None:
-        seq = self._replay.seq
-        message = topic_message("snapshot", self.topic, seq, await self.snapshot())
+    async def _snapshot_message(self) -> bytes:
+        seq = self._replay.seq  # before the read: a change in between may be in the snapshot, and also follows it
+        return topic_message("snapshot", self.topic, seq, await self.snapshot())
+
+    def _begin(self, key: object, subscriber: _Subscriber, snapshot: bytes) -> None:
+        """Send a subscriber its snapshot, and what has waited for it."""
         if not self._is_subscribed(key, subscriber):
             return
         early, subscriber.early = subscriber.early or [], None
         missed, subscriber.missed = subscriber.missed, False
         if missed:
             early = [encode("gap", GapMessage(topic=self.topic))]
-        for waiting in (message, *early):
+        for waiting in (snapshot, *early):
             subscriber.deliver(waiting)
 
     def emit(self, data: Answer) -> None:
@@ -198,15 +201,20 @@ class Feed(ABC):
         self._send(encode("gap", GapMessage(topic=self.topic)))
 
     async def renew(self) -> None:
-        """Send all subscribers a gap message and a new snapshot."""
+        """Send all subscribers a gap message and a new snapshot, which is read once for all of them."""
         self._lose()
-        for key, subscriber in list(self._subscribers.items()):
-            if subscriber.early is None and self._is_subscribed(key, subscriber):
-                subscriber.early = []
-                try:
-                    await self._send_snapshot(key, subscriber)
-                finally:
-                    subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
+        anew = [(key, subscriber) for key, subscriber in self._subscribers.items() if subscriber.early is None]
+        if not anew:
+            return
+        for _, subscriber in anew:
+            subscriber.early = []
+        try:
+            message = await self._snapshot_message()
+            for key, subscriber in anew:
+                self._begin(key, subscriber, message)
+        finally:
+            for _, subscriber in anew:
+                subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
 
     def close(self) -> None:
         """End a feed without subscribers. A call of `join` whose subscriber has left stops waiting."""

@@ -227,7 +227,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
         assert await one.expect("change") == await two.expect("change")
 
 
-async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
+async def test_a_change_and_a_new_snapshot_are_encoded_once_for_all_that_look(hub: TestHub) -> None:
     node = await hub.node()
     feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits())
     seats: list[asyncio.Queue[bytes]] = [asyncio.Queue(), asyncio.Queue(), asyncio.Queue()]
@@ -239,6 +239,12 @@ async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
     async with asyncio.timeout(30):
         one, two, three = [await seat.get() for seat in seats]
     assert one is two is three  # not equal: the same bytes
+    async with asyncio.timeout(30):
+        await feed.renew()
+        gaps, snapshots = zip(*[(await seat.get(), await seat.get()) for seat in seats], strict=True)
+    assert msgspec.msgpack.decode(gaps[0])[0] == "gap"
+    assert msgspec.msgpack.decode(snapshots[0])[0] == "snapshot"
+    assert len(set(map(id, snapshots))) == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
