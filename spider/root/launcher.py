@@ -47,7 +47,9 @@ from spider.wire.verbs import CONTAINER_RESTART, STOP, VERBS
 
 CONNECTION_FD = 3
 FRAME_DEADLINE_S = 5.0
+STOPPING_DEADLINE_S = 5.0
 START_DEADLINE_S = 15.0
+"""With FRAME_DEADLINE_S for the order and again for the answer, a launcher takes at most 30 s. Its unit is ended after 35 s."""
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
@@ -135,7 +137,7 @@ def start_unit(name: str) -> bool:
 def host_is_stopping() -> bool:
     """Whether the host is shutting down. Maintainer scripts cannot restart services then, so no job is started."""
     try:
-        return _systemctl("is-system-running", limit_s=5.0).stdout.strip() == "stopping"
+        return _systemctl("is-system-running", limit_s=STOPPING_DEADLINE_S).stdout.strip() == "stopping"
     except subprocess.TimeoutExpired:
         return False
 

@@ -29,7 +29,8 @@ STATE = "/run/openrc"
 USER = "stardust"
 MAX_CONNECTIONS = 8
 BACKLOG = 16
-CONNECTION_LIMIT_S = 30
+CONNECTION_LIMIT_S = 35
+"""A launcher is ended after this time, as `RuntimeMaxSec` of its unit does under systemd."""
 CONNECTION_FD = 3
 COMMAND_LIMIT_S = 30.0
 _PEER = struct.Struct("iII")

@@ -13,7 +13,10 @@ import pytest
 
 from groundcontrol.nodes.model import UNITS as UNITS_EDITION
 from spider.agent import FINISH_LIMIT_S, RECORD_LIMIT_S, SPOOL_LIMIT_S, STOP_LIMIT_S
+from spider.jobs.launcher_client import ANSWER_LIMIT_S
 from spider.memory_limit import CEILING_BYTES
+from spider.root.launcher import FRAME_DEADLINE_S, START_DEADLINE_S, STOPPING_DEADLINE_S
+from spider.root.systemctl_shim import CONNECTION_LIMIT_S
 
 UNITS = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
@@ -26,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-EDITIONS = {1: "1e7cd340c37e257c"}
+EDITIONS = {1: "00d03023d397cf7e"}
 """Edition -> the digest of its unit files without their comments. A released edition is never changed: another one is added."""
 
 
@@ -73,6 +76,13 @@ def test_a_job_is_never_killed_with_its_unit(folder: Path) -> None:
         assert f"\n{line}\n" in job
     for setting in ("User=", "Group=", "RuntimeMaxSec="):
         assert not re.search(rf"^{setting}", job, re.MULTILINE)
+
+
+def test_the_launcher_ends_by_its_own_limits_before_its_unit_is_ended(folder: Path) -> None:
+    own_s = 2 * FRAME_DEADLINE_S + STOPPING_DEADLINE_S + START_DEADLINE_S  # it reads an order and sends an answer
+    unit_s = int(re.findall(r"^RuntimeMaxSec=(\d+)$", (folder / "stardust-launcher@.service").read_text(), re.MULTILINE)[0])
+    assert own_s + 5 <= unit_s == CONNECTION_LIMIT_S
+    assert unit_s + 5 <= ANSWER_LIMIT_S
 
 
 def test_the_launcher_shares_spider_s_sandbox(folder: Path) -> None:
