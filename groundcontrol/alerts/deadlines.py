@@ -125,7 +125,7 @@ def next_deadline(expectation: Expectation, after: date) -> Deadline | None:
 
 
 def deadlines_due(expectation: Expectation, now: float, days: int = LOOK_BACK_DAYS) -> list[Deadline]:
-    """The due deadlines of the last `days` dates, oldest first.
+    """The due deadlines of today and the `days` dates before, oldest first.
 
     Raises: BadRequest: the zone is not known (any more).
     """

@@ -153,11 +153,13 @@ def _when(question: Question, visible: Sequence[Alert]) -> Decision:
 
 
 def _covers_critical(question: Question) -> bool:
+    """Whether the quiet hours also delay critical messages."""
     hours = question.channel.quiet_hours
     return hours is not None and hours.critical_too
 
 
 def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decision:
+    """Send at `ready`, or defer to the end of the quiet hours. Args: waits: the reason if `ready` is still to come."""
     hours = question.channel.quiet_hours
     until = None if hours is None or (question.incident.level == "critical" and not hours.critical_too) else quiet_until(hours, ready)
     if until is not None:

@@ -130,8 +130,8 @@ def _link(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Ob
 
 
 def _readonly(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
-    readonly, ever = values
-    return None if readonly is None else Observation(readonly, "critical" if ever == 0 else None)
+    readonly, lowest = values
+    return None if readonly is None else Observation(readonly, "critical" if lowest == 0 else None)
 
 
 def _disk(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:

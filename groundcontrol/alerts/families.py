@@ -51,7 +51,7 @@ class Family:
         self.plan = plan
         self.windows: list[Window] = []
         """The windows, in the order of `Plan.windows`."""
-        self.rows: list[RawColumn] = []
+        self.rows: list[tuple[int | None, ...]] = []
         """The values of the open bucket that rules need, by row."""
         self.slow = False
         """Whether each row is a whole bucket."""

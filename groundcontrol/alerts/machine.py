@@ -12,7 +12,7 @@ from groundcontrol.alerts.model import RANK, Level, Rule, Threshold
 
 LEVELS: Final[tuple[Level, ...]] = ("critical", "warning")
 """The levels, highest first."""
-LATE: Final = 1.5
+MOST_PACES: Final = 1.5
 """Of the time between two observations, at most this multiple of `Limits.pace_s` counts as observed."""
 
 
@@ -105,7 +105,7 @@ def step(held: Instance | None, seen: Observation, limits: Limits, at: float) ->
         held = Instance(at, seen.value)
     elif at < held.known_at:
         return held, ()
-    passed_s = min(at - held.known_at, limits.pace_s * LATE)
+    passed_s = min(at - held.known_at, limits.pace_s * MOST_PACES)
     lost = at - held.known_at > limits.lost_s
     arms = {level: _armed(None if lost else held.arm(level), level, seen, limits, at, passed_s) for level in LEVELS}
     fresh = (Change("fresh", held.level, held.since_at, None),) if held.stale else ()

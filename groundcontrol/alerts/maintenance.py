@@ -19,7 +19,7 @@ Origin = Literal["user", "job", "deployment"]
 JOB_LIMIT_S: Final = 2 * 3600.0
 """How long a job or deployment usually takes at most."""
 OVERRUN_S: Final = 900.0
-"""An automatic window ends at most this long after its work. If the work does not end, it counts from JOB_LIMIT_S."""
+"""An automatic window ends at most this long after its work. The work counts as ended after `JOB_LIMIT_S`."""
 HEALTHY_S: Final = 120.0
 """How long a node must be healthy after the work before its window closes."""
 MOST_WINDOWS: Final = 200

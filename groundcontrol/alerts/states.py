@@ -38,7 +38,9 @@ class NodeFacts(NamedTuple):
     """Whether the hub has just started, so that the node may still reconnect."""
     simulated: bool = False
     pending: bool = False
+    """Whether the node has never completed a session."""
     waiting: bool = False
+    """Whether the node waits for a user's approval."""
     cores: int = 0
     reboot_required: str = "unknown"
     reboot_since_at: float | None = None

@@ -136,6 +136,7 @@ class _Highest(_Mean):
             self._open = max(self._open, self._of(values))
 
     def _slot(self) -> int:
+        """As in `_Mean`. It forgets the maximum, so it is called once for each slot."""
         highest, self._open = self._open, _LEAST
         return highest
 
