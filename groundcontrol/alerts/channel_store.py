@@ -151,7 +151,7 @@ class DeliveryStore(Protocol):
         """Take at most `most` due deliveries, each with a lease of `LEASE_S` and a row for the attempt.
 
         Messages about one incident keep their order within a channel. At most `MOST_OF_CHANNEL` messages of a channel are under way.
-        Deliveries that exceed the channel's limit, or that were tried for too long, end here. Messages that quiet hours delayed until now
+        Deliveries that exceed the limit of the channel or hub, or that were tried for too long, end here. Messages that quiet hours delayed until now
         are joined into one summary.
         """
         ...
@@ -172,7 +172,7 @@ class DeliveryStore(Protocol):
         ...
 
     async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
-        """Make a failed or waiting delivery due now. Raises: NotFound; Conflict: the delivery neither failed nor waits."""
+        """Make a delivery due now that failed or waits for an attempt. Raises: NotFound; Conflict: it is in another state."""
         ...
 
     async def delivery(self, scope: Scope, delivery: DeliveryId) -> Delivery:

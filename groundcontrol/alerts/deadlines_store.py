@@ -59,7 +59,7 @@ class ExpectationStore(Protocol):
     async def reports(
         self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
     ) -> Mapping[NodeId, Sequence[Report]]:
-        """The expected events from `start_at` to `until_at`, both included; at most a few of each node, earliest first."""
+        """The expected events from `start_at` to `until_at`, both included; at most 10,000 of all nodes, earliest first."""
         ...
 
     async def missed_days(self, since: date) -> Sequence[JudgedDay]:

@@ -34,7 +34,7 @@ class MaintenanceStore(Protocol):
         ...
 
     async def end_window(self, scope: Scope, window: MaintenanceId) -> None:
-        """End an open window, or cancel a future one. A repeated call changes nothing."""
+        """End an open window, or cancel a future one. A repeated call changes nothing. Raises: NotFound."""
         ...
 
     async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
