@@ -207,10 +207,13 @@ class DeploymentRun:
             return await self._renew_payload(probe)
         named = self.request.name or self.request.host
         own = self._own_name(probe) if named == self.request.host else ""
-        node = (await self._create_node(own) if own else None) or await self._create_node(named)
+        node_id = NodeId(new_random_id())
+        # Saved before the node exists: if the hub is killed after the creation, its next start deletes the node.
+        await self.progress.change(lambda row: row._replace(node_id=node_id))
+        node = (await self._create_node(node_id, own) if own else None) or await self._create_node(node_id, named)
         if node is None:
             raise failure("name_taken", "probe", name=named)
-        await self.progress.change(lambda row: row._replace(node_id=node.id, name=node.name))
+        await self.progress.change(lambda row: row._replace(name=node.name))
         self._tools.bus.publish(Changed("node", node.id, node.version))
         return self._files(node, policy_conf(self.request.policy))
 
@@ -219,10 +222,10 @@ class DeploymentRun:
         name = clean(probe.hostname, MAX_NAME_CHARS)
         return "" if is_id(name) or name.startswith("localhost") else name
 
-    async def _create_node(self, name: str) -> Node | None:
+    async def _create_node(self, node: NodeId, name: str) -> Node | None:
         """The new node; None: another node has this name."""
-        new = NewNode(NodeId(new_random_id()), name, self.request.host, self.request.tags)
-        self._made = self._node = new.id
+        new = NewNode(node, name, self.request.host, self.request.tags)
+        self._made = self._node = node
         try:
             return await self._tools.store[NodeStore].create_node(self._scope, new)
         except Conflict:

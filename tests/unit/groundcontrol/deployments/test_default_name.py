@@ -7,7 +7,9 @@ from typing import cast
 import pytest
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.nodes.model import NewNode
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
+from groundcontrol.nodes.model import NewNode, Node
 from majortom import interfaces
 from majortom.deployer import MajorTom
 from majortom.install import InstallOptions, InstallResult, PayloadMaker
@@ -30,6 +32,24 @@ class Server:
     ) -> InstallResult:
         await payload(self._probe)
         return InstallResult(interfaces.HostKey(*describe(KEY)), self._probe)
+
+
+async def test_the_id_of_a_node_is_saved_before_the_node_exists(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the next start of a killed hub finds the node, and deletes it."""
+    await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "taken", "192.0.2.1"))
+    create, seen = desk.store.nodes.create_node, list[tuple[NodeId, NodeId | None]]()
+
+    async def noted(scope: Scope, node: NewNode, event: Event | None = None) -> Node:
+        (row,) = await desk.store.deployments.unfinished_deployments()
+        seen.append((node.id, row.node_id))
+        return await create(scope, node, event)
+
+    monkeypatch.setattr(desk.store.nodes, "create_node", noted)
+    async with desk.running() as service:
+        service._tools = service._tools._replace(major=cast("MajorTom", Server("taken")))
+        row = await desk.end_of((await service.install(ADMIN, request_to(22), None)).id)
+    assert row.state == "succeeded", row.error
+    assert seen == [(row.node_id, row.node_id)] * 2
 
 
 @pytest.mark.parametrize(
