@@ -11,6 +11,10 @@ from spider.wire.text import UNSEEN_CHAR
 MAX_TEXT: Final = 256
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 """Spaces that look like the ASCII space but have other widths."""
+_EMOJI: Final = r"\u2122\u2139\u2190-\u2bff\U0001f000-\U0001faff"
+"""Content of a character class: symbols, most emoji among them."""
+_EMOJI_PARTS: Final = re.compile(rf"(?<=[{_EMOJI}])\ufe0f|(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])")
+"""The variation selector after an emoji, and the joiner between two: they form one visible character."""
 _WRITTEN: Final = {"\n": "⏎", "\t": "⇥"}
 
 
@@ -43,8 +47,8 @@ def is_visible(text: str) -> bool:
 
 
 def first_invisible(text: str) -> str:
-    """The code of the first character that `is_visible` refuses, as U+200D; empty: there is none."""
-    return next((f"U+{ord(char):04X}" for char in text if not is_visible(char)), "")
+    """The code of the first character that `is_visible` refuses, as U+200D, except inside an emoji; empty: there is none."""
+    return next((f"U+{ord(char):04X}" for char in _EMOJI_PARTS.sub("", text) if not is_visible(char)), "")
 
 
 def _write(match: re.Match[str]) -> str:

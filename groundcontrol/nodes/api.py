@@ -172,8 +172,7 @@ def checked_note(note: str) -> str:
     if len(text) > MAX_NOTE_CHARS:
         raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
     if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
-        # Some emoji are several characters that an invisible one joins.
-        raise BadRequest(f"the note contains a character that cannot be seen ({code}), alone or inside an emoji: remove it", field="note")
+        raise BadRequest(f"the note contains a character that cannot be seen ({code}): remove it", field="note")
     return text
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.core.text import clean, is_visible, visible
+from groundcontrol.core.text import clean, first_invisible, is_visible, visible
 from spider.sampling.collectors.base import label
 from spider.wire.text import UNSEEN_CHAR, plain
 
@@ -56,6 +56,22 @@ def test_invisible_characters_are_removed_from_names(char: str) -> None:
     assert re.fullmatch(rf"web\\[xuU]0*{ord(char):x}-1", visible(f"web{char}-1", 100))
     assert plain(f"web{char}-1") == visible(f"web{char}-1", 100)
     assert label(f"web{char}-1")[:-7] == "web_-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("\u26a0\ufe0f \U0001f469\u200d\U0001f4bb \U0001f469\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f468", ""),
+        ("web\u200d1", "U+200D"),
+        ("\U0001f469\u200d1", "U+200D"),
+        ("\U0001f469\u200d\u200d\U0001f4bb", "U+200D"),
+        ("web\ufe0f", "U+FE0F"),
+        ("\u26a0\ufe0f\ufe0f", "U+FE0F"),
+        ("\u26a0\u200b", "U+200B"),
+    ],
+)
+def test_a_joiner_is_invisible_except_inside_an_emoji(text: str, code: str) -> None:
+    assert first_invisible(text) == code
 
 
 def test_every_invisible_formatting_character_is_known() -> None:
