@@ -52,7 +52,7 @@ MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MM
 
 
 class RunError(Exception):
-    """Hub or Spider cannot be started, or ended for good; the text says why and what to do."""
+    """Hub or Spider cannot start, or will not be restarted; the text says why and what to do."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)
@@ -77,12 +77,12 @@ def check_port(config: Config) -> None:
             if exc.errno != errno.EADDRINUSE:
                 raise RunError(f"the hub cannot listen on {config.bind}, port {config.port}: {exc.strerror}") from None
             raise RunError(
-                f"port {config.port} is taken by another program; set STARDUST_PORT to a free one, or scripts/stop an older start"
+                f"another program uses port {config.port}; set STARDUST_PORT to a free port, or end an older start with scripts/stop"
             ) from None
 
 
 class Runner:
-    """The processes of one start, ended in order."""
+    """Starts, supervises and stops the processes of one start."""
 
     def __init__(self, state: Path, hub_module: str = "groundcontrol") -> None:
         self.state = state
@@ -96,10 +96,10 @@ class Runner:
         self._env: dict[str, str] = {}
         self._words: list[str] = []
         self._log_faults: dict[str, str] = {}
-        """The last error that was printed about a log that cannot be shortened."""
+        """Name of a log → the last printed error about shortening it."""
 
     def prepare(self) -> None:
-        """Create the state folder and lock it."""
+        """Create the state folder and lock it. Raises: RunError: another scripts/run holds the lock."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.state.chmod(0o700)
         self._lock = os.open(self.state / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -121,7 +121,7 @@ class Runner:
         Raises: RunError: the hub would refuse these settings.
         """
         self._env = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
-        self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # a checkout for trying it out may be on any file system
+        self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # a test checkout may be on any file system
         self._env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
         port = environ.get("STARDUST_PORT") or "8933"
         self._words = ["--data-dir", str(self.state), "--log-format", "json", "--port", port, *flags]
@@ -134,7 +134,7 @@ class Runner:
         return config
 
     async def start_hub(self) -> None:
-        """Start Ground Control and wait until it answers."""
+        """Start Ground Control and wait until it answers. Raises: RunError: it ended, or did not answer in time."""
         hub = await self.launch_hub()
         deadline = time.monotonic() + HUB_START_LIMIT_S
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.state / "control.sock"))) as http:
@@ -174,7 +174,7 @@ class Runner:
         self._log_faults[name] = fault
 
     def last_line(self, name: str) -> str:
-        """The last line of a log: the program's last message."""
+        """The program's last message, from the last line of its log."""
         try:
             lines = (self.state / name).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         except OSError as exc:
@@ -205,7 +205,7 @@ class Runner:
         return found[-1] if found else ""
 
     async def first_admin(self) -> dict[str, Any]:
-        """The account that the hub created at its first start, or else the oldest account."""
+        """The account that the hub created at its first start, or else the oldest account. Raises: RunError: the hub refuses."""
         async with self.local_session() as http, http.get("http://hub/api/v1/users", params={"limit": "1"}) as answer:
             text = await answer.text()
             if answer.status != HTTPStatus.OK:
@@ -214,7 +214,7 @@ class Runner:
         return found
 
     async def enrol(self) -> None:
-        """Enrol this machine over the hub's local socket, if it is no node yet or its node was removed.
+        """Enrol this machine over the hub's local socket, unless it is a node already.
 
         Raises: RunError: the hub refuses.
         """
@@ -266,7 +266,7 @@ class Runner:
         )
 
     async def start_spider(self, config: Config) -> asyncio.subprocess.Process:
-        """Start Spider, as user nobody if this is root. It gets its files as open descriptors."""
+        """Start Spider, as user nobody if this process is root. Spider gets its files as open descriptors."""
         write(self.agent / "spider.pyz", read_bundle(), 0o644)
         write(self.agent / "spider.conf", self.spider_conf(config), 0o644)
         own = self.agent / "spider"  # the spool of samples while the hub is away
@@ -276,11 +276,13 @@ class Runner:
             nobody = pwd.getpwnam("nobody")
             who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(own, nobody.pw_uid, nobody.pw_gid)
-        names = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "spider")
-        fds = [os.open(self.agent / name, os.O_RDONLY) for name in names]
-        bundle, conf = (f"/proc/self/fd/{fd}" for fd in fds[:2])
         python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
-        try:
+        fds: list[int] = []
+        with contextlib.ExitStack() as opened:
+            for name in ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "spider"):
+                fds.append(os.open(self.agent / name, os.O_RDONLY))
+                opened.callback(os.close, fds[-1])
+            bundle, conf = (f"/proc/self/fd/{fd}" for fd in fds[:2])
             with self.log_file("spider.log") as log:
                 self.spider = await asyncio.create_subprocess_exec(
                     python, "-I", "-B", bundle, "--config", conf, "--key", f"fd:{fds[2]}", "--policy", f"fd:{fds[3]}",
@@ -288,9 +290,6 @@ class Runner:
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
                     env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **MALLOC}, pass_fds=fds, **who,  # type: ignore[arg-type]  # keywords of Popen
                 )  # fmt: skip
-        finally:
-            for fd in fds:
-                os.close(fd)
         try:
             write(self.state / "spider.pid", f"{self.spider.pid}\n")
         except OSError as exc:  # scripts/run itself does not need the file
@@ -316,7 +315,7 @@ class Runner:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def keep_hub(self) -> None:
-        """Restart the hub whenever it fails; return once it stops with status 0. Raises: RunError: no further restart."""
+        """Restart the hub whenever it fails, until it stops with status 0. Raises: RunError: no further restart."""
         assert self.hub is not None
         hub, restarts, started_at = self.hub, Restarts(), time.monotonic()
         while await hub.wait() != 0:
@@ -374,7 +373,7 @@ def with_certificate(state: Path, config: Config) -> Config:
 
 
 async def run(state: Path, flags: Sequence[str]) -> None:
-    """Start everything, print the welcome text, supervise, stop."""
+    """Start hub and Spider, print the welcome text, supervise both, and stop them. Raises: RunError."""
     runner = Runner(state)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -398,7 +397,7 @@ async def run(state: Path, flags: Sequence[str]) -> None:
 
 
 def flags_of(argv: Sequence[str]) -> list[str]:
-    """The command line of the hub; exits with 2 and a sentence when it is wrong."""
+    """The hub's flags from the command line of scripts/run; exits with 2 and a message when it is wrong."""
     parser = argparse.ArgumentParser(prog="scripts/run", allow_abbrev=False, usage=USAGE)
     add_lan_flag(parser, "listen on the network, with a certificate of the hub's own")
     for name in PASSED_FLAGS:

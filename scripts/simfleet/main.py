@@ -1,4 +1,4 @@
-"""Simulated servers: Spider's own link, outbox, spool, sampler, tables, inventory and job desk, fed by hosts that do not exist."""
+"""The program of scripts/fleet: simulated servers with Spider's own link, outbox, spool, sampler, tables, inventory and jobs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ import aiohttp
 import msgspec
 
 from groundcontrol.samples.chunks.pack_codec import unpack
+from scripts.dev.state_files import write
+from scripts.dev.terminal import reason_of
 from scripts.simfleet.hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
 from scripts.simfleet.jobs import SimulatedLauncher
 from spider.clock import Clock, SystemClock
@@ -50,16 +52,16 @@ from spider.wire.session import NodeOpening, SecureChannel
 
 MAX_NODES = 2000
 DIALS_PER_S = 50
-"""Unless `--over` asks for fewer."""
+"""Servers that connect in a second, unless `--over` asks for fewer."""
 MAX_OVER_S = 3600.0
 SPOOL_HOURS = 72
 SPOOL_BYTES = 4 << 20
-"""Of each: two thousand of them share a disk."""
+"""The spool of each server. Two thousand servers share a disk."""
 OFFLINE_S = (20.0, 120.0)
-"""How long a server stays away that goes."""
+"""The shortest and the longest time that a server stays away."""
 HOSTILE_PAUSE_S = (0.5, 5.0)
-COLLECT_AFTER = (20_000, 20, 10)
-"""As the hub: new objects until the youngest are looked through, and how often that is until the older are."""
+GC_THRESHOLDS = (20_000, 20, 10)
+"""The arguments of `gc.set_threshold`, as in the hub."""
 
 
 class FleetError(Exception):
@@ -67,45 +69,45 @@ class FleetError(Exception):
 
 
 class FleetOptions(NamedTuple):
-    """What the fleet does besides reporting."""
+    """The fleet's behaviour besides reporting."""
 
     churn_per_minute: float
-    """Sessions that are cut and come back at once."""
+    """Sessions that are cut each minute. Their servers reconnect immediately."""
     offline_share: float
-    """Of the servers, the share that is away at any time, keeping what it measures."""
+    """The share of the servers that is away at any time and stores its samples."""
     hostile: int
-    """Servers that send what no Spider sends."""
+    """Servers that send invalid messages."""
     come_within_s: float = 0.0
-    """The time over which they come; each sends its packs from then on."""
+    """The time over which the servers connect."""
 
 
 class Address(NamedTuple):
-    """Where the hub is."""
+    """The hub's address."""
 
     url: str
     tls_pin: bytes | None
-    """Of its keys, where no authority has signed its certificate."""
+    """The pin of the hub's key, if no authority has signed its certificate."""
 
 
 class Stamps:
-    """When each pulse of the fleet was measured and when it was handed to the network: what is late here is not late at the hub."""
+    """When each pulse of the fleet was measured and when it was sent, to separate delays of the fleet from delays of the hub."""
 
     def __init__(self) -> None:
         self._packs: list[tuple[str, int, bytes, float]] = []
 
     def note(self, node: str, pack: Pack) -> None:
-        """It goes out now."""
+        """Note that this pack is sent now."""
         self._packs.append((node, pack.coding, pack.body, time.time()))
 
     def save(self, path: Path) -> None:
-        """Write [node, milliseconds of the newest row, Unix seconds at which it went out] of each pack, as MessagePack."""
+        """Write [node, Unix milliseconds of the newest row, Unix seconds of the sending] of each pack, as MessagePack."""
         path.write_bytes(
             msgspec.msgpack.encode([(node, unpack(coding, body)[-1].taken_at_ms, at) for node, coding, body, at in self._packs])
         )
 
 
 class StampedOutbox(Outbox):
-    """Spider's own, and each live pulse that leaves it is noted."""
+    """Spider's outbox, which notes each live pulse that it gives out."""
 
     def __init__(self, clock: Clock, spool: Spool, node: str, stamps: Stamps) -> None:
         super().__init__(clock, spool)
@@ -123,7 +125,7 @@ class StampedOutbox(Outbox):
 
 
 class Server:
-    """One made-up server, whole."""
+    """One simulated server with all its parts."""
 
     def __init__(self, node: dict[str, str | int], hub: Address, state: Path, sockets: Path, stamps: Stamps | None = None) -> None:
         self.host = Host(str(node["name"]))
@@ -134,7 +136,7 @@ class Server:
         if not root.exists():
             install(self.host, root)
         policy = state / "fleet/policy.conf"
-        if not policy.exists():  # of its own: that of this machine's Spider allows watching only
+        if not policy.exists():  # a separate one: the policy of this machine's Spider allows monitoring only
             policy.write_text("[policy]\nversion = 1\nmode = managed\n")
         boot = os.urandom(16).hex()
         self.config = Config(
@@ -173,24 +175,24 @@ class Server:
         self._linking: asyncio.Task[None] | None = None
         self._away_s = 0.0
         self.away = False
-        """Whether it is without a network."""
+        """Whether the server is without a network."""
 
     async def run(self) -> None:
-        """Live until cancelled."""
+        """Run all parts until cancelled."""
         parts = (self._sampler, self._jobs, self._inventory, self._tables, self._spool, self._launcher)
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(part.run(), name=self.host.name)
-            group.create_task(self._tell(), name=self.host.name)
+            group.create_task(self._send_facts(), name=self.host.name)
             group.create_task(self._keep_linked(), name=self.host.name)
 
     def cut(self) -> None:
-        """Lose the session without a word; the link begins anew."""
+        """Cut the session without a close; the link dials again."""
         if self._linking is not None:
             self._linking.cancel()
 
     def go_away(self, seconds: float) -> None:
-        """Be without a network for a while; what is measured waits in memory and in the spool."""
+        """Stay without a network for this time; samples wait in memory and in the spool."""
         self._away_s, self.away = seconds, True
         self.cut()
 
@@ -216,15 +218,15 @@ class Server:
         self._facts.put_nowait(self.host.identity())
         self._facts.put_nowait(Updates(self._newer.total, self._newer.security, int(time.time() * 1000)))
 
-    async def _tell(self) -> None:
+    async def _send_facts(self) -> None:
         while True:
             message = await self._facts.get()
-            with contextlib.suppress(ConnectionError):  # the next session begins with all of them
+            with contextlib.suppress(ConnectionError):  # the next session sends all facts again
                 await self._link.send(message)
 
 
 class Hostile:
-    """A server with the right key and no manners."""
+    """A server with a valid key that sends invalid messages."""
 
     def __init__(self, node: dict[str, str | int], hub: Address) -> None:
         self.name = str(node["name"])
@@ -233,7 +235,7 @@ class Hostile:
         self._dice = random.Random(self.name)
 
     async def run(self) -> None:
-        """Come, say what nobody says, be sent away, come back; until cancelled."""
+        """Connect, send invalid messages until the hub disconnects, and connect again; until cancelled."""
         while True:
             with contextlib.suppress(OSError, WebSocketError, ProtocolError, SessionOver, TimeoutError):
                 socket = await connect(self._url, SUBPROTOCOL, "stardust-fleet/hostile", self._pin)
@@ -269,24 +271,25 @@ class Hostile:
 
 
 def hub_address(state: Path) -> Address:
-    """Where the hub of this start listens: what its own Spider was told.
+    """The hub's address, from the settings of this machine's Spider.
 
-    Raises: FleetError: `scripts/run` has not started it, or not yet.
+    Raises: FleetError: `scripts/run` has not started a hub, or has not finished its start.
     """
     conf = configparser.ConfigParser(interpolation=None)
     if not conf.read(state / "agent/spider.conf"):
         raise FleetError(
-            f"{state / 'agent/spider.conf'} is not there: scripts/run writes it at the end of its start. Wait for that, and start a hub for"
-            " scripts/fleet with scripts/run, not by itself"
+            f"{state / 'agent/spider.conf'} does not exist: scripts/run writes it at the end of its start. Start the hub with scripts/run,"
+            " and wait for the end of its start"
         )
     pins = conf["hub"].get("tls_pin")
     return Address(conf["hub"]["url"], read_pins(pins) if pins else None)
 
 
 async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Address]:
-    """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder.
+    """Enrol the missing ones of `count` simulated nodes, and store their keys in the state folder. Names of other nodes are skipped.
 
-    A name that another node has is passed over. The hub makes all of the nodes or none.
+    Returns: the nodes, and the hub's address.
+    Raises: FleetError: no hub runs, or it refuses. The hub makes all of the nodes or none.
     """
     book = state / "fleet.json"
     written: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []
@@ -295,11 +298,13 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Ad
         raise FleetError("no hub is running in this checkout; start it with scripts/run")
     connector = aiohttp.UnixConnector(str(socket))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
-        there = await _nodes(http)
-        known = [node for node in written if node["node_id"] in there]
-        names, passed = new_names(count - len(known), {str(node["name"]) for node in known}, {name.casefold() for name in there.values()})
-        if passed:
-            print(f"other nodes of this hub are called {', '.join(passed)}; the fleet passes over these names", file=sys.stderr)
+        enrolled = await _nodes(http)
+        known = [node for node in written if node["node_id"] in enrolled]
+        names, skipped = new_names(
+            count - len(known), {str(node["name"]) for node in known}, {name.casefold() for name in enrolled.values()}
+        )
+        if skipped:
+            print(f"other nodes of this hub are called {', '.join(skipped)}; the fleet skips these names", file=sys.stderr)
         if names:
             async with http.post("http://hub/api/v1/local/enrol", json={"names": names, "simulated": True}) as answer:
                 text = await answer.text()
@@ -308,73 +313,76 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Ad
             wanted = ("node_id", "name", "generation", "fleet_id", "session_key", "launch_key")
             known += [{key: node[key] for key in wanted} for node in json.loads(text)["nodes"]]
         if known != written:
-            book.touch(mode=0o600)
-            book.write_text(json.dumps(known))
+            write(book, json.dumps(known))
     return known[:count], hub_address(state)
 
 
 def new_names(missing: int, own: Collection[str], taken: Collection[str]) -> tuple[list[str], list[str]]:
-    """So many names that nobody has, and those that were passed over because another node has them."""
+    """Returns: this many unused names, and the names that were skipped because another node has them.
+
+    Args: own: names of the fleet. taken: names of all nodes, case-folded.
+    """
     names: list[str] = []
-    passed: list[str] = []
+    skipped: list[str] = []
     for n in itertools.count():
         if len(names) >= missing:
             break
         name = f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}"
         if name not in own:
-            (passed if name in taken else names).append(name)
-    return names, passed
+            (skipped if name in taken else names).append(name)
+    return names, skipped
 
 
 async def _nodes(http: aiohttp.ClientSession) -> dict[str, str]:
-    """The nodes that the hub knows, with their names."""
+    """Id -> name of each node of the hub. Raises: FleetError: the hub refuses."""
     found: dict[str, str] = {}
-    asked = {"limit": "500"}
+    query = {"limit": "500"}
     while True:
-        async with http.get("http://hub/api/v1/nodes", params=asked) as answer:
+        async with http.get("http://hub/api/v1/nodes", params=query) as answer:
             if answer.status >= 300:
                 raise FleetError(f"the hub refused: {(await answer.text())[:300]}")
             page = json.loads(await answer.text())
         found |= {node["id"]: node["name"] for node in page["nodes"]}
         if not page["next"]:
             return found
-        asked["cursor"] = page["next"]
+        query["cursor"] = page["next"]
 
 
-async def stir(servers: list[Server], wishes: FleetOptions) -> None:
-    """Cut sessions, and send servers away for a while, as wished; until cancelled."""
+async def stir(servers: list[Server], options: FleetOptions) -> None:
+    """Each second, cut sessions and take servers offline at the rates of the options; until cancelled."""
     dice = random.Random()
     while True:
         await asyncio.sleep(1.0)
-        here = [server for server in servers if not server.away]
-        for _ in range(_whole(dice, wishes.churn_per_minute / 60) if here else 0):
-            dice.choice(here).cut()
-        for server in dice.sample(here, min(len(here), _whole(dice, len(here) * leaving(wishes.offline_share)))):
+        online = [server for server in servers if not server.away]
+        for _ in range(_random_count(dice, options.churn_per_minute / 60) if online else 0):
+            dice.choice(online).cut()
+        for server in dice.sample(online, min(len(online), _random_count(dice, len(online) * leaving(options.offline_share)))):
             server.go_away(dice.uniform(*OFFLINE_S))
 
 
 def leaving(share: float) -> float:
-    """Of the servers that are here, how many go each second so that the wished share of all is away."""
+    """The part of the online servers that must leave each second so that this share of all servers is away."""
     return share / (1 - share) / (sum(OFFLINE_S) / 2)
 
 
-def _whole(dice: random.Random, rate: float) -> int:
+def _random_count(dice: random.Random, rate: float) -> int:
+    """A whole number whose mean is the rate."""
     return int(rate) + (dice.random() < rate % 1)
 
 
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
-    """Only one of them at a time: two would be the same servers, each ending the sessions of the other.
+    """Hold the fleet's lock. Two fleets would be the same servers, and would end each other's sessions.
 
-    Raises: FleetError: there is one.
+    Raises: FleetError: another fleet runs, or there is no state folder.
     """
     if not state.is_dir():
         raise FleetError("no hub is running in this checkout; start it with scripts/run")
     pid = state / "fleet.pid"
-    held = os.open(state / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(state / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = f" (process {pid.read_text().strip()})" if pid.exists() else ""
             raise FleetError(
@@ -388,11 +396,11 @@ def alone(state: Path) -> Iterator[None]:
         finally:
             pid.unlink(missing_ok=True)
     finally:
-        os.close(held)
+        os.close(lock)
 
 
-async def run(state: Path, count: int, wishes: FleetOptions, noted: Path | None = None) -> None:
-    """Enrol, connect a few at a time, wait for the end."""
+async def run(state: Path, count: int, options: FleetOptions, stamps_file: Path | None = None) -> None:
+    """Enrol the servers, connect them at the given rate, and run them until SIGINT or SIGTERM. Raises: FleetError."""
     nodes, hub = await enrol(state, count)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -401,22 +409,22 @@ async def run(state: Path, count: int, wishes: FleetOptions, noted: Path | None 
     folder = state / "fleet"
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
-    sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
-    stamps = Stamps() if noted is not None else None
-    servers = [Server(node, hub, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]
-    living: list[Server | Hostile] = [*servers, *(Hostile(node, hub) for node in nodes[: wishes.hostile])]
+    sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # the path of a Unix socket must be short
+    stamps = Stamps() if stamps_file is not None else None
+    servers = [Server(node, hub, state, Path(sockets.name), stamps) for node in nodes[options.hostile :]]
+    everyone: list[Server | Hostile] = [*servers, *(Hostile(node, hub) for node in nodes[: options.hostile])]
     tasks: list[asyncio.Task[None]] = []
     try:
-        for one in living:
-            tasks.append(asyncio.create_task(one.run(), name="server"))
+        for server in everyone:
+            tasks.append(asyncio.create_task(server.run(), name="server"))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), max(1 / DIALS_PER_S, wishes.come_within_s / len(living)))
+                await asyncio.wait_for(stop.wait(), max(1 / DIALS_PER_S, options.come_within_s / len(everyone)))
                 break
-        if servers and (wishes.churn_per_minute or wishes.offline_share):
-            tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
-        gc.freeze()  # a search for cycles among a thousand servers would hold them all up
-        gc.set_threshold(*COLLECT_AFTER)
-        print(f"{len(living)} simulated servers against {urlsplit(hub.url).netloc}; Ctrl-C ends them", flush=True)
+        if servers and (options.churn_per_minute or options.offline_share):
+            tasks.append(asyncio.create_task(stir(servers, options), name="stir"))
+        gc.freeze()  # a garbage collection over a thousand servers would delay all of them
+        gc.set_threshold(*GC_THRESHOLDS)
+        print(f"{len(everyone)} simulated servers against {urlsplit(hub.url).netloc}; Ctrl-C ends them", flush=True)
         waiting = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:
@@ -425,23 +433,25 @@ async def run(state: Path, count: int, wishes: FleetOptions, noted: Path | None 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if stamps is not None and noted is not None:
-            stamps.save(noted)
+        if stamps is not None and stamps_file is not None:
+            stamps.save(stamps_file)
         sockets.cleanup()
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:
-    """Read the command line; exits with 2 and a sentence when it is wrong."""
+    """Read the command line; exits with 2 and a message when it is wrong."""
     parser = argparse.ArgumentParser(prog="scripts/fleet", allow_abbrev=False)
     parser.add_argument("state", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("count", type=int, metavar="N", help=f"how many servers, 1 to {MAX_NODES}")
-    parser.add_argument("--churn", type=float, default=0.0, metavar="PER_MINUTE", help="so many sessions a minute are cut and come back")
+    parser.add_argument("--churn", type=float, default=0.0, metavar="PER_MINUTE", help="cut this many sessions a minute; they reconnect")
     parser.add_argument(
         "--offline", type=float, default=0.0, metavar="SHARE", help="this share of the servers (0 to 0.9) is away at any time"
     )
-    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="so many of them send what no Spider sends")
-    parser.add_argument("--over", type=float, default=0.0, metavar="SECONDS", help="they come over so long a time, 50 a second at most")
-    parser.add_argument("--stamps", type=Path, metavar="FILE", help="write there at the end when each pulse was measured and sent")
+    parser.add_argument("--hostile", type=int, default=0, metavar="N", help="this many servers send invalid messages")
+    parser.add_argument(
+        "--over", type=float, default=0.0, metavar="SECONDS", help="the servers connect over this time, at most 50 a second"
+    )
+    parser.add_argument("--stamps", type=Path, metavar="FILE", help="at the end, write there when each pulse was measured and sent")
     options = parser.parse_args(argv)
     if not 1 <= options.count <= MAX_NODES:
         parser.error(f"give a number from 1 to {MAX_NODES}")
@@ -458,10 +468,10 @@ def main() -> int:
     logging.getLogger("spider").setLevel(logging.ERROR)
     try:
         with alone(options.state):
-            wishes = FleetOptions(options.churn, options.offline, options.hostile, options.over)
-            asyncio.run(run(options.state, options.count, wishes, options.stamps))
-    except FleetError as exc:
-        print(f"scripts/fleet: {exc}", file=sys.stderr)
+            fleet = FleetOptions(options.churn, options.offline, options.hostile, options.over)
+            asyncio.run(run(options.state, options.count, fleet, options.stamps))
+    except (FleetError, OSError, aiohttp.ClientError) as exc:
+        print(f"scripts/fleet: {reason_of(exc)}", file=sys.stderr)
         return 1
     return 0
 
