@@ -1,4 +1,4 @@
-"""Builds what a wheel carries besides Python: the Capsule and the Spider bundle.
+"""Builds the parts of a wheel that are not plain Python: the Capsule and the Spider bundle.
 
 Run by hatchling for wheel, sdist and editable installs; `python hatch_build.py` does the same in a checkout.
 An sdist carries both results, so installing it needs neither Node nor npm.
@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parent
 CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets", "tools")
 
 
-_NO_NPM = "A wheel or an sdist that was built elsewhere needs neither npm nor a registry of it."
+_NO_NPM = "Installing a wheel or an sdist that was built elsewhere needs no npm and no registry."
 
 
 def version(root: Path = ROOT) -> str:
-    """The version of this source tree, another one for each commit and each change that is not committed.
+    """The version of this source tree. Each commit and each uncommitted change has a different one.
 
-    X.Y.Z at the tag vX.Y.Z, else X.Y.Z.devN+gCOMMIT with N commits, `.d` and a digest of what is not committed.
-    An sdist keeps the version that it was made with.
+    X.Y.Z at the tag vX.Y.Z, else X.Y.Z.devN+gCOMMIT with N commits. Uncommitted changes add `.d` and their digest.
+    An sdist keeps the version that it was made with. A tree without git is X.Y.Z.dev0+nogit.
     """
     found = re.search(r'^RELEASE = "([0-9.]+)"$', (root / "spider/version.py").read_text(), re.MULTILINE)
     assert found is not None, "spider/version.py names the release"
@@ -57,14 +57,14 @@ def version(root: Path = ROOT) -> str:
 
 
 def _git(root: Path, *words: str) -> bytes:
-    """Ask git about this tree, also if another user owns it: a build runs the tree's code anyway."""
+    """Run git on this tree, also if another user owns it: a build runs the tree's code anyway. Returns: its output."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(root), *words]
     return subprocess.run(argv, env=env, capture_output=True, check=True).stdout
 
 
 def _untracked(root: Path) -> bytes:
-    """The names and digests of the files that git neither tracks nor ignores: a wheel carries them as well."""
+    """The names and digests of the files that git neither tracks nor ignores. A wheel contains them too."""
     found = b""
     for name in sorted(filter(None, _git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"))):
         path = os.path.join(os.fsencode(root), name)
@@ -87,7 +87,7 @@ def write_version(root: Path) -> None:
 
 
 def _digest(capsule: Path, *more: str) -> str:
-    """Names the sources of the Capsule, so that it is built again only when they changed. more: what else this build is made from."""
+    """A digest of the Capsule's sources and of the files `more`. The Capsule is built again when it changes."""
     sha = hashlib.sha256()
     for name in (*CAPSULE_SOURCES, *more):
         top = capsule / name
@@ -99,9 +99,10 @@ def _digest(capsule: Path, *more: str) -> str:
 
 
 def build_capsule(root: Path) -> bool:
-    """Bundle capsule/ into groundcontrol/web/static/. Returns whether anything had to be done.
+    """Bundle capsule/ into groundcontrol/web/static/. Returns: whether it was built; False: it is up to date.
 
-    A build is of one language: English, or that of capsule/words/X.json where CAPSULE_LANGUAGE is X.
+    A build has one language: English, or that of capsule/words/X.json if CAPSULE_LANGUAGE is X.
+    Raises: RuntimeError: npm or the build failed, or neither sources nor a built page is present.
     """
     language = os.environ.get("CAPSULE_LANGUAGE", "en")
     words = [] if language == "en" else [f"words/{language}.json"]
@@ -120,28 +121,28 @@ def build_capsule(root: Path) -> bool:
             f"building the page needs npm, which is not here: install the packages of requirements-build.lock first. {_NO_NPM}"
         ) from None
 
-    # The caller's environment is kept: certificates, proxies and registry settings are npm's to read.
+    # npm reads certificates, proxies and registry settings from the caller's environment.
     env = dict(os.environ, npm_config_update_notifier="false", npm_config_fund="false", npm_config_audit="false")
     if not _installed(capsule):
         code = npm(["ci", "--ignore-scripts", "--omit=dev", "--prefix", str(capsule)], env=env)
         if code:
             raise RuntimeError(
-                f"npm could not fetch what the page is built from; its own words stand above. Is its registry in reach? {_NO_NPM}"
+                f"npm could not fetch the packages that build the page; its messages are above. Is its registry reachable? {_NO_NPM}"
             )
     if node([str(capsule / "build.mjs"), "--out", str(static), *(["--words", *words] if words else [])], cwd=str(capsule), env=env):
-        raise RuntimeError("building the Capsule failed; see the words above")
+        raise RuntimeError("building the Capsule failed; see the messages above")
     stamp.write_text(digest)
     return True
 
 
 def _installed(capsule: Path) -> bool:
-    """Whether node_modules is what the lock file asks for."""
+    """Whether node_modules is newer than the lock file."""
     marker, lock = capsule / "node_modules/.package-lock.json", capsule / "package-lock.json"
     return marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime
 
 
 def build_bundle(root: Path) -> None:
-    """Write majortom/spider.pyz and joiner.pyz. In a process of its own: the build's import path is not the checkout's."""
+    """Write majortom/spider.pyz and joiner.pyz, in another process, because the build's import path is not the checkout's."""
     code = (
         "import sys, pathlib; from majortom.build.bundle import build_bundle, build_joiner; to = pathlib.Path(sys.argv[1]);"
         " (to / 'spider.pyz').write_bytes(build_bundle()); (to / 'joiner.pyz').write_bytes(build_joiner())"
@@ -151,12 +152,12 @@ def build_bundle(root: Path) -> None:
 
 
 class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """hatchling's door to the two functions above."""
+    """Runs the functions above for hatchling."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called before hatchling collects the files; what is built does not depend on the target."""
+        """Build before hatchling collects the files. The result does not depend on the target."""
         del version, build_data
         root = Path(self.root)
         write_version(root)

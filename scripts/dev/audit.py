@@ -1,4 +1,4 @@
-"""What outside tools find wrong: bandit in the sources, wapiti in a hub that runs for it alone. Runs where there is nothing but loopback."""
+"""The program of scripts/audit: runs bandit over the sources and wapiti against a separate hub, on a machine with loopback only."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ MODULES: Final = (
     "backup", "blindsql", "cookieflags", "crlf", "csp", "csrf", "exec", "file", "htaccess", "http_headers", "methods", "permanentxss",
     "redirect", "shellshock", "sql", "xss",
 )  # fmt: skip
-"""Without those that have an outside host answer (ssrf, xxe) or bring lists from one."""
+"""Wapiti's modules, without those that need another host (ssrf, xxe) or fetch lists from one."""
 SIOCSIFFLAGS: Final = 0x8914
 IFF_UP: Final = 1
 
 
 class AuditError(Exception):
-    """A tool did not do its work, so that nothing is known; the text says why."""
+    """A tool failed, so there is no result; the text says why."""
 
 
 class Finding(NamedTuple):
-    """One thing that a tool does not like."""
+    """One fault that a tool reports."""
 
     tool: str
     level: str
@@ -50,68 +50,68 @@ class Finding(NamedTuple):
 
 
 def bandit_findings(text: str) -> list[Finding]:
-    """What stands in bandit's JSON.
+    """The findings in bandit's JSON.
 
-    Raises: AuditError: it could not read a file, or looked at none.
+    Raises: AuditError: this is not bandit's JSON, or bandit could not read a file, or read none.
     """
     try:
-        told = json.loads(text)
-        faults, lines = told["errors"], told["metrics"]["_totals"]["loc"]
+        answer = json.loads(text)
+        faults, lines = answer["errors"], answer["metrics"]["_totals"]["loc"]
         found = [
             Finding(
                 "bandit", one["issue_severity"].lower(), f"{one['test_id']} {one['test_name']}", f"{one['filename']}:{one['line_number']}"
             )
-            for one in told["results"]
+            for one in answer["results"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AuditError(f"bandit's answer is not what it should be: {exc!r}") from exc
+        raise AuditError(f"bandit's answer has another form than expected: {exc!r}") from exc
     if faults or not lines:
         raise AuditError(f"bandit did not read everything ({lines} lines): {faults}")
     return _of_known_levels(found)
 
 
 def wapiti_findings(text: str) -> list[Finding]:
-    """What stands in wapiti's JSON: vulnerabilities, and anomalies such as an answer of 500 or none in time.
+    """The findings in wapiti's JSON: vulnerabilities, and anomalies such as an answer of 500 or a timeout.
 
-    Raises: AuditError.
+    Raises: AuditError: this is not wapiti's JSON.
     """
     levels = {0: "low", 1: "low", 2: "medium", 3: "high", 4: "high"}
     try:
-        told = json.loads(text)
+        answer = json.loads(text)
         found = [
             Finding("wapiti", levels[int(one["level"])], category, f"{one['method']} {one['path']}: {one['info']}")
             for part in ("vulnerabilities", "anomalies")
-            for category, ones in told[part].items()
+            for category, ones in answer[part].items()
             for one in ones
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise AuditError(f"wapiti's report is not what it should be: {exc!r}") from exc
+        raise AuditError(f"wapiti's report has another form than expected: {exc!r}") from exc
     return _of_known_levels(found)
 
 
 def _of_known_levels(found: list[Finding]) -> list[Finding]:
     strange = {finding.level for finding in found} - set(LEVELS)
     if strange:
-        raise AuditError(f"levels that nobody knows here: {', '.join(sorted(strange))}")
+        raise AuditError(f"unknown levels: {', '.join(sorted(strange))}")
     return found
 
 
 def report(found: Iterable[Finding]) -> list[str]:
-    """By level, the worst first: each high one with its place, of others how many there are of a kind and where the first one is."""
+    """The report's lines by level, the worst first. Each high finding has a line; others have a line for each kind, with their count."""
     kinds: dict[Finding, list[str]] = {}
     for finding in found:
         place = finding.place if finding.level == "high" else ""
         kinds.setdefault(finding._replace(place=place), []).append(finding.place)
     lines = []
     for level in LEVELS:
-        here = {kind: places for kind, places in kinds.items() if kind.level == level}
-        lines.append(f"{level}: {sum(map(len, here.values()))}")
-        lines += [f"  {len(places):3} {kind.tool} {kind.name}  {places[0]}" for kind, places in sorted(here.items())]
+        of_level = {kind: places for kind, places in kinds.items() if kind.level == level}
+        lines.append(f"{level}: {sum(map(len, of_level.values()))}")
+        lines += [f"  {len(places):3} {kind.tool} {kind.name}  {places[0]}" for kind, places in sorted(of_level.items())]
     return lines
 
 
 def run(argv: Sequence[str], limit_s: float, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    """Run a tool to its end. Raises: AuditError when it does not come to one."""
+    """Run a tool to its end. Returns: exit status, output, errors. Raises: AuditError: it took longer than the limit."""
     try:
         done = subprocess.run(
             argv,
@@ -130,29 +130,32 @@ def run(argv: Sequence[str], limit_s: float, env: Mapping[str, str] | None = Non
 
 
 def bandit() -> list[Finding]:
-    """What bandit finds in the sources."""
+    """Bandit's findings in the sources. Raises: AuditError."""
     status, out, err = run([sys.executable, "-m", "bandit", "-q", "-r", "-f", "json", *SOURCES], BANDIT_LIMIT_S)
     if status not in (0, 1):  # 1: there are findings
         raise AuditError(f"bandit ended with {status}: {err[-1000:]}")
     return bandit_findings(out)
 
 
-def addresses(document: dict[str, Any], things: Mapping[str, str]) -> dict[str, list[str]]:
-    """Every address of the API that answers to GET, with the names in its query; `things`: what stands for a part in braces."""
+def addresses(document: dict[str, Any], ids: Mapping[str, str]) -> dict[str, list[str]]:
+    """Every address of the API that answers to GET, with the names in its query.
+
+    Args: document: the OpenAPI document. ids: name of a placeholder -> its value; an address with another placeholder is left out.
+    """
     found = {}
     for template, calls in sorted(document["paths"].items()):
         path = template
-        for name, thing in things.items():
-            path = path.replace("{" + name + "}", thing)
+        for name, value in ids.items():
+            path = path.replace("{" + name + "}", value)
         if "get" in calls and "{" not in path and not path.endswith("/live"):
             found[path] = [one["name"] for one in calls["get"].get("parameters", []) if one["in"] == "query"]
     return found
 
 
 def good_address(path: str, names: Sequence[str], answers: Callable[[str], bool]) -> str | None:
-    """The address with as many of these names as it takes together, so that what is attacked is more than the check of the first one.
+    """The address with as many of these names as it accepts together. With more names, an attack would only reach their validation.
 
-    None: it answers however it is asked with an error.
+    Returns: None if it answers with an error even without a query.
     """
     if not answers(path):
         return None
@@ -164,7 +167,7 @@ def good_address(path: str, names: Sequence[str], answers: Callable[[str], bool]
 
 
 def wapiti(folder: Path) -> list[Finding]:
-    """What wapiti finds on a hub of its own, as an admin who is logged in."""
+    """Wapiti's findings on a separate hub, as a logged-in admin; also the errors that the hub logged. Raises: AuditError."""
     data = folder / "data"
     data.mkdir(mode=0o700)
     with HubProcess(data, prefix=["setpriv", "--pdeathsig", "KILL"]) as hub:
@@ -201,9 +204,9 @@ def wapiti(folder: Path) -> list[Finding]:
 
 
 def _was_inside(folder: Path, hub: HubProcess, good: Sequence[str]) -> None:
-    """Raises: AuditError: wapiti was not given what this session is given, so that it attacked nothing but the door."""
-    [kept] = (folder / "session").glob("*.db")
-    with contextlib.closing(sqlite3.connect(kept)) as database:
+    """Raises: AuditError: addresses that answer this session did not answer wapiti, so it was not logged in."""
+    [store] = (folder / "session").glob("*.db")
+    with contextlib.closing(sqlite3.connect(store)) as database:
         seen = {path for (path,) in database.execute("SELECT path FROM paths WHERE http_status = 200")}
     missing = {hub.url + path.partition("?")[0] for path in good} - seen
     if missing or not good:
@@ -211,25 +214,25 @@ def _was_inside(folder: Path, hub: HubProcess, good: Sequence[str]) -> None:
 
 
 def _cookie_file(folder: Path, login: Login) -> Path:
-    """The session's cookie in the form that wapiti reads; it takes none from its arguments."""
+    """Write the session's cookie in the form that wapiti reads. Wapiti takes no cookie as an argument."""
     pairs = [part.partition("=")[::2] for part in login.cookie.split("; ")]
-    kept = {"secure": False, "port": None, "version": 0, "expires": None}
+    fields = {"secure": False, "port": None, "version": 0, "expires": None}
     path = folder / "cookies.json"
-    path.write_text(json.dumps({"127.0.0.1": {"/": {name: {"value": value, **kept} for name, value in pairs if value == login.token}}}))
+    path.write_text(json.dumps({"127.0.0.1": {"/": {name: {"value": value, **fields} for name, value in pairs if value == login.token}}}))
     return path
 
 
 def only_loopback() -> None:
-    """Switch loopback on. Raises: AuditError where there is any other network."""
+    """Switch loopback on. Raises: AuditError: there is another network interface."""
     names = [name for _, name in socket.if_nameindex()]
     if names != ["lo"]:
-        raise AuditError(f"this would reach other machines, by {', '.join(names)}")
+        raise AuditError(f"this could reach other machines, through {', '.join(names)}")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 def main(words: Sequence[str]) -> int:
-    """Returns: 0 none of high level, 1 some, 2 a tool did not do its work."""
+    """Returns: 0: no finding is high; 1: a finding is high; 2: a tool failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.umask(0o077)
     try:

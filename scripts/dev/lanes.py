@@ -1,7 +1,8 @@
 """Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
 
-A lane is one pytest. Unit tests mostly compute: two processes. Browsers, hosts and hubs wait much of the time: three. The two chains below
-take equally long, so both cores are busy until the end. A lane over its budget is named, and does not fail: the machine may be busy.
+A lane is one pytest. Unit tests mostly compute, so their lane has two processes. Browsers, hosts and hubs often wait, so the other lanes
+have three. The two chains of lanes take about equally long, so both cores are busy until the end. The report names a lane over its
+budget. The lane does not fail, because the machine may be busy.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 FAILURES: Final = re.compile(r"=+ (FAILURES|ERRORS) =+")
 SUMMARY: Final = re.compile(r"=+ (warnings summary|short test summary info) =+")
 FAILURE_LINES: Final = 80
-"""So many of the last lines of what failed stand at the end again: what keeps only the end of a long log keeps them."""
+"""The report repeats this many last lines of the failures, for readers who have only the end of a long log."""
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
 
@@ -49,7 +50,7 @@ class Lane:
 
 
 def lanes() -> tuple[list[Lane], list[Lane]]:
-    """Two chains; each runs its lanes in this order."""
+    """The two chains of lanes. Each chain runs its lanes in this order."""
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
     return (
         [Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")), Lane("browser", 6, 3, ("tests/browser",))],
@@ -58,7 +59,7 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
 
 
 def run(lane: Lane, arguments: Sequence[str]) -> None:
-    """Run one lane; its output is passed on line by line behind its name."""
+    """Run one lane, print its output line by line after its name, and fill in its results."""
     command = [
         sys.executable, "-m", "pytest", "-n", str(lane.processes), "--dist", "loadfile", "--no-loadscope-reorder",
         "-o", f"cache_dir=.pytest_cache/{lane.name}", *arguments, *lane.paths,
@@ -96,7 +97,7 @@ def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threadi
 
 
 def end(lane: Lane) -> None:
-    """End a lane with all that it started, as Ctrl-C does; kill it when that takes too long."""
+    """Interrupt a lane and its processes, as Ctrl-C does. Kill them after END_LIMIT_S."""
     if lane.process is None or lane.process.returncode is not None:
         return
     os.killpg(lane.process.pid, signal.SIGINT)
@@ -106,7 +107,7 @@ def end(lane: Lane) -> None:
 
 
 def kill(lane: Lane) -> None:
-    """End a lane that did not end by itself."""
+    """Kill a lane and its processes, if it has not ended."""
     if lane.process is not None and lane.process.returncode is None:
         os.killpg(lane.process.pid, signal.SIGKILL)
 
@@ -118,7 +119,7 @@ def busy_s() -> float:
 
 
 def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
-    """What failed; one row for each lane, one for the machine (hosts have processes of their own); the counts of all on a line of their own."""
+    """Print the failures, a row for each lane, a row for the machine with the hosts' processes, and a line with all counts."""
     for lane in done:
         for line in (*lane.failures, *lane.failed):
             print(f"{lane.name:7} | {line}")

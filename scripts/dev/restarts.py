@@ -1,4 +1,4 @@
-"""When scripts/run starts a process again that ended."""
+"""Decides when scripts/run restarts a process that ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Restarts:
         self._in_a_row = 0
 
     def pause_s(self, status: int | None, ran_s: float) -> float | None:
-        """The pause before the next start. None: there is none."""
+        """The pause before the next start, in seconds. None: no further start.
+
+        Args: status: the exit status. ran_s: how long the process ran.
+        """
         if ran_s >= STEADY_S:
             self._in_a_row = 0
         if status == EXIT_CONFIG or self._in_a_row >= len(RESTART_PAUSES_S):
@@ -37,7 +40,7 @@ class Restarts:
 async def start_again(
     name: str, start: Callable[[], Awaitable[asyncio.subprocess.Process]], pause_s: float, later_s: float = RESTART_PAUSES_S[-1]
 ) -> asyncio.subprocess.Process:
-    """Start a process after a pause. If that fails, for instance on a full disk, try again until it succeeds."""
+    """Start a process after a pause. If that fails, for instance on a full disk, try again every `later_s` seconds until it succeeds."""
     while True:
         await asyncio.sleep(pause_s)
         try:

@@ -1,8 +1,8 @@
-"""Which files of ours run on the way of a watched second, from the measurement to a browser, and of a job, from its order to its end.
+"""Lists our files ("rooms") whose code runs on two walks: a watched second, from measurement to browser, and a job, from order to end.
 
-Hub, agent, launcher and runner run as programs of their own under a trace hook (`scripts/dev/rooms_trace.py`). A file counts when its code
-runs in all windows but one, also where it runs beside the way: all collectors of a second count. The page's files cannot be traced
-here: they are named by hand, and stand at the end.
+Hub, agent, launcher and runner run as separate programs under a trace hook (`scripts/dev/rooms_trace.py`). A file counts if its code
+runs in all windows, or in all but one. So every collector of a second counts. The page cannot be traced here, so its files are listed by
+hand, at the end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PAGE: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Below `capsule/src`."""
 BESIDE: Final = ("groundcontrol/lifecycle.py", "groundcontrol/housekeeping.py", "spider/memory_limit.py", "spider/reports/host_reports.py")
-"""What runs by a timer of its own, whether there is a sample or a job or not."""
+"""Files that run on a timer, with or without a sample or a job. They do not count."""
 
 
 class Window(NamedTuple):
@@ -63,7 +63,7 @@ class Window(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What ran on one way, in the order of the first execution."""
+    """The files that ran on one walk, in the order of their first execution."""
 
     name: str
     took_ms: float
@@ -109,7 +109,7 @@ class TracedSpider(SpiderProcess):
 
 
 class Lab(NamedTuple):
-    """A hub and an agent under the hook, and a browser."""
+    """A hub and an agent under the hook, and a client in the place of a browser."""
 
     hub: HubProcess
     node: Enrolled
@@ -120,7 +120,7 @@ class Lab(NamedTuple):
         await self.live.send_bytes(msgpack.packb(["subscribe", {"topic": topic}]))
 
     async def change(self, topic: str) -> tuple[dict[str, Any], int]:
-        """The next snapshot or change of a topic, and when it arrived."""
+        """The data of the next snapshot or change of a topic, and its arrival in Unix nanoseconds."""
         while True:
             message = await self.live.receive(STEP_LIMIT_S)
             arrived_ns = time.time_ns()
@@ -152,34 +152,34 @@ async def lab(folder: Path, traces: Path, **env: str) -> AsyncIterator[Lab]:
         hub.close()
 
 
-async def seconds(here: Lab) -> list[Window]:
-    """From the instant of a measurement to its arrival in the browser that shows the node."""
-    topic = f"node:{here.node.node_id}"
-    await here.subscribe(topic)
+async def seconds(programs: Lab) -> list[Window]:
+    """Windows from a measurement to its arrival in the browser that shows the node."""
+    topic = f"node:{programs.node.node_id}"
+    await programs.subscribe(topic)
     found: list[Window] = []
     while len(found) < WARM_UP + WINDOWS:
-        data, arrived_ns = await here.change(topic)
+        data, arrived_ns = await programs.change(topic)
         newest = data["latest"].get("cpu.total")
         if "id" not in data and newest is not None:
             found.append(Window(round(newest["at"] * 1e9), arrived_ns))
     return found[WARM_UP:]
 
 
-async def jobs(here: Lab) -> list[Window]:
-    """From the order of a job to its end in the browser that shows it."""
+async def jobs(programs: Lab) -> list[Window]:
+    """Windows from the order of a job to its end in the browser that shows it. Raises: RuntimeError: a job failed."""
     found: list[Window] = []
     while len(found) < WARM_UP + WINDOWS:
         began_ns = time.time_ns()
-        async with here.http.post(
-            f"{here.hub.url}/api/v1/nodes/{here.node.node_id}/jobs",
+        async with programs.http.post(
+            f"{programs.hub.url}/api/v1/nodes/{programs.node.node_id}/jobs",
             json={"action": VERB},
             headers={"Idempotency-Key": os.urandom(16).hex()},
         ) as answer:
             made = await answer.json()
         topic = f"job:{made['id']}"
-        await here.subscribe(topic)
+        await programs.subscribe(topic)
         while True:
-            data, arrived_ns = await here.change(topic)
+            data, arrived_ns = await programs.change(topic)
             job = data.get("job") or {}
             if job.get("ended_at"):
                 break
@@ -191,7 +191,7 @@ async def jobs(here: Lab) -> list[Window]:
 
 
 def files_of(traces: Path, windows: Sequence[Window]) -> list[str]:
-    """What ran in all windows but one, in the order of the first execution."""
+    """The files that ran in all windows, or in all but one, by their median time of first execution."""
     first_ns: dict[str, dict[int, int]] = {}
     for trace in traces.iterdir():
         for line in trace.read_text().splitlines():
@@ -205,13 +205,13 @@ def files_of(traces: Path, windows: Sequence[Window]) -> list[str]:
 
 
 async def walk(name: str) -> Walk:
-    """Trace one way."""
-    with tempfile.TemporaryDirectory() as place:
-        folder, traces = Path(place), Path(place) / "traces"
+    """Trace one walk: `second` or `job`."""
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder, traces = Path(name_of_folder), Path(name_of_folder) / "traces"
         traces.mkdir()
         unsampled = {"ROOMS_UNSAMPLED": "yes"} if name == "job" else {}
-        async with lab(folder, traces, **unsampled) as here:
-            windows = await (jobs(here) if name == "job" else seconds(here))
+        async with lab(folder, traces, **unsampled) as programs:
+            windows = await (jobs(programs) if name == "job" else seconds(programs))
         files = files_of(traces, windows)
     took_ms = statistics.median((window.ends_ns - window.begins_ns) / 1e6 for window in windows)
     page = [f"capsule/src/{file}" for file in PAGE[name]]
@@ -219,7 +219,7 @@ async def walk(name: str) -> Walk:
 
 
 def shown(found: Walk) -> str:
-    """For a terminal."""
+    """The report of a walk, as text for a terminal."""
     hub = sum(file.startswith("groundcontrol/") for file in found.files)
     head = f"{found.name}: {found.rooms} rooms (at most {BOUNDS[found.name]}): hub {hub}, agent {len(found.files) - hub}, page {len(found.page)}"
     return "\n".join([head, *(f"  {number:3} {file}" for number, file in enumerate([*found.files, *found.page], 1))])
@@ -229,14 +229,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/rooms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("walks", nargs="*", metavar="WALK", help="second, job (both)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    asked = parser.parse_args()
-    unknown = set(asked.walks) - set(BOUNDS)
+    options = parser.parse_args()
+    unknown = set(options.walks) - set(BOUNDS)
     if unknown:
         parser.error(f"no walk is called {', '.join(sorted(unknown))}")
-    for name in asked.walks or BOUNDS:
+    for name in options.walks or BOUNDS:
         found = asyncio.run(walk(name))
         record = {"walk": found.name, "rooms": found.rooms, "bound": BOUNDS[name], **found._asdict()}
-        print(json.dumps(record) if asked.json else shown(found), flush=True)
+        print(json.dumps(record) if options.json else shown(found), flush=True)
     return 0
 
 

@@ -1,7 +1,7 @@
 """One program of `scripts/rooms` under a trace hook: `python -m scripts.dev.rooms_trace serve|--config|launch|run …`.
 
-It writes a line `<Unix nanoseconds> <file>` to a file in the folder ROOMS_TRACE for each file of ours that runs a line, at most one a
-millisecond. What runs while a module is imported does not count.
+When one of our files runs a line, the hook writes `<Unix nanoseconds> <file>` to a file in the folder ROOMS_TRACE, at most once a
+millisecond for each file. Code that runs while a module is imported does not count.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 OURS: Final = tuple(f"{ROOT}/{package}/" for package in ("groundcontrol", "majortom", "spider"))
 APART_NS: Final = 1_000_000
+"""The least time between two lines about the same file."""
 FLUSH_NS: Final = 100_000_000
 BOOT: Final = "a" * 32
 
@@ -31,7 +32,7 @@ class Tracer:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._names: dict[str, str] = {}
-        """Path of a source → its name in the output; empty: it does not count."""
+        """Path of a source → its name in the output; empty if the source does not count."""
         self._last_ns: dict[str, int] = {}
         self._lines: list[str] = []
         self._flushed_ns = 0
@@ -64,7 +65,7 @@ class Tracer:
         return self._importing
 
     def _ran(self, frame: FrameType, what: str, _arg: Any) -> Callable[..., Any]:
-        """Only a line counts: a coroutine that merely passes a wake-up on to the one that it awaits runs none."""
+        """Note a line that ran. A coroutine that only passes a wake-up to another one runs no line, so it does not count."""
         name, now_ns = self._names[frame.f_code.co_filename], time.time_ns()
         if what == "line" and now_ns - self._last_ns.get(name, 0) >= APART_NS:
             self._last_ns[name] = now_ns
@@ -89,17 +90,17 @@ def hub(words: Sequence[str]) -> int:
 
 
 def spider(words: Sequence[str]) -> int:
-    """The agent without a package manager to ask. For a job: without samples, and without the reports that follow a job's end."""
+    """The agent without a package manager. With ROOMS_UNSAMPLED it sends no samples, and no reports after a job's end."""
     from spider import __main__ as program  # noqa: PLC0415
     from spider.sampling import measurement  # noqa: PLC0415
     from tests.support.spider_program import NoManager  # noqa: PLC0415
 
     measurement.__dict__["SeparateQuery"] = NoManager
     if "ROOMS_UNSAMPLED" in os.environ:
-        usual: Callable[..., measurement.Measurement] = measurement.build_measurement
+        original: Callable[..., measurement.Measurement] = measurement.build_measurement
 
         def unsampled(*parts: Any) -> measurement.Measurement:
-            found = usual(*parts)
+            found = original(*parts)
             for name, task in found.tasks.items():
                 if name != "facts":
                     task.close()
@@ -110,11 +111,11 @@ def spider(words: Sequence[str]) -> int:
 
 
 def launch(words: Sequence[str]) -> int:
-    """Root's launcher for every connection, with this program in place of the job's unit."""
+    """Root's launcher, serving every connection. It starts this program instead of the job's unit."""
     from spider.root import launcher  # noqa: PLC0415
 
     folder = Path(words[0])
-    places = launcher.LauncherPaths(
+    paths = launcher.LauncherPaths(
         str(folder / "launch.key"), str(folder / "spider.conf"), str(folder / "policy.conf"), str(folder / "jobs"),
         str(folder / "started"), os.geteuid(), (str(folder),),
     )  # fmt: skip
@@ -131,12 +132,12 @@ def launch(words: Sequence[str]) -> int:
         while True:
             client, _ = listener.accept()
             with client:
-                launcher.serve(client, places, launcher.JobUnit(start, lambda: False), BOOT)
+                launcher.serve(client, paths, launcher.JobUnit(start, lambda: False), BOOT)
             running = [process for process in running if process.poll() is None]
 
 
 def run(words: Sequence[str]) -> int:
-    """Root's runner, with a package manager made of paper."""
+    """Root's runner, with a fake package manager."""
     from spider.packages.driver import Driver  # noqa: PLC0415
     from spider.packages.plan import Plan, Planned  # noqa: PLC0415
     from spider.root.runner import RunnerPaths, run_job  # noqa: PLC0415
@@ -146,9 +147,9 @@ def run(words: Sequence[str]) -> int:
     jobs = str(folder / "jobs")
     database = folder / "packages"
     database.mkdir(exist_ok=True)
-    paper = FakePackageManager(database, Plan((Planned("a", "1", "2"),)))
-    paper.script = "echo Hit:1 main"
-    run_job(job, Driver(paper, jobs_dir=jobs), BOOT, RunnerPaths(jobs))
+    manager = FakePackageManager(database, Plan((Planned("a", "1", "2"),)))
+    manager.script = "echo Hit:1 main"
+    run_job(job, Driver(manager, jobs_dir=jobs), BOOT, RunnerPaths(jobs))
     return 0
 
 

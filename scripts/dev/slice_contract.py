@@ -12,10 +12,10 @@ SLICES: Final = "<ORDER>"
 
 
 class SliceContract(LayersContract):
-    """The contract `layers`, with a layer for each slice of the hub in the place of `<ORDER>`, the last slice on top."""
+    """The contract `layers`. It replaces the layer `<ORDER>` by a layer for each slice of the hub, the last slice on top."""
 
     def __init__(self, name: str, session_options: dict[str, Any], contract_options: dict[str, Any]) -> None:
         given = contract_options["layers"]
-        at = given.index(SLICES)
-        layers = [*given[:at], *reversed(ORDER), *given[at + 1 :]]
+        position = given.index(SLICES)
+        layers = [*given[:position], *reversed(ORDER), *given[position + 1 :]]
         super().__init__(name, session_options, {**contract_options, "layers": layers})

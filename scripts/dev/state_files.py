@@ -1,4 +1,4 @@
-"""Files of scripts/run: written whole, and logs of a limited size."""
+"""Files of scripts/run: replaced atomically, and logs of a limited size."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> str:
                 fault = f"{path.name} is emptied without a copy: {reason_of(exc)}."
             os.truncate(path, 0)
     except OSError as exc:
-        fault = f"{path.name} cannot be held to its size: {reason_of(exc)}."
+        fault = f"{path.name} cannot be shortened: {reason_of(exc)}."
     return fault

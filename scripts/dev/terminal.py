@@ -18,7 +18,7 @@ from groundcontrol.own_certificate import WHY_BROWSERS_ASK, grouped, read_certif
 def say(text: str, file: TextIO | None = None) -> None:
     """Print for the person at the terminal, to standard error by default.
 
-    The terminal may be gone, or the output may be a file on a full disk: this ends nothing.
+    A lost terminal or a full disk raises no error.
     """
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr if file is None else file, flush=True)
@@ -32,7 +32,7 @@ def reason_of(exc: Exception) -> str:
 
 
 def login_of(config: Config, admin: Mapping[str, Any], setup_code: str = "") -> str:
-    """How to log in, as long as the first admin has never logged in."""
+    """How to log in for the first time; `as before` once the first admin has logged in."""
     if admin["last_seen_at"] is not None or not (admin["must_change_password"] or config.admin_pass):
         return "as before"
     password = "admin" if config.admin_pass is None else "the password of STARDUST_ADMIN_PASS"

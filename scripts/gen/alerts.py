@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/alerts.md from the default rules, the states and the detectors; the text around them stays.
+"""Writes the tables of docs/alerts.md from the default rules, the states, the detectors and the derived metrics.
 
 scripts/gen/alerts.py           write the file
 scripts/gen/alerts.py --check   change nothing; exit 1 when the file is not current
@@ -26,7 +26,7 @@ from scripts.gen import target  # noqa: E402
 
 
 def level(rule: Rule, threshold: Threshold | None) -> str:
-    """`> 90 % (87 %)`: where a level starts, and where it ends; of an event, how bad its sender calls it."""
+    """One cell of the table: `> 90 % (87 %)`, where a level starts and ends. For a rule of events, the severity of the event."""
     if rule.warn and rule.crit and isinstance(parse(rule.expr), EventOf):
         return "an error" if threshold is rule.crit else "a warning" if rule.warn.trigger else "anything else"
     unit = unit_of(parse(rule.expr))
@@ -39,21 +39,21 @@ def level(rule: Rule, threshold: Threshold | None) -> str:
 
 
 def rules() -> str:
-    """The default rules."""
+    """The table of the default rules."""
     lines = [
         "| rule | what it says | value | warning (ends) | critical (ends) | `for_s` | `clear_s` |",
         "|---|---|---|---|---|---|---|",
     ]
     for rule in DEFAULT_RULES:
-        told = "; shown, never sent" if rule.notice else ""
+        suffix = "; shown, never sent" if rule.notice else ""
         levels = " | ".join((level(rule, rule.warn), level(rule, rule.crit)))
         times = " | ".join(value_text(time_s, "seconds") if time_s else "-" for time_s in (rule.for_s, rule.clear_s))
-        lines.append(f"| `{rule.id}` | {target.cell(rule.name)}{told} | `{rule.expr}` | {levels} | {times} |")
+        lines.append(f"| `{rule.id}` | {target.cell(rule.name)}{suffix} | `{rule.expr}` | {levels} | {times} |")
     return "\n".join(lines) + "\n"
 
 
 def values() -> str:
-    """What rules may ask for beside the metrics of nodes."""
+    """The table of states, detectors and derived metrics, which rules may use besides the metrics of nodes."""
     lines = ["### States, detectors and derived metrics", "", "| form | unit | what it is |", "|---|---|---|"]
     lines += [f"| `state({state.name})` | {state.unit} | {target.cell(state.about)} |" for state in STATES.values()]
     for detector in DETECTORS.values():
@@ -68,7 +68,7 @@ def values() -> str:
 
 
 def generate(text: str) -> str:
-    """The whole file, with the tables of now."""
+    """The whole document, with current tables."""
     return target.with_tables(text, rules() + "\n" + values())
 
 

@@ -40,14 +40,14 @@ _ROLES = {frozenset({"admin", "operator", "viewer"}): "all", frozenset({"admin",
 
 
 def roles(action: Action | None) -> str:
-    """Who has the right, and its name."""
+    """The roles that have the right of an action, and its name."""
     if action is None:
         return "anybody"
     return f"{_ROLES[PERMISSIONS[action]]}{' + token' if action in FOR_TOKENS else ''} (`{action}`)"
 
 
 def call(route: Route) -> str:
-    """The row of one call."""
+    """The table row of one call."""
     query = "&".join(parameter.name for parameter in route.query)
     path = f"`{route.method} {route.path}{'?' + query if query else ''}`"
     body = "" if route.body is None else f"`{route.body.__name__}`{' or none' if route.optional_body else ''}"
@@ -61,7 +61,7 @@ def call(route: Route) -> str:
 
 
 def topic(row: LiveTopic) -> str:
-    """The row of one kind of topic."""
+    """The table row of one kind of topic."""
     return f"| `{row.kind}{':<id>' if row.find else ''}` | {roles(row.action)} | {row.cost} |"
 
 
@@ -80,12 +80,12 @@ def section(each: Slice) -> str:
 
 
 def generate() -> str:
-    """The whole page."""
+    """The whole of docs/api.md."""
     return "\n".join([HEAD, *(section(each) for each in SLICES if each.routes or each.topics)])
 
 
 def architecture() -> str:
-    """The whole page, with the list of slices: the docstrings of their packages."""
+    """The whole of docs/architecture.md, with a list of slices from the docstrings of their packages."""
     rows = [
         f"| `groundcontrol/{name}/` | {target.cell(import_module(f'groundcontrol.{name}').__doc__ or '')} |" for name in ("core", *ORDER)
     ]

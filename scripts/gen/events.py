@@ -50,13 +50,13 @@ a token, also while the hub is away. What is sent again with the same `event_id`
 
 
 def row(each: EventType) -> str:
-    """One line of a table. `once`: each has a row of its own."""
+    """The table row of one type. `once` in the column of repeats: each event has a separate row."""
     key = "once" if not each.window_s else ", ".join(f"`{name}`" for name in each.key) or "the node"
     return f"| `{each.name}` | {each.severity} | {', '.join(each.sources)} | {key} | {each.text} |"
 
 
 def generate() -> str:
-    """The whole page."""
+    """The whole of docs/events.md."""
     parts = [HEAD]
     for group, title in GROUPS.items():
         lines = [f"## {title} (`group={group}`)", "", "| type | severity | reported by | repeats of | message |", "|---|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""The command line that all generators share: write the files, or check that they are current."""
+"""The command line of all generators: it writes the files, or checks that they are current."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 
 
 def cell(text: str) -> str:
-    """One line, as a table of Markdown wants it."""
+    """The text on one line, escaped for a table of Markdown."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def with_tables(text: str, tables: str) -> str:
-    """The text of a document with new tables between its two marks."""
+    """The text of a document with new tables between the marks BEGIN and END."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return head + BEGIN + "\n" + tables + "\n" + END + tail

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/telemetry.md from the catalogues of metrics and of tables; the text around them stays.
+"""Writes the tables of docs/telemetry.md from the catalogues of metrics and of tables.
 
 scripts/gen/telemetry.py           write the file
 scripts/gen/telemetry.py --check   change nothing; exit 1 when the file is not current
@@ -22,14 +22,14 @@ from spider.wire import catalogue, metrics, tables  # noqa: E402  # the checkout
 
 
 def subjects() -> list[ModuleType]:
-    """The files of the catalogue, in the order in which it joins them."""
+    """The modules of the catalogue of metrics, in its order."""
     names = [found.name for found in pkgutil.iter_modules(catalogue.__path__)]
     modules = [importlib.import_module(f"{catalogue.__name__}.{name}") for name in names]
     return sorted(modules, key=lambda module: metrics.CATALOGUE.index(module.METRICS[0]))
 
 
 def table(module: ModuleType) -> str:
-    """One subject."""
+    """The table of one subject's metrics."""
     lines = [
         f"### {str(module.__doc__).strip().rstrip('.')}",
         "",
@@ -45,19 +45,19 @@ def table(module: ModuleType) -> str:
 
 
 def columns(subject: tables.Subject) -> str:
-    """The columns of a table, those that tell its rows apart first in bold."""
+    """The columns of a table, with their units. Those that identify a row are bold."""
     named = [f"**{column.name}**" if column.name in subject.key else column.name for column in subject.columns]
     units = [f" ({column.unit})" if column.unit else "" for column in subject.columns]
     return ", ".join(name + unit for name, unit in zip(named, units, strict=True))
 
 
 def every(subject: tables.Subject) -> str:
-    """How often a table is read, and told where that is another matter."""
-    return f"{subject.interval_s} s" + (f", told each {subject.rests_s} s" if subject.rests_s else "")
+    """How often a table is read, and how often it is sent at most if that differs."""
+    return f"{subject.interval_s} s" + (f", sent each {subject.rests_s} s" if subject.rests_s else "")
 
 
 def lists() -> str:
-    """What is told as rows instead of numbers."""
+    """The list of the tables that nodes send."""
     lines = ["### Tables", "", "| table | every | watched | what it holds | columns |", "|---|---|---|---|---|"]
     lines += [
         f"| `{subject.name}` | {every(subject)} | {subject.watched_s} s | {target.cell(subject.about)} | {target.cell(columns(subject))} |"
@@ -67,7 +67,7 @@ def lists() -> str:
 
 
 def generate(text: str) -> str:
-    """The whole file, with the tables that the catalogue has now."""
+    """The whole document, with current tables."""
     return target.with_tables(text, "\n".join([*(table(module) for module in subjects()), lists()]))
 
 

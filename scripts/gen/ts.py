@@ -5,7 +5,7 @@ capsule/src/core/events/event-types.gen.ts from the catalogue of events,
 and capsule/src/core/alerts/delivery-reasons.gen.ts from the reasons why a message waits or is not sent.
 
 scripts/gen/ts.py           write the files
-scripts/gen/ts.py --check   change nothing; exit 1 when a file is not current
+scripts/gen/ts.py --check   change nothing; exit 1 if a file is not current
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def render(hint: object) -> str:
 
 
 def comment(text: str | None, indent: str = "") -> str:
-    """Write a docstring as a JSDoc comment; nothing for None."""
+    """Write a docstring as a JSDoc comment. Returns: the comment; empty if there is no docstring."""
     if not text:
         return ""
     lines = [line.strip() for line in text.strip().splitlines()]
@@ -147,7 +147,7 @@ def comment(text: str | None, indent: str = "") -> str:
 
 
 def field_docs(source: str) -> dict[tuple[str, str], str]:
-    """The string below each field, by (class, field)."""
+    """The docstring below each field, by (class, field)."""
     found: dict[tuple[str, str], str] = {}
     for node in ast.parse(source).body:
         if not isinstance(node, ast.ClassDef):
@@ -165,7 +165,7 @@ def sources() -> list[Path]:
 
 
 def structs() -> list[type[msgspec.Struct]]:
-    """Every message, by name."""
+    """Every message, sorted by name. Raises: ValueError: two messages have one name."""
     found: dict[str, type[msgspec.Struct]] = {}
     for path in sources():
         module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
@@ -178,7 +178,7 @@ def structs() -> list[type[msgspec.Struct]]:
 
 
 def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) -> str:
-    """One message. A field that a client may leave out is optional; the hub always sends all of its own."""
+    """The TypeScript interface of one message. A field that a client may leave out is optional; the hub always sends all its fields."""
     hints = typing.get_type_hints(struct)
     own_doc = struct.__doc__ if "__doc__" in vars(struct) else None
     lines = [comment(own_doc) + f"export interface {struct.__name__} {{"]
@@ -193,7 +193,7 @@ def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) ->
 
 
 def error_codes() -> list[str]:
-    """Every public code, sorted."""
+    """Every public error code, sorted."""
 
     def walk(kind: type[errors.HubError]) -> Iterator[str]:
         yield kind.code
@@ -239,13 +239,14 @@ def constants() -> str:
 
 
 def verb_titles() -> str:
-    """The titles of all verbs: a file of its own, since the page's first view needs them alone."""
+    """The file of all verbs' titles. It is a separate file, since the page's first view needs only the titles."""
     rows = "".join(f"  {json.dumps(name)}: t`{verbs.WORDS[name].title}`,\n" for name in VERBS)
     return f"{VERBS_HEAD}export const ACTION_LABELS: Readonly<Record<string, string>> = {{\n{rows}}};\n"
 
 
 def verb_rows() -> str:
-    """The rest of each verb of a node's menu, in its order. What is not so of a verb is left out. Units and containers have no menu: their rows do."""
+    """The other properties of each verb in a node's menu, in its order. False properties are left out, and so are verbs of units and
+    containers, which are not in this menu."""
     rows = []
     for name, words in verbs.WORDS.items():
         verb = VERBS[name]
@@ -265,7 +266,7 @@ def verb_rows() -> str:
 
 
 def event_types() -> str:
-    """Group and words of each type of event. Programs bring their own words, and so does the hub for what no page of this version knows."""
+    """Group and text of each type of event. Events of programs have no text here, because programs send their own."""
     rows = []
     for row in catalogue.ROWS:
         fields = iter(re.split(r"\{([a-z_]+)\}", row.text))
@@ -277,12 +278,12 @@ def event_types() -> str:
 
 
 def delivery_reasons() -> str:
-    """The texts of the reasons, by code."""
+    """The file of the texts of the reasons, by code."""
     return REASONS_HEAD + "".join(f"  {code}: t`{text}`,\n" for code, text in (SKIPPED_TEXTS | DEFERRED_TEXTS).items()) + "};\n"
 
 
 def generate() -> dict[Path, str]:
-    """The whole files."""
+    """Path -> whole text of each generated file."""
     docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
     messages = "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
     return {

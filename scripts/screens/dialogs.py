@@ -1,4 +1,4 @@
-"""Pictures of what the page asks and refuses: many servers, a command, a server's key, its steps, a second factor, a part without leave, a newer build."""
+"""Pictures of dialogs and refusals: many servers, a command, a host key, deployment steps, a second factor, a missing right, a newer build."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 
 LOOK = Callable[[str], None]
-"""Takes what the page shows now, in both themes and widths, under a name."""
+"""Takes pictures of the current view under a name, in both themes and widths."""
 NAMES = (
     "host-key", "deploy-refused", "host-key-changed", "deploy-steps", "deployments", "no-permission", "fleet-viewer", "newer-build", "second-factor", "log-in-code", "log-in-recovery",
 )  # fmt: skip
 FIRST = ("add-node-many", "add-node-many-keys", "add-node-many-ended", "add-node-command-made", "add-node-joining", "add-node-joined")
-"""What a newcomer does on an empty hub."""
+"""Pictures of a new user's first steps on an empty hub."""
 
 
 def of_many(page: Page, url: str, look: LOOK) -> None:
-    """A list that is read while it is typed, its keys in one question, and how each of them ended."""
+    """Add many servers: the list as it is typed, the question about all host keys, and the result of each server."""
     with Servers() as servers:
         page.goto(url)
         page.get_by_role("button", name="Add node").locator("visible=true").first.click()
@@ -49,7 +49,7 @@ def of_many(page: Page, url: str, look: LOOK) -> None:
 
 
 def of_a_command(page: Page, hub: HubProcess, look: LOOK) -> None:
-    """The one line that is pasted into a shell, and the server that comes by it."""
+    """The one-line command, and the server that joins with it."""
     page.goto(hub.url)
     page.get_by_role("button", name="One-line command").click()
     dialog = page.get_by_role("dialog")
@@ -66,7 +66,7 @@ def of_a_command(page: Page, hub: HubProcess, look: LOOK) -> None:
 
 
 def of_a_server(page: Page, url: str, look: LOOK) -> None:
-    """Add Node up to a key that is not known, a door that stays shut, a key that changed, and steps that go on."""
+    """Add a server: an unknown host key, a refused log-in, a changed key, and running steps."""
     with SshServerThread() as end:
         _ask(page, url, end, "wrong")
         look("host-key")
@@ -110,7 +110,7 @@ def _trust(page: Page) -> None:
 
 
 def of_a_viewer(chromium: Browser, hub: HubProcess, stage: Stage, camera: Callable[[Page], LOOK]) -> None:
-    """What somebody with little leave sees, with a second factor; `camera` makes the looks of a page."""
+    """The views of a viewer, who then sets up a second factor. `camera` returns the LOOK of a page."""
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
     page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
     look = camera(page)

@@ -1,4 +1,4 @@
-"""Pictures of every screen, taken from the real page: the hub, and a fleet that is played and says the same at every start."""
+"""The program of scripts/shots: takes pictures of every screen of the real page, with a real hub and a simulated fleet."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 SIZES = {1440: (1440, 900), 390: (390, 844)}
 QUALITY = 82
 SETTLE_MS = 1_800
-"""Charts and what comes by a second request."""
+"""Charts, and data of a second request, are complete after this time."""
 Act = Callable[[Page], None]
 
 
 class Screen(NamedTuple):
-    """One screen: its name, where it is, and what is done there before the picture."""
+    """One screen: its name, its path, and the actions before the picture."""
 
     name: str
     path: str
@@ -43,7 +43,7 @@ IN_DOCUMENTS = {
 
 
 def press(*names: str) -> Act:
-    """Buttons, one after another, wherever they are seen."""
+    """Press visible buttons with these names, one after another."""
 
     def act(page: Page) -> None:
         for name in names:
@@ -89,7 +89,7 @@ def wrong(page: Page) -> None:
 
 
 def screens(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
-    """All of them that a signed-in admin sees."""
+    """All screens of a signed-in admin."""
     busy, hot = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['web-03']}"
     tabs = ("measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings")
     settings = ("account", "users", "tokens", "joining", "history", "hub", "audit", "appearance")
@@ -156,13 +156,13 @@ class Camera:
                     if screen.act:
                         screen.act(self.page)
                     self.page.wait_for_timeout(SETTLE_MS / 2)
-                except Exception as error:  # the rest of the pictures is wanted all the same; the list says which is missing
+                except Exception as error:  # the other pictures are still taken; this line names the missing one
                     print(f"{screen.name} {scheme} {width}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
                     continue
                 self.keep(screen.name, scheme, width)
 
     def looks(self, name: str) -> None:
-        """Take what is shown now, which is no address, in all themes and widths."""
+        """Take pictures of the current view, which has no path, in all themes and widths."""
         if self._only and name not in self._only:
             return
         for scheme in ("dark", "light"):
@@ -173,7 +173,7 @@ class Camera:
                 self.keep(name, scheme, width)
 
     def keep(self, name: str, scheme: str, width: int) -> None:
-        """Write what is seen now."""
+        """Write one picture of the current view."""
         taken = self._cdp.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})["data"]
         path = SCREENS / f"{name}-{scheme}-{width}.webp"
         path.write_bytes(base64.b64decode(taken))
@@ -183,7 +183,7 @@ class Camera:
 
 
 def taking(context: BrowserContext, url: str, only: set[str], page: Page) -> Callable[[str, str, Act], None]:
-    """Takes screens of another page of the same browser."""
+    """Returns: a function that takes a screen, by name, path and actions, in another page of the same browser."""
     camera = Camera(context, url, only, page)
     return lambda name, path, act: camera.take(Screen(name, path, act))
 
@@ -217,7 +217,7 @@ def first_start(camera: Camera, url: str) -> None:
 
 
 def hub_lost(camera: Camera, hub: HubProcess) -> None:
-    """The last picture: nobody answers any more."""
+    """The last picture: the hub no longer answers."""
     page = camera.page
     hub.slay()
     page.get_by_text("No connection to Ground Control").wait_for(timeout=20_000)
@@ -267,10 +267,10 @@ def main() -> int:
                 states.of_waits_and_failures(camera.page.context, stage, takes)
                 states.of_saved_views(camera.page.context, hub.url, takes)
             if not only or "hub-lost" in only:
-                camera.page.set_viewport_size({"width": 1440, "height": 900})  # rows have lines, cards have none
+                camera.page.set_viewport_size({"width": 1440, "height": 900})  # rows have sparklines, cards have none
                 camera.page.goto(hub.url)
                 camera.page.locator("[data-node]").first.wait_for()
-                camera.page.wait_for_timeout(2 * SETTLE_MS)  # the lines of the rows come by a second request, too
+                camera.page.wait_for_timeout(2 * SETTLE_MS)  # a second request loads the sparklines
                 hub_lost(camera, hub)
         browser.close()
     return 0

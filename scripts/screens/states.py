@@ -1,4 +1,4 @@
-"""Pictures of states that come and go: a locked log-in, a node that is awaited, history that could not be read, views with a name."""
+"""Pictures of temporary states: a locked log-in, a node that loads, history that could not be read, saved views."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.support.hub import HubProcess
 from tests.support.stage import Stage
 
 LOOK = Callable[[str], None]
-"""Takes what the page shows now, in both themes and widths, under a name."""
+"""Takes pictures of the current view under a name, in both themes and widths."""
 Take = Callable[[str, str, Callable[[Page], None]], None]
-"""Takes a screen by its name and address, after what is done there."""
+"""Takes a screen by its name, its path and the actions before the picture."""
 LOCKED = "log-in-locked"
 WAITS, WAITS_LONG, FAILED, VIEWS = "node-loading", "node-loading-long", "panel-error", "saved-views"
 NAMES = (WAITS, WAITS_LONG, FAILED, VIEWS)
@@ -28,7 +28,7 @@ PROBLEM = {
 
 
 def of_a_locked_door(page: Page, folder: Path, look: LOOK) -> None:
-    """Somebody has guessed too often."""
+    """A log-in that is locked after too many guesses."""
     with HubProcess(folder) as hub:
         for number in range(MOST_GUESSES):
             guess = {"username": "ada", "password": f"wrong guess {number}"}
@@ -43,7 +43,7 @@ def of_a_locked_door(page: Page, folder: Path, look: LOOK) -> None:
 
 
 def of_waits_and_failures(context: BrowserContext, stage: Stage, camera: Callable[[Page], Take]) -> None:
-    """A hub that takes its time with a node, and one that cannot read its history; `camera` takes screens of a page."""
+    """A hub that answers slowly about a node, and a hub that cannot read history. `camera` returns the Take of a page."""
     node = f"/n/{stage.ids['db-01']}"
     page = context.new_page()
     page.route_web_socket("**/api/v1/live", _keep_nodes_back)
@@ -59,7 +59,7 @@ def of_waits_and_failures(context: BrowserContext, stage: Stage, camera: Callabl
 
 def _keep_nodes_back(browser: WebSocketRoute) -> None:
     hub = browser.connect_to_server()
-    browser.on_message(lambda said: None if b"node:" in (said.encode() if isinstance(said, str) else said) else hub.send(said))
+    browser.on_message(lambda frame: None if b"node:" in (frame.encode() if isinstance(frame, str) else frame) else hub.send(frame))
 
 
 def _fail(route: Route) -> None:
@@ -67,7 +67,7 @@ def _fail(route: Route) -> None:
 
 
 def of_saved_views(context: BrowserContext, url: str, camera: Callable[[Page], Take]) -> None:
-    """Two of them, in the side bar and in their dialog; they are taken back."""
+    """Two saved views, in the side bar and in their dialog. They are removed at the end."""
     page = context.new_page()
     page.set_viewport_size({"width": 1440, "height": 900})
     for name, path in SAVED.items():
@@ -79,7 +79,7 @@ def of_saved_views(context: BrowserContext, url: str, camera: Callable[[Page], T
     camera(page)(VIEWS, SAVED["By tag"], _manage)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(url)
-    page.get_by_role("link", name="By tag").wait_for()  # keys are heard from then on
+    page.get_by_role("link", name="By tag").wait_for()  # from then on the page handles keys
     _manage(page)
     for name in SAVED:
         button = page.get_by_role("button", name=f"Remove {name}")

@@ -1,4 +1,4 @@
-"""Servers that do not exist, each the same one at every start: what they measure, say of themselves and have installed."""
+"""Simulated hosts, each with the same properties at every start: their values, identity, tables and packages."""
 
 from __future__ import annotations
 
@@ -27,17 +27,15 @@ SIMULATED = frozenset(
         *(name for name in METRICS if name.startswith("tcp.") and METRICS[name].family == "pulse"),
     ]
 )
-"""What a made-up host measures: the metrics for which it has a believable value."""
-
-
-HOT = 20.0
-"""So far above its usual load, in percent, heat slows a made-up processor down."""
-SCARCE = 0.75
-"""With so much of its memory in use usually, a leap of the load may cost a process its life."""
+"""The metrics for which a simulated host has a plausible value."""
+HOT_PERCENT = 20.0
+"""A processor this far above its usual load is throttled."""
+SCARCE_SHARE = 0.75
+"""With more than this share of memory in use, a jump of the load may kill a process."""
 
 
 class Host:
-    """A server that does not exist, the same one at each start."""
+    """A simulated host. Its name decides its properties, so they are the same at each start."""
 
     def __init__(self, name: str) -> None:
         dice = random.Random(name)
@@ -57,19 +55,19 @@ class Host:
         self.booted_at = time.time() - dice.uniform(0.2, 200) * 86400
 
     def step(self) -> None:
-        """One second passes: the load wanders, and now and then it leaps."""
+        """Advance by one second: the load drifts, and sometimes jumps."""
         self.wander = self.wander * 0.92 + self.dice.gauss(0, 2.2) + (self.dice.uniform(10, 40) if self.dice.random() < 0.004 else 0)
-        if self.wander > HOT:
+        if self.wander > HOT_PERCENT:
             self.throttles += self.dice.randrange(1, 20)
-            self.oom_kills += self.memory_share > SCARCE and self.dice.random() < 0.05
+            self.oom_kills += self.memory_share > SCARCE_SHARE and self.dice.random() < 0.05
 
     def busy(self) -> float:
-        """Percent of all cores in use."""
+        """The load of all cores together, in percent."""
         slow = 6 * math.sin(time.time() / 300 + self.phase)
         return min(100.0, max(0.3, self.load + slow + self.wander))
 
     def value(self, metric: str) -> float:
-        """What it would measure now."""
+        """The current value of a metric of SIMULATED, in the unit of the catalogue."""
         busy = self.busy()
         share = {"cpu.total": 1.0, "cpu.user": 0.68, "cpu.system": 0.25, "cpu.iowait": 0.05, "cpu.steal": 0.0, "cpu.core": 1.0}
         if metric in share:
@@ -90,7 +88,7 @@ class Host:
         return float({"tcp.established": 40, "tcp.listen": 12}.get(metric, 2)) * self.dice.uniform(0.8, 1.2)
 
     def identity(self) -> Identity:
-        """What it says of itself."""
+        """The host's identity, as an agent sends it."""
         system, title, version = self.system
         return Identity(
             self.name, os.urandom(16).hex(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "Simulated CPU", self.cores, int(self.memory),
@@ -100,7 +98,7 @@ class Host:
 
 
 class SimulatedCollector(Collector):
-    """All series of one family of a made-up host."""
+    """All series of one family of a simulated host."""
 
     def __init__(self, host: Host, family: str) -> None:
         super().__init__()
@@ -127,7 +125,7 @@ class SimulatedCollector(Collector):
 
 
 class SimulatedProcesses:
-    """The processes of a made-up host."""
+    """The table of processes of a simulated host."""
 
     subject = "processes"
 
@@ -146,11 +144,11 @@ class SimulatedProcesses:
         del now
         started_at_ms = int(self._host.booted_at * 1000)
         busy, rows = self._host.busy(), []
-        for place, (name, user) in enumerate(self._names):
-            cpu = round(busy * 100 / 2**place)
-            memory = int(self._host.memory * self._host.memory_share / 2 ** (place + 1))
+        for rank, (name, user) in enumerate(self._names):
+            cpu = round(busy * 100 / 2**rank)
+            memory = int(self._host.memory * self._host.memory_share / 2 ** (rank + 1))
             rows.append(
-                (place + 1, started_at_ms, name, user, "sleeping", 1 + place, cpu, memory, None, None, f"/usr/bin/{name} --simulated")
+                (rank + 1, started_at_ms, name, user, "sleeping", 1 + rank, cpu, memory, None, None, f"/usr/bin/{name} --simulated")
             )
         return Reading([tuple(row) for row in rows], 90 + self._host.cores * 12)
 
@@ -164,11 +162,11 @@ NEWER = tuple(
     ), 1)
     for minor, end in enumerate(ends, 4)
 )  # fmt: skip
-"""Name, version, whether it is for security: what made-up hosts could bring up to date, those for security first."""
+"""Name, version and whether it is a security update: the updates of simulated hosts."""
 
 
 class SimulatedUpdates:
-    """What a made-up host could bring up to date."""
+    """The table of available updates of a simulated host."""
 
     subject = "updates"
 
@@ -193,7 +191,7 @@ class SimulatedUpdates:
 
 
 def install(host: Host, root: Path) -> None:
-    """Write the package database of a made-up host, in the form that Spider reads most easily."""
+    """Write the package database of a simulated host below `root`, in apk's format, which is the simplest."""
     database = root / "lib/apk/db/installed"
     database.parent.mkdir(parents=True, exist_ok=True)
     dice = random.Random(host.system[0])

@@ -1,4 +1,4 @@
-"""The root side of a made-up server: it checks orders with the real code, and writes the files of jobs as the real runner does. Nothing is run."""
+"""The launcher and runner of a simulated server. They check orders with the real code and write the files of a job, but run no command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = ("openssl", "libc6", "linux-image-amd64", "python3.11", "nginx", "cur
 
 
 class SimulatedLauncher:
-    """Listens where this server's Spider looks for its launcher."""
+    """Serves the launcher's socket of one simulated server. `newer` are the updates that a plan lists."""
 
     def __init__(self, path: Path, jobs: Path, key: bytes, node: str, generation: int, boot: str, newer: Sequence[Planned]) -> None:
         self._path = path
@@ -38,7 +38,7 @@ class SimulatedLauncher:
         self._running: set[asyncio.Task[None]] = set()
 
     def processes(self, job: str) -> list[int]:
-        """What a job's unit would have: this process plays all runners."""
+        """The pids of a job's unit: this process while the job runs, else none."""
         return [os.getpid()] if f"job {job}" in {task.get_name() for task in self._running} else []
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class SimulatedLauncher:
         writer.close()
 
     def _begin(self, order: SignedOrder) -> str:
-        """Start a job. Returns: why it is refused; empty = it runs."""
+        """Start a job. Returns: the reason of a refusal; empty: the job runs."""
         folder = self._jobs / order.job
         if order.verb == STOP:
             return ""

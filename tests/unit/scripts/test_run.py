@@ -63,7 +63,7 @@ def test_a_full_disk_empties_a_long_log_without_a_copy_and_says_so_once(tmp_path
             runner.shorten("hub.log", most_bytes=100_000)
         said = capsys.readouterr().err.splitlines()
         assert len(said) == 1
-        assert said[0].startswith("hub.log cannot be held to its size: Read-only file system (")
+        assert said[0].startswith("hub.log cannot be shortened: Read-only file system (")
         disk.remount("rw")
         (disk.view / "filler").unlink()
         runner.shorten("hub.log", most_bytes=100_000)
