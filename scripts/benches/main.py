@@ -1,4 +1,4 @@
-"""The benchmarks by name; `scripts/bench` prepares what they need."""
+"""The program of scripts/bench: the benchmarks by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Results = list[dict[str, object]]
 
 
 def spider() -> Results:
-    """The agent beside other programs, its frames, its bytes a day, its start."""
+    """The agent compared with other programs, its frames, its bytes a day, its start."""
     return spider_figures(SPIDER_SECONDS)
 
 
@@ -80,11 +80,11 @@ BENCHES: dict[str, Callable[[], Results]] = {
     **page.BENCHES,
 }
 LONG: dict[str, Callable[[], Results]] = {"hub.soak": fleet.soak, "spider.hours": spider_hours, **page.LONG}
-"""Only when they are named."""
+"""Benchmarks that run only if they are named."""
 
 
 def main() -> int:
-    """Run what is named, or everything."""
+    """Run the named benchmarks, or all of BENCHES. Returns: 2 if a name is unknown, else 0."""
     names = sys.argv[1:] or list(BENCHES)
     every = BENCHES | LONG
     unknown = [name for name in names if name not in every]

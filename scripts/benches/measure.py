@@ -1,4 +1,4 @@
-"""Small things that the benchmarks of processes share."""
+"""Measurements of processes, for several benchmarks."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ def fields_of(pid: int) -> list[str]:
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents: dict[int, list[int]] = {}
+    """The pids of a process and all its descendants."""
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                parents.setdefault(int(fields_of(int(name))[1]), []).append(int(name))
-    found, at = [pid], 0
-    while at < len(found):
-        found += parents.get(found[at], [])
-        at += 1
+                children.setdefault(int(fields_of(int(name))[1]), []).append(int(name))
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
     return found
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, its ended threads included, to the nanosecond (clock_getcpuclockid(3)); and of children that it waited for."""
+    """CPU time of a process with its ended threads and the children that it waited for. Source: clock_getcpuclockid(3), proc_pid_stat(5)."""
     waited = sum(int(field) for field in fields_of(pid)[13:15])
     return time.clock_gettime((~pid << 3) | 2) + waited / TICKS_PER_S
 
 
 def rss_bytes(pid: int) -> int:
-    """VmRSS of proc_pid_status(5)."""
+    """Resident memory of a process: VmRSS of proc_pid_status(5). Raises: ValueError: it is a zombie or a thread of the kernel."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -58,7 +57,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def started(argv: list[str], log: Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that ends with the block."""
+    """A running program with its output in `log`. It ends with the block."""
     settings = {"PATH": os.environ["PATH"], **(environment or {})}
     with log.open("wb") as out:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=settings, cwd="/")
@@ -74,7 +73,7 @@ def started(argv: list[str], log: Path, environment: dict[str, str] | None = Non
 
 
 def _spent(pid: int) -> float:
-    """CPU of a process and all below it; what ended meanwhile is found at the parent that waited for it."""
+    """CPU time of a process and its descendants, in seconds. Ended descendants count at the parent that waited for them."""
     total = 0.0
     for each in tree(pid):
         with contextlib.suppress(OSError):
@@ -83,7 +82,7 @@ def _spent(pid: int) -> float:
 
 
 async def shares(pids: list[int], seconds: float) -> list[float]:
-    """Percent of one core that each process took with all below it: the median of equal slices of one window."""
+    """Percent of one core that each process took with its descendants: the median of SLICES equal slices of one window."""
     slices: list[list[float]] = [[] for _ in pids]
     for _ in range(SLICES):
         before, began = [_spent(pid) for pid in pids], time.monotonic()
@@ -95,7 +94,7 @@ async def shares(pids: list[int], seconds: float) -> list[float]:
 
 
 def line(name: str, value: float, unit: str, versus: float | None = None) -> dict[str, Any]:
-    """One result."""
+    """One result. `versus` was measured in the same run; the ratio is value / versus."""
     found: dict[str, Any] = {"name": name, "value": round(value, 4), "unit": unit}
     if versus:
         found |= {"versus": round(versus, 4), "ratio": round(value / versus, 3)}

@@ -1,8 +1,8 @@
-"""page.*: what the page costs in Chromium: its first paint, a second of 500 nodes, a node's charts, a key in the filter, a busy terminal, a hidden tab.
+"""page.*: the page's cost in Chromium: its first paint, a second of 500 nodes, a node's charts, a key in the filter, a busy terminal, memory.
 
-Work is what the page's main thread did, in time on a processor (Chromium's trace), so that other programs of the machine do not show in it.
-The fleet is the scripted one of capsule/dev, as a hub of 500 nodes on the same two cores would be measured too; what stays in memory is measured
-with a real one.
+Work is the processor time of the page's main thread (from Chromium's trace), so other programs of the machine do not change it.
+Most benchmarks use the scripted hub of capsule/dev, because a real hub of 500 nodes would load the same two cores. Memory is measured with
+a real hub.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NODES, SMALL = 500, 48
 MANY_CHARTS = 60
 PAINTS = 12
 TICKS_S = 120
-"""Of forty seconds the worst one would be what p99 is."""
+"""Length of the window. In a window of forty seconds, p99 would be the worst second."""
 TYPED = "web cpu>5 tag:production node-1"
 KEY_EVERY_S = 0.25
 OUTPUT_S = 12
@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def scripted(nodes: int, *more: str) -> Iterator[str]:
-    """The scripted hub, logged in already."""
+    """The address of a running scripted hub that has accepted a log-in. `more`: further arguments of hub.mjs."""
     port = free_port()
     node = Path(executable.ROOT_DIR) / "bin/node"
     subprocess.run([sys.executable, str(ROOT / "scripts/capsule.py"), "tools"], check=True)  # the scripted hub needs MessagePack
@@ -105,7 +105,7 @@ def scripted(nodes: int, *more: str) -> Iterator[str]:
 
 
 def tasks(chromium: Browser, page: Page, act: Callable[[], None]) -> list[Task]:
-    """What the page's main thread did while `act` ran."""
+    """The tasks of the page's main thread while `act` ran."""
     chromium.start_tracing(page=page, categories=CATEGORIES)
     act()
     events: list[dict[str, Any]] = json.loads(chromium.stop_tracing())["traceEvents"]
@@ -114,17 +114,17 @@ def tasks(chromium: Browser, page: Page, act: Callable[[], None]) -> list[Task]:
     }
     by_thread: dict[tuple[int, int], list[Task]] = {}
     for one in events:
-        place = (one["pid"], one["tid"])
-        if one.get("name") == "RunTask" and one.get("ph") == "X" and place in threads:
-            by_thread.setdefault(place, []).append(
+        thread = (one["pid"], one["tid"])
+        if one.get("name") == "RunTask" and one.get("ph") == "X" and thread in threads:
+            by_thread.setdefault(thread, []).append(
                 Task(one["ts"] / 1000, one.get("dur", 0) / 1000, one.get("tdur", one.get("dur", 0)) / 1000)
             )
-    # Several pages have a main thread each; ours is the one that worked.
+    # Each page has a main thread. The page under test is the one that worked most.
     return max(by_thread.values(), key=lambda found: sum(task.work_ms for task in found), default=[])
 
 
 def each_second(found: list[Task]) -> list[float]:
-    """Work of each whole second."""
+    """Work of each whole second, in milliseconds."""
     if not found:
         return []
     began = min(task.at_ms for task in found)
@@ -157,12 +157,12 @@ new MutationObserver((_, self) => {
     requestAnimationFrame(() => { const port = new MessageChannel(); port.port1.onmessage = () => { window.__painted = performance.now(); }; port.port2.postMessage(0); });
 }).observe(document, {childList: true, subtree: true});
 """
-"""The moment after the frame in which the first node stands with a value."""
+"""Stores the time after the first frame that shows a node with a value."""
 PLAIN = "() => performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime"
 
 
 def first_paint() -> Results:
-    """From the start of the navigation, nothing in any cache, 48 nodes; beside the first paint of a plain text of the same hub."""
+    """Time of the first value of 48 nodes after a navigation with empty caches, compared with the first paint of a plain text."""
     ours: list[float] = []
     plain: list[float] = []
     with scripted(SMALL) as url, browser() as chromium:
@@ -188,7 +188,7 @@ BARE = """() => {
     const cells = Array.from({length: 40}, () => table.insertRow()).flatMap((row) => Array.from({length: 9}, () => row.insertCell()));
     setInterval(() => { for (const cell of cells) cell.textContent = String(Math.random()).slice(0, 6); }, 1000);
 }"""
-"""A plain table of as many cells as are seen, each with a new text every second."""
+"""A plain table of as many cells as the page shows, each with a new text every second."""
 
 
 def bare_table(chromium: Browser) -> list[float]:
@@ -203,12 +203,12 @@ def fleet_page(context: BrowserContext, url: str) -> Page:
     page = context.new_page()
     page.goto(url)
     page.locator("[data-node] [data-value]").first.wait_for()
-    wait_s(page, 8)  # the past of the sparks is asked for first
+    wait_s(page, 8)  # the page first loads the history of its sparklines
     return page
 
 
 def tick() -> Results:
-    """A second of 500 nodes, all work of that second: told of as their moments come, and all at once; beside a bare table."""
+    """Work of a second of 500 nodes, with values spread over the second and with all values together, compared with a bare table."""
     found: Results = []
     with browser() as chromium:
         bare = bare_table(chromium)
@@ -221,7 +221,7 @@ def tick() -> Results:
 
 
 def keystroke() -> Results:
-    """A key in the filter over 500 nodes that stand still: all work while keys are typed, less that of as long a rest, for each key."""
+    """Work for a key in the filter over 500 nodes without new values: the work while typing, minus the work of an equally long rest."""
     with scripted(NODES, "--still") as url, browser() as chromium:
         page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
         page.keyboard.press("/")
@@ -250,7 +250,7 @@ def sign_in(page: Page, hub: HubProcess) -> None:
 
 
 def charts() -> Results:
-    """A second of a node's page with all its charts; beside the same second on a tab without any."""
+    """Work of a second of a node's page with all its charts, compared with a tab without charts."""
     with (
         tempfile.TemporaryDirectory() as folder,
         HubProcess(Path(folder) / "hub") as hub,
@@ -280,7 +280,7 @@ def charts() -> Results:
 
 
 class Wide(PlayedNodes):
-    """Measures as many cores as charts are wanted, each second."""
+    """A node that sends the load of MANY_CHARTS cores each second."""
 
     layout = layout_of("pulse", 1, ["cpu.total", *(f"cpu.core{{core={core}}}" for core in range(MANY_CHARTS))])
 
@@ -293,7 +293,7 @@ class Wide(PlayedNodes):
             await super()._play_one(agent, node)
 
     async def measure(self, agent: TestAgent) -> None:
-        await asyncio.sleep(2)  # it has said what it measures by then
+        await asyncio.sleep(2)  # by then `greet` has sent the layout
         for turn in range(600):
             coding, body = pack_rows([Row(int(time.time() * 1000), [(10 + (turn + at) % 50) * 10 for at in range(MANY_CHARTS + 1)])])
             await agent.say(Pack(STREAM_LIVE, turn, self.layout.layout, coding, body))
@@ -301,7 +301,7 @@ class Wide(PlayedNodes):
 
 
 def many_charts(chromium: Browser, hub: HubProcess) -> tuple[list[float], int]:
-    """Seconds of the tab of all values with so many of them drawn, on a screen that shows some of them; and how many there are."""
+    """Work of each second with MANY_CHARTS charts on the tab of all values, of which some are visible; and the number of charts."""
     [node] = hub.enrol("wide")
     with Wide(hub, [node]):
         page = chromium.new_context(viewport=DESKTOP).new_page()  # type: ignore[arg-type]  # a TypedDict in disguise
@@ -322,7 +322,7 @@ def many_charts(chromium: Browser, hub: HubProcess) -> tuple[list[float], int]:
 
 
 class Printer(PlayedNodes):
-    """Prints as fast as it is asked to once it has a job, never further ahead than a Spider."""
+    """A node that prints OUTPUT_BYTES_S once it has a job, with at most WINDOW bytes unacknowledged, as Spider does."""
 
     def __init__(self, hub: HubProcess, node: Enrolled) -> None:
         super().__init__(hub, [node])
@@ -332,11 +332,12 @@ class Printer(PlayedNodes):
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         await agent.say(IDENTITY._replace(hostname=node.name))
 
-    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
+    async def answer(self, agent: TestAgent, node: Enrolled, message: Message | None) -> None:
         del node
-        if not isinstance(told, JobStart):
+        if not isinstance(message, JobStart):
             return
-        await agent.say(JobAnswer(told.job, "accepted", "", 0), JobProgress(told.job, 0, "commit", 1, "", ""))
+        job = message.job
+        await agent.say(JobAnswer(job, "accepted", "", 0), JobProgress(job, 0, "commit", 1, "", ""))
         text = b"".join(
             b"\x1b[3%dmline %06d of a busy build: compiling object file number %d\x1b[0m\r\n" % (n % 8, n, n) for n in range(2000)
         )
@@ -345,17 +346,17 @@ class Printer(PlayedNodes):
         while time.monotonic() - began < OUTPUT_S:
             due = int((time.monotonic() - began) * OUTPUT_BYTES_S)
             while self.printed + CHUNK <= due and self.printed - acked < WINDOW:
-                await agent.say(JobOutput(told.job, self.printed, 0, piece))
+                await agent.say(JobOutput(job, self.printed, 0, piece))
                 self.printed += CHUNK
             with contextlib.suppress(TimeoutError):
-                message = await agent.hear(0.01)
-                if isinstance(message, JobAck):
-                    acked = max(acked, message.offset)
+                reply = await agent.hear(0.01)
+                if isinstance(reply, JobAck):
+                    acked = max(acked, reply.offset)
         self.done.set()
 
 
 def poured() -> Results:
-    """The same into the page alone: the scripted hub sends what it has ready, and nothing else is at work."""
+    """The terminal's work for prepared output of the scripted hub, without a real hub on the same cores."""
     with scripted(1, "--pour", str(OUTPUT_BYTES_S)) as url, browser() as chromium:
         context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         page = context.new_page()
@@ -384,7 +385,7 @@ def poured() -> Results:
 
 
 def terminal() -> Results:
-    """A job that prints 5 MB/s for some seconds through the real hub: the longest task, what of it is a processor's work, and what came through."""
+    """A job that prints 5 MB/s through the real hub: the speed of the output, the page's longest task, and its processor time."""
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
         [node] = hub.enrol("printer")
         with Printer(hub, node) as printer, browser() as chromium:
@@ -408,11 +409,11 @@ def terminal() -> Results:
     ]
 
 
-# -- an outside judge ---------------------------------------------------------------------------
+# -- Lighthouse ---------------------------------------------------------------------------------
 
 
 def judged(cli: Path, port: int, url: str, folder: Path) -> dict[str, float]:
-    """What Lighthouse gives a page of the Chromium that listens at this port, by category, 0 to 100."""
+    """Lighthouse's scores of a page in the Chromium that listens at this port, by category, 0 to 100. Raises: RuntimeError."""
     report = folder / "report.json"
     words = ["--quiet", "--preset=desktop", "--disable-storage-reset", "--only-categories=performance,accessibility,best-practices"]
     node = Path(executable.ROOT_DIR) / "bin/node"
@@ -424,10 +425,10 @@ def judged(cli: Path, port: int, url: str, folder: Path) -> dict[str, float]:
 
 
 def lighthouse() -> Results:
-    """Lighthouse's scores of the log-in, the fleet and a node, each of them live at a real hub."""
+    """Lighthouse's scores of the log-in, the fleet and a node, at a real hub. Raises: RuntimeError: Lighthouse is not installed."""
     cli = ROOT / "capsule/node_modules/lighthouse/cli/index.js"
     if not cli.exists():
-        raise RuntimeError(f"Lighthouse is not there: npm --prefix capsule install --no-save lighthouse@{LIGHTHOUSE}")
+        raise RuntimeError(f"Lighthouse is not installed: npm --prefix capsule install --no-save lighthouse@{LIGHTHOUSE}")
     port, found = free_port(), {}
     with (
         tempfile.TemporaryDirectory() as name,
@@ -451,7 +452,7 @@ def lighthouse() -> Results:
 
 
 def soak() -> Results:
-    """Minutes of 500 servers of scripts/fleet at a real hub, a tick a second; what is left after a collection, at each tenth of the time."""
+    """Growth of the page's heap with 500 servers of scripts/fleet at a real hub, measured after a collection at each tenth of the time."""
     with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
         context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         sign_in(context.new_page(), hub)
@@ -459,8 +460,8 @@ def soak() -> Results:
         page = fleet_page(context, hub.url)
         cdp = context.new_cdp_session(page)
 
-        def kept() -> tuple[float, int, int]:
-            """Megabytes of the heap, nodes of the document and listeners."""
+        def memory() -> tuple[float, int, int]:
+            """Megabytes of the heap, nodes of the document, and listeners."""
             cdp.send("HeapProfiler.collectGarbage")
             cdp.send("HeapProfiler.collectGarbage")
             counted = cdp.send("Memory.getDOMCounters")
@@ -471,7 +472,7 @@ def soak() -> Results:
         began = time.monotonic()
         for _ in range(10):
             wait_s(page, SOAK_MINUTES * 6)
-            heap, *counted = kept()
+            heap, *counted = memory()
             points.append(((time.monotonic() - began) / 3600, heap))
             counts.append((counted[0], counted[1]))
             print(f"{points[-1][0] * 60:.1f} min: {heap:.2f} MB, {counted[0]} nodes, {counted[1]} listeners", file=sys.stderr, flush=True)

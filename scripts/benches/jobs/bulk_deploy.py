@@ -1,4 +1,4 @@
-"""deploy.many: one request for many real servers, timed until every server is connected, including one confirmation of all fingerprints."""
+"""deploy.many: one request for many real servers, until every server is connected, with one confirmation of all fingerprints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT_S = 600.0
 
 
 def until(ask: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
-    """Ask again until `done` accepts the answer."""
+    """Ask again until `done` accepts the answer. Returns: the answer. Raises: TimeoutError: after LIMIT_S."""
     ends_at = time.monotonic() + LIMIT_S
     while time.monotonic() < ends_at:
         answer = ask()
@@ -35,9 +35,9 @@ def cpu_seconds(hub: HubProcess) -> float:
 
 
 def deploy_all(hub: HubProcess, hosts: list[labs.Host]) -> tuple[float, float, int]:
-    """Add all of them by one request.
+    """Add all hosts by one request.
 
-    Returns: seconds until every fingerprint was shown, and until every deployment had ended; how many nodes are connected then.
+    Returns: seconds until every fingerprint was shown, seconds until every deployment had ended, and the number of connected nodes.
     """
     servers = [{"host": host.address, "port": host.port, "name": host.name} for host in hosts]
     body = {"servers": servers, "username": "root", "private_key": hosts[0].private_key()}
@@ -65,7 +65,7 @@ def deploy_all(hub: HubProcess, hosts: list[labs.Host]) -> tuple[float, float, i
 
 
 def many() -> list[dict[str, object]]:
-    """As many lab hosts as STARDUST_BENCH_HOSTS says (10)."""
+    """Deploy to STARDUST_BENCH_HOSTS lab hosts (default: 10)."""
     reason = labs.unavailable()
     if reason:
         raise SystemExit(f"scripts/bench: deploy.many: {reason}")

@@ -1,4 +1,4 @@
-"""deploy.first_second: from the request to the server's first second in the hub, beside a plain `ssh host true` to the same host."""
+"""deploy.first_second: from the request to the server's first second in the hub, compared with a plain `ssh host true`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT_S = 120.0
 
 
 def ssh_seconds(host: labs.Host, known_hosts: Path) -> float:
-    """One plain command over ssh, host key known."""
+    """Seconds of one plain command over ssh, with a known host key."""
     started_at = time.monotonic()
     subprocess.run(
         ["ssh", "-F", "none", "-i", str(host.keys / "id_ed25519"), "-p", str(host.port), "-o", "BatchMode=yes",
@@ -28,7 +28,7 @@ def ssh_seconds(host: labs.Host, known_hosts: Path) -> float:
 
 
 def wait(hub: HubProcess, path: str, done: Any) -> Any:
-    """Ask until `done` says so."""
+    """Ask until `done` accepts the answer. Returns: the answer. Raises: TimeoutError: after LIMIT_S."""
     ends_at = time.monotonic() + LIMIT_S
     while time.monotonic() < ends_at:
         answer = hub.local("GET", path).json
@@ -39,7 +39,7 @@ def wait(hub: HubProcess, path: str, done: Any) -> Any:
 
 
 def deploy_seconds(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
-    """A whole installation, until the hub has a value that the server measured."""
+    """Seconds of a whole installation, until the hub has a value that the server measured. Raises: RuntimeError: it failed."""
     body = {"host": host.address, "port": host.port, "username": "root", "private_key": host.private_key(), "host_key": fingerprint}
     started_at = time.monotonic()
     deployment = hub.local("POST", "/api/v1/deployments", body).json
@@ -54,7 +54,7 @@ def deploy_seconds(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
 
 
 def first_second() -> list[dict[str, object]]:
-    """Rounds of both in turn on one lab host."""
+    """Medians of ROUNDS deployments and ssh commands, in turn on one lab host."""
     reason = labs.unavailable()
     if reason:
         raise SystemExit(f"scripts/bench: deploy.first_second: {reason}")

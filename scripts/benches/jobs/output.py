@@ -1,7 +1,7 @@
-"""job.*: what a job's output costs on its way, how late a line is in a browser, and whether many nodes are served alike.
+"""job.*: the cost of a job's output, the delay of a line in a browser, and how equally many nodes are served.
 
-The node is the real Spider as a process; what prints is a program that writes the files of a job as the runner does, with the runner's
-own log. The browser is a client of the live socket.
+The node is the real Spider as a process. A separate program writes the files of a job as the runner does, with the runner's log. A client
+of the live socket takes the place of the browser.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LINES = 400
 LINE_EVERY_S = 0.05
 NODES = 20
 FAIR_S = 20.0
-METRICS_TOKEN = "for the bench of jobs alone"  # opens a hub that lives for a minute
+METRICS_TOKEN = "for the bench of jobs alone"  # for a hub that runs for a minute
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 Results = list[dict[str, object]]
@@ -58,21 +58,21 @@ def peak_mb(pid: int) -> float:
 
 
 def worst_lag_ms(hub: HubProcess) -> float:
-    """How late the hub's loop was at worst within the last minute."""
+    """The longest delay of the hub's loop within the last minute, in milliseconds."""
     text = hub.request("GET", "/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).body.decode()
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("stardust_loop_lag_seconds_max ")) * 1000
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that so large a share is not above."""
+    """The value below which this share of the values lies, 0 to 1."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-# -- what prints ---------------------------------------------------------------------------------------
+# -- printers ------------------------------------------------------------------------------------------
 
 
 def print_flood(folder: str) -> None:
-    """Ten megabytes a second, in numbered lines, into the runner's log, which keeps what it may."""
+    """Write FLOOD_MB_PER_S in numbered lines into the runner's log, which drops the output above its limit."""
     log = Log(os.path.join(folder, LOG))
     began, printed = time.time(), 0
     block = b"".join(b"%07d the package manager has a lot to say about nothing in particular\r\n" % at for at in range(1000))
@@ -87,7 +87,7 @@ def print_flood(folder: str) -> None:
 
 
 def print_lines(folder: str) -> None:
-    """A line now and then; it says when it was printed."""
+    """Write LINES lines, one every LINE_EVERY_S. Each line is its time, in Unix seconds."""
     log = Log(os.path.join(folder, LOG))
     began = time.time()
     for _ in range(LINES):
@@ -107,13 +107,13 @@ def _end(folder: str, log: Log, began: float) -> None:
 
 @contextlib.asynccontextmanager
 async def printing(what: str) -> AsyncIterator[tuple[HubProcess, SpiderProcess, str]]:
-    """A hub, a Spider, and the id of a job in which a program of its own prints `what`."""
+    """A hub, a Spider, and the id of a job in which a separate program prints `what`: flood or lines."""
 
     async def work(runner: FakeRunner, order: SignedOrder) -> None:
         (runner.folder / LOG).unlink()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "scripts.benches.jobs.output", what, str(runner.folder), order.job, cwd=ROOT, stdin=subprocess.DEVNULL
-        )  # with the job's id among its words, by which Spider knows a runner
+        )  # Spider recognises a runner by the job's id among its arguments
         (runner.folder / RUN).write_text(json.dumps({"pid": process.pid, "boot": BOOT, "started_at": time.time()}))
         await process.wait()
 
@@ -138,7 +138,7 @@ async def printing(what: str) -> AsyncIterator[tuple[HubProcess, SpiderProcess, 
 
 
 async def output() -> Results:
-    """10 MB/s for a minute: the hub's loop, and what Spider takes of its node."""
+    """10 MB/s for a minute: the hub's loop lag, and the CPU and memory of Spider."""
     async with printing("flood") as (hub, spider, job):
         assert spider.process is not None
         pid = spider.process.pid
@@ -148,14 +148,14 @@ async def output() -> Results:
         while (shown := await asyncio.to_thread(hub.job, job))["ended_at"] is None:
             lag_ms = max(lag_ms, await asyncio.to_thread(worst_lag_ms, hub))
             if shown["output_bytes"] < 250 * MB:
-                took_s, held, cores = time.monotonic() - began, shown["output_bytes"], (cpu_s(pid) - used_s)
+                took_s, stored, spent_s = time.monotonic() - began, shown["output_bytes"], (cpu_s(pid) - used_s)
             await asyncio.sleep(1)
         assert shown["state"] == "succeeded", shown["error"]
         rss_mb = peak_mb(pid)
     return [
-        {"name": "job.output_rate", "value": round(held / took_s / MB, 2), "unit": "MB/s"},
+        {"name": "job.output_rate", "value": round(stored / took_s / MB, 2), "unit": "MB/s"},
         {"name": "job.output_loop_lag", "value": round(lag_ms, 1), "unit": "ms"},
-        {"name": "job.output_spider_cpu", "value": round(cores / took_s, 3), "unit": "cores"},
+        {"name": "job.output_spider_cpu", "value": round(spent_s / took_s, 3), "unit": "cores"},
         {"name": "job.output_spider_rss", "value": round(rss_mb, 1), "unit": "MB"},
         {"name": "job.output_held", "value": shown["output_bytes"], "unit": "bytes", "versus": shown["output_total_bytes"]},
     ]  # fmt: skip
@@ -180,7 +180,7 @@ async def _browser_delays(hub: HubProcess, job: str) -> list[float]:
 
 
 async def _ssh_delays(host: labs.Host, known_hosts: Path) -> list[float]:
-    """The same lines from a program that plain ssh runs on a host."""
+    """Delays of the same lines from a program that plain ssh runs on a host, in seconds."""
     code = f"import time\nfor _ in range({LINES}):\n print(f'{{time.time():.6f}}', flush=True)\n time.sleep({LINE_EVERY_S})"
     process = await asyncio.create_subprocess_exec(
         "ssh", "-F", "none", "-i", str(host.keys / "id_ed25519"), "-p", str(host.port), "-o", "BatchMode=yes",
@@ -196,7 +196,7 @@ async def _ssh_delays(host: labs.Host, known_hosts: Path) -> list[float]:
 
 
 async def line() -> Results:
-    """A line from the job's terminal to a browser, beside one from a program over plain ssh, at the same time."""
+    """Delay of a line from the job's terminal to a browser, compared with a line over plain ssh at the same time."""
     reason = labs.unavailable()
     if reason:
         raise SystemExit(f"scripts/bench: job.line: {reason}")
@@ -219,7 +219,7 @@ async def line() -> Results:
 
 
 async def _stream(agent: TestAgent, until_s: float) -> int:
-    """Send one megabyte a second as its window allows; returns how much is acknowledged at the end."""
+    """Send one megabyte a second, as far as the window allows. Returns: the acknowledged bytes."""
     start = await agent.expect(JobStart, 60)
     await agent.say(JobAnswer(start.job, "accepted", "", 0))
     sent = acked = 0
@@ -249,13 +249,13 @@ async def fairness() -> Results:
                     await agent.say(IDENTITY)
                 for node in nodes:
                     await hub.call("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "upgrade"})
-                held = await asyncio.gather(*(_stream(agent, FAIR_S) for agent in joined))
+                acked = await asyncio.gather(*(_stream(agent, FAIR_S) for agent in joined))
                 lag_ms = await asyncio.to_thread(worst_lag_ms, hub)
         finally:
             await asyncio.to_thread(hub.close)
-    mean = statistics.mean(held)
+    mean = statistics.mean(acked)
     return [
-        {"name": "job.fairness", "value": round(max(max(held) / mean - 1, 1 - min(held) / mean) * 100, 1), "unit": "percent"},
+        {"name": "job.fairness", "value": round(max(max(acked) / mean - 1, 1 - min(acked) / mean) * 100, 1), "unit": "percent"},
         {"name": "job.fairness_rate", "value": round(mean / FAIR_S / MB, 3), "unit": "MB/s a node"},
         {"name": "job.fairness_loop_lag", "value": round(lag_ms, 1), "unit": "ms"},
     ]

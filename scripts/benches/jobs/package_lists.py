@@ -1,7 +1,7 @@
-"""Sent to a lab host by `plan.py`: installs made-up packages and offers newer ones among many others, for the host's own manager.
+"""Installs made-up packages on a lab host, and offers newer versions among many other packages. `plan.py` sends this program.
 
-Nothing is held, as on most servers. Nothing of it is ever fetched, so the new packages are lines in lists alone; what is installed stands in the manager's own database.
-Run as `python3 - MANAGER INSTALLED OTHERS`; uses what any host has.
+No package is held, as on most servers. Packages are never fetched, so new packages are only entries in lists. Installed packages are
+entries in the manager's database. Run as `python3 - MANAGER INSTALLED OTHERS`; needs only Python and the manager.
 """
 
 import gzip
@@ -16,11 +16,11 @@ from pathlib import Path
 
 SHELF = Path("/srv/bench-repo")
 SECURITY_EVERY = 3
-"""Each so many-th upgrade mends something for security, where the lists can say so."""
+"""Every third upgrade is a security update, if the format of the lists can say so."""
 
 
 def names(installed: int, others: int) -> Iterator[tuple[str, str]]:
-    """Names and versions of what the lists offer."""
+    """Names and versions of the packages in the lists."""
     for number in range(installed):
         yield f"bench-{number:03}", "2.0"
     for number in range(others):
@@ -28,7 +28,7 @@ def names(installed: int, others: int) -> Iterator[tuple[str, str]]:
 
 
 def needed(name: str) -> str:
-    """A package that this one needs; empty = none."""
+    """The package that this package needs; empty: none."""
     stem, _, number = name.rpartition("-")
     return f"{stem}-{int(number) - 1:0{len(number)}}" if int(number) % 10 else ""
 
@@ -38,7 +38,7 @@ def sha256(content: bytes) -> str:
 
 
 def rpm_lists(installed: int, others: int) -> None:
-    """An rpm-md repository with advisories; dnf and zypper both know it."""
+    """Write an rpm-md repository with advisories, for dnf and zypper."""
     rows = []
     for name, version in names(installed, others):
         needs = f'<rpm:requires><rpm:entry name="{needed(name)}"/></rpm:requires>' if needed(name) else ""
@@ -71,19 +71,19 @@ def rpm_lists(installed: int, others: int) -> None:
     }
     folder = SHELF / "repodata"
     folder.mkdir(parents=True)
-    told = [f'{head}<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>']
+    index = [f'{head}<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>']
     for kind, text in files.items():
         packed = gzip.compress(text.encode(), 1)
         (folder / f"{kind}.xml.gz").write_bytes(packed)
-        told.append(
+        index.append(
             f'<data type="{kind}"><checksum type="sha256">{sha256(packed)}</checksum><open-checksum type="sha256">{sha256(text.encode())}</open-checksum>'
             f'<location href="repodata/{kind}.xml.gz"/><timestamp>1700000000</timestamp><size>{len(packed)}</size><open-size>{len(text.encode())}</open-size></data>'
         )
-    (folder / "repomd.xml").write_text("\n".join([*told, "</repomd>\n"]))
+    (folder / "repomd.xml").write_text("\n".join([*index, "</repomd>\n"]))
 
 
 def rpm_installed(installed: int) -> None:
-    """Packages without files, built by rpm itself in one go."""
+    """Build packages without files by one run of rpmbuild, and install them."""
     head = "Name: bench\nVersion: 1.0\nRelease: 1\nSummary: b\nLicense: MIT\nBuildArch: noarch\n%description\nb\n"
     parts = [
         f"%package -n bench-{number:03}\nSummary: b\n{'Requires: ' + needed(f'bench-{number:03}') if number % 10 else ''}\n"
@@ -116,7 +116,7 @@ def zypper(installed: int, others: int) -> None:
 
 
 def apt(installed: int, others: int) -> None:
-    """Lines in dpkg's own file and a flat repository."""
+    """Write entries into dpkg's status file, and a flat repository."""
     with open("/var/lib/dpkg/status", "a", encoding="utf-8") as status:
         for number in range(installed):
             name = f"bench-{number:03}"
@@ -144,7 +144,7 @@ def apt(installed: int, others: int) -> None:
 
 
 def pacman(installed: int, others: int) -> None:
-    """Entries in pacman's folder, and a list that is one tar file."""
+    """Write entries into pacman's database, and a repository of one tar file."""
     for number in range(installed):
         folder = Path(f"/var/lib/pacman/local/bench-{number:03}-1.0-1")
         folder.mkdir()

@@ -1,7 +1,7 @@
-"""job.plan: how long the exact plan of an upgrade of 75 packages takes on lab hosts, beside each manager's own simulation of it there.
+"""job.plan: time of the exact plan of an upgrade of 75 packages on lab hosts, compared with each manager's own simulation.
 
-The lists are made up (`package_lists.py`), so that every manager has the same to do: 75 installed packages of which newer ones are
-offered, a third of them for security, among 20,000 others.
+The lists are made up (`package_lists.py`), so that every manager has the same work: 75 upgrades, a third of them for security, among
+20,000 other packages.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ print(json.dumps({"rounds": rounds, "steps": len(known), "security": sum(step.se
 
 
 def plan() -> list[dict[str, object]]:
-    """Medians of some rounds in turn, for each manager (STARDUST_PLAN_MANAGERS="apt dnf" asks for fewer)."""
+    """Medians of ROUNDS rounds for each manager (STARDUST_PLAN_MANAGERS="apt dnf" measures fewer)."""
     wanted = os.environ.get("STARDUST_PLAN_MANAGERS", "").split() or list(FLAVOURS)
     lists = Path(__file__).with_name("package_lists.py").read_text()
     results: list[dict[str, object]] = []
@@ -58,10 +58,10 @@ def plan() -> list[dict[str, object]]:
             host.reset()
             host.run("python3", "-", manager, str(UPGRADES), str(OTHERS), stdin=lists)
             host.run("/bin/sh", "-c", f"cat > {BUNDLE}", stdin=build_bundle())
-            told = json.loads(host.run("python3", "-c", _TIMED, BUNDLE, manager, str(ROUNDS), timeout_s=600).stdout)
-            assert told["steps"] == UPGRADES, told
-            for name, at in ((f"job.plan.{manager}", 0), (f"job.plan.{manager}.processor", 2)):
-                pairs = [figures[at : at + 2] for figures in told["rounds"]]
+            timed = json.loads(host.run("python3", "-c", _TIMED, BUNDLE, manager, str(ROUNDS), timeout_s=600).stdout)
+            assert timed["steps"] == UPGRADES, timed
+            for name, first in ((f"job.plan.{manager}", 0), (f"job.plan.{manager}.processor", 2)):
+                pairs = [figures[first : first + 2] for figures in timed["rounds"]]
                 own, theirs = (round(statistics.median(times), 2) for times in zip(*pairs, strict=True))
                 ratio = round(statistics.median(mine / simulated for mine, simulated in pairs), 2)
                 results.append({"name": name, "value": own, "unit": "s", "versus": theirs, "ratio": ratio})
