@@ -347,7 +347,7 @@ async def test_an_unexpected_error_about_one_node_ends_no_other_lease(caplog: py
     for _ in range(2):
         bus.publish(Interest((NODE,), 5.0, ()))
     await settle()
-    assert [record.getMessage() for record in caplog.records] == ["watch_failed"] * 2
+    assert [record.getMessage() for record in caplog.records].count("watch_failed") == 2
     assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
