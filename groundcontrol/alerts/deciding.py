@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, MessageKind, QuietHours
+from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, Level, MessageKind, QuietHours
 from groundcontrol.alerts.wall_clock import local_date, span, zone_of
 from groundcontrol.core.errors import BadRequest
 
@@ -125,13 +125,15 @@ def _recovery(question: Question) -> Decision:
     """The decision about the end of an incident. It is sent only to channels that were notified of the incident."""
     if not last_firing_message(question.history):
         return Skip("never_told_firing")
-    return _quiet(question, question.now)
+    return _quiet(question, question.incident.level, question.now)
 
 
 def _when(question: Question, visible: Sequence[Alert]) -> Decision:
     now, level = question.now, visible[0].level
     last = last_firing_message(question.history)
     settled = question.started_at + SETTLE_S
+    if SEVERITY[level] < SEVERITY[question.channel.min_severity]:
+        return Skip("below_severity")
     if now < settled:
         return Defer(settled, "settling")
     if question.maintenance_until is not None and question.maintenance_until > now:
@@ -147,21 +149,16 @@ def _when(question: Question, visible: Sequence[Alert]) -> Decision:
         risen = level == "critical" and not last.critical
         ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)
     waits = "grouping" if last is None else "update_interval"
-    if level == "warning" or _covers_critical(question):
-        return _quiet(question, ready, waits)
-    return Send(ready, waits if ready > now else "ready")
+    return _quiet(question, level, ready, waits)
 
 
-def _covers_critical(question: Question) -> bool:
-    """Whether the quiet hours also delay critical messages."""
+def _quiet(question: Question, level: Level, ready: float, waits: str = "grouping") -> Decision:
+    """Send at `ready`, or defer to the end of the quiet hours.
+
+    Args: level: of the worst alert that the message is about. waits: the reason if `ready` is still to come.
+    """
     hours = question.channel.quiet_hours
-    return hours is not None and hours.critical_too
-
-
-def _quiet(question: Question, ready: float, waits: str = "grouping") -> Decision:
-    """Send at `ready`, or defer to the end of the quiet hours. Args: waits: the reason if `ready` is still to come."""
-    hours = question.channel.quiet_hours
-    until = None if hours is None or (question.incident.level == "critical" and not hours.critical_too) else quiet_until(hours, ready)
+    until = None if hours is None or (level == "critical" and not hours.critical_too) else quiet_until(hours, ready)
     if until is not None:
         return Defer(until, "quiet_hours")
     return Send(ready, waits if ready > question.now else "ready")

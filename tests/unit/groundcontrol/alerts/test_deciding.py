@@ -170,6 +170,16 @@ def test_quiet_hours_defer_warnings_and_let_critical_alerts_pass() -> None:
     assert isinstance(decide(both), Defer)
 
 
+def test_an_acknowledged_critical_alert_lends_its_level_to_no_warning_of_the_same_incident() -> None:
+    night = datetime(2026, 11, 3, 2, 0, tzinfo=ZoneInfo("Europe/Budapest")).timestamp()
+    seen, new = alert(level="critical", fired_at=night - 600, acknowledged_at=night - 300), alert(id=AlertId("b"), fired_at=night - 60)
+    asked = question(now=night, started_at=night - 3600, incident=incident(level="critical"), firing=(seen, new))
+    decision = decide(asked._replace(channel=channel(quiet_hours=NIGHT)))
+    assert isinstance(decision, Defer)
+    assert decision.reason == "quiet_hours"
+    assert decide(asked._replace(channel=channel(min_severity="critical"))) == Skip("below_severity")
+
+
 def test_repeats_stop_after_an_acknowledgement() -> None:
     past = (delivery(sent_at=NOW),)
     assert repeats_at(incident(), (alert(),), past) == NOW + 86_400
