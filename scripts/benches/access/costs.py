@@ -25,11 +25,11 @@ from tests.support.hub import PASSWORD, Enrolled, HubProcess
 NODES = int(os.environ.get("STARDUST_COST_NODES", "1000"))
 UPDATES = 600
 COMING = 16
-"""Nodes that say what they are at the same time."""
+"""Nodes that connect and report at the same time."""
 SECONDS = 300
-"""Rows of each node."""
+"""Rows of each node, one a second."""
 ALONE, LEAST, ALONE_S = 20, 3, 0.5
-"""Calls one after the other: at most, at least, and for how long between. The kernel counts processor time in hundredths of a second."""
+"""Single calls, one after the other: the most, the least, and the time after which LEAST are enough. The kernel counts in 10 ms."""
 CALLS = 33
 JOINED_S = 0.05
 ADMIN_PLACE, USERS_PLACE = "127.0.0.2", "127.0.0.3"
@@ -40,16 +40,16 @@ RULE = {
 EXPECTATION = {"name": "Backups", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "UTC"}
 FAILED_BACKUP = {"type": "backup_failed", "severity": "error", "message": "no space left"}
 ALERTS = 500
-"""That fire: as many as a page has."""
+"""Alerts that fire: as many as one page of a list has."""
 FIRES_WITHIN_S = 60.0
 
 Results = list[dict[str, object]]
 Call = Callable[[], Awaitable[int]]
-"""Asks once, to the end of the answer. Returns: its status; of a refused topic 503."""
+"""Makes one call and reads the whole answer. Returns: its status; 503 for a refused topic."""
 
 
 class Fleet(NamedTuple):
-    """What the calls ask about: ids."""
+    """The ids that the calls name."""
 
     nodes: list[str]
     batch: str
@@ -60,7 +60,7 @@ class Fleet(NamedTuple):
 
 
 def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
-    """What is asked of each call: the dearest that its limits allow."""
+    """Path and body of each call: the most costly that its limits allow."""
     node, few = fleet.nodes[0], "&".join(f"node={one}" for one in fleet.nodes[:50])
     page = "limit=500"
     hour = "metric=cpu.total&metric=memory.used&metric=load.1&points=1000"
@@ -122,7 +122,7 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
 
 
 async def costs() -> Results:
-    """One line for each figure. Processor time is the hub's, its threads included; what else runs in it meanwhile counts too."""
+    """One line for each call and topic. Processor time is that of the whole hub, with its other work."""
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder)) as hub:
         began = time.monotonic()
         fleet = await _fill(hub)
@@ -138,7 +138,7 @@ async def costs() -> Results:
                     async def call(
                         method: str = route.method, path: str = path, body: object = body, http: Any = http, token: str = token
                     ) -> int:
-                        if isinstance(body, dict) and "name" in body:  # names are taken once
+                        if isinstance(body, dict) and "name" in body:  # names are unique
                             body = {**body, "name": os.urandom(8).hex()}
                         key = {"Idempotency-Key": os.urandom(16).hex()} if method == "POST" else {}
                         return (await ask(http, method, ROOT + path, body, Authorization=f"Bearer {token}", **key)).status
@@ -153,7 +153,7 @@ async def costs() -> Results:
 
 
 async def _measure(hub: HubProcess, owner: aiohttp.ClientSession, name: str, calls: list[Call]) -> Results:
-    await calls[0]()  # what is kept from now on is there
+    await calls[0]()  # fills caches
     before, began = _processor_s(hub), time.monotonic()
     alone = [await calls[0]()]
     while len(alone) < ALONE and (len(alone) < LEAST or time.monotonic() - began < ALONE_S):
@@ -196,7 +196,7 @@ def _processor_s(hub: HubProcess) -> float:
 
 @asynccontextmanager
 async def _user(hub: HubProcess, number: int) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    """An admin of its own, so that no call spends the budget of another one."""
+    """A new admin, so that no call spends the budget of another call. Gives a client and a token."""
     name = f"user-{number}"
     made = await hub.call("POST", f"{ROOT}/users", {"username": name, "role": "admin"})
     assert made.status == 201, made.body
@@ -210,7 +210,7 @@ async def _user(hub: HubProcess, number: int) -> AsyncIterator[tuple[aiohttp.Cli
 
 @asynccontextmanager
 async def _sockets(http: aiohttp.ClientSession, token: str) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
-    """As many live sockets as a user may have."""
+    """Open as many live sockets as a user may have."""
     headers = {"Authorization": f"Bearer {token}"}
     sockets: list[aiohttp.ClientWebSocketResponse] = []
     try:
@@ -235,7 +235,7 @@ def _subscribing(socket: aiohttp.ClientWebSocketResponse, topic: str) -> Call:
 
 
 async def _fill(hub: HubProcess) -> Fleet:
-    """Nodes that have told long tables and some minutes of samples, and one job of each."""
+    """Fill the hub with nodes, long tables, some minutes of samples, a job of each node, alerts and an expectation."""
     cells: list[str | int | None] = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
     table = Table("updates", int(time.time() * 1000), UPDATES, ["package", "installed", "candidate", "security", "repository"], cells)
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(NODES)))
@@ -263,10 +263,10 @@ async def _fill(hub: HubProcess) -> Fleet:
 
 
 async def _fire(hub: HubProcess, nodes: list[str]) -> list[dict[str, Any]]:
-    """An alert of each of these nodes. Returns: the alerts."""
+    """Fire an alert of each of these nodes. Returns: the alerts. Raises: TimeoutError: after FIRES_WITHIN_S."""
     for node in nodes:
-        told = await hub.call("POST", f"{ROOT}/nodes/{node}/events", FAILED_BACKUP)
-        assert told.status == 202, told.body
+        answer = await hub.call("POST", f"{ROOT}/nodes/{node}/events", FAILED_BACKUP)
+        assert answer.status == 202, answer.body
     ends_at = time.monotonic() + FIRES_WITHIN_S
     while True:
         alerts: list[dict[str, Any]] = (await hub.call("GET", f"{ROOT}/alerts?state=firing&limit={ALERTS}")).json["alerts"]

@@ -1,4 +1,4 @@
-"""access.*: what checking a request costs, and how soon a revoked session is gone. The storms are in `storms.py`."""
+"""access.request_overhead and access.revocation: the cost of authenticating a request, and the time to end a revoked session."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Results = list[dict[str, object]]
 
 
 async def _medians_us(**calls: Callable[[], Awaitable[object]]) -> dict[str, float]:
-    """Made turn by turn, so that what else the machine does falls on all alike."""
+    """Median microseconds of each call. The calls are made in turn, so that other programs slow all alike."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(WARM_UP + CALLS):
         for name, call in calls.items():
@@ -64,10 +64,10 @@ async def _get(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -
 
 
 async def request_overhead() -> Results:
-    """Microseconds to know who asks and what they may, by session and by API token; beside an empty look into the database.
+    """Microseconds to authenticate a session and an API token, compared with an empty query of the database.
 
-    And a whole request of a session, beside one to a bare handler of aiohttp that gives the same answer. All of it twice: while nothing
-    has been committed since the request before, and (`anew`) after a commit, when the rows are read again.
+    Also a whole request of a session, compared with a bare handler of aiohttp that gives the same answer. Each is measured twice: without
+    a commit since the previous request, and (`anew`) after a commit, when the rows are read again.
     """
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder)) as hub, aiohttp.ClientSession() as http:
@@ -113,7 +113,7 @@ async def request_overhead() -> Results:
 
 
 async def revocation() -> Results:
-    """Milliseconds from the end of a session, by another one of its user, to the end of its live socket."""
+    """Milliseconds from the revocation of a session, by another session of its user, to the end of its live socket."""
     taken = []
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
         async with attackers(hub, [f"127.0.6.{number + 1}" for number in range(REVOCATIONS + 1)]) as [_, *others]:

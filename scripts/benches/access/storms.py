@@ -1,4 +1,4 @@
-"""access.storms: what attacks on a hub do to everybody else, each beside the same hub at rest."""
+"""access.storms: the effect of attacks on other users of a hub, each compared with the same hub at rest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SILENT_SOCKETS = 64
 JOINING = 30
 HOSTILE_S = 10.0
 REPORTS = 20
-"""In each session of the node that lies."""
+"""Reports of a foreign job in each session of the hostile node."""
 POLL_S = 0.05
 
 Results = list[dict[str, object]]
@@ -68,7 +68,7 @@ async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncCon
 
 
 async def storms() -> Results:
-    """Attacks at the log-in, by a viewer, at the nodes' door and by a node, each beside the same hub at rest."""
+    """Attacks on the log-in, by a viewer, on the opening of sessions and by a node, each compared with the same hub at rest."""
     results: Results = []
     with tempfile.TemporaryDirectory() as folder:
         with HubProcess(Path(folder) / "guessed") as hub:
@@ -87,22 +87,22 @@ async def storms() -> Results:
     return results
 
 
-class _Asked(NamedTuple):
-    """What a good user and a monitor get, in milliseconds."""
+class _Answered(NamedTuple):
+    """The times of answers to a legitimate user and a monitor, in milliseconds."""
 
     log_in: float
     health: float
 
 
-async def _ask_in_peace_or_not(owner: aiohttp.ClientSession) -> _Asked:
+async def _time_good_calls(owner: aiohttp.ClientSession) -> _Answered:
     health = await ask(owner, "GET", "/healthz")
     log_in = await try_password(owner, "admin", PASSWORD)
     assert (health.status, log_in.status) == (200, 200)
-    return _Asked(log_in.seconds * 1000, health.seconds * 1000)
+    return _Answered(log_in.seconds * 1000, health.seconds * 1000)
 
 
 async def _dear_calls(hub: HubProcess) -> Results:
-    """One user asks 33 times at the same moment what each node has told, about another package each time."""
+    """One user asks at the same moment for the updates of DEAR_CALLS packages at all nodes."""
     token = await _fleet_with_updates(hub)
     async with attackers(hub, ["127.0.0.2", "127.0.0.3"]) as [owner, viewer]:
 
@@ -110,10 +110,10 @@ async def _dear_calls(hub: HubProcess) -> Results:
             return ask(viewer, "GET", f"{ROOT}/updates/nodes?package=package-{number}", Authorization=f"Bearer {token}")
 
         alone = await call(DEAR_CALLS)
-        calm = await _ask_in_peace_or_not(owner)
+        calm = await _time_good_calls(owner)
         async with meanwhile([call(number) for number in range(DEAR_CALLS)]) as attack:
             await asyncio.sleep(POLL_S)
-            during = await _ask_in_peace_or_not(owner)
+            during = await _time_good_calls(owner)
         answers = await attack
     statuses = Counter(answer.status for answer in answers)
     assert set(statuses) <= {200, 503}, statuses
@@ -129,7 +129,7 @@ async def _dear_calls(hub: HubProcess) -> Results:
 
 
 async def _silent_sockets(hub: HubProcess) -> Results:
-    """Nodes open sessions one after the other, while four addresses hold as many openings as there are, and open each anew as it ends."""
+    """Nodes open sessions one after the other, while four addresses hold SILENT_SOCKETS unfinished openings, and renew each that ends."""
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(2 * JOINING)))
     async with attackers(hub, addresses(4)) as strangers, contextlib.AsyncExitStack() as stack:
         calm, _ = await _open_sessions(hub, nodes[:JOINING])
@@ -159,7 +159,7 @@ async def _stay_silent(http: aiohttp.ClientSession, opened: Counter[str]) -> Non
 
 
 async def _open_sessions(hub: HubProcess, nodes: Sequence[Enrolled]) -> tuple[list[float], int]:
-    """Returns: milliseconds of each node until its welcome, with the tries that were refused; and how many tries there were."""
+    """Returns: milliseconds until the welcome of each node, with refused tries; and the number of all tries."""
     taken, tries = [], 0
     for node in nodes:
         began = time.perf_counter()
@@ -177,7 +177,7 @@ async def _open_sessions(hub: HubProcess, nodes: Sequence[Enrolled]) -> tuple[li
 
 
 class _Written(NamedTuple):
-    """What a hub has written so far."""
+    """Rows and log lines that a hub has written so far."""
 
     audit: int
     refusals: int
@@ -195,15 +195,17 @@ def _written(hub: HubProcess) -> _Written:
 
 
 async def _hostile_nodes(hub: HubProcess) -> Results:
-    """One node opens sessions without a pause and speaks of another's job in each, one tells of other packages all the time, and a stranger
-    opens sockets and says nonsense. The control is the same hub for the same time, with the three at rest.
+    """Attack with two nodes and a stranger, compared with the same hub for the same time without them.
+
+    One node opens sessions without a pause and reports on another node's job. One constantly changes its packages. The stranger opens
+    sockets and sends nonsense.
     """
     liar, restless, other = await asyncio.to_thread(hub.enrol, "liar", "restless", "other")
     job = (await hub.call("POST", f"{ROOT}/nodes/{other.node_id}/jobs", {"action": "check"})).json["id"]
     async with attackers(hub, ["127.0.0.2"]) as [owner]:
         await _open_sessions(hub, [liar, restless])
         before = await asyncio.to_thread(_written, hub)
-        calm = await _ask_in_peace_or_not(owner)
+        calm = await _time_good_calls(owner)
         await asyncio.sleep(HOSTILE_S)
         at_rest = (await asyncio.to_thread(_written, hub)).since(before)
         sent: Counter[str] = Counter()
@@ -213,7 +215,7 @@ async def _hostile_nodes(hub: HubProcess) -> Results:
             attack.create_task(_change_packages(hub, restless, sent, until))
             attack.create_task(_talk_nonsense(owner, sent, until))
             await asyncio.sleep(HOSTILE_S / 2)
-            during = await _ask_in_peace_or_not(owner)
+            during = await _time_good_calls(owner)
     lines_before_the_end = len(hub.lines)
     await asyncio.to_thread(hub.end)  # stores the counts of the minute, and its summary
     written = (await asyncio.to_thread(_written, hub)).since(before).since(at_rest)
@@ -263,7 +265,7 @@ async def _change_packages(hub: HubProcess, node: Enrolled, sent: Counter[str], 
 
 
 async def _fleet_with_updates(hub: HubProcess) -> str:
-    """Nodes that have told long tables. Returns: the token of a session that may read them."""
+    """Fill the hub with nodes that have long tables. Returns: the token of a session that may read them."""
     cells = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
     columns = ["package", "installed", "candidate", "security", "repository"]
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(DEAR_NODES)))
@@ -277,7 +279,7 @@ async def _fleet_with_updates(hub: HubProcess) -> str:
 
 @contextlib.asynccontextmanager
 async def _trickling(hub: HubProcess) -> Any:
-    """Sockets that begin a request and never end it, from many addresses."""
+    """Open sockets from many addresses, which begin a request and never end it."""
     begun: list[socket.socket] = []
     try:
         for number in range(SLOW_SOCKETS):

@@ -1,4 +1,4 @@
-"""alert.storm, alert.restart, alert.explain and alert.latency: what the service of alerts takes, on a store on the disk."""
+"""alert.storm, alert.restart, alert.explain and alert.latency: times of the alert service, with a store on disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPLAINED: Final = 50
 RUNS: Final = 3
 MINUTE_S: Final = 60
 PACKS_S: Final = (60, 10, 1)
-"""Seconds that a node sends together: by default, with `pack_seconds` at 10, and while somebody watches it."""
+"""Seconds of samples in a pack: by default, with `pack_seconds` at 10, and while the node is watched."""
 GROUPED_S: Final = 60.0
 
 Results = list[dict[str, object]]
@@ -39,7 +39,7 @@ async def _trial() -> AsyncIterator[AlertTrial]:
 
 
 async def storm(runs: int = RUNS) -> Results:
-    """The same trouble of all nodes in one tick: its one transaction, the tick with it, the loop's part of that, and a channel's messages."""
+    """One alert of every node in one tick: the transaction, the whole tick, the loop's part of the tick, and a channel's messages."""
     found = []
     for _ in range(runs):
         async with _trial() as trial:
@@ -63,7 +63,7 @@ async def _storm(trial: AlertTrial) -> tuple[float, float, float, int]:
     tick_s, loop_s = time.perf_counter() - began, time.thread_time() - began_loop
     commit_s = trial.commit_s
     if _commits(trial) != before + 1 or len(await trial.firing()) != NODES:
-        raise ValueError("it was not one transaction with all of it")
+        raise ValueError("the alerts were not stored in one transaction")
     await trial.pass_s(GROUPED_S)
     return commit_s, tick_s, loop_s, len(trial.told())
 
@@ -73,7 +73,7 @@ def _commits(trial: AlertTrial) -> int:
 
 
 async def restart() -> Results:
-    """From the start of the service until it evaluates, with two firing alerts on each of 1,000 nodes; and explaining one of them."""
+    """Time from the start of the service until it evaluates, with two firing alerts on each of 1,000 nodes."""
     async with _trial() as trial:
         trial.fleet.levels = {node: {"backup": 2.0, "copy": 1.0} for node in trial.nodes}
         await trial.pass_s(GROUPED_S)
@@ -89,7 +89,7 @@ async def restart() -> Results:
 
 
 async def explain() -> Results:
-    """What became of one of 2,000 firing alerts in each of five channels."""
+    """Time to explain one of 2,000 firing alerts for five channels."""
     async with _trial() as trial:
         for number in range(4):
             await trial.channel(f"team-{number}")
@@ -101,27 +101,30 @@ async def explain() -> Results:
             found = await trial.intents.explain(SYSTEM, alert)
             took.append(time.perf_counter() - began)
             if [one.reason for one in found] != ["ready"] * 5:
-                raise ValueError("it was not told")
+                raise ValueError(f"not every channel has a message: {found}")
     return [line("alert.explain", statistics.median(took) * 1000, "ms"), line("alert.explain.max", max(took) * 1000, "ms")]
 
 
 def latency() -> Results:
-    """From the sample that passes a threshold until the alert fires, without `for`, at worst: by how many seconds a node sends together."""
+    """The longest time from the sample that passes a threshold until the alert fires, without `for`, by the length of a pack."""
     return [line(f"alert.latency.{pack_s}", max(_latency(at, pack_s) for at in range(MINUTE_S)), "s") for pack_s in PACKS_S]
 
 
-def _latency(crossed: int, pack_s: int) -> float:
-    """Args: crossed: after so many seconds. pack_s: seconds of samples that arrive together. Returns: simulated seconds."""
+def _latency(crossed_s: int, pack_s: int) -> float:
+    """Simulated seconds until the alert fires.
+
+    Args: crossed_s: the second of the minute in which the value passes the threshold. pack_s: seconds of samples that arrive together.
+    """
     engine, node, layout = Engine(), NodeId("n"), layout_of("pulse", ["cpu.total"])
     limit = Threshold(50.0, 50.0)
     engine.set_rules([Rule(RuleId("busy"), "busy", "last(cpu.total)", Selector(all=True), warn=limit)])
     engine.set_node(NodeFacts(node, cores=1, clock_skew_s=0.0))
     held: list[StoredRow] = []
     for second in range(4 * MINUTE_S):
-        held.append(StoredRow((BEGAN + second) * 1000, [9000 if second >= MINUTE_S + crossed else 1000]))
+        held.append(StoredRow((BEGAN + second) * 1000, [9000 if second >= MINUTE_S + crossed_s else 1000]))
         if len(held) == pack_s:
             engine.add_rows(node, layout, held)
             held = []
         if any(one.kind == "fired" for one in engine.tick(BEGAN + second + 1.0)):
-            return second + 1.0 - MINUTE_S - crossed
-    raise ValueError("it did not fire")
+            return second + 1.0 - MINUTE_S - crossed_s
+    raise ValueError("the alert did not fire")

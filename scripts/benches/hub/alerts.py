@@ -25,7 +25,7 @@ Results = list[dict[str, object]]
 
 
 class _Fleet:
-    """An engine, and nodes that repeat what a real server has measured."""
+    """An engine, and nodes that repeat the recorded rows of a real server."""
 
     def __init__(self, recorded: list[Trace], nodes: int) -> None:
         self.engine = Engine()
@@ -39,18 +39,18 @@ class _Fleet:
         ]
 
     def run(self, first: int, seconds: int) -> float:
-        """Some seconds of all nodes. Returns: what they cost, in seconds of processor time."""
-        said = [self._said(at) for at in range(first, first + seconds)]
+        """Evaluate some seconds of all nodes. Returns: their cost in seconds of processor time."""
+        batches = [self._rows_of(at) for at in range(first, first + seconds)]
         add_rows, tick = self.engine.add_rows, self.engine.tick
         began = time.thread_time()
-        for at, rows_of in enumerate(said, first):
+        for at, rows_of in enumerate(batches, first):
             for name, layout, rows in rows_of:
                 add_rows(name, layout, rows)
             tick(BEGAN + at + 1.0)
         return time.thread_time() - began
 
-    def _said(self, at: int) -> list[tuple[NodeId, SeriesSchema, list[Row]]]:
-        """What all nodes send in a second, somebody watching each of them."""
+    def _rows_of(self, at: int) -> list[tuple[NodeId, SeriesSchema, list[Row]]]:
+        """The rows that all nodes send in a second while all are watched."""
         return [
             (name, layout, [Row((BEGAN + at) * 1000 + no % 1000, rows[(at + no) % len(rows)])])
             for no, name in enumerate(self._names)
@@ -60,7 +60,7 @@ class _Fleet:
 
 
 def evaluation(nodes: int = NODES, seconds: int = SECONDS) -> Results:
-    """A second of the fleet, and the longest tick, which is the longest piece of work. The nodes repeat what a real server has measured."""
+    """Cost of a second of the fleet, and of the longest tick, which is the longest uninterrupted work."""
     fleet = _Fleet(traces(), nodes)
     fleet.run(0, 60)
     gc.collect()
@@ -79,7 +79,7 @@ def evaluation(nodes: int = NODES, seconds: int = SECONDS) -> Results:
 
 
 def memory(nodes: int = NODES, seconds: int = 61) -> Results:
-    """What the engine allocates for the fleet: windows have their full size from their first sample on."""
+    """Memory that the engine allocates for the fleet. Windows have their full size from their first sample on."""
     recorded = traces()
     gc.collect()
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""hub.connection: what a server's open session takes of the hub's memory, its connection, keys and newest row included."""
+"""hub.connection: the hub's memory for a server's open session, with its connection, keys and newest row."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ SETTLE_S = 5.0
 
 
 async def connection() -> list[dict[str, object]]:
-    """KiB that each session adds, plain (TLS is the proxy's): the first ones, which load what all share, are not counted."""
+    """KiB that each session without TLS adds. The first WARM_UP sessions do not count, because they also load shared parts."""
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(Path(folder) / "data")
         await hub.start()
         try:
             nodes = hub.enrol(*(f"bench-{n}" for n in range(WARM_UP + SESSIONS)), simulated=True)
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-                held = [await _speaking(http, hub, node) for node in nodes[:WARM_UP]]
+                sessions = [await _session(http, hub, node) for node in nodes[:WARM_UP]]
                 await asyncio.sleep(SETTLE_S)
                 before = resident_mb(hub.pid)
-                held += [await _speaking(http, hub, node) for node in nodes[WARM_UP:]]
+                sessions += [await _session(http, hub, node) for node in nodes[WARM_UP:]]
                 await asyncio.sleep(SETTLE_S)
                 after = resident_mb(hub.pid)
-                for socket, _ in held:
+                for socket, _ in sessions:
                     assert not socket.closed
         finally:
             await hub.stop()
@@ -45,7 +45,7 @@ async def connection() -> list[dict[str, object]]:
     ]
 
 
-async def _speaking(http: aiohttp.ClientSession, hub: HubProcess, node: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:
+async def _session(http: aiohttp.ClientSession, hub: HubProcess, node: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:
     """A session that has sent one row."""
     socket, link = await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", node)
     coding, body = pack_rows([row(int(time.time()) * 1000, os.getpid())])

@@ -1,4 +1,4 @@
-"""hub.fleet.*, hub.reconnect and hub.soak: a whole fleet of simulated servers against a hub of its own."""
+"""hub.fleet.*, hub.reconnect and hub.soak: a fleet of simulated servers against a separate hub."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from groundcontrol.settings import SETTINGS
 from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
-"""The second is what larger ones are held against."""
+"""Numbers of nodes. Larger fleets are compared with the second size."""
 SETTLE_S = 20.0
 MEASURE_S = 30.0
 PACK_S = next(int(setting.default) for setting in SETTINGS if setting.name == "pack_seconds")
-"""Seconds in a pack while nobody looks, in a hub that is told nothing else."""
+"""Seconds in a pack of an unwatched node, by default."""
 UNWATCHED_S = 2.0 * PACK_S
-"""Two packs of each node."""
+"""The window: two packs of each node."""
 UNITS = {
     "rss": "MB",
     "rss_held": "MB",
@@ -40,7 +40,7 @@ UNITS = {
     "watched_rows": "rows/s",
 }
 GROWS = ("unwatched_cpu", "watched_cpu", "disk", "rss_held")
-"""What is held against the number of nodes."""
+"""Figures that grow with the number of nodes."""
 TICKS = os.sysconf("SC_CLK_TCK")
 SOAK_NODES = 100
 SOAK_INTERVAL_S = 30.0
@@ -51,18 +51,18 @@ Results = list[dict[str, object]]
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process so far, all of its threads."""
+    """Processor time of a process and all its threads, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory now."""
+    """Resident memory of a process, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def figure(hub: HubProcess, name: str) -> float:
-    """One of the hub's own figures."""
+    """One of the hub's own metrics. Raises: KeyError: there is no such metric."""
     for line in hub.local("GET", "/metrics").body.decode().splitlines():
         if line.startswith(f"stardust_{name} "):
             return float(line.split()[1])
@@ -71,18 +71,18 @@ def figure(hub: HubProcess, name: str) -> float:
 
 @contextlib.contextmanager
 def a_fleet(
-    folder: Path, count: int, *wishes: str, pack_s: int = 10, come_within_s: float = 0.0, stamps: Path | None = None
+    folder: Path, count: int, *flags: str, pack_s: int = 10, come_within_s: float = 0.0, stamps: Path | None = None
 ) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
-    """A hub and so many servers, all of them connected; at the end `stamps` holds when each pulse left its server."""
+    """A hub and this many connected servers. `flags` go to scripts/fleet. At the end, the file `stamps` has the time of each sent pulse."""
     with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
         conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
-        words = [sys.executable, "-m", "scripts.simfleet.main", str(hub.folder), str(count), "--over", str(come_within_s), *wishes]
+        words = [sys.executable, "-m", "scripts.simfleet.main", str(hub.folder), str(count), "--over", str(come_within_s), *flags]
         words += [] if stamps is None else ["--stamps", str(stamps)]
         fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
-            wait_online(hub, count * (0.9 if wishes else 1.0))
+            wait_online(hub, count * (0.9 if flags else 1.0))
             yield hub, fleet
         finally:
             fleet.terminate()
@@ -90,17 +90,17 @@ def a_fleet(
 
 
 def wait_online(hub: HubProcess, count: float) -> None:
-    """Wait until so many nodes have a session."""
+    """Wait until this many nodes have a session. Raises: TimeoutError: after CONNECT_LIMIT_S."""
     ends_at = time.monotonic() + CONNECT_LIMIT_S
     while figure(hub, "agents_online") < count:
         if time.monotonic() > ends_at:
-            raise TimeoutError(f"{figure(hub, 'agents_online'):.0f} of {count:.0f} came within {CONNECT_LIMIT_S:.0f} s")
+            raise TimeoutError(f"{figure(hub, 'agents_online'):.0f} of {count:.0f} nodes connected within {CONNECT_LIMIT_S:.0f} s")
         time.sleep(0.2)
 
 
 @contextlib.asynccontextmanager
 async def browsers(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
-    """Pages that look at the whole fleet."""
+    """This many clients that follow the topic `fleet`."""
     token = (await asyncio.to_thread(hub.login)).token
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=0)) as http:
         sockets = []
@@ -117,7 +117,7 @@ async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def _watched(hub: HubProcess) -> tuple[float, float]:
-    """Percent of a core that the hub takes while one page looks at the fleet, and rows that came in a second."""
+    """Percent of a core that the hub takes while one page follows the fleet, and rows received in a second."""
     async with browsers(hub, 1) as [page]:
         reading = asyncio.create_task(_drain(page))
         await asyncio.sleep(SETTLE_S)
@@ -132,7 +132,7 @@ async def _watched(hub: HubProcess) -> tuple[float, float]:
 
 
 def _least_resident_mb(pid: int, duration_s: float) -> float:
-    """The least resident memory of so long a time: once a minute the hub gives back what its caches and heaps only keep for later."""
+    """The least resident memory within this time. Once a minute the hub returns unused memory to the system."""
     ends_at = time.monotonic() + duration_s
     least = resident_mb(pid)
     while time.monotonic() < ends_at:
@@ -142,15 +142,15 @@ def _least_resident_mb(pid: int, duration_s: float) -> float:
 
 
 def crowd() -> Results:
-    """CPU, memory and disk of the hub by the size of the fleet, nobody looking and all watched; each beside the second smallest fleet's, by node.
+    """CPU, memory and disk of the hub by the size of the fleet, unwatched and all watched, compared for each node with the second size.
 
-    Then what each further node adds, from one size to the next, beside its mean from the smallest to the largest."""
+    Then the cost of each further node from one size to the next, compared with the mean from the smallest to the largest size."""
     results: Results = []
     floor: dict[str, float] = {}
     by_size: dict[int, dict[str, float]] = {}
     base = SIZES[:2][-1]
     for size in SIZES:
-        # They come over a whole pack, so that their packs do as well: not all in the same seconds of a minute.
+        # The servers connect over the length of a pack, so that their packs do not arrive in the same seconds.
         with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size, pack_s=PACK_S, come_within_s=PACK_S) as (hub, _):
             time.sleep(SETTLE_S)
             before, disk_before, rows_before = cpu_s(hub.pid), _disk_mb(hub.folder), figure(hub, "rows_total")
@@ -176,7 +176,7 @@ def crowd() -> Results:
 
 
 def _further(by_size: dict[int, dict[str, float]]) -> Results:
-    """What a node more costs, by the sizes between which it comes."""
+    """The cost of a further node between each two neighbouring sizes."""
 
     def slope(name: str, smaller: int, larger: int) -> float:
         return (by_size[larger][name] - by_size[smaller][name]) / (larger - smaller)
@@ -195,17 +195,17 @@ def _further(by_size: dict[int, dict[str, float]]) -> Results:
 
 
 def _disk_mb(folder: Path) -> float:
-    """What the databases hold: the files themselves grow in steps, and their journals are written over."""
-    held = 0
+    """MB of the used pages of the databases. The files grow in steps, and their journals are overwritten."""
+    used = 0
     for path in folder.glob("*.db"):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
-            held += (pages - free) * size
-    return held / 1e6
+            used += (pages - free) * size
+    return used / 1e6
 
 
 def reconnect() -> Results:
-    """Seconds until every node is back after the hub was killed, and how long a log-in took meanwhile at most."""
+    """Seconds until every node is back after the hub was killed, and the longest log-in meanwhile."""
     size = SIZES[-1]
     with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), size) as (hub, _):
         hub.slay()
@@ -214,7 +214,7 @@ def reconnect() -> Results:
         tried = 0.0
         while figure(hub, "agents_online") < size:
             if time.monotonic() - began > CONNECT_LIMIT_S:
-                raise TimeoutError("not everybody came back")
+                raise TimeoutError("not all nodes came back")
             if time.monotonic() - tried > 15:  # five log-ins a minute are allowed
                 tried = time.monotonic()
                 hub.login()
@@ -228,7 +228,7 @@ def reconnect() -> Results:
 
 
 def _slope(hours: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """The line through the points, and its standard error: who is away is thrown by dice, and tasks and descriptors follow that."""
+    """The slope of the line through the points, and its standard error. Sessions come and go at random, so the values vary."""
     slope, at_zero = statistics.linear_regression(hours, values)
     middle = statistics.mean(hours)
     missed = sum((value - at_zero - slope * hour) ** 2 for hour, value in zip(hours, values, strict=True))
@@ -236,9 +236,9 @@ def _slope(hours: Sequence[float], values: Sequence[float]) -> tuple[float, floa
 
 
 def soak() -> Results:
-    """Two hours (STARDUST_SOAK_MINUTES changes it) of servers that come and go: by how much memory, descriptors and tasks grow in an hour.
+    """Growth of memory, descriptors and tasks in an hour, over two hours of servers that come and go (STARDUST_SOAK_MINUTES changes it).
 
-    Each session that is there has a descriptor and two tasks: how many more there are at the end is said beside them."""
+    Each session has a descriptor and two tasks, so the growth of the number of sessions is reported too."""
     minutes = float(os.environ.get("STARDUST_SOAK_MINUTES", "120"))
     points: list[dict[str, float]] = []
     with (
@@ -259,12 +259,12 @@ def soak() -> Results:
                     "sessions": figure(hub, "agents_online"),
                 }
             )
-    kept = points[int(len(points) * SOAK_WARM_UP_SHARE) :]
-    hours = [point["hours"] for point in kept]
+    later = points[int(len(points) * SOAK_WARM_UP_SHARE) :]
+    hours = [point["hours"] for point in later]
     units = {"rss": "MB/h", "open_files": "1/h", "tasks": "1/h", "sessions": "1/h"}
     results: Results = []
     for name, unit in units.items():
-        values = [point[name] for point in kept]
+        values = [point[name] for point in later]
         slope, error = _slope(hours, values)
         results.append(
             {

@@ -1,4 +1,4 @@
-"""live.fleet_age: how old values are when they reach the pages that look at the whole fleet, and whose doing that is."""
+"""live.fleet_age: the age of values when they reach the pages of the whole fleet, and the parts of servers and hub in it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ SHARES = (("p50", 0.5), ("p99", 0.99))
 
 Results = list[dict[str, object]]
 Moment = tuple[str, int]
-"""A node, and the milliseconds at which it measured."""
+"""A node, and the Unix milliseconds of its measurement."""
 
 _HEAD = msgspec.msgpack.Decoder(tuple[str, dict[str, msgspec.Raw]])
 _CHANGE = msgspec.msgpack.Decoder(FleetChange)
 
 
 class Seen(NamedTuple):
-    """What came, kept as it is: taking it apart while others come would be late itself."""
+    """The received changes, undecoded, because decoding would delay the next ones."""
 
     since: float
-    """Unix seconds: what was measured before does not count."""
+    """Unix seconds. Values measured before this time do not count."""
     at: dict[int, list[float]]
-    """Number of the change -> when each page had it."""
+    """Number of the change -> its arrival at each page, in Unix seconds."""
     changes: dict[int, bytes]
-    """Number of the change -> itself: all pages get the same."""
+    """Number of the change -> its bytes, which are the same for all pages."""
 
 
 async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
@@ -52,7 +52,7 @@ async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
 
 
 async def _watch(hub: HubProcess) -> tuple[Seen, float]:
-    """What the pages saw, and percent of a core that the hub took for it."""
+    """The changes that the pages received, and the percent of a core that the hub took."""
     seen = Seen(time.time() + SETTLE_S, {}, {})
     async with browsers(hub, BROWSERS) as sockets:
         tasks = [asyncio.create_task(_look(socket, seen)) for socket in sockets]
@@ -67,7 +67,7 @@ async def _watch(hub: HubProcess) -> tuple[Seen, float]:
 
 
 def arrivals(seen: Seen) -> dict[Moment, list[float]]:
-    """When each pulse was on each page. A change tells of a value again where only one of another rhythm is new: the first word counts."""
+    """Arrivals of each pulse at each page. A change may repeat a value, so only the first change with a value counts."""
     found: dict[Moment, list[float]] = {}
     for number in sorted(seen.at):
         for node, samples in _CHANGE.decode(seen.changes[number]).latest.items():
@@ -86,18 +86,18 @@ def _line(name: str, values: list[float]) -> Results:
 
 
 def fleet_age() -> Results:
-    """How old values are on the pages; of that, what the player of the servers was late itself, and what hub and sockets took."""
+    """The age of values on the pages; of that, the delay of the simulated servers, and the time of hub and sockets."""
     with tempfile.TemporaryDirectory() as folder:
         noted = Path(folder) / "stamps"
         with a_fleet(Path(folder), SIZES[-1], stamps=noted) as (hub, _):
             seen, share = asyncio.run(_watch(hub))
         sent = {(node, at_ms): at for node, at_ms, at in msgspec.msgpack.decode(noted.read_bytes())}
     found = {moment: times for moment, times in arrivals(seen).items() if moment in sent}
-    told = [(moment, at) for moment, times in found.items() for at in times]
+    arrived = [(moment, at) for moment, times in found.items() for at in times]
     return [
-        *_line("", [at - moment[1] / 1000 for moment, at in told]),
+        *_line("", [at - moment[1] / 1000 for moment, at in arrived]),
         *_line("player", [sent[moment] - moment[1] / 1000 for moment in found]),
-        *_line("hub", [at - sent[moment] for moment, at in told]),
+        *_line("hub", [at - sent[moment] for moment, at in arrived]),
         {"name": "live.fleet_age.changes", "value": round(len(seen.changes) / (SETTLE_S + MEASURE_S), 1), "unit": "1/s"},
         {"name": "live.fleet_age.pulses", "value": round(len(found) / MEASURE_S), "unit": "1/s"},
         {"name": "live.fleet_age.cpu", "value": round(share, 1), "unit": "% of a core"},

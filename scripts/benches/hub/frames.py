@@ -1,5 +1,8 @@
-"""hub.frame_cpu: what one frame of one second costs the hub, beside servers that only echo it, on aiohttp and written by
-hand, and beside one written by hand that decodes and stores it: no tag, no proof, no sequence, no newest values, no rights."""
+"""hub.frame_cpu: the hub's CPU for a frame of one second, compared with three small servers.
+
+Two only echo the frame, one on aiohttp and one hand-written. The third is hand-written, and decodes and stores the frame. It has no tag,
+proof, sequence, newest values or rights.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,12 @@ class Cost(NamedTuple):
 
 
 def row(at_ms: int, salt: int) -> Row:
-    """A second of a busy machine: numbers that differ from one to the next."""
+    """The row of a second of a busy machine, whose numbers change every second."""
     return Row(at_ms, [(salt * 7919 + n * 104729 + at_ms // 1000) % (10_000 if n < 13 else 4_000_000_000) for n in range(len(SERIES))])
 
 
 async def node(socket: aiohttp.ClientWebSocketResponse, link: SecureChannel, number: int, seconds: int) -> int:
-    """Send one pack each second, spread over the second, and read what comes."""
+    """Send one pack each second, and read the hub's messages. Returns: the number of packs."""
 
     async def read() -> None:
         async for message in socket:
@@ -78,7 +81,7 @@ LAYOUT: Layout = layout_of("pulse", 1, SERIES)
 async def dial(
     http: aiohttp.ClientSession, url: str, host: str, enrolled: Enrolled
 ) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:
-    """Open one proven session."""
+    """Open one session of a node, and send its layout."""
     socket = await http.ws_connect(url, protocols=["stardust.v1"], compress=0, max_msg_size=256 * 1024)
     opening = NodeOpening(
         enrolled.node_id, enrolled.generation, enrolled.session_key, os.urandom(16).hex(), host, "bench", [], [], os.urandom(32)
@@ -94,7 +97,7 @@ async def dial(
 
 @contextlib.asynccontextmanager
 async def a_page(hub: HubProcess) -> AsyncIterator[None]:
-    """Somebody looks at the fleet."""
+    """A page that follows the fleet."""
 
     async def read(socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -111,7 +114,7 @@ async def a_page(hub: HubProcess) -> AsyncIterator[None]:
 
 
 async def hub_cost(watched: bool = False) -> Cost:
-    """The real hub: proven sessions, every frame checked, stored and acknowledged; or told to a page that shows the fleet besides."""
+    """The cost of the real hub, which checks, stores and acknowledges every frame. `watched`: a page also follows the fleet."""
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(Path(folder) / "data")
         await hub.start()
@@ -170,8 +173,8 @@ class Echo(asyncio.Protocol):
         if not end: return
         key = next(line.split(b":", 1)[1].strip() for line in head.split(b"\\r\\n") if line.lower().startswith(b"sec-websocket-key:"))
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-        told = (b"HTTP/1.1 101 x", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept, b"", b"")
-        self.transport.write(b"\\r\\n".join(told))
+        reply = (b"HTTP/1.1 101 x", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept, b"", b"")
+        self.transport.write(b"\\r\\n".join(reply))
         self.open, self.data = True, rest
 async def main(protocol):
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
@@ -206,7 +209,7 @@ uvloop.run(store())
 
 
 async def echo_cost(program: str) -> Cost:
-    """The floor: the same frames, sent back and forgotten."""
+    """The cost of a small server that gets the same frames, and sends them back."""
     folder = tempfile.TemporaryDirectory()
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, str(Path(folder.name) / "hot.db")), stdout=asyncio.subprocess.PIPE
@@ -241,8 +244,8 @@ async def echo_cost(program: str) -> Cost:
 
 
 async def frame_cpu() -> list[dict[str, object]]:
-    """Rounds of all in turn; medians, so that a busy machine shifts all. `.watched`: with a page that shows the fleet, beside the one by
-    hand that has none."""
+    """Medians of ROUNDS rounds, in turn, so that a busy machine changes all alike. `.watched`: the hub with a page that follows the fleet,
+    compared with the storing server without a page."""
     hub: list[float] = []
     watched: list[float] = []
     programs = {"": ECHO, ".by_hand": STORE_BY_HAND, ".by_hand_echo": ECHO_BY_HAND}

@@ -1,4 +1,4 @@
-"""hub.handshake: what the opening of a session costs each end on a processor, keys derived and both proofs checked."""
+"""hub.handshake: CPU of each end for opening a session, with the derivation of keys and both proofs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WARM_UP = 300
 
 
 def handshake() -> list[dict[str, object]]:
-    """Median CPU of one opening: of the hub, and of the node."""
+    """Median CPU of one opening, at the hub and at the node."""
     fleet_key, fleet, node = os.urandom(32), new_random_id(), new_random_id()
-    held = node_keys(fleet_key, node, 1).session
+    session_key = node_keys(fleet_key, node, 1).session
     spent: dict[str, list[int]] = {"hub": [], "node": []}
     clock = time.process_time_ns
     for _ in range(WARM_UP + OPENINGS):
         marks = [clock()]
-        ours = NodeOpening(node, 1, held, "a" * 32, "hub.example", "0.1.0", [], [], os.urandom(32))
+        ours = NodeOpening(node, 1, session_key, "a" * 32, "hub.example", "0.1.0", [], [], os.urandom(32))
         hello = ours.hello()
         marks.append(clock())
         theirs = HubOpening(hello, os.urandom(32), 1, fleet, CODEC)

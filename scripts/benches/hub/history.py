@@ -1,7 +1,7 @@
-"""history.*: what samples take on the disk, what moving them into chunks costs, and how long a window takes to answer.
+"""history.*: bytes of samples on disk, the cost of moving them into chunks, and the time to answer a window.
 
-The values are those of a machine of this build, recorded second by second for most of an hour while it compiled and ran tests
-(`scripts/traces/`). Each hour of each node turns that hour by another number of seconds, so that no day repeats itself by the minute.
+The values were recorded every second for most of an hour on a machine that compiled and ran tests (`scripts/traces/`). Each hour of each
+node begins at a different second of the recording, so that hours differ.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ HOUR_S = 3600
 DAY_S = 86_400
 NODES = 3
 HOURS = 25
-"""A day and the hour in which it ends."""
+"""A day and one more hour."""
 LONG_DAYS = 30
 LONG_EVERY_S = 60
-"""The node with a month behind it has a row each minute: its tier of hours is the same, and it is there in a minute."""
+"""Seconds between the rows of the node with a month of history. Its tier of hours has the same size, and it is filled within a minute."""
 PACK_ROWS = 10
 ROUNDS = 15
 SERIES = ["cpu.total", "memory.used", "load.1", "network.received{interface=eth0}"]
@@ -49,7 +49,7 @@ Result = dict[str, object]
 
 
 class Trace(NamedTuple):
-    """An hour of one family, as it was measured."""
+    """The recorded rows of one family."""
 
     schema: SeriesSchema
     rows: list[list[int | None]]
@@ -67,7 +67,7 @@ def traces() -> list[Trace]:
 
 
 def packs(session: Session, trace: Trace, start_s: int, every_s: int, count: int, seq: int, turn: int) -> Iterator[StoredPack]:
-    """`count` rows of a trace from a time on, from the row `turn` on."""
+    """Packs of `count` rows of a trace, one every `every_s` seconds from `start_s` (Unix seconds) on, beginning with the row `turn`."""
     rows = [Row((start_s + at * every_s) * 1000, trace.rows[(at + turn) % len(trace.rows)]) for at in range(count)]
     for first in range(0, count, PACK_ROWS):
         some = rows[first : first + PACK_ROWS]
@@ -93,7 +93,7 @@ class Cost(NamedTuple):
 
 
 async def compact_and_merge(store: Store, *, slow: bool) -> None:
-    """As the hub's compactor does."""
+    """Compact and merge as the hub's compactor does."""
     for hour in await store.metrics.hot_hours():
         await store.metrics.compact(hour.no, hour.hour, slow=slow)
     for due in await store.metrics.pending_merges():
@@ -102,7 +102,7 @@ async def compact_and_merge(store: Store, *, slow: bool) -> None:
 
 
 async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace], start_s: int, hours: int) -> Cost:
-    """Hour by hour as it happens: packs, then chunks every ten minutes, then one chunk of the hour."""
+    """Store some hours of all nodes as a hub does: packs, then chunks every ten minutes, then one chunk of the hour."""
     chance, seqs = random.Random(7), dict.fromkeys(sessions, 0)
     samples = stored = 0
     appending = compacting = 0.0
@@ -143,15 +143,15 @@ async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace]
 
 
 class Took(NamedTuple):
-    """The middle of some runs, in milliseconds."""
+    """Medians of some runs, in milliseconds."""
 
     wall: float
     cpu: float
-    """Of this process: what is left of it where others keep the cores busy."""
+    """Processor time of this process, which other programs do not change."""
 
 
 async def median_ms(act: Callable[[], Awaitable[object]]) -> Took:
-    """Ask some times, after a first one."""
+    """Medians of ROUNDS calls, after a first call that does not count."""
     await act()
     found = []
     for _ in range(ROUNDS):
@@ -170,9 +170,10 @@ def query(name: str, took: Took, versus: float | None = None) -> list[Result]:
 
 
 def row_per_sample(folder: Path, trace: Sequence[Trace], start_s: int) -> tuple[float, float]:
-    """The plain way: a row for each value of an hour of one node. Returns: bytes per sample, and milliseconds of a day of four series.
+    """A plain table with a row for each value of an hour of one node, for comparison.
 
-    The day is the hour's time by 24: the rows of a series lie together, so it grows with them.
+    Returns: bytes per sample, and milliseconds to read a day of four series. The day is computed as 24 times the hour, because the rows
+    of a series are contiguous.
     """
     with sqlite3.connect(folder / "plain.db") as db:
         db.execute("PRAGMA page_size = 4096")
@@ -206,13 +207,13 @@ def row_per_sample(folder: Path, trace: Sequence[Trace], start_s: int) -> tuple[
 
 
 def size_of(folder: Path) -> int:
-    """The samples' file, with what is still in its log."""
+    """Bytes of the samples' database, with its write-ahead log."""
     with sqlite3.connect(f"{(folder / 'data' / 'stardust-samples.db').as_uri()}?mode=ro", uri=True) as db:
         return int(db.execute("PRAGMA page_count").fetchone()[0]) * int(db.execute("PRAGMA page_size").fetchone()[0])
 
 
 async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
-    """A node with a month behind it."""
+    """A node with a month of history."""
     session = await connect(store, "month", trace)
     pulse = next(one for one in trace if one.schema.family == "pulse")
     seq = 0
@@ -227,7 +228,7 @@ async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
 
 
 async def with_hot(store: Store, session: Session, trace: Sequence[Trace], end_s: int, act: Callable[[], Awaitable[object]]) -> Took:
-    """The same while ten minutes and a round are in no chunk yet: the most that a hub leaves."""
+    """The time of `act` while 620 seconds are not in a chunk yet. A hub leaves at most this many."""
     pulse = next(one for one in trace if one.schema.family == "pulse")
     seq = (await store.metrics.marks(session)).live + 1
     await store.metrics.append(list(packs(session, pulse, end_s, 1, 620, seq, 0)))
@@ -282,6 +283,6 @@ async def measure(folder: Path) -> list[Result]:
 
 
 async def history() -> list[Result]:
-    """All of it, in a folder that goes again."""
+    """Run all measurements in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         return await measure(Path(folder))

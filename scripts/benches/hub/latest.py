@@ -1,4 +1,4 @@
-"""live.latest_1000: what lists show of the newest rows of 1,000 nodes, as bytes, beside naming and scaling every value of them."""
+"""live.latest_1000: encoding the list's values of 1,000 nodes, compared with naming and scaling all their values."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from spider.wire.sample_messages import Row
 NODES = 1000
 ROUNDS = 15
 BEGAN_MS = 1_790_000_000_000
-"""A time of today: one of 1970 is written faster."""
+"""A current time, because a time of 1970 is encoded faster."""
 
 Results = list[dict[str, object]]
 
 
 class _Crowd:
-    """A registry and what its nodes say, without sockets."""
+    """A registry, and nodes without sockets that update it."""
 
     def __init__(self, trace: list[Trace], nodes: int) -> None:
         self.registry = Registry(cast("Store", None), LocalBus(), SystemClock(), HubId("bench"))
@@ -54,11 +54,11 @@ class _Crowd:
             self.registry.add(agent)
 
     def speak(self, second: int) -> None:
-        """A new row of every family from every node."""
+        """Add a new row of every family of every node."""
         for at, agent in enumerate(self._agents):
             for schema, one in zip(self._schemas, self._trace, strict=True):
                 row = Row(BEGAN_MS + second * 1000 + at % 1000, one.rows[(second + at) % len(one.rows)])
-                self.registry.update_latest(agent, schema, [row, row])  # as in the packs of a node that nobody looks at
+                self.registry.update_latest(agent, schema, [row, row])  # several rows, as in the pack of an unwatched node
 
     def names(self) -> list[NodeId]:
         return [agent.node.id for agent in self._agents]
@@ -75,22 +75,22 @@ def _ms(act: Callable[..., object]) -> float:
 
 
 def latest_1000(count: int = NODES, rounds: int = ROUNDS) -> Results:
-    """In turn: everything of every node; what a list shows when all rows are new, as the live socket and as REST send it; the same asked a
-    second time; what the rows themselves cost. Medians, processor time."""
+    """Medians of processor time: all values of every node; the list's values for the live socket and for REST, each also a second time
+    without new rows; and the update with new rows."""
     crowd = _Crowd(traces(), count)
     registry, nodes = crowd.registry, crowd.names()
-    asked: dict[str, Callable[[], object]] = {
+    calls: dict[str, Callable[[], object]] = {
         "packed": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
         "packed_again": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
         "json": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
         "json_again": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
     }
-    took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *asked)}
+    took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *calls)}
     for second in range(rounds):
         took["arrival"].append(_ms(lambda at=second: crowd.speak(at)))
         took["everything"].append(_ms(lambda: [sample_views(registry.values.latest(node)) for node in nodes]))
-        for name, ask in asked.items():
-            took[name].append(_ms(ask))
+        for name, call in calls.items():
+            took[name].append(_ms(call))
     versus = statistics.median(took.pop("everything"))
     return [
         {

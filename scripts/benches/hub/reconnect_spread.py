@@ -1,6 +1,6 @@
-"""hub.return: how many nodes of a thousand dial in the busiest second after their hub was away, and when the last one does.
+"""hub.return: how many of a thousand nodes dial in the busiest second after their hub was away, and when the last node dials.
 
-Simulated with the agent's own back-off, since what is asked is how well its dice spread a fleet; what the hub does with them is `hub.reconnect`.
+The dials are simulated with the agent's back-off, to see how well its random waits spread a fleet. `hub.reconnect` measures the hub.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ NODES = 1000
 AWAY_S = (30, 120, 600)
 FLEETS = 20
 REFUSED_S = 0.01
-"""How long an attempt takes where nobody listens."""
+"""The time of a refused attempt."""
 
 Results = list[dict[str, object]]
 
 
 def returns(away_s: float, dice: random.Random) -> list[float]:
-    """When each node of a fleet that lost its hub all at once dials a hub that listens again, in seconds after that."""
+    """When each node reaches the hub, in seconds after the hub listens again. All nodes lose the hub at the same moment.
+
+    Args: away_s: how long the hub is away.
+    """
     found = []
     for _ in range(NODES):
         backoff = Backoff(dice)
@@ -33,12 +36,12 @@ def returns(away_s: float, dice: random.Random) -> list[float]:
 
 
 def busiest(times: list[float]) -> int:
-    """How many came in the busiest second."""
+    """The number of dials in the busiest second."""
     return max(Counter(map(int, times)).values())
 
 
 def spread() -> Results:
-    """The worst of some fleets."""
+    """The worst of FLEETS simulated fleets."""
     results: Results = []
     for away_s in AWAY_S:
         fleets = [returns(away_s, random.Random(f"{away_s} {number}")) for number in range(FLEETS)]

@@ -1,4 +1,4 @@
-"""hub.start: how long a hub that was killed takes until it serves again, with a gigabyte of samples and with none."""
+"""hub.start: the time until a killed hub serves again, with a gigabyte of samples and with none."""
 
 from __future__ import annotations
 
@@ -17,29 +17,27 @@ from tests.support.hub import HubProcess
 TARGET_BYTES = 1_000_000_000
 KILLS = 5
 CHUNK_BYTES = 40_000
-"""About what an hour of one family of a node comes to."""
+"""About the size of an hour of one family of a node."""
 BATCH = 500
 
 Results = list[dict[str, Any]]
 
 
 def _fill(path: Path) -> None:
-    """Chunks, which are what the samples of a large hub are, until the file is large enough; their places are of no living node."""
+    """Add chunks, as a large hub has, until the file has TARGET_BYTES. Their keys belong to no node."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
-        place = 1 << 40
+        key = 1 << 40
         while path.stat().st_size < TARGET_BYTES:
             db.execute("BEGIN")
-            db.executemany(
-                "INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((place + number, os.urandom(CHUNK_BYTES)) for number in range(BATCH))
-            )
+            db.executemany("INSERT INTO chunk_1s VALUES (?, 3600, ?)", ((key + number, os.urandom(CHUNK_BYTES)) for number in range(BATCH)))
             db.execute("COMMIT")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            place += BATCH
+            key += BATCH
 
 
 def _starts(folder: Path, *, large: bool) -> tuple[list[float], list[float], int]:
-    """Seconds of each start after a kill, those of them on a processor, and how large the samples are."""
+    """Seconds of each start after a kill, processor seconds of each, and the size of the samples in bytes."""
     seconds, busy = [], []
     with HubProcess(folder / "hub") as hub:
         samples = hub.folder / "stardust-samples.db"
@@ -58,7 +56,7 @@ def _starts(folder: Path, *, large: bool) -> tuple[list[float], list[float], int
 
 
 def start() -> Results:
-    """From the start after kill -9 until it serves; median and worst of five, empty and large in the same run. `cpu_s` holds on a busy machine too."""
+    """Time from the start after kill -9 until the hub serves: median and worst of KILLS. `cpu_s` does not depend on other programs."""
     results: Results = []
     empty_s = 0.0
     for name, large in (("empty", False), ("1gb", True)):

@@ -1,4 +1,4 @@
-"""hub.beside_a_thread: how long the loop takes to hear of what came while another thread works, by the interpreter's interval of switching."""
+"""hub.beside_a_thread: the loop's delay in receiving data while another thread works, by the interpreter's switch interval."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ while time.perf_counter() < ends_at:
 Results = list[dict[str, object]]
 
 
-class _Heard(asyncio.Protocol):
+class _Receiver(asyncio.Protocol):
     def __init__(self, late: list[float]) -> None:
         self._late = late
 
@@ -39,7 +39,7 @@ class _Heard(asyncio.Protocol):
 
 
 class _Worker(threading.Thread):
-    """Works in Python without a pause, as a compaction does."""
+    """A thread that computes without a pause, as a compaction does."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -53,11 +53,11 @@ class _Worker(threading.Thread):
 
 
 async def _measure() -> dict[float, list[tuple[float, float, int]]]:
-    """Interval -> (median, 99th percentile, pieces of the thread's work) of each round, the intervals in turn."""
+    """Interval in seconds -> (median delay in s, 99th percentile in s, units of the thread's work) of each round."""
     late: list[float] = []
     loop, pairs = asyncio.get_running_loop(), [socket.socketpair() for _ in range(SOCKETS)]
     for _, ours in pairs:
-        await loop.create_connection(lambda: _Heard(late), sock=ours)
+        await loop.create_connection(lambda: _Receiver(late), sock=ours)
     worker = _Worker()
     worker.start()
     found: dict[float, list[tuple[float, float, int]]] = {PYTHONS_OWN_S: [], SWITCH_S: []}
@@ -80,7 +80,7 @@ async def _measure() -> dict[float, list[tuple[float, float, int]]]:
 
 
 def beside_a_thread() -> Results:
-    """Medians of the rounds: ours beside Python's own interval, in one process."""
+    """Medians of the rounds with the hub's interval, compared with Python's default in the same process."""
     found = uvloop.run(_measure())
     results: Results = []
     for at, (name, unit, factor) in enumerate((("p50", "ms", 1e3), ("p99", "ms", 1e3), ("work", "pieces", 1))):

@@ -1,4 +1,4 @@
-"""hub.updates: a page of the newer packages of a fleet, put together from what 200 nodes with 100 updates each have told, beside reading one node's table."""
+"""hub.updates: a page of available updates, from the tables of 200 nodes with 100 updates each, compared with reading one node's table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("package", "installed", "candidate", "security", "repository")
 
 
 async def updates() -> list[dict[str, object]]:
-    """Medians."""
+    """Medians of ROUNDS calls."""
     with tempfile.TemporaryDirectory() as folder:
         database = await open_database(Path(folder) / "data", clock=SystemClock())
         try:

@@ -1,4 +1,4 @@
-"""The real agent at a hub that does nothing but acknowledge and count."""
+"""The real agent at a hub that only acknowledges and counts."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from spider.wire.tables import SUBJECTS
 
 START_LIMIT_S = 20.0
 LOOK_LIMIT_S = 90.0
-"""A host whose package manager does not answer is measured all the same."""
+"""After this time, the measurement starts even if the package manager has not answered."""
 HEADER_BYTES = 52
-"""IPv4 and TCP with its time stamps, for each segment."""
+"""The headers of a segment: IPv4, and TCP with time stamps."""
 _BYTES_AT, _SEGMENTS_AT = 120, 136
 """bytes_acked, bytes_received and segs_out, segs_in in struct tcp_info (linux/tcp.h)."""
 
@@ -69,12 +69,12 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
 
 
 class Traffic(NamedTuple):
-    """What both ends sent since the session began."""
+    """Bytes that both ends sent since the session began."""
 
     octets: int
-    """On IP level: TLS, TCP and IP included."""
+    """Bytes at IP level, with TLS, TCP and IP."""
     frames: Counter[str]
-    """Octets of messages by kind, in WebSocket frames; tables by their subject."""
+    """Bytes of the agent's messages by kind, and of tables by subject."""
 
 
 class BareHub:
@@ -89,14 +89,14 @@ class BareHub:
         self.packs = 0
         self.layouts: dict[bytes, Layout] = {}
         self.alone: list[tuple[int, Pack]] = []
-        """Size and content of packs that came while somebody watched."""
+        """Bytes and message of each pulse pack that arrived while `watch` ran."""
         self.watching = False
         self.joined = asyncio.Event()
         self.looked = asyncio.Event()
-        """The agent has looked for updates, which is a program of its own that runs once an hour."""
+        """Set when the agent has looked for updates, which a separate program does once an hour."""
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        """One session at /ws."""
+        """Serve one session at /ws."""
         ws = web.WebSocketResponse(protocols=(SUBPROTOCOL,), compress=False)
         await ws.prepare(request)
         opening = HubOpening(await ws.receive_bytes(), os.urandom(32), int(time.time() * 1000), self._fleet, CODEC)
@@ -145,28 +145,28 @@ class BareHub:
                 self.alone.append((size, message))
 
     def traffic(self) -> Traffic:
-        """Ask the kernel."""
+        """The traffic so far, from the kernel's tcp_info. Raises: RuntimeError: there is no session."""
         if self._live is None:
             raise RuntimeError("the agent has no session")
         sock = self._live[0].get_extra_info("socket")
-        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
-        sent, received = struct.unpack_from("=QQ", told, _BYTES_AT)
-        segments = sum(struct.unpack_from("=II", told, _SEGMENTS_AT))
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+        sent, received = struct.unpack_from("=QQ", info, _BYTES_AT)
+        segments = sum(struct.unpack_from("=II", info, _SEGMENTS_AT))
         return Traffic(sent + received + HEADER_BYTES * segments, self._frames.copy())
 
     async def watch(self, seconds: float) -> None:
-        """Renew the lease every 5 s, as a browser on the page makes the hub do; tables at their own pace."""
+        """Watch the node for this time. Renew the lease every 5 s, as a hub does for a page; tables come at their watched intervals."""
         end = time.monotonic() + seconds
         self.watching = True
         try:
             while (left := end - time.monotonic()) > 0:
-                await self._tell(15)
+                await self._send_watches(15)
                 await asyncio.sleep(min(5.0, left))
-            await self._tell(0)
+            await self._send_watches(0)
         finally:
             self.watching = False
 
-    async def _tell(self, lease_s: int) -> None:
+    async def _send_watches(self, lease_s: int) -> None:
         if self._live is None:
             raise RuntimeError("the agent has no session")
         ws, link = self._live
@@ -176,7 +176,7 @@ class BareHub:
 
 
 def agent_argv(folder: Path, url: str, pin: str, key: bytes, node: str, fleet: str) -> list[str]:
-    """Write what the agent needs, and say how to start it."""
+    """Write the agent's files. Returns: the command that starts it."""
     (folder / "spider.pyz").write_bytes(build_bundle())
     (folder / "spider.conf").write_text(
         f"[hub]\nurl = {url}\nfleet = {fleet}\ntls_pin = {pin}\n\n[node]\nid = {node}\ngeneration = 1\nname = bench\n"
@@ -205,17 +205,17 @@ class Agent(NamedTuple):
     pid: int
     hub: BareHub
     session_s: float
-    """From its start to its session."""
+    """Seconds from its start to its session."""
 
     async def settled(self) -> None:
-        """What is done once, at the beginning, is over."""
+        """Wait until the agent has looked for updates, for at most LOOK_LIMIT_S."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_LIMIT_S):
                 await self.hub.looked.wait()
 
 
 def memory_settings() -> dict[str, str]:
-    """What every way of starting Spider tells glibc, out of the unit."""
+    """The settings of glibc's malloc in Spider's unit, as environment variables."""
     unit = (resources.files("majortom") / "remote/units/stardust-spider.service").read_text()
     found = next(line for line in unit.splitlines() if line.startswith("Environment=MALLOC_"))
     return dict(word.split("=", 1) for word in found.removeprefix("Environment=").split())

@@ -1,8 +1,8 @@
-"""What the agent costs: CPU and memory beside prometheus-node-exporter and netdata, frames beside JSON, bytes a day, start.
+"""The agent's costs: CPU and memory compared with prometheus-node-exporter and netdata, frames with JSON, bytes a day, start.
 
-All of one comparison is measured in the same window. `spider.cpu` is the agent while a browser watches its node, so that each second goes
-out at once and tables come at their watched pace; `spider.cpu.unwatched` sends packs. The machine is given 300 sleeping processes, and for
-`spider.cpu.sockets` 10,000 idle sockets too; both are gone afterwards.
+All programs of a comparison are measured in the same window. For `spider.cpu` a page watches the node, so the agent sends each second
+immediately, and tables at their watched intervals. For `spider.cpu.unwatched` it sends packs. The machine has 300 more sleeping
+processes, and for `spider.cpu.sockets` 10,000 idle sockets. Both end with the benchmark.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from spider.sampling.collectors.linux import linux_collectors
 from spider.wire.metrics import parse_series
 
 SETTLE_S = 8.0
-"""All programs' start, and the agent's first look for updates, are not part of the window."""
+"""The time before the window, for the start of all programs."""
 PROCESSES = 300
 PAIRS = 5000
 PACKS_S = (10, 15, 20, 30, 60)
@@ -41,16 +41,16 @@ Results = list[dict[str, Any]]
 
 
 def as_json(hub: BareHub, taken_at_ms: int, layout: bytes, values: list[int | None]) -> int:
-    """How long the same second is as JSON."""
-    told = {
+    """Bytes of the same row as JSON."""
+    scaled = {
         name: value if value is None else value / parse_series(name)[0].scale
         for name, value in zip(hub.layouts[layout].series, values, strict=True)
     }
-    return len(json.dumps({"taken_at": taken_at_ms / 1000, "family": hub.layouts[layout].family, "values": told}, separators=(",", ":")))
+    return len(json.dumps({"taken_at": taken_at_ms / 1000, "family": hub.layouts[layout].family, "values": scaled}, separators=(",", ":")))
 
 
 def frame_sizes(hub: BareHub) -> tuple[float, float]:
-    """Octets of a second's frame with its tag, and of the same as JSON."""
+    """Mean bytes of the frame of one row with its tag, and of the same row as JSON."""
     ours, theirs = [], []
     for size, pack in hub.alone:
         rows = decode_rows(pack.coding, pack.body)
@@ -61,7 +61,7 @@ def frame_sizes(hub: BareHub) -> tuple[float, float]:
 
 
 async def watched(one: Agent, others: list[int], seconds: float) -> list[float]:
-    """Shares of all while somebody looks."""
+    """Percent of a core of the agent and of the other programs while the node is watched. Raises: RuntimeError: too few packs came."""
     watching = asyncio.create_task(one.hub.watch(seconds + 2), name="watch")
     await asyncio.sleep(1.0)
     before = one.hub.packs
@@ -73,7 +73,7 @@ async def watched(one: Agent, others: list[int], seconds: float) -> list[float]:
 
 
 async def cpu_and_memory(seconds: float) -> Results:
-    """Run them side by side; a rival that is not here is left out, and said so."""
+    """Run the agent and the other programs together. A program that is missing is left out; for netdata, a line says so."""
     results: Results = []
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stardust-bench-")))
@@ -113,7 +113,7 @@ async def cpu_and_memory(seconds: float) -> Results:
 
 
 def a_day(before: Traffic, after: Traffic, seconds: float) -> tuple[float, float]:
-    """MB a day: all but the processes, and those."""
+    """MB a day: everything except the table of processes, and this table."""
     frames = after.frames - before.frames
     whole = after.octets - before.octets
     processes = whole * frames["table processes"] / max(1, sum(frames.values()))
@@ -121,12 +121,12 @@ def a_day(before: Traffic, after: Traffic, seconds: float) -> tuple[float, float
 
 
 async def bytes_a_day(seconds: float) -> Results:
-    """Nobody watches: agents with packs of different length, side by side; IP level, both ways, acknowledgements included."""
+    """Bytes a day of unwatched agents with packs of different length, at IP level, in both directions."""
     results: Results = []
     async with contextlib.AsyncExitStack() as stack:
         agents = [await stack.enter_async_context(agent(pack_s)) for pack_s in PACKS_S]
         await asyncio.gather(*(one.settled() for one in agents))
-        await asyncio.sleep(max(PACKS_S))  # what is told once, at the beginning, is not part of a day
+        await asyncio.sleep(max(PACKS_S))  # messages that are sent once, at the beginning, are not part of a day
         before, began = [one.hub.traffic() for one in agents], time.monotonic()
         await asyncio.sleep(seconds)
         elapsed = time.monotonic() - began
@@ -140,12 +140,12 @@ async def bytes_a_day(seconds: float) -> Results:
 
 
 async def hours(minutes: int) -> Results:
-    """Memory of an agent at which nobody looks, each minute, and by how much it grows; the first fifth is left out.
+    """Memory of an unwatched agent, measured each minute, and its growth. The first fifth does not count.
 
     Raises: ValueError: fewer than three minutes.
     """
     if minutes < 3:
-        raise ValueError("three minutes at least")
+        raise ValueError("the benchmark needs at least three minutes")
     async with agent(max(PACKS_S)) as one:
         await one.settled()
         found: list[float] = []
@@ -162,7 +162,7 @@ async def hours(minutes: int) -> Results:
 
 
 def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
-    """Everything; takes about `3 * seconds + day_s + 110` seconds.
+    """All figures of the agent. They take about `3 * seconds + day_s + 110` seconds.
 
     Raises: RuntimeError: the agent opened no session with its hub, or did not send.
     """
@@ -171,7 +171,7 @@ def spider_figures(seconds: float = 30.0, day_s: float = 180.0) -> Results:
 
 
 def collector_costs(rounds: int = 300) -> Results:
-    """CPU of one reading of each collector, in µs, in this interpreter."""
+    """Mean CPU time of one reading of each collector, in µs, in this interpreter."""
     lines = []
     for collector in linux_collectors():
         count = rounds // 10 if collector.blocking else rounds
@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each of the three windows of CPU (default: 30)")
     parser.add_argument("--day", type=float, default=180.0, help="length of the window of bytes a day (default: 180)")
-    parser.add_argument("--collectors", action="store_true", help="what each collector costs, instead")
+    parser.add_argument("--collectors", action="store_true", help="measure each collector instead")
     given = parser.parse_args()
     for found in collector_costs() if given.collectors else spider_figures(given.seconds, given.day):
         print(json.dumps(found, ensure_ascii=False))

@@ -1,6 +1,6 @@
-"""Company for a benchmark: sleeping processes and idle loopback connections, all of them gone when this ends.
+"""Load for a benchmark: sleeping processes and idle loopback connections, which end with this program.
 
-scripts/benches/spider/load.py --processes 300 --pairs 5000    prints `ready`, and stays until its standard input ends
+scripts/benches/spider/load.py --processes 300 --pairs 5000    prints `ready`, and runs until its standard input ends
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ READY_S = 60.0
 
 
 def sleepers(count: int) -> int:
-    """Fork that many; each waits for a pipe that ends with this process. Returns the end that keeps them."""
+    """Fork this many processes, which end when the returned descriptor is closed. Returns: the write end of their pipe."""
     reading, writing = os.pipe()
     for _ in range(count):
         if os.fork() == 0:
@@ -34,21 +34,21 @@ def sleepers(count: int) -> int:
 
 
 def pairs(count: int) -> list[socket.socket]:
-    """Connections of this process with itself. They end by a reset, so that none is left in TIME_WAIT."""
+    """Connect this process with itself. A reset ends each connection, so that none stays in TIME_WAIT. Returns: the open sockets."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    kept = [listener]
+    sockets = [listener]
     for _ in range(count):
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        kept += (ours, theirs)
-    return kept
+        sockets += (ours, theirs)
+    return sockets
 
 
 @contextlib.contextmanager
 def crowd(processes: int = 0, connections: int = 0) -> Iterator[None]:
-    """Have them for the length of the block."""
+    """Run the load for the length of the block. Raises: RuntimeError: the machine does not allow so much."""
     argv = [sys.executable, "-I", str(Path(__file__)), "--processes", str(processes), "--pairs", str(connections)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as made:
         assert made.stdin is not None
@@ -71,10 +71,10 @@ def main() -> None:
         parser.error(f"at most {MAX_PROCESSES} processes and {MAX_PAIRS} pairs")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    kept = sleepers(given.processes), pairs(given.pairs)
+    opened = sleepers(given.processes), pairs(given.pairs)
     print("ready", flush=True)
     sys.stdin.read()
-    del kept
+    del opened
 
 
 if __name__ == "__main__":

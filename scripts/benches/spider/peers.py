@@ -33,7 +33,7 @@ async def scrape(port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def exporter(folder: Path) -> AsyncIterator[int | None]:
-    """node_exporter with its own defaults, scraped each second; its pid, or None where it is not installed."""
+    """Run node_exporter with its defaults, scraped each second. Gives its pid, or None if it is not installed."""
     path = shutil.which(EXPORTER)
     if path is None:
         yield None
@@ -50,7 +50,7 @@ async def exporter(folder: Path) -> AsyncIterator[int | None]:
 
 
 def fetch_netdata(folder: Path) -> tuple[Path | None, str]:
-    """The root of an unpacked netdata, or None and why there is none. Nothing is installed: the packages are unpacked in `folder`."""
+    """The root of netdata's files, or None and the reason. If netdata is not installed, its packages are unpacked in `folder`."""
     installed = shutil.which("netdata", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if installed:
         return Path(installed).resolve().parents[2], ""
@@ -69,7 +69,7 @@ def fetch_netdata(folder: Path) -> tuple[Path | None, str]:
 
 @contextlib.contextmanager
 def netdata(folder: Path) -> Iterator[tuple[int | None, str]]:
-    """netdata with its default collectors, on loopback, writing into `folder` alone; its pid, or None and why."""
+    """Run netdata with its default collectors, on loopback. It writes only into `folder`. Gives its pid, or None and the reason."""
     root, why = fetch_netdata(folder)
     if root is None:
         yield None, why

@@ -1,5 +1,5 @@
-"""spider.unit_rss: memory of Spider as it is deployed, in its unit on a lab host with 300 sleeping processes, beside
-prometheus-node-exporter scraped each second."""
+"""spider.unit_rss: memory of a deployed Spider in its unit on a lab host with 300 sleeping processes, compared with
+prometheus-node-exporter, which is scraped each second."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process of this machine."""
+    """Resident memory of a process of this machine, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES / 1e6
 
 
 def outer_pid(inner: str, word: str) -> int:
-    """The pid on this machine of a process that is `inner` in its host."""
+    """The pid on this machine of a host's process with the pid `inner` there. Raises: LookupError: there is none."""
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             lines = (folder / "status").read_text().splitlines() if folder.name.isdigit() else []
@@ -43,7 +43,7 @@ def outer_pid(inner: str, word: str) -> int:
 
 @contextlib.contextmanager
 def exporter(port: int) -> Iterator[int]:
-    """A node_exporter with its own defaults; gives its pid."""
+    """Run node_exporter with its defaults. Gives its pid."""
     words = ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
