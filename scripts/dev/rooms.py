@@ -33,7 +33,7 @@ WARM_UP: Final = 3
 WINDOWS: Final = 9
 STEP_LIMIT_S: Final = 60.0
 VERB: Final = "refresh"
-BOUNDS: Final = {"second": 55, "job": 120}
+BOUNDS: Final = {"second": 55, "job": 121}
 LIVE: Final = (
     "wire/connection.ts", "wire/unpack.ts", "state/live/link.ts", "state/live/subscribe-with-retry.ts", "state/live/frame-batch.ts",
     "state/clock.ts",

@@ -173,7 +173,7 @@ def to_job(row: sqlite3.Row) -> Job:
         plan=row["plan"],
         plan_digest=row["plan_digest"],
         has_report=bool(row["has_report"]),
-        lost=shows_loss(row["reboot_report"]),
+        lost=row["reboot_report"] is not None and shows_loss(row["reboot_report"]),
         package=row["package"] or "",
         note=row["note"] or "",
         last_output_at=row["last_output_at"],

@@ -68,10 +68,10 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
     return True
 
 
-def shows_loss(body: str | None) -> bool:
+def shows_loss(body: str) -> bool:
     """Whether a stored report of a reboot names something that did not come back. A damaged report names nothing."""
     with contextlib.suppress(StoreError):
-        return body is not None and names_loss(decoded(_report, body).notes)
+        return names_loss(decoded(_report, body).notes)
     return False
 
 
