@@ -77,7 +77,7 @@ def check_port(config: Config) -> None:
             if exc.errno != errno.EADDRINUSE:
                 raise RunError(f"the hub cannot listen on {config.bind}, port {config.port}: {exc.strerror}") from None
             raise RunError(
-                f"another program uses port {config.port}; set STARDUST_PORT to a free port, or end an older start with scripts/stop"
+                f"port {config.port} is taken by another program; set STARDUST_PORT to a free port, or end an older start with scripts/stop"
             ) from None
 
 
