@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets", "tools")
 
 
-_NO_NPM = "Installing a wheel or an sdist that was built elsewhere needs no npm and no registry."
+_NO_NPM = "A wheel or an sdist that was built elsewhere needs no npm and no registry."
 
 
 def version(root: Path = ROOT) -> str:
