@@ -1,4 +1,4 @@
-"""Details of alerts for messages: the event that is missing, or the text that a program reported."""
+"""The detail that a message adds to an alert: the event that is missing, or the text that a program reported."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Details:
         return ""
 
     async def _last_report(self, kind: str, alert: Alert) -> str:
-        """The text of the last report; empty: it says only what the type of the event says."""
+        """The message of the last matching event, cut at `REPORT_CHARS`; empty: there is none, or it is only the standard text of its type."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
         events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
         last = next((one for one in events if (one.type, one.object) == (kind, alert.object)), None)
-        return "" if last is None or last.message == self._plain(last) else last.message[:REPORT_CHARS]
+        return "" if last is None or last.message == self._standard_text(last) else last.message[:REPORT_CHARS]
 
-    def _plain(self, event: Event) -> str:
+    def _standard_text(self, event: Event) -> str:
         name = "" if event.node_id is None else self._facts.name(event.node_id)
         return words(known_type(event.type), event.details, name)

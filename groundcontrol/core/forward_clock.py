@@ -14,6 +14,6 @@ class ForwardClock:
         self._offset = max(clock.now(), last_seen or 0.0) - clock.monotonic()
 
     def now(self) -> float:
-        """The wall clock's time, or its latest reading plus the time elapsed since; the greater one, Unix seconds."""
+        """Unix seconds: the wall clock's time, or, if it was set back, the furthest time it had reached plus the time elapsed since."""
         self._offset = max(self._offset, self._clock.now() - self._clock.monotonic())
         return self._offset + self._clock.monotonic()

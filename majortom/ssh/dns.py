@@ -1,4 +1,4 @@
-"""Resolves host names in separate threads, so that slow name servers do not block other work in threads."""
+"""Resolves host names in a thread pool of its own, so that slow name servers do not fill asyncio's default pool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def addresses_of(host: str, limit_s: float) -> list[str]:
     """The addresses of a host, each once, in the system's order.
 
     Args:   limit_s: covers the answer and the wait for a thread.
-    Raises: OSError, UnicodeError: the host does not exist. TimeoutError.
+    Raises: OSError: the host does not exist, or no name server answers. UnicodeError: malformed name. TimeoutError: no answer in time.
     """
     look_up = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     async with asyncio.timeout(limit_s):

@@ -33,17 +33,17 @@ from spider.wire.sample_messages import Watch
 
 
 class Measurement(NamedTuple):
-    """The tasks that measure and report, and the calls that they need."""
+    """The tasks that measure and report, not started yet, and the functions that the agent calls at certain moments."""
 
     tasks: Dict[str, Coroutine[None, None, None]]
     job_ended: Callable[[], None]
     """Call this when a job has ended, which may have changed anything."""
     record_end: Callable[[], None]
-    """Call this when the program ends in order. It writes to the disk."""
+    """Call this at a normal end of the program (not a crash). It writes to the disk."""
 
 
-def _events(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot: BootRecord) -> EventReports:
-    """Make the receiver of events from programs of this host, and connect it to the link."""
+def _connect_event_reports(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot: BootRecord) -> EventReports:
+    """Build the receiver of events from programs of this host, and connect it to the link."""
     queue = EventQueue(os.path.join(config.state_dir, "events"))
     reporters = Reporters(config.policy_path, policy_owner, clock)
     events = EventReports(config.events_path, queue, reporters, clock, link.send, partial(boot_events, boot))
@@ -55,9 +55,9 @@ def _events(config: Config, clock: Clock, link: HubLink, policy_owner: int, boot
 def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build all components and connect them to the link; no task runs yet."""
     available = Available()
-    info = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
-    link.on_joined(info.joined)
-    inventory = PackageSync(link.send, settled=info.packages_changed)
+    host_reports = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
+    link.on_joined(host_reports.joined)
+    inventory = PackageSync(link.send, settled=host_reports.packages_changed)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.acknowledge)
     names = Names(listed=ListedContainers(config.launcher_path, config.policy_path, policy_owner))
@@ -78,7 +78,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     link.on_joined(unit_journal.joined)
     link.on_message(JournalRequest, unit_journal.request)
     if config.events_path:
-        optional["events"] = _events(config, clock, link, policy_owner, boot).run()
+        optional["events"] = _connect_event_reports(config, clock, link, policy_owner, boot).run()
     if config.journal:
         journal = Journal(config.journal, clock, link.send)
         link.on_joined(journal.joined)
@@ -86,13 +86,13 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
         optional["journal"] = journal.run()
 
     def job_ended() -> None:
-        info.job_ended()
+        host_reports.job_ended()
         inventory.look()
 
     return Measurement(
         {
             "sampler": sampler.run(),
-            "facts": info.run(),
+            "facts": host_reports.run(),
             "inventory": inventory.run(),
             "tables": tables.run(),
             "unit journal": unit_journal.run(),

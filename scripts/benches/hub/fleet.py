@@ -99,7 +99,7 @@ def wait_online(hub: HubProcess, count: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def browsers(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+async def live_clients(hub: HubProcess, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
     """This many clients that follow the topic `fleet`."""
     token = (await asyncio.to_thread(hub.login)).token
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=0)) as http:
@@ -118,7 +118,7 @@ async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 async def _watched(hub: HubProcess) -> tuple[float, float]:
     """Percent of a core that the hub takes while one page follows the fleet, and rows received in a second."""
-    async with browsers(hub, 1) as [page]:
+    async with live_clients(hub, 1) as [page]:
         reading = asyncio.create_task(_drain(page))
         await asyncio.sleep(SETTLE_S)
         began, before, rows_before = time.monotonic(), cpu_s(hub.pid), await asyncio.to_thread(figure, hub, "rows_total")

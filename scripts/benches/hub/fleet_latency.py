@@ -1,4 +1,7 @@
-"""live.fleet_age: the age of values when they reach the pages of the whole fleet, and the parts of servers and hub in it."""
+"""live.fleet_age: how old values are when pages of the whole fleet receive them.
+
+It also measures how much of this age comes from the simulated servers, and how much from the hub.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ import aiohttp
 import msgspec
 
 from groundcontrol.nodes.views import FleetChange
-from scripts.benches.hub.fleet import SIZES, a_fleet, browsers, cpu_s
+from scripts.benches.hub.fleet import SIZES, a_fleet, cpu_s, live_clients
 from tests.support.hub import HubProcess
 
-BROWSERS = 20
+PAGES = 20
 SETTLE_S = 20.0
 MEASURE_S = 30.0
-SHARES = (("p50", 0.5), ("p99", 0.99))
+PERCENTILES = (("p50", 0.5), ("p99", 0.99))
 
 Results = list[dict[str, object]]
 Moment = tuple[str, int]
@@ -29,14 +32,14 @@ _CHANGE = msgspec.msgpack.Decoder(FleetChange)
 
 
 class Seen(NamedTuple):
-    """The received changes, undecoded, because decoding would delay the next ones."""
+    """The received messages, undecoded: decoding them during the measurement would delay the next ones."""
 
     since: float
     """Unix seconds. Values measured before this time do not count."""
     at: dict[int, list[float]]
     """Number of the change -> its arrival at each page, in Unix seconds."""
     changes: dict[int, bytes]
-    """Number of the change -> its bytes, which are the same for all pages."""
+    """Number of the change -> its bytes, stored once, since all pages receive the same bytes."""
 
 
 async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
@@ -52,53 +55,63 @@ async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
 
 
 async def _watch(hub: HubProcess) -> tuple[Seen, float]:
-    """The changes that the pages received, and the percent of a core that the hub took."""
+    """The changes that the pages received, and all CPU time of the hub in MEASURE_S, in percent of a core."""
     seen = Seen(time.time() + SETTLE_S, {}, {})
-    async with browsers(hub, BROWSERS) as sockets:
+    async with live_clients(hub, PAGES) as sockets:
         tasks = [asyncio.create_task(_look(socket, seen)) for socket in sockets]
         await asyncio.sleep(SETTLE_S)
         began, before = time.monotonic(), cpu_s(hub.pid)
         await asyncio.sleep(MEASURE_S)
-        share = (cpu_s(hub.pid) - before) / (time.monotonic() - began) * 100
+        cpu_percent = (cpu_s(hub.pid) - before) / (time.monotonic() - began) * 100
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return seen, share
+    return seen, cpu_percent
 
 
 def arrivals(seen: Seen) -> dict[Moment, list[float]]:
-    """Arrivals of each pulse at each page. A change may repeat a value, so only the first change with a value counts."""
+    """For each `cpu.total` sample: the times at which the pages received it.
+
+    A change may repeat an old value, so the first change with a value counts.
+    """
     found: dict[Moment, list[float]] = {}
     for number in sorted(seen.at):
         for node, samples in _CHANGE.decode(seen.changes[number]).latest.items():
-            pulse = samples.get("cpu.total")
-            if pulse is not None and pulse.at >= seen.since:
-                found.setdefault((node, round(pulse.at * 1000)), seen.at[number])
+            sample = samples.get("cpu.total")
+            if sample is not None and sample.at >= seen.since:
+                found.setdefault((node, round(sample.at * 1000)), seen.at[number])
     return found
 
 
-def _line(name: str, values: list[float]) -> Results:
+def _percentiles(name: str, values: list[float]) -> Results:
     values = sorted(values)
     return [
-        {"name": f"live.fleet_age.{name}{'.' if name else ''}{share}", "value": round(values[int(len(values) * part)] * 1000), "unit": "ms"}
-        for share, part in SHARES
+        {
+            "name": f"live.fleet_age.{name}{'.' if name else ''}{percentile}",
+            "value": round(values[int(len(values) * part)] * 1000),
+            "unit": "ms",
+        }
+        for percentile, part in PERCENTILES
     ]
 
 
 def fleet_age() -> Results:
-    """The age of values on the pages; of that, the delay of the simulated servers, and the time of hub and sockets."""
+    """The age of values on arrival at the pages, and its two parts.
+
+    `player`: from the measurement until the simulated server has sent the value. `hub`: from then until a page has received it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         noted = Path(folder) / "stamps"
         with a_fleet(Path(folder), SIZES[-1], stamps=noted) as (hub, _):
-            seen, share = asyncio.run(_watch(hub))
+            seen, cpu_percent = asyncio.run(_watch(hub))
         sent = {(node, at_ms): at for node, at_ms, at in msgspec.msgpack.decode(noted.read_bytes())}
     found = {moment: times for moment, times in arrivals(seen).items() if moment in sent}
     arrived = [(moment, at) for moment, times in found.items() for at in times]
     return [
-        *_line("", [at - moment[1] / 1000 for moment, at in arrived]),
-        *_line("player", [sent[moment] - moment[1] / 1000 for moment in found]),
-        *_line("hub", [at - sent[moment] for moment, at in arrived]),
+        *_percentiles("", [at - moment[1] / 1000 for moment, at in arrived]),
+        *_percentiles("player", [sent[moment] - moment[1] / 1000 for moment in found]),
+        *_percentiles("hub", [at - sent[moment] for moment, at in arrived]),
         {"name": "live.fleet_age.changes", "value": round(len(seen.changes) / (SETTLE_S + MEASURE_S), 1), "unit": "1/s"},
         {"name": "live.fleet_age.pulses", "value": round(len(found) / MEASURE_S), "unit": "1/s"},
-        {"name": "live.fleet_age.cpu", "value": round(share, 1), "unit": "% of a core"},
+        {"name": "live.fleet_age.cpu", "value": round(cpu_percent, 1), "unit": "% of a core"},
     ]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from scripts.benches.hub.fleet import browsers
+from scripts.benches.hub.fleet import live_clients
 from scripts.benches.measure import cpu_seconds
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
@@ -103,7 +103,7 @@ async def a_page(hub: HubProcess) -> AsyncIterator[None]:
         while True:
             await socket.receive_bytes()
 
-    async with browsers(hub, 1) as [socket]:
+    async with live_clients(hub, 1) as [socket]:
         reader = asyncio.create_task(read(socket), name="page")
         try:
             yield

@@ -1,4 +1,4 @@
-"""deploy.first_second: from the request to the server's first second in the hub, compared with a plain `ssh host true`."""
+"""deploy.first_second: the time from a request for a deployment until the hub has the server's first value, compared with `ssh host true`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,12 @@ def wait(hub: HubProcess, path: str, done: Any) -> Any:
     raise TimeoutError(path)
 
 
-def deploy_seconds(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
-    """Seconds of a whole installation, until the hub has a value that the server measured. Raises: RuntimeError: it failed."""
+def deploy_and_remove(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
+    """Deploy to this host, then remove the node.
+
+    Returns: seconds from the request until the hub has a value that the server measured, without the removal.
+    Raises:  RuntimeError: the deployment failed.
+    """
     body = {"host": host.address, "port": host.port, "username": "root", "private_key": host.private_key(), "host_key": fingerprint}
     started_at = time.monotonic()
     deployment = hub.local("POST", "/api/v1/deployments", body).json
@@ -54,7 +58,7 @@ def deploy_seconds(hub: HubProcess, host: labs.Host, fingerprint: str) -> float:
 
 
 def first_second() -> list[dict[str, object]]:
-    """Medians of ROUNDS deployments and ssh commands, in turn on one lab host."""
+    """Measure a plain ssh command and a deployment in turn, `ROUNDS` times, on one lab host. Returns: the medians."""
     reason = labs.unavailable()
     if reason:
         raise SystemExit(f"scripts/bench: deploy.first_second: {reason}")
@@ -68,7 +72,7 @@ def first_second() -> list[dict[str, object]]:
             plain, deployed = [], []
             for _ in range(ROUNDS):
                 plain.append(ssh_seconds(host, known_hosts))
-                deployed.append(deploy_seconds(hub, host, fingerprint))
+                deployed.append(deploy_and_remove(hub, host, fingerprint))
     finally:
         labs.down()
     value, versus = statistics.median(deployed), statistics.median(plain)
