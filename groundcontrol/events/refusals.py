@@ -130,7 +130,7 @@ class Refusals:
         try:
             if saving:
                 await self._store.save_refusals(saving)
-            await self._store.sum_refusals()
+            await self._store.write_refusal_summary()
         except StoreError as exc:
             event(log, "refusals_wait", logging.WARNING, error=exc.code, waiting=len(self._unsaved))
             return

@@ -14,7 +14,7 @@ from groundcontrol.events.model import Event, EventFilter, Refusal, Summary
 
 class LogStore(Protocol):
     async def add_event(self, event: Event) -> EventId | None:
-        """Store an event whose cause is not stored. Other events are stored in the transaction of their cause.
+        """Store an event that no stored change caused. An event caused by a change is stored in that change's transaction.
 
         Returns: the id of its row, which it may share with an equal event; None: its sender reports too many events.
         """
@@ -38,19 +38,22 @@ class LogStore(Protocol):
         ...
 
     async def expire_events(self, now: float) -> int:
-        """Delete some events that are too old for their severity, or too many. Returns: their number; 0: none is left."""
+        """Delete a batch of events that are too old for their severity, or too many.
+
+        Returns: the number deleted; 0: nothing more to delete.
+        """
         ...
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         """Store refusals, or raise the count and the last time of those whose id is stored. Only the newest rows stay."""
         ...
 
-    async def sum_refusals(self) -> None:
-        """Write one audit row with the sum of the refusals that no earlier one counts. Without such refusals no row is written."""
+    async def write_refusal_summary(self) -> None:
+        """Write one audit row that sums the refusals not yet counted by an earlier row. If there are none, write nothing."""
         ...
 
     async def expire_refusals(self, before: float) -> int:
-        """Delete some refusals from before this time. Returns: their number; 0: none is left."""
+        """Delete a batch of refusals from before this time. Returns: the number deleted; 0: nothing more to delete."""
         ...
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
@@ -70,5 +73,8 @@ class LogStore(Protocol):
         ...
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        """The heads that no chain names yet. Whoever has a copy of them can prove all rows before them."""
+        """The last row (number and hash) of each chain that no later chain has recorded yet.
+
+        Whoever has a copy of them can prove all rows before them.
+        """
         ...

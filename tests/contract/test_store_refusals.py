@@ -56,8 +56,8 @@ async def test_a_minute_of_refusals_is_one_row_of_the_audit_log(store: Store, cl
     await store.log.save_refusals([new_refusal(clock.now(), f"192.0.2.{at}", times=1000) for at in range(5)])
     await store.log.save_refusals([by_node])
     await store.log.save_refusals([by_node._replace(times=20, last_at=clock.now() + 5)])
-    await store.log.sum_refusals()
-    await store.log.sum_refusals()
+    await store.log.write_refusal_summary()
+    await store.log.write_refusal_summary()
     rows = [row for row in (await store.log.audit(SCOPE, 100)).items if row.chain and row.action != "audit.anchor"]
     assert [(row.action, row.detail) for row in rows] == [
         ("refusal.summary", {"auth.login": 5000, "agent.open": 20, "since_at": clock.now(), "until_at": clock.now() + 5})
@@ -66,7 +66,7 @@ async def test_a_minute_of_refusals_is_one_row_of_the_audit_log(store: Store, cl
     assert (row.actor, row.result) == (f"node:{node}", "refused")
     assert row.detail == {"why": "wrong_host", "count": 20, "last_at": clock.now() + 5}
     await store.log.save_refusals([by_node._replace(times=21)])
-    await store.log.sum_refusals()
+    await store.log.write_refusal_summary()
     assert (await store.log.audit(SCOPE, 1)).items[0].detail["agent.open"] == 1, "what is in no summary yet"
     assert await store.log.verify_audit() is None
 
@@ -83,7 +83,7 @@ async def test_refusals_are_bounded_and_the_oldest_expire(store: Store, clock: M
     assert await store.log.expire_refusals(clock.now() - 1) == 0
     assert await store.log.expire_refusals(clock.now() + 9) == 70
     assert len(await everything(store, 1000)) == 30
-    await store.log.sum_refusals()
+    await store.log.write_refusal_summary()
     assert await store.log.verify_audit() is None
 
 

@@ -427,15 +427,15 @@ async def _save_refusals(ground: Ground) -> Race:
     return Race(lambda: store.log.save_refusals([refused(ground)]), lambda: refusals(ground), after, rivals=rivals)
 
 
-@CASES.of("log.sum_refusals")
-async def _sum_refusals(ground: Ground) -> Race:
+@CASES.of("log.write_refusal_summary")
+async def _write_refusal_summary(ground: Ground) -> Race:
     """Each refusal stands in one summary."""
     await ground.store.log.save_refusals([refused(ground)])
 
     async def held() -> object:
         return [row.detail["auth.login"] for row in (await ground.store.log.audit(SCOPE, 100)).items if row.action == "refusal.summary"]
 
-    return Race(ground.store.log.sum_refusals, held, [3], ("refusal.summary",))
+    return Race(ground.store.log.write_refusal_summary, held, [3], ("refusal.summary",))
 
 
 @CASES.of("log.expire_refusals")

@@ -1,7 +1,8 @@
 """The audit log: one HMAC chain per hub process. Each row is written in the transaction of the change that it records.
 
 A chain uses one key from its first row to its last, since the secret changes only while no hub runs. A chain under an earlier key is
-valid only if a later chain names its last row. So nobody who learns an old key can change, extend or add a chain.
+valid only if the first row of a later chain contains the number and hash of its last row. So nobody who learns an old key can change,
+extend or add a chain.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from groundcontrol.nodes.model import Session
 
 _START: Final = bytes(32)
 _TEXT_LIMIT: Final = 1000
-_SECRETS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
+_SECRET_WORDS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
+"""A value is not written if the name of its key contains one of these."""
 _ANCHOR: Final = "audit.anchor"
 _CLOCK: Final = "clock_accepted"
-_mark: Final = msgspec.json.Decoder(tuple[str, int])
+_clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
 
 
 def node_scope(session: Session, org: int) -> Scope:
@@ -36,7 +38,7 @@ def node_scope(session: Session, org: int) -> Scope:
 
 
 class Chain:
-    """Appends to this process's chain. The first row of a chain names the last rows of earlier chains."""
+    """Appends to this process's chain. The first row of a chain records the last rows of earlier chains."""
 
     def __init__(self, key: bytes, name: str) -> None:
         self._key = key
@@ -78,7 +80,7 @@ def _chains(rows: Rows) -> list[str]:
 
 
 def _other_ends(rows: Rows, name: str) -> dict[str, object]:
-    """The last row of each chain except `name`, if no later chain names it yet: chain -> [n, hash in hex]."""
+    """The last row of each chain except `name`, if no later chain has recorded it yet: chain -> [n, hash in hex]."""
     anchored = {(chain, end[0]) for row in rows.fetch_all(_ANCHORS) for chain, end in _anchors_of(row).items()}
     ends: dict[str, object] = {}
     for chain in _chains(rows):
@@ -96,7 +98,7 @@ def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
 
 
 def heads(rows: Rows) -> list[AuditHead]:
-    """The last rows of chains that no later chain names yet."""
+    """The last row of each chain that no later chain has recorded yet."""
     ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
     return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
 
@@ -144,20 +146,21 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
 
 
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
-    """Check that every row that a chain names exists, and that the last row of each chain under an earlier key (`aged`) is named.
+    """Check that every row that a chain records exists unchanged, and that the last row of each chain under an earlier key is recorded.
 
+    Args:    aged: the chains under an earlier key.
     Returns: None; or a text about the first fault.
     """
-    named_ends: set[tuple[str, int]] = set()
+    recorded_ends: set[tuple[str, int]] = set()
     for anchor in rows.fetch_all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
-            named = rows.fetch_one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
-            if named is None or named["hash"].hex() != digest:
-                return f"chain {chain}: row {n}, which chain {anchor['chain']} names, is missing"
-            named_ends.add((chain, n))
+            found = rows.fetch_one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
+            if found is None or found["hash"].hex() != digest:
+                return f"chain {chain}: row {n} is missing, or is not the row that chain {anchor['chain']} recorded"
+            recorded_ends.add((chain, n))
     for chain in aged:
         end = rows.fetch_all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
-        if (chain, end) not in named_ends:
+        if (chain, end) not in recorded_ends:
             return f"chain {chain}: row {end} was added under a key from before the last rotation"
     return None
 
@@ -168,7 +171,7 @@ def last_at(rows: Rows) -> float | None:
     if mark is None:
         found = rows.fetch_all("SELECT max(at) AS at FROM audit")[0]["at"]
     else:
-        chain, n = decoded(_mark, mark["value"])
+        chain, n = decoded(_clock_mark_decoder, mark["value"])
         since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
         found = rows.fetch_all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608 - built from constants only
     return None if found is None else float(found)
@@ -191,7 +194,7 @@ _REFUSALS: Final = (
 def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
     """The newest rows of the log, and the refusals between them, newest first.
 
-    Args: before: only rows before this one, given by its `place` and `no`.
+    Args: before: only rows older than this position (`place` and `no`).
           org: None: rows of every organisation.
     """
     position, no = before
@@ -214,7 +217,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
 
 
 def plain(text: str) -> str:
-    """A text of at most `_TEXT_LIMIT` characters that is safe for a terminal: non-printable characters become escapes."""
+    """The first `_TEXT_LIMIT` characters of a text, safe for a terminal. After the cut, non-printable characters become escapes."""
     short = text[:_TEXT_LIMIT]
     return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
 
@@ -222,7 +225,7 @@ def plain(text: str) -> str:
 def _clean(value: object) -> object:
     """The detail without secrets and terminal control characters."""
     if isinstance(value, Mapping):
-        return {plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
+        return {plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRET_WORDS) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item) for item in value]
     if value is None or isinstance(value, bool | float | int):

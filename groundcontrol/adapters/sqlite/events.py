@@ -147,7 +147,7 @@ class SqliteLog:
 
         await self._writer.run(command)
 
-    async def sum_refusals(self) -> None:
+    async def write_refusal_summary(self) -> None:
         def command(tx: Tx) -> None:
             new = "FROM refusal WHERE count > summed"
             kinds = tx.fetch_all(

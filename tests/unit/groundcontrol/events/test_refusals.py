@@ -33,7 +33,7 @@ class Kept:
             raise StoreFull("no space")
         self.rows.update((one.id, one) for one in refusals)
 
-    async def sum_refusals(self) -> None:
+    async def write_refusal_summary(self) -> None:
         self.summed.append(sum(one.times for one in self.rows.values()))
 
     @property
