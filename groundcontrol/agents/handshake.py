@@ -259,7 +259,7 @@ class AgentHandshake:
     async def _welcome(self, node: Node, hello: Hello, link: SecureChannel, socket: AgentSocket, address: str) -> AgentSession:
         store, clock = self._deps.store, self._deps.clock
         session = await store[SessionStore].claim(node.id, BootId(hello.boot), self._hub)
-        marks = await store[MetricStore].marks(session)
+        marks = await store[MetricStore].begin_session(session)
         jobs = await self._deps.jobs.wanted(session, hello.known_jobs)
         agent = AgentSession(node, session, link, socket, hello, address, marks, self._deps)
         if self.draining or not self._registry.add(agent):

@@ -47,7 +47,7 @@ class Details:
         return ""
 
     async def _last_report(self, kind: str, alert: Alert) -> str:
-        """The message of the last matching event, cut at `REPORT_CHARS`; empty: there is none, or it is only the standard text of its type."""
+        """The message of the last matching event, cut at `REPORT_CHARS`; empty: none, or only the standard text of its type."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
         events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)

@@ -1,7 +1,8 @@
 """The background task that moves hot rows into chunks, one node and hour at a time. Its pauses leave the database to requests.
 
-The current hour is moved in pieces of ten minutes. Any other hour is moved after no row was added to it for a while. Later, its parts
-are merged into one chunk. If the hub is killed, the compactor continues from the state of the store.
+The current hour is moved in pieces of ten minutes. Any other hour is moved when no row was added to it for a minute, at the latest ten
+minutes after it was first seen. Later, its parts are merged into one chunk. If the hub is killed, the compactor continues from the state
+of the store.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ log = logging.getLogger(__name__)
 
 ROUND_S: Final = 15.0
 PIECE_S: Final = 600.0
-"""How much of the current hour is moved in one step: a window has to unpack no more. Also the time between two tries of a failed hour."""
+"""The current hour is moved this often, so that a window has to unpack little more than this.
+
+Also the longest wait for more rows of another hour, and the time between two tries of a failed hour or span.
+"""
 SETTLE_S: Final = 60.0
-"""How long rows of another hour wait before they are moved, since late rows of one outage arrive together."""
+"""Another hour is moved when it got no new row for this long (or after PIECE_S), since late rows of one outage arrive together."""
 MERGE_AFTER_S: Final = 600.0
 """How long a finished span waits for another part before its parts are merged."""
 MOST_PARTS: Final = 24
@@ -42,7 +46,7 @@ class Chunks(Protocol):
     """The part of the sample store that the compactor uses (`MetricStore`)."""
 
     async def hot_hours(self) -> Sequence[HotHour]: ...
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved: ...
+    async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved: ...
     async def pending_merges(self) -> Sequence[Due]: ...
     async def merge(self, due: Due, *, everything: bool = True) -> bool: ...
 
@@ -69,7 +73,8 @@ class _Ripe(NamedTuple):
     """An hour that is ready to be moved."""
 
     hour: HotHour
-    slow: bool
+    include_slow: bool
+    """Whether families with few rows an hour are moved too."""
 
 
 def _by_turns(ripe: Sequence[_Ripe]) -> list[_Ripe]:
@@ -145,12 +150,12 @@ class Compactor:
         return len(ripe) + len(dues)
 
     def _share_s(self, until: float, left: int) -> float:
-        """The part of the round's time that the next of `left` steps and its pause may take."""
+        """The time that the next step and its pause may take, if `left` steps share the rest of the round equally."""
         return (until - self._clock.monotonic()) / left
 
     def _ripe(self, hours: Sequence[HotHour]) -> list[_Ripe]:
-        now, here = self._clock.monotonic(), self._clock.now()
-        current = int(here // HOUR_S)
+        now, wall_s = self._clock.monotonic(), self._clock.now()
+        current = int(wall_s // HOUR_S)
         found = {(hour.no, hour.hour) for hour in hours}
         self._quarantined = {key: quarantined for key, quarantined in self._quarantined.items() if key in found}
         self._full = {key: at for key, at in self._full.items() if key in found}
@@ -165,20 +170,20 @@ class Compactor:
                 continue
             if hour.hour == current:
                 moved = self._moved.get(key)
-                if here - hour.first_ms / 1000 >= PIECE_S if moved is None else now - moved >= PIECE_S:
-                    ripe.append(_Ripe(hour, slow=False))
+                if wall_s - hour.first_ms / 1000 >= PIECE_S if moved is None else now - moved >= PIECE_S:
+                    ripe.append(_Ripe(hour, include_slow=False))
                 continue
             before = self._seen.get(key, _Seen(None, now, now))
             seen[key] = before if before.last == hour.last else _Seen(hour.last, now, before.first)
             if not self._is_unreadable(hour, now) and (now - seen[key].changed >= SETTLE_S or now - before.first >= PIECE_S):
-                ripe.append(_Ripe(hour, slow=True))
+                ripe.append(_Ripe(hour, include_slow=True))
         self._seen = seen
         return ripe
 
     def _is_unreadable(self, hour: HotHour, now: float) -> bool:
-        """Whether the hour holds only packs that cannot be read.
+        """Whether the hour is known to hold only packs that cannot be read.
 
-        After PIECE_S the answer is no, so that the hour is tried again: a late pack need not become the newest.
+        After PIECE_S the answer is no, so the hour is tried again: a readable late pack may have come without becoming the newest.
         """
         quarantined = self._quarantined.get((hour.no, hour.hour))
         return (
@@ -188,22 +193,23 @@ class Compactor:
             and now - quarantined.alone_since < PIECE_S
         )
 
-    def _is_over(self, due: Due) -> bool:
-        here = self._clock.now()
-        return (due.span + 1) * TIERS[due.tier].span_s <= here and not 0 <= here - due.since < MERGE_AFTER_S
+    def _is_complete(self, due: Due) -> bool:
+        """Whether the span has ended, and the wait for further parts too."""
+        wall_s = self._clock.now()
+        return (due.span + 1) * TIERS[due.tier].span_s <= wall_s and not 0 <= wall_s - due.since < MERGE_AFTER_S
 
     def _is_due(self, due: Due) -> bool:
         key = due.no, due.span, due.tier, due.family
-        return not self._is_skipped(key) and (due.parts >= MOST_PARTS or self._is_over(due))
+        return not self._is_skipped(key) and (due.parts >= MOST_PARTS or self._is_complete(due))
 
     def _is_skipped(self, key: tuple[int, ...]) -> bool:
         """Whether this hour or span is damaged, or failed less than PIECE_S ago."""
         return key in self._damaged or self._clock.monotonic() - self._failed.get(key, -PIECE_S) < PIECE_S
 
-    def _forget(self, there: Collection[tuple[int, ...]], width: int) -> None:
-        """Forget damaged and failed keys of this width that the store no longer lists."""
-        self._damaged = {key for key in self._damaged if len(key) != width or key in there}
-        self._failed = {key: at for key, at in self._failed.items() if len(key) != width or key in there}
+    def _forget(self, listed: Collection[tuple[int, ...]], width: int) -> None:
+        """Forget damaged and failed keys with this number of parts (2: an hour, 4: a span) that the store no longer lists."""
+        self._damaged = {key for key in self._damaged if len(key) != width or key in listed}
+        self._failed = {key: at for key, at in self._failed.items() if len(key) != width or key in listed}
 
     async def _step(self, share_s: float, key: tuple[int, ...], work: Callable[[], Awaitable[None]]) -> None:
         started = self._clock.monotonic()
@@ -228,10 +234,10 @@ class Compactor:
 
     async def _compact(self, ripe: _Ripe) -> None:
         hour = ripe.hour
-        if not ripe.slow:
+        if not ripe.include_slow:
             self._moved[hour.no, hour.hour] = self._clock.monotonic()
         key = hour.no, hour.hour
-        moved = await self._chunks.compact(*key, slow=ripe.slow)
+        moved = await self._chunks.compact(*key, include_slow=ripe.include_slow)
         if moved.full:  # its parts may be merged before the next try
             if key not in self._full:
                 await self._log("span_full", hour.no, hour=hour.hour, means="the span has the most parts allowed: set aside")
@@ -242,7 +248,7 @@ class Compactor:
         before = self._quarantined.pop((hour.no, hour.hour), None)
         if moved.quarantined:
             self._quarantined[hour.no, hour.hour] = _Quarantined(
-                moved.quarantined, hour.last, None if moved.packs or not ripe.slow else self._clock.monotonic()
+                moved.quarantined, hour.last, None if moved.packs or not ripe.include_slow else self._clock.monotonic()
             )
             if before is None or before.packs != moved.quarantined:
                 await self._log(
@@ -257,4 +263,4 @@ class Compactor:
         event(log, name, logging.ERROR, node=no if node is None else node, **fields)
 
     async def _merge(self, due: Due) -> None:
-        self.merges += await self._chunks.merge(due, everything=self._is_over(due))
+        self.merges += await self._chunks.merge(due, everything=self._is_complete(due))

@@ -35,12 +35,15 @@ class Marks(NamedTuple):
 
 
 class MetricStore(Protocol):
-    async def marks(self, session: Session) -> Marks:
-        """The marks of the node. Also raises the epoch that `append` checks: call it after `claim`, and before the welcome message."""
+    async def begin_session(self, session: Session) -> Marks:
+        """Fence earlier sessions of the node: `append` refuses them from now on. Call it after `claim`, and before the welcome message.
+
+        Returns: the marks of the boot.
+        """
         ...
 
     async def save_schema(self, session: Session, schema: SeriesSchema) -> None: ...
-    async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
+    async def append(self, items: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
         """Store packs; idempotent by (node, boot, stream, seq); all or nothing per call. None: that node's session is fenced.
 
         A pack whose sequence number leaves a gap is not stored and does not move the mark. A late pack from a node's disk is stored once by
@@ -88,8 +91,8 @@ class MetricStore(Protocol):
         """The hours of nodes with rows that are in no chunk yet; at most the newest thousand hours."""
         ...
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        """Move rows of that node and hour into chunks of every tier; `slow` false leaves out families with few rows an hour.
+    async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved:
+        """Move rows of that node and hour into chunks of every tier; `include_slow` false leaves out families with few rows an hour.
 
         A damaged pack stays where it is and does not stop the others. Windows show it as damage, and it expires with its hour.
         """

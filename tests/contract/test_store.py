@@ -143,7 +143,7 @@ async def test_deleting_a_node_deletes_its_data_and_its_id_is_never_reused(store
     with pytest.raises(NotFound):
         await store.sessions.claim(node.id, BOOT, HUB)
     with pytest.raises(Fenced):
-        await store.metrics.marks(session._replace(epoch=session.epoch + 1))
+        await store.metrics.begin_session(session._replace(epoch=session.epoch + 1))
     assert (await store.metrics.append([pack(session, 1, layout_row(), 1_790_000_010_000)]))[node.id] is None
     for scope, again in ((SCOPE, wanted), (STRANGER, wanted), (SCOPE, wanted._replace(name="new"))):
         with pytest.raises(Conflict, match="used before"):
@@ -223,7 +223,7 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
     for write in (
         lambda: store.nodes.save_identity(old, NodeIdentity(), "", NodePolicy("managed"), "no", 1.0),
         lambda: store.nodes.save_updates(old, NodeUpdates()),
-        lambda: store.metrics.marks(old),
+        lambda: store.metrics.begin_session(old),
         lambda: store.metrics.save_schema(old, layout_row()),
         lambda: store.jobs.append_output(job.id, 0, b"x", old),
         lambda: store.jobs.undispatched(old),
@@ -286,7 +286,7 @@ async def test_all_data_survives_a_restart(backend: Backend) -> None:
     assert not owner.hub_alive, "no hub of before is alive"
     after = await connect(store, node.id)
     assert after.epoch == session.epoch + 1
-    assert (await store.metrics.marks(after)).live == 0
+    assert (await store.metrics.begin_session(after)).live == 0
     assert await store.log.verify_audit() is None
 
 

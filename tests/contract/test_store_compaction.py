@@ -77,7 +77,7 @@ async def test_packs_that_arrive_during_a_compaction_are_not_moved(store: Store)
             store.metrics.append([pack(session, round_ * 2 + 1, LAYOUT, AT_MS + round_ * 20_000 + 10_000)]),
         )
     assert [at for at, _ in await rows_of(store, session)] == [AT_MS + at * 1000 for at in range(120)]
-    assert await store.metrics.marks(session) == Marks(11, -1)
+    assert await store.metrics.begin_session(session) == Marks(11, -1)
 
 
 async def test_windows_count_each_row_once_while_rows_move(store: Store) -> None:

@@ -68,7 +68,7 @@ async def test_late_journals_survive_boots_without_moving_the_marks(store: Store
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), late(session, 7)])
     rebooted = await connect(store, session.node, boot=BootId("ab" * 16))
     await store.metrics.append([late(rebooted, 7), late(rebooted, 8)])
-    assert await store.metrics.marks(rebooted) == Marks(-1, -1)
+    assert await store.metrics.begin_session(rebooted) == Marks(-1, -1)
     assert await count(store, session) == 30
 
 

@@ -53,12 +53,12 @@ async def test_a_hole_is_not_stored_and_does_not_move_the_mark(store: Store) -> 
 async def test_each_stream_and_each_boot_has_its_own_sequence(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS), pack(session, 0, LAYOUT, AT_MS - HOUR_MS, stream=1)])
-    assert await store.metrics.marks(session) == Marks(0, 0)
+    assert await store.metrics.begin_session(session) == Marks(0, 0)
     rebooted = await connect(store, session.node, boot=BootId("aa" * 16))
-    assert await store.metrics.marks(rebooted) == Marks(-1, -1)
+    assert await store.metrics.begin_session(rebooted) == Marks(-1, -1)
     assert await store.metrics.append([pack(rebooted, 0, LAYOUT, AT_MS + 10_000)]) == {session.node: Marks(0, -1)}
     again = await connect(store, session.node, boot=session.boot)
-    assert await store.metrics.marks(again) == Marks(0, 0)
+    assert await store.metrics.begin_session(again) == Marks(0, 0)
     assert len(await times_of(store, session)) == 30
 
 
@@ -75,7 +75,7 @@ async def test_a_session_without_marks_may_not_write(store: Store) -> None:
     session = await session_of(store)
     newer = await store.sessions.claim(session.node, session.boot, session.hub)
     assert (await store.metrics.append([pack(newer, 0, LAYOUT, AT_MS)]))[session.node] is None
-    await store.metrics.marks(newer)
+    await store.metrics.begin_session(newer)
     assert (await store.metrics.append([pack(newer, 0, LAYOUT, AT_MS)]))[session.node] == Marks(0, -1)
 
 
@@ -87,7 +87,7 @@ async def test_a_batch_of_packs_is_stored_whole_or_not_at_all(store: Store) -> N
     with pytest.raises(BadRequest):
         await store.metrics.append([pack(one, 0, LAYOUT, AT_MS), pack(one, 0, LAYOUT, AT_MS, stream=2)])
     assert await times_of(store, one) == []
-    assert await store.metrics.marks(one) == Marks(-1, -1)
+    assert await store.metrics.begin_session(one) == Marks(-1, -1)
 
 
 async def test_twenty_senders_of_one_pack_store_it_once(store: Store) -> None:
@@ -163,7 +163,7 @@ async def test_expired_samples_are_deleted_by_hour_and_the_marks_stay(store: Sto
     assert await store.metrics.expire(bounds) == 0
     for session in sessions[::13]:
         assert len(await times_of(store, session)) == 10
-        assert await store.metrics.marks(session) == Marks(2, -1)
+        assert await store.metrics.begin_session(session) == Marks(2, -1)
 
 
 async def test_a_dropped_node_leaves_no_sample(store: Store) -> None:

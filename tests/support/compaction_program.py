@@ -20,7 +20,7 @@ async def move_until_killed(folder: Path) -> None:
     os.write(1, b"ready\n")
     while hours := await store.metrics.hot_hours():
         for hour in hours:
-            await store.metrics.compact(hour.no, hour.hour, slow=False)
+            await store.metrics.compact(hour.no, hour.hour, include_slow=False)
             await store.metrics.compact(hour.no, hour.hour)
             os.write(1, b"moved\n")
             for due in await store.metrics.pending_merges():

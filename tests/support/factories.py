@@ -69,7 +69,7 @@ def pack(session: Session, seq: int, layout: SeriesSchema, at_ms: int, rows: int
 async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = BOOT) -> Session:
     """A session as a hub makes it: claimed, fenced, its layout saved."""
     session = await store.sessions.claim(node, boot, hub)
-    await store.metrics.marks(session)
+    await store.metrics.begin_session(session)
     await store.metrics.save_schema(session, layout_row())
     return session
 

@@ -64,7 +64,7 @@ class Bench:
 
     async def session(self) -> Session:
         session = await self.store.sessions.claim(self.node, BOOT, HUB)
-        await self.store.metrics.marks(session)
+        await self.store.metrics.begin_session(session)
         return session
 
     async def order(self) -> Job:

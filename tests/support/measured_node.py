@@ -22,7 +22,7 @@ async def measured(hub: TestHub, name: str = "web-1") -> Node:
     """A node with a minute of samples at 1 s, and a hole of ten seconds in it."""
     node = await hub.node(name)
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    await hub.store.metrics.marks(session)
+    await hub.store.metrics.begin_session(session)
     series = ("cpu.total", "disk.read{device=sda}")
     layout = hashlib.sha256(repr(series).encode()).digest()[:16]
     await hub.store.metrics.save_schema(session, SeriesSchema(layout, "pulse", 1, series))

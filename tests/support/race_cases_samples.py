@@ -20,7 +20,7 @@ CASES = Cases()
 HOUR_S = 3600.0
 
 
-@CASES.of("metrics.marks")
+@CASES.of("metrics.begin_session")
 async def _marks(ground: Ground) -> Race:
     """Of many sessions of a node the newest may write, whenever the older ones ask."""
     store, node = ground.store, await ground.node()
@@ -36,8 +36,8 @@ async def _marks(ground: Ground) -> Race:
 
     newest = sessions[-1].epoch
     order.remove(sessions[-1])
-    rivals = Rivals("most", lambda at: store.metrics.marks([*order, sessions[-1]][at]), lambda _: {newest}, Fenced)
-    return Race(lambda: store.metrics.marks(sessions[-1]), held, {newest}, rivals=rivals)
+    rivals = Rivals("most", lambda at: store.metrics.begin_session([*order, sessions[-1]][at]), lambda _: {newest}, Fenced)
+    return Race(lambda: store.metrics.begin_session(sessions[-1]), held, {newest}, rivals=rivals)
 
 
 @CASES.of("metrics.save_schema")

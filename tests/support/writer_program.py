@@ -25,7 +25,7 @@ def acknowledged(kind: str, *facts: object) -> None:
 
 
 async def write_samples(store: Store, session: Session) -> None:
-    first = (await store.metrics.marks(session)).live + 1
+    first = (await store.metrics.begin_session(session)).live + 1
     for seq in itertools.count(first):
         await store.metrics.append([pack(session, seq, layout_row(), AT_MS + seq * 10_000, rows=2)])
         acknowledged("pack", session.no, seq)

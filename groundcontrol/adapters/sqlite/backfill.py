@@ -21,7 +21,7 @@ MAX_SKIPPED: Final = 1000
 """The most stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as stored."""
 
 
-def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
+def record_session(tx: Tx, session: Session, boot_no: int) -> None:
     """Record the marks at the start of a session, and the final marks of the earlier sessions, which are fenced by now.
 
     A session that moved no mark is deleted: none of its packs are stored, which is also the assumption for an unknown session.

@@ -84,16 +84,16 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     return await reader.run(query)
 
 
-async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
+async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, include_slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
     """Move the hot rows of this node and hour into chunks.
 
-    Args:    slow: also move families with an interval of `SLOW_S` or more.
+    Args:    include_slow: also move families with an interval of `SLOW_S` or more.
     Returns: the numbers of moved and of unreadable packs.
     """
-    sound, made, quarantined = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
+    sound, made, quarantined = await _sound_packs(reader, no, hour, include_slow=include_slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
         await writer.run(hot_packs.flush_staging)
-        sound, made, quarantined = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
+        sound, made, quarantined = await _sound_packs(reader, no, hour, include_slow=include_slow, memory=memory)
     if not sound:
         return Moved(0, quarantined)
     try:
@@ -106,7 +106,7 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
 
 
 async def _sound_packs(
-    reader: Reader, no: int, hour: int, *, slow: bool, memory: MemoryBudget
+    reader: Reader, no: int, hour: int, *, include_slow: bool, memory: MemoryBudget
 ) -> tuple[list[sqlite3.Row], list[Made], int]:
     """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs before and among them."""
     position: PackPosition | None = hot_packs.START
@@ -114,14 +114,14 @@ async def _sound_packs(
     made: list[Made] = []
     quarantined = 0
     while position is not None and not sound:  # after a batch of damaged packs, the next batch may have sound packs
-        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=position, most_bytes=memory.batch_bytes))
+        batch = await reader.run(partial(_read, no=no, hour=hour, include_slow=include_slow, after=position, most_bytes=memory.batch_bytes))
         sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
         quarantined += damaged
         position = batch.next
     return sound, made, quarantined
 
 
-def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, most_bytes: int) -> _Batch:
+def _read(rows: Rows, *, no: int, hour: int, include_slow: bool, after: PackPosition, most_bytes: int) -> _Batch:
     found: list[sqlite3.Row] = []
     more: PackPosition | None = after
     size = 0
@@ -131,7 +131,7 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, mo
         size += sum(len(pack["body"]) for pack in page)
         found += page
     known_schemas = hot_packs.schemas(rows, no)
-    if not slow:
+    if not include_slow:
         found = [pack for pack in found if (schema := known_schemas.get(pack["layout"])) is None or schema.interval_s < SLOW_S]
     used = {pack["layout"] for pack in found}
     schemas = {key: schema for key, schema in known_schemas.items() if key in used}

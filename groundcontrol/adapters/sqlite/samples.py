@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Final, cast
 
 from groundcontrol.adapters.sqlite import compaction, expiry, hot_packs, windows
-from groundcontrol.adapters.sqlite.backfill import begin_session, read_gaps, take_late
+from groundcontrol.adapters.sqlite.backfill import read_gaps, record_session, take_late
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -32,7 +32,10 @@ _INSERT: Final = (
     "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"
     " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
-"""Inserts a pack. Without a stored schema the node is NULL, which the table refuses. An `INSERT ... SELECT` would copy each page first."""
+"""Inserts a pack. Without a stored schema the node is NULL, which the table refuses.
+
+Not `INSERT ... SELECT`: that may insert several rows, so SQLite would copy each page before writing, to be able to undo the statement.
+"""
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
@@ -56,7 +59,7 @@ class SqliteMetrics:
         self._arrived_bytes = 0
         """Bytes of packs that this process has inserted into `arrived` since the table was last emptied, including failed commits."""
 
-    async def marks(self, session: Session) -> Marks:
+    async def begin_session(self, session: Session) -> Marks:
         boot = _boot_bytes(session)
 
         def command(tx: Tx) -> tuple[Marks, int]:
@@ -68,7 +71,7 @@ class SqliteMetrics:
                 raise _fenced(session)
             tx.execute("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
             row = tx.fetch_all(_STATE, session.no, boot)[0]
-            begin_session(tx, session, row["no"])
+            record_session(tx, session, row["no"])
             return Marks(row["live"], row["backfill"]), row["no"]
 
         marks, boot_no = await self._writer.run(command)
@@ -99,39 +102,40 @@ class SqliteMetrics:
 
         await self._writer.run(command)
 
-    async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
+    async def append(self, items: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
         by_session: dict[Session, list[StoredPack | LatePack | LostRows]] = {}
-        for pack in batch:
+        for pack in items:
             if isinstance(pack, StoredPack) and pack.stream not in (STREAM_LIVE, STREAM_BACKFILL):
                 raise BadRequest(f"there is no stream {pack.stream}")
             by_session.setdefault(pack.session, []).append(pack)
 
         def command(tx: Tx) -> dict[NodeId, Marks | None]:
             answer: dict[NodeId, Marks | None] = {}
-            moved: list[tuple[int, int, int]] = []
-            stored: list[tuple[Value, ...]] = []
+            new_marks: list[tuple[int, int, int]] = []
+            new_rows: list[tuple[Value, ...]] = []
             states = self._states(tx, by_session)
             for session, packs in by_session.items():
-                marks = _append(tx, session, states.get(session), packs, moved, stored)
+                marks = _append(tx, session, states.get(session), packs, new_marks, new_rows)
                 if marks is not None or session.node not in answer:
-                    answer[session.node] = marks  # if a batch has two sessions of a node, the current session counts
-            tx.execute_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
-            if stored:
-                self._store(tx, stored)
+                    answer[session.node] = marks  # if the items have two sessions of a node, the current session counts
+            tx.execute_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", new_marks)
+            if new_rows:
+                self._store(tx, new_rows)
             return answer
 
         return await self._writer.run(command)
 
-    def _store(self, tx: Tx, stored: list[tuple[Value, ...]]) -> None:
-        batch = hot_packs.next_batch(tx)
-        stored.sort(key=itemgetter(0))  # in the order of the table, so that each page is read once
+    def _store(self, tx: Tx, new_rows: list[tuple[Value, ...]]) -> None:
+        batch_no = hot_packs.next_batch(tx)
+        new_rows.sort(key=itemgetter(0))  # in the order of the table, so that each page is read once
         try:
-            tx.execute_many(_INSERT, [(batch, *row) for row in stored])
+            tx.execute_many(_INSERT, [(batch_no, *row) for row in new_rows])
         except sqlite3.IntegrityError as exc:
             raise Conflict("a node sent a pack twice, or a pack whose layout is not stored") from exc
-        before = self._arrived_bytes if batch > 1 else 0  # the packs have been moved to `hot` since
-        self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
-        if batch >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
+        # batch 1: `arrived` is empty, so its packs were moved to `hot` and the count restarts
+        before = self._arrived_bytes if batch_no > 1 else 0
+        self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in new_rows)
+        if batch_no >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
             hot_packs.flush_staging(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
@@ -181,9 +185,10 @@ class SqliteMetrics:
     async def hot_hours(self) -> Sequence[HotHour]:
         return await compaction.hot_hours(self._reader, self._writer)
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        with self._range_locks.moving(no, hour - 1, hour + 1) as may:  # a rate may span the end of an hour
-            return await compaction.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
+    async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved:
+        # a rate at the edge of an hour uses a row of the neighbouring hour, so that hour is locked too
+        with self._range_locks.moving(no, hour - 1, hour + 1) as may:
+            return await compaction.compact(self._reader, self._writer, no, hour, include_slow=include_slow) if may else Moved(0, 0)
 
     async def pending_merges(self) -> Sequence[Due]:
         return await compaction.pending_merges(self._reader)
@@ -244,37 +249,39 @@ def _append(
     tx: Tx,
     session: Session,
     state: sqlite3.Row | None,
-    batch: list[StoredPack | LatePack | LostRows],
-    moved: list[tuple[int, int, int]],
-    stored: list[tuple[Value, ...]],
+    items: list[StoredPack | LatePack | LostRows],
+    new_marks: list[tuple[int, int, int]],
+    new_rows: list[tuple[Value, ...]],
 ) -> Marks | None:
-    """Convert the packs of one session into rows for `boot` and `arrived`, and add these to `moved` and `stored`, which are written later.
+    """Convert the packs of one session into rows for `boot` and `arrived`, and add these to `new_marks` and `new_rows` for the caller.
+
+    Late packs change `boot`, `skipped` and `gap` immediately.
 
     Returns: the new marks; None: the session may not write any more.
     """
     if state is None:
         return None
-    boot = state["no"]
+    boot_no = state["no"]
     live, backfill = marks = [state["live"], state["backfill"]]
-    packs = [item for item in batch if type(item) is StoredPack]
-    late = take_late(tx, session, [item for item in batch if not isinstance(item, StoredPack)]) if len(packs) < len(batch) else []
+    packs = [item for item in items if type(item) is StoredPack]
+    late = take_late(tx, session, [item for item in items if not isinstance(item, StoredPack)]) if len(packs) < len(items) else []
     if len(packs) > 1:
         packs.sort(key=lambda pack: (pack.stream, pack.seq))
     for pack in packs:
         if pack.seq == marks[pack.stream] + 1:
             marks[pack.stream] = pack.seq
             if pack.body:
-                stored += _rows_of(session, boot, pack)
+                new_rows += _rows_of(session, boot_no, pack)
     if marks != [live, backfill]:
-        moved.append((*marks, boot))
-    for number, pack in late:
-        stored += _rows_of(session, number, pack)
+        new_marks.append((*marks, boot_no))
+    for journal_no, pack in late:
+        new_rows += _rows_of(session, journal_no, pack)
     return Marks(*marks)
 
 
-def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
-    """The rows of `arrived` for a pack, without the commit number. `no`: the number of its boot or journal."""
+def _rows_of(session: Session, boot_no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
+    """The rows of `arrived` for a pack, without the first column, `batch`. `boot_no`: the number of its boot or journal."""
     return [
-        (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.schema_id, p.first_ms, p.last_ms, p.coding, p.body)
+        (session.no, p.first_ms // HOUR_MS, boot_no, p.stream, p.seq, p.schema_id, p.first_ms, p.last_ms, p.coding, p.body)
         for p in _within_hours(pack)
     ]

@@ -79,7 +79,7 @@ def packs(session: Session, trace: Trace, start_s: int, every_s: int, count: int
 async def connect(store: Store, name: str, trace: Sequence[Trace]) -> Session:
     node = await store.nodes.create_node(SCOPE, NewNode(NodeId(new_random_id()), name, "192.0.2.1", ()))
     session = await store.sessions.claim(node.id, BootId("0f" * 16), HubId(new_time_id()))
-    await store.metrics.marks(session)
+    await store.metrics.begin_session(session)
     for one in trace:
         await store.metrics.save_schema(session, one.schema)
     return session
@@ -92,10 +92,10 @@ class Cost(NamedTuple):
     compact_cpu_s: float
 
 
-async def compact_and_merge(store: Store, *, slow: bool) -> None:
+async def compact_and_merge(store: Store, *, include_slow: bool) -> None:
     """Compact and merge as the hub's compactor does."""
     for hour in await store.metrics.hot_hours():
-        await store.metrics.compact(hour.no, hour.hour, slow=slow)
+        await store.metrics.compact(hour.no, hour.hour, include_slow=include_slow)
     for due in await store.metrics.pending_merges():
         if due.parts >= MOST_PARTS:
             await store.metrics.merge(due, everything=False)
@@ -128,7 +128,7 @@ async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace]
             for at in range(0, len(made), 100):
                 await store.metrics.append(made[at : at + 100])
             middle = time.process_time()
-            await compact_and_merge(store, slow=piece == 5)
+            await compact_and_merge(store, include_slow=piece == 5)
             appending += middle - before
             compacting += time.process_time() - middle
         before = time.process_time()
@@ -221,7 +221,7 @@ async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
         found = list(packs(session, pulse, end_s - day * DAY_S, LONG_EVERY_S, DAY_S // LONG_EVERY_S, seq, day * 97))
         seq += len(found)
         await store.metrics.append(found)
-        await compact_and_merge(store, slow=True)
+        await compact_and_merge(store, include_slow=True)
     for due in await store.metrics.pending_merges():
         await store.metrics.merge(due)
     return session
@@ -230,7 +230,7 @@ async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
 async def with_hot(store: Store, session: Session, trace: Sequence[Trace], end_s: int, act: Callable[[], Awaitable[object]]) -> Took:
     """The time of `act` while 620 seconds are not in a chunk yet. A hub leaves at most this many."""
     pulse = next(one for one in trace if one.schema.family == "pulse")
-    seq = (await store.metrics.marks(session)).live + 1
+    seq = (await store.metrics.begin_session(session)).live + 1
     await store.metrics.append(list(packs(session, pulse, end_s, 1, 620, seq, 0)))
     return await median_ms(act)
 

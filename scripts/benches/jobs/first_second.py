@@ -1,4 +1,4 @@
-"""deploy.first_second: the time from a request for a deployment until the hub has the server's first value, compared with `ssh host true`."""
+"""deploy.first_second: from a request for a deployment until the hub has the first value of the server, compared with `ssh host true`."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ async def test_a_large_node_is_compacted_in_parts(store: Store, database: Databa
     before = await rows_of(store, session)
     moved = 0
     while hours := await store.metrics.hot_hours():
-        moved += (await sqlite_compaction.compact(*files, hours[0].no, AT_MS // HOUR_MS, slow=True, memory=memory)).packs
+        moved += (await sqlite_compaction.compact(*files, hours[0].no, AT_MS // HOUR_MS, include_slow=True, memory=memory)).packs
     assert moved == PACKS
     assert await rows_of(store, session) == before
     for _round in range(PACKS):
@@ -97,7 +97,9 @@ async def test_packs_are_read_in_pages_of_some_bytes(store: Store, database: Dat
     await store.metrics.save_schema(session, LAYOUT)
     rows: list[tuple[int, list[int | None]]] = [(AT_MS, [1, 2])]
     await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.schema_id, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
-    moved = [(await sqlite_compaction.compact(*files, session.no, AT_MS // HOUR_MS, slow=True, memory=memory)).packs for _ in range(4)]
+    moved = [
+        (await sqlite_compaction.compact(*files, session.no, AT_MS // HOUR_MS, include_slow=True, memory=memory)).packs for _ in range(4)
+    ]
     assert moved == [50, 50, 30, 0]
 
 

@@ -30,12 +30,12 @@ class Shelf:
     async def hot_hours(self) -> Sequence[HotHour]:
         return self.hours
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
+    async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved:
         if self.fails is not None:
             raise self.fails
         if no in self.full:
             return Moved(0, 0, full=True)
-        self.done.append(("compact", no, hour, slow))
+        self.done.append(("compact", no, hour, include_slow))
         return self.moves
 
     async def pending_merges(self) -> Sequence[Due]:
@@ -295,9 +295,9 @@ async def test_a_full_span_waits_for_its_merge_and_blocks_no_other(caplog: pytes
 class SlowShelf(Shelf):
     """Each step takes half a second."""
 
-    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
+    async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved:
         self.clock.advance(0.5)
-        return await super().compact(no, hour, slow=slow)
+        return await super().compact(no, hour, include_slow=include_slow)
 
 
 class JumpingClock(ManualClock):

@@ -147,7 +147,7 @@ async def test_a_damaged_pack_costs_an_export_only_its_rows(hub: TestHub) -> Non
 async def lose(hub: TestHub, node: Node, *lost: tuple[str, int, int, int]) -> None:
     """Have a node tell of rows that it gave up: family, the first and the last second behind `START`, how many."""
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    await hub.store.metrics.marks(session)
+    await hub.store.metrics.begin_session(session)
     rows = [
         LostRows(session, number, b"j" * 16, number, None, family, (START + first) * 1000, (START + last) * 1000, count)
         for number, (family, first, last, count) in enumerate(lost)

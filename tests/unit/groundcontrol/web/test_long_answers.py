@@ -51,7 +51,7 @@ async def test_a_slowly_read_export_ends_when_the_right_is_lost(hub: TestHub, en
     """The same of a node's history."""
     node = await hub.node()
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    await hub.store.metrics.marks(session)
+    await hub.store.metrics.begin_session(session)
     series = tuple(f"disk.read{{device={'d' * 40}{number}}}" for number in range(300))
     layout = hashlib.sha256(repr(series).encode()).digest()[:16]
     await hub.store.metrics.save_schema(session, SeriesSchema(layout, "pulse", 1, series))
