@@ -133,11 +133,8 @@ class DeadlineChecker:
         if not nodes:
             self._waiting.pop(key, None)
             return
-        reports = await self._store.reports(expectation, [node.id for node in nodes], day.start_at, day.due_at)
-        found = {
-            node.id: judge(expectation, day, node, next(iter(reports.get(node.id, ())), None), now, away=self._away(node.id))
-            for node in nodes
-        }
+        reports = await self._store.first_reports(expectation, [node.id for node in nodes], day.start_at, day.due_at)
+        found = {node.id: judge(expectation, day, node, reports.get(node.id), now, away=self._away(node.id)) for node in nodes}
         await self._store.save_judgements(expectation, [one for one in found.values() if one is not None])
         if left := {node for node, one in found.items() if one is None}:
             self._waiting[key] = left
@@ -161,6 +158,6 @@ class DeadlineChecker:
             return []  # the expectation has no deadline on this date any more
         next_start_at = None if following is None else following.start_at
         until_at = now if next_start_at is None else min(now, next_start_at)
-        reports = await self._store.reports(expectation, [day.node for day in days], window.start_at, max(until_at, days[0].due_at))
-        found = (judge_again(day, reports.get(day.node, ()), next_start_at, now) for day in days)
+        reports = await self._store.first_reports(expectation, [day.node for day in days], window.start_at, max(until_at, days[0].due_at))
+        found = (judge_again(day, reports.get(day.node), next_start_at, now) for day in days)
         return [one for one in found if one is not None]

@@ -152,17 +152,18 @@ def judge(
     return made._replace(state="missed")
 
 
-def judge_again(missed: JudgedDay, reports: Sequence[Report], next_start_at: float | None, now: float) -> JudgedDay | None:
-    """The new judgement of a missed deadline by late reports; None: it stays missed.
+def judge_again(missed: JudgedDay, report: Report | None, next_start_at: float | None, now: float) -> JudgedDay | None:
+    """The new judgement of a missed deadline by a late report; None: it stays missed.
 
-    Args: reports: events of the node since the beginning of the window. next_start_at: when the next window begins. Events after it
-              meet the next deadline and not this one.
+    Args: report: the earliest event of the node since the beginning of the window. next_start_at: when the next window begins. Events
+              after it meet the next deadline and not this one.
     """
-    for report in sorted(reports, key=lambda one: one.at):
-        if report.at <= missed.due_at:
-            return missed._replace(state="arrived_late", report=report, judged_at=now)
-        if next_start_at is None or report.at < next_start_at:
-            return missed._replace(state="late", report=report, judged_at=now)
+    if report is None:
+        return None
+    if report.at <= missed.due_at:
+        return missed._replace(state="arrived_late", report=report, judged_at=now)
+    if next_start_at is None or report.at < next_start_at:
+        return missed._replace(state="late", report=report, judged_at=now)
     return None
 
 

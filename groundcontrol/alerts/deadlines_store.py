@@ -56,10 +56,13 @@ class ExpectationStore(Protocol):
         """The approved nodes without a judgement of this date, whether they are selected or not."""
         ...
 
-    async def reports(
+    async def first_reports(
         self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
-    ) -> Mapping[NodeId, Sequence[Report]]:
-        """The expected events from `start_at` to `until_at`, both included; at most 10,000 of all nodes, earliest first."""
+    ) -> Mapping[NodeId, Report]:
+        """Node -> its earliest expected event from `start_at` to `until_at`, both included.
+
+        If a row of equal events began before `start_at`, the time is the latest that its first event from then on can have.
+        """
         ...
 
     async def missed_days(self, since: date) -> Sequence[JudgedDay]:

@@ -140,7 +140,7 @@ class AlertService:
         missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=since_at))
         for one in reversed(missed.items):
             if not one.retro:
-                self._engine.add_event(one.node_id, one.type, one.object, one.at, one.severity)
+                self._engine.add_event(one.node_id, one.type, one.object, one.last_at, one.severity)
 
     async def run(self) -> None:
         """Call `load` until it succeeds, then evaluate until cancelled."""

@@ -82,6 +82,7 @@ class EventStored(NamedTuple):
     node: NodeId | None
     object: str
     at: float
+    """Of this event; the row has the time of its first one."""
     times: int
     """The number of equal events that this row counts; 1: the event is new."""
     severity: Literal["info", "warning", "error"]

@@ -31,6 +31,8 @@ KEEP_S: Final[dict[Severity, float]] = {"info": 30 * _DAY_S, "warning": 90 * _DA
 """How long an event is stored, by its severity."""
 WINDOW_S: Final = 600.0
 """The usual `EventType.window_s`."""
+MOST_SPAN_S: Final = _DAY_S
+"""The longest time from the first to the newest event of one row. Readers of a span of time look so far back for rows that reach into it."""
 
 
 class EventType(NamedTuple):

@@ -48,9 +48,9 @@ class EventFilter(NamedTuple):
     search: str = ""
     """A part of the message, in any case of letters."""
     from_at: float = 0.0
-    """Unix seconds. Events that happened at this time or later match."""
+    """Unix seconds. Rows whose newest event happened at this time or later match."""
     to_at: float = 0.0
-    """Unix seconds. Events that happened before this time match; 0: no limit."""
+    """Unix seconds. Rows whose first event happened before this time match; 0: no limit."""
 
 
 class Summary(NamedTuple):

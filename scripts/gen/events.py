@@ -42,7 +42,7 @@ a token, also while the hub is away. What is sent again with the same `event_id`
 ## Rules
 
 - **Repeats.** Equal events of a node and object share a row while each comes less than ten minutes after the last one: `count` rises, and
-  `last_at` is the time of the newest.
+  `last_at` is the time of the newest. A row holds the events of one day at most. The filters `from` and `to` match rows from `at` to `last_at`.
 - **Limits.** A node, user or token stores at most {MOST_A_MINUTE} events a minute about each node. One `events_throttled` counts the others.
 - **Times.** `at` is when it happened, `received_at` when the hub learned of it. `retro` marks what was reported more than two minutes late.
 - **Kept.** {", ".join(f"{severity}: {kept / DAY_S:.0f} days" for severity, kept in KEEP_S.items())}, and at most two million events.

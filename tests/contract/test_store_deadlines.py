@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
@@ -15,6 +16,7 @@ from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.core.errors import StoreDown
 from groundcontrol.core.ids import BootId, EventId, NodeId
+from groundcontrol.events import making
 from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
@@ -133,7 +135,7 @@ async def test_a_node_that_was_away_is_judged_although_the_store_failed_once(tri
     await trial.check_at("2026-11-20 05:15")
     trial.away.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(trial.store.expectations, "reports", _refuse)
+        patch.setattr(trial.store.expectations, "first_reports", _refuse)
         with pytest.raises(StoreDown):
             await trial.checker.check()
     await trial.checker.check()
@@ -204,8 +206,66 @@ async def test_a_custom_event_is_expected_by_its_name(trial: Trial) -> None:
     for name in ("weekly-report", "other"):
         custom = Event(EventId(new_time_id()), 1, "custom", "info", "api", at("2026-11-20 04:00"), node, "", {"name": name})
         await trial.store.log.add_event(custom)
-    found = await trial.store.expectations.reports(expectation, [node], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
-    assert [len(reports) for reports in found.values()] == [1]
+    found = await trial.store.expectations.first_reports(expectation, [node], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
+    assert [report.at for report in found.values()] == [at("2026-11-20 04:00")]
+
+
+async def report_at(trial: Trial, node: NodeId, *made_at: float) -> None:
+    """The node reports equal events, now."""
+    for one in made_at:
+        event = making.new_event("backup_completed", one, node=node, source="agent", received_at=trial.clock.now())
+        await trial.store.log.add_event(event)
+
+
+async def test_equal_reports_that_share_a_row_meet_every_deadline_that_they_reach(trial: Trial) -> None:
+    node = await trial.begin()
+    trial.clock.advance(at("2026-11-18 22:00") - trial.clock.now())
+    while trial.clock.now() < at("2026-11-20 05:15"):
+        await report_at(trial, node, trial.clock.now())
+        trial.clock.advance(500)
+        if trial.clock.now() - at("2026-11-19 05:15") < 500 <= trial.clock.now() - at("2026-11-19 05:15") + 500:
+            await trial.checker.check()
+    await trial.checker.check()
+    assert await trial.states() == {19: "met", 20: "met"}
+
+
+async def test_a_report_counted_in_a_row_from_before_the_window_is_in_the_window(trial: Trial) -> None:
+    node = await trial.begin()
+    expectation = await trial.store.expectations.expectation(SCOPE, trial.expectation)
+    first, second = (at(f"2026-11-{day}") for day in ("19 23:58", "20 00:03"))
+    trial.clock.advance(second - trial.clock.now())
+    await report_at(trial, node, first, second)
+    found = await trial.store.expectations.first_reports(expectation, [node], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
+    assert [(one.at, one.received_at) for one in found.values()] == [(second, second)]
+    assert not await trial.store.expectations.first_reports(expectation, [node], second + 1, at("2026-11-20 05:00"))
+    await trial.check_at("2026-11-20 05:15")
+    assert (await trial.states())[20] == "met"
+
+
+async def test_reports_that_arrive_together_do_not_hide_a_missing_one_between_them(trial: Trial) -> None:
+    node = await trial.begin()
+    for day in ("19", "20"):
+        await trial.check_at(f"2026-11-{day} 05:15")
+    trial.clock.advance(at("2026-11-21 04:55") - trial.clock.now())
+    await report_at(trial, node, *(at(f"2026-11-{day} 04:00") for day in ("19", "21")))
+    await trial.check_at("2026-11-21 05:15")
+    assert await trial.states() == {19: "arrived_late", 20: "missed", 21: "met"}
+
+
+async def test_many_reports_of_a_node_do_not_hide_the_report_of_another(trial: Trial) -> None:
+    chatty, quiet = await trial.begin(), (await trial.store.nodes.create_node(SCOPE, new_node("web-2"))).id
+    sql = (
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)"
+        " INSERT INTO event (org, id, type, severity, source, at, node_id, message, details, last_at)"
+        " SELECT 1, 'e' || n, 'backup_completed', 'info', 'agent', ?1 + n, ?2, '', '{}', ?1 + n FROM n"
+    )
+    expectations = trial.store.expectations
+    assert isinstance(expectations, SqliteExpectations)
+    await expectations._writer.run(lambda tx: tx.execute(sql, at("2026-11-20 01:00"), chatty))
+    await trial.backup(quiet, "2026-11-20 04:30")
+    expectation = await expectations.expectation(SCOPE, trial.expectation)
+    found = await expectations.first_reports(expectation, [chatty, quiet], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
+    assert {node: one.at for node, one in found.items()} == {chatty: at("2026-11-20 01:00") + 1, quiet: at("2026-11-20 04:30")}
 
 
 # -- silence -----------------------------------------------------------------------------------------------

@@ -86,6 +86,26 @@ async def test_equal_events_of_ten_minutes_share_a_row(store: Store, clock: Manu
     assert [times for *_, times in await listed(store)] == [4, 2, 1, 1]
 
 
+async def test_a_repeated_event_is_announced_and_found_by_its_own_time(backend: Backend, clock: ManualClock) -> None:
+    store, told = backend.store, list[BusEvent]()
+    backend.database.publish_to(told.append)
+    began_at = clock.now()
+    for _ in range(3):
+        await store.log.add_event(failed(clock, NodeId("n1"), "a.service"))
+        clock.advance(300)
+    assert [(one.at - began_at, one.times) for one in told if isinstance(one, EventStored)] == [(0, 1), (300, 2), (600, 3)]
+    for span, found in (((601, 900), 0), ((600, 900), 1), ((300, 301), 1), ((-9, 0), 0)):
+        from_at, to_at = (began_at + seconds for seconds in span)
+        assert len(await listed(store, EventFilter(from_at=from_at, to_at=to_at))) == found, span
+
+
+async def test_a_row_stands_for_the_events_of_one_day_at_most(store: Store, clock: ManualClock) -> None:
+    for _ in range(146):
+        await store.log.add_event(failed(clock, NodeId("n1"), "a.service"))
+        clock.advance(599)
+    assert [times for *_, times in await listed(store)] == [145, 1]
+
+
 async def test_equal_custom_events_are_counted_together_only_with_equal_text(store: Store, clock: ManualClock) -> None:
     for name, text in (("nightly", "ok"), ("nightly", "ok"), ("nightly", "2 files"), ("weekly", "ok")):
         await store.log.add_event(making.new_event("custom", clock.now(), {"name": name}, source="api", message=text))

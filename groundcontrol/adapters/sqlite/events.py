@@ -21,7 +21,7 @@ from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.core.text import fold
-from groundcontrol.events.catalogue import KEEP_S, WINDOW_S
+from groundcontrol.events.catalogue import KEEP_S, MOST_SPAN_S, WINDOW_S
 from groundcontrol.events.making import AHEAD_S, new_event, same_as
 from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
 
@@ -207,7 +207,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     stored = _count_again(tx, event) or _insert(tx, event)
     if event.reported_as:
         tx.execute("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
-    tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, stored.at, stored.times, stored.severity))
+    tx.publish(EventStored(stored.id, stored.org, stored.type, stored.node_id, stored.object, event.at, stored.times, stored.severity))
     return stored.id
 
 
@@ -237,7 +237,10 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
     recent = tx.fetch_one("SELECT id, last_at FROM event_recent WHERE org = ? AND node_id = ? AND type = ? AND same_as = ?", *key)
     first = None
     if recent is not None and abs(event.received_at - recent["last_at"]) < event.window_s:
-        first = tx.fetch_one(_EVENT + "WHERE org = ? AND id = ?", event.org, recent["id"])
+        # By the time of the events too: those of a backlog arrive together, and a row must not hide a gap between them.
+        near = " AND ? BETWEEN at - ? AND min(last_at + ?, at + ?)"
+        reach = (event.at, event.window_s, event.window_s, MOST_SPAN_S)
+        first = tx.fetch_one(_EVENT + "WHERE org = ? AND id = ?" + near, event.org, recent["id"], *reach)
     tx.execute(
         "INSERT INTO event_recent VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (org, node_id, type, same_as) DO UPDATE SET id = excluded.id, last_at = excluded.last_at",
@@ -301,7 +304,7 @@ def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
         return "", []
     chosen = (
         " AND (? = '[]' OR severity IN (SELECT value FROM json_each(?))) AND (? = '[]' OR type IN (SELECT value FROM json_each(?)))"
-        " AND at >= ? AND (? = 0 OR at < ?)"
+        " AND last_at >= ? AND (? = 0 OR at < ?)"
     )
     values: list[Value] = [*([to_json(only.severities)] * 2), *([to_json(only.types)] * 2), only.from_at, *([only.to_at] * 2)]
     if only.search:

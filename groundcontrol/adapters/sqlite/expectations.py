@@ -31,14 +31,20 @@ from groundcontrol.alerts.wall_clock import Day, zone_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.catalogue import MOST_SPAN_S, WINDOW_S
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Severity
 
 _FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
-_REPORTS: Final = (
-    "SELECT node_id, id, at, received_at FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 AND ?4"
-    " AND (type <> 'custom' OR json_valid(details) AND json_extract(details, '$.name') = ?2) AND node_id IN (SELECT value FROM json_each(?5)) ORDER BY at LIMIT 10000"
+# A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. If it began before the window, its
+# first event of the window is therefore at most ?7 after the start. Beside min(), SQLite takes the other columns from the row of the minimum.
+_FIRST_REPORTS: Final = (
+    "SELECT node_id, id, max(received_at, CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE received_at END) AS received_at,"
+    " min(CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE at END) AS first_at"
+    " FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 - ?6 AND ?4 AND last_at >= ?3"
+    " AND (type <> 'custom' OR json_valid(details) AND json_extract(details, '$.name') = ?2)"
+    " AND node_id IN (SELECT value FROM json_each(?5)) GROUP BY node_id"
 )
 _DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
 _UNMET: Final = (
@@ -146,14 +152,12 @@ class SqliteExpectations:
         )
         return [DeadlineNode(NodeId(row["id"]), tags_of(row["tags"]), row["created_at"], row["name"]) for row in found]
 
-    async def reports(
+    async def first_reports(
         self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
-    ) -> Mapping[NodeId, Sequence[Report]]:
-        values: list[Value] = [expectation.org, expectation.event, start_at, until_at, json.dumps(list(nodes))]
-        found: dict[NodeId, list[Report]] = {}
-        for row in await self._reader.run(lambda rows: rows.fetch_all(_REPORTS, *values)):
-            found.setdefault(NodeId(row["node_id"]), []).append(Report(EventId(row["id"]), row["at"], row["received_at"]))
-        return found
+    ) -> Mapping[NodeId, Report]:
+        values: list[Value] = [expectation.org, expectation.event, start_at, until_at, json.dumps(list(nodes)), MOST_SPAN_S, WINDOW_S]
+        found = await self._reader.run(lambda rows: rows.fetch_all(_FIRST_REPORTS, *values))
+        return {NodeId(row["node_id"]): Report(EventId(row["id"]), row["first_at"], row["received_at"]) for row in found}
 
     async def missed_days(self, since: date) -> Sequence[JudgedDay]:
         where = "WHERE deadline.state = 'missed' AND date >= ?"
