@@ -30,6 +30,8 @@ const STATES: Record<ChannelView["state"], { text: string; glyph: GlyphKind; pil
   retrying: { text: t`tries again`, glyph: "warn", pill: "warn" },
   broken: { text: t`broken`, glyph: "fail", pill: "crit" },
 };
+/** A channel that has not failed, and of which no test message has arrived. */
+const UNTESTED = { text: t`not tested yet`, glyph: "off", pill: "" } as const;
 const SEVERITIES = { info: t`everything`, warning: t`warnings and critical`, critical: t`critical only` } as const;
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete" | "format"; channel: ChannelView };
@@ -92,7 +94,7 @@ interface RowProps {
 }
 
 function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
-  const { text, glyph, pill } = STATES[channel.state];
+  const { text, glyph, pill } = channel.state === "ok" && channel.tested_at === null ? UNTESTED : STATES[channel.state];
   const hours = channel.quiet_hours;
   return (
     <li class={channel.enabled ? "" : "dimmed"}>
@@ -112,8 +114,8 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
         </span>
         <span class="t3 meta anywhere">
           <span class="mono">{channel.target_masked}</span> · {SEVERITIES[channel.min_severity]}
-          {hours && ` · ${t`quiet ${hours.start}–${hours.end} ${hours.zone}`}`} ·{" "}
-          {channel.tested_at === null ? t`never tested` : <>{t`last test arrived`} <Time at={channel.tested_at}>{timeOrDate(channel.tested_at, dayStart.value)}</Time></>}
+          {hours && ` · ${t`quiet ${hours.start}–${hours.end} ${hours.zone}`}`}
+          {channel.tested_at !== null && <> · {t`last test arrived`} <Time at={channel.tested_at}>{timeOrDate(channel.tested_at, dayStart.value)}</Time></>}
         </span>
       </div>
       {manages && channel.enabled && <ChannelTest channel={channel} onSettled={onTested} />}
