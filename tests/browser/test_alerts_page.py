@@ -163,6 +163,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page.get_by_role("tab", name="Rules").click()
             expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
             preview_says_what_it_would_have_done(page)
+            new_maintenance_is_above_an_older_one(page, hub)
             viewer_changes_nothing(browser, hub)
             link_leaves_no_token(seen)
 
@@ -181,6 +182,21 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()
     removed_exception_leaves_the_fields_of_the_others(dialog)
     dialog.get_by_role("button", name="Cancel").click()
+
+
+def new_maintenance_is_above_an_older_one(page: Page, hub: HubProcess) -> None:
+    older = hub.local("POST", "/api/v1/maintenance", {"select": {"all": True}, "until_at": time.time() + 3600, "reason": "older"})
+    assert older.status == 201, older.body
+    assert hub.local("DELETE", f"/api/v1/maintenance/{older.json['id']}").status == 204
+    page.get_by_role("tab", name="Maintenance").click()
+    rows = page.get_by_role("table", name="Maintenance").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("over")
+    page.get_by_role("button", name="Open maintenance").click()
+    dialog = page.get_by_role("dialog", name="Open maintenance")
+    dialog.get_by_text("Every server").click()
+    dialog.get_by_role("button", name="Open maintenance").click()
+    expect(rows.nth(1)).to_contain_text("open now")
+    expect(rows.nth(2)).to_contain_text("older")
 
 
 def removed_exception_leaves_the_fields_of_the_others(dialog: Locator) -> None:

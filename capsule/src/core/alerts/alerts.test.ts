@@ -67,8 +67,10 @@ test("the schema of a channel's kind gives its fields, and their input gives its
 test("days and maintenance windows are shown as words", () => {
   assert.equal(daysWords(["mon", "tue", "wed", "thu", "fri"]), "Mon–Fri");
   assert.equal(daysWords(["sun", "mon"]), "Mon, Sun");
-  assert.equal(windowWords({ from_at: NOW, until_at: NOW + 3600, weekly: null, zone: null }, NOW), "12:00 – 13:00");
-  assert.equal(windowWords({ from_at: NOW, until_at: null, weekly: { days: ["sun"], start: "22:00", end: "02:00" }, zone: "UTC" }, NOW), "Sun 22:00–02:00 UTC");
+  assert.equal(windowWords({ from_at: NOW, until_at: NOW + 3600, closed_at: null, weekly: null, zone: null }, NOW), "12:00 – 13:00");
+  const closed = (closed_at: number): string => windowWords({ from_at: NOW, until_at: NOW + 3600, closed_at, weekly: null, zone: null }, NOW);
+  assert.deepEqual([NOW + 120, NOW + 3660, NOW - 60].map(closed), ["12:00 – 12:02", "12:00 – 13:00", "12:00 – 13:00"], "ended early, closed late, cancelled before its start");
+  assert.equal(windowWords({ from_at: NOW, until_at: null, closed_at: null, weekly: { days: ["sun"], start: "22:00", end: "02:00" }, zone: "UTC" }, NOW), "Sun 22:00–02:00 UTC");
   assert.equal(plain(deadlineWords({ event: "backup_completed", by: "05:00", from: "00:00", zone: "UTC", days: ["mon"], grace_s: 900 })), "backup_completed by 05:00 UTC, Mon, 15 min of grace");
 });
 

@@ -22,17 +22,25 @@ export function daysWords(days: readonly Day[]): string {
 interface WindowLike {
   from_at: number;
   until_at: number | null;
+  closed_at: number | null;
   weekly: { days: readonly Day[]; start: string; end: string } | null;
   zone: string | null;
 }
 
+/** When a window is open. A window that was ended early has its real end; one that was cancelled before its start has its planned end. */
 export function windowWords(window: WindowLike, now: number): string {
+  const until = endOf(window);
   if (window.weekly) {
     const { days, start, end } = window.weekly;
     const times = t`${daysWords(days)} ${start}–${end} ${window.zone ?? ""}`;
-    return window.until_at === null ? times : t`${times}, until ${timeOrDate(window.until_at, now)}`;
+    return until === null ? times : t`${times}, until ${timeOrDate(until, now)}`;
   }
-  return window.until_at === null ? t`since ${timeOrDate(window.from_at, now)}` : t`${timeOrDate(window.from_at, now)} – ${timeOrDate(window.until_at, now)}`;
+  return until === null ? t`since ${timeOrDate(window.from_at, now)}` : t`${timeOrDate(window.from_at, now)} – ${timeOrDate(until, now)}`;
+}
+
+function endOf({ from_at, until_at, closed_at }: WindowLike): number | null {
+  if (closed_at === null || closed_at < from_at) return until_at;
+  return until_at === null ? closed_at : Math.min(closed_at, until_at);
 }
 
 interface DeadlineLike {

@@ -6,7 +6,7 @@ import { localDatetime, parseLocalDatetime } from "../../core/text/local-datetim
 import { addMaintenance } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
 import { user } from "../../state/session";
-import type { MaintenanceBody, MaintenanceView } from "../../state/types";
+import type { MaintenanceBody } from "../../state/types";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { Segmented } from "../../ui/segmented";
@@ -17,7 +17,7 @@ import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 const LENGTHS: [string, string][] = [["1800", t`30 min`], ["3600", t`1 hour`], ["7200", t`2 hours`], ["14400", t`4 hours`], ["28800", t`8 hours`], ["86400", t`1 day`]]; // prettier-ignore
 type Kind = "for" | "until" | "weekly";
 
-export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; onMade: (made: MaintenanceView) => void }): VNode {
+export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; onMade: () => void }): VNode {
   const [select, setSelect] = useState<{ nodes: string[]; tags: string[] } | null>({ nodes: [], tags: [] });
   const [kind, setKind] = useState<Kind>("for");
   const [lengthS, setLengthS] = useState("3600");
@@ -30,7 +30,10 @@ export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; on
   const untilAt = kind === "for" ? hubNow() + Number(lengthS) : parseLocalDatetime(until, NaN);
   const ready = (!select || select.nodes.length + select.tags.length > 0) && (kind === "weekly" ? days.length > 0 : Number.isFinite(untilAt));
   const when: Partial<MaintenanceBody> = kind === "weekly" ? { weekly: { days, start, end: finish }, zone } : { until_at: untilAt };
-  const save = async (): Promise<void> => onMade(await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when }));
+  const save = async (): Promise<void> => {
+    await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when });
+    onMade();
+  };
   return (
     <FormDialog title={t`Open maintenance`} icon="wrench" submit={kind === "weekly" ? t`Plan maintenance` : t`Open maintenance`} ready={ready} onSave={save} done={[kind === "weekly" ? t`The maintenance was planned` : t`The maintenance is open`]} onClose={onClose}>
       <NodesField label={t`Servers`} value={select} onChange={setSelect} every={user.value?.limited ? t`All my servers` : t`Every server`} />

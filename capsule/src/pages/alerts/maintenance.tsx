@@ -18,14 +18,18 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { ListView } from "../list-view";
 import { MaintenanceDialog } from "./maintenance-dialog";
-import { put, useAll } from "./use-all";
+import { useAll } from "./use-all";
 
 const ORIGINS = { job: t`opened by a job`, deployment: t`opened by a deployment` } as const;
+
+/** Whether it was ended before it started. */
+const isCancelled = (one: MaintenanceView): boolean => one.closed_at !== null && one.closed_at < one.from_at;
 
 const isOver = (one: MaintenanceView): boolean => !one.active && one.next_from_at === null;
 
 function stateOf(one: MaintenanceView): { text: string; glyph: GlyphKind } {
   if (one.active) return { text: t`open now`, glyph: "pause" };
+  if (isCancelled(one)) return { text: t`cancelled`, glyph: "off" };
   if (isOver(one) || one.next_from_at === null) return { text: t`over`, glyph: "done" };
   return { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" };
 }
@@ -64,7 +68,7 @@ export function MaintenanceTab(): VNode {
           </div>
         )}
       </ListView>
-      {openDialog && <MaintenanceDialog onClose={() => setOpenDialog(false)} onMade={(made) => put(list, made)} />}
+      {openDialog && <MaintenanceDialog onClose={() => setOpenDialog(false)} onMade={list.load} />}
     </div>
   );
 }
