@@ -78,6 +78,9 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
         expect(page.get_by_role("dialog", name="Reboot: mail-01")).to_contain_text("The server reboots now.")
         assert seen.axe() == []
         page.keyboard.press("Escape")
+        seen.open("/alerts")
+        alert = page.get_by_role("row", name="Service failed: certbot.service")
+        expect(alert.get_by_role("link", name="Services")).to_have_attribute("href", f"/n/{stage.ids['mail-01']}/services")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         seen.open(f"/n/{stage.ids['mail-01']}")
 

@@ -25,6 +25,10 @@ import { Explanation } from "./explanation";
 /** So many alerts are shown at first: an incident of a whole fleet has one alert for each server. */
 const FIRST = 50;
 
+const JOBS = { tab: "jobs", label: t`Jobs` };
+/** The expression of a rule -> the tab of the node's page where its faults are. */
+const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = { "state(unit_failed)": { tab: "services", label: t`Services` }, "state(job_failed)": JOBS, "event(job_interrupted)": JOBS };
+
 const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
 
 interface Props {
@@ -105,6 +109,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         {firing ? <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time> : `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`}
       </span>
       <span role="cell" class="row right">
+        {firing && <Place alert={alert} />}
         {acts && <Help alert={alert} />}
         {acts && onAcknowledge && !alert.flags.acknowledged && (
           <Button slim icon="check" more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }} onClick={() => onAcknowledge(alert)}>
@@ -117,6 +122,17 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         </Button>
       </span>
     </div>
+  );
+}
+
+/** The link to the list that shows the fault of the alert; nothing if there is none. */
+function Place({ alert }: { alert: AlertView }): VNode | null {
+  const place = PLACES[rules.value?.find(({ id }) => id === alert.rule_id)?.expr ?? ""];
+  if (!place || alert.node_id === null) return null;
+  return (
+    <a class="button slim" href={`/n/${alert.node_id}/${place.tab}`}>
+      {place.label}
+    </a>
   );
 }
 
