@@ -16,6 +16,7 @@ from tests.support.page.waits import until
 
 PLANNED = re.compile(r"on \d nodes?$")
 """The button that starts what the plans say."""
+BATCH = "**/api/v1/batches/*"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
@@ -109,6 +110,12 @@ def test_a_bulk_order_covers_nodes_that_exist_when_it_is_sent(page: Page, hub: H
     assert [(name, order.verb) for name, order in nodes.orders] == [("web-1", "reboot")]
 
 
+def all_ended(route: Route) -> None:
+    """Answer that each job of the batch has ended, and that the page should ask again."""
+    batch = route.fetch().json()
+    route.fulfill(json={**batch, "jobs": [{**job, "state": "succeeded"} for job in batch["jobs"]]})
+
+
 @pytest.mark.holds("J-10")
 @pytest.mark.refusals("409 (Conflict)")
 def test_a_bulk_reboot_needs_the_number_of_nodes_and_a_late_stop_needs_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
@@ -127,6 +134,10 @@ def test_a_bulk_reboot_needs_the_number_of_nodes_and_a_late_stop_needs_force(pag
 
     page.get_by_role("button", name="Stop all…").click()
     asked = page.get_by_role("dialog", name="Stop all jobs")
+    expect(asked).to_contain_text("1 job running")
+    page.route(BATCH, all_ended)
+    expect(asked).to_have_count(0)
+    page.unroute(BATCH)
     asked.get_by_label("Type 1 to confirm").fill("1")
     asked.get_by_role("button", name="Stop 1 job").click()
     row = page.get_by_role("table", name="Jobs in this bulk job").get_by_role("row").nth(2)

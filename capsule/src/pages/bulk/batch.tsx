@@ -135,7 +135,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </div>
       )}
       <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>
-      {asking && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
+      {asking && counts.open > 0 && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
     </div>
   );
 }
@@ -182,8 +182,10 @@ function Row({ job, name, action, due }: { job: BatchJobView; name: string; acti
 }
 
 function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
-  // The numbers are fixed when the dialog opens, because the user has to type one.
-  const [{ open, waiting }] = useState(() => ({ open: countJobs(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
+  const { open } = countJobs(batch.jobs);
+  const waiting = batch.jobs.filter(({ state }) => state === "queued").length;
+  // The number to type is fixed when the dialog opens.
+  const [count] = useState(open);
   const stop = async (): Promise<void> => {
     onSee(await cancelBatch(batch.id));
     toast("done", t`The servers were asked to stop`);
@@ -194,5 +196,5 @@ function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => v
     open > waiting && t`${plural(open - waiting, "job")} running: stopped if possible, after the current package.`,
     t`Jobs that have ended stay as they are.`,
   ];
-  return <StopBulkDialog title={t`Stop all jobs`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={open} act={stop} onClose={onClose} />;
+  return <StopBulkDialog title={t`Stop all jobs`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={count} act={stop} onClose={onClose} />;
 }
