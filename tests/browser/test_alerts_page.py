@@ -27,6 +27,8 @@ GONE = "410 (Gone)"
 """The browser's word for a link that is over."""
 ABSENT = "404 (Not Found)"
 """And for an incident that is not kept."""
+STALE = "409 (Conflict)"
+"""And for a rule that somebody else has changed."""
 
 
 class Hook:
@@ -119,7 +121,7 @@ def add_channel(page: Page, hook: Hook) -> None:
 def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_page(browser: Browser, tmp_path: Path) -> None:
     with Hook().running() as hook, HubProcess(tmp_path / "hub", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{hook.port}"}) as hub:
         assert hub.local("POST", "/api/v1/rules", RULE).status == 201
-        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE, ABSENT)) as seen:
+        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE, ABSENT, STALE)) as seen:
             page = seen.page
             seen.sign_in()
             acknowledge_by_key(page)
@@ -163,6 +165,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             page.get_by_role("tab", name="Rules").click()
             expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
             preview_says_what_it_would_have_done(page)
+            rule_that_somebody_else_changed_is_loaded_again(page, hub)
             new_maintenance_is_above_an_older_one(page, hub)
             viewer_changes_nothing(browser, hub)
             link_leaves_no_token(seen)
@@ -182,6 +185,24 @@ def preview_says_what_it_would_have_done(page: Page) -> None:
     expect(dialog.get_by_text(re.compile("Would not have fired in the last 7 days"))).to_be_visible()
     removed_exception_leaves_the_fields_of_the_others(dialog)
     dialog.get_by_role("button", name="Cancel").click()
+
+
+def rule_that_somebody_else_changed_is_loaded_again(page: Page, hub: HubProcess) -> None:
+    page.get_by_role("button", name="Actions for CPU in use").click()
+    page.get_by_role("menuitem", name="Edit…").click()
+    dialog = page.get_by_role("dialog", name="Edit CPU in use")
+    [rule] = (one for one in hub.local("GET", "/api/v1/rules").json["rules"] if one["name"] == RULE["name"])
+    assert hub.local("PATCH", f"/api/v1/rules/{rule['id']}", {"version": rule["version"], "clear_s": 120}).status == 200
+    ends_after = dialog.get_by_label("Ends after")
+    ends_after.fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else has changed the rule")
+    dialog.get_by_role("button", name="Load it again").click()
+    expect(ends_after).to_have_value("2")
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    ends_after.fill("4")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
 
 
 def new_maintenance_is_above_an_older_one(page: Page, hub: HubProcess) -> None:

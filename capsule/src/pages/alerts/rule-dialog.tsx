@@ -6,11 +6,13 @@ import { expressionParts } from "../../core/alerts/expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "../../core/alerts/rule-draft";
 import { ruleSentence } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
-import { addRule, editRule, loadMetrics } from "../../state/alert-calls";
+import { addRule, editRule, loadMetrics, loadRules } from "../../state/alert-calls";
 import { ApiError, type MetricView, type RuleView } from "../../state/types";
+import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Segmented } from "../../ui/segmented";
 import { NodesField } from "../nodes-field";
+import { ActionError, useAction } from "../use-action";
 import { FormDialog } from "./form-dialog";
 import { ExpressionField } from "./expression-field";
 import { OverridesField } from "./overrides-field";
@@ -37,9 +39,17 @@ function unitOf(draft: RuleDraft, metrics: readonly MetricView[], rule: RuleView
   return parts.reads === "rate" && unit ? `${unit}/s` : unit;
 }
 
-export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => void }): VNode {
+interface Props {
+  rule?: RuleView;
+  onClose: () => void;
+  /** Gets the rule as somebody else has changed it, after a conflict. */
+  onLoaded?: (rule: RuleView) => void;
+}
+
+export function RuleDialog({ rule, onClose, onLoaded }: Props): VNode {
   const metrics = useMetrics();
   const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : NEW_DRAFT));
+  const [conflict, setConflict] = useState(false);
   const change = (part: Partial<RuleDraft>): void => setDraft({ ...draft, ...part });
   const unit = unitOf(draft, metrics, rule);
   const body = bodyOf(draft);
@@ -47,10 +57,17 @@ export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => 
   const valid = body !== null && !faults.length;
   const ready = valid && body.name !== "";
   const save = async (): Promise<void> => {
-    if (body) await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
+    if (!body) return;
+    try {
+      await (rule ? editRule(rule.id, { version: rule.version, ...body }) : addRule(body));
+    } catch (error) {
+      setConflict(error instanceof ApiError && error.code === "conflict");
+      throw error;
+    }
   };
   return (
     <FormDialog title={rule ? t`Edit ${rule.name}` : t`New rule`} icon="bell" submit={rule ? t`Save` : t`Add rule`} ready={ready} onSave={save} done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]} onClose={onClose}>
+      {conflict && rule && onLoaded && <LoadAgain id={rule.id} onLoaded={onLoaded} />}
       <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }} />
       <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
       <div>
@@ -72,5 +89,27 @@ export function RuleDialog({ rule, onClose }: { rule?: RuleView; onClose: () => 
       {faults.length > 0 && <p class="wrong">{faults[0]}</p>}
       {valid && <RulePreview rule={body} />}
     </FormDialog>
+  );
+}
+
+/** The button that replaces the draft by the rule that somebody else has changed. */
+function LoadAgain({ id, onLoaded }: { id: string; onLoaded: (rule: RuleView) => void }): VNode {
+  const act = useAction();
+  const load = (): Promise<boolean> =>
+    act.run(async () => {
+      const rule = (await loadRules()).find((one) => one.id === id);
+      if (!rule) throw new ApiError("not_found", 404, t`the rule was deleted meanwhile`);
+      onLoaded(rule);
+    });
+  return (
+    <>
+      <ActionError text={act.refusal} />
+      <p class="row wrap">
+        <span class="t2 grow">{t`Your changes here are replaced.`}</span>
+        <Button icon="rotate-cw" busy={act.busy} onClick={() => void load()}>
+          {t`Load it again`}
+        </Button>
+      </p>
+    </>
   );
 }

@@ -66,7 +66,7 @@ export function RulesTab(): VNode {
         return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setOpenDialog} />;
       })}
       {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
-      {openDialog?.kind === "edit" && <RuleDialog rule={openDialog.rule} onClose={close} />}
+      {openDialog?.kind === "edit" && <RuleDialog key={`${openDialog.rule.id} ${openDialog.rule.version}`} rule={openDialog.rule} onClose={close} onLoaded={(rule) => setOpenDialog({ kind: "edit", rule })} />}
       {(openDialog?.kind === "reset" || openDialog?.kind === "delete") && <RemoveDialog rule={openDialog.rule} onClose={close} />}
     </div>
   );
@@ -88,15 +88,16 @@ function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly R
   );
 }
 
-/** Switches a rule on or off. */
-async function toggle(rule: RuleView): Promise<void> {
+/** Switches a rule on or off. A retry loads the rule first, because somebody else may have changed it. */
+async function toggle(rule: RuleView, again = false): Promise<void> {
   try {
-    await editRule(rule.id, { version: rule.version, enabled: !rule.enabled });
+    const { version } = (again && (await loadRules()).find(({ id }) => id === rule.id)) || rule;
+    await editRule(rule.id, { version, enabled: !rule.enabled });
     toast("done", rule.enabled ? t`${rule.name} is off` : t`${rule.name} is on`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.code === "auth.step_up_required") return; // the user closed the password question
-    toast("fail", t`Not changed: ${rule.name}`, error.detail, { label: t`Retry`, run: () => void toggle(rule) });
+    toast("fail", t`Not changed: ${rule.name}`, error.detail, { label: t`Retry`, run: () => void toggle(rule, true) });
   }
 }
 
