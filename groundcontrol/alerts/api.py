@@ -9,6 +9,7 @@ from typing import Final
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
+from groundcontrol.alerts.explaining_views import ExplainView, explanation_view
 from groundcontrol.alerts.incidents import NOTICES
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
@@ -27,7 +28,6 @@ from groundcontrol.alerts.views import (
     AppliedRulesView,
     EffectiveRulesView,
     EffectiveRuleView,
-    ExplainView,
     IncidentDetailView,
     IncidentsView,
     IncidentView,
@@ -42,7 +42,6 @@ from groundcontrol.alerts.views import (
     SnoozeBody,
     alert_view,
     changes_of,
-    explanation_view,
     incident_detail_view,
     incident_view,
     patched,

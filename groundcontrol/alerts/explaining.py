@@ -50,6 +50,16 @@ _UNSENT: Final = ("due", "deferred", "sending")
 _NEAR_S: Final = 600.0
 """Times that are nearer than this are written with seconds."""
 _HALF_DAY_S: Final = 43_200.0
+_MARK: Final = "\x1f"
+"""Before and after each time in the words of an answer. No text of the hub has it."""
+
+
+class Part(NamedTuple):
+    """A part of a sentence: words, or a time."""
+
+    text: str
+    at: float | None = None
+    """The time that `text` writes in the zone of the channel's quiet hours, or in UTC; None: words."""
 
 
 class Explanation(NamedTuple):
@@ -59,8 +69,13 @@ class Explanation(NamedTuple):
     decision: str
     """`send`, `defer` or `skip`."""
     reason: str
-    sentence: str
+    parts: Sequence[Part]
     next_at: float | None
+
+    @property
+    def sentence(self) -> str:
+        """All parts as one text."""
+        return "".join(part.text for part in self.parts)
 
 
 class _Answer(NamedTuple):
@@ -84,21 +99,21 @@ def explain(question: Question, held: Delivery | None) -> Explanation:
     Args: question: about the waiting message, or else about the next one. held: the waiting message, which the history leaves out.
     """
     channel, last = question.channel, _last_message(question)
-    sent = [] if last is None or last.sent_at is None else [f"notified at {_time(question, last.sent_at)}{_tries(last)}"]
+    sent = [] if last is None or last.sent_at is None else [f"notified at {_time(last.sent_at)}{_tries(last)}"]
     end = next((one for one in reversed(question.history) if one.kind == "resolved" and one.sent_at is not None), None)
     if last is not None and end is not None and end.sent_at is not None:
-        sent.append(f"notified {_end_words(question)} at {_time(question, end.sent_at)}{_tries(end)}")
+        sent.append(f"notified {_end_words(question)} at {_time(end.sent_at)}{_tries(end)}")
     if last is None and _is_past(question):
         answer = _skipped(question, Skip(_suppression(question)))
     else:
         answer = _of_held(question, held) if held is not None else _of_last(question, last, end)
-    sentence = "; ".join(part for part in (*sent, answer.words) if part)
-    return Explanation(channel, answer.decision, answer.reason, f"{channel.name}: {sentence}", answer.next_at)
+    words = "; ".join(part for part in (*sent, answer.words) if part)
+    return Explanation(channel, answer.decision, answer.reason, [Part(f"{channel.name}: "), *_parts(question, words)], answer.next_at)
 
 
 def notice_only(channel: Channel) -> Explanation:
     """The explanation for an alert whose rule makes notices."""
-    return Explanation(channel, "skip", "rule_info_only", f"{channel.name}: not notified: {SKIPPED_TEXTS['rule_info_only']}", None)
+    return Explanation(channel, "skip", "rule_info_only", [Part(f"{channel.name}: not notified: {SKIPPED_TEXTS['rule_info_only']}")], None)
 
 
 def _last_message(question: Question) -> Delivery | None:
@@ -134,14 +149,14 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
     if until <= max(row_at, question.now) and tried:
         at = max(row_at, probe_at)
         yet = "" if _last_message(question) else "not notified yet: "
-        words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(question, at)}"
+        words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(at)}"
         return _Answer("send", held.reason, words, at)
     if until < row_at:
         until, reason = row_at, held.reason
     if max(until, question.now) < probe_at:
-        words = f"held until {_time(question, probe_at)}: other messages to this channel failed ({question.channel.state_reason})"
+        words = f"held until {_time(probe_at)}: other messages to this channel failed ({question.channel.state_reason})"
         return _Answer("defer", "channel_retry", words, probe_at)
-    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer) or held.state == "deferred")
+    return _waits(until, reason, is_deferred=isinstance(decision, Defer) or held.state == "deferred")
 
 
 def _superseded(question: Question, held: Delivery) -> Decision | None:
@@ -170,7 +185,7 @@ def _of_last(question: Question, last: Delivery | None, end: Delivery | None) ->
     if isinstance(decision, Skip):
         return _skipped(question, decision)
     until, reason = _time_of(decision)
-    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer))
+    return _waits(until, reason, is_deferred=isinstance(decision, Defer))
 
 
 def _standing(question: Question, last: Delivery | None) -> str:
@@ -186,9 +201,9 @@ def _time_of(decision: Send | Defer) -> tuple[float, str]:
     return (decision.at, decision.reason) if isinstance(decision, Send) else (decision.until, decision.reason)
 
 
-def _waits(question: Question, until: float, reason: str, *, is_deferred: bool) -> _Answer:
+def _waits(until: float, reason: str, *, is_deferred: bool) -> _Answer:
     why = DEFERRED_TEXTS.get(reason)
-    at = _time(question, until)
+    at = _time(until)
     words = f"will be notified at {at}" if why is None else f"held until {at}: {why}"
     return _Answer("defer" if is_deferred else "send", reason, words, until)
 
@@ -200,7 +215,7 @@ def _skipped(question: Question, decision: Skip) -> _Answer:
 def _not_notified(question: Question, reason: str) -> str:
     again = "" if _last_message(question) is None else " again"
     if reason == "channel_broken" and question.channel.refuses:
-        since = _time(question, question.channel.state_since_at)
+        since = _time(question.channel.state_since_at)
         return f"not notified{again}: its receiver has refused messages since {since} ({question.channel.state_reason}); mend its target or test it"
     return f"not notified{again}: {SKIPPED_TEXTS.get(reason, reason)}"
 
@@ -217,7 +232,18 @@ def _tries(sent: Delivery) -> str:
     return f" ({number}{suffix} try)" if number > 1 else ""
 
 
-def _time(question: Question, at: float) -> str:
+def _time(at: float) -> str:
+    """A time within the words of an answer, which `_parts` writes in a zone."""
+    return f"{_MARK}{at}{_MARK}"
+
+
+def _parts(question: Question, words: str) -> list[Part]:
+    """The words and times of an answer in their order: every second piece between the marks is a time."""
+    pieces = enumerate(words.split(_MARK))
+    return [Part(_time_text(question, float(piece)), float(piece)) if place % 2 else Part(piece) for place, piece in pieces if piece]
+
+
+def _time_text(question: Question, at: float) -> str:
     """A time in the zone of the channel's quiet hours, such as `14:02 UTC`. Near times have seconds, distant ones a date."""
     distance = abs(at - question.now)
     form = "%H:%M:%S %Z" if at > question.now and distance < _NEAR_S else "%H:%M %Z" if distance < _HALF_DAY_S else "%Y-%m-%d %H:%M %Z"

@@ -9,7 +9,6 @@ import msgspec
 
 from groundcontrol.alerts.channels_views import DeliveryView
 from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
-from groundcontrol.alerts.explaining import Explanation
 from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.timeline import Entry, EntryKind
@@ -116,20 +115,6 @@ class AcknowledgeManyBody(Body):
 class SnoozeBody(Body):
     until_at: float
     """Unix seconds; at most 30 days ahead."""
-
-
-class ChannelExplanation(Answer):
-    channel_id: str
-    channel_name: str
-    decision: Literal["send", "defer", "skip"]
-    reason: str
-    sentence: str
-    """A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent."""
-    next_at: float | None
-
-
-class ExplainView(Answer):
-    channels: list[ChannelExplanation]
 
 
 class ThresholdView(Answer):
@@ -333,10 +318,6 @@ def incident_detail_view(
         for one in entries
     ]
     return IncidentDetailView(**msgspec.structs.asdict(incident), timeline=timeline, timeline_cut=cut)
-
-
-def explanation_view(found: Explanation) -> ChannelExplanation:
-    return view_of(ChannelExplanation, found, channel_id=found.channel.id, channel_name=found.channel.name)
 
 
 def rule_view(rule: Rule, unit: str) -> RuleView:

@@ -267,6 +267,8 @@ export interface ChannelExplanation {
   reason: string;
   /** A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent. */
   sentence: string;
+  /** The sentence in parts, so that its times can be shown in another zone. */
+  parts: SentencePart[];
   next_at: number | null;
 }
 
@@ -1764,6 +1766,12 @@ export interface SelectView {
   all: boolean;
   tags: string[];
   nodes: string[];
+}
+
+export interface SentencePart {
+  text: string;
+  /** The time in Unix seconds that `text` writes in the zone of the channel's quiet hours, or in UTC; null: words. */
+  at: number | null;
 }
 
 export interface SeriesView {

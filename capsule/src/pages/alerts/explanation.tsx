@@ -2,13 +2,20 @@
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { clock, timeOrDate } from "../../core/text/time";
 import { explain } from "../../state/alert-calls";
+import { dayStart, hubNow } from "../../state/clock";
 import type { AlertView } from "../../state/types";
 import { Failure, Loading } from "../../ui/load-states";
 import { Glyph } from "../../ui/glyph";
+import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 
 const MARKS = { send: "done", defer: "wait", skip: "off" } as const;
+
+/** Times that are nearer than this have seconds. */
+const NEAR_S = 600;
+const timeText = (at: number): string => (at > hubNow() && at - hubNow() < NEAR_S ? clock(at) : timeOrDate(at, dayStart.value));
 
 export function Explanation({ alert }: { alert: AlertView }): VNode {
   // The decisions may change with the state and the flags of the alert.
@@ -21,7 +28,7 @@ export function Explanation({ alert }: { alert: AlertView }): VNode {
       {found.map((one) => (
         <li key={one.channel_id} class="row">
           <Glyph kind={MARKS[one.decision]} label="" />
-          <span class="anywhere">{one.sentence}</span>
+          <span class="anywhere">{one.parts.map(({ text, at }) => (at === null ? text : <Time key={text} at={at}>{timeText(at)}</Time>))}</span>
         </li>
       ))}
     </ul>

@@ -203,7 +203,9 @@ alerts = st.builds(
 def test_quiet_hours_in_a_zone_that_the_machine_no_longer_has_hold_nothing_back() -> None:
     asked = question(channel=channel(quiet_hours=NIGHT._replace(zone="Europe/Nowhere")))
     assert isinstance(decide(asked), Send)
-    assert "UTC" in explain(asked, None).sentence
+    said = explain(asked, None)
+    assert "UTC" in said.sentence
+    assert [part.at for part in said.parts if "UTC" in part.text] == [said.next_at]
 
 
 questions = st.builds(
