@@ -163,6 +163,7 @@ _EVENTS: Final = (
     _event("health.degraded", "reported", "Reported as degraded", "health_degraded"),
     _event("custom.failed", "reported", "A program reports a problem", "custom", warn=_ABOVE_INFO),
     _event("job.interrupted", "job_failed", "Job was interrupted", "job_interrupted"),
+    _event("job.incomplete", "job_failed", "Server came back incomplete", "job_incomplete"),
     _event("history.damaged", "samples_lost", "Stored measurements are damaged", "history_damaged"),
 )
 _HUB: Final = (

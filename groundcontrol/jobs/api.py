@@ -99,8 +99,8 @@ def _filter_of(call: ApiRequest) -> JobFilter | None:
     """
     query = call.request.query
     states = tuple(filter(None, query.get("state", "").split(",")))
-    if not all(state in TRANSITIONS for state in states):
-        raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}")
+    if not all(state in (*TRANSITIONS, "incomplete") for state in states):
+        raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}, incomplete")
     action, by = query.get("action", ""), query.get("by", "")
     if action and action not in VERBS:
         raise BadRequest(f"the parameter action is one of {', '.join(VERBS)}")

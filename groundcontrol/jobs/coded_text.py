@@ -33,6 +33,9 @@ def _pattern(template: str) -> re.Pattern[str]:
 LOSSES: Final = frozenset({"reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"})
 """Codes of notes on services, ports, mounts and units that did not come back after a reboot."""
 
+LOSS_BEGINS: Final = tuple(SENTENCES[code].partition("{")[0] for code in sorted(LOSSES))
+"""How these notes begin."""
+
 _PATTERNS: Final = {code: _pattern(template) for code, template in SENTENCES.items()}
 
 

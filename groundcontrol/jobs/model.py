@@ -177,7 +177,8 @@ def is_finished(state: JobState, stored_bytes: int, total_bytes: int | None) -> 
 class JobFilter(NamedTuple):
     """A filter for lists of jobs. An empty field does not filter."""
 
-    states: tuple[JobState, ...] = ()
+    states: tuple[JobState | Literal["incomplete"], ...] = ()
+    """`incomplete`: succeeded reboots after which something was missing."""
     action: str = ""
     by: str = ""
     """Name of the user or token that created the job."""

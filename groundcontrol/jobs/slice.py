@@ -27,7 +27,7 @@ ROUTES: Final = (
     Route(
         "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
         query=(
-            LIMIT, CURSOR, NODE, Parameter("state", "only jobs in these states, with commas between"), Parameter("action", "only jobs of this action"),
+            LIMIT, CURSOR, NODE, Parameter("state", "only jobs in these states, with commas between; incomplete: reboots after which something was missing"), Parameter("action", "only jobs of this action"),
             Parameter("by", "only jobs of this user or token"), Parameter("search", "only jobs with this text in node, package, action or user"),
             Parameter("plans", "false: without plans"), Parameter("folded", "true: one job of each batch, and the batches"),
         ),

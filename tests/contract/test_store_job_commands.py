@@ -204,6 +204,8 @@ async def test_a_job_and_its_event_say_that_a_server_came_back_from_a_reboot_wit
     assert (ended.lost, [one.lost for one in (await store.jobs.jobs(SCOPE, 10)).items]) == (lost, [lost])
     types = [one.type for one in (await store.log.events(SCOPE, 10)).items]
     assert ("job_incomplete" in types, "job_succeeded" in types) == (lost, not lost)
+    for only, found in ((JobFilter(("failed", "incomplete"), folded=True), lost), (JobFilter(("failed",)), False)):
+        assert [one.id for one in (await store.jobs.jobs(SCOPE, 10, only=only)).items] == [job.id] * found
 
 
 @pytest.mark.holds("SAFETY-47")

@@ -16,7 +16,9 @@ from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
+from groundcontrol.jobs.coded_text import LOSS_BEGINS
 from groundcontrol.jobs.model import Change, Job, JobError, JobFilter, NewJob, Stop
+from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import Session
 
 _SELECT: Final = (
@@ -31,6 +33,13 @@ _NEWEST_OF_BATCH: Final = (
 )
 """A template for the other conditions on `job`, then on `later`. `CASE` keeps SQLite from searching later jobs first, which takes seconds
 in a large batch."""
+_INCOMPLETE: Final = (
+    "({0}.state = 'succeeded' AND {0}.action = 'reboot' AND EXISTS (SELECT 1 FROM job_report AS report,"  # noqa: S608 - built from constants only
+    f" json_each(CASE WHEN json_valid(report.body) THEN report.body ELSE '[]' END, '$[{Report._fields.index('notes')}]') AS note,"
+    " json_each(?) AS loss"
+    " WHERE report.job = {0}.no AND instr(note.value, loss.value) = 1))"
+)
+"""A template for the name of the table of jobs."""
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
@@ -55,8 +64,12 @@ def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
     """The conditions of a filter except `folded`, and their values. `job`: the name of the table of jobs in the query."""
     chosen, values = "", list[Value]()
     if only.states:
-        chosen += f" AND {job}.state IN (SELECT value FROM json_each(?))"  # noqa: S608 - built from constants only
+        chosen += f" AND ({job}.state IN (SELECT value FROM json_each(?))"  # noqa: S608 - built from constants only
         values.append(to_json(only.states))
+        if "incomplete" in only.states:
+            chosen += " OR " + _INCOMPLETE.format(job)
+            values.append(to_json(LOSS_BEGINS))
+        chosen += ")"
     if only.action:
         chosen += f" AND {job}.action = ?"
         values.append(only.action)

@@ -28,7 +28,7 @@ import { JobsTable, type ListRow } from "./table";
 const STATES: Readonly<Record<string, string>> = {
   open: "queued,dispatched,accepted,running",
   done: "succeeded",
-  failed: "failed,interrupted,unknown",
+  failed: "failed,interrupted,unknown,incomplete",
   other: "cancelled,expired",
 };
 const CHIPS = [

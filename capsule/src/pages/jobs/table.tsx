@@ -47,7 +47,9 @@ export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: Job
 
 /** The row of a batch of jobs. */
 function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | undefined }): VNode {
-  const counts = countGroups(batch.counts, only);
+  const fitting = countGroups(batch.counts, only);
+  // A batch is listed with problems, too, if only a server came back incomplete from its reboot.
+  const counts = Object.values(fitting).some(Boolean) ? fitting : countGroups(batch.counts);
   const refused = only ? 0 : batch.refused.length;
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "off";

@@ -51,7 +51,7 @@ async def test_lists_of_jobs_take_states_an_action_and_a_name(hub: TestHub) -> N
     assert operator.user is not None
     for query, count in (
         ("state=queued,running", 1),
-        ("state=failed", 0),
+        ("state=failed,incomplete", 0),
         ("action=check", 1),
         ("action=plan", 0),
         (f"by={operator.user.username}", 1),
