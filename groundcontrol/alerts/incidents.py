@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.model import RANK, Alert, AlertId, Incident, IncidentId, InstanceKey, Rule, RuleId, Transition
@@ -87,7 +88,7 @@ class Book:
         alerts = self.of_node(node)
         rules = {alert.rule_id for alert in alerts}
         for alert in alerts:
-            if alert.suppressed_by and not parent_of(alert.rule_id, rules):
+            if alert.suppressed_by and alert.suppressed_by not in rules:
                 self._settling.setdefault(alert.id)
             else:
                 self._settling.pop(alert.id, None)
@@ -296,16 +297,16 @@ class _Planner:
     # -- suppression ---------------------------------------------------------------------------------
 
     def _suppress(self) -> None:
-        """Set `suppressed_by` of episodes that another episode of their node explains. `Book.settled` ends it."""
+        """Set `suppressed_by` of episodes that an earlier episode of their node explains. `Book.settled` ends it."""
         by_node: dict[NodeId, list[Alert]] = defaultdict(list)
         touched = {alert.node_id for alert in self._alerts.values() if alert.node_id is not None}
         for alert in self._firing():
             if alert.node_id is not None and alert.node_id in touched:
                 by_node[alert.node_id].append(alert)
         for alerts in by_node.values():
-            rules = {alert.rule_id for alert in alerts}
+            begins: dict[str, float] = {alert.rule_id: alert.since_at for alert in sorted(alerts, key=lambda alert: -alert.since_at)}
             for alert in alerts:
-                parent = parent_of(alert.rule_id, rules)
+                parent = parent_of(alert, begins)
                 if parent and parent != alert.suppressed_by:
                     self._put(alert._replace(suppressed_by=parent))
 
@@ -327,13 +328,13 @@ class _Planner:
         )
 
 
-def parent_of(rule: RuleId, firing: Iterable[RuleId]) -> str:
-    """The firing rule of the same node that explains alerts of this rule; empty: there is none."""
-    firing = set(firing)
-    if rule != OFFLINE and OFFLINE in firing:
-        return OFFLINE
-    parent = PARENTS.get(rule, "")
-    return parent if parent in firing else ""
+def parent_of(alert: Alert, begins: Mapping[str, float]) -> str:
+    """The rule that explains an alert; empty: there is none. An alert that fired before the trouble of another rule is not explained by it.
+
+    Args: begins: each firing rule of the same node, and when its trouble began.
+    """
+    parents = (OFFLINE if alert.rule_id != OFFLINE else "", PARENTS.get(alert.rule_id, ""))
+    return next((rule for rule in parents if begins.get(rule, math.inf) <= alert.fired_at), "")
 
 
 def key_of(alert: Alert) -> InstanceKey:

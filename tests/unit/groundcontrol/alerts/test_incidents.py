@@ -127,6 +127,13 @@ def test_alerts_explained_by_an_offline_node_are_notified_if_they_outlast_it() -
     assert not book.settled(NOW + 999, lambda _: NOW + 999)
 
 
+def test_an_alert_that_fired_before_its_node_became_silent_is_not_explained_by_that() -> None:
+    book = Book(1)
+    took(book, [fired(3, at=NOW - 100), fired(3, "disk", at=NOW - 30)])
+    took(book, [fired(3, OFFLINE, "critical")])
+    assert {alert.rule_id: alert.suppressed_by for alert in book.of_node(NodeId("3"))} == {OFFLINE: "", "cpu": "", "disk": OFFLINE}
+
+
 @pytest.mark.parametrize(("grains", "freed"), [(1, 0), (2, 1)])
 def test_an_explained_alert_becomes_new_after_two_new_values(grains: int, freed: int) -> None:
     book = Book(1)
