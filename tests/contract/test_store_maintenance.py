@@ -32,6 +32,12 @@ async def recorded(store: Store) -> list[tuple[str, float]]:
     return [(event.type, event.at) for event in reversed(found) if event.type.startswith("maintenance_")]
 
 
+async def told(store: Store) -> list[str]:
+    """The messages of these events, oldest first."""
+    found = (await store.log.events(SCOPE, 50)).items
+    return [event.message for event in reversed(found) if event.type.startswith("maintenance_")]
+
+
 async def overruns(store: Store) -> list[Event]:
     """The events of windows that were open for too long."""
     return [event for event in (await store.log.events(SCOPE, 50)).items if event.type == "maintenance_overran"]
@@ -137,6 +143,7 @@ async def test_a_window_ended_by_a_user_is_recorded_and_an_unbegun_one_is_not(st
     for one in (window, later):
         await twice(lambda one=one: store.maintenance.end_window(SCOPE, one.id))  # type: ignore[misc]  # bound in this turn
     assert await recorded(store) == [("maintenance_opened", window.from_at), ("maintenance_closed", began + 100)]
+    assert (await told(store))[0] == "maintenance of all servers began: planned work"
 
 
 async def test_the_window_of_a_job_is_recorded_with_the_job_and_goes_after_a_week(store: Store, clock: ManualClock) -> None:
@@ -148,6 +155,7 @@ async def test_the_window_of_a_job_is_recorded_with_the_job_and_goes_after_a_wee
     clock.advance(HEALTHY_S)
     await closer.look()
     assert await recorded(store) == [("maintenance_opened", began), ("maintenance_closed", began + HEALTHY_S)]
+    assert await told(store) == ["maintenance of web-1 began: upgrade", "maintenance of web-1 ended: upgrade"]
     clock.advance(8 * 86_400)
     later = await running_job(store, clock.now(), "web-2")
     assert await store.maintenance.end_automatic(1, MaintenanceId(later.job.id), overran=False)

@@ -162,7 +162,19 @@ def _record(tx: Tx, window: Window, kind: str, at: float) -> None:
     details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason or "planned work"}
     select = window.select
     node = select.nodes[0] if len(select.nodes) == 1 and not select.tags and not select.all else None
-    record_event(tx, new_event(kind, at, details, node=node, org=window.org, received_at=tx.now))
+    found = None if node is None else tx.fetch_one("SELECT name FROM node WHERE org = ? AND id = ?", window.org, node)
+    name = _servers(select) if found is None else found["name"]
+    record_event(tx, new_event(kind, at, details, node=node, name=name, org=window.org, received_at=tx.now))
+
+
+def _servers(select: Selector) -> str:
+    """The selected servers, for the text of an event."""
+    if select.all:
+        return "all servers"
+    count = len(select.nodes)
+    named = f"{count} server{'s' * (count > 1)}" if count else ""
+    tagged = f"servers with the tag {' or '.join(select.tags)}" if select.tags else ""
+    return " and ".join(filter(None, (named, tagged)))
 
 
 def _insert(tx: Tx, window: Window) -> None:
