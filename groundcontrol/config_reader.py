@@ -392,7 +392,7 @@ class _Reader:
     def _admin_user(self) -> str:
         text, where = self._raw["admin_user"]
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", text):
-            self._faults.append(f"{where} is {text[:80]!r}, but a user name has 1 to 64 letters, digits and . _ @ + -")
+            self._faults.append(f"{where} is {text[:80]!r}, but a user name has 1 to 64 of a-z, A-Z, 0-9 and . _ @ + -")
         return text
 
     def _server_url(self) -> str | None:

@@ -75,7 +75,7 @@ class UserAdmin:
         Raises: BadRequest; Conflict: the name is taken; Unavailable.
         """
         if not USERNAME.match(username):
-            raise BadRequest("a user name has 1 to 64 letters, digits and . _ @ + -, and begins with a letter or digit", field="username")
+            raise BadRequest("a user name has 1 to 64 of a-z, A-Z, 0-9 and . _ @ + -, and begins with a letter or digit", field="username")
         if role == "admin" and grants is not None:
             raise BadRequest("an admin sees every node: leave out grants", field="grants")
         password = one_time_password()

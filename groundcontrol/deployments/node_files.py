@@ -27,7 +27,7 @@ def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
     verbs = [verb for verb in verbs if verb != REKEY]
     return (
         "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
-        "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"
+        "# mode = monitor: watch only. readonly: refresh, check and plan, too. managed: everything, or the verbs listed in\n"
         "# verbs = refresh, check, upgrade, full-upgrade\n"
         "# units = nginx.service, php*   units of systemd that it may start, stop, restart and reload\n"
         "# containers = shop, mail-*     containers of Docker or Podman that it may restart, and whose names it sees\n"
