@@ -27,7 +27,7 @@ const FIRST = 50;
 
 const JOBS = { tab: "jobs", label: t`Jobs` };
 /** The expression of a rule -> the tab of the node's page where its faults are. */
-const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = { "state(unit_failed)": { tab: "services", label: t`Services` }, "state(job_failed)": JOBS, "event(job_interrupted)": JOBS };
+const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = { "state(unit_failed)": { tab: "services", label: t`Services` }, "state(job_failed)": JOBS, "event(job_interrupted)": JOBS, "event(job_incomplete)": JOBS };
 
 const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
 
