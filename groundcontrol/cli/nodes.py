@@ -60,9 +60,15 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def severity(node: Mapping[str, Any]) -> tuple[bool, int]:
-    """Key that sorts the worst first: offline nodes, then by the level of their health."""
-    return node["state"] != "offline" or bool(node.get("reconnecting")), LEVELS.index(node["health"]["level"])
+def severity(node: Mapping[str, Any]) -> tuple[bool, int, bool]:
+    """Key that sorts the worst first: nodes with an alert that they are offline, then by the level of their health.
+
+    An offline node without that alert may be back in seconds: it comes after critical nodes and before the others.
+    """
+    away = node["state"] == "offline" and not node.get("reconnecting")
+    alerted = away and any(finding["kind"] == "offline" for finding in node["health"]["findings"])
+    level = LEVELS.index(node["health"]["level"])
+    return not alerted, min(level, LEVELS.index("warning")) if away else level, not away
 
 
 def _state(node: Mapping[str, Any]) -> str:

@@ -18,12 +18,14 @@ test("a node is offline before the hub alerts, and not while it reconnects to a 
   assert.deepEqual(findingKinds(row("ok")), []);
 });
 
-test("a server that does not answer comes first, and of equal level broken packages before a busy CPU", () => {
-  const [off, broken, hot, busy, due, well] = [row("off"), row("crit", ["packages_broken", "critical"], ["cpu", "critical"]), row("crit", ["temperature", "critical"]), row("crit", ["cpu", "critical"]), row("notice", ["reboot_due", "notice"]), row("ok")];
-  const order = [off, broken, hot, busy, due, well].map(severityOf);
+test("a server that the hub found offline comes first, one offline for seconds after critical ones, and of equal level broken packages before a busy CPU", () => {
+  const [off, broken, hot, busy, blip, full, due, well] = [row("off", ["offline", "critical"]), row("crit", ["packages_broken", "critical"], ["cpu", "critical"]), row("crit", ["temperature", "critical"]), row("crit", ["cpu", "critical"]), row("off"), row("warn", ["filesystem", "warning"]), row("notice", ["reboot_due", "notice"]), row("ok")];
+  const order = [off, broken, hot, busy, blip, full, due, well].map(severityOf);
   assert.deepEqual(order, [...order].sort((a, b) => b - a));
-  assert.equal(new Set(order).size, 6);
-  assert.deepEqual(countFindings([busy, busy, broken]).kinds.map(({ kind }) => kind), ["packages_broken", "cpu"]);
+  assert.equal(new Set(order).size, 8);
+  assert.equal(severityOf(row("off", ["filesystem", "warning"])), severityOf(blip));
+  assert.equal(severityOf(row("off", ["packages_broken", "critical"])), severityOf(broken));
+  assert.deepEqual(countFindings([blip, blip, busy, busy, broken, full]).kinds.map(({ kind }) => kind), ["packages_broken", "cpu", "offline", "filesystem"]);
 });
 
 test("an unknown kind is shown by the hub's name", () => {

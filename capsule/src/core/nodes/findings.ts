@@ -27,8 +27,17 @@ const urgencyOf = (kind: string): number => -(ORDER.indexOf(kind) + 1 || 5.5);
 
 export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/_/g, " ");
 
-/** Larger is worse. Sorts the fleet by the health of a node, then by its worst finding. */
-export const severityOf = ({ health, node: { health: { findings } } }: RowLike): number => healthRank[health] + (findings[0] ? urgencyOf(findings[0].kind) / 100 : -0.5);
+/**
+ * Larger is worse. Sorts the fleet by the health of a node, then by its worst finding.
+ *
+ * Until the hub finds `offline`, an offline node comes after the critical ones, because it may be back in seconds.
+ */
+export function severityOf({ health, node: { health: { findings } } }: RowLike): number {
+  const [worst] = findings;
+  const urgency = worst ? urgencyOf(worst.kind) / 100 : -0.5;
+  if (health !== "off" || findings.some(({ kind }) => kind === "offline")) return healthRank[health] + urgency;
+  return worst?.level === "critical" ? healthRank.crit + urgency : 5.5;
+}
 
 interface RowLike {
   health: Health;
@@ -61,7 +70,7 @@ export function countFindings(rows: readonly RowLike[]): { nodes: number; kinds:
     const kinds = findingKinds(row);
     if (kinds.length) nodes += 1;
     for (const kind of kinds) {
-      const level = row.node.health.findings.find((one) => one.kind === kind)?.level ?? "critical";
+      const level = row.node.health.findings.find((one) => one.kind === kind)?.level ?? "warning";
       const one = found.get(kind);
       if (!one) found.set(kind, { kind, level, nodes: 1 });
       else {

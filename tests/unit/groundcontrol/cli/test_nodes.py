@@ -176,13 +176,15 @@ async def test_outdated_nodes_that_can_be_updated_now_are_chosen_and_the_others_
 
 def test_the_list_of_nodes_begins_with_the_worst() -> None:
     def found(level: str, **more: Any) -> dict[str, Any]:
-        return {"state": "online", "health": {"level": level}, **more}
+        return {"state": "online", "health": {"level": level, "findings": []}, **more}
 
+    alerted = {"level": "critical", "findings": [{"kind": "offline"}]}
     worst_first = [
-        found("unknown", state="offline"), found("critical"), found("warning", state="offline", reconnecting=True),
+        found("critical", state="offline", health=alerted), found("critical", state="offline"), found("critical"),
+        found("unknown", state="offline"), found("warning", state="offline", reconnecting=True), found("warning"),
         found("notice"), found("ok"), found("unknown", state="pending"),
     ]  # fmt: skip
-    shuffled = [*worst_first[3:], *worst_first[2::-1]]
+    shuffled = [*worst_first[6:], *worst_first[3::-1], *worst_first[4:6]]
     assert sorted(shuffled, key=nodes.severity) == worst_first
 
 
