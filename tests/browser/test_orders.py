@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import Message
-from spider.wire.job_messages import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop
+from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop
 from spider.wire.orders import SignedOrder
 from spider.wire.sentences import sentence
 from tests.support.agent import TestAgent
@@ -32,6 +32,8 @@ class Planner(PlayedNodes):
     def __init__(self, hub: HubProcess, node: Enrolled) -> None:
         super().__init__(hub, [node])
         self.orders: list[SignedOrder] = []
+        self.broken = False
+        """Interrupted package work: plans are empty and fail until a repair."""
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStop):
@@ -44,7 +46,10 @@ class Planner(PlayedNodes):
         order = open_order(node.launch_key, told.order)
         self.orders.append(order)
         await agent.say(JobAnswer(told.job, "accepted", "", 0))
-        if order.verb == "plan":
+        if order.verb == "plan" and self.broken:
+            empty = JobPlan(told.job, 0, 1, PLAN_DIGEST, [], [], [], [], [], [], [], [], 0, 0, "no", "")
+            await agent.say(empty, ended(told.job, b"", state="failed", error_code="job.packages_broken", error_text="repair it first"))
+        elif order.verb == "plan":
             await agent.say(plan(told.job), ended(told.job, b"", change_packages=[], change_from=[], change_to=[]))
         elif order.verb == "upgrade":
             await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "commit", 40, "curl", ""))
@@ -52,6 +57,7 @@ class Planner(PlayedNodes):
             lost = sentence("reboot.mounts", names="/srv/data")
             await agent.say(JobReport(told.job, "no", "", [], [], [], [], [lost]), ended(told.job, b""))
         else:
+            self.broken = False
             await agent.say(ended(told.job, b""))
 
 
@@ -238,13 +244,24 @@ def test_a_server_is_rebooted_after_its_name_was_typed(page: Page, hub: HubProce
 
 
 @pytest.mark.refusals("ERR_FAILED", "503 (Service Unavailable)")
-def test_a_plan_that_cannot_be_ordered_read_or_started_can_be_retried(page: Page, hub: HubProcess, node: Planner) -> None:
+def test_a_plan_that_cannot_be_made_ordered_read_or_started_can_be_retried(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()
-    sent, read = Kept(page, "POST", "**/api/v1/nodes/*/jobs"), Kept(page, "GET", "**/api/v1/jobs/*")
-    page.get_by_role("button", name="Upgrade").click()
     dialog = page.get_by_role("dialog")
     told, again = dialog.get_by_role("alert"), dialog.get_by_role("button", name="Try again")
+    node.broken = True
+    page.get_by_role("button", name="Upgrade").click()
+    expect(told).to_contain_text("repair it first")
+    expect(again).to_be_enabled()
+    expect(dialog.get_by_text("Nothing to do")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Plan again")).to_have_count(0)
+    dialog.get_by_role("button", name="Repair packages").click()
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
+    page.go_back()
+
+    sent, read = Kept(page, "POST", "**/api/v1/nodes/*/jobs"), Kept(page, "GET", "**/api/v1/jobs/*")
+    page.get_by_role("button", name="Upgrade").click()
     [lost] = sent.wait()
     lost.fetch()
     lost.abort()
@@ -275,7 +292,7 @@ def test_a_plan_that_cannot_be_ordered_read_or_started_can_be_retried(page: Page
     expect(page.get_by_text("installing curl")).to_be_visible()
     keys = [route.request.headers["idempotency-key"] for route in (lost, asked, refused, taken)]
     assert keys[0] == keys[1] != keys[2] == keys[3]
-    assert [order.verb for order in node.orders] == ["plan", "upgrade"]
+    assert [order.verb for order in node.orders] == ["plan", "repair", "plan", "upgrade"]
 
 
 def confirmed_reboot(page: Page, hub: HubProcess) -> Locator:

@@ -21,6 +21,7 @@ import { Glyph } from "../../../ui/glyph";
 import { Icon } from "../../../ui/icon";
 import { PlanTable } from "../../job/plan-table";
 import { RebootChoice } from "./reboot-choice";
+import { startJob } from "./start-job";
 import { useLostAnswer } from "./use-lost-answer";
 import { isUnanswered, startedNote, useSubmit, submitErrorText } from "./use-submit";
 
@@ -42,6 +43,8 @@ const MOST_NAMED = 512;
 /** An error, and the step that "Try again" repeats: request a plan, read the plan, request another plan, or start the job. */
 interface DialogError {
   why: string;
+  /** The code of the plan's error. */
+  code?: string | undefined;
   again: "ask" | "read" | "anew" | "start";
 }
 
@@ -49,8 +52,10 @@ interface DialogError {
 export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
   const [names, setNames] = useState("");
   const [asked, setAsked] = useState<JobView | null>(null);
-  const [plan, setPlan] = useState<PlanView | null>(null);
+  const [made, setPlan] = useState<PlanView | null>(null);
   const [trouble, setTrouble] = useState<DialogError | null>(null);
+  // A plan that failed may have sent its empty steps before: they do not mean that there is nothing to do.
+  const plan = trouble?.again === "anew" ? null : made;
   const [busy, setBusy] = useState(false);
   const [reading, setReading] = useState(0);
   const [round, setRound] = useState(0);
@@ -114,6 +119,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
     setPlan(null);
     setTrouble(null);
   };
+  const repair = (): void => {
+    onClose();
+    const key = newIdempotencyKey();
+    void startJob(`${actionLabel("repair")}: ${view.name}`, () => submitJob(view.id, { action: "repair" }, key));
+  };
   const restrict = (names: string[] | null): void => {
     setOnly(names);
     setWithout(new Set());
@@ -150,7 +160,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       detail.view.subscribe((job) => {
         if (!job) return;
         if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void planOf(job.id).then(found, missed);
-        else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`, again: "anew" });
+        else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`, code: job.error?.code, again: "anew" });
         setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
       }),
     ];
@@ -233,7 +243,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
         <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
           {sending ? t`Close` : t`Cancel`}
         </Button>
-        {plan && without.size > 0 ? (
+        {trouble?.code === "job.packages_broken" && !policyRefusal(view.policy, "repair") ? (
+          <Button kind="primary" onClick={repair}>
+            {t`Repair packages`}
+          </Button>
+        ) : plan && without.size > 0 ? (
           <Button kind="primary" disabled={remaining.length === 0 || remaining.length > MOST_NAMED} onClick={() => restrict(remaining)}>
             {t`Preview without ${without.size} ${pluralWord(without.size, "package")}`}
           </Button>
