@@ -107,6 +107,10 @@ def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProc
         rows, follow = page.locator(".xterm-rows"), page.get_by_role("button", name=re.compile("^Follow"))
         expect(rows).to_contain_text(f"{399:07}")
         expect(follow).to_have_attribute("aria-pressed", "true")
+        over_px = "document.documentElement.scrollHeight - innerHeight"
+        for height_px in (1800, 900):  # the rows of the tall window do not hold the pane open
+            page.set_viewport_size({"width": 1440, "height": height_px})
+            until(page, lambda: page.evaluate(over_px), lambda found: found == 0)
         other = page.context.new_page()
         other.goto(page.url)
         expect(other.locator(".xterm-rows")).to_contain_text(f"{399:07}")
