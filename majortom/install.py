@@ -43,8 +43,8 @@ class InstallOptions(NamedTuple):
     tls_pinned: bool
     fleet: str
     install_python: bool
-    replaceable: Callable[[str], Awaitable[bool]]
-    """Whether an installation with this node id on the server may be replaced, because the hub no longer has the node."""
+    name_of: Callable[[str], Awaitable[str | None]]
+    """The name of the node with this id; None: the hub no longer has the node, so that its installation may be replaced."""
     node: str = ""
     """The node that is deployed again and replaces any agent on the server; empty: a new node."""
     proxy: str = ""
@@ -195,14 +195,16 @@ class Installation:
 
     async def _plan(self, probe: Probe) -> InstallPlan:
         existing = probe.existing
-        replaceable = bool(existing.node) and existing.fleet == self._options.fleet and await self._options.replaceable(existing.node)
+        ours = bool(existing.node) and existing.fleet == self._options.fleet
+        name = await self._options.name_of(existing.node) if ours else None
         options = self._options
         return plan_install(
             probe,
             install_python=options.install_python,
             hub_url=options.hub_url,
             fleet=options.fleet,
-            replaceable=replaceable,
+            replaceable=ours and name is None,
+            name=name or "",
             node=options.node,
         )
 

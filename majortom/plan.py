@@ -37,20 +37,22 @@ class InstallPlan(NamedTuple):
     """Folders of /var/lib/stardust that a new installation keeps from the stashed one."""
 
 
-def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> InstallPlan:
+def plan_install(
+    probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "", name: str = ""
+) -> InstallPlan:
     """Decide the steps of an installation.
 
     Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node whose agent is on the server.
             node: the node that is deployed again; empty: a new node. It replaces any agent on the server, except that of another node
-            that this hub still has.
+            that this hub still has. name: the name of the node whose agent is on the server; empty: not known.
     Raises: DeployError: the agent cannot be installed on the server as it is. Nothing was changed.
     """
     _check_system(probe)
     existing = probe.existing
     clean = (
-        _check_replaced(existing, fleet, node, replaceable=replaceable)
+        _check_replaced(existing, fleet, node, name, replaceable=replaceable)
         if node
-        else _check_existing(existing, fleet, replaceable=replaceable)
+        else _check_existing(existing, fleet, name, replaceable=replaceable)
     )
     check_open(probe)
     manager = _check_python(probe, install_python=install_python)
@@ -105,7 +107,7 @@ def _check_space(folders: Sequence[TargetFolder]) -> None:
             raise failure("no_space", "probe", path=path, free=_mebibytes(free), needed=_mebibytes(needed))
 
 
-def _check_existing(existing: Existing, fleet: str, *, replaceable: bool) -> Cleaning:
+def _check_existing(existing: Existing, fleet: str, name: str, *, replaceable: bool) -> Cleaning:
     if existing.jobs:
         raise failure("job_running", "probe")
     if existing.finished is False:
@@ -115,7 +117,7 @@ def _check_existing(existing: Existing, fleet: str, *, replaceable: bool) -> Cle
     if existing.paths == ("/var/lib/stardust",) and existing.finished is None:
         return "undo"  # the installation ended between its first two calls; only an empty folder is removed
     if existing.paths:
-        who = f"node {existing.node}" if existing.node else existing.paths[0]
+        who = f"node {name or existing.node}" if existing.node else existing.paths[0]
         raise failure("already_installed", "probe", what=who)
     for what, line in (("user", existing.user), ("group", existing.group)):
         if line:
@@ -123,13 +125,13 @@ def _check_existing(existing: Existing, fleet: str, *, replaceable: bool) -> Cle
     return "nothing"
 
 
-def _check_replaced(existing: Existing, fleet: str, node: str, *, replaceable: bool) -> Cleaning:
+def _check_replaced(existing: Existing, fleet: str, node: str, name: str, *, replaceable: bool) -> Cleaning:
     if existing.jobs:
         raise failure("job_running", "probe")
     if existing.finished is False:
         return "undo"
     if existing.node not in ("", node) and existing.fleet == fleet and not replaceable:
-        raise failure("already_installed", "probe", what=f"node {existing.node}")
+        raise failure("already_installed", "probe", what=f"node {name or existing.node}")
     if existing.user and existing.user.split(":")[5:6] != [_HOME]:
         raise failure("name_in_use", "probe", what="user")
     return "stash" if existing.paths or existing.user or existing.group else "nothing"

@@ -176,7 +176,7 @@ class DeploymentRun:
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
-            replaceable=self._forgotten,
+            name_of=self._name_of,
             proxy=request.proxy or "",
             node=(self._node or "") if request.again else "",
             stopped=self._stopped,
@@ -198,8 +198,10 @@ class DeploymentRun:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be stored: a removal will ask for them")
 
-    async def _forgotten(self, node: str) -> bool:
-        return await self._tools.store[NodeStore].find_node(NodeId(node)) is None
+    async def _name_of(self, node: str) -> str | None:
+        """The name of a node of this hub; None: it has no such node."""
+        found = await self._tools.store[NodeStore].find_node(NodeId(node))
+        return None if found is None else found.name
 
     async def _payload(self, probe: Probe) -> Payload:
         """Create the node and its keys."""

@@ -105,8 +105,8 @@ async def main() -> None:
         async def confirm_host_key(self, _key: object) -> bool:
             return True
 
-    async def never(_node: str) -> bool:
-        return False
+    async def name_of(_node: str) -> str:
+        return "web-1"
 
     async def payload(_probe: object) -> Payload:
         return Payload(
@@ -118,7 +118,7 @@ async def main() -> None:
 
     major = MajorTom(SystemClock(), any_address, Limits(rollback_s=asked["rollback_s"]))
     target = Target(asked["host"], asked["port"], asked["user"], Secret(asked["key"]), None, None, Secret(asked["sudo"]), None, None)
-    wish = InstallOptions(asked["url"], tls_pinned=False, fleet=asked["fleet"], install_python=False, replaceable=never)
+    wish = InstallOptions(asked["url"], tls_pinned=False, fleet=asked["fleet"], install_python=False, name_of=name_of)
     await major.install(target, wish, Out(), payload, wait_for_ever)
 
 

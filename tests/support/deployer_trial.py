@@ -67,10 +67,10 @@ class Trial:
         return Payload("0.1.0", bundle, conf, policy, Secret(SESSION_KEY), Secret("1a" * 32), install_python=self.install_python)
 
     async def install(self, verify: Callable[[float], Awaitable[None]], target: Target | None = None) -> None:
-        async def never(_node: str) -> bool:
-            return False
+        async def name_of(_node: str) -> str:
+            return "web-1"
 
-        wish = InstallOptions(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
+        wish = InstallOptions(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, name_of=name_of)
         await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
 
     async def look(self, *, packages: bool = False) -> dict[str, str]:

@@ -119,13 +119,13 @@ async def payload(_probe: Probe) -> Payload:
 
 
 async def install(watch: Watch, port: int) -> None:
-    async def never(_node: str) -> bool:
-        return False
+    async def name_of(_node: str) -> str:
+        return "web-1"
 
     async def at_once(_seconds: float) -> None:
         return
 
-    wish = InstallOptions(URL, tls_pinned=False, fleet="f" * 26, install_python=False, replaceable=never)
+    wish = InstallOptions(URL, tls_pinned=False, fleet="f" * 26, install_python=False, name_of=name_of)
     target = Target("127.0.0.1", port, "root", None, None, Secret("right"), None, None, None)
     await MajorTom(SystemClock(), any_address).install(target, wish, watch, payload, at_once)
 

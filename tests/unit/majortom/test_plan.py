@@ -172,7 +172,9 @@ def test_an_unfinished_installation_is_cleared_away_first() -> None:
 def test_a_complete_installation_is_replaced_only_if_its_node_is_unknown() -> None:
     there = GOOD._replace(existing=Existing(paths=("/opt/stardust",), finished=True, node="1" * 26, fleet=FLEET))
     assert plan_install(there, install_python=False, hub_url="", fleet=FLEET, replaceable=True).clean == "remove"
-    assert refused(there) == "already_installed"
+    with pytest.raises(DeployError, match=r"already on this server \(node web-1\)") as caught:
+        plan_install(there, install_python=False, hub_url="", fleet=FLEET, replaceable=False, name="web-1")
+    assert caught.value.code == "already_installed"
     assert refused(there._replace(existing=there.existing._replace(fleet="2" * 26)), replaceable=True) == "already_installed"
 
 
