@@ -56,7 +56,7 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
         await eventually(lambda: hub.node(node.node_id)["policy"])
         assert hub.node(node.node_id)["agent"] == "outdated"
         told = await asyncio.to_thread(stardust, hub.folder, "status")
-        assert "two-releases-behind (0.0.9); stardust update --outdated replaces it" in told.stdout
+        assert "two-releases-behind (0.0.9); stardust update --outdated updates them" in told.stdout
         assert "0.0.9 (outdated)" in (await asyncio.to_thread(stardust, hub.folder, "nodes")).stdout
         job = await order(hub, node)
         start = await agent.expect(JobStart)
