@@ -125,10 +125,11 @@ def umask() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def log() -> Iterator[None]:
     """A program that is started in this process sets its log up, for all of the process: what the next test logs is its own affair."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    root, spider = logging.getLogger(), logging.getLogger("spider")
+    levels, handlers = (root.level, spider.level), list(root.handlers)
     yield
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    spider.setLevel(levels[1])
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
 
