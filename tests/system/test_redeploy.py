@@ -60,7 +60,7 @@ def test_stored_credentials_are_shredded_by_a_redeploy_that_shall_not_keep_them(
     assert desk.hub.node(node)["credentials_kept"]
     row = again(desk, node, {"keep_credentials": False})
     assert row["state"] == "succeeded", told(row)
-    assert "shredded" in step_of(row, "verify")["detail"]
+    assert "destroyed" in step_of(row, "verify")["detail"]
     assert not desk.hub.node(node)["credentials_kept"]
     entries = desk.hub.local("GET", "/api/v1/audit?limit=100").json["audit"]
     assert [entry["target"] for entry in entries if entry["action"] == "credential.shred"] == [node]
