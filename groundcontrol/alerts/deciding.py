@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.alerts.model import RANK, Alert, Channel, Delivery, Incident, Level, MessageKind, QuietHours
+from groundcontrol.alerts.model import Alert, Channel, Delivery, Incident, Level, MessageKind, QuietHours
 from groundcontrol.alerts.wall_clock import local_date, span, zone_of
 from groundcontrol.core.errors import BadRequest
 
@@ -228,8 +228,3 @@ def quiet_until(hours: QuietHours, at: float) -> float | None:
     today = local_date(zone, at)
     nights = (span(zone, day, start, end) for day in (today - timedelta(days=1), today))
     return next((ends_at for begins_at, ends_at in nights if begins_at <= at < ends_at), None)
-
-
-def is_rise(before: Incident | None, after: Incident) -> bool:
-    """Whether an incident became worse."""
-    return before is not None and RANK[after.level] > RANK[before.level]
