@@ -27,7 +27,7 @@ _LIMIT_BYTES: Final = 4096
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser)
-    shown = add_act(acts, "print", help="print the recovery key once; whoever has it controls every node")
+    shown = add_act(acts, "print", help="print the recovery key once; a person with this key controls every node")
     shown.add_argument("--again", action="store_true", help="print it although it was printed before")
     made = add_act(
         acts, "restore", help="make a new data folder for the same fleet, with the recovery key from standard input, while no hub runs"

@@ -383,7 +383,7 @@ class Connection:
             await self._feeds.join(self, topic, declared, key, after)
         except HubError:
             if self._topics.get(topic) is not stop:
-                return  # meanwhile the topic was ended or restarted with other rights, and the page was told so
+                return  # the topic has ended or restarted with other rights, and the page has been notified
             del self._topics[topic]
             raise
 
