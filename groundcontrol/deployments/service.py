@@ -407,6 +407,8 @@ class DeploymentService:
             before, pinned = await self._known.login_of(scope, node.id, row.host)
         else:
             before, pinned = await self._known.fields_of(scope, row)
+        # A retry that began meanwhile has dropped the cached fields: report that rather than missing credentials.
+        await self._check_unchanged(scope, row)
         merged, pinned, same = await apply_overrides(
             tools.hub, before, pinned, overrides, "the credentials of this deployment are not kept"
         )

@@ -164,11 +164,15 @@ class Trouble:
 
 
 class Hanging:
-    """A part of the store whose commands block until `answers` is set, as with a hanging disk."""
+    """A part of the store whose commands block until `answers` is set, as with a hanging disk.
 
-    def __init__(self, part: object, *commands: str) -> None:
+    Args: done_first: whether a command is done before it blocks, so that only its answer is late.
+    """
+
+    def __init__(self, part: object, *commands: str, done_first: bool = False) -> None:
         self._part = part
         self.commands = set(commands)
+        self._done_first = done_first
         self.reached = asyncio.Event()
         self.answers = asyncio.Event()
 
@@ -177,9 +181,10 @@ class Hanging:
             return getattr(self._part, name)
 
         async def hang(*given: object, **more: object) -> object:
+            answer = await getattr(self._part, name)(*given, **more) if self._done_first else None
             self.reached.set()
             await self.answers.wait()
-            return await getattr(self._part, name)(*given, **more)
+            return answer if self._done_first else await getattr(self._part, name)(*given, **more)
 
         return hang
 
@@ -191,9 +196,9 @@ def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
     return made
 
 
-def hanging(desk: Desk, part: str, *commands: str) -> Hanging:
+def hanging(desk: Desk, part: str, *commands: str, done_first: bool = False) -> Hanging:
     """Make these commands of a part of the store hang."""
-    made = Hanging(getattr(desk.store, part), *commands)
+    made = Hanging(getattr(desk.store, part), *commands, done_first=done_first)
     desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made
 

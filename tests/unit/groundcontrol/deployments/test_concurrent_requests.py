@@ -13,7 +13,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest
 from groundcontrol.nodes.model import NewNode
 from spider.wire.ids import new_random_id
-from tests.support.deployment_desk import ADMIN, Desk
+from tests.support.deployment_desk import ADMIN, Desk, hanging
 from tests.support.ssh_server import serving
 
 PEOPLE = 6
@@ -62,6 +62,24 @@ async def test_of_concurrent_retries_one_begins(desk: Desk, request_to: Requests
             with pytest.raises(Conflict, match="running already"):
                 await service.install(ADMIN, request_to(port), None)
             assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
+
+
+async def test_a_retry_names_the_retry_that_began_since_it_read_the_deployment(desk: Desk, request_to: Requests) -> None:
+    """The other retry has taken the cached credentials, but the lack of credentials is not the reason of the refusal."""
+    slow = hanging(desk, "deployments", "deployment", done_first=True)
+    slow.commands.clear()
+    async with serving(KEY) as (port, _), desk.running(desk.make(desk.config)) as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        await service.cancel(ADMIN, row.id)
+        slow.commands.add("deployment")
+        late = asyncio.ensure_future(service.retry(ADMIN, row.id, None))
+        await slow.reached.wait()
+        slow.commands.clear()
+        await service.retry(ADMIN, row.id, None)
+        slow.answers.set()
+        with pytest.raises(Conflict, match="another request has retried it meanwhile"):
+            await late
 
 
 @pytest.mark.parametrize("way", ["redeploy", "remove"])
