@@ -17,7 +17,13 @@ function flush(): void {
   const work = waiting;
   waiting = [];
   batch(() => {
-    for (const apply of work) apply();
+    for (const apply of work) {
+      try {
+        apply();
+      } catch (error) {
+        reportError(error); // a bug that one change hits must not lose the others
+      }
+    }
     tickWithFrame();
   });
 }
