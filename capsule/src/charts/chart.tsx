@@ -141,12 +141,12 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       setOwn(null);
       group.cursor.value = null;
     };
-    const rest = (): void => {
+    const clearKeys = (): void => {
       setKeys(null);
       plot.current?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
       if (!pointed.current) group.cursor.value = null;
     };
-    const stand = (next: Keys): void => {
+    const moveKeys = (next: Keys): void => {
       setKeys(next);
       group.cursor.value = next.at;
     };
@@ -160,11 +160,11 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       const to = moves[event.key];
       if (to !== undefined) {
         const at = times[Math.max(0, Math.min(last, to))] as number;
-        stand({ at, anchor: event.shiftKey ? (keys?.anchor ?? now) : null });
+        moveKeys({ at, anchor: event.shiftKey ? (keys?.anchor ?? now) : null });
       } else if (event.key === "Enter" && keys && keys.anchor !== null) {
-        rest();
+        clearKeys();
         group.onZoom(Math.min(keys.anchor, keys.at), Math.max(keys.anchor, keys.at));
-      } else if (event.key === "Escape" && keys) rest();
+      } else if (event.key === "Escape" && keys) clearKeys();
       else if (event.key === "+" || event.key === "=") group.onScale(0.5, now);
       else if (event.key === "-") group.onScale(2, now);
       else return;
@@ -187,7 +187,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
           pointed.current = true;
         }}
         onMouseLeave={leave}
-        onBlur={rest}
+        onBlur={clearKeys}
         onKeyDown={press}
       >
         {moment && chart && <Tooltip props={props} moment={moment} left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}

@@ -111,7 +111,7 @@ export class NodeDetail {
     );
     // Samples that a server stored while offline arrive some seconds after its return, through history and not live.
     const mending = setInterval(() => {
-      if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#torn())) this.#refill();
+      if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#hasGap())) this.#reloadWindow();
     }, MEND_MS);
     this.#ends.push(
       () => clearInterval(mending),
@@ -122,7 +122,7 @@ export class NodeDetail {
       effect(() => {
         void connections.value;
         if (first) first = false;
-        else if (!this.#leaving()) this.#refill();
+        else if (!this.#leaving()) this.#reloadWindow();
       }),
     );
   }
@@ -163,7 +163,7 @@ export class NodeDetail {
     this.#filled.clear();
     await this.fill([...this.#wanted]);
     if (this.#closed || this.#wholeTimer !== undefined) return;
-    if (reads > 1 && this.#torn()) return this.#completeIn(COALESCE_MS, reads - 1);
+    if (reads > 1 && this.#hasGap()) return this.#completeIn(COALESCE_MS, reads - 1);
     this.window.whole = true;
     this.version.value += 1;
   }
@@ -231,14 +231,14 @@ export class NodeDetail {
   }
 
   /** Whether the live window has a gap with samples after it. */
-  #torn(): boolean {
+  #hasGap(): boolean {
     const at = this.view.peek()?.latest["cpu.total"]?.at;
     if (at === undefined || !this.#filled.has("cpu.user")) return false;
     const from = Math.max(at - LIVE_S, this.view.peek()?.created_at ?? 0);
     return findGaps(this.window.columns(["cpu.user"], at, 1), from, at, GAP_INTERVALS).length > 0;
   }
 
-  #refill(): void {
+  #reloadWindow(): void {
     this.#filled.clear();
     void this.fill([...this.#wanted]);
     if (this.tables.peek()) void this.loadTables();

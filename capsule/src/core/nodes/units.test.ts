@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { namesUnit, unitOrder, unitRows, unitVerbs, type UnitRow } from "./units";
+import { namesUnit, splitUnits, unitRows, unitVerbs, type UnitRow } from "./units";
 
 const text = (name: string) => ({ name, kind: "text", unit: "" }) as const;
 const UNITS = {
@@ -40,7 +40,7 @@ test("only actions that the policy allows and that make sense for the unit are o
   assert.deepEqual(unitVerbs({ ...row, name: "dbus.service" }, all), ["unit-stop"]);
   for (const name of ["rescue.service", "debug-shell@tty9.service", "initrd-cleanup.service", "systemd-poweroff.service", "srv.mount"]) {
     assert.deepEqual(unitVerbs({ ...row, name }, all), [], name);
-    assert.deepEqual(unitOrder(all, "unit-start", [name]), { allowed: [], refused: [], lines: [] }, name);
+    assert.deepEqual(splitUnits(all, "unit-start", [name]), { allowed: [], refused: [], lines: [] }, name);
   }
   assert.deepEqual(unitVerbs(row, { ...policy, mode: "readonly" }), []);
   assert.deepEqual(unitVerbs(row, null), []);
@@ -49,10 +49,10 @@ test("only actions that the policy allows and that make sense for the unit are o
 test("a job names the units that the owner allows, and the page shows which lines allow the rest", () => {
   const policy = { mode: "managed", verbs: ["check", "unit-restart"], units: ["nginx.service", "php*"] };
   const asked = ["nginx.service", "ssh.service", "dbus.service", "stardust-spider.service", "srv.mount"];
-  assert.deepEqual(unitOrder(policy, "unit-restart", asked), { allowed: ["nginx.service"], refused: ["ssh.service"], lines: ["units = nginx.service, php*, ssh.service"] });
-  assert.deepEqual(unitOrder(policy, "unit-restart", ["php8.service"]), { allowed: ["php8.service"], refused: [], lines: [] });
-  assert.deepEqual(unitOrder(policy, "unit-stop", ["nginx.service"]).lines, ["verbs = check, unit-restart, unit-stop"]);
-  assert.deepEqual(unitOrder({ mode: "readonly", verbs: ["check"], units: [] }, "unit-restart", ["nginx.service"]).lines, ["version = 2", "mode = managed", "units = nginx.service"]);
-  assert.deepEqual(unitOrder({ ...policy, units: ["*"] }, "unit-restart", asked).allowed, ["nginx.service", "ssh.service"]);
-  assert.deepEqual(unitOrder(null, "unit-restart", ["srv.mount"]), { allowed: [], refused: [], lines: [] });
+  assert.deepEqual(splitUnits(policy, "unit-restart", asked), { allowed: ["nginx.service"], refused: ["ssh.service"], lines: ["units = nginx.service, php*, ssh.service"] });
+  assert.deepEqual(splitUnits(policy, "unit-restart", ["php8.service"]), { allowed: ["php8.service"], refused: [], lines: [] });
+  assert.deepEqual(splitUnits(policy, "unit-stop", ["nginx.service"]).lines, ["verbs = check, unit-restart, unit-stop"]);
+  assert.deepEqual(splitUnits({ mode: "readonly", verbs: ["check"], units: [] }, "unit-restart", ["nginx.service"]).lines, ["version = 2", "mode = managed", "units = nginx.service"]);
+  assert.deepEqual(splitUnits({ ...policy, units: ["*"] }, "unit-restart", asked).allowed, ["nginx.service", "ssh.service"]);
+  assert.deepEqual(splitUnits(null, "unit-restart", ["srv.mount"]), { allowed: [], refused: [], lines: [] });
 });

@@ -90,7 +90,7 @@ export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
 /** The maximum of one job (`spider/wire/units.py`). */
 const MAX_UNITS = 16;
 
-export interface UnitOrder {
+export interface UnitSplit {
   /** The units that the policy allows. */
   allowed: string[];
   /** The units that the policy does not allow. */
@@ -100,7 +100,7 @@ export interface UnitOrder {
 }
 
 /** Splits units into those that a job may name and those that the policy refuses. Units that no policy may allow are in neither list. */
-export function unitOrder(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitOrder {
+export function splitUnits(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitSplit {
   const fitting = units.filter((name) => isOrderable(name, verb)).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];
   const allowed = isListed(policy, verb, patterns) ? fitting.filter((name) => namesUnit(patterns, name)) : [];

@@ -48,7 +48,7 @@ export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?
 export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VNode {
   const found = deployment.error ? fixFor(deployment.error.code) : null;
   const fix = deployment.use_hub_key && found === "private_key" ? null : found; // the user adds Stardust's key to the server, then retries
-  const [value, setValue] = useState(() => start(fix, deployment));
+  const [value, setValue] = useState(() => firstValueOf(fix, deployment));
   const [typed, setTyped] = useState("");
   const { sending, submit } = useSubmit();
   const [wrong, setWrong] = useState("");
@@ -123,7 +123,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
 }
 
 /** The first value of the field that fixes the failure: that of the failed try, or empty for a secret. */
-function start(fix: FixField, deployment: DeploymentView): string {
+function firstValueOf(fix: FixField, deployment: DeploymentView): string {
   if (fix === "host") return deployment.host;
   if (fix === "port") return String(deployment.port);
   if (fix === "username") return deployment.username;

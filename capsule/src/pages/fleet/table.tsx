@@ -72,7 +72,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 32;
   const { columns } = preferences.value;
-  const stand = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
+  const setCurrent = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
   // A layout effect moves the focus before the browser handles the next key.
   useLayoutEffect(() => {
     if (!wanted.current) return;
@@ -81,7 +81,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   });
   const move = (to: number): void => {
     wanted.current = true;
-    stand(Math.max(0, Math.min(lines.length - 1, to)));
+    setCurrent(Math.max(0, Math.min(lines.length - 1, to)));
   };
   const nodesOf = (some: readonly TableRow[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
   const select = (row: number, range: boolean): void => {
@@ -107,7 +107,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       onMouseLeave={() => onTouch(false)}
       onFocusCapture={({ target }) => {
         const index = rowAt(target);
-        if (index >= 0) stand(index);
+        if (index >= 0) setCurrent(index);
       }}
       onClick={({ target }) => {
         const line = lines[rowAt(target)];

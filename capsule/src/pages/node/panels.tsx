@@ -72,7 +72,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, interval * GAP_INTERVALS), loading, other: loading };
 }
 
-const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
+const hasValues = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
 
 interface SpecProps extends PanelProps {
   label: string;
@@ -93,7 +93,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
   };
   const series = lines[0]?.series ?? "";
   const scale = chartScaleOf(series, metricUnits().get(parseSeries(series)?.metric ?? "") ?? "", memoryOf(node));
-  const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
+  const waiting = hasValues(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
   return (
     <ChartPanel
       label={label}
@@ -103,7 +103,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       group={group}
       shade={shade.value}
       waiting={waiting}
-      over={data.other && seen(data) ? <Reading failed={detail.pastFailure.value !== null} /> : null}
+      over={data.other && hasValues(data) ? <Reading failed={detail.pastFailure.value !== null} /> : null}
       columns={lines.map(({ series }) => series)}
       more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, pageUrl.peek().query)) }]}
       legend={lines.map(({ series }) => {

@@ -139,7 +139,7 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
           }))}
         />
       </span>
-      {asking && <Chosen view={view} onClose={() => setAsking(false)} />}
+      {asking && <CustomRangeDialog view={view} onClose={() => setAsking(false)} />}
     </>
   );
 }
@@ -190,7 +190,7 @@ export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean
   );
 }
 
-function Chosen({ view, onClose }: { view: TimeRange; onClose: () => void }): VNode {
+function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => void }): VNode {
   const [opened] = useState(() => spanShown(view));
   const [from, setFrom] = useState(localDatetime(opened.from));
   const [to, setTo] = useState(localDatetime(opened.to));

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
-import { unitOrder } from "../../core/nodes/units";
+import { splitUnits } from "../../core/nodes/units";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
@@ -31,7 +31,7 @@ export interface UnitHelpProps {
 /** Buttons for a message about units; nothing if the user may not act or the node is not connected. */
 export function UnitHelp({ view, units, verb = "unit-restart", label, slim = true, lines = false }: UnitHelpProps): VNode | null {
   const [open, setOpen] = useState<"" | "order" | "lines">("");
-  const { allowed, refused } = unitOrder(view.policy, verb, units);
+  const { allowed, refused } = splitUnits(view.policy, verb, units);
   const close = (): void => setOpen("");
   const [first] = units;
   if (!mayAct.value || view.state !== "online" || first === undefined) return null;
@@ -62,7 +62,7 @@ export function submitUnitJob(view: NodeView, units: string[], verb: string): Pr
 /** The dialog: says what the job does, and which units the policy does not allow. */
 export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; units: readonly string[]; verb: string; onClose: () => void }): VNode {
   const word = UNIT_WORDS[verb] ?? verb;
-  const { allowed, refused, lines } = unitOrder(view.policy, verb, units);
+  const { allowed, refused, lines } = splitUnits(view.policy, verb, units);
   const start = (): void => {
     onClose();
     void submitUnitJob(view, allowed, verb);
