@@ -82,7 +82,7 @@ class Question(NamedTuple):
     flapping_since: float | None = None
     """When the present quiet time of a flapping episode began; None: no episode is in a quiet time."""
     shown: str = ""
-    """The result of `seen_of` for the incident as it is now."""
+    """The result of `seen_of` for the incident as it is now; empty: it is not compared with the last message."""
     about: Alert | None = None
     """The episode that `explain` explains. It does not affect the decision."""
 
@@ -109,9 +109,9 @@ def decide(question: Question) -> Decision:
 
 
 def _shows_nothing_new(question: Question) -> bool:
-    """Whether the channel's last message already shows the incident as it is now."""
+    """Whether the channel's last message already shows the incident as it is now. A repeat is sent in spite of that."""
     last = last_firing_message(question.history)
-    return question.kind == "changed" and last is not None and last.shown != "" and last.shown == question.shown
+    return question.kind in ("firing", "changed") and last is not None and last.shown != "" and last.shown == question.shown
 
 
 def _opens_quiet_time(question: Question) -> bool:

@@ -155,7 +155,7 @@ class Intents:
     def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         return Question(
             kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at, story.maintenance_until,
-            story.notified_at.get(channel.id), story.flapping_since, story.digest if kind == "changed" else "",
+            story.notified_at.get(channel.id), story.flapping_since, story.digest if past and kind in ("firing", "changed") else "",
         )  # fmt: skip
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
