@@ -1,7 +1,8 @@
 """Connects to receivers of messages, and refuses addresses that messages may not reach.
 
-The check is made on the address of the connection, after names were resolved. So DNS rebinding and unusual forms of an
-address do not help: this machine, metadata services of clouds and other services of the hub's network stay out of reach.
+The check is made on the address of the connection, after names were resolved. So DNS rebinding and unusual forms of an address do not
+help. Out of reach are this machine, metadata services of clouds, and link-local and multicast addresses. Private networks are allowed:
+receivers such as ntfy often run there.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _DENIED: Final = (
     ipaddress.ip_network("2001::/32"),  # Teredo
     ipaddress.ip_network("fec0::/10"),
 )
-_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_.])?\Z")
+_NAME: Final = re.compile(r"(?!-)(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?(?<!-)\Z")
+"""A host name. Python raises UnicodeError instead of looking up a name with an empty label or one of more than 63 characters."""
 
 
 class Denied(OSError):

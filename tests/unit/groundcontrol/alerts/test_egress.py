@@ -154,6 +154,7 @@ async def test_only_an_allowed_receiver_on_this_machine_is_reached_and_its_redir
         "ftp://example.com/", "https://user:pw@example.com/", "https://user@example.com/", "https://example.com:0/", "https://example.com:99999/",
         "https:///path", "file:///etc/passwd", "https://exa mple.com/", "https://example.com/\r\nHost: x", "https://example.com\\@evil.example/",
         "https://example.com/#x", "https://" + "a" * 3000, "https://exämple.com/", "gopher://127.0.0.1/", "//example.com/", "javascript:alert(1)",
+        "https://a..example/", f"https://{'a' * 64}.example/",
     ],
 )  # fmt: skip
 def test_a_malformed_url_is_refused(url: str) -> None:
