@@ -211,7 +211,6 @@ def _rule_id(call: ApiRequest) -> RuleId:
 
 async def create_rule(call: ApiRequest, body: RuleBody) -> RuleView:
     """Create a rule. It also applies to selected servers that join later."""
-    call.services[Rules].check_room(1)
     return await _save(call, rule_of(body, _new_rule_id(call)))
 
 
@@ -226,18 +225,17 @@ async def edit_rule(call: ApiRequest, patch: RulePatch) -> RuleView:
 
 async def _save(call: ApiRequest, rule: Rule) -> RuleView:
     checked = checked_rule(rule)
-    await _check_new(call, [checked])
+    await _check_servers(call, [checked])
     [saved] = await call.services[AlertService].save_rules(call.scope, [checked])
     return rule_view(saved, call.services[Rules].unit(saved))
 
 
-async def _check_new(call: ApiRequest, after: Sequence[Rule]) -> None:
-    """Check the names and servers that these rules do not have yet.
+async def _check_servers(call: ApiRequest, after: Sequence[Rule]) -> None:
+    """Check the servers that these rules name, and did not name before.
 
-    Raises: Conflict: another rule has this name. BadRequest: there is no such server.
+    Raises: BadRequest: there is no such server.
     """
     rules = call.services[Rules]
-    rules.check_names(after)
     named = {node for rule in after for node in _named(rule)}
     kept = {node for rule in after if (before := rules.get(rule.id)) is not None for node in _named(before)}
     for node in named - kept:
@@ -261,7 +259,8 @@ async def apply_rules(call: ApiRequest, body: RulesBody) -> AppliedRulesView:
     named = {one.after.id for one in plan}
     left = [rule.id for rule in rules.all() if rule.id not in named]
     changed = [one.after for one in plan if one.act != "keep"]
-    await _check_new(call, changed)
+    rules.check_names(changed)
+    await _check_servers(call, changed)
     if changed and not body.dry_run:
         call.services.auth.require_step_up(call.caller)
         await call.services[AlertService].save_rules(call.scope, changed)

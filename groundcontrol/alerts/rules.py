@@ -46,7 +46,7 @@ class Rules:
 
     def check_room(self, new: int) -> None:
         """Raises: Conflict: with `new` more rules users would have too many."""
-        if sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:
+        if new and sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:
             raise Conflict(f"users may make {MOST_RULES} rules: delete some first, or use overrides")
 
     def check_names(self, rules: Iterable[Rule]) -> None:
@@ -85,8 +85,11 @@ class Rules:
         return found
 
     def unit(self, rule: Rule) -> str:
-        """The unit of the value and thresholds of a rule."""
-        return unit_of(parse(rule.expr))
+        """The unit of the value and thresholds of a rule; empty: it has no unit, or this hub cannot parse its expression."""
+        try:
+            return unit_of(parse(rule.expr))
+        except BadRequest:  # another version of the hub stored the rule, such as with a metric that this one does not have
+            return ""
 
 
 def unit_of(expression: Expression) -> str:

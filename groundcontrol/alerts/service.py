@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from groundcontrol.alerts.engine import Engine
@@ -16,12 +17,12 @@ from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, is_of_event,
 from groundcontrol.alerts.intents import Intents, OpenWindows
 from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
-from groundcontrol.alerts.retro import RetroEpisodes
+from groundcontrol.alerts.retro import Backlog, RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, alert_text
-from groundcontrol.core.bus import Bus, BusGap, Changed, EventStored, SessionChanged, Topic
+from groundcontrol.core.bus import Bus, BusEvent, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
@@ -144,18 +145,19 @@ class AlertService:
 
     async def run(self) -> None:
         """Call `load` until it succeeds, then evaluate until cancelled."""
-        while True:
-            try:
-                await self.load()
-                break
-            except StoreError as exc:
-                event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
-                await self._clock.sleep(TICK_S)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tick_forever(), name="alert engine")
-            group.create_task(self._follow_nodes(), name="facts of alerts")
-            group.create_task(self._replay.run(self._engine), name="samples before the start")
-            group.create_task(self._minutes(), name="minutes of alerts")
+        async with self._subscribed() as changes:  # before the first read: a change during `load` is read again afterwards
+            while True:
+                try:
+                    await self.load()
+                    break
+                except StoreError as exc:
+                    event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=0)
+                    await self._clock.sleep(TICK_S)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tick_forever(), name="alert engine")
+                group.create_task(self._follow_nodes(changes), name="facts of alerts")
+                group.create_task(self._replay.run(self._engine), name="samples before the start")
+                group.create_task(self._minutes(), name="minutes of alerts")
 
     async def _tick_forever(self) -> None:
         saved_at = self._clock.monotonic()
@@ -330,13 +332,21 @@ class AlertService:
         for node, late in self._engine.take_late().items():
             self._retro.add(node, late.first_at, late.last_at)
         for node, backlog in self._retro.due():
-            known = await self._store.alerts(SYSTEM, PAGE_EPISODES, None, AlertFilter(node=node))
-            change = await self._retro.find(self._engine, node, backlog, known.items)
-            if change.alerts:
-                await self._store.commit(change)
-                for alert in change.alerts:
-                    self._bus.publish(Changed("alert", alert.id, 0))
+            try:
+                await self._store_late_episodes(node, backlog)
+            except StoreError:
+                raise
+            except Exception:  # the samples of one node must not stop what a minute does for the others
+                event(log, "alerts_failed", logging.ERROR, node=node, exc_info=True)
             self._retro.forget(node, backlog)
+
+    async def _store_late_episodes(self, node: NodeId, backlog: Backlog) -> None:
+        known = await self._store.alerts(SYSTEM, PAGE_EPISODES, None, AlertFilter(node=node))
+        change = await self._retro.find(self._engine, node, backlog, known.items)
+        if change.alerts:
+            await self._store.commit(change)
+            for alert in change.alerts:
+                self._bus.publish(Changed("alert", alert.id, 0))
 
     async def _renew_flags(self) -> None:
         """Renew maintenance and flapping of all episodes. Episodes that were silenced and still fire are sent."""
@@ -377,8 +387,13 @@ class AlertService:
         return (await self.handle(scope, [alert], Handling(snooze_until=until_at)))[0]
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
-        """Store checked rules, all or none, and evaluate them from now on. Raises: Conflict, StoreError."""
+        """Store checked rules, all or none, and evaluate them from now on.
+
+        Raises: Conflict: a rule takes the name of another one, users have too many rules, or a version is not the stored one; StoreError.
+        """
         async with self._changing:
+            self._rules.check_room(sum(self._rules.get(rule.id) is None for rule in rules))
+            self._rules.check_names(rules)
             saved = await self._store.save_rules(scope, rules)
             self._take_rules(await self._store.rules(DEFAULT_ORG))
         return saved
@@ -404,30 +419,32 @@ class AlertService:
 
     # -- facts ---------------------------------------------------------------------------------------
 
-    async def _follow_nodes(self) -> None:
+    def _subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]:
+        """The changes that concern alerts, from now on."""
+        return self._bus.subscribe(Topic("changed"), Topic("session"), Topic("event"), limit=MOST_BUS_MESSAGES, policy="ordered")
+
+    async def _follow_nodes(self, changes: AsyncIterator[BusEvent | BusGap]) -> None:
         """Read nodes again when they change, and pass new events to the engine."""
-        topics = (Topic("changed"), Topic("session"), Topic("event"))
-        async with self._bus.subscribe(*topics, limit=MOST_BUS_MESSAGES, policy="ordered") as changes:
-            async for change in changes:
-                try:
-                    if isinstance(change, BusGap):
-                        self._has_missed_changes = True
-                        await self._catch_up()
-                    elif isinstance(change, SessionChanged):
-                        await self._facts.reload(change.node)
-                    elif isinstance(change, Changed) and change.kind == "node":
-                        await self._facts.reload(NodeId(change.id))
-                    elif isinstance(change, Changed) and change.kind == "job":
-                        await self._facts.reload_job(JobId(change.id))
-                    elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
-                        # an event that arrives later than that fires no alert
-                        self._event_at = max(self._event_at, change.at)
-                        self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
-                    self._remove_nodes()
-                except StoreError as exc:
-                    self._note_missed(exc)
-                except Exception:  # the boundary: a bug that one change hits must not end the hub
-                    event(log, "alert_facts_failed", logging.ERROR, exc_info=True)
+        async for change in changes:
+            try:
+                if isinstance(change, BusGap):
+                    self._has_missed_changes = True
+                    await self._catch_up()
+                elif isinstance(change, SessionChanged):
+                    await self._facts.reload(change.node)
+                elif isinstance(change, Changed) and change.kind == "node":
+                    await self._facts.reload(NodeId(change.id))
+                elif isinstance(change, Changed) and change.kind == "job":
+                    await self._facts.reload_job(JobId(change.id))
+                elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
+                    # an event that arrives later than that fires no alert
+                    self._event_at = max(self._event_at, change.at)
+                    self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
+                self._remove_nodes()
+            except StoreError as exc:
+                self._note_missed(exc)
+            except Exception:  # the boundary: a bug that one change hits must not end the hub
+                event(log, "alert_facts_failed", logging.ERROR, exc_info=True)
 
     async def _catch_up(self) -> None:
         """Read all nodes and the newest events again if a change was missed. While the store cannot be read, the next minute tries again."""

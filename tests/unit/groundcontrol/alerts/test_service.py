@@ -18,8 +18,9 @@ from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
+from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Changed, Topic
-from groundcontrol.core.errors import StoreDown, StoreFull
+from groundcontrol.core.errors import Conflict, StoreDown, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
@@ -29,6 +30,7 @@ from groundcontrol.samples.model import StoredPack
 from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
 from tests.support.clock import ManualClock
+from tests.support.deployment_desk import Hanging
 from tests.support.eventually import eventually
 from tests.support.factories import SCOPE, connect, pack_body
 
@@ -66,6 +68,14 @@ async def test_many_nodes_lost_together_are_one_message(tmp_path: Path, nodes: i
         assert len(await trial.deliveries()) == messages, "an episode that joins another incident leaves no decision behind"
         events = await trial.backend.store.log.events(SCOPE, 500, only=EventFilter(types=("mass_offline",)))
         assert [one.details["count"] for one in events.items] == ([lost] if messages == 1 else [])
+
+
+async def test_a_warning_that_becomes_critical_before_its_message_is_notified_once(trial: AlertTrial) -> None:
+    [node] = trial.nodes
+    await fires(trial, node, 1.0, ROUND_TICKS)
+    assert trial.told() == []
+    await fires(trial, node, 2.0, 600.0)
+    assert trial.told() == ["firing"]
 
 
 async def test_a_flapping_alert_is_notified_a_few_times_and_stored_exactly(trial: AlertTrial) -> None:
@@ -174,12 +184,12 @@ async def test_alerts_during_a_full_store_are_notified_once_they_are_stored(tmp_
 @asynccontextmanager
 async def following(trial: AlertTrial) -> AsyncIterator[None]:
     """The service reads the changes that the bus announces."""
-    task = asyncio.create_task(trial.service._follow_nodes())
-    await asyncio.sleep(0)
-    try:
-        yield
-    finally:
-        task.cancel()
+    async with trial.service._subscribed() as changes:
+        task = asyncio.create_task(trial.service._follow_nodes(changes))
+        try:
+            yield
+        finally:
+            task.cancel()
 
 
 async def test_events_and_removals_whose_bus_messages_were_dropped_are_read_from_the_store(tmp_path: Path) -> None:
@@ -256,6 +266,36 @@ async def test_an_episode_in_samples_that_came_late_is_stored_once_and_not_sent(
     assert trial.told() == []
 
 
+async def test_a_node_whose_late_samples_cannot_be_replayed_stops_nothing_else(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    async def fails(*given: object) -> None:
+        asked.append(given)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(trial.service._retro, "find", fails)
+    trial.service.note_late(trial.nodes[0], *(round(1000 * (trial.clock.now() - age_s)) for age_s in (600, 60)))
+    trial.engine.set_hub(HubInfo())
+    await trial.pass_s(260)
+    assert len(asked) == 1
+    assert trial.engine._hub.disk_free_bytes, "the rest of the minute is done"
+
+
+async def test_a_change_of_a_node_during_the_load_is_read(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    [node], store = trial.nodes, trial.backend.store
+    late = Hanging(store.alerts, "engine")
+    monkeypatch.setattr(trial.service, "_store", late)
+    running = asyncio.create_task(trial.service.run())
+    async with asyncio.timeout(10):
+        await late.reached.wait()
+    await store.nodes.edit_node(SCOPE, node, name="db-1", tags=None)
+    trial.service._bus.publish(Changed("node", node, 0))
+    late.answers.set()
+    await eventually(lambda: trial.facts.name(node) == "db-1")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     alert = await fires(trial, trial.nodes[0], 1.0)
 
@@ -286,6 +326,19 @@ async def test_rules_that_are_saved_at_the_same_time_all_apply(trial: AlertTrial
     await trial.service.save_rules(SCOPE, made[:1])
     await asyncio.gather(*later)
     assert {"a", "b"} <= {rule.id for rule in trial.rules.all()}
+
+
+async def test_of_two_rules_that_get_one_name_at_the_same_time_one_is_refused(trial: AlertTrial) -> None:
+    made = [Rule(RuleId(name), "Busy", "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0) for name in "ab"]
+    saved = await asyncio.gather(*(trial.service.save_rules(SCOPE, [rule]) for rule in made), return_exceptions=True)
+    assert [type(one) for one in saved] == [list, Conflict]
+    assert sum(rule.name == "Busy" for rule in trial.rules.all()) == 1
+
+
+async def test_a_stored_rule_that_this_hub_cannot_parse_has_no_unit(trial: AlertTrial) -> None:
+    rule = Rule(RuleId("old"), "Old", "avg(cpu.abolished, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0)
+    await trial.service.save_rules(SCOPE, [rule])
+    assert [trial.rules.unit(one) for one in trial.rules.all() if one.id == rule.id] == [""]
 
 
 async def test_after_an_hour_without_network_only_current_alerts_are_sent(tmp_path: Path) -> None:
