@@ -305,13 +305,7 @@ async def open_database(
             raise lost_start_error(path, samples_beside(path))
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
-        samples = _File.open(samples_beside(path), SAMPLES, clock)
-        beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
-        done = await asyncio.gather(samples, *beside, return_exceptions=True)
-        opened += [one for one in done if isinstance(one, _File)]
-        for one in done:
-            if isinstance(one, BaseException):
-                raise one
+        await _open_samples(opened, samples_beside(path), clock, meanwhile)
         await opened[0].writer.run(_forget_dead_hubs)
         await opened[1].writer.run(_mark)
         [numbered] = await opened[1].reader.run(lambda rows: rows.fetch_all("SELECT max(node) AS highest FROM fence"))
@@ -329,6 +323,20 @@ async def open_database(
             raise await asyncio.to_thread(_refusal, concerned, exc) from exc
         raise
     return Database(locks, opened[0], opened[1], clock)
+
+
+async def _open_samples(opened: list[_File], path: Path, clock: Clock, meanwhile: Callable[[Keyring], Awaitable[None]] | None) -> None:
+    """Open the samples database while `meanwhile` runs. Adds it to `opened`, even if `meanwhile` fails or this call is cancelled."""
+    samples = asyncio.create_task(_File.open(path, SAMPLES, clock))
+    beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
+    try:
+        done = await asyncio.gather(samples, *beside, return_exceptions=True)
+    finally:  # `gather` passes a cancellation on only when every task has ended
+        if not samples.cancelled() and samples.exception() is None:
+            opened.append(samples.result())
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
 
 
 def _refusal(path: Path, error: StoreError | DamagedFile) -> StoreError | ConfigError:

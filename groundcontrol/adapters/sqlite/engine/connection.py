@@ -92,9 +92,11 @@ async def open_thread(
     try:
         await thread
         await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size, wipe))
-    except sqlite3.Error as exc:
+    except BaseException as exc:  # also a cancellation: the process would not end while the thread of a writer waits
         await thread.close()
-        raise translate(exc, path.name) from exc
+        if isinstance(exc, sqlite3.Error):
+            raise translate(exc, path.name) from exc
+        raise
     return thread
 
 

@@ -16,6 +16,7 @@ from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.secrets import Keyring
 from groundcontrol.cli.data_dir import lock_holder
 from groundcontrol.core.errors import ConfigError
+from tests.support.eventually import ask_until
 from tests.support.factories import SCOPE, new_node
 from tests.support.store_files import CLOCK, open_and_close, tables_in
 
@@ -215,4 +216,25 @@ async def test_a_folder_whose_keys_do_not_open_is_released(tmp_path: Path) -> No
 
     with pytest.raises(ConfigError, match="vault"):
         await open_database(tmp_path / "data", clock=CLOCK, meanwhile=refuse)
+    await open_and_close(tmp_path / "data")
+
+
+async def test_a_cancelled_start_leaves_no_open_database(tmp_path: Path) -> None:
+    """A writer that stays would keep the process from ending."""
+
+    def writers() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("writer-")]
+
+    async def both_open() -> bool:
+        return len(writers()) == 2
+
+    async def wait(_keys: Keyring) -> None:
+        await asyncio.Event().wait()
+
+    starting = asyncio.create_task(open_database(tmp_path / "data", clock=CLOCK, meanwhile=wait))
+    await ask_until(both_open)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert starting.cancelled()
+    assert writers() == []
     await open_and_close(tmp_path / "data")
