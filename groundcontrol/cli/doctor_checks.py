@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -144,7 +145,7 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
 
 def copy_findings(control: Path) -> Iterator[Finding]:
     """Copies beside the databases that commands and updates made. Each is as large as its original."""
-    for copy in sorted(path for path in control.parent.glob(f"{control.stem}*.before-*") if path.is_file()):
+    for copy in sorted(path for path in control.parent.glob(f"{glob.escape(control.stem)}*.before-*") if path.is_file()):
         size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
         what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is from before an update")
         yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")

@@ -7,6 +7,7 @@ certain, and every later step can be repeated. The caller must hold the folder's
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import sqlite3
@@ -63,7 +64,7 @@ def finish(control: Path) -> list[Path]:
                 sync(old)
                 failpoints.hit(f"restore.{name}.placed")
             aside += [former] if former.exists() else []
-    for left in samples.parent.glob(f"{samples.name}{_READY}*"):
+    for left in samples.parent.glob(f"{glob.escape(samples.name)}{_READY}*"):
         left.unlink()
     for folder in control.parent.glob(f"{WORK}*"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +72,7 @@ def finish(control: Path) -> list[Path]:
 
 
 def _markers(control: Path) -> list[Path]:
-    return sorted(control.parent.glob(f"{control.name}{_READY}*"))
+    return sorted(control.parent.glob(f"{glob.escape(control.name)}{_READY}*"))
 
 
 def _keep_former(old: Path, former: Path) -> None:

@@ -252,6 +252,8 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
         raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
     except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):  # no read fails so: the caller was writing its content
+            raise ConfigError(f"no space is left to unpack {path}") from exc
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 
 

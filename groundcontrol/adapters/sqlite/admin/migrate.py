@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import sqlite3
@@ -171,7 +172,11 @@ def damaged(path: Path) -> DamagedFile:
 
 
 def _newest_copy(path: Path) -> str:
-    found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if copy.is_file() and not copy.name.endswith(("-wal", "-shm")))
+    found = (
+        copy
+        for copy in path.parent.glob(f"{glob.escape(path.name)}.before-*")
+        if copy.is_file() and not copy.name.endswith(("-wal", "-shm"))
+    )
     newest = next(filter(_is_whole, sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)), None)
     return f"; the newest copy is {newest}" if newest else ""
 

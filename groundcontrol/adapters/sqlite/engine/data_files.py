@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shlex
 import stat
@@ -97,7 +98,7 @@ def _names(path: Path) -> int:
         return 0
     if stat.S_ISDIR(found.st_mode):
         raise ConfigError(f"{path} is a folder and not a file: move it away, or name the database with --db")
-    return found.st_nlink - sum(os.path.samestat(former.lstat(), found) for former in path.parent.glob(f"{path.name}{KEPT}*"))
+    return found.st_nlink - sum(os.path.samestat(former.lstat(), found) for former in path.parent.glob(f"{glob.escape(path.name)}{KEPT}*"))
 
 
 class FolderLock:

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 
 from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST
+from groundcontrol.adapters.sqlite.admin.atomic_replace import replace
+from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST, samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.engine.data_files import sync as durable
 from groundcontrol.core.errors import ConfigError
 from spider.clock import SystemClock
+from tests.support.store_files import edit
 
 FLIPS = 150
 
@@ -196,3 +198,28 @@ async def test_the_damaged_database_is_the_one_that_is_named(tmp_path: Path) -> 
     samples.write_bytes(held)
     with pytest.raises(ConfigError, match=r"^no backup was made: the database stardust-samples\.db is damaged"):
         backup.make(tmp_path / "data" / "stardust.db", tmp_path / "one", "1.0", quietly)
+
+
+def test_a_restore_replaces_a_database_whose_name_is_a_pattern(tmp_path: Path) -> None:
+    old, new = tmp_path / "hub[1].db", tmp_path / "new.db"
+    for control, content in ((old, "old"), (new, "new")):
+        for path in (control, samples_beside(control)):
+            edit(path, f"CREATE TABLE content AS SELECT '{content}' AS word")
+    kept = replace(new, old)
+    assert [path.name.partition(".before-restore-")[0] for path in kept] == ["hub[1]-samples.db", "hub[1].db"]
+    for path, content in [*((path, "old") for path in kept), (old, "new"), (samples_beside(old), "new")]:
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT word FROM content").fetchone() == (content,)
+
+
+async def test_a_disk_that_fills_while_unpacking_is_not_reported_as_an_unreadable_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = await made_in(tmp_path)
+
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(backup, "_copy_some", full)
+    with pytest.raises(ConfigError, match=f"^no space is left to unpack {good}$"):
+        unpacked(good, tmp_path / "whole")
