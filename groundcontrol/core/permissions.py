@@ -181,7 +181,7 @@ def still_authorized(
         return False
     if rights.token_until is not None and (rights.token_until <= now or action not in FOR_TOKENS):
         return False
-    if rights.role not in PERMISSIONS[action] or (rights.grants and action in WHOLE_FLEET):
+    if rights.role not in PERMISSIONS.get(action, frozenset()) or (rights.grants and action in WHOLE_FLEET):
         return False
     return all(grant.admit(node, tags) for grant in rights.grants)
 

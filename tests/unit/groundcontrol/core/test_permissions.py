@@ -144,6 +144,7 @@ def test_the_lesser_of_two_roles_counts() -> None:
         (StoredRights("admin", token_until=201.0), "deployment.create", True),
         (StoredRights("admin", token_until=200.0), "deployment.create", False),
         (StoredRights("admin", token_until=201.0), "node.enrol", False),
+        (StoredRights("admin"), job_action("a-verb-of-a-newer-hub"), False),
         (None, "deployment.create", False),
     ],
 )
