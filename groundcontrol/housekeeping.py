@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from groundcontrol.agents.store import HubInfo, HubStore
 from groundcontrol.core.errors import StoreDown, StoreError
-from groundcontrol.core.ids import HubId
 from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.making import new_event
@@ -99,7 +98,7 @@ class Housekeeping:
         shrunk_at = probed_at
         while True:
             now = self._clock.monotonic()
-            believed = self._steady.believed()
+            believed, wall = self._steady.believed(), self._clock.now()
             self._note_jump()
             if self._broken():
                 raise StoreDown("the database failed with an input/output error")
@@ -114,7 +113,7 @@ class Housekeeping:
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     if self._is_right():
-                        await self._expire(self._info.id)
+                        await self._expire(wall)
                 if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
                     shrunk_at = now
                     await self._shrink()
@@ -153,16 +152,17 @@ class Housekeeping:
         for head in await self._store[LogStore].audit_heads():
             event(log, "audit_head", chain=head.chain, n=head.n, hash=head.hash)
 
-    async def _expire(self, hub: HubId) -> None:
-        if await self._store[HubStore].lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
+    async def _expire(self, now: float) -> None:
+        """Remove what is too old at this time, Unix seconds. Removal may take minutes, in which the clock may jump."""
+        if await self._store[HubStore].lease("expire-samples", self._info.id, EXPIRE_LEASE_S) is None:
             return
         retention = await self._store[RetentionStore].retention() or self._retention
-        bounds = bounds_of(retention, self._clock.now())
+        bounds = bounds_of(retention, now)
         removed = await self._store[MetricStore].expire(bounds._replace(future=max(bounds.future, self._forward_clock() + AHEAD_S)))
         if removed:
             event(log, "samples_expired", pieces=removed)
         for rows in self._expires:
-            while removed := await rows.expire(self._store, self._clock.now() - rows.kept_s):
+            while removed := await rows.expire(self._store, now - rows.kept_s):
                 count: dict[str, Any] = {rows.what: removed}
                 event(log, f"{rows.what}_expired", **count)
 

@@ -20,6 +20,7 @@ from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import EventId, HubId
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.steady_clock import STEADY_S, SteadyClock
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Event
 from groundcontrol.housekeeping import (
     BEAT_S,
@@ -32,7 +33,7 @@ from groundcontrol.housekeeping import (
 from groundcontrol.samples.model import Retention
 from groundcontrol.samples.tiers import AHEAD_S
 from groundcontrol.slices import EXPIRES
-from groundcontrol.web.declare import KEEP_S
+from groundcontrol.web.declare import KEEP_S, Expiry
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.eventually import ask_until, eventually
@@ -50,10 +51,8 @@ async def opened(tmp_path: Path, clock: ManualClock) -> tuple[Database, Store]:
 @asynccontextmanager
 async def rounds(database: Database, store: Store, clock: ManualClock, **more: Any) -> AsyncIterator[None]:
     """A janitor goes round; then it ends, and the database is closed. `more`: what else it is given."""
-    given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, **more}
-    going = asyncio.create_task(
-        Housekeeping(store, clock, HubInfo(HubId("hub"), "127.0.0.1:1", "1"), EXPIRES, retention=Retention(), **given).run()
-    )
+    given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, "expires": EXPIRES, **more}
+    going = asyncio.create_task(Housekeeping(store, clock, HubInfo(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), **given).run())
     try:
         yield
     finally:
@@ -283,3 +282,19 @@ async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: P
             return left == [young] and [one for one in events if one.type != "hub_started"] == [kept]
 
         await ask_until(told, poll_s=0.005)
+
+
+async def test_a_clock_that_jumps_during_an_expiry_does_not_change_its_bounds(tmp_path: Path) -> None:
+    clock, bounds = ManualClock(), list[float]()
+    database, store = await opened(tmp_path, clock)
+
+    async def expire(_stores: Stores, before: float) -> int:
+        bounds.append(before)
+        clock.jump(365 * DAY_S)
+        return int(len(bounds) < 3)
+
+    started_at = clock.now()
+    async with rounds(database, store, clock, expires=[Expiry("things", DAY_S, expire)]):
+        await advance_until(clock, lambda: len(bounds) == 3)
+    assert len(set(bounds)) == 1
+    assert bounds[0] < started_at
