@@ -167,7 +167,8 @@ class SqliteAlerts:
             if handling.event:
                 what = alert_text(alert, handling.names.get(alert.rule_id, alert.rule_id))
                 details: dict[str, object] = {"alert": alert.id, "rule": what, "object": alert.object, "by": scope.actor.name}
-                record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=_name(tx, alert.node_id)))
+                name = _name(tx, alert.node_id)
+                record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=name, org=scope.org))
         return handled
 
     async def rules(self, org: int) -> Sequence[Rule]:
