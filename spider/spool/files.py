@@ -29,10 +29,11 @@ from spider.spool.records import (
 
 SEGMENT_BYTES = 512 * 1024
 SEGMENT_S = 3600
-"""A segment is full at `SEGMENT_BYTES`, or when it covers `SEGMENT_S` of measured time. If the spool is too large, whole segments are
-dropped."""
+"""A segment is full at `SEGMENT_BYTES`, or when it covers `SEGMENT_S` of measured time. The spool drops whole segments when it is too
+large."""
 NAMINGS = 2
-"""A segment contains each layout twice, before its first pack and its second: no pack can be read without its layout."""
+"""How often a segment contains each layout: before its first batch, and again before its second. No batch can be read without its layout,
+and one copy may be damaged."""
 _NAME = re.compile(r"[0-9]{10}\.(seg|out)\Z")
 LOCK = "lock"
 
@@ -47,7 +48,8 @@ class Segment:
     def __init__(self, name: str, journal: bytes, first: int) -> None:
         self.name = name
         self.out = name.endswith(".out")
-        """Some records may have been sent. Only the hub knows which of them it stored, so the file stays until the hub has answered."""
+        """Whether records of it may have been sent. Only the hub knows which of them it stored, so the file stays until the hub has
+        answered."""
         self.journal = journal
         self.first = first
         """Number of its first record."""
@@ -114,14 +116,14 @@ class SpoolFolder:
         self._announced: Dict[bytes, int] = {}
         self._covered = Coverage()
         self.cut: List[str] = []
-        """Segments that end with an incomplete record. After a power failure, the last segment does."""
+        """Names of the segments that end with an incomplete record, for instance after a power failure."""
         self.damaged: List[SpoolDamage] = []
         self.unreadable: List[Tuple[str, str]] = []
-        """Files named like a segment that cannot be read, each with the reason. `retry_unreadable` retries them."""
+        """Files that are named like a segment but cannot be read, each with the reason. `retry_unreadable` retries them."""
         self._replaced: Set[str] = set()
-        """Segments whose loss is recorded in another segment."""
+        """Names of segments that were dropped: another segment records their loss."""
         self.ruined: List[Lost] = []
-        """Losses of segments of which nothing could be read."""
+        """The losses of segments without a single readable record."""
         self._writer = RecordWriter(node, os.urandom(16))
 
     @property
@@ -130,9 +132,10 @@ class SpoolFolder:
         return self._writer.journal
 
     def open(self) -> List[Segment]:
-        """Lock the folder and read the segments of earlier runs, oldest first.
+        """Create the folder if it is missing, lock it, and read the segments of earlier runs, oldest first.
 
-        Raises: OSError: the folder is missing, owned by another user, writable for others, in use, or not readable.
+        Raises: OSError: the state folder is missing, or one of the two folders is owned by another user, writable for others, in use by
+        another Spider, or not readable.
         """
         _check_owner(self._state)
         try:
@@ -210,7 +213,7 @@ class SpoolFolder:
         return segment, content._replace(items=pending)  # drop the content, because all files together may exceed the memory
 
     def _note_damage(self, segment: Segment, content: RecordContent, later: Sequence[RecordContent]) -> None:
-        """Record the damage of a segment, by its later records and by the next segment of the same journal."""
+        """Record the damage of a segment. Its later records and the next segment of the same journal say what is missing."""
         follows = next((after for after in later if after.journal == segment.journal), None)
         holes = content.holes
         if follows is not None and not content.whole and follows.first > content.end:
@@ -222,11 +225,11 @@ class SpoolFolder:
             self.damaged.append(damage_of(segment.name, holes, self._items(segment, content)))
 
     def append(self, first: int, losses: Sequence[Loss], packs: Sequence[SealedBatch]) -> List[Segment]:
-        """Write records with numbers from `first`, losses before packs. On return they are on disk (fsync): all of them, or none.
+        """Write records with numbers from `first`, losses before packs. On return all of them are on disk (fsync).
 
-        Args:    first: number of the first record; a loss takes as many numbers as it has families.
+        Args:    first: number of the first record. A `Loss` takes one number for each `Lost` in it.
         Returns: the new segments; the last one may get more records.
-        Raises:  OSError: nothing was written that a later start would read as valid.
+        Raises:  OSError: the records were removed again, as far as the disk still allowed it.
         """
         begun: List[Segment] = []
         before = self._current
@@ -251,9 +254,11 @@ class SpoolFolder:
         return begun
 
     def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
-        """Write losses that already have numbers in another journal to a new segment of that journal. The hub may have received them.
+        """Write losses to a new segment of another journal, under the numbers from `first` that they have there.
 
-        Raises: OSError: nothing was written.
+        The hub may have received them under these numbers.
+
+        Raises: OSError: as in `append`.
         """
         self.seal()
         writer, self._writer = self._writer, RecordWriter(self._node, journal)
@@ -313,7 +318,7 @@ class SpoolFolder:
         return self._current
 
     def _undo(self, before: Optional[Segment], totals: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
-        """Undo a failed write. If that fails as well, the next numbers get another journal id."""
+        """Undo a failed write. If that fails as well, the next records get another journal id, because these numbers may be used."""
         self.seal()
         try:
             for segment in begun:
@@ -327,7 +332,7 @@ class SpoolFolder:
             self._writer = RecordWriter(self._node, os.urandom(16))
 
     def seal(self) -> None:
-        """Close the present segment, so that it may be read."""
+        """Close the segment that is being written, if any. The next record begins a new one."""
         if self._file >= 0:
             os.close(self._file)
         self._file, self._current = -1, None
@@ -335,13 +340,13 @@ class SpoolFolder:
 
     @property
     def writing(self) -> Optional[Segment]:
-        """The segment that is not complete yet."""
+        """The segment that may get more records; None: there is none."""
         return self._current
 
     def take_out(self, segment: Segment) -> List[Pending]:
-        """Read a complete segment that is about to be sent, and mark it on disk as sent.
+        """Read a complete segment that is about to be sent, and rename its file to `.out`. A read-only or full disk keeps the name.
 
-        Raises: OSError.
+        Raises: OSError: the file cannot be renamed for another reason, or not be read.
         """
         segment.out = True
         name = segment.name[:10] + ".out"
@@ -356,9 +361,9 @@ class SpoolFolder:
         return self.read(segment)
 
     def read(self, segment: Segment) -> List[Pending]:
-        """All records of a complete segment, with losses in place of damaged records.
+        """All records of a complete segment, with losses in place of damaged records. New damage is added to `damaged`.
 
-        Raises: OSError.
+        Raises: OSError: the file cannot be read.
         """
         content = parse_segment(self._read(segment.name), self._node)
         if content is None or (content.journal, content.first) != (segment.journal, segment.first):
@@ -382,7 +387,7 @@ class SpoolFolder:
         return items + fill(before, content.end, end, segment.known, None)
 
     def _unknown(self, name: str) -> Lost:
-        """A loss of unknown content. Its times are derived from the last write to its segment."""
+        """A loss of unknown content: it spans `SEGMENT_S` before the last write to this segment."""
         until_ms = max(0, int(os.stat(os.path.join(self.path, name)).st_mtime * 1000))
         return Lost(UNKNOWN_FAMILY, max(0, until_ms - SEGMENT_S * 1000), until_ms, 0)
 

@@ -5,9 +5,9 @@
     record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
     payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
 
-Disks damage data. So every record contains its node and its number, and a record with a wrong CRC is lost alone: reading continues at the
-next mark. The chain of a record describes the last few records before it: family, times and rows. So the records after a damaged one say
-exactly which rows are lost. If too many records in a row are damaged, a loss of unknown size is reported.
+Disks damage data. So every record has its number, and its CRC covers the node's id. A record with a wrong CRC is skipped: reading continues
+at the next mark. The chain of a record describes the last few records before it: family, times and rows. So the record after a damaged one
+says exactly which rows are lost. If more than `CHAIN` records in a row are damaged, a loss of unknown size is reported.
 """
 
 import struct
@@ -27,7 +27,7 @@ CHAIN = 4
 LOST_BYTES = 64
 """Approximate size of a loss on the wire."""
 UNKNOWN_FAMILY = "pulse"
-"""Family that a loss of unknown content counts for: every node measures it, and most rows are of it."""
+"""A loss of unknown content is reported for this family: every node measures it, and most rows are of it."""
 _HEAD = struct.Struct(">8s16s")
 _CRC = struct.Struct(">I")
 _RECORD = struct.Struct(">4sII")
@@ -46,13 +46,15 @@ class Pending(NamedTuple):
     number: int
     what: "Union[SealedBatch, Lost]"
     size: int
+    """Bytes that it counts for in the rate limit of sending; 0: it is not sent."""
 
 
 class Loss(NamedTuple):
     """Lost rows, by family."""
 
     instead_of: str
-    """Name of the segment that contained the rows. It is deleted once this record is on disk. Empty = the rows were never on disk."""
+    """Name of the segment that contained the rows. The spool deletes it once this record is on disk. Empty = the rows were never on
+    disk."""
     lost: Sequence[Lost]
 
 
@@ -66,18 +68,19 @@ class RecordContent(NamedTuple):
     items: List[Pending]
     """Its records in order, with losses in place of damaged ones."""
     replaced: Set[str]
-    """Segments whose loss is recorded in this one. A crash may have left their files, which are deleted now."""
+    """Names of segments whose loss is recorded in this one. A crash may have left their files; `SpoolFolder.open` deletes them."""
     whole: bool
     """False: its end is not a complete record."""
     holes: List[Tuple[int, int]]
-    """Number ranges (end exclusive) of damaged records that are followed by readable ones."""
+    """Number ranges (end exclusive) of damaged records before readable ones, and of batches whose layout is damaged."""
     lead: Dict[int, Lost]
-    """Losses of records before this segment, by number, from the first record's chain."""
+    """Losses that the first record's chain describes, by number: of the records before this segment."""
     covered_s: int
+    """Seconds of measured time that its batches cover."""
 
 
 class _Found(NamedTuple):
-    """A record with a valid CRC."""
+    """A record with a valid CRC; its body is not decoded yet."""
 
     number: int
     chain: bytes
@@ -151,10 +154,7 @@ def _check(node: bytes, payload: bytes) -> int:
 
 
 def parse_segment(data: bytes, node: bytes) -> Optional[RecordContent]:
-    """Parse a whole segment, skipping damaged parts.
-
-    Returns: None: no record of this node is in it.
-    """
+    """Parse a whole segment, skipping damaged parts. None: it has no valid record of this node."""
     found: List[_Found] = []
     layouts: Dict[bytes, Layout] = {}
     journal, first, at, whole = b"", 0, HEAD_BYTES if data[: len(MAGIC)] == MAGIC else 0, True

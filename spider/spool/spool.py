@@ -1,7 +1,8 @@
 """The spool: stores samples on disk while the hub is away, and sends them when the hub is back.
 
-`Outbox`, the buffer in memory, hands over the batches that have waited a minute, and takes messages to send. Files are read and written in
-a thread, one operation at a time. Without a folder, everything stays in memory, and dropped batches are still reported.
+The outbox (`hub/outbox.py`) is the buffer in memory. It hands over the batches that have waited a minute, and calls `take` for the next
+message to send. Files are read and written in a thread, one operation at a time. Without a folder, all samples stay in memory; the hub still
+receives the losses.
 """
 
 import asyncio
@@ -28,8 +29,9 @@ STEP_S = 15.0
 WINDOW = 8
 """Most unacknowledged records."""
 RATE_BYTES_S = 128 * 1024
-"""Rate limit of sending from disk: 72 h of a typical server in three minutes, without filling a slow line."""
+"""Most bytes a second that are sent from disk. 72 h of a typical server take three minutes, and a slow line has room for other data."""
 LOG_REPEAT_S = 3600.0
+"""Shortest time between two log events about a disk that keeps failing."""
 RETRY_S = 60.0
 """First delay before an unreadable file is retried; it doubles each time."""
 RETRY_MAX_S = 3600.0
@@ -45,11 +47,11 @@ class Source(Protocol):
         ...
 
     def moved(self) -> None:
-        """The batches are safe on disk."""
+        """The spool calls this when the batches are safe on disk."""
         ...
 
     def put_back(self) -> None:
-        """The batches could not be written."""
+        """The spool calls this when the batches could not be written."""
         ...
 
 
@@ -57,8 +59,11 @@ class _Flight(NamedTuple):
     """A record that was sent and is not acknowledged."""
 
     order: int
+    """Its position among the records that were sent in this session, from 0. The hub acknowledges this number."""
     number: int
+    """Its number in its journal."""
     segment: Optional[Segment]
+    """Its file; None: a loss of memory."""
 
 
 class Spool:
@@ -77,7 +82,7 @@ class Spool:
         self._session = 0
         self._segments: Deque[Segment] = deque()
         self._read = 0
-        """Number of segments that were read in this session."""
+        """How many of `_segments`, from the first, were read in this session or could not be read."""
         self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
         """Records that were read and not sent yet. Without a segment: losses of memory."""
         self._unacked: Dict[str, int] = {}
@@ -92,7 +97,7 @@ class Spool:
         """Number of the next record that this process writes."""
         self._lost = Losses()
         self._gaps: Deque[Pending] = deque()
-        """Numbered losses of memory, in the journal `_own`, until the hub has acknowledged them."""
+        """Losses of memory with numbers of the journal `_own`. They stay here until the hub has acknowledged them."""
         self._own = os.urandom(16)
         """Journal id of the losses of memory."""
         self._own_number = 0
@@ -105,7 +110,8 @@ class Spool:
         self._retry_s = RETRY_S
         self._retry_at = 0.0
         self.dropped_rows = 0
-        """Rows that were dropped from disk because there were too many, or lost by disk damage."""
+        """Rows that were dropped from disk because there were too many, or lost by disk damage. If the segment that records a loss is
+        dropped too, its rows count again."""
 
     def serve(self, source: Source, wake: Callable[[], None]) -> None:
         """Connect the outbox: overdue batches come from `source`, and `wake` is called when there may be something to send."""
@@ -119,11 +125,11 @@ class Spool:
         return self._folder is not None and not self._failing
 
     def lost(self, lost: Lost) -> None:
-        """Record rows that memory had to drop, so that the hub receives the loss."""
+        """Record rows that the outbox had to drop, so that the hub receives the loss."""
         self._lost.add(lost)
 
     def resume(self) -> None:
-        """A session has begun. The hub detects records that it already holds by their numbers."""
+        """A session has begun. All unacknowledged records are sent again; their numbers tell the hub which ones it already holds."""
         self._rewind()
         self._connected = True
         self._due.set()
@@ -146,9 +152,9 @@ class Spool:
             self._wake()
 
     def take(self, announced: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
-        """The next message to send; None: nothing now.
+        """The next message to send; None: nothing now. A layout is returned before the first batch that needs it.
 
-        Args: announced: layouts that the hub has received in this session; a returned layout is added.
+        Args: announced: ids of the layouts that the hub has received in this session. The id of a returned layout is added.
         """
         if not self._ready():
             return None
@@ -182,7 +188,7 @@ class Spool:
         return bool(self._page) and self._tokens > 0
 
     def _number_losses(self) -> None:
-        """Number the losses of memory. They are sent when all records from disk are sent."""
+        """Number the losses of memory. They are sent once all records from disk are acknowledged."""
         if not self._gaps:
             for lost in self._lost.all():
                 self._gaps.append(Pending(self._own_number, lost, 64))
@@ -192,9 +198,9 @@ class Spool:
             self._page.extend((None, gap) for gap in self._gaps)
 
     def acked(self, order: int) -> None:
-        """The hub holds everything of this session up to this number.
+        """The hub holds the records that this session sent, up to this position (from 0).
 
-        Raises: ProtocolError: the number was never sent.
+        Raises: ProtocolError: no record was sent with this position.
         """
         if order >= self._order:
             raise ProtocolError("an acknowledgement of a number that was never sent")
@@ -232,7 +238,7 @@ class Spool:
             await asyncio.shield(self._busy)  # a write that has begun is awaited even when the task is cancelled
 
     async def step(self) -> None:
-        """Do all work that is due."""
+        """Do all work that is due. A failing disk is logged."""
         self._due.clear()
         if not self._opened:
             await self._open()
@@ -275,7 +281,7 @@ class Spool:
         self._log_damage(folder)
 
     async def _retry_unreadable(self, folder: SpoolFolder) -> None:
-        """Retry unreadable files. A segment that is readable now is sent before all later segments that were not sent yet."""
+        """Retry unreadable files when it is time. A file that is readable now is sent before all later ones that were not read yet."""
         now = self._clock.monotonic()
         if not folder.unreadable or now < self._retry_at:
             return
@@ -294,7 +300,7 @@ class Spool:
             self._failing = ""
 
     def _log_damage(self, folder: SpoolFolder) -> None:
-        """Log the damage. The hub receives the losses that replace the records."""
+        """Log the damage that was found since the last call. The hub receives the losses that replace the records."""
         found, folder.damaged = folder.damaged, []
         for damage in found:
             records = damage.records if damage.records >= 0 else "unknown"
@@ -303,6 +309,7 @@ class Spool:
             self.dropped_rows += damage.rows
 
     async def _write(self, source: Source, *, everything: bool = False) -> None:
+        """Write what the outbox hands over, with the losses of memory. If that fails, the outbox gets its batches back."""
         batches = source.overdue(everything=everything)
         if not batches and not (everything and self._lost.all()):
             return
@@ -326,8 +333,8 @@ class Spool:
         self._number += count
         self._segments.extend(begun)
         for segment in gone:
-            if segment in self._segments:
-                self._segments.remove(segment)
+            self._segments.remove(segment)
+            self._to_delete.append(segment.name)
         self._recovered()
         self._log_damage(folder)
         self._due.set()
@@ -335,20 +342,21 @@ class Spool:
     def _store(
         self, folder: SpoolFolder, number: int, batches: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
     ) -> "Tuple[int, List[Segment], List[Segment]]":
-        """In the thread: drop old unsent segments to make room, write, then delete the dropped segments.
+        """In the thread: write the batches, and the losses of the old unsent segments that must make room. The caller deletes these.
 
         Returns: how many numbers were used, the new segments, and the dropped ones.
         """
         packs = seal_batches(batches)
         found = [Loss("", losses)] if losses else []
         gone = self._too_many(packs, at_rest)
-        for segment in gone:
-            lost = losses_of(folder.read(segment))
-            if lost:
-                found.append(Loss(segment.name, lost))
+        for segment in gone[:]:
+            try:
+                found.append(Loss(segment.name, losses_of(folder.read(segment))))
+            except OSError as error:  # noqa: PERF203 - this segment stays, and the others make room
+                gone.remove(segment)
+                event(log, "spool_failed", logging.WARNING, why=f"{segment.name}: {error}", kept="in memory")
         begun = folder.append(number, found, packs)
         self.dropped_rows += sum(lost.rows for loss in found if loss.instead_of for lost in loss.lost)
-        folder.remove([segment.name for segment in gone])
         return sum(len(loss.lost) for loss in found) + len(packs), begun, gone
 
     def _too_many(self, packs: Sequence[SealedBatch], at_rest: Sequence[Segment]) -> List[Segment]:
@@ -377,7 +385,7 @@ class Spool:
             try:
                 items = await run_in_thread(partial(folder.take_out, segment), "spool")
             except OSError as error:  # the file stays where it is, and is retried in the next session
-                self._read += 1
+                self._read += session == self._session
                 self._fail(error)
                 continue
             if session != self._session:
@@ -401,7 +409,7 @@ class Spool:
         self._failing = why
 
     async def finish(self) -> None:
-        """Write everything unacknowledged to disk, because the program ends."""
+        """Write everything unacknowledged to disk and close the folder, because the program ends. A failing disk is logged."""
         if self._busy is not None:
             await asyncio.wait({self._busy})
         if not self._opened:

@@ -239,6 +239,27 @@ async def test_an_unreadable_segment_is_sent_in_the_next_session(tmp_path: Path,
     assert segments(node) == []
 
 
+@pytest.mark.parametrize("call", ["read", "_unlink"])
+async def test_an_old_segment_that_cannot_be_dropped_costs_no_newer_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    node, hub = Node(tmp_path, keep_bytes=60_000), ModelHub()
+    while not node.spool.dropped_rows:
+        await node.away(60)
+    present, failed = getattr(SpoolFolder, call), segments(node)[0].name
+
+    def fail(folder: SpoolFolder, what: Segment | str) -> object:
+        if failed == (what if isinstance(what, str) else what.name):
+            raise OSError(errno.EIO, "the disk does not answer")
+        return present(folder, what)
+
+    monkeypatch.setattr(SpoolFolder, call, fail)
+    await node.away(3000)
+    monkeypatch.undo()
+    await reconnect(node, hub)
+    check_samples(node.journal, hub.samples, hub.holes)
+
+
 def test_a_loss_record_that_does_not_count_replaces_no_segment() -> None:
     """Else the file of that segment would be deleted, and its loss reported nowhere."""
     writer = RecordWriter(NODE, bytes(16))
