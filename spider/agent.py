@@ -32,14 +32,15 @@ SPOOL_LIMIT_S = 2.0
 STOP_LIMIT_S = 3.0
 """How long the tasks may take to end."""
 RECORD_LIMIT_S = 1.0
-"""How long the record of the orderly end may take. With the limits before, the whole program ends within 7 s."""
+"""How long the record of the orderly end may take. The four limits together are 7 s."""
 MAX_THREADS = 4
+"""Most threads for name look-ups and for the files of jobs."""
 
 log = logging.getLogger(__name__)
 
 
 class _Tasks:
-    """The running tasks. In normal operation no task ends by itself. `over` is set when one does."""
+    """The running tasks. None of them should end by itself; `over` is set when one does."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -52,7 +53,7 @@ class _Tasks:
             self._names[task] = name
 
     async def stop(self) -> int:
-        """Cancel all tasks. Returns: 1 if a task had ended before, else 0."""
+        """Cancel all tasks and wait up to `STOP_LIMIT_S` for their end. Returns: 1 if a task had ended before, else 0."""
         status = 0
         for task, name in self._names.items():
             if task.done():
@@ -79,7 +80,7 @@ class _Agent:
         self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
         self.record_end: Callable[[], None] = lambda: None
-        """Records on the disk that the program ends in order."""
+        """Records on the disk that the program ends in order. It blocks, so it runs in a thread."""
         self._owner = _policy_owner(config.policy_path)
         self.spool = spool_of(config, clock)
         self._outbox = Outbox(clock, self.spool)
@@ -111,7 +112,7 @@ class _Agent:
         await asyncio.Event().wait()
 
     def _start_measuring(self) -> None:
-        """Load and start the measuring modules, once. In a new session they are connected before the hub's first message is handled."""
+        """Load and start the measuring modules, once. If a session begins, this runs before the link handles the hub's next message."""
         if self._job_ended is not None:
             return
         from spider.sampling.measurement import build_measurement  # noqa: PLC0415 - loaded after the session has begun
@@ -126,8 +127,8 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     """Run until SIGTERM or SIGINT.
 
     Args:    loaded: called once all modules are loaded.
-    Returns: the exit status: 0 after a signal, 1 when a component failed, 75 when it used too much memory (the service manager restarts
-    it).
+    Returns: the exit status: 0 after a signal or when the session key has changed, 1 when a component failed, 75 when it used too much
+             memory.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(Threads(max_workers=MAX_THREADS))  # for name look-ups and the files of jobs

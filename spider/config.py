@@ -26,11 +26,12 @@ _SECTIONS = {
 }
 _OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
 ADDRESS_FILE = "hub-address"
-"""Name of a file in the state folder. Its first line is the url of spider.conf. The others are addresses to dial before that: the address
-that the hub named last, and the address that the hub had before."""
+"""Name of a file in the state folder. Its first line is the url of spider.conf. The other lines are hosts to dial before that one: the host
+that the hub named last, and the host at which it answered before."""
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
-"""Largest size and time span of samples on disk while the hub is away. spider.conf may lower both; 0 keeps samples in memory."""
+"""Longest time span and largest size of the samples on disk while the hub is away. spider.conf may lower both; with 0, samples stay in
+memory."""
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info")
 """Priorities of log lines, numbered as in syslog(3). Debug is left out, because it is too much for a fleet."""
 _URL = re.compile(
@@ -48,7 +49,7 @@ _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 
 
 class ConfigError(Exception):
-    """The settings are invalid; `faults` lists all errors, one line each."""
+    """The settings are invalid; `faults` lists the errors, one line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -64,14 +65,15 @@ class Url(NamedTuple):
     port: int
     path: str
     authority: str
-    """The authority to dial: lower case, default port left out."""
+    """Host and port in lower case: an IPv6 address in brackets, the default port left out."""
 
     @property
     def text(self) -> str:
+        """The URL as one text."""
         return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
 
     def at(self, address: str) -> "Url":
-        """This URL at another address.
+        """This URL with another host: an IP address without brackets, or a host name in lower case.
 
         Raises: ValueError: it is neither an IP address nor a host name, or this URL is not `wss://`.
         """
@@ -94,6 +96,8 @@ class Proxy(NamedTuple):
 
 
 class Flag(NamedTuple):
+    """A flag of the command line that takes a value."""
+
     name: str
     default: str
     help: str
@@ -132,11 +136,14 @@ class Config:
     url: Url
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed; a concatenation for several
-    keys."""
+    """SHA-256 of the hub's public key (SubjectPublicKeyInfo), several keys concatenated. It is set for a hub whose certificate no authority
+    has signed; None: authorities verify the certificate."""
     node: str
+    """Id of this node, 26 characters."""
     generation: int
+    """Number of the session key, from 1; each new key has the next one."""
     name: str
+    """The node's name for people; empty = none."""
     boot: str
     """Id of this boot, 32 hex digits."""
     policy_path: str
@@ -152,7 +159,7 @@ class Config:
     statsd: str = ""
     """Where the statsd socket listens: a port of 127.0.0.1, or a path; empty = nowhere."""
     config_path: str = ""
-    """Path of `spider.conf`, if it was given as a path."""
+    """The value of `--config`: the path of `spider.conf`, or fd:N."""
     metrics_dir: str = ""
     """Folder of programs whose output is measured; empty = none is run."""
     proxy: Optional[Proxy] = None
@@ -161,7 +168,7 @@ class Config:
     units: int = 0
     """Edition of the unit files that started this program; 0 = unknown."""
     kept: Tuple[Url, ...] = ()
-    """Addresses of a hub with a pinned key since spider.conf was written. The address that the hub named last comes first."""
+    """URLs to which a hub with a pinned key has moved since spider.conf was written. The one that the hub named last comes first."""
 
     @property
     def urls(self) -> Tuple[Url, ...]:
@@ -172,7 +179,7 @@ class Config:
     def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
         """Read flags, environment and files.
 
-        Raises: ConfigError: with all errors together.
+        Raises: ConfigError: a flag is wrong; else with all errors of the environment and the files together.
         """
         flags = parse_flags(argv)
         faults: List[str] = []
@@ -224,9 +231,9 @@ class Config:
 
 
 def parse_flags(argv: Sequence[str]) -> Dict[str, str]:
-    """Parse `--name value` and `--name=value`.
+    """Parse `--name value` and `--name=value`. Returns: the value of each flag of `FLAGS`, by name.
 
-    Raises: ConfigError.
+    Raises: ConfigError: an unknown flag, one without a value, or one that was given twice.
     """
     values = {flag.name: flag.default for flag in FLAGS}
     seen = set()
@@ -281,7 +288,7 @@ def parse_proxy(text: str) -> Proxy:
 
 
 def parse_conf(text: str) -> Dict[str, str]:
-    """Parse the text of spider.conf into one validated dict of its keys.
+    """Parse the text of spider.conf. Returns: the validated values by key, of all sections together.
 
     Raises: ConfigError: an unknown, missing, duplicate or invalid entry.
     """
@@ -334,7 +341,7 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
 
 
 def _read_kept(state_dir: str, url: Url) -> Tuple[Url, ...]:
-    """The URLs to dial before the url of spider.conf. Empty if that url has changed since they were stored."""
+    """The URLs to dial before the url of spider.conf. Empty if none are stored, or if that url has changed since."""
     first, *addresses = read_text(os.path.join(state_dir, ADDRESS_FILE), 1024).split("\n")
     try:
         return tuple(map(url.at, addresses[:2])) if first == url.text else ()

@@ -9,7 +9,8 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 def read_text(path: str, limit: int = 65536) -> str:
-    """Read a value of the kernel in a single read, without outer white space. Empty: the file is missing or not readable.
+    """Read a value of the kernel in a single read of at most `limit` bytes, without outer white space. Empty: the file is missing or not
+    readable.
 
     Read a table such as mountinfo with `read_file`: a single read returns at most one page of it.
     """
@@ -43,9 +44,9 @@ def listed(path: str) -> List[str]:
 
 
 def changed_at(path: str) -> float:
-    """When a file was last changed or put in its place (ctime), Unix seconds; 0 = it is missing.
+    """When a file was last changed or put in its place (ctime), Unix seconds; 0 = it cannot be found.
 
-    The modification time does not say so: an installed file may have that of its build.
+    The modification time does not say that: an installed file may have that of its build.
     """
     try:
         return os.stat(path).st_ctime
@@ -64,7 +65,10 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder durable (fsync)."""
+    """Make the names in a folder durable (fsync).
+
+    Raises: OSError.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -75,7 +79,7 @@ def sync_folder(path: str) -> None:
 def create_once(path: str, content: bytes, mode: int) -> None:
     """Create a file that must not exist yet, durably: content first, then the name.
 
-    Raises: FileExistsError; OSError.
+    Raises: FileExistsError; OSError: the write failed, and a part of the file may remain.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
@@ -106,7 +110,10 @@ def create_anew(path: str, content: bytes, mode: int) -> None:
 
 
 def lock_within(fd: int, wait_s: float, pause_s: float = 0.02) -> bool:
-    """Lock a file or folder until its descriptor is closed. False: another process held the lock the whole time."""
+    """Lock a file or folder until its descriptor is closed. Blocks up to `wait_s`. False: another process held the lock that long.
+
+    Raises: OSError: it cannot be locked.
+    """
     ends_at = time.monotonic() + wait_s
     while True:
         try:

@@ -1,8 +1,8 @@
 """The addresses at which this node dials its hub: the address of spider.conf, and those to which the hub has moved since.
 
-A hub that ends TLS itself names its address in each session (`HubAddress`). The new address replaces only the host of the URL. The pinned
-key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node also
-dials the address before it and the address of spider.conf. So the nodes find a hub that moves back.
+A hub that ends TLS itself names its address in each session (the message `HubAddress`). The new address replaces only the host of the URL. The
+pinned key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node
+also dials the address before it and the address of spider.conf. So the nodes find a hub that moves back.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from spider.wire.frames import SUBPROTOCOL, HubAddress
 from spider.wire.rfc6455 import CODE_NORMAL
 
 FIRST_TRY_S = (2.0, 20.0)
-"""A node tries a new address after a random time between these, so that a fleet does not move at the same time."""
+"""A node tries a new address after a random time between these seconds, so that a fleet does not move at the same time."""
 TRY_EVERY_S = 600.0
 """Interval of the attempts at a new address that did not answer."""
 
@@ -38,10 +38,11 @@ class HubAddresses:
         self._path = os.path.join(config.state_dir, ADDRESS_FILE)
         self._urls = config.urls
         self._first = self._urls[0]
-        """The address to dial first: the last that answered, or a new address that was not tried yet."""
+        """The address to dial first: the last one that answered, or a new one that was not tried yet."""
         self._left_for: Optional[Url] = None
-        """The address for which the last session was left; None: that address has led to a session, or no session was left."""
+        """The address for which this node left a session. None: it left none, or that address has led to a session."""
         self._named = config.url
+        """The address that the hub named last."""
         self._is_named = asyncio.Event()
         """Set once the hub has named its address in this session."""
 
@@ -61,7 +62,7 @@ class HubAddresses:
         self._is_named.clear()
 
     def receive(self, message: HubAddress) -> None:
-        """The hub has named its address. Only the first such message of a session counts."""
+        """The hub has named its address. Only the first valid one of a session counts."""
         try:
             url = self._config.url.at(message.address)
         except ValueError as error:
@@ -72,8 +73,11 @@ class HubAddresses:
             self._is_named.set()
 
     async def move(self, dialled: Url) -> None:
-        """Store the address that the hub names. If this session uses another address, return once the hub answers at the new one; else
-        never."""
+        """Wait until the hub names its address, and store it. If this session uses another one, return once the hub answers at the new one.
+        Otherwise never return.
+
+        Args: dialled: the address of this session.
+        """
         await self._is_named.wait()
         named = self._named
         if named != self._urls[0]:

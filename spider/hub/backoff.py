@@ -12,7 +12,8 @@ HEALTHY_S = 60.0
 RETURN_S = 60.0
 RETURN_LEAST_S = 3.0
 RETURN_CAP_S = 5.0
-"""For `RETURN_S` after such a session no wait exceeds `RETURN_CAP_S`, because most hubs that go away are back within a minute."""
+"""For `RETURN_S` after such a session, the random waits stay between these two, because most hubs that go away are back within a minute.
+Only the first waits may be shorter."""
 LEAST_INTERVAL_S = 1.0
 """Shortest time between the starts of two attempts."""
 NOT_MINE_S = 600.0
@@ -28,14 +29,14 @@ class Backoff:
         self._dice = dice or random.Random()
         self._failures = 0
         self._away_s = RETURN_S
-        """Time since the last session of at least `HEALTHY_S`. A node without such a session uses the usual limit."""
+        """Time since the last session of at least `HEALTHY_S`. It starts at `RETURN_S`, so before such a session the usual limit applies."""
 
     def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: Optional[float] = None) -> float:
         """Seconds to wait now.
 
         Args:
-            attempt_s: time since the attempt began. healthy_s: how long its session was up.
-            code, reason: the hub's close code and reason. retry_after_s: the hub's Retry-After with 503.
+            attempt_s: seconds since the attempt began. healthy_s: how long its session was up, in seconds.
+            code, reason: the hub's close code and reason; 0 and empty: none. retry_after_s: the hub's Retry-After; None: it sent none.
         """
         if healthy_s >= HEALTHY_S:
             self._failures = 0

@@ -40,8 +40,8 @@ class Losses:
         self._doubtful: List[Lost] = []
 
     def add(self, lost: Lost) -> None:
-        """Add a loss. Losses of one family are merged, except batches that the hub may hold; losses of unknown size are merged
-        separately."""
+        """Add a loss. It is merged with the others of its family, losses of unknown size separately. A batch that the hub may hold is not
+        merged."""
         families = self._families if lost.rows else self._unknown
         before = families.get(lost.family)
         if lost.sent is not None:
@@ -53,11 +53,12 @@ class Losses:
             families[lost.family] = Lost(lost.family, first, last, before.rows + lost.rows)
 
     def all(self) -> List[Lost]:
+        """The merged losses."""
         return [*self._doubtful, *self._families.values(), *self._unknown.values()]
 
 
 class Coverage:
-    """The measured time that batches cover, taken from the family with the most rows."""
+    """The measured time that batches cover. It is that of the family with the most rows."""
 
     def __init__(self) -> None:
         self._rows: Dict[str, int] = {}
@@ -88,6 +89,7 @@ class SampleBatch:
         """Set if the session ended before the hub's answer arrived."""
 
     def add(self, row: bytes, taken_at_ms: int) -> None:
+        """Append an encoded row. The caller checks the limits and that times ascend."""
         if not self.rows:
             self.first_ms = taken_at_ms
         self.rows.append(row)

@@ -1,6 +1,6 @@
 """The connection to the hub: dials, runs the handshake, exchanges messages, and reconnects after every end.
 
-There is one session at a time. Before the hub has proven itself it receives the hello and nothing else.
+There is one session at a time. Until the hub has proven that it knows this node's key, the link sends it the hello and nothing else.
 """
 
 import asyncio
@@ -78,8 +78,10 @@ class _Ended(NamedTuple):
     """How an attempt or a session ended."""
 
     code: int = 0
+    """The hub's close code, or that of a hub that is not this node's; 0: neither."""
     reason: str = ""
     retry_after_s: Optional[float] = None
+    """Retry-After of a refused handshake, in seconds; None: there was none."""
     moved: bool = False
     """The session was left for another address of the hub."""
 
@@ -90,7 +92,7 @@ class _Session:
         self.link = link
 
     async def send(self, message: Message) -> None:
-        """Send one message; waits while the network is congested."""
+        """Send one message; waits while too much data is unsent."""
         self.socket.write(self.link.send(message))  # no await in between: the frame's sequence number must match its position in the stream
         await self.socket.drain()
 
@@ -124,11 +126,11 @@ class HubLink:
             call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
-        """Call this with every message of one kind, after the link has handled it."""
+        """Call this with every message of one kind, after the link has handled it. It replaces an earlier `call` for this kind."""
         self._handlers[kind] = call
 
     async def send(self, message: Message) -> None:
-        """Send a message in the present session; waits while the network is congested.
+        """Send a message in the present session; waits while too much data is unsent.
 
         Raises: NotConnected: there is no session, or it ended meanwhile. LocalProtocolError: the message can never be sent.
         """
@@ -141,7 +143,7 @@ class HubLink:
             raise NotConnected(str(error)) from error
 
     async def finish(self, limit_s: float) -> None:
-        """Send the remaining data and wait for its acknowledgement, at most `limit_s` and only while there is a session."""
+        """Close the open batches and wait until the hub has acknowledged all of memory. Waits at most `limit_s`, and only during a session."""
         self._outbox.flush()
         until = self._clock.monotonic() + limit_s
         while self._session is not None and not self._outbox.settled() and self._clock.monotonic() < until:

@@ -1,9 +1,9 @@
 """Buffers the samples that the hub has not acknowledged: one minute in memory, older ones in the spool on disk.
 
 There are two streams, each numbered without a gap: LIVE for samples since the welcome, BACKFILL for older ones. A batch gets its sequence
-number when it is first sent and never changes afterwards, so that the hub can detect a repeat. Batches on disk have numbers of their own
-(`spool/spool.py`) and are sent last. Without a disk, the oldest batches in memory are dropped when there are too many. A `Gap` reports the
-loss to the hub.
+number when it is first sent in a session, and gets no more rows afterwards. Batches on disk have numbers of their own (`spool/spool.py`)
+and are sent last. Without a disk, the outbox drops the oldest batches when there are too many. A `Gap` (the message about lost rows) reports
+the loss to the hub.
 """
 
 import logging
@@ -21,25 +21,27 @@ from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Welcome
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch
 
 KEEP_S = 600.0
-"""Longest time that samples stay in memory where there is no spool folder."""
+"""Longest time that samples stay in memory while the hub is away and the spool is not usable."""
 KEEP_BYTES = 4 * 1024 * 1024
-"""Most bytes of samples in memory."""
+"""Most bytes of samples in memory; beyond it, unsent batches are dropped."""
 SPOOL_AFTER_S = 60.0
 """Once a batch has waited this long for an absent hub, all batches go to disk together. That is one write and one fsync a minute."""
 CROWDED_BYTES = KEEP_BYTES // 2
 """While the hub is connected but acknowledges nothing, memory may fill up to this limit before batches go to disk."""
 PACK_S = 10
+"""Seconds that a batch covers until a welcome says another duration."""
 LIVE_WINDOW = 64
-"""Most unacknowledged batches, so that a hub that cannot store them is not flooded."""
 BACKFILL_WINDOW = 8
+"""Most unacknowledged batches of each stream, so that a hub that cannot store them is not flooded."""
 EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000
-"""From 2000 to 2100. The hub refuses rows outside this range, and a clock outside it measures nothing."""
+"""From 2000 to 2100. The hub refuses rows outside this range, so the outbox drops them."""
 MAX_ANNOUNCED = 12
 """Most layouts that the hub remembers in one session. An older one is sent again before it is used."""
 SENT_BYTES = 1024 * 1024
 """Most unacknowledged bytes in one stream: as much as the hub reads ahead of its commits."""
 MAX_LEASE_S = 3600
+"""Longest time that the hub may have a family watched with one message."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class Outbox:
         self._leases: Dict[str, float] = {}
         self._open: Dict[str, SampleBatch] = {}
         self._sent_immediately: Set[str] = set()
-        """Families whose last row was sent immediately, because they were watched."""
+        """Families whose last row was sent immediately, because a user watched them."""
         self._share: Dict[str, float] = {}
         """Share (0 to 1) of a batch's usual duration after which the open batch is full."""
         self._ready: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
@@ -94,7 +96,7 @@ class Outbox:
     # -- the sampler's side ------------------------------------------------------------------------
 
     def add(self, layout: Layout, row: Row) -> None:
-        """Add one row. A row for which the hub would end the session is dropped and counted."""
+        """Add one row. A row that the hub would refuse is dropped and counted."""
         packed = self._pack(layout, row)
         if packed is None:
             self.dropped_rows += 1
@@ -167,7 +169,7 @@ class Outbox:
         self._ready[STREAM_LIVE].append(self._open.pop(family))
 
     def _make_room(self, now: float) -> None:
-        """Drop the oldest unsent batches until the rest is within the limits. The window bounds the sent ones, which the hub may hold."""
+        """Drop the oldest unsent batches until the rest is within the limits. Sent batches stay, because the hub may hold them."""
         aged = not self._connected and not self.spool.usable  # a usable spool takes the waiting batches soon
         while self._size > KEEP_BYTES or (aged and self._oldest_age(now) > KEEP_S):
             queue = min((queue for queue in self._ready.values() if queue), key=lambda queue: queue[0].born_at, default=None)
@@ -188,7 +190,12 @@ class Outbox:
     # -- the spool's side --------------------------------------------------------------------------
 
     def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand the batches that have waited too long to the spool, oldest first. None of them is sent before `moved` or `put_back`."""
+        """Hand all waiting batches to the spool, oldest first, if they have waited or grown too long. The outbox sends none of them unless
+        the spool returns them (`put_back`).
+
+        Args:    everything: hand over all batches in any case, also the open ones.
+        Returns: the batches; empty: there is no reason to write any.
+        """
         now = self._clock.monotonic()
         if everything:
             for family in list(self._open):
@@ -229,7 +236,7 @@ class Outbox:
     # -- the link's side ---------------------------------------------------------------------------
 
     def resume(self, welcome: Welcome) -> None:
-        """A session has begun: drop what the hub holds, and number the remaining batches again."""
+        """A session has begun: drop the batches that the hub holds. All others are sent in this session, under new numbers."""
         marks = {STREAM_LIVE: welcome.live_seq, STREAM_BACKFILL: welcome.backfill_seq}
         left: List[SampleBatch] = []
         for stream, mark in marks.items():
@@ -268,13 +275,13 @@ class Outbox:
         self.spool.suspend()
 
     def _note_sent(self) -> None:
-        """Record the session and number under which each unanswered batch was sent."""
+        """Record in each unacknowledged batch under which session, stream and number it was sent."""
         for stream, sent in self._sent.items():
             for batch in sent:
                 batch.sent = SentBatch(self._epoch, stream, batch.seq)
 
     def tick(self) -> None:
-        """Called every second."""
+        """The link calls this every second."""
         self.spool.tick()
 
     def take(self) -> "Union[Layout, Pack, Late, Gap, None]":
@@ -313,7 +320,7 @@ class Outbox:
         self._wake()
 
     def watch(self, watch: Watch) -> None:
-        """Start or end watching these families."""
+        """Watch these families for `lease_s` seconds; 0 ends it. Rows of a watched family are sent immediately."""
         until = self._clock.monotonic() + max(0, min(watch.lease_s, MAX_LEASE_S))
         for family in watch.families[:64]:
             self._leases[family] = until
@@ -328,7 +335,7 @@ class Outbox:
         return not any(self._queues())
 
     def pending(self) -> Tuple[int, int]:
-        """Number of unacknowledged rows, and their bytes in memory."""
+        """Number of unacknowledged rows in memory, and their bytes."""
         batches = [batch for queue in self._queues() for batch in queue] + list(self._open.values()) + self._moving
         return sum(len(batch.rows) for batch in batches), self._size
 

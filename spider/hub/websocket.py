@@ -1,7 +1,7 @@
 """A WebSocket client (RFC 6455) on asyncio streams: binary messages, no extensions, everything bounded.
 
-The handshake is bounded in size and time. TLS is always verified, by authorities or by a pinned public key. A frame that a server must not
-send ends the connection with the code that the RFC names.
+The handshake is bounded in size and time. TLS is always verified, by the authorities that this host trusts or by a pinned public key. A frame
+that a server must not send ends the connection with the code that the RFC names.
 """
 
 import asyncio
@@ -42,7 +42,10 @@ class WebSocketError(Exception):
 
 
 class HandshakeRefused(WebSocketError):
-    """The server answered, but not with a WebSocket upgrade."""
+    """The server's answer to the upgrade request is not acceptable.
+
+    `status` is its HTTP status; 0: it has none. `retry_after_s` is its Retry-After in seconds; None: it has none.
+    """
 
     def __init__(self, reason: str, status: int = 0, retry_after_s: Optional[float] = None) -> None:
         super().__init__(reason)
@@ -51,7 +54,7 @@ class HandshakeRefused(WebSocketError):
 
 
 class SocketClosed(WebSocketError):
-    """The connection is closed; `code` and `reason` are the server's, or 1006 when it sent none."""
+    """The connection is closed. `code` and `reason` are those of the side that closed it; the code is 1006 if it was cut."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"closed with {code}" + (f" ({reason})" if reason else ""))
@@ -63,7 +66,7 @@ class SocketClosed(WebSocketError):
 
 
 def build_request(url: Url, key: bytes, subprotocol: str, agent: str) -> bytes:
-    """The upgrade request; it offers no extension."""
+    """The upgrade request, which offers no extension. `key` is the base64 text of 16 random bytes; `agent` is the User-Agent."""
     lines = (
         f"GET {url.path} HTTP/1.1",
         f"Host: {url.authority}",
@@ -82,8 +85,8 @@ def build_request(url: Url, key: bytes, subprotocol: str, agent: str) -> bytes:
 def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     """Check the server's answer to the request.
 
-    Args:   head: everything up to the empty line.
-    Raises: HandshakeRefused.
+    Args:   head: everything up to the empty line. key, subprotocol: those of the request.
+    Raises: HandshakeRefused: it is not the upgrade that was asked for.
     """
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
@@ -143,7 +146,7 @@ def _certificate(writer: asyncio.StreamWriter) -> bytes:
 
 
 async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
-    """An error text that names the issuer of an untrusted certificate. The certificate is fetched once more for this; nothing is sent."""
+    """Make the error about an untrusted certificate. To name the issuer it fetches the certificate once more, and sends no data."""
     why = str(getattr(error, "verify_message", "") or error)
     try:
         _, writer = await _open(url, proxy, _tls_context(b""))
@@ -174,16 +177,16 @@ class WebSocket:
     def write(self, data: bytes) -> None:
         """Queue one binary message; `drain` waits until there is room for more.
 
-        Raises: SocketClosed.
+        Raises: SocketClosed: the connection is closed, or this side has begun to close it.
         """
         if self._over is not None or self._close_sent:
             raise self._over or SocketClosed(CODE_ABNORMAL)
         self._writer.write(build_frame(OP_BINARY, data))
 
     async def drain(self) -> None:
-        """Wait while the network is congested.
+        """Wait while too much queued data is unsent.
 
-        Raises: SocketClosed.
+        Raises: SocketClosed: the connection failed.
         """
         try:
             async with self._drains:
@@ -192,7 +195,7 @@ class WebSocket:
             raise self._end(CODE_ABNORMAL, str(error)) from error
 
     async def send(self, data: bytes) -> None:
-        """Send one binary message; waits while the network is congested.
+        """Send one binary message: `write` and `drain`.
 
         Raises: SocketClosed.
         """
@@ -200,9 +203,9 @@ class WebSocket:
         await self.drain()
 
     async def receive(self) -> bytes:
-        """The next binary message. Pings are answered meanwhile.
+        """Wait for the next binary message. Pings are answered meanwhile.
 
-        Raises: SocketClosed.
+        Raises: SocketClosed: the server closed the connection, it was cut, or the server sent a forbidden frame.
         """
         while self._over is None:
             message = await self._step()
@@ -235,7 +238,7 @@ class WebSocket:
         return None
 
     async def close(self, code: int = CODE_NORMAL, reason: str = "", timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Close the connection with a close frame; takes at most twice `timeout_s`. Never raises."""
+        """Close the connection with a close frame; takes at most twice `timeout_s`. Network errors are not raised."""
         self._send_close(code, reason)
         if self._over is None:
             self._over = SocketClosed(code, reason)
@@ -284,7 +287,9 @@ async def connect(
 ) -> WebSocket:
     """Connect to the hub, through an HTTP proxy if there is one. Verify its certificate, and run the handshake.
 
-    Raises: WebSocketError (HandshakeRefused when the server is no WebSocket server).
+    Args:   agent: the User-Agent. pin: SHA-256 of the hub's public key, several concatenated; None: authorities verify it.
+            timeout_s: limit for all of it.
+    Raises: HandshakeRefused: the server's answer is not acceptable; WebSocketError: it was not reached, not verified or too slow.
     """
     try:
         return await wait_for(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
