@@ -7,6 +7,7 @@ gets no session with the hub. The hub observes the result.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections import deque
@@ -161,13 +162,15 @@ class UpdateService:
 
         Raises: NotFound, Forbidden, Conflict: the node has the order already, or the update has ended; StoreError.
         """
-        row = await self._store[DeploymentStore].deployment(scope, deployment)
-        authorize(scope, "deployment.control", row)
-        if row.state == "cancelled":
-            return row
-        if row.ended_at is not None or row.steps[0].state != "waiting":
-            raise Conflict("the update has begun or ended: the node completes it by itself", state=row.state)
-        return await self._end(scope, row, "cancelled", None)  # the row then has a newer version, so its turn does nothing
+        while True:
+            row = await self._store[DeploymentStore].deployment(scope, deployment)
+            authorize(scope, "deployment.control", row)
+            if row.state == "cancelled":
+                return row
+            if row.ended_at is not None or row.steps[0].state != "waiting":
+                raise Conflict("the update has begun or ended: the node completes it by itself", state=row.state)
+            with contextlib.suppress(Conflict):  # it was cancelled, or its turn came, since it was read: read it again
+                return await self._end(scope, row, "cancelled", None)  # the row then has a newer version, so its turn does nothing
 
     # -- waves -----------------------------------------------------------------------------------
 
@@ -178,7 +181,8 @@ class UpdateService:
             if good:
                 good = all(await asyncio.gather(*(self._work(scope, line) for _ in range(min(at_once, len(part))))))
             for row in line.rows:
-                await self._log_errors(self._stop_short(scope, row))
+                await self._log_errors(self._until_stored(row, partial(self._stop_short, scope, row)))
+                self._forget(row)
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
         """Update nodes one by one, until none is left or an update of the request fails. Returns: whether all these nodes succeeded."""

@@ -135,6 +135,39 @@ async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk)
         assert (await desk.store.deployments.deployment(ADMIN, rows[0].id)).state == "cancelled"
 
 
+async def test_of_concurrent_cancellations_of_an_update_both_succeed(desk: Desk) -> None:
+    first, second = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
+    slow = hanging(desk, "deployments", "deployment", done_first=True)
+    slow.commands.clear()
+    async with updating(desk, away) as service:
+        _, row = await service.begin(ADMIN, [first, second], 0, 1)
+        slow.commands.add("deployment")
+        late = asyncio.ensure_future(service.cancel(ADMIN, row.id))
+        await slow.reached.wait()
+        slow.commands.clear()
+        await service.cancel(ADMIN, row.id)
+        slow.answers.set()
+        assert (await late).state == "cancelled"
+
+
+async def test_updates_stopped_by_the_failure_of_another_are_closed_after_an_error_of_the_database(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
+
+    async def offline(_node: NodeId, _timeout_s: float) -> None:
+        raise TimeoutError
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "stardust.db", isolation_level=None)) as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON deployment WHEN NEW.state = 'cancelled' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        async with updating(desk, offline) as service:
+            _, stopped = await service.begin(ADMIN, nodes, 0, 1)
+            await eventually(lambda: "update_store_failed" in [record.getMessage() for record in caplog.records])
+            other.execute("DROP TRIGGER full")
+            assert (await desk.end_of(stopped.id)).state == "cancelled"
+            await eventually(lambda: not service._running)
+
+
 async def test_an_update_whose_cancellation_was_not_stored_keeps_its_turn(desk: Desk, tmp_path: Path) -> None:
     first, second = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
     go_on, turn = asyncio.Event(), asyncio.Event()
