@@ -19,12 +19,13 @@ async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, prog
     Args:   progress: the reporter of the deployment; None: the deployment does not run.
     Raises: Conflict: the deployment does not wait for a confirmation; HostKeyMismatch, StoreError.
     """
-    if row.state != "awaiting_host_key" or row.host_key is None or progress is None:
+    if row.state != "awaiting_host_key" or row.host_key is None:
         raise Conflict(f"this deployment is {row.state}: no host key waits for confirmation", state=row.state)
     if not same_fingerprint(fingerprint, row.host_key.fingerprint):
         raise HostKeyMismatch(f"the server showed {row.host_key.fingerprint}, not {fingerprint[:80]}", shown=row.host_key.fingerprint)
     of = {"host": row.host_key.host or row.host, "fingerprint": row.host_key.fingerprint}
-    confirmed = await progress.confirm(row.host_key, AuditEntry(scope.actor, "deployment.host_key", row.id, "done", of))
+    audit = AuditEntry(scope.actor, "deployment.host_key", row.id, "done", of)
+    confirmed = None if progress is None else await progress.confirm(row.host_key, audit)
     if confirmed is None:
         raise Conflict("the deployment no longer waits for the host key: press Retry")
     return confirmed

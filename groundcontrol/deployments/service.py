@@ -213,18 +213,19 @@ class DeploymentService:
         tools = self._tools
         node = await tools.store[NodeStore].node(scope, node_id)
         authorize(scope, "node.update", node)
+        await self._check_overrides(scope, overrides)
+        login, pinned = await self._known.login_of(scope, node_id, node.address)
+        # Looked for after the login was read: another user may have begun one meanwhile, with credentials of its own.
         running = self._active.of_node(node_id)
         if running is not None and running.kind == "install":
             return running
-        await self._check_overrides(scope, overrides)
-        self._check_not_leaving(node)
+        self._check_not_leaving(node_id, node.name)
         if node.simulated or node.waiting:
             raise Conflict(
                 f"the node {node.name} {'is simulated' if node.simulated else 'waits for approval'}: there is no server to deploy to"
             )
         if overrides is not None and (overrides.name is not None or overrides.tags is not None):
             raise BadRequest("a redeployment changes neither name nor tags of the node", field="name" if overrides.name else "tags")
-        login, pinned = await self._known.login_of(scope, node_id, node.address)
         complete = has_credentials(login)
         request = replace(login, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=complete)
         merged, pinned, _ = await apply_overrides(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
@@ -232,7 +233,8 @@ class DeploymentService:
             running = self._active.of_node(node_id)
             if running is not None and running.kind == "install":
                 return running
-            self._check_not_leaving(await tools.store[NodeStore].node(scope, node_id))
+            node = await tools.store[NodeStore].node(scope, node_id)
+            self._check_not_leaving(node_id, node.name)
             return await self._order(scope, "install", node, merged, pinned)
 
     async def _order(
@@ -246,10 +248,11 @@ class DeploymentService:
         self._begin(scope, row, request, pinned)
         return row
 
-    def _check_not_leaving(self, node: Node) -> None:
-        running = self._active.of_node(node.id) or self._leaving.running(node.id)
+    def _check_not_leaving(self, node_id: NodeId, name: str) -> None:
+        """Check that no deployment of this node is running. Raises: Conflict."""
+        running = self._active.of_node(node_id) or self._leaving.running(node_id)
         if running is not None:
-            raise _is_busy(running, node.name)
+            raise _is_busy(running, name)
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
         """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
@@ -314,16 +317,24 @@ class DeploymentService:
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
     async def _through_session(self, scope: Scope, node: Node, *, wanted: bool) -> Deployment:
-        """Begin a removal through the live session. `wanted`: the request has no login fields, which ask for SSH."""
-        why = self._leaving.hindrance(node) if wanted else "none were sent"
-        if why:
-            raise CredentialsRequired(
-                f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
-                give=list(ANY_OF),
-            )
-        await self._check_idle(node)
-        self._check_room()
-        return await self._leaving.begin(scope, node)
+        """Begin a removal through the live session, or return the running removal.
+
+        Args: wanted: whether the request has no login fields. With such fields the user asks for SSH.
+        """
+        async with self._ordering.in_time():
+            node = await self._tools.store[NodeStore].node(scope, node.id)
+            running = self._removing(node, force=False)
+            if running is not None:
+                return running
+            why = self._leaving.hindrance(node) if wanted else "none were sent"
+            if why:
+                raise CredentialsRequired(
+                    f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
+                    give=list(ANY_OF),
+                )
+            await self._check_idle(node)
+            self._check_room()
+            return await self._leaving.begin(scope, node)
 
     async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
         """Handle an agent's `Farewell`: root uninstalled it, except for `not_removed`. Raises: StoreError."""
@@ -365,8 +376,14 @@ class DeploymentService:
         if is_live(row) and row.ended_at is None:
             return await self._leaving.cancel(scope, row)
         active = self._active.get(deployment)
-        if row.ended_at is not None or active is None:
+        if active is None and row.ended_at is None:
+            row = await self._controlled(scope, deployment)  # it may have ended since it was read
+            if row.state == "cancelled":
+                return row
+        if row.ended_at is not None:
             raise Conflict(f"this deployment has {row.state} already", state=row.state)
+        if active is None:
+            raise Unavailable("this deployment begins or ends at the moment: try again later")
         ended = active.work.ending
         if not ended:
             active.task.cancel()
@@ -398,7 +415,7 @@ class DeploymentService:
             assert row.node_id is not None
             node = await tools.store[NodeStore].node(scope, row.node_id)
             authorize(scope, "node.update", node)
-            self._check_not_leaving(node)
+            self._check_not_leaving(node.id, node.name)
         if live:
             assert row.node_id is not None
             node = await tools.store[NodeStore].node(scope, row.node_id)
@@ -415,6 +432,8 @@ class DeploymentService:
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)
+            if row.node_id is not None and not makes_node(row):
+                self._check_not_leaving(row.node_id, row.name)
             await self._occupied.check_free(scope, merged, row.node_id)
             self._check_room()
             progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
@@ -454,15 +473,21 @@ class DeploymentService:
         return await wait_for_end(begun, tools.limits.forget_wait_s)
 
     async def _retry_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
-        why = self._leaving.hindrance(node)
-        if why:
-            raise CredentialsRequired(
-                f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
-                give=list(ANY_OF),
-            )
-        await self._check_idle(node)
-        self._check_room()
-        return await self._leaving.retry(scope, row)
+        """Retry a removal through the live session, or return the running removal of its node."""
+        async with self._ordering.in_time():
+            running = self._removing(node, force=False)
+            if running is not None:
+                return running
+            await self._check_unchanged(scope, row)
+            why = self._leaving.hindrance(node)
+            if why:
+                raise CredentialsRequired(
+                    f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
+                    give=list(ANY_OF),
+                )
+            await self._check_idle(node)
+            self._check_room()
+            return await self._leaving.retry(scope, row)
 
     # -- inside ------------------------------------------------------------------------------
 

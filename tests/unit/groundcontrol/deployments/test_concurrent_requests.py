@@ -10,10 +10,12 @@ import pytest
 
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest
 from groundcontrol.nodes.model import NewNode
 from spider.wire.ids import new_random_id
-from tests.support.deployment_desk import ADMIN, Desk, hanging
+from tests.support.deployment_desk import ADMIN, Desk, hanging, node_with
+from tests.support.live_removal import played
 from tests.support.ssh_server import serving
 
 PEOPLE = 6
@@ -99,3 +101,63 @@ async def test_concurrent_deployments_of_a_node_become_one(desk: Desk, way: str)
         assert await begun(desk) == 1
         await desk.until(given[0].id, lambda row: row.state == "awaiting_host_key")
         assert (await service.cancel(ADMIN, given[0].id)).state == "cancelled"
+
+
+@pytest.mark.parametrize("call", ["cancel", "confirm"])
+async def test_a_request_that_read_the_deployment_before_it_was_cancelled_gets_the_true_answer(
+    desk: Desk, request_to: Requests, call: str
+) -> None:
+    slow = hanging(desk, "deployments", "deployment", done_first=True)
+    slow.commands.clear()
+    async with serving(KEY) as (port, _), desk.running(desk.make(desk.config)) as service:
+        row = await service.install(ADMIN, request_to(port), None)
+        row = await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
+        assert row.host_key is not None
+        slow.commands.add("deployment")
+        late = asyncio.ensure_future(
+            service.cancel(ADMIN, row.id) if call == "cancel" else service.confirm_host_key(ADMIN, row.id, row.host_key.fingerprint)
+        )
+        await slow.reached.wait()
+        slow.commands.clear()
+        await service.cancel(ADMIN, row.id)
+        slow.answers.set()
+        if call == "cancel":
+            assert (await late).state == "cancelled"
+        else:
+            with pytest.raises(Conflict, match="no longer waits for the host key"):
+                await late
+
+
+@pytest.mark.parametrize("way", ["redeploy", "remove"])
+async def test_a_request_without_credentials_gets_the_deployment_that_another_one_began_meanwhile(desk: Desk, way: str) -> None:
+    node = await node_with(desk, None)
+    slow = hanging(desk, "deployments", "deployments", done_first=True)
+    async with serving(KEY) as (port, _), desk.running(desk.make(desk.config)) as service:
+        fields = DeploymentOverrides(port=port, username="root", password="once")
+
+        async def ask(given: DeploymentOverrides | None) -> Deployment:
+            return await (service.redeploy(ADMIN, node, given) if way == "redeploy" else service.remove(ADMIN, node, given, force=False))
+
+        late = asyncio.ensure_future(ask(None))
+        await slow.reached.wait()
+        slow.commands.clear()
+        row = await ask(fields)
+        slow.answers.set()
+        assert (await late).id == row.id
+        await service.cancel(ADMIN, row.id)
+
+
+async def test_during_the_order_of_a_removal_another_removal_is_the_same_one_and_a_redeployment_is_refused(desk: Desk) -> None:
+    node = await played(desk)
+    slow = hanging(desk, "jobs", "create_job", done_first=True)
+    async with desk.running(desk.make(desk.config)) as service:
+        first = asyncio.ensure_future(service.remove(SYSTEM, node.id, None, force=False))
+        await slow.reached.wait()
+        second = asyncio.ensure_future(service.remove(SYSTEM, node.id, None, force=False))
+        other = asyncio.ensure_future(service.redeploy(SYSTEM, node.id, DeploymentOverrides(port=1, username="root", password="once")))
+        await asyncio.wait([second, other], timeout=0.2)
+        slow.answers.set()
+        assert (await second).id == (await first).id
+        with pytest.raises(Conflict, match="web-1 is being removed"):
+            await other
+        assert await begun(desk) == 1
