@@ -1,11 +1,12 @@
 """Joins a fleet. `install.sh` runs this program on a new server as root, with the invite on standard input.
 
-First, the hub proves that it made the invite. Then it receives a description of this server, and sends the files to install. Two fixed
-scripts (`probe.sh`, `lifecycle.sh`) inspect the server and install Spider; this module only talks to the hub and runs them. A failed
-installation is undone.
+First, the hub proves that it made the invite. This program then sends a description of the server, and the hub sends the files to install.
+Two fixed scripts (`probe.sh`, `lifecycle.sh`) inspect the server and install Spider; this module only talks to the hub and runs them. A
+failed installation is undone.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -17,13 +18,13 @@ import string
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Coroutine, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, TypeVar
 
 from spider.config import Proxy, Url, parse_proxy, parse_url
 from spider.hub.websocket import SocketClosed, WebSocket, WebSocketError, connect
 from spider.timeouts import wait_for
 from spider.version import VERSION
-from spider.wire.errors import NotProven, ProtocolError
+from spider.wire.errors import NotProven, ProtocolError, SessionOver
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN, OPENING_TIMEOUT_S, SUBPROTOCOL
 from spider.wire.joining import (
     MAX_FILE_BYTES,
@@ -49,6 +50,7 @@ EXIT_STOPPED = 130
 INPUT_LIMIT_S = 300.0
 STEP_LIMIT_S = 180.0
 ANSWER_LIMIT_S = 60.0
+END_LIMIT_S = 5.0
 ROLLBACK_S = 600
 """Seconds until a timer on this server undoes an unfinished installation."""
 TICK_S = 1.0
@@ -56,6 +58,7 @@ POLL_S = 1.0
 INVALID_INVITE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
 _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
+_T = TypeVar("_T")
 
 
 class Failed(Exception):
@@ -117,7 +120,7 @@ def _bytes(path: str) -> bytes:
 def _read_line(handle: int) -> str:
     """Read the invite from a descriptor; on a terminal with a prompt and without echo.
 
-    Raises: Failed: there is no input within INPUT_LIMIT_S.
+    Raises: Failed: the input is empty, or its line is not complete within INPUT_LIMIT_S.
     """
     terminal_before = None
     if os.isatty(handle):
@@ -150,9 +153,10 @@ def _read_line(handle: int) -> str:
 
 
 async def join(invite: Invite, scripts: Scripts) -> None:
-    """Join the fleet of an invite.
+    """Join the fleet of an invite. A cancellation while the installation is being completed has no effect.
 
-    Raises: Failed, CancelledError: nothing was installed, or the installation was undone.
+    Raises: CancelledError: nothing was installed, or the installation was undone. Failed: as well, unless a printed line says that not
+            everything could be undone.
     """
     if invite.expires_at <= time.time() - 3600:  # the clocks may differ by an hour; in doubt the hub decides
         raise Failed("this invite is over: make a new one")
@@ -160,26 +164,34 @@ async def join(invite: Invite, scripts: Scripts) -> None:
     socket, url = await _dial(invite)
     attempt = _JoinAttempt(socket, scripts)
     try:
-        await attempt.run(invite, url, lines)
+        try:
+            await attempt.run(invite, url, lines)
+        except NotProven as error:
+            raise Failed(f"{url.authority}: {error.reason}: {INVALID_INVITE}") from error
+        except (ProtocolError, WebSocketError, asyncio.TimeoutError) as error:
+            if not attempt.begun:
+                raise _explain(error, url) from error
+            await attempt.finish_without_hub(_explain(error, url))
+        except OSError as error:
+            raise Failed(f"Spider could not be installed: {error.strerror or error}", "install_failed") from error
     except asyncio.CancelledError:
-        await attempt.undo(Failed("it was stopped on the server", "interrupted"))
+        if not await _to_its_end(attempt.undo(Failed("it was stopped on the server", "interrupted"))):
+            raise Failed("stopped") from None
         raise
     except Failed as failed:
-        await attempt.undo(failed)
+        await _to_its_end(attempt.undo(failed))
         raise
-    except NotProven as error:
-        raise Failed(f"{url.authority}: {error.reason}: {INVALID_INVITE}") from error
-    except (ProtocolError, WebSocketError, asyncio.TimeoutError) as error:
-        reason = _explain(error, url)
-        if not attempt.begun:
-            raise reason from error
-        await attempt.finish_without_hub(reason)
-    except OSError as error:
-        reason = Failed(f"Spider could not be installed: {error.strerror or error}", "install_failed")
-        await attempt.undo(reason)
-        raise reason from error
     finally:
-        await socket.close(1000, "")
+        await _to_its_end(socket.close(1000, ""))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run this work to its end, and ignore every cancellation of the caller meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    return task.result()
 
 
 def _explain(error: Exception, url: Url) -> Failed:
@@ -243,10 +255,14 @@ class _JoinAttempt:
         await self._install(answer, {**files, **keys})
         print_line("Spider is started; waiting until it is there")
         done = await self._wait_done(float(answer.verify_s))
+        await _to_its_end(self._finish())
+        print_line("installed; it waits for approval in the hub" if done.waiting else "connected")
+
+    async def _finish(self) -> None:
+        """Complete the installation, and inform the hub. Raises: Failed."""
         await self._run_action("finish")
         self.begun = False
-        await self._send(JoinEnded("", ""))
-        print_line("installed; it waits for approval in the hub" if done.waiting else "connected")
+        await self._send_end("", "")
 
     async def _open(self, invite: Invite, url: Url) -> Joined:
         opening = NodeJoin(invite, _boot(), url.authority, [VERSION], os.urandom(32))
@@ -355,37 +371,41 @@ class _JoinAttempt:
         if status or "ok" not in lines[-1:]:
             raise Failed(f"{words[0]}: the installer ended with status {status}", "install_failed")
 
-    async def undo(self, failed: Failed) -> None:
-        """Undo the installation, and send the reason to the hub."""
+    async def undo(self, failed: Failed) -> bool:
+        """Undo the installation, and send the reason to the hub. False: not everything could be undone; an error line was printed."""
+        undone = True
         if self._action is not None and not self._action.done():
             await asyncio.wait({self._action})
         if self.begun:
             try:
                 await self._run_action("undo")
                 print_line("everything was taken back")
-            except Failed as error:
+            except (Failed, OSError) as error:
+                undone = False
                 sys.stderr.write(f"stardust: not everything could be undone: {error}\n")
         self._drop_folder()
         if self._joined is not None:
-            try:
-                await wait_for(TICK_S * 5, self._send(JoinEnded(failed.code, str(failed)[:300])))
-            except (WebSocketError, ProtocolError, asyncio.TimeoutError):
-                return  # the hub detects the end by itself
+            await self._send_end(failed.code, str(failed)[:300])
+        return undone
+
+    async def _send_end(self, code: str, message: str) -> None:
+        """Send a `JoinEnded`, if the connection allows it. Without it, the hub finds out by the session of the new Spider."""
+        with contextlib.suppress(WebSocketError, ProtocolError, SessionOver, asyncio.TimeoutError):
+            await wait_for(END_LIMIT_S, self._send(JoinEnded(code, message)))
 
     async def finish_without_hub(self, failed: Failed) -> None:
-        """Complete the installation after the connection broke, if the new Spider gets a session. Otherwise undo it.
+        """Complete the installation after the connection broke, if the new Spider gets a session within ANSWER_LIMIT_S.
 
-        Raises: Failed: the installation was undone; the error is `failed`.
+        Raises: Failed: it got no session (the error is `failed`), or the installation could not be completed.
         """
         until = time.monotonic() + ANSWER_LIMIT_S
         while time.monotonic() < until:
             if "in session" in await self._diagnosis():
-                await self._run_action("finish")
+                await _to_its_end(self._run_action("finish"))
                 self._drop_folder()
                 print_line("connected")
                 return
             await asyncio.sleep(POLL_S)
-        await self.undo(failed)
         raise failed
 
     def _drop_folder(self) -> None:
