@@ -179,9 +179,11 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     plan = read_plan(folder)
     if plan is None or plan.job != job:
         raise JobNotStarted("there is no such order")
-    lock = take_lock(jobs, name=lock_of(plan.verb))
-    _forget_keys(job)
-    write_bytecode()
+    name = lock_of(plan.verb)
+    lock = take_lock(jobs, name=name)
+    if name == LOCK:  # a job with the other lock may run beside one that writes these files
+        _forget_keys(job)
+        write_bytecode()
     started_at, log, reporter = _begin(folder, boot)
     before = reboot.read_reboot_state() if plan.verb == verbs.REBOOT else None
     stop_request = StopRequest(folder, reporter)

@@ -118,6 +118,18 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
     assert run_to_end(job, Scripted("true"), "", RunnerPaths(str(tmp_path))).state == "succeeded"
 
 
+@pytest.mark.parametrize(("verb", "writes"), [("upgrade", ["keys", "bytecode"]), ("unit-restart", []), ("container-restart", [])])
+def test_only_a_job_that_runs_alone_writes_files_that_jobs_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, writes: list[str]
+) -> None:
+    """A job of units or containers may run beside one that changes the keys: it would write back their list without the newest pair."""
+    written: list[str] = []
+    monkeypatch.setattr("spider.selfcare.rekey.forget_expired", lambda *_: written.append("keys"))
+    monkeypatch.setattr("spider.root.runner.write_bytecode", lambda: written.append("bytecode"))
+    run_to_end(plan(tmp_path, verb), Scripted("true"), "", RunnerPaths(str(tmp_path)))
+    assert written == writes
+
+
 def test_a_job_whose_files_cannot_be_created_is_not_begun(tmp_path: Path, job: str) -> None:
     (tmp_path / job / "progress").mkdir()
     with pytest.raises(JobNotStarted, match="no room for its files"):
