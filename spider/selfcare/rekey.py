@@ -1,6 +1,6 @@
 """Installs keys of another generation, as root. At any moment `spider.conf` names a generation whose pair of keys is complete.
 
-First, the new keys are written to files with the generation as suffix. Then one rename replaces `spider.conf`, which makes the new keys
+First, the new keys are written to files with the generation as suffix. Then one rename replaces `spider.conf`; from then on the new keys are
 valid. Last, the new keys get the usual file names, and the bytes of the old keys are overwritten. Spider works after each of these steps,
 so an interruption does no harm.
 
@@ -59,6 +59,14 @@ class Pair(NamedTuple):
     """When it was replaced, Unix seconds by the hub's clock: the time of the first order since then. None: no order came since."""
 
 
+class NotCleanedUp(OSError):
+    """The new keys are in place, but a later step failed, such as the overwriting of the old keys. The text says so."""
+
+
+def _failure_text(error: Exception) -> str:
+    return str(error) if isinstance(error, NotCleanedUp) else f"the keys were not changed: {error}"
+
+
 def _nothing(_step: str) -> None:
     """Default for `reached`: does nothing."""
 
@@ -73,8 +81,9 @@ def rekey(job: str, args: Mapping[str, Any], console: Console, paths: RekeyPaths
     try:
         outcome = _rekey(job, args, paths, reached)
     except (OSError, Untrusted, ValueError) as exc:
-        console.print_line(f"The keys were not changed: {exc}")
-        return Outcome("failed", None, 0, (), "job.rekey_failed", f"the keys were not changed: {exc}")
+        text = _failure_text(exc)
+        console.print_line(text)
+        return Outcome("failed", None, 0, (), "job.rekey_failed", text)
     console.print_line(outcome)
     console.progress("check", 100)
     return Outcome("succeeded", 0, 0, ())
@@ -105,7 +114,7 @@ def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[
     The seven days of all pairs start over, because root may need time to find the right pair.
 
     Args:   wanted: the generation; None: the latest before the present generation.
-    Raises: OSError, Untrusted, ValueError: nothing was changed.
+    Raises: Untrusted, ValueError, OSError: the keys in use are the same as before. NotCleanedUp: the former pair is in use.
     """
     (text, generation), now, former = _conf(paths), time.time(), _former(paths)
     there = [number for number in former if number != generation]
@@ -124,9 +133,9 @@ def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[
 
 
 def forget_expired(paths: RekeyPaths, job: str) -> None:
-    """Remove the pairs that were replaced more than seven days ago. The caller holds the lock of this node's jobs.
+    """Remove the pairs that were replaced more than seven days ago. The caller holds the lock `LOCK` of this node's jobs.
 
-    Args:   job: id of a job, which has the time of the hub's clock.
+    Args:   job: id of a job. The id contains its time of creation by the hub's clock.
     Raises: OSError, Untrusted, ValueError.
     """
     former = _former(paths)
@@ -203,7 +212,11 @@ def _save_former(paths: RekeyPaths, pairs: Iterable[Pair]) -> None:
 
 
 def _switch(paths: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
-    """Replace the pair of `generation` by `pair`. Args: text: the content of `spider.conf`."""
+    """Replace the pair of `generation` by `pair`.
+
+    Args:   text: the content of `spider.conf`.
+    Raises: OSError, ValueError: the pair of `generation` is still in use. NotCleanedUp.
+    """
     conf, session, launch = (os.path.join(paths.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
     new = _with_generation(text, pair.generation)
     owners = [os.stat(key_file(path, generation)) for path in (session, launch)]
@@ -214,12 +227,15 @@ def _switch(paths: RekeyPaths, text: str, generation: int, pair: Pair, reached: 
     _put(conf + ".new", new.encode("utf-8"), stat.S_IMODE(os.stat(conf).st_mode), os.stat(conf))
     reached("conf.new")
     os.replace(conf + ".new", conf)
-    sync_folder(paths.etc)
-    reached("conf")
-    for path in (session, launch):
-        _take_over(path, f"{path}.{pair.generation}", f"{path}.{generation}")
-        reached(os.path.basename(path))
-    sync_folder(paths.etc)
+    try:
+        sync_folder(paths.etc)
+        reached("conf")
+        for path in (session, launch):
+            _take_over(path, f"{path}.{pair.generation}", f"{path}.{generation}")
+            reached(os.path.basename(path))
+        sync_folder(paths.etc)
+    except OSError as exc:
+        raise NotCleanedUp(f"the keys of generation {pair.generation} are in place, but old ones may be left on the disk: {exc}") from exc
 
 
 def _with_generation(text: str, generation: int) -> str:
@@ -302,7 +318,7 @@ def main(argv: Optional[List[str]] = None, paths: Optional[RekeyPaths] = None, j
         sys.stderr.write("A job is running on this server: wait for its end, or cancel it, and try again.\n")
         return EXIT_BUSY
     except (OSError, Untrusted, ValueError) as exc:
-        sys.stderr.write(f"the keys were not changed: {exc}\n")
+        sys.stderr.write(_failure_text(exc) + "\n")
         return EXIT_FAILED
     finally:
         if lock >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -110,6 +111,21 @@ def test_keys_that_do_not_open_are_never_put_in_place(etc: Path) -> None:
     _, args = order(etc, 2)
     assert rekey(new_time_id(), args, NullConsole(), places(etc)).error_code == "job.rekey_failed"  # masked for another order
     assert held(etc) == (1, node_keys(FLEET, NODE, 1))
+
+
+def test_an_error_after_the_change_does_not_deny_the_change(
+    etc: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    job, args = order(etc, 2)
+    monkeypatch.setattr("spider.selfcare.rekey._overwrite", full)
+    outcome = rekey(job, args, NullConsole(), places(etc))
+    assert (outcome.error_code, held(etc)) == ("job.rekey_failed", (2, node_keys(FLEET, NODE, 2)))
+    assert outcome.error_text.startswith("the keys of generation 2 are in place, but old ones may be left on the disk: ")
+    assert main([], places(etc), str(etc / "jobs")) == 0
+    assert "generation 2 is in use" in capsys.readouterr().out
 
 
 def places(etc: Path) -> RekeyPaths:
