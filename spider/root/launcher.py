@@ -245,7 +245,13 @@ def _blocks(folder: str, verb: str) -> bool:
 
 
 def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
-    """Remove the files of the oldest ended jobs beyond `most`. The records of used ids stay for ever. Raises: OSError."""
+    """Remove the files of the oldest ended jobs beyond `most`. The records of used ids stay for ever.
+
+    `plan` goes first, because Spider reports no folder without it. What marks the job as ended goes last, so that an interrupted removal is
+    continued by the next one.
+
+    Raises: OSError.
+    """
     ended = [
         name
         for name in sorted(os.listdir(jobs))
@@ -253,7 +259,7 @@ def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
     ]
     for name in ended[: max(0, len(ended) - most)]:
         folder = os.path.join(jobs, name)
-        for file in os.listdir(folder):
+        for file in sorted(os.listdir(folder), key=lambda file: (file != PLAN) + (file in (RESULT, STOPPED))):
             os.unlink(os.path.join(folder, file))
         os.rmdir(folder)
 

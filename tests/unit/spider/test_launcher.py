@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -219,3 +220,27 @@ def test_old_ended_jobs_are_deleted_and_open_ones_stay(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
     prune(str(tmp_path), most=3)
     assert sorted(os.listdir(tmp_path)) == sorted([".lock", jobs[0], *jobs[5:]])
+
+
+@pytest.mark.parametrize("removed", range(4))
+def test_an_interrupted_removal_shows_no_half_job_and_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: int) -> None:
+    """Without `result`, a job that still has its order would be reported to the hub as killed."""
+    folder = tmp_path / new_time_id()
+    folder.mkdir()
+    for name in ("log", "plan", "result", "run"):
+        (folder / name).touch()
+    unlink, left = os.unlink, iter(range(removed))
+
+    def interrupted(path: str) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", interrupted)
+    with pytest.raises(OSError, match="Input/output"):
+        prune(str(tmp_path), most=0)
+    assert (folder / "result").exists()
+    assert (folder / "plan").exists() == (removed == 0)
+    monkeypatch.setattr(os, "unlink", unlink)
+    prune(str(tmp_path), most=0)
+    assert os.listdir(tmp_path) == []
