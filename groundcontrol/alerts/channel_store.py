@@ -17,16 +17,16 @@ SEALED_TABLE: Final = "channel"
 TARGET: Final = "target"
 MOST_CHANNELS: Final = 100
 SUMMARY: Final = "summary"
-"""The reason of messages that the summary after quiet hours contains."""
+"""The reason of messages that are not sent, since the summary after quiet hours contains them."""
 
 
 class Claim(NamedTuple):
-    """A delivery that this process is sending, with its channel. It expires with the lease of the delivery."""
+    """A delivery that this process is sending, with its channel. It holds until `delivery.lease_until`."""
 
     delivery: Delivery
     channel: Channel
     notified: bool
-    """Whether the channel got a message about the firing incident."""
+    """Whether the channel got a message that the incident fires."""
     notified_late: bool
     """Whether that message already said that the incident was over."""
 
@@ -87,6 +87,7 @@ class DeliveryFilter(NamedTuple):
     channel: ChannelId | None = None
     incident: IncidentId | None = None
     since: float = 0.0
+    """Unix seconds; earlier decisions are left out."""
 
 
 class Missing(NamedTuple):
@@ -144,15 +145,18 @@ class ChannelStore(Protocol):
 
 class DeliveryStore(Protocol):
     async def next_due(self) -> float | None:
-        """When the next open delivery may be claimed, in Unix seconds; None: no delivery is open. It is not before its channel's `probe_at`."""
+        """When the next open delivery may be claimed, in Unix seconds; None: no delivery is open.
+
+        A delivery is not claimed before the `probe_at` of its channel.
+        """
         ...
 
     async def claim(self, most: int) -> Sequence[Claim]:
-        """Take at most `most` due deliveries, each with a lease of `LEASE_S` and a row for the attempt.
+        """Take at most `most` due deliveries, for a minute each. A delivery that is not finished by then can be claimed again.
 
-        Messages about one incident keep their order within a channel. At most `MOST_OF_CHANNEL` messages of a channel are under way.
-        Deliveries that exceed the limit of the channel or hub, or that were tried for too long, end here. Messages that quiet hours delayed until now
-        are joined into one summary.
+        Messages about one incident keep their order within a channel. At most two messages of a channel are under way. Here a delivery also
+        ends without being sent: its channel is off or refuses messages, it was tried for too long, or it exceeds the limit of messages of the
+        channel or hub. Messages that quiet hours delayed until now are joined into one summary.
         """
         ...
 
@@ -172,7 +176,10 @@ class DeliveryStore(Protocol):
         ...
 
     async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
-        """Make a delivery due now that failed or waits for an attempt. Raises: NotFound; Conflict: it is in another state."""
+        """Make a delivery due now that has failed, or that waits for its next attempt.
+
+        Raises: NotFound; Conflict: its state is neither `failed` nor `due`.
+        """
         ...
 
     async def delivery(self, scope: Scope, delivery: DeliveryId) -> Delivery:
@@ -188,19 +195,21 @@ class DeliveryStore(Protocol):
         ...
 
     async def missing(self, org: int, since: float) -> Sequence[Missing]:
-        """Messages that new or recovered channels have missed: about open incidents, and about ends since this time."""
+        """Messages that working channels have missed: about open incidents, and about the ends of incidents since this time (Unix seconds)."""
         ...
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]:
         """Delivery -> its attempts, oldest first."""
         ...
 
-    async def summary(self, scope: Scope, since: float, now: float) -> Summary: ...
+    async def summary(self, scope: Scope, since: float, now: float) -> Summary:
+        """The numbers of deliveries since a time. Args: since, now: Unix seconds."""
+        ...
 
     async def event_to_send(self, org: int, event: EventId) -> tuple[Event, str] | None:
-        """An event and the name of its node; None: the event is deleted."""
+        """An event and the name of its node (empty: it has none); None: the event is deleted."""
         ...
 
     async def expire_deliveries(self, before: float) -> int:
-        """Delete some final deliveries from before this time. Returns: their number; 0: none is left."""
+        """Delete some final deliveries from before this time (Unix seconds). Returns: their number; 0: none is left."""
         ...

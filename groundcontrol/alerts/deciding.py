@@ -18,9 +18,9 @@ GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 UPDATE_EVERY_S: Final = 300.0
 """The shortest time between two messages about an incident, unless it becomes critical."""
 COOL_DOWN_S: Final = 3600.0
-"""The shortest time between first messages about two incidents with the same rule and node. Critical ones do not wait."""
+"""After a message about a rule and node, the first message about another incident of them waits for this long. A critical one does not."""
 SETTLE_S: Final = 90.0
-"""How long the hub sends no messages after its start, since nodes are still reconnecting."""
+"""For how long after its start the hub sends no message that something fires: nodes are still reconnecting."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
 """How long after the last message a message is repeated, by level."""
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
@@ -28,7 +28,7 @@ SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 LATE: Final = "late"
 """The reason of a message that could not be sent before its incident was over."""
 LATE_S: Final = 600.0
-"""A critical incident that lasted longer is reported even after its end."""
+"""If a critical incident lasted longer than this, a channel is told of it even after its end."""
 
 SkipReason = Literal[
     "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
@@ -46,16 +46,22 @@ _HIDDEN: Final[tuple[tuple[str, SkipReason], ...]] = (
 
 
 class Send(NamedTuple):
+    """Send the message at this time, in Unix seconds."""
+
     at: float
     reason: str = "ready"
 
 
 class Defer(NamedTuple):
+    """Decide again at this time, in Unix seconds."""
+
     until: float
     reason: DeferReason
 
 
 class Skip(NamedTuple):
+    """Send no message."""
+
     reason: SkipReason
 
 
@@ -63,7 +69,7 @@ Decision = Send | Defer | Skip
 
 
 class Question(NamedTuple):
-    """The facts for one decision."""
+    """The facts for one decision. Times are in Unix seconds."""
 
     kind: MessageKind
     incident: Incident
@@ -115,14 +121,14 @@ def _shows_nothing_new(question: Question) -> bool:
 
 
 def _opens_quiet_time(question: Question) -> bool:
-    """Whether this is the first message in the quiet time of a flapping episode. It is sent, since silence would look like an end."""
+    """Whether this is the first message in the quiet time of a flapping episode. It is sent: without it, silence would look like an end."""
     last = last_firing_message(question.history)
     last_at = max(question.notified_at or 0.0, 0.0 if last is None else last.sent_at or last.at)
     return question.flapping_since is not None and last_at < question.flapping_since
 
 
 def _recovery(question: Question) -> Decision:
-    """The decision about the end of an incident. It is sent only to channels that were notified of the incident."""
+    """The decision about the message that an incident is over. Only channels that were notified of the incident get it."""
     if not last_firing_message(question.history):
         return Skip("never_told_firing")
     return _quiet(question, question.incident.level, question.now)
@@ -171,13 +177,13 @@ def last_firing_message(history: Sequence[Delivery]) -> Delivery | None:
 
 
 def waiting(history: Sequence[Delivery]) -> Delivery | None:
-    """The newest unsent message about the firing incident; None: there is none. Its content is read when it is sent."""
+    """The newest waiting message that the incident fires; None: there is none. It will show the incident as it is when it is sent."""
     open_ones = [one for one in history if one.state in ("due", "deferred") and one.kind != "resolved"]
     return open_ones[-1] if open_ones else None
 
 
 def sooner(question: Question, held: Delivery) -> Delivery | None:
-    """A deferred message with an earlier time, since the reason for its delay is over; None: it keeps its time."""
+    """A deferred message with an earlier time, since the reason for its delay has ended; None: it keeps its time."""
     decision = decide(question)
     if held.state != "deferred" or held.next_at is None or isinstance(decision, Skip):
         return None
@@ -188,7 +194,8 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
 def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, notified_late: bool) -> str | None:
     """Whether the end of an incident changes a message about it.
 
-    Args:    notified: the channel got a message about the firing incident. notified_late: that message was a late one (`LATE`).
+    Args:    incident: None: the message is about no incident. notified: the channel got a message that the incident fires.
+             notified_late: that message said already that the incident was over (`LATE`).
     Returns: None: send it unchanged; `LATE`: send it as a late message; any other text: the reason why it is not sent.
     """
     if incident is None or delivery.kind in ("event", "test", "digest"):
@@ -206,7 +213,7 @@ def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:
     """When the message about a firing incident is repeated, in Unix seconds.
 
-    None: never: the channel got no such message, or each alert is acknowledged or explained by another one.
+    Returns: None: it is not repeated: the channel got no such message, or each alert is acknowledged or explained by another one.
     """
     last = last_firing_message(history)
     if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):

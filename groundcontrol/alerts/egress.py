@@ -84,7 +84,7 @@ def _is_bad(address: Address) -> bool:
 
 
 def is_own(text: str) -> bool:
-    """Whether an address belongs to this machine. Then the kernel chooses the same address as the source. No packet is sent."""
+    """Whether an address belongs to this machine. The kernel is asked from which address it would send there. No packet is sent."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
         try:
@@ -155,13 +155,13 @@ class Egress:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """Created for the first message, since reading the authorities of the system takes a quarter of a hub's start."""
+        """The TLS settings. They are made for the first message: to read the system's authorities takes a quarter of a hub's start."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
 
     def check(self, address: str, port: int) -> None:
-        """Raises: Denied: no message may be sent to this address and port."""
+        """Raises: Denied: no message may be sent to this address and port, or the text is no address."""
         plain = address.removeprefix("::ffff:") if address.startswith("::ffff:") and "." in address else address
         if (plain, port) in self.allowed:
             return
@@ -169,9 +169,9 @@ class Egress:
             raise Denied
 
     def check_receiver(self, host: str, port: int, field: str) -> None:
-        """Check a receiver if its text is an address, in any form that the system accepts, or `localhost`.
+        """Check a receiver whose text is an address, in any form that the system accepts, or `localhost`.
 
-        Names are checked when a message is sent, since their addresses may change.
+        Other names pass. They are checked when a message is sent, since their addresses may change.
 
         Raises: BadRequest: no message may be sent to it.
         """
@@ -226,7 +226,7 @@ class Egress:
         raise failed
 
     async def resolve(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[Any, ...]]:
-        """As `socket.getaddrinfo`, on the threads of this object."""
+        """As `socket.getaddrinfo`, on the threads of this object. Raises: OSError; UnicodeError: `is_host` is false for the name."""
         look = self._getaddrinfo
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: look(host, port, family, socket.SOCK_STREAM))
 
@@ -238,12 +238,13 @@ class Egress:
             await self.close()
 
     async def close(self) -> None:
+        """Close the connections. Waiting look-ups of names are cancelled."""
         if self._session is not None:
             await self._session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _socket(self, info: Sequence[Any]) -> socket.socket:
-        """A socket for an address that is checked. Raises: Denied, OSError."""
+        """Check an address, and make a socket for it that is not connected yet. Raises: Denied, OSError."""
         family, kind, protocol, _, address = info
         self.check(str(address[0]), int(address[1]))
         made = socket.socket(family, kind, protocol)

@@ -1,7 +1,8 @@
 """The engine of alerts. It takes samples, facts and events, and gives transitions. It does no I/O and has no clock.
 
-Conditions on metrics are judged when a bucket of their family closes, at the time of the samples. So the same samples give the same
-transitions, however they are divided into packs. `tick` judges states and events at the hub's time.
+A family is a group of metrics that a node measures together. Its samples are collected in buckets of at least ten seconds. When a bucket
+ends, the engine judges the conditions on these metrics, at the time of the samples. So the same samples give the same transitions, however
+they are divided into packs. `tick` judges states and events at the hub's time.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from spider.wire.sample_messages import Row
 PACE_S: Final = 10
 """The states of each node are judged again after this many seconds. `tick` is called every second."""
 CALM_S: Final = 60.0
-"""The same for a node without pending or firing instances whose facts have not changed."""
+"""As `PACE_S`, for a node whose facts have not changed and that has no pending or firing instance."""
 GONE_S: Final = 600.0
-"""An alert ends when its node has not reported the object for this long."""
+"""An alert on a metric ends when its node has sent samples without the object for this long."""
 STALE_S: Final = 180.0
-"""A firing instance is stale if it has had no value for this long and for three samples."""
+"""A firing instance is stale if it has had no value for this long, and for three of its usual intervals."""
 AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are ignored until the skew of the node's clock is known."""
 OWN_EVENTS: Final = "alert_"
@@ -58,7 +59,7 @@ class Engine:
         return self._book.faults
 
     def set_node(self, facts: NodeFacts) -> None:
-        """Add a node, or replace its facts."""
+        """Add a node, or replace its facts. If its clock is wrong, the times of its later samples are corrected (`SKEW_S`)."""
         node = self._nodes.get(facts.id)
         if node is None:
             node = self._nodes[facts.id] = NodeState(NodeFacts(facts.id, facts.tags), self._book.rules_of(facts.id, facts.tags))
@@ -86,9 +87,9 @@ class Engine:
         self._hub = facts
 
     def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float, severity: Severity = "error") -> None:
-        """Add an event. Rules with `event(kind)` fire until `clear_s` after the last such event.
+        """Add an event. Rules with `event(kind)` fire until `clear_s` after the last such event. Events of unknown nodes are ignored.
 
-        Args: about: the object. at: Unix seconds.
+        Args: about: the object. at: Unix seconds. severity: gives the value that thresholds are compared with (`EVENT_VALUES`).
         """
         node = self._nodes.get(node_id)
         if node is not None and not kind.startswith(OWN_EVENTS):
@@ -99,9 +100,11 @@ class Engine:
                     self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(EVENT_VALUES[severity]), when)
 
     def add_rows(self, node_id: NodeId, layout: SeriesSchema, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
-        """Add samples of one family, oldest first. A sample that is not newer than all earlier ones is late, and is ignored.
+        """Add samples of one family, oldest first. Ignored are samples of unknown nodes, those too far ahead (`AHEAD_MS`), and late ones.
 
-        Returns: the number of late samples; `take_late` gives their times.
+        A sample is late if it is not newer than all earlier ones. `take_late` gives the times of late samples.
+
+        Returns: the number of late samples.
         """
         node = self._nodes.get(node_id)
         if node is None or not rows:
@@ -137,6 +140,7 @@ class Engine:
     def tick(self, now: float) -> list[Transition]:
         """Judge the states of some nodes. With a call every second each node is judged every `PACE_S`.
 
+        Args:    now: Unix seconds.
         Returns: the transitions since the last call of `tick` or `take`, in order.
         """
         self._now = now
@@ -161,7 +165,9 @@ class Engine:
         return found
 
     def backdate(self, key: InstanceKey, level: Level, since_at: float) -> bool:
-        """Move the start of a present condition back, as late samples show. A pending condition may fire at its next sample.
+        """Move the start of a present condition back, since late samples show that it began earlier.
+
+        A pending condition may then fire at its next sample.
 
         Returns: whether the condition is present.
         """
@@ -190,7 +196,9 @@ class Engine:
         return Snapshot(self._now, tuple(instances), marks, waiting, tuple(flaps))
 
     def restore(self, alerts: Sequence[Alert], snapshot: Snapshot) -> None:
-        """Continue from the state of another engine. Call it after rules and nodes are set, and before samples of the last 20 minutes are added.
+        """Continue from the state of another engine. Call it after rules and nodes are set, and before any samples are added.
+
+        Alerts whose rule or node is gone end.
 
         Args: alerts: firing ones, and those that ended after the snapshot. They override the snapshot.
         """
@@ -217,12 +225,12 @@ class Engine:
     # -- output ------------------------------------------------------------------------------------
 
     def effective(self, node_id: NodeId) -> list[Effective]:
-        """The rules that select a node, with their overrides applied. Disabled rules are included."""
+        """The rules that select a node, with their overrides applied. Disabled rules are included. Empty: the node is unknown."""
         node = self._nodes.get(node_id)
         return [] if node is None else self._book.effective(node_id, node.tags)
 
     def history_s(self) -> Mapping[str, int]:
-        """Metric -> how many seconds of its past the rules need. Beyond 20 minutes, one row a minute suffices."""
+        """Metric -> how many seconds of its past the rules need, at most."""
         return self._book.history_s()
 
     def flapping(self, key: InstanceKey) -> Flapping | None:
@@ -237,7 +245,7 @@ class Engine:
         return None if held is None else held.known_at
 
     def value(self, key: InstanceKey) -> float | None:
-        """The present value of an instance; None: it is not known."""
+        """The present value of an instance; None: it is not known, or no enabled rule of this id selects the node."""
         node = self._nodes.get(key.node)
         rule = None if node is None else self._current(key.node, node).rules.by_id.get(key.rule)
         if node is None or rule is None:
@@ -269,7 +277,7 @@ class Engine:
             self._end(node_id, node, key, "rule_disabled", self._now)
 
     def _bind(self, node_id: NodeId, node: NodeState, layout: SeriesSchema, at_ms: int) -> Family:
-        """Prepare a family for a layout or for new rules. Args: at_ms: the time of the next sample."""
+        """Prepare a family for a layout (the list of its series) or for new rules. Args: at_ms: the time of the next sample."""
         rules = self._current(node_id, node).rules
         plan = rules.plan(layout, width_of(layout))
         family = node.families.get(layout.family)
@@ -290,7 +298,7 @@ class Engine:
         return family
 
     def _close(self, node_id: NodeId, node: NodeState, family: Family, end_ms: int) -> None:
-        """Close the open bucket, and judge the conditions of the family."""
+        """Close the open bucket, and judge the conditions of the family. Args: end_ms: the end of the bucket."""
         family.fold(end_ms, node.cores)
         family.closed_ms = end_ms
         if end_ms <= family.mark_ms:

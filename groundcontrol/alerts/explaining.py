@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """The explanation for one channel."""
+    """Whether and when one channel was, or will be, notified of an alert."""
 
     channel: Channel
     decision: str
@@ -71,6 +71,7 @@ class Explanation(NamedTuple):
     reason: str
     parts: Sequence[Part]
     next_at: float | None
+    """When the channel is notified, or the decision is made again, in Unix seconds; None: neither is planned."""
 
     @property
     def sentence(self) -> str:
@@ -88,7 +89,7 @@ class _Answer(NamedTuple):
 
 
 def under_way(history: Sequence[Delivery]) -> Delivery | None:
-    """The unsent message that is sent first; None: there is none. Later messages about the incident wait for one that was tried."""
+    """The unsent message that is sent first; None: there is none. A message that was tried comes before all others of its incident."""
     unsent = [one for one in history if one.state in _UNSENT]
     return min(unsent, key=lambda one: (not one.attempts, one.next_at or 0.0), default=None)
 
@@ -96,7 +97,8 @@ def under_way(history: Sequence[Delivery]) -> Delivery | None:
 def explain(question: Question, held: Delivery | None) -> Explanation:
     """Explain past messages, and the present decision.
 
-    Args: question: about the waiting message, or else about the next one. held: the waiting message, which the history leaves out.
+    Args: question: about the waiting message, or else about the next one. Its history leaves out the waiting message.
+          held: the waiting message; None: there is none.
     """
     channel, last = question.channel, _last_message(question)
     sent = [] if last is None or last.sent_at is None else [f"notified at {_time(last.sent_at)}{_tries(last)}"]
@@ -169,7 +171,7 @@ def _superseded(question: Question, held: Delivery) -> Decision | None:
 
 
 def _of_last(question: Question, last: Delivery | None, end: Delivery | None) -> _Answer:
-    """Explain the last decision if no message waits. If the channel was not reached and works again, the next message is explained.
+    """Explain the last decision if no message waits. If the channel was not reached and works again, explain the next message instead.
 
     Args: last: the last message about the episode. end: the message about the end of the incident.
     """

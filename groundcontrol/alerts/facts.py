@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 PAGE_NODES: Final = 200
 MASS_SILENCE_S: Final = 45.0
-"""Nodes that are silent for this long count for an outage of many. Half-open connections are noticed within this time."""
+"""Nodes that are silent for this long count for an outage of many. Within this time the hub notices that a connection is dead."""
 WATCHED: Final = frozenset(verb.name for verb in CATALOGUE if verb.policy != READONLY)
-"""Verbs whose failure somebody has to look at, until a later job with one of them succeeds."""
+"""Verbs whose failure somebody has to look at. It counts until a later job of the node with one of these verbs ends without failing."""
 SKEW_DIGITS: Final = 1
-"""The skew of a clock is rounded to tenths of a second, since states are judged again whenever facts differ."""
+"""The skew of a clock is rounded to tenths of a second. Without it facts would always differ, and their states be judged each time."""
 FAILED: Final = frozenset({"failed", "interrupted"})
 """States of a job that somebody has to look at."""
 
@@ -71,6 +71,7 @@ class FactReader:
 
     @property
     def fleet(self) -> Fleet:
+        """How many nodes there are, and how many had been silent for `MASS_SILENCE_S` at their last turn."""
         return Fleet(len(self._nodes), len(self._silent))
 
     def name(self, node: NodeId) -> str:
@@ -134,7 +135,7 @@ class FactReader:
         self._former[node.id] = node.name
 
     async def reload_job(self, job: JobId) -> None:
-        """Note the end of a job. Raises: StoreError."""
+        """Read a job, and note whether it failed. Raises: StoreError."""
         async with self._reading:
             with contextlib.suppress(NotFound):  # the job was deleted with its node
                 self._note(await self._jobs.job(SYSTEM, job))
@@ -148,7 +149,7 @@ class FactReader:
             self._failed_at.pop(job.node_id, None)
 
     def read(self, turn: int, turns: int) -> Iterator[NodeFacts]:
-        """The facts of the nodes of turn `turn`. Every node has one of `turns` turns."""
+        """The facts of one part of all nodes. Args: turn: the number of the part, from 0. turns: how many parts there are."""
         for index, node in enumerate(list(self._nodes.values())):
             if index % turns == turn:
                 yield self.of(node)
@@ -159,7 +160,7 @@ class FactReader:
         return None if found is None else self.of(found)
 
     def of(self, node: Node) -> NodeFacts:
-        """The present facts of a node."""
+        """The present facts of a node. It also notes whether the node counts as silent in `fleet`."""
         online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)
         silent = None if online else self._silences.silent_s(node.id)
         (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
@@ -189,7 +190,7 @@ class FactReader:
         )
 
     def unmet(self, node: NodeId, expectation: str) -> Unmet | None:
-        """The missed deadline of a node that is open; None: there is none."""
+        """The open missed deadline of a node; None: there is none. Args: expectation: its name."""
         return self._deadlines.unmet(node).get(expectation)
 
     def _outdated_since(self, node: Node) -> float | None:
@@ -198,7 +199,7 @@ class FactReader:
         return max(self._shipped_since, node.created_at)
 
     async def _note_shipped(self) -> None:
-        """Note which Spider comes with the hub. If the disk is full, alerts are still evaluated, without finding outdated Spiders."""
+        """Note since when this Spider comes with the hub. If the store fails, alerts are evaluated, but no Spider counts as outdated."""
         try:
             self._shipped_since = await self._hubs.ship_agent(self._shipped)
         except StoreError as exc:

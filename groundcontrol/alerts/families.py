@@ -1,4 +1,8 @@
-"""The state that the engine holds of a node: open buckets and windows by family of metrics, and instances of rules."""
+"""The state that the engine holds of a node: its samples by family of metrics, and the instances of its rules.
+
+A family is a group of metrics that a node measures together. Its rows are collected in a *bucket* of at least ten seconds. When the bucket
+ends, its values go into the windows of the rules.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ class Range(NamedTuple):
 
 
 class Family:
-    """The samples of a node of one family of metrics, which are measured together."""
+    """The samples of one family of a node."""
 
     __slots__ = (
         "closed_ms",
@@ -45,10 +49,12 @@ class Family:
     )
 
     def __init__(self, layout: SeriesSchema, plan: Plan, mark_ms: int) -> None:
-        """Args: mark_ms: buckets that end until this time were judged before a restart."""
+        """Args: mark_ms: buckets that end until this time (Unix milliseconds) were judged before a restart."""
         self.mark_ms = mark_ms
         self.layout = layout
+        """The series in each row."""
         self.plan = plan
+        """The windows and rules for this layout."""
         self.windows: list[Window] = []
         """The windows, in the order of `Plan.windows`."""
         self.rows: list[tuple[int | None, ...]] = []
@@ -59,10 +65,11 @@ class Family:
         """The end of the open bucket; -1: no bucket is open."""
         self.width_ms = 0
         self.newest_ms = -1
+        """The time of the newest sample."""
         self.closed_ms = -1
         """The end of the newest closed bucket."""
         self.missing_since: dict[Key, float] = {}
-        """Instances with an alert whose object the layout lacks -> since when, in Unix seconds."""
+        """Firing instance whose object is not among the series any more -> since when, in Unix seconds."""
 
     def apply_plan(self, layout: SeriesSchema, plan: Plan, held: dict[WindowSpec, Window]) -> None:
         """Take a layout and a plan. Args: held: all windows of the node. Those that the plan needs are reused."""
@@ -80,7 +87,7 @@ class Family:
         self.windows = [held[window.spec] for window in plan.windows]
 
     def fold(self, end_ms: int, cores: int) -> None:
-        """Close the open bucket: pass its values to the windows. Args: cores: CPU cores of the node."""
+        """Close the open bucket: pass its values to the windows. Args: end_ms: its end. cores: CPU cores of the node."""
         columns: list[RawColumn] = list(zip(*self.rows, strict=True))
         self.rows.clear()
         windows, interval_s = self.windows, self.layout.interval_s
@@ -183,13 +190,13 @@ class NodeState:
         self.late = Range(at, at) if self.late is None else Range(min(at, self.late.first_at), max(at, self.late.last_at))
 
     def read(self, windows: Sequence[Window], item: Item) -> tuple[float | None, ...]:
-        """The values of the item's windows in its own family. Those of other families are None. Args: windows: of its family."""
+        """The values of an item's windows, with None for those of other families. Args: windows: those of the item's family."""
         return tuple(
             [windows[at].value(least) if isinstance(at, int) else None for at, least in zip(item.reads, item.least_s, strict=True)]
         )
 
     def read_others(self, item: Item, waiting: Waiting) -> tuple[float | None, ...]:
-        """All values of a judgement that has waited. Those of other families are as they were at its time."""
+        """All values of a judgement that has waited. The windows of other families are read as of its time."""
         return tuple(
             [
                 value if isinstance(read, int) or (window := self.windows.get(read)) is None else window.value_at(waiting.at_ms)

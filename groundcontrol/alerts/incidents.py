@@ -1,4 +1,8 @@
-"""Groups episodes into incidents. `Book` holds the open ones. It makes plans of changes, and accepts a plan after it is stored."""
+"""Groups episodes into incidents. `Book` holds the open ones. It makes plans of changes, and applies a plan after it is stored.
+
+An episode may *explain* another one of its node (`PARENTS`): a server that is offline explains that its backup is late. Channels are not
+notified of an explained episode. When its explanation has ended, the episode *settles*: it waits for a while, and mostly ends by itself.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,23 @@ from spider.wire.ids import new_time_id
 
 OFFLINE: Final = RuleId("node.offline")
 MANY_NODES: Final = 5
-"""New episodes of a rule on so many nodes are one incident."""
+"""New episodes of a rule on at least so many nodes become one incident."""
 MANY_S: Final = 120.0
 """How long an episode is new."""
 MASS: Final = "mass_offline"
 """The group of an incident of many servers that became silent together."""
 NOTICES: Final = "notices"
-"""The prefix of the groups of notices. They have their own incident, so that they do not keep that of their node open."""
+"""The prefix of the group of a node's notices (alerts that are shown and never sent).
+
+Notices have an incident of their own: they last for days, and would keep the incident of the node open.
+"""
 MASS_SHARE: Final = 0.2
-"""If this share of all nodes is silent, the hub's own network is the likely cause."""
+"""If at least this share of all nodes is silent, the hub's own network is the likely cause."""
 SETTLE_S: Final = 60.0
 SETTLE_GRAINS: Final = 2
-"""When its explanation is over, an alert waits for `SETTLE_S` and for this many new values. Most end before they are notified."""
+"""An episode has settled after `SETTLE_S` and this many new values."""
 MOST_SETTLE_S: Final = 900.0
-"""Without new values it waits only for this time, since the last value may still be true."""
+"""Without new values an episode has settled after this time: its last value may still be true."""
 PARENTS: Final[dict[str, str]] = {"filesystem.space": "filesystem.readonly", "filesystem.inodes": "filesystem.readonly"}
 """Rule -> the rule of the same node that explains its alerts. `node.offline` explains the alerts of all other rules."""
 
@@ -47,9 +54,10 @@ class Fleet(NamedTuple):
 
 
 class Settling(NamedTuple):
-    """An episode whose explanation is over, and that is notified if it lasts."""
+    """An episode that settles: its explanation has ended."""
 
     since_at: float
+    """When it began to settle."""
     known_at: float
     """When it was last observed."""
     grains: int = 0
@@ -57,11 +65,14 @@ class Settling(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A change of the book: the new rows. A higher `revision` of an incident means a decision for each channel."""
+    """A change of the book."""
 
     alerts: dict[AlertId, Alert]
+    """The episodes that are new or changed."""
     incidents: dict[IncidentId, Incident]
+    """The incidents that are new or changed. If the `revision` of one has risen, each channel decides about it."""
     transitions: tuple[tuple[Transition, Alert], ...]
+    """The transitions that changed something, each with its episode."""
 
 
 class Book:
@@ -72,7 +83,7 @@ class Book:
         self.load(alerts, incidents)
 
     def load(self, alerts: Iterable[Alert], incidents: Iterable[Incident]) -> None:
-        """Replace the content by stored rows."""
+        """Replace the content of the book by stored rows."""
         self.alerts = {alert.id: alert for alert in alerts}
         self.incidents = {incident.id: incident for incident in incidents}
         self._by_key = {key_of(alert): alert.id for alert in self.alerts.values()}
@@ -80,7 +91,7 @@ class Book:
         for alert in self.alerts.values():
             self._by_node[alert.node_id].add(alert.id)
         self._settling: dict[AlertId, Settling | None] = {}
-        """None: its settling begins at the next call of `settled`."""
+        """None: the episode begins to settle at the next call of `settled`."""
         for node in self._by_node:
             self._note_settling(node)
 
@@ -94,9 +105,9 @@ class Book:
                 self._settling.pop(alert.id, None)
 
     def settled(self, now: float, known_at: Callable[[InstanceKey], float | None]) -> list[Alert]:
-        """Episodes whose explanation has been over for long enough, with `suppressed_by` empty.
+        """The episodes that have settled, with `suppressed_by` empty. Each call counts whether an episode has a new value.
 
-        Args: known_at: when an instance was last observed; None: it is not known.
+        Args: known_at: gives the time when an instance was last observed, in Unix seconds; None: it is not known.
         """
         found = []
         for alert_id, held in self._settling.items():
@@ -121,7 +132,7 @@ class Book:
         return worst_first(alert for alert in self.alerts.values() if alert.incident_id == incident)
 
     def of_node(self, node: NodeId | None) -> list[Alert]:
-        """The firing episodes of a node, worst and oldest first. Args: node: None: the hub itself."""
+        """The firing episodes of a node, worst and oldest first. Args: node: None: those of the hub itself, and of events without a node."""
         found = self._by_node.get(node)
         return worst_first(self.alerts[alert] for alert in found) if found else []
 
@@ -151,17 +162,20 @@ class Book:
                 self.alerts[alert.id] = alert
 
     def renew(self, alerts: Sequence[Alert], news: Collection[IncidentId]) -> Plan:
-        """A plan with episodes whose flags have changed. Args: news: incidents about which messages may be sent now."""
+        """A plan that replaces episodes by these. Args: news: the incidents whose `revision` rises, so that channels decide about them."""
         incidents = {one.id: one._replace(revision=one.revision + 1) for one in self.incidents.values() if one.id in news}
         return Plan({alert.id: alert for alert in alerts}, incidents, ())
 
     def plan(self, transitions: Sequence[Transition], now: float, names: Names, fleet: Fleet) -> Plan:
-        """The plan of the changes that these transitions make."""
+        """The plan of the changes that these transitions make. Transitions that no longer fit are left out.
+
+        Args: now: Unix seconds. fleet: how many nodes there are, and are silent.
+        """
         return _Planner(self, self._org, now, names, fleet).run(transitions)
 
 
 class _Planner:
-    """Makes one plan. It reads the book, and the changes so far override it."""
+    """Makes one plan. What it has changed so far overrides the rows of the book."""
 
     def __init__(self, book: Book, org: int, now: float, names: Names, fleet: Fleet) -> None:
         self._book = book
@@ -251,7 +265,7 @@ class _Planner:
         )
 
     def _causes_messages(self, rule: RuleId) -> bool:
-        """False: its alerts are notices, which are shown and never sent."""
+        """Whether alerts of a rule are sent. False: they are notices, which are only shown."""
         row = self._names.rule(rule)
         return row is None or not row.notice
 
@@ -329,9 +343,9 @@ class _Planner:
 
 
 def parent_of(alert: Alert, begins: Mapping[str, float]) -> str:
-    """The rule that explains an alert; empty: there is none. An alert that fired before the trouble of another rule is not explained by it.
+    """The rule that explains an alert; empty: there is none. A rule explains no alert that fired before the trouble of the rule began.
 
-    Args: begins: each firing rule of the same node, and when its trouble began.
+    Args: begins: firing rule of the same node -> when its trouble began, in Unix seconds.
     """
     parents = (OFFLINE if alert.rule_id != OFFLINE else "", PARENTS.get(alert.rule_id, ""))
     return next((rule for rule in parents if begins.get(rule, math.inf) <= alert.fired_at), "")
@@ -347,12 +361,15 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def is_of_event(rule: Rule) -> bool:
-    """Whether alerts of a rule are about events, which may concern neither a node nor the hub."""
+    """Whether alerts of a rule are about events. An event may concern neither a node nor the hub."""
     return rule.expr.lstrip().startswith("event")
 
 
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:
-    """The title of an incident that is over, which counts each instance once. Args: episodes: all of them; notices do not count."""
+    """The title of an incident that is over. It counts each instance once.
+
+    Args: episodes: all episodes of the incident. Notices do not count; if there is nothing else, the title stays.
+    """
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
     notified = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
     if incident.group == MASS and notified:

@@ -1,4 +1,4 @@
-"""For each incident and channel: decides whether to send a message, supplies its content, and explains the decision."""
+"""For each incident and channel: collects the facts for the decision about a message, gives its content, and explains the decision."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class OpenWindows(Protocol):
 
 @dataclass(frozen=True)
 class _Story:
-    """An incident and its facts, computed once for all channels, since an incident may have 2,000 episodes (`Alert`)."""
+    """The facts about an incident that are the same for all channels. An incident may have 2,000 episodes, so they are computed once."""
 
     incident: Incident
     firing: Sequence[Alert]
     """Worst first."""
     notified_at: Mapping[ChannelId, float]
-    """When each channel was last told that the rule of the first firing alert fires on its node, in this or another incident."""
+    """Channel -> when it was last told of the rule and node of the first firing episode, even in another incident."""
     maintenance_until: float | None
     flapping_since: float | None
 
@@ -87,7 +87,7 @@ class _Story:
 
 
 class Intents:
-    """Calls `decide` with the facts about an incident and a channel, and stores nothing. It is the `ContentSource` of the outbox."""
+    """Calls `decide` for an incident and each channel. It stores nothing. It also gives the outbox the contents of messages."""
 
     def __init__(
         self, *, book: Book, store: AlertStore, channels: ChannelStore, deliveries: DeliveryStore, rules: Rules, engine: Engine,
@@ -131,7 +131,7 @@ class Intents:
         return new, earlier
 
     def _causes_messages(self, alert: Alert) -> bool:
-        """False: its rule makes notices, which are shown and never sent."""
+        """Whether an alert is sent. False: it is a notice, which is only shown."""
         rule = self._rules.get(alert.rule_id)
         return rule is None or not rule.notice
 
@@ -189,9 +189,9 @@ class Intents:
                 return delivery._replace(state="skipped", next_at=None, reason=decision.reason)
 
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a message, or the reason not to send it: the decision is made again before each attempt.
+        """The present content of a message, or the reason not to send it now. The decision is made again before each attempt.
 
-        Raises: NotFound, StoreError.
+        Raises: NotFound: the incident or the channel is deleted; StoreError.
         """
         if is_summary(delivery):
             return await self._summary(delivery)
@@ -280,7 +280,7 @@ class Intents:
         return await self._deliveries.history(DEFAULT_ORG, incident)
 
     async def sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Waiting messages about these incidents that can be sent earlier, since the reason to wait is over. Each has its new time."""
+        """Waiting messages about these incidents, with an earlier time: the reason to wait has ended. Others are left out."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             held = waiting(past)
@@ -290,7 +290,7 @@ class Intents:
         return found
 
     async def repeats(self, now: float) -> list[Delivery]:
-        """Repeated messages about unacknowledged incidents whose last message is old."""
+        """Repeated messages about unacknowledged incidents whose last message is old. Args: now: Unix seconds."""
         old = (one for one in self._book.incidents.values() if now - one.since_at >= min(REPEAT_S.values()))
         found = []
         for story, channel, past in await self._by_channel(old):
@@ -337,7 +337,7 @@ class Intents:
         return self._decided(self._question("resolved", await self._story(incident, ()), channel, past), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
-        """Messages that are due at the end of a snooze, for channels that were notified before. If nothing fires then, they are skipped."""
+        """Messages that are due at the end of a snooze, for channels that were notified before. If nothing fires then, none is sent."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             if last_firing_message(past) is not None and waiting(past) is None:
@@ -350,7 +350,7 @@ class Intents:
         return self._new_delivery(self._question("repeat", replace(story, incident=revised), channel, past))
 
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[_Story, Channel, list[Delivery]]]:
-        """Each firing incident among these with each channel, and its deliveries to that channel, oldest first."""
+        """Pairs each of these incidents that fires with each channel. Added are the incident's deliveries to the channel, oldest first."""
         found = []
         firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
         channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
@@ -361,7 +361,7 @@ class Intents:
         return found
 
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
-        """One explanation for each channel. Raises: StoreError."""
+        """One explanation for each channel. Raises: NotFound: the incident is deleted; StoreError."""
         if not self._causes_messages(alert):
             return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)

@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     pace_s: float
     """The usual time between two observations."""
     lost_s: float
-    """After this time without an observation, the times that count towards `for_s` and `clear_s` start again."""
+    """After this time without an observation, the time that counts towards `for_s` starts again. Nothing is added to that for `clear_s`."""
 
     def threshold(self, level: Level) -> Threshold | None:
         return self.crit if level == "critical" else self.warn
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
 
 
 class Arm(NamedTuple):
-    """A level whose trigger was passed. Since then the value was never back past the clear value."""
+    """A level that has begun: the value passed its trigger, and has not been back past its clear value since."""
 
     since_at: float
     held_s: float
@@ -87,6 +87,8 @@ class Instance(NamedTuple):
 
 
 class Change(NamedTuple):
+    """What an observation changed. The fields are as in `Transition`."""
+
     kind: Literal["fired", "level", "resolved", "stale", "fresh"]
     level: Level | None
     since_at: float
@@ -155,7 +157,7 @@ def _change(
 
 
 def limits_of(rule: Rule, pace_s: float, window_s: float) -> Limits:
-    """The limits of a rule whose overrides have been applied. Args: pace_s: as in `Limits`. window_s: its longest window."""
+    """The limits of a rule whose overrides have been applied. Args: pace_s: as in `Limits`. window_s: the rule's longest window."""
     lost_s = 2.0 * max(rule.for_s, window_s, pace_s)
     return Limits(rule.when == "above", rule.warn, rule.crit, rule.for_s, rule.clear_s, pace_s, lost_s)
 
@@ -186,7 +188,7 @@ class Flapping(NamedTuple):
         return self.quiet_until - self.quiet_s
 
     def changed(self, at: float) -> Flapping:
-        """Add a change."""
+        """The same with one more change. A quiet time may begin by it."""
         changes = (*self.changes, at)[-FLAP_CHANGES:]
         if self.quiet(at) or len(changes) < FLAP_CHANGES or at - changes[0] > FLAP_WITHIN_S:
             return self._replace(changes=changes)

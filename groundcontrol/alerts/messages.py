@@ -25,7 +25,7 @@ _DIGEST_CHARS: Final = 24
 _MARK_CHARS: Final = 8
 _DAY_S: Final = 86_400.0
 _WITHOUT_NUMBER: Final = ("flag", "level")
-"""Units of states that are true or false, whose number says nothing more."""
+"""Units of states that are true or false. Messages do not show their numbers."""
 _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
 ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
@@ -109,6 +109,7 @@ class Message(NamedTuple):
 
     @property
     def ack_url(self) -> str:
+        """The address to which a button of the message posts `ack_token`."""
         return f"{self.hub}/api/v1/links/alert"
 
 
@@ -148,9 +149,9 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
 
 
 def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """A hash of a firing incident as a receiver sees it. It is the same for two messages if the second says nothing new.
+    """A hash of a firing incident as a receiver sees it. Two messages with the same hash say the same.
 
-    After the hash comes a mark for each firing episode. By the marks `is_about` tells which episodes the message was about.
+    After the hash comes a mark for each firing episode. `is_about` finds by the marks which episodes a message was about.
     """
     firing = [alert for alert in alerts if alert.state == "firing"]
     seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)
@@ -159,7 +160,7 @@ def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
 
 
 def is_about(sent: Delivery, alert: Alert) -> bool:
-    """Whether a message was about an episode. If the message has no marks, such as a summary, the times decide."""
+    """Whether a message was about an episode. A message without marks, such as a summary, was about those that had fired before it."""
     marks = sent.shown[_DIGEST_CHARS:]
     if not marks:
         return alert.fired_at <= (sent.at if sent.sent_at is None else sent.sent_at)
@@ -171,7 +172,7 @@ def _mark(alert: AlertId) -> str:
 
 
 def end_of(content: MessageContent) -> Reason:
-    """Why an incident ended: the reason of its last episode. If several ended at the same time, `cleared` takes precedence."""
+    """Why an incident ended: the reason of the episode that ended last. If several ended at the same time, `cleared` takes precedence."""
     ended = [(one.alert.resolved_at or 0.0, one.alert.reason or "cleared") for one in content.alerts if one.alert.state == "resolved"]
     at = max((at for at, _ in ended), default=0.0)
     reasons = [reason for ended_at, reason in ended if ended_at == at]

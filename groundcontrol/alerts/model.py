@@ -20,7 +20,7 @@ RANK: Final[dict[Level | None, int]] = {None: 0, "warning": 1, "critical": 2}
 Severity = Literal["info", "warning", "critical"]
 """The lowest level that a channel sends."""
 EVENT_VALUES: Final[dict[EventSeverity, float]] = {"info": 0.25, "warning": 0.5, "error": 1.0}
-"""Severity of an event -> its value, which rules compare with their thresholds."""
+"""Severity of an event -> the value that the thresholds of rules are compared with."""
 
 
 class Threshold(NamedTuple):
@@ -104,14 +104,14 @@ class Transition(NamedTuple):
     at: float
     """Unix seconds, by the time of the samples that caused the change."""
     since_at: float
-    """When the condition began, which is before `for_s` had passed."""
+    """When the condition began. The instance fires only after it has lasted for `for_s` of the rule."""
     value: float | None
     threshold: float | None
     reason: Reason | None = None
 
 
 class Alert(NamedTuple):
-    """An episode: one firing of an instance, from its start to its end."""
+    """An episode: one firing of an instance, from its start to its end. Times are in Unix seconds."""
 
     id: AlertId
     org: int
@@ -135,8 +135,11 @@ class Alert(NamedTuple):
     suppressed_by: str = ""
     """The rule whose episode explains this one; empty: there is none."""
     maintenance: MaintenanceId | None = None
+    """The open maintenance window of its node."""
     stale: bool = False
+    """Whether the data of a firing instance is missing."""
     flapping: bool = False
+    """Whether its instance is in a quiet time (`Flapping`), since it changes too often."""
     retro: bool = False
     """Whether it was already over when late samples showed it. Such an episode is never sent."""
 
@@ -155,26 +158,27 @@ class Incident(NamedTuple):
     group: str
     """`node:<id>`, `notices:<id>`, `rule:<id>`, `mass_offline` or `hub`."""
     revision: int
-    """It rises with each change that may be sent."""
+    """It rises with each change that channels may be told of."""
 
 
 ChannelKind = Literal["email", "webhook", "ntfy", "telegram", "slack", "discord", "teams", "gotify", "pagerduty"]
 ChannelState = Literal["ok", "retrying", "broken"]
 EXPIRED: Final = "expired"
-"""The reason of a message that failed for too long, and of the state of its channel."""
+"""The reason of a message that could not be sent for too long. It is also the `state_reason` of a channel that broke by it."""
 
 
 class QuietHours(NamedTuple):
-    """Wall-clock times in a time zone, such as 22:00 to 07:00 in Europe/Budapest. Warnings wait until the end."""
+    """Wall-clock times in a time zone, such as 22:00 to 07:00 in Europe/Budapest. Messages about warnings wait until the end."""
 
     start: str
     end: str
     zone: str
     critical_too: bool = False
+    """Whether messages about critical alerts wait too."""
 
 
 class Caps(NamedTuple):
-    """The most messages of a channel in an hour. Further ones become one digest."""
+    """The most messages of a channel in an hour. Further ones are not sent: one later message, the digest, gives their number."""
 
     per_hour: int = 20
     critical_per_hour: int = 60
@@ -198,11 +202,11 @@ class Channel(NamedTuple):
     tested_at: float | None = None
     version: int = 1
     probe_at: float = 0.0
-    """No message is tried before this time. It is set after several failures in a row."""
+    """No message is tried before this time. It is set after several failures in a row, or if the receiver asked for a wait."""
 
     @property
     def refuses(self) -> bool:
-        """Whether the receiver refused messages. Then no message is tried until somebody changes or tests the channel."""
+        """Whether the receiver refused messages for good. Then a message is tried only after a user changes or tests the channel, or retries it."""
         return self.state == "broken" and self.state_reason != EXPIRED
 
 
@@ -225,10 +229,12 @@ class Delivery(NamedTuple):
     reason: str
     """A reason of `deciding.py`, or the code of a failure such as `http:503`."""
     at: float
+    """When the decision was made."""
     next_at: float | None
-    """When it is due; None: the decision is final."""
+    """When it is due; while it is `sending`, the end of its lease. None: the decision is final."""
     attempts: int = 0
     lease_until: float | None = None
+    """Until when the outbox has time for the present attempt; None: there is none."""
     sent_at: float | None = None
     critical: bool = False
     shown: str = ""
@@ -236,5 +242,5 @@ class Delivery(NamedTuple):
 
 
 def is_summary(delivery: Delivery) -> bool:
-    """Whether a delivery is the summary after quiet hours. A digest of held-back messages has a revision above 0."""
+    """Whether a delivery is the summary after quiet hours. The other digests, about messages over the limit, have a revision above 0."""
     return delivery.kind == "digest" and delivery.revision == 0

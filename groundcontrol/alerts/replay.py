@@ -1,4 +1,4 @@
-"""After a start of the hub, gives the engine the last stored minutes of each node before its new samples."""
+"""After a start of the hub, gives the engine the stored samples of a node's last 20 minutes, and then its new samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 REPLAY_S: Final = 1200.0
 """How many seconds of stored samples are replayed."""
 MOST_HELD: Final = 200
-"""The most packs of a node that wait for its replay. Further ones are dropped here, and the replay reads them from the store."""
+"""The most calls of `hold` for a node whose rows wait. Rows beyond the limit are dropped here: the replay reads them from the store."""
 FAMILIES: Final = tuple(INTERVAL_S)
 
 
@@ -40,7 +40,7 @@ class Replay:
         self._wake = asyncio.Event()
 
     def hold(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> bool:
-        """Delay rows if the node's replay is not done. Returns: whether the rows are delayed."""
+        """Delay rows if the node's replay is not done. Returns: False: it is done, and the caller gives the rows to the engine."""
         if node in self._done:
             return False
         held = self._held.setdefault(node, [])
@@ -50,7 +50,7 @@ class Replay:
         return True
 
     async def run(self, engine: Engine) -> None:
-        """Replay nodes one after the other, until cancelled."""
+        """Replay the nodes that have sent rows, one after the other, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -1,4 +1,4 @@
-"""Finds episodes in samples that came late: some are already over, and some still fire."""
+"""Finds episodes in samples that came late (a backlog): some are already over, and some still fire."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
 QUIET_S: Final = 60.0
-"""A node is replayed this long after its last late sample, so that one backlog is replayed once."""
+"""Late samples of a node are replayed when no more have come for this long. So a backlog is replayed once."""
 LEAST_S: Final = 120.0
 """Shorter backlogs are not replayed, since every reconnection makes one."""
 MOST_S: Final = 86_400.0
@@ -31,7 +31,7 @@ MOST_EPISODES: Final = 50
 
 
 class Backlog(NamedTuple):
-    """Late samples of a node."""
+    """Late samples of a node, by the time of the first and of the last one, in Unix seconds."""
 
     first_at: float
     last_at: float
@@ -50,7 +50,7 @@ class RetroEpisodes:
         self._backlogs: dict[NodeId, Backlog] = {}
 
     def add(self, node: NodeId, first_at: float, last_at: float) -> None:
-        """Note late samples of a node, by their first and last time in Unix seconds."""
+        """Note late samples of a node. Those older than `MOST_S` are ignored. Args: first_at, last_at: Unix seconds."""
         now = self._clock.now()
         first_at, last_at = max(first_at, now - MOST_S), min(last_at, now)
         if last_at < first_at:
@@ -61,7 +61,7 @@ class RetroEpisodes:
         self._backlogs[node] = Backlog(first_at, last_at, self._clock.monotonic())
 
     def due(self) -> list[tuple[NodeId, Backlog]]:
-        """Nodes whose backlog has ended, at most `MOST_NODES`. Call `forget` when one is replayed."""
+        """Nodes whose backlog has ended, at most `MOST_NODES`. Short backlogs are forgotten. Call `forget` when one is replayed."""
         now = self._clock.monotonic()
         ended = [(node, one) for node, one in self._backlogs.items() if now - one.arrived_at >= QUIET_S]
         for node, one in ended:
@@ -70,15 +70,16 @@ class RetroEpisodes:
         return [(node, one) for node, one in ended if node in self._backlogs][:MOST_NODES]
 
     def forget(self, node: NodeId, replayed: Backlog) -> None:
-        """Forget the backlog of a node, unless more samples have arrived."""
+        """Forget the backlog of a node, unless more late samples have arrived since."""
         if self._backlogs.get(node) == replayed:
             del self._backlogs[node]
 
     async def find(self, engine: Engine, node: NodeId, backlog: Backlog, known: Sequence[Alert]) -> AlertChange:
-        """Replay one node. The engine gets the true start of episodes that still fire.
+        """Replay a backlog from the store. The engine gets the true start of episodes that still fire.
 
-        Args:    known: episodes that are stored. The samples of a backlog may surround some that were evaluated in time.
-        Returns: rows of the other episodes that are over. Raises: StoreError.
+        Args:    known: stored episodes of the node. They are not stored once more.
+        Returns: rows of the new episodes, which are all over; none if the node is unknown.
+        Raises:  StoreError.
         """
         no, facts = self._facts.number(node), self._facts.find(node)
         if no is None or facts is None:

@@ -26,7 +26,7 @@ OF_ALERTS: Final = frozenset(row.name for row in ROWS if row.name.startswith("al
 SPANS: Final[dict[str, tuple[float, float]]] = {"flag": (0.0, 1.0), "percent": (0.0, 100.0)}
 """Unit -> the lowest and highest value."""
 _OVER_100: Final = frozenset({"service.cpu", "container.cpu", "disk.life_used"})
-"""Metrics in percent that may exceed 100: of one core, or of a life that a disk may outlast."""
+"""Percentages that may exceed 100: the load of several cores is a percentage of one core, and a disk may outlast its rated life."""
 _DEFAULTS: Final = {rule.id: rule._replace(version=0) for rule in DEFAULT_RULES}
 """Default rules that nobody has changed have version 0."""
 
@@ -108,7 +108,7 @@ def unit_of(expression: Expression) -> str:
 
 
 def checked_rule(rule: Rule) -> Rule:
-    """Check a rule of a user. Returns: it with its name and selections in stored form.
+    """Check a rule that a user makes or changes. Returns: the rule with its name and selections in stored form.
 
     Raises: BadRequest: the text says what to change.
     """

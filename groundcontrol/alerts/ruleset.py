@@ -1,4 +1,7 @@
-"""Prepares rules for evaluation: parses them, applies overrides, and finds their metrics in the layouts that nodes send."""
+"""Prepares rules for evaluation: parses them, applies overrides, and finds their metrics in the rows of nodes.
+
+A layout (`SeriesSchema`) names the series in the rows of one family. A family is a group of metrics that a node measures together.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,9 @@ class Effective(NamedTuple):
     judge: Judge = just_the_value
     numbers: Numbers = NO_NUMBERS
     gated: bool = True
-    """As in `DetectorKind`, and so is `admits`."""
+    """As in `DetectorKind`."""
     admits: Callable[[str], bool] | None = None
+    """As in `DetectorKind`."""
 
     @property
     def family(self) -> str:
@@ -60,6 +64,8 @@ class Feed(NamedTuple):
 
 
 class PlannedWindow(NamedTuple):
+    """A window, with the arguments of `make_window`."""
+
     spec: WindowSpec
     scale: int
     slack: bool
@@ -241,7 +247,7 @@ class RuleBook:
         self._sets: WeakValueDictionary[object, RuleSet] = WeakValueDictionary()
 
     def rules_of(self, node: NodeId | None, tags: tuple[str, ...]) -> RuleSet:
-        """The enabled rules of a node. Args: node: None: the hub itself."""
+        """The enabled rules of a node. Args: node: None: the hub itself, and events of no node."""
         of = (node if node is None or node in self._named else "", tags)
         found = self._sets.get(of)
         if found is None:
@@ -260,7 +266,7 @@ class RuleBook:
         return found
 
     def history_s(self) -> dict[str, int]:
-        """Metric -> how many seconds of its past its windows hold."""
+        """Metric -> how many seconds of its past the windows of rules hold, at most. Rules that are disabled everywhere do not count."""
         found: dict[str, int] = {}
         for rule, expression in self._rules:
             for read in _reads(expression) if rule.enabled or any(override.enabled for override in rule.overrides) else ():

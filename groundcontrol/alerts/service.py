@@ -56,7 +56,7 @@ PAGE_EPISODES: Final = 500
 MOST_EPISODES: Final = 10_000
 """How many episodes of an incident its last title counts at most."""
 MOST_UNSTORED: Final = 100_000
-"""From this many transitions that wait for the store, `tick` takes no more of them from the engine."""
+"""While so many transitions wait for the store, `tick` evaluates nothing."""
 MOST_BUS_MESSAGES: Final = 10_000
 """The most bus messages that wait for the service. Beyond the limit the oldest are dropped, and `_catch_up` reads the store."""
 
@@ -101,7 +101,7 @@ class AlertService:
 
     @property
     def evaluates(self) -> bool:
-        """Whether rules were evaluated and their changes stored within the last minute."""
+        """Whether the hub evaluated rules and stored their changes within the last minute. True in the first minute after the start."""
         return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
     def counts(self) -> Counter[tuple[Level, str]]:
@@ -109,14 +109,17 @@ class AlertService:
         return Counter((alert.level, _state_of(alert)) for alert in self._book.alerts.values())
 
     def add_rows(self, node: NodeId, schema: SeriesSchema, rows: Sequence[Row]) -> None:
-        """Add new rows of a node, oldest first. The first ones wait until the stored rows before them have been replayed."""
+        """Add new rows of a node, oldest first. After a start they wait until `Replay` has read the stored rows before them."""
         if not self._replay.hold(node, schema, rows):
             began = time.perf_counter()
             self._engine.add_rows(node, schema, rows)
             self.evaluated_s += time.perf_counter() - began
 
     def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
-        """Note samples of a node that came too late for the engine. Their episodes are found when they are stored."""
+        """Note samples that came too late for the engine. `minute` replays them from the store, to find their episodes.
+
+        Args: first_ms, last_ms: the times of the first and the last of them, in Unix milliseconds.
+        """
         self._retro.add(node, first_ms / 1000, last_ms / 1000)
 
     async def load(self) -> None:
@@ -178,7 +181,7 @@ class AlertService:
     async def tick(self, turn: int) -> None:
         """Evaluate the nodes of one turn, and store the changes.
 
-        Raises: StoreError: no change is stored, and the next tick tries again.
+        Raises: StoreError: the next tick stores the changes that could not be stored now.
         """
         if len(self._unstored) < MOST_UNSTORED:
             for facts in self._facts.read(turn, ROUND_TICKS):
@@ -210,7 +213,7 @@ class AlertService:
         self._publish(plan)
 
     async def _commit(self, plan: Plan, hastened: Sequence[Delivery] = ()) -> None:
-        """Store a plan with its events and the decision for each channel."""
+        """Store a plan with its events and the decision for each channel. Args: hastened: waiting messages with an earlier time."""
         plan = await self._with_last_titles(self._with_flags(plan))
         deliveries, earlier = list[Delivery](), list(hastened)
         for incident in plan.incidents.values():
@@ -227,7 +230,7 @@ class AlertService:
         self._book.accept(plan)
 
     def _with_flags(self, plan: Plan) -> Plan:
-        """Set the maintenance window and the flapping of each changed episode."""
+        """Set in each episode of the plan whether it flaps, and which maintenance window covers it."""
         return plan._replace(alerts={alert.id: self._flagged(alert) for alert in plan.alerts.values()})
 
     async def _with_last_titles(self, plan: Plan) -> Plan:
@@ -242,7 +245,7 @@ class AlertService:
         return plan._replace(incidents=incidents)
 
     async def _episodes(self, incident: IncidentId) -> list[Alert]:
-        """The newest episodes of an incident, newest first."""
+        """The newest episodes of an incident, newest first; at most `MOST_EPISODES`."""
         found = list[Alert]()
         cursor: str | None = None
         while len(found) < MOST_EPISODES:
@@ -312,7 +315,9 @@ class AlertService:
                 event(log, "alerts_failed", logging.ERROR, exc_info=True)
 
     async def minute(self) -> None:
-        """Catch up with missed changes and late samples, read the facts of the hub, renew flags, and repeat messages.
+        """Catch up with missed changes and late samples, read the facts of the hub, and renew the flags of episodes.
+
+        Then queue repeated messages, and those that new or recovered channels have missed.
 
         Raises: StoreError: the next minute tries again.
         """
@@ -328,7 +333,7 @@ class AlertService:
                 self._poke()
 
     async def _look_back(self) -> None:
-        """Store the episodes that late samples show. No message is sent for them."""
+        """Store the episodes that are over and that only late samples show. No message is sent about them."""
         for node, late in self._engine.take_late().items():
             self._retro.add(node, late.first_at, late.last_at)
         for node, backlog in self._retro.due():
@@ -349,7 +354,7 @@ class AlertService:
                 self._bus.publish(Changed("alert", alert.id, 0))
 
     async def _renew_flags(self) -> None:
-        """Renew maintenance and flapping of all episodes. Episodes that were silenced and still fire are sent."""
+        """Renew the flags `maintenance` and `flapping` of all episodes. Where a flag has changed, each channel decides again."""
         async with self._changing:
             changed = [(alert, renewed) for alert in self._book.alerts.values() if (renewed := self._flagged(alert)) != alert]
             if not changed:
@@ -361,7 +366,10 @@ class AlertService:
     # -- what users do -------------------------------------------------------------------------------
 
     async def handle(self, scope: Scope, alerts: Collection[AlertId], handling: Handling) -> Sequence[Alert]:
-        """Acknowledge or snooze. Raises: NotFound, Conflict, StoreError."""
+        """Acknowledge or snooze alerts: all of them or none. Returns: the alerts as they are now.
+
+        Raises: NotFound: one does not exist. Conflict: one has ended. StoreError: a snooze may be stored without its reminder.
+        """
         async with self._changing:
             names = {rule.id: rule.name for rule in self._rules.all()}
             handled = await self._store.handle(scope, alerts, handling._replace(names=names))
@@ -410,11 +418,11 @@ class AlertService:
             event(log, "rule_unreadable", logging.ERROR, rule=rule, why=fault)
 
     def effective(self, node: NodeId) -> list[Effective]:
-        """The rules that select a node, with the values that apply to it."""
+        """The rules that select a node, with the values that apply to it, also those that are disabled; none if the node is unknown."""
         return self._engine.effective(node)
 
     def firing(self, node: NodeId | None) -> list[Alert]:
-        """The firing episodes of a node, worst first."""
+        """The firing episodes of a node, worst first. Args: node: None: those of no node."""
         return self._book.of_node(node)
 
     # -- facts ---------------------------------------------------------------------------------------
@@ -447,7 +455,7 @@ class AlertService:
                 event(log, "alert_facts_failed", logging.ERROR, exc_info=True)
 
     async def _catch_up(self) -> None:
-        """Read all nodes and the newest events again if a change was missed. While the store cannot be read, the next minute tries again."""
+        """If a change was missed, read all nodes and the newest events again. If the store cannot be read, the next minute tries again."""
         if self._has_missed_changes:
             self._has_missed_changes = False
             try:

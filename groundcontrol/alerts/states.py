@@ -1,4 +1,4 @@
-"""States of nodes and of the hub that are not in samples. Each has a number for each object. Pure."""
+"""States of nodes and of the hub that are not in samples. A state has a number for each object, such as for each unit. Pure."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ class Restarts(NamedTuple):
     """Counts of restarts from the tables of one subject."""
 
     began_at: float
+    """The time of the first table, in Unix seconds."""
     counts: Mapping[str, tuple[tuple[float, int], ...]]
     """Name -> (time of the table, count) for each change of the count, oldest first. The first one may be older than the window."""
 
 
 class NodeFacts(NamedTuple):
-    """The facts of a node besides its samples."""
+    """The facts of a node besides its samples. Times are in Unix seconds."""
 
     id: NodeId
     tags: tuple[str, ...] = ()
     silent_s: float | None = None
     """Seconds since the session was lost, while a hub ran; None: the node is connected."""
     reconnecting: bool = False
-    """Whether the hub has just started, so that the node may still reconnect."""
+    """Whether the hub has just started, and the node has not reconnected yet."""
     simulated: bool = False
     pending: bool = False
     """Whether the node has never completed a session."""
@@ -111,13 +112,13 @@ class StateKind(NamedTuple, Generic[Facts]):
     elapsed: bool = False
     """Whether the value is the time since the condition began."""
     since: Callable[[Facts, str], float | None] | None = None
-    """Gives the time when the condition of an object began. None: it begins when it is first seen."""
+    """Gives the time when the condition of an object began, in Unix seconds. None: it begins when it is first seen."""
     objects: Callable[[Facts], Collection[str] | None] | None = None
     """Gives all existing objects; None: they are not known. The alert of an object that is not among them ends as `object_gone`."""
 
 
 def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[ObjectState]:
-    """The states of objects with a value or an instance. Args: held: objects with an instance."""
+    """The states of the objects that have a value or an instance; none if the values are not known. Args: held: objects with an instance."""
     values = kind.read(facts, now)
     if values is None:
         return
@@ -188,7 +189,7 @@ def _containers(facts: NodeFacts) -> Collection[str] | None:
 
 
 def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
-    """New facts with the counts of restarts. Args: before: the previous facts, with earlier counts."""
+    """The facts with the counts of restarts from their tables added. Args: before: the previous facts, with earlier counts."""
     restarts = before.restarts
     for subject, (column, window_s) in RESTARTS.items():
         table = facts.tables.get(subject)

@@ -1,6 +1,8 @@
-"""Windows over the samples of one series. They take closed buckets, hold a few slots, and compute with integers.
+"""Windows over the samples of one series, such as the mean of the last ten minutes.
 
-Sums are exact. So the same samples give the same value however they are divided into packs, and after a restart.
+A window takes the samples bucket by bucket: a bucket holds those of ten seconds (`GRAIN_S`). It adds up several buckets to a *slot*, and
+holds only slots. All sums are exact integers. So the same samples give the same value, however they are divided into packs, and after a
+restart.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ SLOTS: Final = 24
 """The most slots of a window. It slides slot by slot, so its length is exact to a 24th."""
 MOST_WINDOW_S: Final = 24 * 3600
 COVERAGE: Final = 0.6
-"""The share of a window that must have been measured. With less its value is unknown."""
+"""The share of a window that must have been measured. With less, its value is not known."""
 TREND_SLOTS: Final = 12
 SLACK_S: Final = 300
-"""How far back a window with slack can be read, for judgements at the times of a slower family."""
+"""How far back a window *with slack* can be read. A rule of a slower family reads it as of the time of its own samples."""
 _LEAST: Final = 1 - (1 << 63)
 
 WindowFunction = Literal["avg", "max", "min", "last", "rate", "slope"]
@@ -50,7 +52,7 @@ class Window:
         raise NotImplementedError
 
     def value_at(self, at_ms: int) -> float | None:
-        """The value at a time at most `SLACK_S` ago. All samples until that time must have been added."""
+        """The value at a time at most `SLACK_S` ago; None: too little was measured. All samples until that time must have been added."""
         raise NotImplementedError
 
 
@@ -67,7 +69,7 @@ class _Mean(Window):
         self._need_s = max(1.0, min(COVERAGE * window_s, window_s - width_s))
         self._scale = scale
         self._open_until_ms = 0
-        """The end of the newest slot, whose values only the sums contain."""
+        """The end of the newest slot. The ring does not hold that slot yet; the sums contain it."""
         size = self._slots + (-(-SLACK_S // slot_s) if slack else 0)
         self._ring = array("q", bytes(8 * size))
         self._seconds = array("I", bytes(4 * size))
@@ -163,7 +165,7 @@ class _Lowest(_Highest):
 
 
 class _Rate(_Mean):
-    """The growth of a counter per second. Growth over a gap or a restart of the counter is not known."""
+    """The growth of a counter per second. Growth over a gap, or over a restart of the counter, is left out."""
 
     __slots__ = ("_count", "_count_ms", "_far_ms")
 
