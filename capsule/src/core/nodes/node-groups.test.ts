@@ -39,4 +39,7 @@ test("the address holds closed groups with any name", () => {
   assert.deepEqual(parseClosed(null), new Set());
   assert.deepEqual(parseClosed("100%"), new Set(["100%"]));
   assert.equal(closedQuery(new Set()), null);
+  // The address drops an empty parameter.
+  assert.equal(closedQuery(new Set([""])), ",");
+  assert.deepEqual(parseClosed(","), new Set([""]));
 });

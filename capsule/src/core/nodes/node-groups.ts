@@ -54,10 +54,11 @@ export function keepOrder(shown: readonly string[], wanted: readonly string[]): 
   return next;
 }
 
-/** The closed groups in the address. Names are escaped, so that any tag fits. */
+/** The closed groups in the query. Names are escaped, so that any tag fits. */
 export const parseClosed = (text: string | null): ReadonlySet<string> => new Set(text === null ? [] : text.split(",").map(unescaped));
 
-export const closedQuery = (closed: ReadonlySet<string>): string | null => (closed.size ? [...closed].sort().map(encodeURIComponent).join(",") : null);
+/** The parameter for these closed groups; null = none. The group without a name alone gives a comma, because an empty parameter is dropped. */
+export const closedQuery = (closed: ReadonlySet<string>): string | null => (closed.size ? [...closed].sort().map(encodeURIComponent).join() || "," : null);
 
 function unescaped(text: string): string {
   try {
