@@ -25,7 +25,7 @@ interface Keys {
 /** The shape of a plot: other lines, bands, colours or axis steps need a new plot. */
 const shapeOf = ({ shade, data, series, binary }: ChartProps): string => `${shade}|${binary ? "binary" : ""}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
 
-/** The chart, once the library is loaded. */
+/** The chart component that draws with the loaded library. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
   return function Chart(props: ChartProps): VNode {
     const box = useRef<HTMLDivElement>(null);
@@ -79,7 +79,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         if (unmounted) return;
         plotShape.current = shapeOf(held.current.props);
         plot.current = createPlot(library, element, held.current, { onCursor });
-        // Positions are known only after the first frame of the plot.
+        // The plot computes its positions in a microtask that was queued before this one.
         queueMicrotask(follow);
       };
       // The font must be loaded before the first text: a canvas never replaces a fallback font.

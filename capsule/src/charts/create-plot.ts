@@ -20,7 +20,7 @@ const lineWidth = (): number => (devicePixelRatio > 1 ? 1.5 : 1);
 /** All drawing reads this, so that a new sample needs no new plot. */
 export interface PlotState {
   props: ChartProps;
-  /** The upper end of the value axis, the `performance.now()` at which it was set, and the window for which. */
+  /** The upper end of the value axis, the `performance.now()` when it was set, and the key of the window for which it was set. */
   top: number;
   topAt: number;
   window: string;

@@ -7,7 +7,7 @@ import type { ChartProps } from "./types";
 
 export const FONT = '11px "Inter V", system-ui, sans-serif';
 const MARK_PX = 5;
-/** A narrower chart shows restarts without a label, which would cover the values. */
+/** In a narrower chart the label of a restart would cover the values, so it is left out. */
 const LABELLED_WIDTH_PX = 480;
 
 const tokens = new Map<string, string>();

@@ -12,6 +12,7 @@ import type { ChartProps } from "./types";
 const DAY_S = 86_400;
 
 export interface Moment {
+  /** The time of the nearest sample; without one, the requested time. */
   at: number;
   values: (number | null)[];
   /** Minimum and maximum of the bucket, if known. */
@@ -23,7 +24,7 @@ export interface Moment {
   marks: ChartMark[];
 }
 
-/** The data at a moment. `reach` is the width of a few pixels in seconds, for marks. */
+/** The data at a moment. Marks at most `reach` seconds away belong to it. */
 export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
   const { columns, from, since, to, gapS, band, apart } = data;
   const marks = marksNear(group.marks, at, reach);

@@ -26,8 +26,10 @@ export async function snooze(id: string, until: number | null): Promise<void> {
   noteAlerts([await (ahead ? call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } }) : call<AlertView>("POST", `alerts/${id}/unsnooze`))]);
 }
 
+/** Why each channel did or did not report the alert. */
 export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
 
+/** A page of the resolved incidents. */
 export const findIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
 
 /** One incident with its timeline. */

@@ -43,5 +43,5 @@ export async function forEachLimited<T>(things: readonly T[], limit: number, act
   return result;
 }
 
-/** Whether an error concerns the user and not the item, so that the hub would refuse all items. */
+/** Whether an error concerns the user and not the item: the hub would refuse all other items too. */
 export const isRefusal = ({ code }: ApiError): boolean => code.startsWith("auth.");

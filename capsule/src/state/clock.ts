@@ -10,7 +10,7 @@ export const hubNow = (): number => Date.now() / 1000 + offsetS;
 export const now = signal(hubNow());
 
 const TICK_S = 1;
-/** The timer waits this much longer while frames drive the clock, because a frame may be a little late. */
+/** While frames (live messages that are drawn together) drive the clock, the timer waits this much longer: a frame may be a little late. */
 const PATIENCE_S = 0.25;
 let driven = false;
 let timer: ReturnType<typeof setTimeout> | undefined;

@@ -12,7 +12,7 @@ import { onSessionEnd, phase } from "./session";
 import { forgetSparks, noteCpu } from "./sparklines";
 
 /**
- * How long values may wait to be drawn together. Each node sends once a second.
+ * Milliseconds that values may wait to be drawn together. Each node sends once a second.
  *
  * A fleet that is larger than the screen draws once a second, so that all rows change at the same time. Other pages show no rows, so values
  * wait longer there. A node that appears, disappears or changes its state does not wait.
@@ -32,7 +32,7 @@ const version = signal(0);
 export const ids = signal<readonly string[]>([]);
 export const loaded = signal(false);
 
-/** Since when the page watches the fleet, in Unix seconds. */
+/** When the last snapshot of the fleet arrived, in Unix seconds. From then on each node sends once a second. */
 let watched = 0;
 
 export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
@@ -68,7 +68,7 @@ export function rowOf(node: NodeView, at: number): Row {
   return { node, status, health, old: health === "off" || health === "back" || isOld(status, at, watched) };
 }
 
-/** Every node with its status, computed each second. A row on the page shows new values immediately. */
+/** Every node with its status, computed each second and when a node changes. A row on the page has its own signal, and shows new values sooner. */
 export const rows = computed<readonly Row[]>(() => {
   void version.value;
   const at = now.value;
@@ -139,7 +139,7 @@ function labelledOf(latest: NodeView["latest"]): string[] | null {
   return labels;
 }
 
-/** Merges new values. A summary has one series of each labelled metric: the value of another label, such as the mount that was fullest, is removed. */
+/** Merges new values. The hub sends one series of each labelled metric, such as the usage of the fullest mount. It replaces the series with another label. */
 function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
   for (const name in before) {
@@ -167,7 +167,7 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Changes the name or tags, and shows the hub's answer. If rights depend on a tag, the hub requires the password, for which `node-edit.ts` asks. */
+/** Changes the name, tags or note, and shows the hub's answer. If rights depend on a tag, the hub requires the password. `node-edit.ts` asks for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = lastLive.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
@@ -178,6 +178,7 @@ export async function patchNode(id: string, patch: NodePatch): Promise<NodeView>
   return node;
 }
 
+/** CPU (percent, weighted by cores), cores, memory (bytes) and network (bytes a second) count only online nodes with current values. The rest counts all nodes. */
 export interface FleetSummary {
   nodes: number;
   online: number;
@@ -238,7 +239,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
   return v;
 });
 
-/** Seconds since the last message, if values arrived until then; 0 = values arrive, or none are expected. The socket detects a silent hub later. */
+/** Seconds since the last message, if they are more than `STALE_S` and values arrived until then; else 0. The socket detects a silent hub only later. */
 export const silentFor = computed(() => {
   const last = lastMessageAt();
   const since = now.value - last;

@@ -22,11 +22,13 @@ const MOST_SERIES = 50;
 const MARK_PAGE = 200;
 const MARK_PAGES = 3;
 const UPTIME = "system.uptime";
+/** An event starts a read of jobs and events after this wait, so that several events cause one read. */
 const SETTLE_MS = 1000;
 /** The interval at which gaps in the live window are read again. */
 const MEND_MS = 10_000;
 /** This long after the first live sample, history has the samples that the agent collected while nobody watched. */
 const COALESCE_MS = 1500;
+/** How often the past is read after the first live sample, while the window still has a gap. */
 const COALESCE_READS = 2;
 /** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
@@ -63,7 +65,7 @@ export class NodeDetail {
   readonly pastFailure = signal<ApiError | null>(null);
   /** The error of the last try to load the past of the live window. */
   readonly fillFailure = signal<ApiError | null>(null);
-  /** The uptime in the buckets of the window that was read last. */
+  /** The node's uptime over the time range that `load` read last, in buckets. */
   readonly uptime = signal<{ step: number; times: number[]; min: (number | null)[]; max: (number | null)[] } | null>(null);
   /** The tables by subject; null = not loaded yet. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
@@ -84,7 +86,7 @@ export class NodeDetail {
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
-  /** Whether the topic was refused finally. */
+  /** Whether the hub refused the node's topic for good. */
   #over = false;
   /** The toast that reports missing samples; 0 = none. */
   #note = 0;
@@ -132,7 +134,7 @@ export class NodeDetail {
     for (const end of this.#ends) end();
   }
 
-  /** Shows an error if there is no data. A page with data stays, because it retries. */
+  /** Shows the error instead of the page if it is the last one, or if no data has arrived yet. Otherwise the page stays, and a toast says so. */
   #refused(error: ApiError, last: boolean): void {
     this.#over = last;
     if (last || !this.view.peek()) this.failure.value = error;
@@ -145,7 +147,7 @@ export class NodeDetail {
     this.#note = 0;
     this.view.value = node;
     this.#take(node.latest);
-    // An agent that nobody watched sends once a minute. It now sends the samples that it has collected, which an offline node cannot do.
+    // An agent that nobody watched sends once a minute. Now it sends what it has collected since. An offline node cannot, so its window is whole.
     this.#hasSample = false;
     this.window.whole = node.state !== "online";
     if (!this.window.whole) this.#completeIn(MEND_MS);
@@ -282,7 +284,7 @@ export class NodeDetail {
     }
   }
 
-  /** Loads the uptime with a request of its own: it is sampled less often, and the steps of an answer suit its series. Without it charts have fewer marks. */
+  /** Loads the uptime with a request of its own, because it is sampled less often: the hub chooses the step of an answer for its series. An error leaves out only the marks of restarts. */
   async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);
@@ -293,7 +295,7 @@ export class NodeDetail {
     }
   }
 
-  /** Reads jobs and events since a moment, for the marks of the charts, and again when one arrives. */
+  /** Reads the jobs and events since a moment, for the marks of the charts. A later event of this node repeats the read. */
   async loadMarks(from: number): Promise<void> {
     if (from >= this.#marksFrom) return;
     this.#marksFrom = from;

@@ -10,7 +10,9 @@ export interface PageUrl {
   query: URLSearchParams;
 }
 
+/** The scroll position is saved this long after the last scroll. */
 const SETTLE_MS = 150;
+/** How long a restored scroll position waits for the page to become long enough. */
 const PATIENCE_MS = 3000;
 
 /** The state of a history entry. */
@@ -62,7 +64,7 @@ addEventListener("pagehide", saveScroll);
 addEventListener("popstate", async () => {
   clearTimeout(scrollTimer);
   const to = historyState().step ?? step + 1;
-  if (to === step) return; // the entry was restored
+  if (to === step) return; // `history.go` below has returned to the entry of the shown page
   // A dialog belongs to the page that is left, so it is closed as by Esc. A dialog whose request is running stays open for the answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
   await null; // the dialog is removed

@@ -10,12 +10,13 @@ import { go } from "./router";
 
 export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
 
+/** The session is renewed this long before it expires, but not sooner than `SOONEST_S` from now. */
 const EARLY_S = 60;
 const SOONEST_S = 5;
 /** The page may stay blank this long while it loads or signs out. */
 const SILENT_MS = 2000;
 const SECURE = location.protocol === "https:";
-/** A cookie that exists while the hub has not confirmed a sign-out yet, so that a reloaded page continues the sign-out. */
+/** A cookie that exists until the hub has confirmed a sign-out. A page that is reloaded meanwhile continues the sign-out. */
 const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
@@ -78,6 +79,7 @@ async function fetchUser(): Promise<void> {
   enter(await call<MeView>("GET", "auth/me", { always: true }), request);
 }
 
+/** Drops the data of the session and shows `to`. `why`: the notice on the sign-in form; empty = the user signed out. */
 function leave(why: string, to: Phase = "login"): void {
   if (to === "login") mark(false);
   clearTimeout(again);
@@ -118,7 +120,7 @@ async function requestRenewal(): Promise<boolean | ApiError> {
   }
 }
 
-/** Renews the session, with one request at a time. Returns false if the session is over. If the hub is offline, returns the error, and the session stays. */
+/** Renews the session, with one request at a time. True = renewed, false = over. After any other failure the session stays, and the error is returned. */
 export function renew(): Promise<boolean | ApiError> {
   renewing ??= requestRenewal().finally(() => {
     renewing = null;
@@ -186,14 +188,14 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** Shows the session in the answer to a sign-in or a new password. Then loads the account again, because a change may have arrived before. */
+/** Shows the session in the answer to a sign-in or a new password. Then loads the account again, because it may have changed before the answer arrived. */
 function enterAnew(answer: LoginView): void {
   turn += 1;
   enter(answer);
   void reloadUser();
 }
 
-/** Whether a new socket may be opened: false if the session is over, or while the user must change the password or enrol. */
+/** Whether a new socket may be opened: false if the session is over, or while the user must change the password or enrol. Without an answer the last known state counts. */
 export const stillSignedIn = (): Promise<boolean> => {
   const ready = (): boolean => phase.value === "ready";
   return fetchUser().then(ready, ready);

@@ -1,4 +1,7 @@
-/** The last ten minutes of each node's CPU in forty points. They come from history once a row has been visible for a moment, then from live samples. */
+/**
+ * The last ten minutes of each node's CPU in forty points. When a row has been visible for a moment, the page reads its points from history. Live
+ * samples continue them.
+ */
 
 import { signal, type Signal } from "@preact/signals";
 import { RollingMean } from "../core/metrics/rolling-mean";
@@ -28,6 +31,7 @@ interface Spark {
 const sparks = new Map<string, Spark>();
 const queue = new Set<string>();
 let waiting: ReturnType<typeof setTimeout> | undefined;
+/** Grows when the session ends: an answer to a request of an earlier session is dropped. */
 let era = 0;
 
 function sparkOf(id: string): Spark {
@@ -41,11 +45,12 @@ function show(spark: Spark): void {
   spark.shown.value = spark.means.until(spark.shownAt);
 }
 
+/** Adds a live sample to the node's sparkline. */
 export function noteCpu(id: string, sample: Sample | undefined): void {
   if (!sample || sample.value === null) return;
   const spark = sparkOf(id);
   if (sample.at <= spark.lastAt) return;
-  // Samples are missing because the page was hidden or the node was offline. History has the samples of a hidden page.
+  // Samples are missing because the page was hidden or the node was offline. If the page was hidden, history has them.
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) {
     spark.filled = false;
     if (spark.watchers) request(id);
@@ -91,7 +96,7 @@ async function fill(some: readonly string[], startedIn: number): Promise<void> {
   try {
     past = await call<HistoriesView>("GET", "history", { query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
   } catch (error) {
-    // A request fails if one of its nodes was removed.
+    // The hub refuses a request if one of its nodes was removed, so each node is asked for alone.
     if (error instanceof ApiError && error.status === 404 && some.length > 1) {
       for (const id of some) await fill([id], startedIn);
       return;

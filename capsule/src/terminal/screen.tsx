@@ -15,7 +15,7 @@ const FEWEST_ROWS = 10;
 const FEWEST_COLUMNS = 20;
 
 export interface ScreenHandle {
-  /** Calls `done` when the bytes are on screen. */
+  /** Calls `done` when the terminal has processed the bytes. */
   write(bytes: Uint8Array, done: () => void): void;
   /** Call this if bytes were skipped: the next bytes do not continue the last bytes. */
   restart(): void;

@@ -27,7 +27,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Thrown for an answer that arrives after its session has ended. Nothing is shown, because the caller has ended with the session. */
+/** Thrown for an answer that arrives after its session has ended. Nothing is shown, because the view that asked is closed. */
 export const OVER = new Error("the session is over");
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -100,7 +100,7 @@ interface Options {
   idempotencyKey?: string;
   /** False for calls that create or renew the session. */
   renews?: boolean;
-  /** True for calls about the session itself, whose answer counts even if the session has ended. */
+  /** True for calls about the session itself: their answer counts even if the session has ended. The default is true if `renews` is false. */
   always?: boolean;
 }
 
@@ -134,7 +134,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
   return ask(renews).finally(check);
 }
 
-/** Whether the hub answers a request for this page. */
+/** Whether the hub answers a request for this page with success. */
 export function hubResponds(): Promise<boolean> {
   return fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
     ({ ok }) => ok,
@@ -147,7 +147,7 @@ export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The hub's public health. An answer with status 503 is a health view, too. */
+/** The hub's public health. An answer with status 503 is a health view, too. Raises the errors of `fetch` as they are, not ApiError. */
 export async function health(): Promise<HealthView> {
   const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   return (await answer.json()) as HealthView;

@@ -19,7 +19,7 @@ interface Name {
 const names = new Map<number, Name>();
 const TOP: Name = { bytes: new Uint8Array(), text: "", next: null, first: null };
 
-/** Raises Error: not MessagePack, truncated, longer than one value, or deeper than `MAX_DEPTH`. */
+/** Reads one value. Byte strings are views of `data`, and integers beyond 2^53 are rounded. Raises Error: invalid, truncated, more than one value, or deeper than `MAX_DEPTH`. */
 export function unpack(data: ArrayBuffer): unknown {
   const bytes = new Uint8Array(data);
   const view = new DataView(data);

@@ -99,7 +99,7 @@ export interface AuditOutcome {
   label: string;
 }
 
-/** The outcome of a row. With the result `done` it is the end state in the action's name (`job.failed`: failed); any other such row counts as done. */
+/** The outcome of a row. A result other than `done` is a failure. With `done`, an action that names a failed end (`job.failed`) gives that end; any other row is done. */
 export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
   if (result !== "done") return { glyph: "fail", label: result };
   const [, subject, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
@@ -118,7 +118,7 @@ export const auditKey = ({ chain, n }: { chain: string; n: number }): string => 
 /** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
-/** Groups the rows about one job, at the position of their newest row. A row whose result is not `done` is not grouped. */
+/** Groups the rows about one job, at the position of the first one. A row with another result than `done` is not grouped. */
 export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
   const folded: R[][] = [];
   const ofJobs = new Map<string, R[]>();

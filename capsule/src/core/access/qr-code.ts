@@ -89,7 +89,7 @@ const MASKS: readonly ((x: number, y: number) => boolean)[] = [
 type Grid = boolean[][];
 const at = (grid: Grid, x: number, y: number): boolean => grid[y]?.[x] ?? false;
 
-/** The penalty of a pattern for long runs, blocks, false finders and imbalance, which make it hard to read. */
+/** The penalty of a pattern. Long runs, blocks of one colour, rows that look like a corner mark, and imbalance make a code hard to read. */
 function penalty(grid: Grid): number {
   const size = grid.length;
   let points = 0;

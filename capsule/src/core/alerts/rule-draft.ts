@@ -84,7 +84,7 @@ export interface RuleDraftBody {
 
 const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null => threshold === null || (threshold.trigger !== null && threshold.clear !== null);
 
-/** The body of the request; null while a number is missing. An exception that is off is sent without faulty levels. */
+/** The body of the request; null while a number is missing. An exception that is off may have incomplete or contradictory levels: then it is sent without levels. */
 export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
   const { warn, crit } = draft;
   if (!isWhole(warn) || !isWhole(crit)) return null;

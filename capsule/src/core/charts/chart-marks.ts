@@ -40,7 +40,7 @@ function jobText(job: JobLike): string {
   return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
 }
 
-/** A computed boot time may differ from the reported boot time by this time plus the width of a bucket. */
+/** A computed boot time is the reported one if they differ by at most this time plus the width of a bucket. */
 const BOOT_SLACK_S = 90;
 
 interface Bucketed {

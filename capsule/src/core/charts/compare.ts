@@ -13,8 +13,8 @@ export interface Part {
 const SLACK = 0.25;
 
 /**
- * The samples by row: row n starts at n times `interval` (seconds). A node that samples near the border of two rows would skip rows and hit
- * others twice. Such a sample goes to the row after that of the previous sample.
+ * The samples by row: row n starts at n times `interval` (seconds). Near the border of two rows, a node's samples would skip some rows and hit
+ * others twice. So a sample that is early or late by at most `SLACK` goes to the row after that of the previous sample.
  */
 function inRows({ times, column }: Part, interval: number): Map<number, number> {
   const rows = new Map<number, number>();

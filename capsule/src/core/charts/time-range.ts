@@ -28,7 +28,7 @@ function moment(text: string | null): number | null {
   return text !== null && /^\d{1,11}$/.test(text) ? Number(text) : null;
 }
 
-/** The time range in the query. Invalid values are ignored. */
+/** The time range in the query. An invalid range counts as live, an invalid window as none. */
 export function parseTimeRange(get: (name: string) => string | null): TimeRange {
   const range = get("range");
   const from = moment(get("from"));
@@ -42,7 +42,7 @@ export function timeRangeQuery({ range, zoom }: TimeRange): Record<"range" | "fr
   return { range: range === "live" ? null : range, from: zoom ? String(zoom.from) : null, to: zoom ? String(zoom.to) : null };
 }
 
-/** The smallest bucket width of the hub with which a time needs at most `points` points. */
+/** The smallest bucket width of the hub, in seconds, with which this many seconds need at most `points` points. */
 export function stepFor(seconds: number, points: number): number {
   return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
 }

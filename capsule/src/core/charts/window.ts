@@ -26,7 +26,7 @@ interface Track {
 export class LiveWindow {
   readonly #tracks = new Map<string, Track>();
   readonly #known = new Set<string>();
-  /** False while part of the past is still being read. */
+  /** False while part of the past is still being read. The owner of the window sets it. */
   whole = true;
 
   constructor(readonly seconds: number) {}
@@ -62,8 +62,8 @@ export class LiveWindow {
   /** Adds a bucket of history that begins at `at`, unless the window has a live sample within the bucket. */
   addBucket(name: string, at: number, step: number, value: number): void {
     const times = this.#tracks.get(name)?.times ?? [];
-    for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
-      if ((times[place] as number) < at + step) return;
+    for (let row = times.length - 1; row >= 0 && (times[row] as number) >= at; row -= 1) {
+      if ((times[row] as number) < at + step) return;
     }
     this.add(name, at, value);
   }
@@ -78,7 +78,7 @@ export class LiveWindow {
     return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
 
-  /** The columns of several series over `[until - seconds, until]`, on the union of their times. */
+  /** The columns of several series over `[until - seconds, until + 1]`, on the union of their times, with their gaps. `interval`: seconds between samples. */
   columns(names: readonly string[], until: number, interval: number): Columns {
     const from = until - this.seconds;
     const tracks = names.map((name) => this.#tracks.get(name));
@@ -117,8 +117,8 @@ function union([first = [], ...rest]: readonly number[][]): number[] {
 }
 
 /**
- * Replaces null by undefined between two values of a column that are at most `limit` seconds apart. Such rows are no gaps: they are
- * samples of other nodes or intervals.
+ * Replaces null by undefined between two values of a column that are at most `limit` seconds apart. Such a row is no gap: only another
+ * column has a sample at its time.
  */
 export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   return {
@@ -180,7 +180,7 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
   return { times: outTimes, values: outValues };
 }
 
-/** The part of a window that has any of these series. Each part has its own times and step. */
+/** The first part with any of these series; undefined = none. A part is one answer of the hub, with its own times and step. */
 export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
 
 /**

@@ -135,7 +135,7 @@ interface EndedDeployment {
 }
 
 /**
- * Says what a failed installation left on the server. Empty if its steps do not prove that, or if the error already says it.
+ * Says what a failed installation left on the server. Empty if its steps do not show it, or if the error already says it.
  *
  * A failed probe has a detail only if it changed something. A step that was undone says so in its detail.
  */

@@ -54,7 +54,7 @@ function hubNameOf(text: string, words: Readonly<Record<string, string>>): strin
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
 }
 
-/** Replaces a shown label in a search text, even an incomplete label, by the hub's name. */
+/** The search text for the hub: a label that the page shows, or at least its first two words, becomes the hub's name. */
 export function eventSearch(text: string): string {
   const [, before = "", last = ""] = /^(.*: )?(.*)$/.exec(text) ?? [];
   const search = before + (hubNameOf(last, STATE_LABELS) ?? last);

@@ -12,6 +12,7 @@ interface EventLike {
 const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "node_registered", "node_joined", "agent_updated", "reboot_required", "updates_found", "security_updates_found", "alert_firing", "alert_resolved"]);
 /** A run has at least so many events; fewer events have a row each. */
 const LEAST = 5;
+/** The most seconds between an event of a run and the next one. */
 const MAX_APART_S = 600;
 /** A run may continue after so many rows of other events. */
 const MAX_ROWS_BETWEEN = 20;

@@ -3,8 +3,9 @@
  *
  * Kept: printable text, newline, carriage return, tab, backspace; `CSI … m`, cursor and erase sequences; save and restore cursor.
  *
- * Changed: no sequence erases old output. For `CSI 2 J` the screen keeps the old lines above. `CSI H` plus `CSI J` would erase them, so it
- * becomes `CSI H` plus `CSI 2 J`. `CSI 1 J` and `CSI 3 J`, which erase the lines above, are removed.
+ * Changed: a program that clears the screen does not erase old output. For `CSI 2 J` the terminal of the page keeps the old lines above. `CSI H`
+ * plus `CSI J` would erase them, so it becomes `CSI H` plus `CSI 2 J`. `CSI 1 J` and `CSI 3 J` erase the lines above, so they are removed. A
+ * program can still move the cursor up and write over lines, as progress bars do.
  *
  * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding, bidirectional
  * control characters, and bytes that are not UTF-8.
@@ -70,7 +71,7 @@ export class AnsiFilter {
 
   /** Filters the next bytes. A sequence cut by the end of `bytes` continues in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
-    // The output has at most the input, the pending bytes of the last call, and one more byte for each six (`CSI H` and `CSI J`).
+    // The output has at most the input, the pending bytes of the last call, and one more byte for each six bytes: `CSI H` and `CSI J` together.
     const out = new ByteBuffer(Math.ceil(bytes.length * 1.25) + MAX_PENDING_BYTES);
     for (let at = 0; at < bytes.length; at += 1) {
       // Most output is plain text: whole runs of it are copied.

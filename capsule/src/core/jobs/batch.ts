@@ -44,7 +44,7 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
 /** For example "2 with problems, 31 succeeded", failures first; empty if there is no job. */
 export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`).join(", ");
 
-/** Why the policy of a server refuses an action, or any job if no action is given. Empty = it does not, or the policy is unknown. */
+/** Why the policy of a server refuses an action; without `action`, why it refuses every job. Empty = it does not, or the policy is unknown. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;
@@ -91,6 +91,6 @@ interface EndedBatch {
   jobs: readonly { node_id: string; state: string }[];
 }
 
-/** The nodes of a batch that need a reboot; none before all its jobs have ended. `required` gives a node's `reboot_required`. */
+/** The nodes of a batch that need a reboot. Empty before all its jobs have ended, and for a batch of reboots. `required` gives a node's `reboot_required`. */
 export const nodesToReboot = ({ action, jobs }: EndedBatch, required: (node: string) => string | undefined): string[] =>
   action === "reboot" || !jobs.every(({ state }) => jobEnded(state)) ? [] : jobs.map(({ node_id }) => node_id).filter((node) => required(node) === "yes");

@@ -43,7 +43,7 @@ interface Ended {
   lost: boolean;
 }
 
-/** The state of a job, with the addition that a reboot is due or not everything came back. */
+/** The label of a job's state. It adds that not everything came back after a reboot, or else that a reboot is due. */
 export function outcomeLabel({ state, lost }: Ended, need: RebootNeed = "no"): string {
   const label = stateLabel(state);
   if (lost) return t`${label}, not everything came back`;

@@ -44,7 +44,7 @@ export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABEL
 /** The package names in a typed text, which blanks or commas separate; each name once. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
-/** The packages, units or container of a job; empty if the job is about none. */
+/** The packages and units, or the container, of a job. An upgrade that names none is about all packages. Empty for any other job. */
 export function packagesLabel({ action, for: planned, packages, units = [], container = null }: { action: string; for?: string | null; packages: readonly string[]; units?: readonly string[]; container?: string | null }): string {
   if (packages.length || units.length) return [...packages, ...units].join(", ");
   if (container) return container;
@@ -59,7 +59,7 @@ interface StepLike {
 
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
-/** Whether packages can be left out of a plan. The rest becomes an upgrade of named packages, which is no full upgrade and removes nothing. */
+/** Whether packages can be left out of a plan. The job then upgrades the rest by name, and such a job removes nothing. So the plan may have no removals. */
 export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
 /** The packages to upgrade when the packages in `without` are left out. New packages are not named: the upgrade installs those it needs. */
 export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
@@ -95,7 +95,7 @@ export function skippedNodes({ jobs, refused }: PlanBatch, plans: { has: (node: 
   return found;
 }
 
-/** The status of a stop request. */
+/** The status of a job's stop request; empty = none. */
 export function stopStatusText(job: Stoppable): string {
   if (!job.stop) return "";
   const why = job.stop.why ? `: ${codedText(job.stop.why, job.stop.why_coded)}` : "";

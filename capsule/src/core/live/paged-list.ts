@@ -1,7 +1,7 @@
 /**
  * A list that is read page by page and can change while it is shown.
  *
- * Requests run one at a time, in order. A refresh reads as many items as are shown, and no request is lost.
+ * Requests run one at a time, in order. A refresh reads as many items as are shown. An error of a request goes to `failed`.
  */
 
 export interface Page<T> {
@@ -101,7 +101,7 @@ export class PagedList<T, P extends Page<T>> {
         if (!this.#closed) this.failed(error);
       }
     });
-    this.#last = done.catch(() => undefined); // the caller of this request gets the error
+    this.#last = done.catch(() => undefined); // an error that `failed` raises goes to the caller, not to the next request
     return done;
   }
 }

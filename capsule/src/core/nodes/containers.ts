@@ -36,10 +36,10 @@ export const isRunning = ({ state }: Pick<ContainerRow, "state">): boolean => RU
 
 const text = (cell: TableCell): string => (typeof cell === "string" ? cell : "");
 const number = (cell: TableCell): number | null => (typeof cell === "number" ? cell : null);
-/** The position in the list: failed containers first, then running ones, then ended ones. */
+/** Failed containers come first, then running ones, then ended ones. */
 const rank = (row: ContainerRow): number => (isBad(row) ? 0 : isRunning(row) ? 1 : 2);
 
-/** The rows of the table: failed containers first, then by use of CPU and memory. */
+/** The rows of the table in the order of `rank`; containers of the same rank by use of CPU, then memory, the highest first. */
 export function containerRows(table: TableLike, latest: Latest): ContainerRow[] {
   const read = reader(table, "engine", "id", "name", "state", "image", "restarts", "oom_kills", "started_at");
   const rows = table.rows.map((row): ContainerRow => {

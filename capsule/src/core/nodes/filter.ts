@@ -1,6 +1,6 @@
 /**
  * The fleet's filter: words, `tag:` `state:` `health:` `finding:` `reboot:yes`, `os:` `kernel:` `agent:` `address:` `note:`, `cpu>80` `memory<50`
- * `disk>90` `load>4` `updates>0` `security>0` `failed>0`, and `-` before any of them.
+ * `disk>90` `load>4` `updates>0` `security>0` `failed>0`. A node matches if all parts match; `-` before a part negates it.
  */
 
 export interface Filterable {
@@ -46,7 +46,7 @@ export const LEVELS = ["critical", "warning", "notice", "ok", "unknown"];
 /** Nodes of these states have no connection. */
 const AWAY = ["offline", "pending", "reconnecting"];
 
-/** The longest number: `toFixed` accepts at most a hundred decimals. */
+/** The most characters of a number, because `toFixed` accepts at most a hundred decimals. */
 const MOST_DIGITS = 20;
 
 /** The filter for this tag, in quotes if it would be split. Quotes within the tag are left out here, and ignored when tags are compared. */
@@ -62,7 +62,7 @@ export const tokensOf = (text: string): string[] =>
 /** Splits a part into key, operator and value; null for a word. An address with colons is a word. */
 export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token.replace(/:(?=[<>=])/, ""));
 
-/** The key of a number; undefined for any other word. */
+/** The numeric key with this name; undefined if there is none. `mem` is short for `memory`. */
 export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
 
 export function parseFilter(text: string): Filter {
@@ -77,7 +77,7 @@ export function parseFilter(text: string): Filter {
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-/** The test of a part; undefined if the part is invalid. `reject` is called for an invalid part and an unknown key, which is searched as a word. */
+/** The test of a part; undefined if the part is invalid. Calls `reject` then, and also for an unknown key. A part with an unknown key is searched as a word. */
 function parseToken(token: string, reject: () => void): Test | void {
   const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
   const want = rest.replace(/"/g, "");
@@ -104,5 +104,5 @@ function parseToken(token: string, reject: () => void): Test | void {
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }
 
-/** Replaces the state of the filter; an empty state means any. */
+/** The parts of a filter with another state; an empty state means any. */
 export const withState = (tokens: readonly string[], state: string): string[] => tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);

@@ -4,7 +4,7 @@ import { labelValueOf, type SampleLike } from "../metrics/series";
 import { share } from "../text/units";
 
 export type Level = "" | "warn" | "crit";
-/** `back`: the hub was restarted, and the node has not reconnected yet. */
+/** `back`: the hub was restarted, and the node has not reconnected yet. `wait`: the node has never connected. `stale`: it is online, but its values are old. */
 export type Health = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "wait";
 
 export interface FindingLike {
@@ -22,7 +22,7 @@ export interface HealthLike {
 
 export interface UpdatesLike {
   total: number | null;
-  /** When all package lists of the count had been refreshed, in Unix seconds; null = they never were. */
+  /** When the oldest of the package lists behind the count was refreshed, in Unix seconds; null = they never were. */
   checked_at: number | null;
 }
 
@@ -36,6 +36,7 @@ export interface NodeLike {
   health: HealthLike;
 }
 
+/** CPU, memory and disk in percent, other memory in bytes, network in bytes a second, temperature in °C. null = unknown. */
 export interface NodeStatus {
   cpu: number | null;
   memory: number | null;
@@ -65,9 +66,10 @@ export function usedShare(latest: NodeLike["latest"], name: string): number | nu
 }
 
 /**
- * The status of a node. Sums over labels are taken from the hub's summary (under the bare name) or computed here, without the loopback.
+ * The status of a node. The hub's summary has the network's sum and the highest temperature under the bare name. Where it is missing, they are
+ * computed here from the labelled series, without the loopback. `disk` is the fullest mount.
  *
- * Pass the previous status as `before` if no labelled series has changed since: that saves a search through 500 nodes each second.
+ * Pass the previous status as `before` if no labelled series has changed since. This saves the search through the labelled series.
  */
 export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: NodeStatus): NodeStatus {
   const cpu = latest["cpu.total"];

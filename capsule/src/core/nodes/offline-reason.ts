@@ -14,10 +14,11 @@ const RECENT_EVENTS = 50;
 export const RESTARTED = "restarted";
 
 /**
- * The reason in the event of this outage; else `RESTARTED` if the hub started since the node was last seen and no such event can exist; else
- * undefined.
+ * The reason for this outage.
  *
- * `events` are the newest events of all nodes, newest first. An event before the node was last seen belongs to an earlier outage.
+ * It is the reason in the outage's event. If `events` prove that there is no such event, and the hub has started since the node was last seen,
+ * it is `RESTARTED`. Otherwise it is undefined. `events` are the newest events of all nodes, newest first. An event before the node was last
+ * seen belongs to an earlier outage. `seen` and `hubStarted` are Unix seconds; 0 = never seen, or unknown.
  */
 export function offlineReason(id: string, seen: number, hubStarted: number, events: readonly EventLike[]): string | undefined {
   const left = events.find((one) => one.node_id === id && one.type === "node_offline" && one.at >= seen);

@@ -87,7 +87,7 @@ export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
   return fitting.filter((verb) => policy.verbs.includes(verb) && isOrderable(row.name, verb));
 }
 
-/** The maximum of one job (`spider/wire/units.py`). */
+/** The maximum of units in one job (`spider/wire/units.py`). */
 const MAX_UNITS = 16;
 
 export interface UnitSplit {
@@ -99,7 +99,7 @@ export interface UnitSplit {
   lines: string[];
 }
 
-/** Splits units into those that a job may name and those that the policy refuses. Units that no policy may allow are in neither list. */
+/** Splits units into those that a job may name and those that the policy refuses. Neither list has units that no policy may allow, or more than one job may name. */
 export function splitUnits(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitSplit {
   const fitting = units.filter((name) => isOrderable(name, verb)).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];

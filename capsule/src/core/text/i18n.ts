@@ -12,8 +12,8 @@ export type Catalogue = Readonly<Record<string, string | Forms>>;
 type Value = string | number;
 
 /**
- * A script before the page's own sets the catalogue, so that modules can build tables of labels when they load. It has no prototype:
- * `constructor` is an ordinary key.
+ * The catalogue. A script that runs before the page's own sets it, so that modules can build tables of labels when they load. It has no
+ * prototype: `constructor` is an ordinary key.
  */
 const words: Catalogue = (globalThis as { stardustWords?: Catalogue }).stardustWords ?? ({ __proto__: null } as unknown as Catalogue);
 let rules: Intl.PluralRules | undefined;

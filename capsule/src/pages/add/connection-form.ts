@@ -1,4 +1,4 @@
-/** The input of the connection forms, its errors, and the bodies made from it. Secrets exist in the open dialog only; `draft.ts` stores the rest. */
+/** The input of the connection forms, its errors, and the request bodies made from it. Secrets exist only in the open dialog; `draft.ts` stores the rest. */
 
 import { t } from "../../core/text/i18n";
 import type { DeploymentBody, DeploymentView, JumpBody, RetryBody, ServerListView } from "../../state/types";
@@ -111,6 +111,7 @@ export function formErrors(entries: ConnectionForm, known = false): FormErrors {
 /** The values that the next server probably shares with the last one, without secrets. */
 export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({ port: String(last.port), username: last.username, tags: [...last.tags], policy: last.policy, ...(last.use_hub_key ? { by: "hub" as const } : {}) });
 
+/** A private key with the newline at its end, which a pasted text may lack. */
 export const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
 
 function jumpBody(jump: JumpForm | null): JumpBody | null {
@@ -165,7 +166,7 @@ export function signInBody(entries: ConnectionForm): RetryBody {
   return { private_key, passphrase, password, sudo_password, certificate, ...(use_hub_key ? { use_hub_key } : {}) };
 }
 
-/** The form with the values of a retry instead of the first values. */
+/** The form with the values of a retry instead of the first values. Of the jump host a retry can only say that there is none. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
   const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } = body;
   const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one

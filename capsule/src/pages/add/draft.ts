@@ -1,4 +1,4 @@
-/** Drafts: the unsent input of each method to add servers, without secrets. They are in memory until they are sent or the session ends. */
+/** Drafts: the unsent input of each method to add servers, without the fields for secrets. They are in memory until they are sent or the session ends. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";

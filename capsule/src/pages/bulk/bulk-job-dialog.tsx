@@ -36,7 +36,7 @@ const RULES: readonly string[] = [t`Configuration files that were changed on a s
 /** The fields of a node on which this dialog depends. */
 const propsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
-/** The dialog that starts one action on many nodes, if wanted from plans. `action` fixes the action, and `packages` the packages of that action. */
+/** The dialog that starts one action on many nodes. For some actions it can show the plan of each node first. `action` fixes the action, and `packages` its packages. */
 export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
   const first = asked ?? "check";
   const live = useNodes(ids, propsOf);

@@ -36,15 +36,14 @@ export interface PanelProps {
   firing: readonly FiringRule[];
 }
 
-/** Whether the shown data is that of the chosen window. */
 export interface LoadState {
   /** Whether data is still loading. */
   loading: boolean;
-  /** Whether the shown data is of another window. */
+  /** Whether the data is not that of the chosen window. */
   other: boolean;
 }
 
-/** The data of some lines in the current window. While a window loads, it is the data of the window before. */
+/** The data of some lines in the chosen window. While that window loads, it is the data of the window before; empty if there was none. */
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & LoadState {
   const names = lines.map((line) => line.series);
   const interval = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);
@@ -152,7 +151,7 @@ export const LOAD_LINES: readonly Line[] = [
 const STEAL = "cpu.steal";
 const SHOWN_STEAL_PERCENT = 0.5;
 
-/** The lines of the CPU chart. Steal is left out if the window has none: on physical machines it is always zero. */
+/** The lines of the CPU chart. Steal is left out unless it exceeds 0.5 % in the window: on physical machines it is always zero. */
 function cpuLines(props: PanelProps): readonly Line[] {
   const [steal = []] = dataOf(props, CPU_LINES.filter(({ series }) => series === STEAL)).columns.values;
   return steal.some((value) => (value ?? 0) > SHOWN_STEAL_PERCENT) ? CPU_LINES : CPU_LINES.filter(({ series }) => series !== STEAL);

@@ -34,9 +34,10 @@ const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoo
 export const points = (): number => pointsFor(innerWidth);
 
 /**
- * Loads the data of a window, and loads it again for each new bucket while the page is visible. A window in the past is loaded once.
+ * Loads the data of a window. While the page is visible, it is loaded again for each new bucket, at most every ten seconds. A window in the
+ * past is loaded once.
  *
- * `load` returns the width of the buckets in seconds. Another `names` is other data.
+ * `load` returns the width of the buckets in seconds, and must not reject: nothing is loaded after that. Another `names` starts anew.
  */
 export function useHistory(view: TimeRange, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
   const key = timeRangeKey(view);
@@ -114,7 +115,7 @@ function toggleLive(view: TimeRange): void {
   showTimeRange(view.zoom || view.range !== "live" ? { range: "live", zoom: null } : { range: "live", zoom: spanShown(view) });
 }
 
-/** The buttons for the ranges, and for a dialog that sets any window. */
+/** The buttons for the ranges, and for a dialog that sets any window. `mark`: the sign beside "Live" while it runs. */
 export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }): VNode {
   const [asking, setAsking] = useState(false);
   const live = view.range === "live" && !view.zoom;

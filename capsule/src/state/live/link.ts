@@ -66,7 +66,10 @@ interface SubscribeOptions {
   patienceMs?: (data: unknown) => number;
 }
 
-/** Subscribes to a topic. Unless `whileHidden`, a tab that is hidden for long is unsubscribed, and gets a new snapshot when it is shown again. */
+/**
+ * Subscribes to a topic. Returns the unsubscriber. Unless `whileHidden`, a tab that is hidden for `HIDDEN_MS` is unsubscribed, and gets a new
+ * snapshot when it is shown again.
+ */
 export function subscribe(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: SubscribeOptions = {}): () => void {
   const framed: Topic = {
     ...topic,

@@ -20,8 +20,8 @@ interface SubmitRequest<T> {
   /** Called with the reason of a refusal; empty = the user closed the password question. */
   refused: (why: string, error: ApiError) => void;
   /**
-   * Called from the toast after a failure, to open the form again, or (`unanswered`) a page that shows whether the request was accepted.
-   * Without it the toast sends the same request again.
+   * Called from the toast after a failure. It opens the form again. If `unanswered`, it opens a page that shows whether the request was
+   * accepted. Without `back` the toast sends the same request again.
    */
   back?: (unanswered: boolean) => void;
 }
