@@ -97,7 +97,7 @@ def _ask(page: Page, url: str, end: SshServerThread, password: str) -> None:
     dialog.get_by_label("Host name or IP").fill("127.0.0.1")
     dialog.get_by_label("Port").fill(str(end.port))
     dialog.get_by_label("SSH user").fill("ada")
-    dialog.get_by_role("button", name="Sign in with a password instead").click()
+    dialog.get_by_role("radio", name="Password", exact=True).click()
     dialog.get_by_label("SSH password", exact=True).fill(password)
     dialog.get_by_role("button", name="Connect").click()
     dialog.get_by_text("Is this the right server?").wait_for()
