@@ -124,7 +124,7 @@ def tasks(chromium: Browser, page: Page, act: Callable[[], None]) -> list[Task]:
 
 
 def each_second(found: list[Task]) -> list[float]:
-    """Work of each whole second, in milliseconds."""
+    """Work of each second, in milliseconds, without the first and the last one."""
     if not found:
         return []
     began = min(task.at_ms for task in found)
@@ -140,6 +140,7 @@ def p99(values: list[float]) -> float:
 
 
 def figures(name: str, values: list[float], versus: list[float] | None = None) -> Results:
+    """Median and 99th percentile of milliseconds. The median is compared with that of `versus`."""
     floor = statistics.median(versus) if versus else None
     return [line(f"{name}.p50", statistics.median(values), "ms", floor), line(f"{name}.p99", p99(values), "ms")]
 

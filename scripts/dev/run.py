@@ -116,9 +116,9 @@ class Runner:
                 (self.state / name).rename(self.agent / name)
 
     def settle(self, flags: Sequence[str], environ: Mapping[str, str]) -> Config:
-        """The hub's settings, read as the hub reads them.
+        """The hub's settings, read as the hub reads them. Also decides the hub's environment and arguments for each start.
 
-        Raises: RunError: the hub would refuse these settings.
+        Raises: RunError: the hub would refuse these settings, or the port is 0.
         """
         self._env = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
         self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # a test checkout may be on any file system
@@ -151,7 +151,7 @@ class Runner:
         raise RunError(f"Ground Control did not answer within {HUB_START_LIMIT_S:.0f} s; see .stardust/hub.log")
 
     async def launch_hub(self) -> asyncio.subprocess.Process:
-        """Start Ground Control."""
+        """Start Ground Control, and do not wait until it answers."""
         with self.log_file("hub.log") as log:
             self.hub = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self._hub_module, "serve", *self._words,
@@ -253,9 +253,9 @@ class Runner:
         raise RunError(f"the hub made no node for this machine: {detail_of(text)}")
 
     def spider_conf(self, config: Config) -> str:
-        """Spider's settings, written at each start, since the hub's address may change.
+        """The text of Spider's settings file. It is written at each start, since the hub's address may change.
 
-        Spider connects without the proxy if it can: the proxy or its certificate may be misconfigured.
+        Spider connects without the proxy in front of the hub if it can: the proxy or its certificate may be misconfigured.
         """
         node = json.loads((self.agent / "node.json").read_text())
         url = config.local_node_url or config.node_url
@@ -349,7 +349,7 @@ class Runner:
                 self.shorten(name)
 
     async def stop(self) -> None:
-        """Stop Spider, then the hub."""
+        """Stop Spider, then the hub, and release the lock. A process that does not stop within STOP_LIMIT_S is killed."""
         for name, process in (("spider", self.spider), ("hub", self.hub)):
             if process is not None and process.returncode is None:
                 process.send_signal(signal.SIGTERM)

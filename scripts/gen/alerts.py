@@ -26,7 +26,10 @@ from scripts.gen import target  # noqa: E402
 
 
 def level(rule: Rule, threshold: Threshold | None) -> str:
-    """One cell of the table: `> 90 % (87 %)`, where a level starts and ends. For a rule of events, the severity of the event."""
+    """One cell of the table: `> 90 % (87 %)`, where a level starts and ends; `-` if the rule lacks this level.
+
+    For a rule of events with both levels it is the severity of the event, for other values without a unit `at once`.
+    """
     if rule.warn and rule.crit and isinstance(parse(rule.expr), EventOf):
         return "an error" if threshold is rule.crit else "a warning" if rule.warn.trigger else "anything else"
     unit = unit_of(parse(rule.expr))

@@ -204,7 +204,7 @@ def error_codes() -> list[str]:
 
 
 def constants() -> str:
-    """The catalogue of metrics, the series of summaries and the error codes."""
+    """The catalogue of metrics, the columns of tables, the sentences of agents, the series of summaries and the error codes."""
     rows = "".join(
         "  "
         + json.dumps(

@@ -39,7 +39,7 @@ IN_DOCUMENTS = {
     ("fleet", "dark", 1440): "fleet", ("fleet", "light", 1440): "fleet-light", ("fleet", "light", 390): "fleet-phone", ("node", "dark", 1440): "node",
     ("node", "light", 1440): "node-light", ("node", "dark", 390): "node-phone", ("add-node", "dark", 1440): "add-node", ("job-running", "dark", 1440): "job",
 }  # fmt: skip
-"""Screens that README shows."""
+"""Name, theme and width of the pictures that README shows -> the names of their files."""
 
 
 def press(*names: str) -> Act:

@@ -1,4 +1,4 @@
-"""Simulated hosts, each with the same properties at every start: their values, identity, tables and packages."""
+"""Simulated hosts: their values, identity, tables and packages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCARCE_SHARE = 0.75
 
 
 class Host:
-    """A simulated host. Its name decides its properties, so they are the same at each start."""
+    """A simulated host. Its name decides its properties, so they are the same at each start, but for its boot time and machine id."""
 
     def __init__(self, name: str) -> None:
         dice = random.Random(name)

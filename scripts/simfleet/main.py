@@ -69,7 +69,7 @@ class FleetError(Exception):
 
 
 class FleetOptions(NamedTuple):
-    """The fleet's behaviour besides reporting."""
+    """How the fleet departs from servers that connect at once, stay connected and send valid messages."""
 
     churn_per_minute: float
     """Sessions that are cut each minute. Their servers reconnect immediately."""

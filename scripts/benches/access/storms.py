@@ -48,6 +48,7 @@ def _line(name: str, value: float, unit: str, versus: float | None = None) -> di
 
 
 async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncContextManager[Any], owner: aiohttp.ClientSession) -> Results:
+    """The time of the owner's log-in at rest and during the attack, the attack's password hashes, and the hub's loop lag."""
     calm = (await try_password(owner, "admin", PASSWORD)).seconds
     before = await asyncio.to_thread(hashes, hub)
     async with attack:
@@ -279,7 +280,7 @@ async def _fleet_with_updates(hub: HubProcess) -> str:
 
 @contextlib.asynccontextmanager
 async def _trickling(hub: HubProcess) -> Any:
-    """Open sockets from many addresses, which begin a request and never end it."""
+    """Open sockets from many addresses. Each one begins a request and never ends it."""
     begun: list[socket.socket] = []
     try:
         for number in range(SLOW_SOCKETS):

@@ -73,7 +73,10 @@ def figure(hub: HubProcess, name: str) -> float:
 def a_fleet(
     folder: Path, count: int, *flags: str, pack_s: int = 10, come_within_s: float = 0.0, stamps: Path | None = None
 ) -> Iterator[tuple[HubProcess, subprocess.Popen[bytes]]]:
-    """A hub and this many connected servers. `flags` go to scripts/fleet. At the end, the file `stamps` has the time of each sent pulse."""
+    """A hub and this many connected servers. At the end, the file `stamps` has the time of each sent pulse.
+
+    `flags` go to scripts/fleet. With flags, some servers may be away, so the block begins when 90 % are connected.
+    """
     with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
@@ -142,9 +145,10 @@ def _least_resident_mb(pid: int, duration_s: float) -> float:
 
 
 def crowd() -> Results:
-    """CPU, memory and disk of the hub by the size of the fleet, unwatched and all watched, compared for each node with the second size.
+    """CPU, memory and disk of the hub for each size of the fleet, first while nobody watches, then while a page watches all nodes.
 
-    Then the cost of each further node from one size to the next, compared with the mean from the smallest to the largest size."""
+    The cost of a node is compared with that at the second size. Then the cost of a further node from one size to the next is compared with
+    the mean from the smallest to the largest size."""
     results: Results = []
     floor: dict[str, float] = {}
     by_size: dict[int, dict[str, float]] = {}

@@ -244,8 +244,10 @@ async def echo_cost(program: str) -> Cost:
 
 
 async def frame_cpu() -> list[dict[str, object]]:
-    """Medians of ROUNDS rounds, in turn, so that a busy machine changes all alike. `.watched`: the hub with a page that follows the fleet,
-    compared with the storing server without a page."""
+    """Medians of ROUNDS rounds. All servers take turns, so a busy machine slows all alike.
+
+    `.watched`: the hub with a page that follows the fleet, compared with the storing server without a page.
+    """
     hub: list[float] = []
     watched: list[float] = []
     programs = {"": ECHO, ".by_hand": STORE_BY_HAND, ".by_hand_echo": ECHO_BY_HAND}

@@ -77,6 +77,7 @@ def packs(session: Session, trace: Trace, start_s: int, every_s: int, count: int
 
 
 async def connect(store: Store, name: str, trace: Sequence[Trace]) -> Session:
+    """Make a node with the schemas of these families. Returns: its session."""
     node = await store.nodes.create_node(SCOPE, NewNode(NodeId(new_random_id()), name, "192.0.2.1", ()))
     session = await store.sessions.claim(node.id, BootId("0f" * 16), HubId(new_time_id()))
     await store.metrics.begin_session(session)
@@ -112,11 +113,11 @@ async def fill(store: Store, sessions: Sequence[Session], trace: Sequence[Trace]
             made = []
             for session in sessions:
                 for one in trace:
-                    rhythm = one.schema.interval_s
-                    count = max(1, 600 // rhythm)
+                    interval_s = one.schema.interval_s
+                    count = max(1, 600 // interval_s)
                     found = list(
                         packs(
-                            session, one, start_s + hour * HOUR_S + piece * 600, rhythm, count, seqs[session],
+                            session, one, start_s + hour * HOUR_S + piece * 600, interval_s, count, seqs[session],
                             turns[session, one.schema.family] + piece * count,
                         )
                     )  # fmt: skip
@@ -213,7 +214,7 @@ def size_of(folder: Path) -> int:
 
 
 async def month(store: Store, trace: Sequence[Trace], end_s: int) -> Session:
-    """A node with a month of history."""
+    """Make a node with a month of history before `end_s` (Unix seconds). Returns: its session."""
     session = await connect(store, "month", trace)
     pulse = next(one for one in trace if one.schema.family == "pulse")
     seq = 0

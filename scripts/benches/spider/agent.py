@@ -93,7 +93,7 @@ class BareHub:
         self.watching = False
         self.joined = asyncio.Event()
         self.looked = asyncio.Event()
-        """Set when the agent has looked for updates, which a separate program does once an hour."""
+        """Set when the agent has reported updates. A separate program of the agent looks for them, once an hour."""
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one session at /ws."""

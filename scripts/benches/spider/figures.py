@@ -1,8 +1,9 @@
-"""The agent's costs: CPU and memory compared with prometheus-node-exporter and netdata, frames with JSON, bytes a day, start.
+"""The agent's costs: CPU, memory, bytes of a frame, bytes a day, and the time of its start.
 
-All programs of a comparison are measured in the same window. For `spider.cpu` a page watches the node, so the agent sends each second
-immediately, and tables at their watched intervals. For `spider.cpu.unwatched` it sends packs. The machine has 300 more sleeping
-processes, and for `spider.cpu.sockets` 10,000 idle sockets. Both end with the benchmark.
+CPU and memory are compared with prometheus-node-exporter and netdata, a frame with the same row as JSON. All programs of a comparison are
+measured in the same window. For `spider.cpu` a page watches the node, so the agent sends each second immediately, and tables at their
+watched intervals. For `spider.cpu.unwatched` it sends packs. The machine has 300 more sleeping processes, and for `spider.cpu.sockets`
+10,000 idle sockets. Both end with the benchmark.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ async def cpu_and_memory(seconds: float) -> Results:
 
 
 def a_day(before: Traffic, after: Traffic, seconds: float) -> tuple[float, float]:
-    """MB a day: everything except the table of processes, and this table."""
+    """Returns: MB a day of everything but the table of processes, and MB a day of this table."""
     frames = after.frames - before.frames
     whole = after.octets - before.octets
     processes = whole * frames["table processes"] / max(1, sum(frames.values()))
