@@ -200,6 +200,15 @@ async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their
     assert receiver.got[-1].json["title"].startswith("7 messages were held back")
 
 
+async def test_messages_sent_before_the_clock_was_set_back_do_not_count_for_the_limit(hub: Notifying, receiver: Receiver) -> None:
+    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=ChannelEdit(caps=Caps(1, 1)))
+    for back_s in (0, 86_400):
+        await hub.skip(-back_s)
+        row = hub.delivery(channel.id)
+        await hub.add(row)
+        assert (await hub.ends(row)).state == "sent"
+
+
 async def test_an_expired_lease_is_claimed_by_another_sender(live: Backend, running_clock: RunningClock) -> None:
     hub = Notifying(live, running_clock, Egress())
     channel = await hub.webhook("https://receiver.example/")

@@ -33,18 +33,18 @@ _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
     "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only
     " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.next_at > ?1 AND s.state = 'sending') AS under_way,"
-    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600"
+    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1"
     f" AND s.reason <> '{SUMMARY}') AS sent,"
-    " (SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600) AS first_sent_at"
+    " (SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1) AS first_sent_at"
     " FROM channel c JOIN delivery d ON d.org = c.org AND d.channel_id = c.id AND d.next_at <= ?1"
     " GROUP BY c.org, c.id ORDER BY due_at"
 )
 _SENT: Final = (
-    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1"  # noqa: S608 - built from constants only
-    f" AND s.reason <> '{SUMMARY}')) AS n,"
-    " min((SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1)) AS first FROM channel c"
+    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600"  # noqa: S608 - built from constants only
+    f" AND s.sent_at <= ?1 AND s.reason <> '{SUMMARY}')) AS n, min((SELECT min(s.sent_at) FROM delivery s"
+    " WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1)) AS first FROM channel c"
 )
-"""The messages of the last hour. It searches by channel, since an index has the channel first."""
+"""The messages of the last hour, without those from before the clock was set back. It searches by channel, since an index has that first."""
 _DUE: Final = (
     "SELECT min(max(d.at, coalesce(c.probe_at, 0))) AS at"
     " FROM (SELECT org, channel_id, min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL GROUP BY org, channel_id) d"
@@ -99,7 +99,7 @@ class _Claims:
     def take(self) -> list[Claim]:
         self._tx.execute(_ORPHANS, self._tx.now)
         channels = self._tx.fetch_all(_CHANNELS, self._tx.now)
-        [hub] = self._tx.fetch_all(_SENT, self._tx.now - HOUR_S)
+        [hub] = self._tx.fetch_all(_SENT, self._tx.now)
         self._sent, self._first_sent_at = hub["n"] or 0, hub["first"] or self._tx.now
         for channel in channels:
             self._take_of(channel)
