@@ -26,7 +26,7 @@ from groundcontrol.nodes.model import Session
 _START: Final = bytes(32)
 _TEXT_LIMIT: Final = 1000
 _SECRET_WORDS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
-"""A value is not written if the name of its key contains one of these."""
+"""A value is written as `***` if the name of its key contains one of these."""
 _ANCHOR: Final = "audit.anchor"
 _CLOCK: Final = "clock_accepted"
 _clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
@@ -47,7 +47,7 @@ class Chain:
     def write(
         self, tx: Tx, scope: Scope, action: str, target: str, detail: Mapping[str, object] | None = None, result: str = "done"
     ) -> None:
-        """Append one row: `scope` did `action` to `target`."""
+        """Append one row: the actor of `scope` did `action` to `target`. `result`: such as `done` or `refused`."""
         last = tx.fetch_one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
         if last is None:
             n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _other_ends(tx, self._name), "done")
@@ -166,7 +166,7 @@ def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
 
 
 def last_at(rows: Rows) -> float | None:
-    """The latest time of a row since the clock was last accepted, Unix seconds; None: there is no row."""
+    """The latest time of a row, Unix seconds; None: there is no row. Rows from before a user last accepted the clock do not count."""
     mark = rows.fetch_one("SELECT value FROM fact WHERE name = ?", _CLOCK)
     if mark is None:
         found = rows.fetch_all("SELECT max(at) AS at FROM audit")[0]["at"]

@@ -1,4 +1,7 @@
-"""Stores late rows, which a node kept on its disk. Each record is stored once, even if a side was killed during the transfer."""
+"""Stores late rows: those that a node kept on its disk while the hub was away.
+
+The node writes them as numbered records into a journal, and may send a record again. Each record is stored once.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,15 @@ from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE
 MAX_GAPS: Final = 2000
 """The most stored gaps of one node. A further gap extends the newest gap of its family: the count stays exact, the edges do not."""
 MAX_SESSIONS: Final = 1000
-"""The most sessions of one node whose marks are stored."""
+"""The most sessions of one node with stored marks (the numbers of the last stored packs)."""
 MAX_SKIPPED: Final = 1000
 """The most stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as stored."""
 
 
 def record_session(tx: Tx, session: Session, boot_no: int) -> None:
-    """Record the marks at the start of a session, and the final marks of the earlier sessions, which are fenced by now.
+    """Record the marks at the start of a session, and the final marks of the earlier sessions. Those can store nothing more.
 
-    A session that moved no mark is deleted: none of its packs are stored, which is also the assumption for an unknown session.
+    An earlier session that moved no mark has stored no pack. It is deleted, since the same is assumed of an unknown session.
     """
     before = tx.fetch_all(
         "SELECT mine.epoch, mine.live, mine.backfill, boot.live AS end_live, boot.backfill AS end_backfill"
@@ -52,9 +55,9 @@ def record_session(tx: Tx, session: Session, boot_no: int) -> None:
 
 
 def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) -> list[tuple[int, StoredPack]]:
-    """Select the packs of each journal that are not stored yet, by their numbers. Gaps are stored immediately.
+    """Select the packs of each journal that are not stored yet, by their numbers. Gaps (`LostRows`) are stored immediately.
 
-    Numbers grow. A skipped number may still come later, from a file on the node's disk that was unreadable for a time.
+    Numbers grow within a journal. A skipped number may still come later, from a file on the node's disk that was unreadable for a time.
 
     Returns: the packs to store, each with the number (`boot.no`) of its journal.
     """
@@ -112,7 +115,7 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
 
 
 def _is_stored(tx: Tx, no: int, sent: PreviousSend) -> bool:
-    """Whether a pack that was sent before is stored, by the final marks of that session."""
+    """Whether a pack that the node has sent in an earlier session is stored, by the final marks of that session."""
     row = tx.fetch_one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
 

@@ -1,4 +1,8 @@
-"""The chunk tables, one for each tier. The key of a chunk combines node, span, family and part (`migrations/0005_history`)."""
+"""The chunk tables, one for each tier. A chunk has the samples of one node and family in one span of time.
+
+Until compaction merges them, a span may have several chunks, its parts. The key of a chunk combines node, span, family and part
+(`migrations/0005_history`).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ _PAGE: Final = 8
 
 
 class SpanFull(Exception):
-    """A span has the most parts possible. They must be merged before another part is added."""
+    """A span has the most parts possible. Compaction must merge them before another part is added."""
 
 
 class ChunkBody(NamedTuple):

@@ -1,7 +1,8 @@
-"""Compaction moves hot rows into chunks and merges the parts of a span. It reads, encodes on a thread, then runs one short transaction.
+"""Compaction moves packs (rows as nodes sent them) into chunks, and merges the chunks of a span of time.
 
-The transaction replaces exactly the data that was read. If some of that data is missing (another compaction was faster, or the node was
-removed), the transaction is rolled back. So compaction may be repeated, raced and killed at any moment.
+It reads, encodes on a thread, then runs one short transaction, which replaces exactly the data that was read. If some of that data is
+missing (another compaction was faster, or the node was removed), the transaction is rolled back. So compaction may be repeated, killed, or
+run twice at the same time.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class _Batch(NamedTuple):
     schemas: dict[bytes, SeriesSchema]
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
+    """Family -> its stored chunks of this hour and of the hours beside it, from which rates at the edges are computed."""
     next: PackPosition | None
     """The position after which more packs may follow; None: there are no more."""
 
@@ -87,8 +89,10 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
 async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, include_slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
     """Move the hot rows of this node and hour into chunks.
 
+    One call moves one batch (`BATCH_PACKS`, `memory`); further packs need further calls.
+
     Args:    include_slow: also move families with an interval of `SLOW_S` or more.
-    Returns: the numbers of moved and of unreadable packs.
+    Returns: the numbers of moved and of unreadable packs, and whether a span has no room for another part.
     """
     sound, made, quarantined = await _sound_packs(reader, no, hour, include_slow=include_slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`

@@ -55,7 +55,7 @@ _OLDEST: Final = (3, 37, 0)
 URGENT: Final = 1
 """Number of reading connections for urgent queries. Each query looks up a few rows."""
 _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
-"""A hub writes this fact only after it has opened both databases."""
+"""The latest wall clock time that a hub has stored. A hub stores it first when both its databases are open."""
 
 
 class _File:
@@ -78,7 +78,7 @@ class _File:
         reader: Reader | None = None
         try:
             await asyncio.to_thread(_make_if_blank, path, kind)
-            left = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
+            has_log = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: upgrade(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
@@ -93,7 +93,7 @@ class _File:
             if isinstance(exc, StoreError | DamagedFile):
                 raise await asyncio.to_thread(_refusal, path, exc) from exc
             raise
-        return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
+        return cls(path, Writer(thread, path.name, clock, shredding=has_log), reader, urgent)
 
     @property
     def damaged(self) -> bool:
@@ -163,7 +163,7 @@ class Database:
 
     @property
     def broken(self) -> bool:
-        """Whether an input/output error occurred. Then the hub acknowledges nothing more, and the process must end and start again."""
+        """Whether an input/output error occurred. Its connections refuse everything, and the process must end and start again."""
         return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
 
     @property
@@ -175,9 +175,9 @@ class Database:
         return next((found for writer in writers if (found := writer.stall or writer.trouble)), None)
 
     async def probe(self) -> StoreError | None:
-        """Commit a test write to both files. So the hub notices a full disk, and free space, without other writes.
+        """Commit a test write to both files. So the hub notices without other writes that a disk is full, or has space again.
 
-        Returns: the error; None: there is none.
+        Returns: the first error; None: there is none.
         """
         for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
             try:
@@ -190,6 +190,7 @@ class Database:
         """Free the memory of cached pages.
 
         Each connection keeps pages until its cache is full. With little traffic that takes hours, in which the hub seems to grow.
+        Raises: StoreError.
         """
         for file in (self._control, self._samples):
             try:
@@ -240,7 +241,7 @@ def _touch_samples(tx: Tx) -> None:
 
 
 def _forget_dead_hubs(tx: Tx) -> None:
-    """Delete the rows of earlier hub processes: the folder's lock proves that none of them runs."""
+    """Delete the rows of earlier hub processes and end their leases: the folder's lock proves that none of them runs."""
     note_absence(tx)
     tx.execute("DELETE FROM hub")
     tx.execute("UPDATE lease SET until = 0")
@@ -280,7 +281,7 @@ async def open_database(
 ) -> Database:
     """Open the data folder, or create it.
 
-    Args:   control: the control database, if it is not `stardust.db` in the folder. The samples are in the same folder as it.
+    Args:   control: the control database, if it is not `stardust.db` in the folder. The samples database is beside it.
             meanwhile: runs while the samples database is checked, with the keyring of the open control database.
     Raises: ConfigError: a hub must not start on this folder; the text says why. StoreError: a hub cannot start now, but maybe later.
             Also any error of `meanwhile`.

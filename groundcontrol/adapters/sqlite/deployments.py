@@ -30,7 +30,8 @@ _EXPIRED: Final = (
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
-"""With `max`, SQLite takes the other columns from the row of the maximum."""
+"""The ended deployments of before a time, except the newest successful installation of each node. Beside `max`, SQLite takes the other
+columns from the row of the maximum."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 
@@ -50,7 +51,7 @@ class SqliteDeployments:
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """The row of the first deployment has the idempotency key and the digest of the whole request. The others have its batch id."""
+        """All rows have the same batch id. Only the first row has the idempotency key, and the digest of the whole request."""
         return await self._create(scope, deployments, idempotency_key)
 
     async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:

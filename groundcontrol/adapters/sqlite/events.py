@@ -126,7 +126,7 @@ class SqliteLog:
         return removed
 
     def _too_many(self, rows: Rows) -> int:
-        """The number of rows above the limit, at most 0 if there are none. They are counted only if their numbers span so many."""
+        """How many rows are above the limit; 0 or less: none. Counting is slow, so it is done only if the numbers of the rows allow so many."""
         span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
         return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
 
@@ -194,7 +194,8 @@ class SqliteLog:
 def record_event(tx: Tx, event: Event) -> EventId | None:
     """Store an event in the transaction of its cause, and publish it after the commit.
 
-    An equal event within a window after the last one is counted in the row of the first. An event that its sender repeats is stored once.
+    An equal event that follows within `window_s` is only counted, in the row of the first. An event that its sender repeats (with the same
+    `reported_as`) is stored once.
     Returns: the id of the event's row; None: it is not stored, since its sender reports too many events.
     """
     if event.reported_as:
@@ -212,7 +213,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
 
 
 def _within_rate(tx: Tx, event: Event) -> bool:
-    """Count an event of a sender. Returns whether it is within the limit. An event above the limit is recorded as `events_throttled`."""
+    """Count an event of a sender. Returns whether it is within the limit; if not, the event `events_throttled` is recorded."""
     sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
     budget = f"{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
     count = tx.fetch_all(
@@ -230,7 +231,7 @@ def _within_rate(tx: Tx, event: Event) -> bool:
 
 
 def _count_again(tx: Tx, event: Event) -> Event | None:
-    """Count an event in the row of an equal event, and return that; None: there is no equal event within the window."""
+    """Count an event in the row of an equal event, and return the event of that row; None: there is none within the window."""
     if not event.window_s:
         return None
     key = (event.org, event.node_id or "", event.type, same_as(event))

@@ -1,4 +1,4 @@
-"""The tables of expectations and their deadlines."""
+"""The tables of expectations (on some days, nodes report an event by some time) and of their deadlines."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ from groundcontrol.events.model import Severity
 
 _FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
-# A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. If it began before the window, its
-# first event of the window is therefore at most ?7 after the start. For GROUP BY, SQLite would read all events of each node. Beside min(), SQLite takes the other columns from the row of the minimum.
+# A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,
+# its first event in the window is at most ?7 after the start. Without INDEXED BY, SQLite would read all events of each node. Beside min(), it
+# takes the other columns from the row of the minimum.
 _FIRST_REPORTS: Final = (
     "SELECT node_id, id, max(received_at, CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE received_at END) AS received_at,"
     " min(CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE at END) AS first_at"

@@ -106,7 +106,7 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
 
 
 def _gives(rows: Rows, no: int, since: float) -> bool:
-    """Whether the node has samples since then (Unix seconds), rounded down to a span of the minute tier."""
+    """Whether the node has samples since then (Unix seconds). The time is rounded down to an hour, for chunks to a span of the minute tier."""
     if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
         return True
     return sqlite_chunks.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), sqlite_chunks.LAST_SPAN) is not None

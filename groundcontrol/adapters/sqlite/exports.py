@@ -53,8 +53,8 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Every row in [start_ms, end_ms), hour by hour. Within an hour, rows come in the order of the tables, since sorting them would
-        need all in memory."""
+        """Every row in [start_ms, end_ms), hour by hour. The rows of an hour are not sorted, since that would need all in memory: those of
+        chunks come first."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._range_locked(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
@@ -100,7 +100,7 @@ class Export:
     # -- aggregates ------------------------------------------------------------------------------
 
     async def rollups(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
-        """Every aggregate of a coarser tier, by span and family. All aggregates of a step come in one piece."""
+        """Every aggregate of a coarser tier, by span and family. A piece has whole steps of some series of one family."""
         span, last = max(0, int(start // tier.span_s)), int(-(-end // tier.span_s)) - 1
         while (found := await self._reader.run(partial(windows.next_span, no=self._no, tier=tier, first=span, last=last))) is not None:
             for family, names in (await self._names(tier, found)).items():
@@ -158,7 +158,7 @@ class Export:
         return {family: list(names) for family, names in found.items()}
 
     async def _neighbours(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
-        """The readable chunks with the neighbours of an hour's counters."""
+        """The readable chunks of an hour and of the hours beside it, if the series have counters: a rate needs the sample before it."""
         if not any(map(is_counter, names)):
             return []
         found = []
@@ -207,7 +207,7 @@ class Export:
     async def _range_locked(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
         """Lock these hours against compaction. The caller must call the yielded function after each piece.
 
-        Raises: StoreBusy: the client took too long, or a move of these hours did not end.
+        Raises: StoreBusy: the client took too long, or a compaction of these hours did not end.
         """
         until = asyncio.get_running_loop().time() + LONGEST_S
 

@@ -1,7 +1,7 @@
-"""Packs that are not in chunks yet: first in the table `arrived`, by commit, then in `hot`, by hour and node.
+"""Packs (rows of one family, as a node sent them) that are not in chunks yet. They are first in the table `arrived`, then in `hot`.
 
-In `hot` the packs of one query are next to each other, so the packs of one commit go into many pages. Therefore the packs of many commits
-move together, and a page is written once for all packs of a node. Readers read both tables; expiry and compaction move the packs first.
+`arrived` is ordered by commit, `hot` by hour and node, as queries read it. A move to `hot` writes a page for each node, so the packs of many
+commits move together. Readers read both tables; expiry and compaction move the packs first.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ _HOUR_BEFORE: Final = (
 )
 
 PackGroup = tuple[SeriesSchema, list[StoredRow]]
+"""Some rows and their common schema."""
 
 
 class PackPosition(NamedTuple):
@@ -208,7 +209,8 @@ def pieces(
     """The rows of these packs that were measured in [start_ms, end_ms), by schema. A piece has about `most` values, so a schema may come
     several times.
 
-    Args:   miss: is called for each damaged pack, which is left out.
+    Args:   known: the schemas; packs of other schemas are left out.
+            miss: is called for each damaged pack, which is left out.
     Raises: StoreDamaged: a pack is damaged and `miss` is None.
     """
     gathered: dict[bytes, list[StoredRow]] = {}

@@ -31,15 +31,15 @@ _NEWEST_OF_BATCH: Final = (
     " AND CASE WHEN TRUE{} THEN job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
     " WHERE later.batch = job.batch AND later.no > job.no{}) ELSE FALSE END"
 )
-"""A template for the other conditions on `job`, then on `later`. `CASE` keeps SQLite from searching later jobs first, which takes seconds
-in a large batch."""
+"""The condition for the newest job of each batch. A template: it takes the other conditions of the filter, on `job` and then on `later`.
+Without `CASE`, SQLite would search later jobs first, which takes seconds in a large batch."""
 _INCOMPLETE: Final = (
     "({0}.state = 'succeeded' AND {0}.action = 'reboot' AND EXISTS (SELECT 1 FROM job_report AS report,"  # noqa: S608 - built from constants only
     f" json_each(CASE WHEN json_valid(report.body) THEN report.body ELSE '[]' END, '$[{Report._fields.index('notes')}]') AS note,"
     " json_each(?) AS loss"
     " WHERE report.job = {0}.no AND instr(note.value, loss.value) = 1))"
 )
-"""A template for the name of the table of jobs."""
+"""The condition for reboots after which something is missing. A template: it takes the name of the table of jobs."""
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 

@@ -373,7 +373,7 @@ class SqliteJobs:
                 left = None if left is None else left - len(piece)
 
     def _close(self, tx: Tx, no: int) -> None:
-        """If a job has ended and its output is complete, store the digest. If the node's digest differs, store that as the job's error."""
+        """If a job has ended and its output is complete, store its digest; and an error, if the digest that the node sent differs."""
         row = tx.fetch_all("SELECT * FROM job WHERE no = ?", no)[0]
         if row["state"] not in TERMINAL or not holds_all(row["output_end"], row["output_total"]):
             return
@@ -441,7 +441,10 @@ def delete_jobs_of(tx: Tx, node: int) -> None:
 
 
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
-    """The job that this request, or an earlier request with the same key, has already created; None: there is none."""
+    """The job that this request, or an earlier request with the same key, has already created; None: there is none.
+
+    Raises: Conflict: the id belongs to a job of another request.
+    """
     if idempotency_key is not None:
         where = "WHERE job.org = ? AND job.actor = ? AND job.idempotency_key = ?"
         found = select(rows, where, scope.org, scope.actor.id, idempotency_key)

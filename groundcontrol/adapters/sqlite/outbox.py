@@ -1,4 +1,7 @@
-"""The part of the store of deliveries for sending: claims, their results, and the state of channels that follows from the results."""
+"""Sending of deliveries (one message for one channel). A sender claims due deliveries and returns the result of each.
+
+The results also decide the state of the channel.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
 
 LEASE_S: Final = 60.0
-"""A claim that is not finished after this time is sent again, with the same id."""
+"""A claimed delivery without a result after this time may be claimed again, and is then sent again with the same id."""
 MOST_OF_CHANNEL: Final = 2
 """The most concurrent claims of a channel."""
 MOST_PER_HOUR: Final = 300
 """The most messages of all channels together."""
 HOUR_S: Final = 3600.0
 _MOST_ENDED: Final = 100
-"""The most deliveries of a channel that one round handles, most of them without sending."""
+"""The most deliveries of a channel that one round handles. It claims few of them, and may end the others without sending."""
 _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
     "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only

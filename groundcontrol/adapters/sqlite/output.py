@@ -44,7 +44,8 @@ def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
 
 
 class Digests:
-    """SHA-256 of each job's stored output, updated as the output grows. A digest of another length than the rows is computed again."""
+    """SHA-256 of each job's stored output, updated as the output grows. A digest that does not cover exactly the stored bytes is computed
+    again."""
 
     def __init__(self) -> None:
         self._running: dict[int, tuple[int, hashlib._Hash]] = {}

@@ -69,7 +69,8 @@ def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
 
 
 def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
-    """Settle the messages of a summary that was sent. Those of a named incident, and ends, count as sent; the others are decided again."""
+    """Settle the messages of a summary that was sent. Those about an end count as sent, and those of the incidents that it names (`named`).
+    Of the others, those of ended incidents are skipped, and the rest become due."""
     for part in parts_of(tx, summary):
         incident = tx.fetch_one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
         is_over = incident is None or incident["state"] == "resolved"
@@ -87,13 +88,13 @@ def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> N
 
 
 def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:
-    """Give the messages of a summary that is not sent this state and reason."""
+    """Give this state and reason to the messages of a summary that will not be sent."""
     if is_summary(summary):
         tx.execute(f"UPDATE delivery SET state = ?, reason = ? WHERE {_PARTS}", state, reason, *_place(summary))  # noqa: S608 - built from constants only
 
 
 def release_parts(tx: Tx, summary: Delivery) -> None:
-    """Make each message of an empty summary due, so that it is decided again."""
+    """Make each message of a summary that was not sent due by itself."""
     if is_summary(summary):
         tx.execute(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608 - built from constants only
 

@@ -89,6 +89,7 @@ def _may(rights: StoredRights | None, action: Action, node: str, tags: str, orde
 
 
 def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
+    """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: it does not exist any more."""
     if actor == SYSTEM.actor.id or actor.isdecimal():
         return _OWNER
     user = _user(rows.fetch_one(_USER + "id = ?", actor))

@@ -29,7 +29,7 @@ def check_session(rows: Rows, session: Session) -> None:
 
 
 def unused_epoch(now: float) -> int:
-    """An epoch that no earlier session of a node has had, even if the hub has lost its data. `now`: Unix seconds.
+    """An epoch (number of a session) that no earlier session of a node has had, even if the hub has lost its data. `now`: Unix seconds.
 
     A node may store data under the epoch of an old session, so no new session may have that epoch. An epoch grows by one with each
     session, and time grows faster.

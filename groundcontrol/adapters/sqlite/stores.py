@@ -1,8 +1,8 @@
 """The table of all stores: interface and implementation. No SQL, rows, cursors or transactions cross the interfaces.
 
-A mutating method is one domain command: one durable transaction that holds the change and, if a person
-caused it, its audit row. It returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.
-Errors that cross are those of `core/errors.py`.
+A method that changes something is one durable transaction, with the audit row of a change by a person. Only expiry, compaction and removal
+of samples take several. It returns after the commit, and may be repeated with equal arguments. Some edits name the version that they
+replace, and fail if another version is stored. The errors are those of `core/errors.py`.
 """
 
 # ruff: noqa: RUF009  # `_made` makes fields, no values
@@ -91,7 +91,7 @@ class Connections:
 
 
 def _made(make: Callable[[Connections], T]) -> T:
-    """A field of `Store` with its maker; mypy holds what it makes against the field's Protocol."""
+    """A field of `Store`, and the function that makes its store. mypy checks the store against the Protocol of the field."""
     made: T = field(metadata={"make": make})
     return made
 

@@ -106,8 +106,8 @@ class SqliteUsers:
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code. Without `keep`, an admin sets the password. Then the user's tokens
-        end and earlier orders become invalid, since somebody else may have used the account."""
+        """A password that need not be changed also ends the setup code. `keep` None means that an admin sets the password. Somebody else may
+        have used the account before, so the user's tokens end and earlier orders become invalid."""
 
         def command(tx: Tx) -> User:
             row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
@@ -318,7 +318,7 @@ def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
     """Count one attempt in every bucket, or in none if one is full. The window slides.
 
     Args:    buckets: name -> limit; at: Unix seconds.
-    Returns: 0.0; or the seconds until every bucket has room, at most a window, even after the clock has jumped back.
+    Returns: 0.0: the attempt was counted; else the seconds until every bucket admits it, at most a window, even if the clock was set back.
     """
     tx.execute("DELETE FROM attempt WHERE until <= ?", at)
     wait, counted = 0.0, {}

@@ -26,7 +26,8 @@ _BEYOND: Final = 1
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
-    """Fill a window with all samples of a node, and report damage to it."""
+    """Add all samples of a node in the builder's window to the builder, and report damage to it. It gets a coarser tier if its tier does not
+    reach back far enough."""
     families = chunks.families(rows, builder.families)
     while not _reaches(rows, no, builder, list(families)):
         builder.coarsen(TIERS[builder.tier.no + 1])
@@ -66,7 +67,7 @@ def _skip_damaged(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Itera
 
 
 def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
-    """Whether the builder's tier goes back as far as the next coarser tier. It does not if its retention was shorter before."""
+    """Whether the builder's tier reaches back as far as the next coarser tier. It does not if its samples were stored for less time."""
     tier = builder.tier
     if tier is TIERS[-1]:
         return True

@@ -27,7 +27,7 @@ _READY: Final = ".restored-"
 def replace(control: Path, target: Path) -> list[Path]:
     """Replace the database `target` and its samples with the new database `control` and its samples.
 
-    Returns: the paths of the old databases.
+    Returns: the new paths of the old databases.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for name, new, old in (("samples", samples_beside(control), samples_beside(target)), ("control", control, target)):
@@ -46,10 +46,10 @@ def is_unfinished(control: Path) -> bool:
 
 
 def finish(control: Path) -> list[Path]:
-    """Finish an interrupted replacement that was certain, or remove the files of one that was not.
+    """Finish an interrupted replacement if the file of its new control database exists; otherwise remove its files.
 
-    An existing control database is missing at no moment, so that no hub mistakes this for a first start.
-    Returns: the paths of the old databases.
+    At no moment is the control database missing, so no hub mistakes this for a first start.
+    Returns: the new paths of the old databases.
     """
     aside: list[Path] = []
     samples = samples_beside(control)

@@ -118,7 +118,8 @@ class Ending:
 def make(control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
-    Args:   control: the control database; version: of this program; report: gets progress messages; fleet: the id of the fleet, or empty.
+    Args:   control: the control database; version: of this program; report: gets progress messages; fleet: the id of the fleet, or empty;
+            ending: by which another thread may stop the backup.
     Raises: ConfigError: the backup failed, and its files are removed. BackupEnded.
     """
     ending = ending or Ending()
@@ -148,7 +149,8 @@ def make(control: Path, target: Path, version: str, report: ReportProgress, *, f
 def check_known(control: Path) -> None:
     """Check that this program knows the schema of a control database and of its samples.
 
-    Raises: ConfigError: one file is not a Stardust database, or a newer program made it. ReadOnlyHere, sqlite3.Error.
+    Raises: ConfigError: one file is not a Stardust database, or a newer program made it. ReadOnlyHere: as `check_readable`.
+            sqlite3.Error: a file cannot be read.
     """
     for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
         if path.exists():
@@ -244,7 +246,7 @@ def _unnamed_on_failure(target: Path) -> Iterator[None]:
 def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
     """Open a backup and read its manifest.
 
-    Raises: ConfigError: the file is no backup, or a newer program made it.
+    Raises: ConfigError: the file cannot be read, is no backup, or a newer program made it. Errors in the context become ConfigError too.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -30,9 +30,9 @@ _PAGES: Final = slice(28, 32)
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
-"""A query for the facts that hubs store at their starts in a control database."""
+"""Finds a row in a control database on which a hub has started: starts store these settings."""
 
-SpaceWatch = contextlib.AbstractContextManager[object]
+WorkContext = contextlib.AbstractContextManager[object]
 """A context that is entered while a connection works."""
 
 
@@ -88,10 +88,10 @@ def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> No
 
 
 def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
-    """Check the file, then apply the missing migrations, each in one transaction. A copy is made before the first change.
+    """Check the file, then apply the missing migrations, each in one transaction. An existing database is copied before its first change.
 
-    Raises: ConfigError: the file is damaged, no Stardust database, or made by a newer program; nothing was changed.
-            sqlite3.Error: a migration failed and was rolled back.
+    Raises: ConfigError: the file or its copy is damaged, or the file is no Stardust database or made by a newer program. Nothing was changed.
+            sqlite3.Error: the copy could not be written; or a migration failed and was rolled back, while those before it stay.
     """
     check_kind(db, path, kind, len(steps))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
@@ -114,10 +114,10 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
     Raises: DamagedFile.
     """
-    found = _suspicion(path)
-    if path.stat().st_size <= CHECK_LIMIT_BYTES or found.exists():
+    mark = _suspicion(path)
+    if path.stat().st_size <= CHECK_LIMIT_BYTES or mark.exists():
         check_whole(db, path)
-        found.unlink(missing_ok=True)
+        mark.unlink(missing_ok=True)
 
 
 def mark_suspect(path: Path) -> None:
@@ -131,14 +131,14 @@ def _suspicion(path: Path) -> Path:
 
 
 class DamagedFile(ConfigError):
-    """SQLite reported an invalid page in a database file. After some failed reads it reports the same."""
+    """SQLite reported an invalid page in a database file. It may report that of a sound file too, if the disk failed to read it."""
 
 
 def read_failure(path: Path) -> StoreDown | None:
-    """Read a database file and its log without SQLite, for at most `READ_LIMIT_S`, to tell a failed disk from a damaged file.
+    """Tell a failed disk from a damaged file: read a database file and its log without SQLite, for at most `READ_LIMIT_S`.
 
-    Call this only while this process has no open connection: closing any descriptor of the file releases SQLite's locks.
-    Returns: the error of the read; None: the file can be read.
+    Call this only while this process has no connection to the file: closing any descriptor of it releases SQLite's locks.
+    Returns: the error of the read; None: no read failed in this time.
     """
     until = time.monotonic() + READ_LIMIT_S
     for part in (path, path.with_name(path.name + "-wal")):
@@ -223,7 +223,7 @@ def make(path: Path, kind: Kind) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether the database is missing or empty. A single page without tables counts as empty: an early loss of the log leaves that."""
+    """Whether the database is missing or empty. A new database that loses its write-ahead log is a page without tables: it counts as empty."""
     try:
         with open(path, "rb") as file:
             head = file.read(100)
@@ -260,7 +260,7 @@ def check_not_lost(control: Path, samples: Path) -> None:
 
 
 def lost_start_error(control: Path, samples: Path) -> ConfigError:
-    """The error for a control database that has lost its newer rows with its write-ahead log. A start on it would be a first start."""
+    """The error for a control database that has lost its newer rows with its write-ahead log. A hub would take it for that of a first start."""
     return ConfigError(
         f"the database {control} has lost everything since the hub's first start, as happens if its write-ahead log is removed:"
         f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
@@ -298,11 +298,11 @@ def size(path: Path) -> int:
         return 0
 
 
-def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], SpaceWatch] = contextlib.nullcontext) -> None:
-    """Write a consistent copy of the open database, and check the copy. After an error the copy is removed.
+def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], WorkContext] = contextlib.nullcontext) -> None:
+    """Replace the file `target` by a consistent copy of the open database, and check the copy. After an error the copy is removed.
 
-    Args:   watched: makes the context in which the copy is checked, from the connection.
-    Raises: ConfigError: the check of the copy failed. sqlite3.Error: the copy could not be written.
+    Args:   watched: makes a context from the connection to the copy. The copy is checked within it.
+    Raises: ConfigError: the check of the copy failed. sqlite3.Error, OSError: the copy could not be written.
     """
     target.unlink(missing_ok=True)
     try:

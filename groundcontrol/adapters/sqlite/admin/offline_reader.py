@@ -34,6 +34,7 @@ _PAGE = 500
 
 class Schema(NamedTuple):
     found: int
+    """The schema version of the database."""
     known: int
     """The schema version to which this program migrates a database."""
 
@@ -108,7 +109,7 @@ class Inspection:
         after = -1
         while found := await self._page(after):
             for row in found:
-                yield _readable(row)
+                yield to_audit_row(row)
             after = found[-1]["rowid"]
 
     async def _page(self, after: int) -> list[sqlite3.Row]:
@@ -117,7 +118,7 @@ class Inspection:
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
         """The newest rows and refusals, oldest first."""
-        return [_readable(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
+        return [to_audit_row(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
         """As `LogStore.verify_audit`. In addition, each head in `known` must exist unchanged."""
@@ -138,7 +139,7 @@ class Inspection:
         return [row["username"] for row in found]
 
     async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
-        """The names of nodes with unit files of an earlier edition, and of nodes whose edition is unknown."""
+        """The names of nodes with unit files of an earlier edition than `current`, and of nodes with an unknown edition."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
@@ -182,18 +183,6 @@ def _units(identity: str) -> int:
         return 0
 
 
-def _readable(row: sqlite3.Row) -> AuditRow:
-    """Convert a row, even if its detail is damaged."""
-    try:
-        return to_audit_row(row)
-    except StoreError:
-        return AuditRow(
-            *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
-            {"unreadable": row["detail"]},
-            *(row["prev"], row["hash"]),
-        )
-
-
 async def quick_check(path: Path) -> str:
     """Check a whole database file, without a time limit.
 
@@ -220,7 +209,7 @@ class DamagedPiece(NamedTuple):
 
 
 async def broken_records(path: Path) -> list[DamagedRecord]:
-    """Read every JSON record of either database, which no check of SQLite does. Returns the damaged records.
+    """Read every JSON record of a database (control or samples), which no check of SQLite does. Returns the damaged records.
 
     Raises: ConfigError: the file cannot be read.
     """
@@ -280,7 +269,7 @@ def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
 
 
 async def copy_database(path: Path, target: Path) -> None:
-    """Write a consistent, durable copy of the database.
+    """Replace the file `target` by a consistent, durable copy of the database.
 
     Raises: ConfigError: the copy could not be written, or its check failed.
     """

@@ -40,7 +40,10 @@ class RestoreReport(NamedTuple):
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
-    """Close open jobs, skip waiting messages and end log-in sessions. `made_at`: the time of the backup, Unix seconds."""
+    """Close open jobs, skip waiting messages and end log-in sessions. `made_at`: the time of the backup, Unix seconds.
+
+    Each node's next session gets a number (epoch) that no session after the backup can have had.
+    """
 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0

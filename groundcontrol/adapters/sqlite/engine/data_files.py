@@ -19,7 +19,7 @@ KEPT: Final = ".before-restore-"
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the data folder with mode 0700, or check the existing folder.
+    """Make the data folder with mode 0700, or check the existing folder. An empty folder gets this mode.
 
     Raises: ConfigError: the folder cannot be made, is no folder, or other users have access to it.
     """

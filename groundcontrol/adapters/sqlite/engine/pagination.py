@@ -54,7 +54,7 @@ def first_id(at: float) -> str:
 
 
 def of_old(table: str) -> str:
-    """The start of a query for the rows with an id below a `first_id`, its first parameter. The query names the rows `old`."""
+    """The start of a query for the rows of all organisations with an id below the first parameter, a `first_id`. It names the rows `old`."""
     return (
         f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608 - built from constants only
         f" UNION ALL SELECT (SELECT min(org) FROM {table} WHERE org > orgs.org) FROM orgs WHERE orgs.org IS NOT NULL)"

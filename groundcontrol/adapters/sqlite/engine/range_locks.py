@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from groundcontrol.core.errors import StoreBusy
 
 MOVE_LIMIT_S: Final = 60.0
-"""How long a reader waits for a move, which covers one hour of one node, or one span, and takes seconds."""
+"""How long a reader waits for a move. A move covers one hour of one node, or one span, and takes seconds."""
 
 
 class _Range(NamedTuple):

@@ -40,9 +40,9 @@ class Reader:
             self._free.put_nowait(thread)
         self.broken = False
         """Whether a connection had an input/output error, so that the process should end and start again."""
-        self._closing = False
         self.damaged = False
-        """Whether the error was an invalid page of the file."""
+        """Whether that error was an invalid page of the file."""
+        self._closing = False
 
     @classmethod
     async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
@@ -144,7 +144,7 @@ V = TypeVar("V")
 MOST: Final = 1024
 """The most answers in a cache."""
 LONGEST_S: Final = 1.0
-"""How long an answer is used. It bounds the delay of changes that another program makes to the file, against all advice."""
+"""How long an answer is used at most. The hub's own commits end it earlier. Another program may change the file, although it must not."""
 
 
 class CommitCache(Generic[V]):

@@ -1,7 +1,7 @@
 """Read-only access to a database beside its writer, also on a read-only file system.
 
-SQLite needs an index (`-shm`) to read a file with a write-ahead log, and creates a missing index. On a read-only file system it cannot
-do that. So it does not open the database of an ended hub, although the file is complete.
+SQLite needs an index (`-shm`) to read a file with a write-ahead log. A hub that ends removes the index, and on a read-only file system
+SQLite cannot create it again. So it refuses the database, although the file is complete.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ReadOnlyHere(ConfigError):
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether no user of this machine can write to the file system of a path."""
+    """Whether the file system of a path accepts no writes here; False if that is unknown."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or _nobody_writes(path)
     except OSError:
@@ -53,7 +53,7 @@ def uri_of(path: Path) -> str:
 
 
 def check_readable(path: Path) -> None:
-    """Check that SQLite can open the file. Other errors than `ReadOnlyHere` are left to the caller's own access.
+    """Check that SQLite can open the file. Any other fault than a read-only file system passes: the caller's own access raises its error.
 
     Raises: ReadOnlyHere: SQLite cannot open the file because its file system is read-only.
     """

@@ -48,7 +48,8 @@ def _read_text(text: bytes) -> str:
 
 
 class Rows:
-    """Read access inside one transaction. Parameters must pass `check_text`, and numbers must be finite and fit 64 bits."""
+    """Read access inside one transaction. A parameter with a text that `check_text` refuses, or with a number that is not finite or does not
+    fit 64 bits, raises BadRequest."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

@@ -101,8 +101,8 @@ class Writer:
         """Run a command in a transaction; returns after the commit.
 
         A caller that is cancelled meanwhile cannot tell whether the command was committed.
-        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and any error of the command.
-            After an error nothing is changed.
+        Raises: StoreBusy: the queue is full, the disk hangs, or another program has locked the file. StoreDown, StoreFull, StoreReadOnly,
+            and any error of the command. After an error nothing is changed.
         """
         if self._closing:
             raise StoreDown(f"the database {self._name} is closed")
