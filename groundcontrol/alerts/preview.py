@@ -1,6 +1,6 @@
 """Runs rules over stored samples and events, for previews and to find episodes in late samples.
 
-Samples of a second are stored for some time only. For earlier times a replay reads means of a minute. There are no means of counters,
+Samples of a second are stored for some time only. For earlier times a replay reads means of a minute. Of counters it reads nothing then,
 and `max` and `min` see only the means. States are not stored, so rules on states have no preview.
 """
 
@@ -24,13 +24,15 @@ from groundcontrol.events.model import Event
 from groundcontrol.samples.derived import DERIVED, metric_of
 from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
+from groundcontrol.samples.tiers import MINUTES
 
 SLICE_ROWS: Final = 500
 """How many samples are evaluated before other tasks run."""
 MINUTE_S: Final = 60
+DAY_MINUTES: Final = MINUTES.span_s // MINUTE_S
 HOUR_MS: Final = 3_600_000
 _SECONDS_LEAD_S: Final = 1260.0
-"""How long before the range the replay begins at least, so that windows are filled."""
+"""A replay begins at least this long before its range, so that windows are filled."""
 
 Sample = tuple[SeriesSchema, StoredRow]
 
@@ -50,6 +52,8 @@ class Episode(NamedTuple):
 
 
 class Replayed(NamedTuple):
+    """What a replay found."""
+
     episodes: list[Episode]
     first_at: float | None
     """The time of the first sample; None: there are no samples."""
@@ -58,9 +62,10 @@ class Replayed(NamedTuple):
 async def replay(
     metrics: MetricStore, no: int, facts: NodeFacts, rules: Sequence[Rule], start: float, end: float, seconds_from: float
 ) -> Replayed:
-    """The episodes of a node that overlap [start, end), in Unix seconds.
+    """The episodes of a node that overlap [start, end), in Unix seconds. Damaged samples count as missing.
 
-    Args: no: the store's number of the node. seconds_from: since when the store has samples of a second.
+    Args:   no: the store's number of the node. seconds_from: since when the store has samples of a second.
+    Raises: StoreError.
     """
     engine = Engine()
     engine.set_rules(rules)
@@ -167,23 +172,28 @@ def _by_time(samples: list[Sample]) -> list[Sample]:
 async def _minutes(
     metrics: MetricStore, no: int, start: float, end: float, families: Sequence[str], names: set[str]
 ) -> AsyncIterator[Sample]:
-    """The means of minutes of a node as samples a minute apart, by time."""
+    """The means of minutes of a node as samples a minute apart, by time. It holds those of one day at a time."""
     columns: dict[tuple[str, str], dict[int, int]] = {}
+    day = -1
     if start < end:
         async with aclosing(metrics.read_rollups(no, "1m", start, end, families, _pass_over)) as pieces:
             async for family, table in pieces:
+                if table.step_numbers and table.step_numbers[0] // DAY_MINUTES != day:
+                    for sample in _minute_rows(columns, start, end):
+                        yield sample
+                    columns, day = {}, table.step_numbers[0] // DAY_MINUTES
                 for series, line in table.lines.items():
                     metric = metric_of(series.partition("{")[0])
                     if metric is not None and metric.name in names and metric.kind == "gauge":
                         counted = zip(table.step_numbers, line.counts, line.sums, strict=True)
                         means = {step: round(total / count) for step, count, total in counted if count}
                         columns.setdefault((family, series), {}).update(means)
-    for sample in _by_time(_minute_rows(columns)):
-        if start <= sample[1].taken_at_ms / 1000 < end:
+        for sample in _minute_rows(columns, start, end):
             yield sample
 
 
-def _minute_rows(columns: Mapping[tuple[str, str], Mapping[int, int]]) -> list[Sample]:
+def _minute_rows(columns: Mapping[tuple[str, str], Mapping[int, int]], start: float, end: float) -> list[Sample]:
+    """The samples of [start, end), by time. Args: columns: (family, series) -> minute -> mean."""
     found = []
     for family in dict.fromkeys(family for family, _ in columns):
         series = tuple(name for of, name in columns if of == family)
@@ -191,4 +201,4 @@ def _minute_rows(columns: Mapping[tuple[str, str], Mapping[int, int]]) -> list[S
         for minute in sorted({minute for (of, _), column in columns.items() if of == family for minute in column}):
             values = [columns[family, name].get(minute) for name in series]
             found.append((schema, StoredRow((minute + 1) * MINUTE_S * 1000, values)))
-    return found
+    return _by_time([sample for sample in found if start <= sample[1].taken_at_ms / 1000 < end])
