@@ -68,7 +68,7 @@ class Receiver(NamedTuple):
 
 
 def by_url(name: str) -> Callable[[Any], Receiver]:
-    """Makes the function `Kind.receiver` of targets with a URL in this field."""
+    """The function `Kind.receiver` for targets whose URL is in the field `name`."""
 
     def receiver(target: Target) -> Receiver:
         parts = urlsplit(getattr(target, name))
@@ -84,7 +84,7 @@ class Kind(NamedTuple):
     title: str
     target: type[Target]
     check: Callable[[Any], None]
-    """Raises: BadRequest."""
+    """Checks the fields of a target. Raises: BadRequest."""
     mask: Callable[[Any], str]
     """The target for users, without its secrets."""
     render: Callable[[Message], Payload]
@@ -107,9 +107,9 @@ def json_post(url: str, payload: Payload, headers: Mapping[str, str] | None = No
 
 
 async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], float | None] | None = None) -> Outcome:
-    """Send one request. Redirects are not followed. Only the status and the wait in the answer are used.
+    """Send one request. Redirects are not followed. Of the answer only its status is used, and how long the hub should wait.
 
-    Args: asked_wait: reads the wait in seconds from the body of an answer without `Retry-After`.
+    Args: asked_wait: reads that wait, in seconds, from the body of an answer without `Retry-After`; None: the body has none.
     """
     try:
         async with egress.http().post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False) as response:
@@ -169,7 +169,7 @@ def wait_in(body: bytes, *path: str) -> float | None:
         for name in path:
             found = found[name]
         return max(0.0, float(found))
-    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, OverflowError):
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 

@@ -306,6 +306,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     absurd = ("²", "Wed, 21 Oct 99999 07:28:00 GMT", "1 Jan 999999999999 00:00:00")
     assert [retry_after_s(text) for text in (None, "", "soon", "-5", "9" * 99, *absurd)] == [None] * 8
     assert wait_in(b'{"wait": ' + b"9" * 400 + b"}", "wait") is None
+    assert wait_in(b"[" * 4096, "wait") is None
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"pagerduty"}))
