@@ -79,16 +79,16 @@ class ChannelService:
         self._wake = wake
 
     async def create(self, scope: Scope, kind: ChannelKind, target: object, edit: ChannelEdit) -> Channel:
-        """Create a channel. Raises: BadRequest, Conflict."""
+        """Create a channel. Args: target: as in `read_target`. Raises: BadRequest; Conflict: the name is taken, or there are too many."""
         checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))
         blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
         return await self._channels.create_channel(scope, edit.apply(blank), self._seal(made, 1, checked))
 
     async def edit(self, scope: Scope, channel: ChannelId, target: object | None, edit: ChannelEdit) -> Channel:
-        """Change a channel. Before a change of the target its old receiver is notified.
+        """Change a channel. Before a change of the target its old receiver is notified, even if the change then fails.
 
-        Raises: BadRequest, Conflict, NotFound.
+        Raises: BadRequest; Conflict: somebody else has changed the channel, or its name is taken; NotFound.
         """
         before = await self._channels.channel(scope, channel)
         after = edit.apply(before)
@@ -109,7 +109,7 @@ class ChannelService:
         await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 
     async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
-        """Queue a test message like any other message. Raises: NotFound, TooManyRequests."""
+        """Queue a test message. The outbox sends it like any other message. Raises: NotFound, TooManyRequests."""
         made = await self._deliveries.add_test(scope, channel, DeliveryId(new_time_id(self._clock.now())))
         self._wake()
         return made
@@ -170,7 +170,7 @@ def kind_of(name: str) -> Kind:
 
 
 def read_target(kind: str, target: object) -> Any:
-    """Convert a target to the struct of its kind.
+    """Check a target, and convert it to the struct of its kind. Args: target: as decoded from JSON.
 
     Raises: BadRequest: the target is invalid. The text names the field and does not repeat its value.
     """

@@ -27,7 +27,7 @@ READ_S: Final = 60.0
 
 
 class DeadMan:
-    """The periodic task. It gives the silence of each node to rules."""
+    """The task that looks every five seconds which nodes are connected. It tells rules how long each node has been silent."""
 
     def __init__(
         self,

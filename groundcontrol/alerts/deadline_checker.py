@@ -38,12 +38,13 @@ KEEP_DAYS: Final = 400
 OPEN_DAYS: Final = 14
 """How long a missed deadline stays open if no later one is met. Every weekday occurs in this time."""
 JUMP_S: Final = 60.0
+"""The least change of the wall clock against the monotonic clock that counts as a jump."""
 STEADY_S: Final = 600.0
 """How long nothing is judged after a jump of the wall clock, since a wrong clock may be corrected."""
 
 
 class DeadlineChecker:
-    """The periodic task. It gives the missed deadlines that are open to rules."""
+    """The task that checks deadlines every minute. It gives rules the missed deadlines that are open."""
 
     def __init__(self, store: ExpectationStore, silence: SilenceStore, clock: Clock, away: Callable[[NodeId], bool]) -> None:
         """Args: silence: the store of the times at which no hub ran. away: whether a node is not connected."""
@@ -82,7 +83,9 @@ class DeadlineChecker:
             await self._clock.sleep(EVERY_S)
 
     async def check(self) -> None:
-        """Judge all due deadlines.
+        """Judge all due deadlines, and missed ones with a late report. Then read the open missed deadlines for rules.
+
+        For ten minutes after a jump of the clock nothing is judged.
 
         Raises: StoreError.
         """
@@ -122,7 +125,7 @@ class DeadlineChecker:
         return monotonic >= self._steady_at
 
     async def _judge(self, expectation: Expectation, day: Deadline, now: float, *, everybody: bool) -> None:
-        """Judge one deadline. Args: everybody: for all selected nodes, and not only for those that were away at an earlier check."""
+        """Judge one deadline. Args: everybody: for all selected nodes; False: only for those that were away at an earlier check."""
         key = (expectation.id, day.date.isoformat())
         waiting = self._waiting.get(key, set())
         nodes = [

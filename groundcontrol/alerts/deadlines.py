@@ -41,7 +41,7 @@ class Expectation(NamedTuple):
     grace_s: float = 900.0
     level: Level = "critical"
     valid_from: float = 0.0
-    """When the times were last changed, in Unix seconds. Windows that began before are not judged."""
+    """When the times were last changed, in Unix seconds. A deadline whose window began before is not judged."""
     version: int = 1
 
 
@@ -119,7 +119,7 @@ def deadline(expectation: Expectation, day: date) -> Deadline | None:
 
 
 def next_deadline(expectation: Expectation, after: date) -> Deadline | None:
-    """The first deadline after a date; None: there is none within two weeks."""
+    """The first deadline after a date; None: there is none within two weeks. Raises: as `deadline`."""
     days = (deadline(expectation, after + timedelta(days=ahead)) for ahead in range(1, 15))
     return next((found for found in days if found is not None), None)
 
@@ -130,16 +130,17 @@ def deadlines_due(expectation: Expectation, now: float, days: int = LOOK_BACK_DA
     Raises: BadRequest: the zone is not known (any more).
     """
     today = local_date(zone_of(expectation.zone), now)
-    found = (deadline(expectation, today - timedelta(days=back)) for back in range(days, -2, -1))
+    found = (deadline(expectation, today - timedelta(days=back)) for back in range(days, -1, -1))
     return [one for one in found if one is not None and one.due_at <= now]
 
 
 def judge(
     expectation: Expectation, day: Deadline, node: DeadlineNode, report: Report | None, now: float, *, away: bool
 ) -> JudgedDay | None:
-    """The first judgement of a deadline that is due.
+    """The first judgement of a deadline.
 
-    Args:    report: the earliest event in the window, grace included. away: the node is not connected, so a report may still come.
+    Args:    report: the earliest event in the window, grace included; None: there is none.
+             away: whether the node is not connected. Then a report may still come.
     Returns: None: it is too early to judge.
     """
     made = JudgedDay(expectation.id, node.id, day.date, "met", day.by_at, day.due_at, now, report)
@@ -155,8 +156,8 @@ def judge(
 def judge_again(missed: JudgedDay, report: Report | None, next_start_at: float | None, now: float) -> JudgedDay | None:
     """The new judgement of a missed deadline by a late report; None: it stays missed.
 
-    Args: report: the earliest event of the node since the beginning of the window. next_start_at: when the next window begins. Events
-              after it meet the next deadline and not this one.
+    Args: report: the earliest event of the node since the beginning of the window. next_start_at: when the next window begins. An event
+              from then on does not count for this deadline. None: there is no next window.
     """
     if report is None:
         return None

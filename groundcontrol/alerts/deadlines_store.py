@@ -16,11 +16,11 @@ MOST_EXPECTATIONS: Final = 100
 
 class ExpectationStore(Protocol):
     async def create_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Raises: Conflict: the name is taken, or there are too many."""
+        """Store a new expectation. Raises: Conflict: the name is taken, or there are `MOST_EXPECTATIONS`."""
         ...
 
     async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Save a changed expectation. Returns: it with the next version.
+        """Save a changed expectation. Returns: the expectation with its next version.
 
         Raises: Conflict: `version` is not the stored one, or the name is taken.
         """

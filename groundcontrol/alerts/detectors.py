@@ -39,14 +39,16 @@ Judge = Callable[[Sequence[float | None], Numbers, str], Observation | None]
 
 
 class DetectorKind(NamedTuple):
+    """One detector."""
+
     name: str
     unit: str
     about: str
     """What the value is."""
     reads: tuple[Read, ...]
-    """The metric of the first window determines the objects and the times of evaluation.
+    """The windows. The labels of the first one's metric are the objects, and its samples decide when a rule is judged.
 
-    The other windows are of the same family, or means (`avg`) of a family that is measured more often.
+    The other windows are of the same family (measured together), or means (`avg`) of a family that is measured more often.
     """
     judge: Judge
     numbers: Numbers = NO_NUMBERS

@@ -21,7 +21,7 @@ STUCK_S: Final = 900.0
 
 
 class Heartbeat:
-    """The periodic task. A hub that cannot alert sends no heartbeat."""
+    """The task that sends a heartbeat every minute. A hub that cannot alert sends none."""
 
     def __init__(
         self,

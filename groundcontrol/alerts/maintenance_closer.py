@@ -23,7 +23,7 @@ EVERY_S: Final = 5.0
 
 
 class WindowCloser:
-    """The periodic task."""
+    """The task that looks every five seconds which windows begin and end."""
 
     def __init__(self, store: MaintenanceStore, clock: Clock, healthy: Callable[[NodeId], bool]) -> None:
         """Args: healthy: whether a node is healthy now."""

@@ -1,6 +1,6 @@
 """Sends due deliveries. Their rows hold all state, so no message is lost if the process ends.
 
-A claim has a lease. If the lease expires (the process ended, or an answer was lost), the message is sent again with its id.
+A claim has a lease. If the process ends, or cannot store the result, the lease expires and the message is sent again with the same id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ BLOCKED_S: Final = 0.5
 
 class ContentSource(Protocol):
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a message about an incident or of a digest. Each attempt reads it, and decides again.
+        """The present content of a message about an incident or of a digest, or the reason not to send it now.
 
-        Raises: NotFound: the incident is deleted; StoreError.
+        Raises: NotFound: the incident or the channel is deleted; StoreError.
         """
         ...
 
@@ -46,12 +46,15 @@ class Sender(Protocol):
         ...
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
-        """Make one attempt, in less time than a lease. It raises no error."""
+        """Make one attempt, in less time than a lease. A failure of the receiver is an outcome.
+
+        Raises: StoreError: the target cannot be read.
+        """
         ...
 
 
 class Outbox:
-    """Sends due deliveries, at most `MOST_AT_ONCE` at the same time. A broken channel does not delay messages of others."""
+    """Sends due deliveries, at most `MOST_AT_ONCE` at the same time. A broken channel does not delay the messages of other channels."""
 
     def __init__(
         self, store: DeliveryStore, contents: ContentSource, sender: Sender, clock: Clock, jitter: Callable[[], float] = random.random
@@ -64,7 +67,7 @@ class Outbox:
         self.ended: Counter[tuple[str, str]] = Counter()
         """(State, reason) -> number of attempts since the start. The states are `sent`, `retried`, `failed`, `skipped` and `deferred`."""
         self._due_at: float | None = None
-        """When the oldest message was due, as read last."""
+        """When the oldest unsent message is due, as the last round read it, in Unix seconds; None: there is none."""
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -144,7 +147,7 @@ class Outbox:
         return self._result_of(outcome, delivery.attempts, content, late=superseded == LATE)
 
     async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a delivery. A test message has none. A digest of held-back messages is sent even if nothing fires."""
+        """The present content of a delivery. A test message has none. A digest about messages over the limit is sent even if nothing fires."""
         if delivery.kind == "test":
             return MessageContent()
         if delivery.event_id is not None:

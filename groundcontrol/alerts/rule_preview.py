@@ -38,10 +38,12 @@ class Preview(NamedTuple):
     complete: bool
     """False: there were more nodes, events or episodes than a preview reads, or the samples of a node begin later."""
     covered_s: float
-    """How many seconds of the range are covered: since the first sample of any node, or for events since the first node was added."""
+    """The seconds from the first sample of any node to the end of the range; for events, from when the first node was added."""
 
 
 class RulePreviews:
+    """Runs a rule that is not saved over the past."""
+
     def __init__(self, nodes: NodeStore, metrics: MetricStore, facts: FactReader, log: LogStore) -> None:
         self._nodes = nodes
         self._log = log
@@ -103,7 +105,7 @@ class RulePreviews:
         return Preview(episodes[:MOST_EPISODES], complete and began <= start, end - max(start, began))
 
     async def _selected(self, scope: Scope, rule: Rule, most: int) -> tuple[list[Node], bool]:
-        """At most `most` nodes that the rule selects, and whether these are all."""
+        """At most `most` nodes that the rule selects, and whether these are all of them."""
         chosen: list[Node] = []
         cursor: str | None = None
         while len(chosen) <= most:
@@ -116,7 +118,7 @@ class RulePreviews:
 
 
 def notified(episodes: Sequence[Episode]) -> list[bool]:
-    """For each episode of a node, whether a channel would have got a message. Within an hour after a message, warnings cause none."""
+    """For each episode of a node, whether a channel would have got a message. In the hour after a message, warnings cause no other one."""
     notified_at: float | None = None
     found = []
     for one in episodes:

@@ -31,9 +31,9 @@ class KnownNode(NamedTuple):
     epoch: int
     """The number of its latest session. The silence after it is one episode."""
     stage: Stage | None = None
-    """The stage that was recorded last."""
+    """The stage that was recorded last; None: none yet."""
     stage_epoch: int = 0
-    """The number of the session before that silence."""
+    """The number of the session that the silence with this stage followed."""
     org: int = 1
 
 
@@ -43,11 +43,11 @@ def stages(silence_s: float) -> tuple[Stage, ...]:
 
 
 def silence_before(last_heard_at: float, absences: Iterable[Absence]) -> float:
-    """How long a node had been silent when the last absence of the hub began, in seconds in which a hub ran.
+    """How long a node had been silent when the last absence of the hub began. Seconds in which no hub ran do not count.
 
-    It uses stored times only, since the clock may have jumped since.
+    Only stored times are compared: the clock may have jumped since. A silence of up to `NOTICED_S` counts as none.
 
-    Args: absences: in order; the last one ended with this start of the hub.
+    Args: last_heard_at: Unix seconds. absences: in order; the last one ended with this start of the hub.
     """
     later = [one for one in absences if one.until_at > last_heard_at]
     if not later:
@@ -86,7 +86,10 @@ class Silences:
         return None if began is None else max(0.0, monotonic - began)
 
     def due(self, nodes: Iterable[KnownNode], monotonic: float) -> list[tuple[KnownNode, Stage, float]]:
-        """The nodes with a stage that is not recorded. Each has its highest stage and the seconds of its silence."""
+        """The nodes with a stage that is not recorded. Each has its highest stage and the seconds of its silence.
+
+        None in the first `START_S` after the start.
+        """
         if monotonic - self._started < START_S:
             return []
         found = []

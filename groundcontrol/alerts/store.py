@@ -32,9 +32,9 @@ class AlertChange(NamedTuple):
     deliveries: Sequence[Delivery] = ()
     """New decisions: to send, to defer or to skip."""
     sooner: Sequence[Delivery] = ()
-    """Waiting messages with an earlier time and its reason. Messages that no longer wait stay unchanged."""
+    """Deferred messages with an earlier time and its reason. Those that are not deferred any more stay unchanged."""
     again: Sequence[Delivery] = ()
-    """Decisions that replace stored ones. Those ended without a message, since the channel did not work."""
+    """New decisions about messages that were not sent, since the channel did not work. They replace the stored decisions."""
 
 
 class Handling(NamedTuple):
@@ -72,7 +72,10 @@ def alert_text(alert: Alert, rule_name: str) -> str:
 
 class AlertStore(Protocol):
     async def commit(self, change: AlertChange) -> None:
-        """Store the changes of one evaluation. A repeated call changes nothing."""
+        """Store the changes of one evaluation. A repeated call changes nothing.
+
+        Acknowledgement and snooze of stored alerts stay, whatever `change` says. They end when an alert rises to critical.
+        """
         ...
 
     async def open_alerts(self, org: int) -> tuple[Sequence[Alert], Sequence[Incident]]:
@@ -80,7 +83,7 @@ class AlertStore(Protocol):
         ...
 
     async def ended_since(self, org: int, at: float) -> Sequence[Alert]:
-        """Episodes that ended at this time or later."""
+        """Episodes that ended at this time (Unix seconds) or later."""
         ...
 
     async def save_engine(self, org: int, snapshot: Snapshot) -> None:
@@ -110,14 +113,19 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]: ...
+    async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
+        """A page of incidents, newest first. Args: state: `open` or `resolved`; empty: both."""
+        ...
 
     async def incident(self, scope: Scope, incident: IncidentId) -> Incident:
         """Raises: NotFound."""
         ...
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:
-        """Channel -> when it last got a firing message about this rule and node. Args: since: earlier ones are left out."""
+        """Channel -> when it last got a message about an incident with an alert of this rule and node. Messages about ends do not count.
+
+        Args: since: earlier messages are left out. Times are in Unix seconds.
+        """
         ...
 
     async def rules(self, org: int) -> Sequence[Rule]:
@@ -125,16 +133,19 @@ class AlertStore(Protocol):
         ...
 
     async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
-        """Store rules with their next versions: all of them or none.
+        """Store rules with their next versions: all of them or none. Returns: the stored rules.
 
-        Raises: Conflict: the version of a rule is not the stored one (0: the rule is not stored yet).
+        Raises: Conflict: the version of a rule is not the stored one (0: the rule is not stored yet). A damaged row is replaced in any case.
         """
         ...
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """Delete a stored rule. A default rule gets its original values back."""
+        """Delete a stored rule. A default rule gets its original values back. If no such rule is stored, nothing changes."""
         ...
 
     async def expire_alerts(self, before: float) -> int:
-        """Delete some episodes that ended before this time, with their incidents. Returns: their number; 0: none is left."""
+        """Delete some episodes that ended before this time (Unix seconds), and incidents without episodes.
+
+        Returns: the number of episodes; 0: none is left.
+        """
         ...

@@ -40,7 +40,8 @@ def timeline_of(
 ) -> tuple[list[Entry], bool]:
     """The entries, oldest first, and whether some were left out.
 
-    If there are more than `most`, decisions not to send are left out first, then entries after the first quarter.
+    If there are more than `most` entries, decisions not to send are left out first. Then the oldest quarter of `most` stays, and the newest
+    entries.
     """
     entries = [Entry(alert.fired_at, "fired", alert=alert.id) for alert in alerts]
     entries += [Entry(alert.resolved_at, "resolved", alert=alert.id) for alert in alerts if alert.resolved_at is not None]
