@@ -32,7 +32,7 @@ KEEP_S: Final[dict[Severity, float]] = {"info": 30 * _DAY_S, "warning": 90 * _DA
 WINDOW_S: Final = 600.0
 """The usual `EventType.window_s`."""
 MOST_SPAN_S: Final = _DAY_S
-"""The longest time from the first to the newest event of one row. Readers of a span of time look so far back for rows that reach into it."""
+"""The longest time from the first to the newest event of one row. A query for a span of time also looks at rows that began so long before."""
 
 
 class EventType(NamedTuple):
@@ -51,7 +51,7 @@ class EventType(NamedTuple):
 
     @property
     def sources(self) -> tuple[EventSource, ...]:
-        """Who may report an event of this type. For hosts without an agent a program reports by the API."""
+        """Who may report an event of this type: `api` is a program that reports by the API, also about hosts without an agent."""
         if self.name in REPORTED or self.group == "host":
             return ("agent", "api")
         return ("agent", "hub") if self.name in MEASURED else ("hub",)
@@ -63,7 +63,7 @@ def _once(name: str, group: Group, text: str, severity: Severity = "info", *key:
 
 
 _MISSED: Final = _once("expected_<type>_missed", "alert", "{name}: {event} did not arrive by {due}", "error", "expectation")
-"""This row stands for one type for each reported type, and for each name of a custom event."""
+"""This row stands for many types, such as `expected_backup_missed`: one for each event that an expectation may name."""
 
 ROWS: Final = (
     _once("node_registered", "node", "{name} was added"),
@@ -194,7 +194,7 @@ def in_group(group: str) -> tuple[EventType, ...]:
 
 
 def words(row: EventType, details: dict[str, object], name: str) -> str:
-    """The message of an event in English, with `…` for each missing detail."""
+    """The message of an event in English, with `…` for each missing detail. Args: name: of the node; empty: the detail `name`."""
     values = {**details, "name": name or details.get("name", "…"), "custom": details.get("name", CUSTOM)}
     return _FIELD.sub(lambda field: str(values.get(field[1], "…")), row.text)
 

@@ -44,7 +44,8 @@ def new_event(
     """An event of the catalogue, ready for `record_event`.
 
     Args:   at: Unix seconds. name: the name of the node. Events of the hub store it in their details, since nodes are renamed and removed.
-            message: empty: the text of the catalogue. received_at: None: `at`.
+            severity: None: that of the type. message: empty: the text of the type. received_at: None: `at`.
+            reported_as: as in `Event`.
     Raises: EventUnknown: the catalogue has no such type, or a custom event has no name.
     """
     row = known_type(kind)
@@ -81,7 +82,7 @@ def checked_details(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def same_as(event: Event) -> str:
-    """A text that is the same for equal events of a node and type. Reports of programs are equal if their whole content is."""
+    """A text that is the same for equal events of a node and type. For reports of programs it depends on their whole content."""
     if event.source == "hub" or event.type in MEASURED:
         return event.object
     content = json.dumps([event.severity, event.message, event.details], sort_keys=True)

@@ -89,7 +89,7 @@ class Refusals:
         return True
 
     def first_line(self, kind: str, cause: str) -> bool:
-        """Count a log line. Returns: whether it is the first of this kind and cause in this minute, so that it is to be written."""
+        """Count a log line. Returns: whether the caller writes it: it is the first of this kind and cause in this minute."""
         key = (kind, cause)
         if key not in self._lines and len(self._lines) >= self._most:
             key = (kind, OTHERS)
@@ -138,7 +138,7 @@ class Refusals:
         self._has_unsummed = bool(self._counted)
 
     async def close(self, limit_s: float) -> None:
-        """Store the counts of the open minute."""
+        """Store the counts of the open minute. Args: limit_s: give up after this many seconds."""
         with contextlib.suppress(TimeoutError):  # the first refusal of each row is stored already
             async with asyncio.timeout(limit_s):
                 await self.flush()

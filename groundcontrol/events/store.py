@@ -14,14 +14,20 @@ from groundcontrol.events.model import Event, EventFilter, Refusal, Summary
 
 class LogStore(Protocol):
     async def add_event(self, event: Event) -> EventId | None:
-        """Store an event that no stored change caused. An event caused by a change is stored in that change's transaction.
+        """Store an event. (If a stored change causes an event, the transaction of that change stores it.)
 
-        Returns: the id of its row, which it may share with an equal event; None: its sender reports too many events.
+        Returns: the id of its row. An equal event may have made the row before. None: its sender reports too many events.
         """
         ...
 
-    async def find_event(self, scope: Scope, event: EventId) -> Event | None: ...
-    async def count_events(self, scope: Scope, now: float, node: NodeId | None = None) -> Summary: ...
+    async def find_event(self, scope: Scope, event: EventId) -> Event | None:
+        """The event; None: it does not exist, or the caller may not see it."""
+        ...
+
+    async def count_events(self, scope: Scope, now: float, node: NodeId | None = None) -> Summary:
+        """The numbers of events of the last day. Args: now: Unix seconds. node: None: of all nodes and of none."""
+        ...
+
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
@@ -38,18 +44,18 @@ class LogStore(Protocol):
         ...
 
     async def expire_events(self, now: float) -> int:
-        """Delete a batch of events that are too old for their severity, or too many.
+        """Delete a batch of events that are too old for their severity. If there are none, but too many events, delete the oldest.
 
         Returns: the number deleted; 0: nothing more to delete.
         """
         ...
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Store refusals, or raise the count and the last time of those whose id is stored. Only the newest rows stay."""
+        """Store refusals. If the id of one is stored, raise its count and last time. Beyond 100,000 rows the oldest are deleted."""
         ...
 
     async def write_refusal_summary(self) -> None:
-        """Write one audit row that sums the refusals not yet counted by an earlier row. If there are none, write nothing."""
+        """Write one audit row with the number of refusals that no earlier row counts. If there are none, write nothing."""
         ...
 
     async def expire_refusals(self, before: float) -> int:
@@ -73,8 +79,8 @@ class LogStore(Protocol):
         ...
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        """The last row (number and hash) of each chain that no later chain has recorded yet.
+        """The last row (number and hash) of each chain of the audit log, unless a later chain has recorded it.
 
-        Whoever has a copy of them can prove all rows before them.
+        Whoever has a copy of these can prove whether a row before them was altered.
         """
         ...

@@ -50,19 +50,16 @@ MAX_NODES: Final = 50
 MAX_LINES: Final = 200
 """The most series in one answer: nodes times series."""
 LEAST_VALUES: Final = 4000
-"""A request counts with at least this size, since even a single point may need an hour of rows."""
+"""A request counts as at least this many values, since even a single point may need an hour of rows."""
 MAX_HISTORY_VALUES: Final = 400_000
-"""Points times lines of all histories that are computed at the same time. Each value takes up to 250 bytes meanwhile."""
+"""The most values (points times lines) of all histories that are computed at the same time. Each takes up to 250 bytes meanwhile."""
 MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
-"""The limit of one user, and of one answer. An answer of many lines has fewer points."""
+"""The same for one user, and the most values of one answer. An answer of many lines has fewer points."""
 HISTORY_PATIENCE_S: Final = 10.0
-"""How long a request waits for others. A page gives up after 15 s, so it still receives the error."""
+"""How long a request waits for other requests. A page gives up after 15 s, so it still receives the error."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
-
-"""Numbers as programs write them. `float` would accept more: blanks, `1_0`, digits of other scripts."""
-
 _AGGREGATES: Final = ("avg", "min", "max")
 
 JSON: Final = "application/json"
@@ -116,7 +113,7 @@ async def get_histories(call: ApiRequest) -> web.Response:
 
 async def _windows(services: Services, nodes: Sequence[Node], query: HistoryQuery) -> dict[NodeId, Window]:
     windows = {node.id: await _window(services, node, query) for node in nodes}
-    # A node may have only a coarser tier for that time, and all nodes share the same steps.
+    # some nodes may have only a coarser tier for that time: then all are read again in that tier, so that their steps are the same
     while len({window.tier for window in windows.values()}) > 1:
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
         windows = {node.id: await _window(services, node, query, least) for node in nodes}
@@ -136,7 +133,7 @@ class HistoryQuery(NamedTuple):
 async def _budget(call: ApiRequest, query: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
     """Wait for a part of the budget, and hold it while an answer is computed. `web/connections.py` limits finished answers.
 
-    Raises: BadRequest; Unavailable: the budget is exhausted, or the client has left.
+    Raises: BadRequest; Unavailable: the budget is exhausted, or the client has left; other errors: the caller has lost the right meanwhile.
     """
 
     async def find(scope: Scope) -> None:
@@ -181,8 +178,9 @@ async def current_retention(services: Services) -> Retention:
 def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) -> str:
     """The form of the answer that a client prefers.
 
-    Args:   accept: the header `Accept`. forms, wild: the form for each media type, and for each pattern of media types.
-    Raises: NotAcceptable.
+    Args:   accept: the header `Accept`; empty: the client takes anything. forms, wild: the form for each media type, and for each pattern
+            of media types such as `text/*`.
+    Raises: NotAcceptable: the client takes none of them.
     """
     best, best_weight = "", 0.0
     for part in accept.lower().split(",") if accept.strip() else ("*/*",):
@@ -280,7 +278,7 @@ async def list_metrics(_call: ApiRequest) -> MetricsView:
 
 
 GONE_S: Final = 86_400.0
-"""The expected size leaves out a node that has sent no samples for this long."""
+"""A node that has sent no samples for this long is left out of the expected size of the history."""
 TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 """Bytes per value, used until this hub has measured its own."""
 
@@ -306,7 +304,7 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
 
 
 def _hub(config: Config) -> HubView:
-    """Reads the disk, so it must not run in the event loop's thread."""
+    """The view of the hub. It reads the disk, so it must not run in the event loop's thread."""
     control = config.control_db
     with os.scandir(control.parent) as found:
         files = [_size(entry) for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]

@@ -16,24 +16,27 @@ class PreviousSend(NamedTuple):
 
 
 class LatePack(NamedTuple):
-    """A validated pack from the node's disk. The store keeps it once by (node, journal, number)."""
+    """A validated pack (rows of one family) from the node's disk. The store keeps it once by (node, journal, number)."""
 
     session: Session
     order: int
-    """The number of the late pack in this session, which the hub acknowledges."""
+    """The number of the late pack in this session. The hub acknowledges it by this number."""
     journal: bytes
+    """The id of the agent's process that wrote it to the disk."""
     number: int
+    """The number of the pack among those of that process."""
     sent: PreviousSend | None
+    """How it was sent before; None: it was not."""
     schema_id: bytes
     first_ms: int
     last_ms: int
     coding: int
     body: bytes
-    """Empty: the rows are dated too far ahead. The pack counts as stored, but is not."""
+    """The encoded rows. Empty: they are dated too far ahead. Then the pack counts as stored, but is not."""
 
 
 class LostRows(NamedTuple):
-    """Rows that the node measured and then had to drop."""
+    """Rows that the node measured and then had to drop. The first fields are as in `LatePack`."""
 
     session: Session
     order: int
@@ -44,7 +47,7 @@ class LostRows(NamedTuple):
     first_ms: int
     last_ms: int
     rows: int
-    """The number of rows; 0 = the node does not know it."""
+    """The number of rows; 0: the node does not know it."""
 
 
 class GapRow(NamedTuple):
@@ -52,7 +55,7 @@ class GapRow(NamedTuple):
 
     family: str
     first_ms: int
-    """The node's time of the first and of the last missing row."""
+    """The time of the first missing row by the node's clock, in Unix milliseconds."""
     last_ms: int
     rows: int
-    """The number of missing rows; 0 = not known."""
+    """The number of missing rows; 0: it is not known."""

@@ -1,8 +1,9 @@
-"""The background task that moves hot rows into chunks, one node and hour at a time. Its pauses leave the database to requests.
+"""The background task that moves new (*hot*) rows into chunks, one node and hour at a time. Its pauses leave the database to requests.
 
-The current hour is moved in pieces of ten minutes. Any other hour is moved when no row was added to it for a minute, at the latest ten
-minutes after it was first seen. Later, its parts are merged into one chunk. If the hub is killed, the compactor continues from the state
-of the store.
+A chunk holds the compressed rows of a node, family and *span*: an hour of seconds, a day of minutes, or 32 days of hours. The current hour
+is moved every ten minutes. Any other hour is moved when no row was added to it for a minute, at the latest ten minutes after it was first
+seen. So a span gets several chunks, its *parts*. Later they are merged into one. If the hub is killed, the compactor continues from the
+state of the store.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ log = logging.getLogger(__name__)
 
 ROUND_S: Final = 15.0
 PIECE_S: Final = 600.0
-"""The current hour is moved this often, so that a window has to unpack little more than this.
+"""The current hour is moved this often. So a request for history has to unpack hot rows of little more than this time.
 
-Also the longest wait for more rows of another hour, and the time between two tries of a failed hour or span.
+It is also the longest wait for more rows of another hour, and the time between two tries of a failed hour or span.
 """
 SETTLE_S: Final = 60.0
-"""Another hour is moved when it got no new row for this long (or after PIECE_S), since late rows of one outage arrive together."""
+"""An hour other than the current one is moved when it got no new row for this long: late rows of one outage arrive together."""
 MERGE_AFTER_S: Final = 600.0
 """How long a finished span waits for another part before its parts are merged."""
 MOST_PARTS: Final = 24
 """A span with at least this many parts is merged immediately."""
 ROUND_LIMIT_S: Final = 300.0
-"""The approximate limit of a round: pauses get shorter when there is more to do."""
+"""About the longest time of a round. If there is more to do, the pauses get shorter."""
 LONGEST_PAUSE: Final = 9.0
 """A pause lasts at most this many times as long as the step before it."""
 SHORTEST_PAUSE: Final = 0.5
@@ -52,11 +53,14 @@ class Chunks(Protocol):
 
 
 class _Seen(NamedTuple):
-    """The newest pack of an hour, the time when it changed, and the time when the hour was first seen (monotonic)."""
+    """What the last round saw of an hour. Times are monotonic."""
 
     last: tuple[int, int, int] | None
+    """The newest pack of the hour."""
     changed: float
+    """When a round first saw this newest pack."""
     first: float
+    """When a round first saw the hour."""
 
 
 class _Quarantined(NamedTuple):
@@ -78,7 +82,10 @@ class _Ripe(NamedTuple):
 
 
 def _by_turns(ripe: Sequence[_Ripe]) -> list[_Ripe]:
-    """The newest hour of each node, then the next hour of each. So a node that sends a year of hours does not delay other nodes."""
+    """The hours in the order in which they are moved: the newest of each node, then the next of each, and so on.
+
+    So a node that sends a year of hours does not delay other nodes.
+    """
     turns: dict[int, int] = {}
     found = []
     for one in sorted(ripe, key=lambda one: -one.hour.hour):
@@ -98,7 +105,7 @@ class Compactor:
         id_by_number: Callable[[int], Awaitable[NodeId | None]],
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
-        """`may_work`: whether this hub may compact now. `id_by_number`: the node of a number, for log events."""
+        """Args: may_work: whether this hub may compact now. id_by_number: gives the node of a number, for log events; None: it is gone."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
@@ -110,7 +117,7 @@ class Compactor:
         """When rows of the current hour were last moved, by node number and hour (monotonic)."""
         self._quarantined: dict[tuple[int, int], _Quarantined] = {}
         self._full: dict[tuple[int, int], float] = {}
-        """Hours with a span that has the most parts allowed, and when each was last tried (monotonic)."""
+        """Hour that cannot be moved, since a span has the most parts allowed -> when it was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
         """Hours and spans that cannot be moved or merged, since they are damaged."""
         self._failed: dict[tuple[int, ...], float] = {}
@@ -137,7 +144,10 @@ class Compactor:
             await self._clock.sleep(ROUND_S)
 
     async def round(self) -> int:
-        """Move all hours that are ready, and merge all spans that are due. Returns: the number of steps."""
+        """Move all hours that are ready, and merge all spans that are due. Returns: how many of both.
+
+        Raises: StoreFull, StoreReadOnly, StoreBusy, StoreDown: the round ends. Other errors concern one hour or span, and are logged.
+        """
         ripe = _by_turns(self._ripe(await self._chunks.hot_hours()))
         until = self._clock.monotonic() + ROUND_LIMIT_S
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
@@ -181,9 +191,9 @@ class Compactor:
         return ripe
 
     def _is_unreadable(self, hour: HotHour, now: float) -> bool:
-        """Whether the hour is known to hold only packs that cannot be read.
+        """Whether the hour was found less than PIECE_S ago to hold only packs that cannot be read.
 
-        After PIECE_S the answer is no, so the hour is tried again: a readable late pack may have come without becoming the newest.
+        After that time it is tried again: a readable late pack may have come that did not become the newest.
         """
         quarantined = self._quarantined.get((hour.no, hour.hour))
         return (
@@ -194,7 +204,7 @@ class Compactor:
         )
 
     def _is_complete(self, due: Due) -> bool:
-        """Whether the span has ended, and the wait for further parts too."""
+        """Whether the span has ended, and got no further part for MERGE_AFTER_S."""
         wall_s = self._clock.now()
         return (due.span + 1) * TIERS[due.tier].span_s <= wall_s and not 0 <= wall_s - due.since < MERGE_AFTER_S
 

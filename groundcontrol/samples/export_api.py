@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
 MAX_EXPORTS: Final = 8
-"""Each holds some 10 MB of rows until its client has read them."""
+"""The most exports at the same time. Each holds some 10 MB of rows until its client has read them."""
 MAX_EXPORTS_OF_A_USER: Final = 4
 PIECE_VALUES: Final = 20_000
 """The number of values written in one piece. A row with more values is one piece."""
@@ -43,7 +43,7 @@ _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
 
 
 class Exports(SlotLimiter):
-    """The exports in progress."""
+    """The places for exports in progress."""
 
     def __init__(self) -> None:
         super().__init__("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER)
@@ -116,9 +116,9 @@ async def _pieces(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
 
 
 async def _notes_before(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
-    """The notes before the next rows: damage since the last notes, and unknown series.
+    """The notes before the next rows: damage since the last notes, and unknown series. New damage is reported too.
 
-    New damage is also logged, and becomes an event of this node.
+    Args: series: those of the next rows. at: the time of the first of these rows, in Unix seconds.
     """
     damaged = notes.take_damaged()
     if damaged:
@@ -167,7 +167,7 @@ class _Notes:
         )
 
     def write_unknown(self, series: Sequence[str], at: float) -> bytes:
-        """The notes on series that the catalogue does not contain. Their values are exported as stored, since their scale is not known."""
+        """The notes on series that the catalogue does not contain. Their scale is not known, so their values are exported as stored."""
         new = [name for name in series if name not in self._unknown and _metric(name) is None]
         self._unknown.update(new)
         if not new:
@@ -178,7 +178,7 @@ class _Notes:
 
 
 def _metric(series: str) -> Metric | None:
-    """The metric of a series; None: a newer version of the hub wrote it before, and this catalogue does not contain it."""
+    """The metric of a series; None: it is not in this catalogue. Another version of the hub stored it."""
     try:
         return parse_series(series)[0]
     except ValueError:

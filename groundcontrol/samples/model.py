@@ -9,9 +9,13 @@ from groundcontrol.nodes.model import Session
 
 
 class SeriesSchema(NamedTuple):
-    """The schema of a pack: the series in its rows. See `spider.wire.sample_messages.Layout`."""
+    """The schema of a pack (some rows of one family that a node sends together): the series in its rows, in order.
+
+    A node sends it before its packs, as `spider.wire.sample_messages.Layout`.
+    """
 
     schema_id: bytes
+    """The node's own id of it; empty for compacted rows."""
     family: str
     interval_s: int
     series: tuple[str, ...]
@@ -22,12 +26,16 @@ class StoredPack(NamedTuple):
 
     session: Session
     stream: int
+    """Live or backfill (`spider.wire`). Each stream has its own sequence numbers."""
     seq: int
     schema_id: bytes
     first_ms: int
+    """The time of the first row, in Unix milliseconds."""
     last_ms: int
     coding: int
+    """How `body` is encoded."""
     body: bytes
+    """The encoded rows; empty: they are not stored, but their number counts as stored."""
 
 
 class StoredRow(NamedTuple):
@@ -88,7 +96,7 @@ class TierSize(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Rows of each tier before its time expire, and all rows after `future`. Unix seconds."""
+    """When rows expire: those of a tier from before its time, and those from after `future`. Unix seconds."""
 
     seconds: float
     minutes: float
@@ -105,7 +113,7 @@ class HotHour(NamedTuple):
     first_ms: int
     """The time of the first of these rows."""
     last: tuple[int, int, int]
-    """Identifies the newest pack: the same value means that no pack was added."""
+    """Identifies the newest pack. While it stays the same, no newer pack was added."""
 
 
 class Moved(NamedTuple):
@@ -116,11 +124,11 @@ class Moved(NamedTuple):
     quarantined: int
     """The number of packs that cannot be read. They stay where they are."""
     full: bool = False
-    """A span already has the most parts allowed. Nothing was moved, and nothing can be moved before its parts are merged."""
+    """Whether a span has the most parts allowed. Then nothing was moved, and nothing can be before its parts are merged."""
 
 
 class Due(NamedTuple):
-    """A span that consists of several parts and may be merged."""
+    """A span (the time that a chunk covers) with several chunks, its parts. They may be merged into one."""
 
     tier: int
     no: int
@@ -128,11 +136,11 @@ class Due(NamedTuple):
     family: int
     parts: int
     since: float
-    """When the newest part was added."""
+    """When the newest part was added, in Unix seconds."""
 
 
 class Damage(NamedTuple):
-    """A time range whose stored samples can no longer be read."""
+    """A time range, in Unix seconds, whose stored samples can no longer be read."""
 
     tier: TierName
     start: float
@@ -140,7 +148,7 @@ class Damage(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Down-sampled series: bucket i covers [times[i], times[i] + step_s). None: no sample."""
+    """Down-sampled series: bucket i covers [times[i], times[i] + step_s), in Unix seconds."""
 
     step_s: int
     tier: TierName
@@ -151,6 +159,8 @@ class Window(NamedTuple):
 
 
 class Buckets(NamedTuple):
+    """The values of one series, one for each bucket. None: the bucket has no sample."""
+
     avg: list[float | None]
     min: list[float | None]
     max: list[float | None]

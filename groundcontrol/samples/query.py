@@ -1,4 +1,4 @@
-"""Windows: a node's rows, down-sampled to the resolution of a chart. Pure: gaps stay gaps, nothing is interpolated."""
+"""Windows: a node's rows, down-sampled to the resolution of a chart. Gaps stay gaps, nothing is interpolated. Pure."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _LATEST: Final = 253_402_300_800.0
 def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
     """The width of a bucket in seconds: the narrowest that needs at most `points` buckets, and at least the sample interval.
 
-    A range that crosses the border of two wide buckets needs two, even if `points` is 1.
+    Of days or wider, there may be two buckets even if `points` is 1: the range may cross the border between them.
 
-    Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
+    Args:   start, end: Unix seconds.
+    Raises: BadRequest: the range is empty or out of bounds, or `points` is.
     """
     if not (math.isfinite(start) and math.isfinite(end) and 0.0 <= start < end <= _LATEST):
         raise BadRequest("the time range is empty or out of bounds", field="from")
@@ -63,7 +64,7 @@ class WindowBuilder:
     def __init__(
         self, series: Sequence[str], start: float, end: float, points: int, *, now: float = 0.0, retention: Retention | None = None
     ) -> None:
-        """`now` and `retention` decide which tiers still reach back to `start`; without them all tiers do.
+        """Args: now, retention: they decide which tiers still reach back to `start`; without a retention all tiers do.
 
         Raises: BadRequest: a series is not in the catalogue, there are too many series, or the cases of `choose_step`.
         """
@@ -102,11 +103,11 @@ class WindowBuilder:
 
     @property
     def has_counters(self) -> bool:
-        """Whether the window has counters: their rates also need the samples next to the range."""
+        """Whether the window has counters. Their rates also need the samples just before and after the range."""
         return bool(self._counters)
 
     def add(self, schema: SeriesSchema, rows: Sequence[StoredRow]) -> None:
-        """Add rows that are in no chunk yet; rows outside of the range are ignored."""
+        """Add rows that are in no chunk yet. Rows outside of the range count only as neighbours for the rates of counters."""
         wanted = [(name, at) for at, name in enumerate(schema.series) if name in self._columns]
         if wanted and rows:
             rows = sorted(rows, key=_taken_at)
@@ -115,7 +116,7 @@ class WindowBuilder:
     def add_rows(self, chunk: RowChunk, *, fresh: bool = True) -> None:
         """Add a chunk of the tier of seconds.
 
-        Args: fresh: false: only its counters are used, for rates at the edges of other rows.
+        Args: fresh: False: its samples are in the window already. Its counters serve as neighbours of others, for their rates.
         """
         wanted = self._columns if fresh else self._counters
         columns = {name: chunk.column(at) for at, name in enumerate(chunk.names) if name in wanted}
@@ -137,7 +138,7 @@ class WindowBuilder:
             self._columns[name].add_line(chunk.line(at, low, high), found, steady)
 
     def miss(self, tier: Tier, span: int) -> None:
-        """Record that a part of this span cannot be read; it stays a gap."""
+        """Record that something of this span cannot be read. It stays a gap."""
         self._damaged.add(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
 
     def _take(self, times: Sequence[int], columns: dict[str, Values], *, fresh: bool) -> None:

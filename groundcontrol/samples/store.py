@@ -28,7 +28,10 @@ from groundcontrol.samples.query import WindowBuilder
 
 
 class Marks(NamedTuple):
-    """The highest sequence number without a gap that is stored for each stream of a boot; -1 = none."""
+    """For each stream of a boot: all packs up to this sequence number are stored; -1: none is.
+
+    A *pack* is some rows of one family that a node sends together. A *boot* is one start of the node's machine, with its own numbers.
+    """
 
     live: int
     backfill: int
@@ -36,51 +39,66 @@ class Marks(NamedTuple):
 
 class MetricStore(Protocol):
     async def begin_session(self, session: Session) -> Marks:
-        """Fence earlier sessions of the node: `append` refuses them from now on. Call it after `claim`, and before the welcome message.
+        """Fence earlier sessions of the node: `append` stores nothing of them from now on.
+
+        Call it after `claim`, and before the welcome message.
 
         Returns: the marks of the boot.
+        Raises:  Fenced: a later session has begun already. BadRequest: the id of the boot is invalid.
         """
         ...
 
-    async def save_schema(self, session: Session, schema: SeriesSchema) -> None: ...
-    async def append(self, items: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
-        """Store packs; idempotent by (node, boot, stream, seq); all or nothing per call. None: that node's session is fenced.
+    async def save_schema(self, session: Session, schema: SeriesSchema) -> None:
+        """Store the series of the packs that follow. Raises: Fenced: a later session has begun; Conflict: its id names other series."""
+        ...
 
-        A pack whose sequence number leaves a gap is not stored and does not move the mark. A late pack from a node's disk is stored once by
-        (node, journal, number); these numbers may have gaps. A pack that was sent before is not stored again if the marks of that session
-        cover it. A pack without a body moves the mark and is not stored.
+    async def append(self, items: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
+        """Store the items of one call, all or none.
+
+        A pack is stored once by (node, boot, stream, seq). If its number leaves a gap, it is not stored and the mark stays. Without a body it
+        moves the mark and is not stored. A late pack, which a node had kept on its disk, is stored once by (node, journal, number), and these
+        numbers may have gaps. If a late pack was sent before, and the marks of that session cover it, it is not stored again.
+
+        Returns: the new marks of each node; None: its session is fenced, and nothing of it was stored.
+        Raises:  BadRequest: a pack cannot be read; Conflict: its schema is not stored; StoreError.
         """
         ...
 
     async def gaps(self, no: int, start: float, end: float) -> Sequence[GapRow]:
-        """Rows that the node measured between these times and lost, oldest first."""
+        """Rows that the node measured between these times (Unix seconds) and lost, oldest first."""
         ...
 
     def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[SeriesSchema, Sequence[StoredRow]]]:
-        """Rows of node number `no` taken in [start, end), hour by hour, in small pieces. Within an hour they are not ordered.
+        """Rows of node number `no` taken in [start, end), in Unix seconds. They come hour by hour, in pieces; an hour is not ordered.
 
-        Each hour is read at one moment, and stays stored while it is read: close the iterator. `miss` receives each damage, whose rows are
-        left out; without `miss` damage raises StoreDamaged.
+        While an hour is read, compaction moves none of its rows. So close the iterator if you stop early.
+
+        Args:   miss: is called with each damaged range. Its rows are left out.
+        Raises: StoreDamaged: there is damage, and `miss` is None.
         """
         ...
 
     def read_rollups(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
-        """The aggregates of node number `no` in a coarser tier: all spans that touch [start, end), by family, in small pieces.
+        """The aggregates of node number `no` in a coarser tier, span by span and by family, in pieces: all spans that touch [start, end).
 
-        One piece holds all aggregates of a series and step. `miss`: as for `read`.
+        A span is the time that a chunk covers, such as a day of minutes. All aggregates of a series and step come in one piece.
+        `miss` and errors: as for `read`.
         """
         ...
 
     async def window(self, no: int, builder: WindowBuilder) -> None:
-        """Add all samples of node number `no` in the window to the builder, read at one moment, and each damage."""
+        """Add all samples of node number `no` in the window to the builder, and each damage. All are read in one transaction.
+
+        If the builder's tier does not reach back to the start of the window, the builder gets a coarser one.
+        """
         ...
 
     async def latest(self, no: int) -> Mapping[str, tuple[SeriesSchema, StoredRow]]:
-        """The newest row of each family. A new process shows them until the node reports again."""
+        """Family -> its newest row, with its schema. A new process shows these rows until the node reports again."""
         ...
 
     async def unreadable(self) -> Sequence[tuple[int, str]]:
@@ -88,13 +106,15 @@ class MetricStore(Protocol):
         ...
 
     async def hot_hours(self) -> Sequence[HotHour]:
-        """The hours of nodes with rows that are in no chunk yet; at most the newest thousand hours."""
+        """The hours of all nodes with rows that are in no chunk yet, from the newest thousand hours that have any."""
         ...
 
     async def compact(self, no: int, hour: int, *, include_slow: bool = True) -> Moved:
-        """Move rows of that node and hour into chunks of every tier; `include_slow` false leaves out families with few rows an hour.
+        """Move some rows of that node and hour into chunks of every tier. The rest needs further calls.
 
         A damaged pack stays where it is and does not stop the others. Windows show it as damage, and it expires with its hour.
+
+        Args: include_slow: whether families with few rows an hour are moved too.
         """
         ...
 
@@ -103,14 +123,14 @@ class MetricStore(Protocol):
         ...
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
-        """Merge the parts of a span into one, or many small parts into fewer. Returns: whether anything was changed.
+        """Merge the parts of a span. Args: everything: whether long parts are merged too. Returns: whether there are fewer parts now.
 
         Raises: StoreDamaged: a part is damaged; nothing was changed.
         """
         ...
 
     async def sizes(self, since: float) -> Sequence[TierSize]:
-        """The size of each tier, and the daily values of the nodes that have added any since then (Unix seconds)."""
+        """The size of each tier, in the order of `TIERS`. Its daily values are those of the nodes that have sent any since then (Unix seconds)."""
         ...
 
     async def expire(self, bounds: Bounds) -> int:
@@ -139,5 +159,5 @@ class DamageReports(Protocol):
     """Reports stored samples that cannot be read."""
 
     async def report(self, node: Node, found: Sequence[Damage]) -> None:
-        """Report the damage that is not reported since the hub started. Never raises a store error."""
+        """Report each damaged range once after a start of the hub. It raises no store error."""
         ...

@@ -11,6 +11,8 @@ HOUR_MS: Final = HOUR_S * 1000
 
 
 class Tier(NamedTuple):
+    """One resolution in which samples are stored."""
+
     no: int
     name: TierName
     step_s: int
@@ -54,4 +56,4 @@ def finest_tier(start: float, now: float, retention: Retention) -> Tier:
 
 
 AHEAD_S: Final = 2 * 86_400.0
-"""How far in the future a sample's time may lie, since a node's clock may be wrong. Samples further ahead expire."""
+"""How far in the future a sample's time may lie: the clock of a node may be wrong. The hub removes samples further ahead."""

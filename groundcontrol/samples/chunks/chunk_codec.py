@@ -85,6 +85,7 @@ class Chunk:
         return found
 
     def shape(self, index: int) -> ColumnShape:
+        """The shape of the column at position `index`."""
         return self._shapes[index]
 
     @property
@@ -104,7 +105,9 @@ class Layer(NamedTuple):
     """How the columns of a new chunk are encoded."""
 
     grouped: bool
+    """Whether all columns are deflated together."""
     level: int
+    """The level of that compression."""
 
     def part(self, values: Sequence[int]) -> Part:
         """Encode a column."""
@@ -112,7 +115,7 @@ class Layer(NamedTuple):
 
 
 def layer(rows: int, *, quick: bool) -> Layer:
-    """The encoding of a chunk with this many rows. `quick`: the chunk is rewritten soon."""
+    """The encoding of a chunk with this many rows. Args: quick: compress fast rather than well, since the chunk is rewritten soon."""
     return Layer(quick or rows <= FEW, 1 if quick and rows > FEW else 6)
 
 
@@ -125,7 +128,7 @@ def build(
     parts: Sequence[Part],
     relations: Sequence[Sequence[int]] = (),
 ) -> bytes:
-    """Encode a chunk."""
+    """Encode a chunk. Args: kind: `ROWS` or `STATS`. parts: the columns in order. relations: as in the head of a chunk."""
     head = _encode(("\n".join(names), [part.shape for part in parts], relations))
     packed = column_codec.deflate(head)
     data = b"".join([part.data for part in parts])

@@ -1,10 +1,11 @@
-"""The encoding of one column of integers: constant parts are folded, the rest is split into byte planes, each deflated by itself.
+"""The encoding of one column of integers. What all values have in common is stored once. The rest becomes byte planes: plane k holds byte k
+of each number. Each plane is deflated by itself.
 
 values = base + factor * u            (PLAIN)     u: unsigned integers, with as few planes as the greatest needs
 values = first + running sum of that  (DELTA)     for values that drift rather than jump
 
-Planes are separate because high ones hardly change and low ones are noise: each gets the coding that suits it. Each column can be read
-alone. Pure. All loops run inside the standard library.
+High planes hardly change and low ones are noise, so each gets the coding that suits it. Each column can be read alone. Pure. All loops run
+inside the standard library.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SHORT: Final = 4096
 _WORTH: Final = 2
 """Differences are stored if values are this many times closer to their neighbours than to the mean."""
 _LOOKS: Final = 200
-"""About this many values are compared for that."""
+"""About this many values are compared, to decide whether differences are stored."""
 _LITTLE: Final = sys.byteorder == "little"
 
 ColumnShape = list[int]
@@ -62,9 +63,10 @@ def inflate(data: bytes | memoryview, length: int) -> bytes:
 
 
 def encode(values: Sequence[int], *, bare: bool = False) -> tuple[ColumnShape, bytes]:
-    """Encode a column; any integers, any number of them.
+    """Encode a column: any integers, any number of them.
 
-    Args: bare: do not deflate, and store no differences: all columns are deflated together later.
+    Args:    bare: do not deflate, and store no differences: the caller deflates all columns together.
+    Returns: the shape that `decode` needs, and the bytes.
     """
     if not values:
         return [PLAIN, 0, 1, 0], b""

@@ -22,20 +22,22 @@ class Made(NamedTuple):
 
     tier: Tier
     span: int
+    """The number of the span since 1970: of its hour in the tier of seconds, of its day in that of minutes."""
     family: str
     samples: int
+    """The number of its values or aggregates."""
     body: bytes
 
 
 def needs_neighbours(schemas: Iterable[SeriesSchema]) -> set[str]:
-    """The families with counters: rollups of their new rows also need the chunks before and after."""
+    """The families with counters. Their rates also need the rows just before and after the new ones."""
     return {schema.family for schema in schemas if any(map(is_counter, schema.series))}
 
 
 def make_chunks(groups: Sequence[tuple[SeriesSchema, Sequence[StoredRow]]], known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
     """Make chunks of all tiers from rows that are in none yet.
 
-    Args: known: by family, the chunks of seconds before and after, which hold the counters' neighbours.
+    Args: known: family -> the chunks of seconds of these hours and those beside them. They hold the neighbours of counters.
     """
     by_family: dict[str, list[RowTable]] = {}
     for schema, found in groups:
@@ -83,7 +85,7 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
 
 
 def roll(table: RowTable, known: Sequence[RowChunk]) -> StatTable:
-    """The aggregates by minute of rows that are in no chunk yet. Counters become rates."""
+    """The aggregates by minute of rows that are in no chunk yet. Counters become rates. Args: known: as in `make_chunks`."""
     gauges = {name: column for name, column in table.columns.items() if not is_counter(name)}
     found = [rollup.roll(table.interval_s, table.times, gauges, MINUTES.step_ms)]
     grown: dict[tuple[int, ...], dict[str, Values]] = {}

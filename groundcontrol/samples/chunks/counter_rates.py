@@ -17,7 +17,7 @@ RATE_SCALE: Final = 1000
 This number cannot change, since stored chunks depend on it and do not hold it.
 """
 FARTHEST: Final = 1.5
-"""The most sample intervals between two neighbours. It is less than two, so that no late sample can fall between them."""
+"""Neighbours are at most this many sample intervals apart. That is less than two, so no late sample can fall between them."""
 
 
 class Point(NamedTuple):
@@ -26,7 +26,7 @@ class Point(NamedTuple):
     taken_at_ms: int
     value: int
     fresh: bool
-    """False: this sample was counted before, and serves as the neighbour of a new one."""
+    """False: the rates of this sample were computed before. It only serves as the neighbour of a new sample."""
 
 
 def is_counter(series: str) -> bool:

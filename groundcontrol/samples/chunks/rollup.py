@@ -29,12 +29,14 @@ class SeriesRollup(NamedTuple):
 
 
 class StatTable(NamedTuple):
-    """The steps that have samples, ascending; `lines` by series."""
+    """The aggregates of the steps that have samples, ascending."""
 
     interval_s: int
+    """The time between two samples, not the length of a step."""
     step_numbers: Sequence[int]
     """The numbers of the steps since 1970."""
     lines: dict[str, SeriesRollup]
+    """Series -> its aggregates, one for each step."""
 
     @property
     def samples(self) -> int:
@@ -51,7 +53,7 @@ def roll(interval_s: int, times: Sequence[int], columns: Mapping[str, Values], s
 
 
 def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
-    """The aggregates of one column."""
+    """The aggregates of one column. Args: found: the runs of its rows (`row_table.runs`)."""
     if column and column[0] is not None and column.count(column[0]) == len(column):
         same = column[0]
         lengths = [end - start for _, start, end in found]
@@ -99,7 +101,7 @@ def join(tables: Sequence[StatTable]) -> StatTable:
 
 
 def steps(step_numbers: Sequence[int], width: int) -> list[tuple[int, int, int]]:
-    """As `runs`, for ascending numbers without duplicates. If none is missing, the ends are computed instead of searched."""
+    """As `runs`, for ascending numbers without duplicates. If no number is missing, the ends are computed instead of searched."""
     count = len(step_numbers)
     if not count or step_numbers[-1] - step_numbers[0] != count - 1:
         return runs(step_numbers, width)
@@ -120,7 +122,7 @@ def _folded(table: StatTable) -> StatTable:
 
 
 def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
-    """Combine the aggregates of each run (number, from, to)."""
+    """Combine the aggregates of each run (number, from, to) into one."""
     counts, least, greatest, sums = line
     if 0 in counts:
         there = [[at for at in range(start, end) if counts[at]] for _, start, end in found]

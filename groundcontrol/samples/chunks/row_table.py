@@ -21,13 +21,15 @@ Values = Sequence[int | None]
 
 
 class RowTable(NamedTuple):
-    """Rows in the order of their times. None in a column: no value. `states` gives the reasons, for each series with missing values."""
+    """Rows in the order of their times. None in a column: no value."""
 
     interval_s: int
     times: Sequence[int]
     """Unix milliseconds; two rows may have the same time."""
     columns: Mapping[str, Values]
+    """Series -> its values, one for each row."""
     states: dict[str, bytes]
+    """Series with missing values -> the state in each row: ABSENT, VALUE or FAILED."""
 
     @property
     def samples(self) -> int:
@@ -64,9 +66,9 @@ def join_tables(tables: Sequence[RowTable]) -> RowTable:
 
 
 def join_chunks(chunks: Sequence[RowChunk]) -> RowTable:
-    """All rows of these chunks, to be read once.
+    """All rows of these chunks. A column is decoded each time it is read, so read each once.
 
-    Each column is decoded at its access, to save memory: an hour of all series is a hundred thousand numbers.
+    That saves memory: an hour of all series is a hundred thousand numbers.
     """
     lengths = [len(part.times) for part in chunks]
     positions = [{name: position for position, name in enumerate(part.names)} for part in chunks]
@@ -130,14 +132,14 @@ RELATED: Final = {
     "memory.used": ("+memory.total", "-memory.available"),
     "cpu.total": ("+cpu.user", "+cpu.system", "+cpu.nice", "+cpu.irq", "+cpu.softirq", "+cpu.steal"),
 }
-"""Series that nearly equal a sum of others. The chunk stores the difference from that sum if it is shorter.
+"""Series -> the others whose sum it nearly equals. A chunk stores the difference from that sum, if this takes fewer bytes.
 
-No series of this table is in a sum of another.
+No series of this table is in the sum of another one.
 """
 
 
 def encode_rows(table: RowTable, *, quick: bool = False) -> bytes:
-    """Encode a table as a chunk. `quick`: the chunk is merged soon."""
+    """Encode a table as a chunk. Args: quick: compress fast rather than well, since the chunk is merged soon."""
     layer = chunk_codec.layer(len(table.times), quick=quick)
     positions = {name: 2 + 2 * at for at, name in enumerate(table.columns)}
     parts = [layer.part(table.times)]
@@ -209,7 +211,7 @@ class RowChunk:
 
 
 def runs(times: Sequence[int], step_ms: int) -> list[tuple[int, int, int]]:
-    """Neighbouring rows of one step, as (number of the step since 1970, from, to); the times must ascend."""
+    """The *runs* of a column of times: neighbouring rows of one step, as (number of the step since 1970, from, to). The times must ascend."""
     found = []
     start, count = 0, len(times)
     while start < count:
