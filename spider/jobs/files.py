@@ -115,7 +115,9 @@ def reserve(path: str, size: int) -> None:
 def write_result(folder: str, result: JobResult) -> None:
     """Write the result durably. It overwrites the reserved file, so that a full disk does not lose it.
 
-    If the result is too long for that file, the list of changes is left out and the error says so.
+    If there is no room for all of it, the list of changes is left out. A result without an error then gets one that says so.
+
+    Raises: OSError.
     """
     temporary = os.path.join(folder, RESULT + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -166,7 +168,7 @@ def write_document(folder: str, name: str, document: Mapping[str, Any], *, durab
 
 
 def read_document(folder: str, name: str) -> Optional[Dict[str, Any]]:
-    """Read a file that `write_document` wrote. None: it does not exist.
+    """Read a file that `write_document` wrote. None: it does not exist, or has another form.
 
     Raises: OSError: it exists but cannot be read.
     """
@@ -196,7 +198,7 @@ def _read(folder: str, name: str, make: Callable[[Dict[str, Any]], T]) -> Option
 
 
 def read_plan(folder: str) -> Optional[AcceptedOrder]:
-    """The accepted order of a job. None: there is none."""
+    """The accepted order of a job. None: there is none, or it has another form. Raises: OSError, as all of these functions."""
     return _read(folder, PLAN, lambda found: AcceptedOrder(str(found["job"]), str(found["verb"]), dict(found["args"])))
 
 
@@ -206,7 +208,7 @@ def read_run(folder: str) -> Optional[Run]:
 
 
 def read_result(folder: str) -> Optional[JobResult]:
-    """The result of a job. None: there is none."""
+    """The result of a job. None: there is none, or it has another form."""
     return _read(folder, RESULT, _result)
 
 

@@ -35,7 +35,8 @@ PROGRESS_EVERY_S = 0.2
 REPEAT_PROGRESS_S = 20.0
 """Interval of progress messages of a job that prints nothing. They carry the time of its last output."""
 LATE_RESULT_S = 600.0
-"""A job that seems never to have begun may still begin. The follower looks for its result for this long."""
+"""An inferred end may be wrong: a job that seems never to have begun may still begin. Once the hub has confirmed such an end, the follower
+looks for a result for this long."""
 _REMARKS = {
     "job.orphaned": ("the job's runner was killed; the programs that it started continue without a log", "job.orphaned"),
     "job.overdue": ("the server tried to stop this job, and no longer waits for it", "job.overdue"),
@@ -91,7 +92,7 @@ class JobFollower:
         """After a reboot job: what runs no longer, compared with the state before the reboot."""
 
     def rewind(self, offset: int) -> None:
-        """A new session: the hub holds `offset` bytes. It may have lost the last messages of the earlier session."""
+        """A new session: the hub holds `offset` bytes of output. The last messages of the earlier session may not have reached the hub."""
         self._sent = self._acked = offset
         self._progress = None
         self._ended_sent_at = None
@@ -105,7 +106,7 @@ class JobFollower:
         return True
 
     def done(self) -> bool:
-        """The hub holds all of the job. False: its end was inferred, so the follower keeps looking for the result."""
+        """The hub holds all of the job. False: its end was inferred, and is now confirmed; the follower keeps looking for the result."""
         if self._guessed and self._settled_at is None:
             self._settled_at = self._clock.monotonic()
             return False
@@ -121,7 +122,7 @@ class JobFollower:
             return False
 
     async def step(self, current: Callable[[], bool]) -> bool:
-        """Send what is new. True: something was sent.
+        """Send what is new. True: something was sent, or may be to send: call it again soon.
 
         Args:   current: whether the session in which this step began still exists. Nothing is sent in another session.
         Raises: ConnectionError; LocalProtocolError; OSError: the job's files cannot be read.
@@ -164,7 +165,7 @@ class JobFollower:
         await self._send(JobProgress(self.job, at_ms, last.phase, last.percent, last.package, text, last.stop, error_code=error_code))
 
     def _plan(self) -> Tuple[int, int]:
-        """Identify the present plan file."""
+        """Identify the present plan file, by inode and time."""
         try:
             info = os.stat(os.path.join(self._location.folder, self.job, PLANNED))
         except OSError:

@@ -9,9 +9,9 @@
 | `reboot` of another boot | the host has rebooted; the job succeeds once the states before and after are compared |
 | no `run`, no process | the job never began |
 | `run` of another boot, `stopped` with timeout | the shutdown took too long |
-| `run` of another boot, `stopped` with signal | the job was killed |
+| `run` of another boot, `stopped` with another result | the job was killed |
 | `run` of another boot, no `stopped` | power failed |
-| `run` of this boot, no process | the job was killed |
+| `run` of this boot, no process | the job was killed if `stopped` says so; otherwise its outcome is unknown |
 """
 
 import hashlib
@@ -44,9 +44,10 @@ from spider.wire.frames import MAX_ITEMS
 from spider.wire.job_messages import JobEnded
 
 NEVER_BEGAN_AFTER_S = 60.0
-"""systemd may delay the start of a unit, for example at boot."""
+"""A job without `run` and without a process counts as never begun after this long. systemd may delay the start of a unit, as at boot."""
 GONE_AFTER_S = 3.0
-"""Files are read before processes: a job that ends between the two reads must not seem lost."""
+"""A job with `run`, but without a process and a result, counts as ended after this long. It is not zero, because files are read before
+processes: a job may end between the two reads."""
 MAX_CHANGES_BYTES = 160 * 1024
 
 _INTERRUPTED = {
@@ -89,7 +90,7 @@ class WantedFiles(NamedTuple):
 
     offset: int = 0
     limit: int = 0
-    """The part of the log to read."""
+    """Bytes of the log to read from `offset` on; 0 = none."""
     plan: bool = False
     report: bool = False
 

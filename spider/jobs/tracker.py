@@ -1,7 +1,8 @@
 """The unprivileged side of jobs: submits orders to the launcher, follows the files of each job and reports to the hub.
 
-A job does not need this module in order to continue, and its whole state is in its folder. After a restart the hub names the offsets that
-it holds, and reporting continues from there. A job is dropped when the hub confirms that it holds all of it.
+A job does not need this module in order to continue, and its whole state is in its folder. After a restart the hub names the offsets up to
+which it holds the output of each job, and reporting continues from there. Once the hub confirms that it holds all of a job, this module
+reports that job no more.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ GLANCE_S = 0.005
 MAX_ORDERS = 16
 """Most orders that wait for the launcher. The hub repeats an order that gets no answer."""
 MAX_KNOWN = 64
+"""Most jobs that a hello names: the newest."""
 
 _log = logging.getLogger("spider.jobs.tracker")
 
@@ -108,7 +110,7 @@ class Jobs:
             self.forget([message.job])
 
     def forget(self, jobs: Iterable[str]) -> None:
-        """The hub holds all of these jobs, so they are not offered again."""
+        """The hub holds all of these jobs: report them no more."""
         for job in jobs:
             self._follows.pop(job, None)
             self._forgotten.add(job)

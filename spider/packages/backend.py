@@ -100,9 +100,9 @@ class OwnStep(NamedTuple):
 
 
 class Replan(NamedTuple):
-    """Make the plan again directly before the next command. The job continues only if it equals the shown plan.
+    """Make the plan again directly before the next command. The job continues only if the new plan equals the shown plan.
 
-    It serves managers that cannot be bound to a plan completely.
+    This serves managers that cannot be bound to a plan completely.
     """
 
     plan: Callable[[], Plan]
@@ -227,7 +227,7 @@ class Backend:
     def lists(self) -> Optional[List[PackageList]]:
         """The enabled repositories; works as any user. None: this manager has no such list.
 
-        Raises: PackagesUnreadable.
+        Raises: PackagesUnreadable. PackageError: no repository is enabled (apk).
         """
         return None
 
@@ -242,12 +242,16 @@ class Backend:
         """The names in `packages` that the manager's lists do not contain exactly (for `install`).
 
         A name such as `sudo-`, a pattern, a group, a path and a provided name count as unknown.
-        Raises: PackagesUnreadable.
+
+        Raises: PackagesUnreadable. PackageError: this host has no lists.
         """
         raise NotImplementedError
 
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """The names in `packages` that the host or Spider needs, such as the packages of python3 and systemd."""
+        """The names in `packages` that the host or Spider needs, such as the packages of python3 and systemd.
+
+        Raises: PackagesUnreadable.
+        """
         raise NotImplementedError
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
@@ -275,8 +279,8 @@ class Backend:
         """The failure of a command by status and output. None: it succeeded. (A few nonzero statuses mean success.)
 
         The driver itself detects signals, time limits, stops, broken packages and missing steps.
-        Codes: job.lock_busy, job.no_space, job.fetch_failed, job.repository_stale, job.package_held, job.unmet_dependencies,
-        job.script_failed, job.packages_broken, and job.package_manager for any other failure.
+        Codes: those of `codes`, job.plan_changed (the hook refused), job.repository_stale, job.lock_busy, job.lists_missing,
+        job.unknown_package, job.script_failed, job.packages_broken, and job.package_manager for any other failure.
         """
         raise NotImplementedError
 

@@ -84,7 +84,7 @@ def package_manager(root: str = "/") -> Optional[PackageManager]:
 
 
 def updates_manager(root: str = "/") -> Optional[PackageManager]:
-    """Like `package_manager`, but without the checks after a job. None also if the manager cannot list updates."""
+    """Like `package_manager`, but without the checks after a job. None also on a system that no package manager may change."""
     native = _find(root.rstrip("/"))
     return None if native.instead else _driver(native, root, None)
 

@@ -82,7 +82,10 @@ class Driver:
         return one.refreshed_at, "refused" if _names(refused, one.name) else "expired" if one.expired else "unknown"
 
     def available_updates(self) -> Updates:
-        """Count the available upgrades. If the lists are incomplete, the time of the check is unknown."""
+        """Count the available upgrades. If lists are incomplete, the time of the check is 0 (unknown).
+
+        Raises: PackagesUnreadable: the query failed although the lists are complete. Otherwise the counts are then -1 (unknown).
+        """
         incomplete = ""
         try:
             incomplete = self._incomplete()
@@ -260,7 +263,7 @@ class Driver:
         return refreshed_at
 
     def _incomplete(self) -> str:
-        """Which repository lists are missing or incomplete; empty = none.
+        """Why the lists are not complete, as a part of a sentence; empty = they are complete.
 
         Raises: PackagesUnreadable. PackageError: no repository is enabled.
         """
@@ -301,7 +304,10 @@ class Driver:
         return outcome
 
     def _prepare(self, task: Task, console: Console) -> Tuple[Inventory, Plan]:
-        """The inventory and the plan, after all checks. The plan is shown, and compared with the approved plan."""
+        """The inventory and the plan, after all checks. The plan is shown, and compared with the approved plan.
+
+        Raises: PackageError; PackagesUnreadable; JobStopped.
+        """
         before = self._check_inventory(task, console)
         if wait_for_lock(self._backend, console):
             before = self._check_inventory(task, console)
@@ -415,9 +421,9 @@ class Driver:
             raise self._plan_changed(verb, packages, plan, console)
 
     def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
-        """The stop rule of a command. A command that cannot be stopped reports a stop request as too late, or as after this step.
+        """The stop rule of a command. None: the command reports nothing, since an earlier one has reported the request (`answered`).
 
-        Args: answered: an earlier command has reported the request. last: no required command follows.
+        A command that cannot be stopped reports a stop request as too late if it is the `last` required one, else as after this step.
         """
         if command.stoppable:
             return command.stop_rule or self._backend.stop_rule

@@ -13,7 +13,7 @@ from spider.packages.plan import Plan
 from spider.packages.transaction_hook import VERDICT, WANTED
 
 HOOK_DIR = os.path.join(JOBS_DIR, ".gate")
-"""The folder of the hook, for root only. All jobs share it, since they run one at a time."""
+"""The folder of the hook, for root only. All jobs that change packages share it, since they run one at a time."""
 PLAN_CHANGED = "the plan has changed since it was shown, so nothing was done: look at the new plan"
 _PROGRAM = "transaction_hook.py"
 _SOURCE = pkgutil.get_data("spider.packages", _PROGRAM) or b""

@@ -33,17 +33,17 @@ class Task(NamedTuple):
     plan: str = ""
     """Digest of the approved plan: only this plan may run. Empty = no plan was approved."""
     target: str = ""
-    """The verb that `plan` simulates."""
+    """The verb that a job of the verb `plan` simulates; empty for every other verb."""
 
 
 class Outcome(NamedTuple):
     """How a job ended. Exit status, the difference of the inventories and error lines decide together.
 
-    Codes if nothing was changed: job.not_this_way (no package manager may change this system), job.not_supported,
-    job.unknown_package, job.package_held, job.protected, job.would_remove, job.plan_changed, job.packages_broken,
-    job.lists_missing, job.lock_busy, job.no_space, job.unmet_dependencies, job.host_stopping, job.reboot_inhibited, job.reboot_refused.
-    Codes if something may have changed: job.repository_stale, job.fetch_failed, job.script_failed, job.incomplete, job.stopped, job.timed_out,
-    job.signal, job.package_manager (any other error of the package manager).
+    Codes if nothing was changed: job.not_this_way (no package manager may change this system), job.not_supported, job.protected,
+    job.lists_missing, job.reboot_inhibited, job.reboot_refused.
+    Codes of which `changes` says whether something was changed: job.unknown_package, job.package_held, job.would_remove, job.plan_changed,
+    job.packages_broken, job.lock_busy, job.no_space, job.unmet_dependencies, job.repository_stale, job.fetch_failed, job.script_failed,
+    job.incomplete, job.stopped, job.timed_out, job.signal, job.package_manager (any other error of the package manager).
     Codes of jobs of units: job.no_systemd, job.unit_protected, job.unit_not_loaded, job.unit_unknown, job.unit_failed.
     Codes of jobs of containers: job.no_container_engine, job.no_such_container, job.container_unknown, job.container_failed.
     Codes of the runner: job.unknown_verb, job.no_package_manager, job.runner_failed.
@@ -76,7 +76,7 @@ class Console(Protocol):
         ...
 
     def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        """Report the phase of the job: refresh, plan, waiting_lock, download, commit, triggers or check."""
+        """Report the phase of the job: refresh, plan, waiting_lock, download, commit, triggers or check. Args: percent: -1 = unknown."""
         ...
 
     def run(
@@ -101,11 +101,11 @@ class Console(Protocol):
         ...
 
     def planned(self, plan: Plan) -> None:
-        """Publish the plan before it runs."""
+        """Publish the plan before it runs. Raises: OSError: it cannot be written."""
         ...
 
     def seen_plan(self, digest: str) -> Optional[Plan]:
-        """The plan with this digest that an earlier job of this node made; None: its files are removed."""
+        """The plan with this digest that an earlier job of this node made; None: no stored job has it."""
         ...
 
     def reported(self, report: Report) -> None:
@@ -119,7 +119,7 @@ class PackageCondition(NamedTuple):
     faults: Optional[Sequence[Tuple[str, str]]] = None
     """Broken packages: name and fault. An empty name stands for the whole database."""
     repositories: Optional[Sequence[Tuple[str, float, str]]] = None
-    """Enabled repositories: name, time of the last refresh (Unix seconds, 0 = unknown), state of the list (one of `LIST_STATES`)."""
+    """Enabled repositories: name, time of the last refresh (Unix seconds, 0 = no list), state of the list (one of `LIST_STATES`)."""
 
 
 LIST_STATES = ("current", "missing", "expired", "refused", "unknown")
@@ -165,7 +165,7 @@ class PackageManager(UpdateQuery, Protocol):
 
 
 def run_query(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, stdin: str = "") -> Output:
-    """Run a read-only command and return its output.
+    """Run a read-only command and return its output. Its exit status is not checked.
 
     Args:   stdin: its standard input.
     Raises: PackagesUnreadable: the program is missing or exceeds the limit.

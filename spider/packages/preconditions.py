@@ -25,7 +25,7 @@ class JobStopped(Exception):
 
 
 def join_names(names: Sequence[str]) -> str:
-    """The names as text. Beyond MOST_NAMED names, only a count."""
+    """The names as text, each cut to 100 characters. Of names beyond MOST_NAMED, only the number."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
 
@@ -39,7 +39,7 @@ def check_stop(console: Console) -> None:
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
     """Check that the manager has a package of exactly each name, and that the verb may change it.
 
-    So no option, pattern, version, suite, file or `name-` passes.
+    So a name that the manager would read as an option, pattern, version, suite, file or removal (`name-`) is refused.
 
     Raises: PackageError; PackagesUnreadable.
     """
@@ -130,9 +130,11 @@ def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
 
 
 def check_room(backend: Backend, plan: Plan) -> None:
-    """Check the free space of `/`, of `/var`, and of each file system that the plan fills. What several parts of a plan need of one file system is added.
+    """Check the free space of `/`, of `/var`, and of each file system that the plan fills.
 
-    Raises: PackageError.
+    Several needs of one file system are added: downloads, installed files, a kernel. SPARE_BYTES must stay free on each.
+
+    Raises: PackageError. OSError.
     """
     disks: List[Tuple[int, List[_Need]]] = []
     for need in [*_needs(backend, plan), _Need("/", "", 0), _Need(_existing("/var"), "", 0)]:

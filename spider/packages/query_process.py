@@ -33,7 +33,7 @@ class SeparateQuery:
         self._limit_s = limit_s
         self._program = program
         self.newer: Sequence[Planned] = ()
-        """The packages that the last `available_updates` counted."""
+        """The packages that the last successful `available_updates` counted."""
         self._held: Sequence[Tuple[str, str]] = ()
         self._held_unreadable = ""
         self._condition = PackageCondition()
@@ -61,7 +61,7 @@ class SeparateQuery:
         return Updates(*document["updates"])
 
     def held(self) -> Sequence[Tuple[str, str]]:
-        """Held packages with their versions, as of the last `available_updates`.
+        """Held packages with their versions, as of the last successful `available_updates`.
 
         Raises: PackagesUnreadable.
         """

@@ -1,8 +1,8 @@
 """A hook that apt-get and pacman run directly before the first change. It compares their transaction with the approved plan.
 
-The manager holds its lock then, so no other program can change the transaction afterwards. It passes the names of all packages that
-will change. If the hook exits with a status other than 0, the manager ends without a change. An upgrade may replace Spider, so a copy
-of this file runs, which needs Python alone.
+The manager holds its lock then, so no other program can change the transaction afterwards. The manager passes the names of all packages
+that will change. If the hook exits with a status other than 0, the manager ends without a change. An upgrade may replace Spider, so a copy
+of this file runs. It needs Python alone.
 
     transaction_hook.py apt FOLDER
     transaction_hook.py pacman FOLDER part|whole

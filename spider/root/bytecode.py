@@ -1,8 +1,8 @@
 """Stores bytecode of root's programs, so that each job starts faster.
 
 The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start. So the first
-job of a version writes a copy of the bundle that also has bytecode. The bundle's `__main__.py` starts both programs from the copy. Root
-can trust the copy as much as the bundle: both are in the same folder, to which only root can write.
+job of a version, other than jobs of units and containers, writes a copy of the bundle that also has bytecode. The bundle's `__main__.py`
+starts both programs from the copy. Root can trust the copy as much as the bundle: both are in the same folder, and only root can write there.
 """
 
 import io
@@ -20,7 +20,7 @@ _log = logging.getLogger("spider.root.bytecode")
 def write_bytecode() -> None:
     """Write the copy, unless this program runs from it. A failure is only logged: later starts are slower then.
 
-    The caller holds the lock of this node's jobs, so no other process writes the copy.
+    The caller holds the lock `LOCK` of this node's jobs, so no other process writes the copy.
     """
     bundle, ending = own_path(), f".{sys.implementation.cache_tag}"
     if bundle.endswith(ending) or not os.path.isfile(bundle):

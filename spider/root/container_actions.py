@@ -135,7 +135,7 @@ class ContainerActions:
         return self._commit(found[0])
 
     def _find(self, name: str) -> List[ContainerState]:
-        """The containers with exactly this name. An engine also finds a container by its id, which the policy does not name."""
+        """The containers with exactly this name. An engine also takes an id in place of a name, but the policy names no ids."""
         found: Dict[str, ContainerState] = {}
         for engine, path in self._sockets:
             state = self._look(engine, path, name)

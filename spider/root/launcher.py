@@ -49,7 +49,8 @@ CONNECTION_FD = 3
 FRAME_DEADLINE_S = 5.0
 STOPPING_DEADLINE_S = 5.0
 START_DEADLINE_S = 15.0
-"""With FRAME_DEADLINE_S for the order and again for the answer, a launcher takes at most 30 s. Its unit is ended after 35 s."""
+"""The four limits of an order (its frame, the query whether the host stops, the start, the answer) are 30 s together. systemd ends the
+launcher's unit after 35 s."""
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
@@ -79,12 +80,12 @@ class LauncherAnswer(NamedTuple):
     | busy | another job runs; the id stays unused |
     | not-started | the unit could not be started |
     | starting | accepted: systemd has queued the start |
-    | no-key | the launch key is missing |
+    | no-key | the launch key or `spider.conf` is missing, or another user could have written or read it |
     | engine | no container engine answers |
     """
 
     answer: str
-    """accepted, listed, refused, failed or error."""
+    """accepted, listed, refused, failed, or error (an error of this program: `why` is the name of the exception)."""
     why: str = ""
     containers: Sequence[Container] = ()
     """The containers of the answer `listed`."""
@@ -174,7 +175,7 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
 
 
 def check_args(order: SignedOrder) -> None:
-    """Raises: OrderRefused."""
+    """Refuse invalid arguments. Raises: OrderRefused."""
     if not validate_args(order.verb, order.args):
         raise OrderRefused("bad-args")
 
@@ -205,14 +206,15 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
 
 
 def check_room(paths: LauncherPaths, verb: str) -> None:
-    """Refuse a job if the disk is too full for it. Verbs that free space, or need none, pass.
+    """Refuse a job if a disk is too full for it.
 
-    Raises: OrderRefused.
+    A verb that fills the disk needs NODE_FREE_BYTES in each folder of `roomy`. Every job needs SPOOL_FREE_BYTES for its own files, except
+    jobs of units and containers: they print little, and a full disk may be the reason for them.
+
+    Raises: OrderRefused. OSError.
     """
     roomy = paths.roomy if VERBS[verb].fills else ()
-    spool = (
-        () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)
-    )  # jobs of units and containers print little, and a full disk may be the reason for them
+    spool = () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), *spool]:
         space = os.statvfs(path)
         if space.f_bavail * space.f_frsize < least:
@@ -343,7 +345,7 @@ def _clear(folder: str) -> None:
 
 
 def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
-    """Write the stop request for the job's runner, which obeys it as far as its phase allows. A second request changes nothing.
+    """Write the stop request that the job's runner reads. The runner obeys as far as its phase allows. A second request changes nothing.
 
     If the job has not begun, its id is used up, so that an order in transit cannot start it. The policy is not checked: a job that it
     allowed may be stopped even if the policy has changed.
@@ -367,7 +369,7 @@ def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boo
 
 
 def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
-    """Check one order and start its job. The MAC is checked before the order is parsed, and cheap checks come before expensive checks.
+    """Check one order and start its job; every error becomes an answer. The MAC is checked before the order is parsed.
 
     Args:    now: Unix seconds of this node. boot: id of this boot, for the record.
     Returns: the answer, and the order if its MAC is valid.
@@ -404,7 +406,7 @@ def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobU
 
 
 def list_containers(paths: LauncherPaths) -> LauncherAnswer:
-    """List the containers that the hub may restart by the policy."""
+    """List the containers that the policy allows the hub to restart."""
     try:
         return LauncherAnswer("listed", "", named_containers(_policy_for(CONTAINER_RESTART, paths).containers, paths.engines))
     except OrderRefused as exc:
@@ -440,7 +442,10 @@ def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz launch`. Returns the exit status. Its connection is descriptor 3, from systemd's socket or from `spider.pyz listen`."""
+    """`spider.pyz launch`. Returns the exit status.
+
+    systemd's socket or `spider.pyz listen` starts it with the connection to one client as descriptor 3.
+    """
     if argv:
         print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64

@@ -71,9 +71,9 @@ class Policy(NamedTuple):
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
-        """The allowed verbs as the hub receives them, without `rekey` in the mode `managed`, which allows it anyway.
+        """The allowed verbs as the hub receives them. In the mode `managed`, `rekey` is left out, since this mode allows it by default.
 
-        The hub may copy the list into a policy file for an older Spider, which would refuse the word `rekey`.
+        The hub may copy the list into a policy file for an older Spider, and that Spider would refuse the word `rekey`.
         """
         return tuple(verb for verb in self.verbs if verb != REKEY or self.mode != "managed")
 
@@ -107,7 +107,7 @@ class Policy(NamedTuple):
 def parse_policy(text: str) -> Policy:
     """Parse the text of a policy file.
 
-    Raises: PolicyRefused: unknown section, key, mode, verb or version; a duplicate key; no mode.
+    Raises: PolicyRefused: unknown section, key, mode, verb or version; a duplicate key; no mode; an invalid value or name.
     """
     try:
         sections = read_ini(text)

@@ -178,7 +178,7 @@ def parse_inhibitors(text: str) -> List[str]:
 
 
 def check_inhibitors() -> None:
-    """Refuse a reboot while an inhibitor is active. systemd itself lets root ignore inhibitors.
+    """Check that no inhibitor blocks a shutdown: systemd itself lets root ignore them. Without systemd-inhibit, none is found.
 
     Raises: Inhibited.
     """

@@ -116,7 +116,10 @@ def _task(plan: AcceptedOrder) -> Task:
 
 
 def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> Outcome:
-    """Wait until no program changes packages, and check for shutdown inhibitors."""
+    """Wait until no program changes packages, and check for shutdown inhibitors.
+
+    Returns: an outcome with the state REBOOTING: the reboot may be requested now. Any other outcome ends the job.
+    """
     console.progress("plan")
     if manager is not None:
         early = manager.wait_free(console)
@@ -170,8 +173,8 @@ def _guarded(work: Callable[[], Outcome]) -> Outcome:
 def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optional[RunnerPaths] = None) -> Optional[JobResult]:
     """Run an accepted order to its end.
 
-    Args:    boot: id of this boot.
-    Returns: None if the server now shuts down for a reboot. Spider then reports the end after the boot.
+    Args:    manager: None: Spider supports no package manager here. boot: id of this boot.
+    Returns: the result; None: the server now shuts down for a reboot, and Spider reports the end after the boot.
     Raises:  JobNotStarted.
     """
     jobs = (paths or RunnerPaths()).jobs

@@ -63,7 +63,7 @@ def _level(root: str) -> str:
 
 
 def python() -> List[str]:
-    """The command line that starts the installed bundle with this server's interpreter. The program's name follows."""
+    """The command line that starts the installed bundle with this server's interpreter. The caller appends the subcommand, such as `run`."""
     return [sys.executable or "/usr/bin/python3", "-I", "-S", "-B", PROGRAM]
 
 
@@ -146,7 +146,7 @@ def listen(path: str, owner: int, argv: Sequence[str]) -> None:
     """Start a launcher for each connection of Spider's user or root, for ever. At most MAX_CONNECTIONS launchers run at the same time.
 
     Args:   owner: uid of Spider's user. argv: the launcher's command line.
-    Raises: OSError: the socket cannot be created.
+    Raises: OSError: the socket cannot be created, or the system starts no more processes. OpenRC then starts this service again.
     """
     server = _bind(path, owner)
     children: Set[int] = set()
@@ -177,9 +177,9 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def timer_text(command: str, seconds: int) -> str:
-    """The init script of a service that replaces a timer: it waits, and then runs the command. After a boot it waits again.
+    """The init script of a service that replaces a timer. The command itself waits before it acts; after a boot it waits again.
 
-    Args: seconds: how long `command` waits; it gets them as its last argument.
+    Args: seconds: how long the command waits. The script passes this number as its last argument.
     """
     program, _, words = command.partition(" ")
     return (
@@ -208,7 +208,10 @@ def _is_this(service: str) -> bool:
 
 
 def run_systemctl(*words: str) -> str:
-    """Do what `systemctl` does for this command line, as far as an update of Spider needs it."""
+    """Do what `systemctl` does for this command line, as far as an update of Spider needs it. Failures are only logged.
+
+    Returns: for `show`, how often the service was restarted; otherwise an empty text.
+    """
     verb, units = words[0], [word.partition(".")[0] for word in words if word.startswith("stardust-")]
     for service in units:
         if verb == "restart":

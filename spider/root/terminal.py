@@ -96,7 +96,7 @@ class Log:
 
     @property
     def lost(self) -> int:
-        """Bytes of output that are missing in the file: the printed bytes minus `bytes`."""
+        """Bytes of output that are missing in the file, less those of the notes: the printed bytes minus `bytes`."""
         return max(0, self._printed - self.bytes)
 
     def write(self, data: bytes) -> None:
@@ -292,7 +292,7 @@ class _Watch:
             return
         if not self.stopped and rule.answer != "too_late":
             self._interrupts = list(rule.signals)
-        self.stopped = rule.answer  # corrects a "now" if the program had left that phase before it reported so
+        self.stopped = rule.answer  # replaces a "now" that was wrong, because the program reports a new phase late
         self._stopper.report(rule.answer, rule.why)
 
     def _force(self) -> None:
@@ -318,7 +318,7 @@ class Terminal:
         os.set_blocking(self._master, False)
 
     def print_line(self, text: str) -> None:
-        """Write a line of Stardust itself into the log."""
+        """Write a line of Stardust's own into the log."""
         self._log.write(text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
 
     def run(

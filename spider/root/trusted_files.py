@@ -56,9 +56,9 @@ def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
 
 
 def read_hostile(path: str, limit: int) -> Optional[bytes]:
-    """The first `limit` bytes of a file in a folder whose owner may be hostile. None: there is no plain file.
+    """The first `limit` bytes of a file in a folder whose owner may be hostile. None: there is no plain file, or it cannot be read.
 
-    Only root may be able to replace the folder itself.
+    The caller makes sure that only root can replace the folder itself.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -117,7 +117,7 @@ class UnitActions:
         self._settle_s = settle_s
 
     def perform(self, verb: str, names: Sequence[str]) -> Outcome:
-        """Apply the verb to each unit. If one unit is unfit, no unit is changed. If one fails, the next follows."""
+        """Apply the verb to each unit. If one unit is unfit, no unit is changed. If one fails, the next follows, unless the time is over."""
         if not self._has_systemd():
             return self._say(_failed("job.no_systemd", "units are systemd's, and it does not run this server"))
         self._console.progress("plan")

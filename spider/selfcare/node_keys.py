@@ -30,7 +30,7 @@ def key_file(path: str, generation: int) -> str:
 def node_of(text: str) -> Tuple[str, int]:
     """Id and key generation of this node, from the text of `spider.conf`.
 
-    Raises: Untrusted: the text has none.
+    Raises: Untrusted: the text has no id or no number of a generation.
     """
     try:
         node = read_ini(text)["node"]

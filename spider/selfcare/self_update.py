@@ -1,8 +1,9 @@
 """Installs a new version of Spider, as root, and rolls it back if the new version gets no session with the hub.
 
-Spider's user can change the bundle in its own folder. So the bundle is read once, its digest is compared with the order, and this copy is
-installed. Before `current` is switched, a note is written and a timer is started. The timer runs `rollback` of the *old* version, also
-after a reboot. It rolls back only an update that the runner has not completed, and whose version has had no session.
+Spider's user can change the bundle in its own folder. So the runner reads the bundle once, compares its digest with the order, and installs
+this copy. Before it switches `current`, it writes a note and starts a timer. The timer runs `rollback` of the *old* version, also after a
+reboot. `rollback` does nothing if the runner has completed the update. Otherwise it completes the update if the new version has had a
+session, and else rolls it back.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from spider.wire.sentences import sentence
 PROVE_LIMIT_S = 60.0
 """How long the new version may take to get its session."""
 ROLLBACK_S = 120
-"""Time until the timer runs `rollback`. It matters only if the process that carried out the update has died."""
+"""Seconds until the timer runs `rollback`. They matter only if the process that carried out the update has died."""
 CRASHES = 3
 """After so many crashes a new version is rolled back immediately."""
 LOOK_EVERY_S = 0.25
@@ -154,7 +155,9 @@ def _alone(paths: UpdatePaths) -> Iterator[None]:
 
 
 def _take(paths: UpdatePaths, digest: str) -> bytes:
-    """Read the bundle that the hub sent, once, because its folder's owner is not trusted. A bundle with another digest is removed.
+    """Read the bundle that the hub sent. It is read once only: Spider's user, who is not trusted, may change the file at any time.
+
+    A bundle with another digest is removed.
 
     Raises: UpdateFailed: the bundle is missing, or has another digest.
     """
@@ -227,7 +230,7 @@ def _try_out(paths: UpdatePaths, new: str, version: str) -> None:
 def _arm(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     """Start the timer. From here on the old version returns even if this process is killed.
 
-    Raises: UpdateFailed, OSError: the timer could not be started.
+    Raises: UpdateFailed, OSError: the timer could not be started. With OpenRC a failed start is only logged.
     """
     create_anew(paths.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{paths.python} -I -S -B {paths.opt}/{old}/spider.pyz rollback"
@@ -305,7 +308,10 @@ def _finish(paths: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
 
 
 def _settle(paths: UpdatePaths, systemd: Systemctl) -> str:
-    """Complete or roll back an update whose runner has died. Returns: nothing, stays or taken back (for the log)."""
+    """Complete or roll back an update whose runner has died. Returns: nothing, stays or taken back (for the log).
+
+    Raises: OSError.
+    """
     try:
         with open(paths.note, encoding="utf-8") as file:
             note = json.load(file)

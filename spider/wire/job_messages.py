@@ -26,6 +26,7 @@ class JobAnswer(NamedTuple):
     """accepted, refused, failed or error; `unreachable` = the launcher did not answer."""
     why: str
     clock_ms: int
+    """The node's clock at the answer."""
 
 
 class JobStop(NamedTuple):
@@ -116,7 +117,7 @@ class JobReport(NamedTuple):
     config_paths: List[str]
     """New configuration files that were written beside the one in use."""
     config_diffs: List[str]
-    """Diff to the file in use, cut to a limit; empty = not readable or not text. Parallel to `config_paths`."""
+    """Diff to the file in use, cut to a limit; empty = there is none, or it must not be shown. Parallel to `config_paths`."""
     failed_units: List[str]
     """Units that failed since the job began."""
     notes: List[str]

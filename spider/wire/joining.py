@@ -204,7 +204,9 @@ class Joined(NamedTuple):
 
     link: SecureChannel
     session_mask: bytes
+    """Hides the session key of the new node in `JoinAccepted` (`masked`); both ends derive it."""
     launch_mask: bytes
+    """The same for the launch key."""
 
 
 def _joined(codec: Codec, key: bytes, shared: bytes, digest: bytes, *, node: bool) -> Joined:

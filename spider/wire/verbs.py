@@ -16,8 +16,8 @@ STOP = "stop"
 """Ends a job. It has no row: a job that the policy allowed may be stopped by every user who may see it."""
 MAX_PACKAGES = 512
 PACKAGE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9@._+-]{0,126}[A-Za-z0-9@._+])?(?::[a-z0-9-]{1,30})?"
-"""Pattern of a package name. It excludes options, paths, globs, versions and suites. A trailing `-` means removal to apt; an
-architecture follows a colon."""
+"""Pattern of a package name, which may end with a colon and an architecture. It excludes options, paths, globs, versions, suites, and a
+trailing `-`: to apt that means removal."""
 
 
 class Verb(NamedTuple):
@@ -35,7 +35,7 @@ class Verb(NamedTuple):
     upgrades: bool = False
     """It replaces installed packages by newer ones."""
     fills: bool = False
-    """It needs room in the node's file systems."""
+    """It writes much. The launcher refuses it on a node whose file systems are nearly full."""
     units: bool = False
     """Its arguments name units of systemd, which the policy's line `units` must name."""
     container: bool = False

@@ -3,11 +3,15 @@
 They are searched below /etc, and beside the files outside /etc that the manager lists as configuration files. Leftovers that existed
 before the job do not count.
 
-The difference between a leftover and the file in use is reported only if both are regular files, not links, that *every user of the host
-may read* (by their mode, and by that of every folder above). Both must be UTF-8 text of at most 256 KiB, without a private key. Neither
-may have a name that is usual for secrets (`shadow`, `sudoers`, `*.key`, `*.pem`, `ssl/private` …). Otherwise only the path is reported. If
-either has more than 20,000 lines, the report says so instead. In a difference, text after a word such as `password` or `token` is
-replaced by `***`: more people read reports than files of the host.
+The report shows the difference between a leftover and the file in use only if both fulfil these conditions. Otherwise it has the path only.
+
+- They are regular files, not links.
+- *Every user of the host may read them*, by their mode and by that of every folder above.
+- They are UTF-8 text of at most 256 KiB, without a private key.
+- Their names are not usual for secrets (`shadow`, `sudoers`, `*.key`, `*.pem`, `ssl/private` …).
+
+If either file has more than 20,000 lines, the report says so in place of the difference. In a difference, text after a word such as
+`password` or `token` is replaced by `***`: more people read reports than files of the host.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """Decides whether this host needs a reboot: yes, no or unknown, with the reason. Missing data is never read as `no`.
 
-It reads only files, so an unprivileged Spider and root's runner get the same result:
+It reads only files, so an unprivileged Spider and root's runner get the same result. A `yes` of any row wins over a `no`:
 
 | finding | result |
 |---|---|
@@ -218,9 +218,9 @@ def _databases_changed_at(root: str) -> float:
 
 
 def save_verdict(verdict: Tuple[str, str], boot: str, jobs_dir: str = JOBS_DIR) -> None:
-    """Save the result of the manager's own check, as root, for Spider, which cannot run the check.
+    """Save the result of the manager's own check. Root saves it for Spider: the check needs root.
 
-    Args:   verdict: yes, no or unknown; reason.
+    Args:   verdict: yes, no or unknown; reason. boot: id of this boot.
     Raises: OSError.
     """
     path = os.path.join(jobs_dir, REMEMBERED)

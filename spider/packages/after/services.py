@@ -93,7 +93,9 @@ def unit_of(cgroup: str) -> str:
 def is_in_container(folder: str, own: str) -> bool:
     """Whether a process has both another root and other mounts: then it runs in a container with its own packages.
 
-    A service that called chroot(2) has only another root. A service that systemd protects has only other mounts.
+    A service that called chroot(2) has only another root. A service that systemd protects has only other mounts. True also if the process
+    has ended or cannot be examined.
+
     Args: folder: the folder of the process below /proc. own: the folder of this process.
     """
     try:

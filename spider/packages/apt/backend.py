@@ -102,8 +102,8 @@ def _targets() -> List[apt_parsers.AptTarget]:
 def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    It is the newest time of the stamp files and of the lists folder, into which apt renames new lists. Lists themselves have the servers'
-    times, and a failed run also changes `lists/partial` and `pkgcache.bin` (apt 2.6).
+    It is the newest time of the stamp files and of the lists folder: apt renames new lists into that folder. The lists themselves have the
+    servers' times, and a failed run also changes `lists/partial` and `pkgcache.bin` (apt 2.6).
 
     Raises: PackagesUnreadable.
     """
@@ -266,7 +266,7 @@ class Apt(Backend):
         self._hook_installed = True
 
     def _hook(self) -> Tuple[str, ...]:
-        """The options with which apt-get runs the hook while it holds dpkg's lock. It exits if the hook fails.
+        """The options with which apt-get runs the hook while it holds dpkg's lock. If the hook fails, apt-get exits without a change.
 
         apt decides by the first word of the command which protocol a hook gets.
         """

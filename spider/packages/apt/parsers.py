@@ -26,7 +26,7 @@ _KEPT_BACK = "The following packages have been kept back"
 _VALID_UNTIL = re.compile(r"^Valid-Until: *(?P<moment>\S.{0,60})$", re.MULTILINE)
 _ARCHITECTURES = re.compile(r"^Architectures:(?P<names>.*)$", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"^[a-z0-9-]+$")
-"""apt prints `$(ARCHITECTURE)` for a flat repository."""
+"""Matches a real architecture. For a flat repository apt prints the text `$(ARCHITECTURE)`."""
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
 _AFTER = re.compile(
@@ -81,8 +81,8 @@ def parse_folder(text: str) -> str:
 def has_list(release: str, target: AptTarget) -> bool:
     """Whether the Release file names a list with content, so that apt fetches it.
 
-    apt fetches no list of an architecture that the file's `Architectures` lack. In Debian's security archive they lack `all`, although
-    the file names `binary-all` lists.
+    apt fetches no list of an architecture that the field `Architectures` does not name. In Debian's security archive this field lacks
+    `all`, although the file names `binary-all` lists.
     """
     named = _ARCHITECTURES.search(release)
     if named is not None and _ARCHITECTURE.search(target.architecture) and target.architecture not in named["names"].split():
@@ -167,10 +167,11 @@ def repository_of(origins: str) -> str:
 
 
 class AptReport(NamedTuple):
-    """The package lists that apt-get prints before its plan."""
+    """Packages that apt-get names before its plan."""
 
     kept_back: Tuple[str, ...]
     phased: Tuple[str, ...]
+    """Packages that this host gets later, since their update is offered to a part of all hosts at a time."""
 
 
 def parse_report(text: str) -> AptReport:
@@ -193,6 +194,7 @@ class Sizes(NamedTuple):
     download_bytes: int
     """-1 = not known."""
     installed_bytes: Optional[int]
+    """Change of the used disk space; None = not known."""
 
 
 def parse_sizes(text: str) -> Sizes:

@@ -35,7 +35,7 @@ Secured = Optional[FrozenSet[Tuple[str, str]]]
 PLAN_LIMIT_S = 300.0
 LOCK_WORDS = {"hold": "add", "unhold": "delete"}
 MOST_INCLUDED = 600
-"""Maximum number of packages in one argument, which may have 128 KiB."""
+"""Maximum number of package patterns in one argument. The kernel allows 128 KiB for an argument."""
 QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
 
 
@@ -196,7 +196,7 @@ class DnfFamily(RpmBackend):
         return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
 
     def available(self, names: Sequence[str]) -> List[RpmPackage]:
-        """The packages of the repositories with these names. Raises: PackagesUnreadable."""
+        """The packages with these names in the repositories. Raises: PackagesUnreadable."""
         return self._packages(self.query_output("repoquery", "--qf", self.query(), *names))
 
     def query(self) -> str:
@@ -371,7 +371,7 @@ class DnfFamily(RpmBackend):
     def only(self, plan: Plan) -> Tuple[str, ...]:
         """Options that allow only the packages of the plan. They apply to repositories, so installed packages stay visible.
 
-        The empty first entry removes the entries that a `.repo` file has. An argument has at most 128 KiB.
+        The empty first entry removes the entries that a `.repo` file has.
         """
         names = [pattern for step in plan.steps if step.after for pattern in rpm_parsers.patterns(step.package, step.after, self._machine)]
         if not self.can_include or not names:

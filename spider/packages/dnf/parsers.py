@@ -72,14 +72,17 @@ class DnfTable(NamedTuple):
 
     rows: Tuple[DnfRow, ...] = ()
     download_bytes: int = -1
+    """-1 = not printed."""
     installed_bytes: Optional[int] = None
+    """Change of the used disk space; None = not printed."""
 
 
 def parse_table(out: str, err: str = "") -> DnfTable:
     """Read the plan of `dnf … --assumeno`. Output without a table is an empty plan only if dnf prints that nothing is to do.
 
     Args:   out, err: standard output and standard error. dnf 5 prints the table to standard output, and the sizes to standard error.
-    Raises: ValueError: a row has an unknown format, or the number of rows differs from the summary.
+    Raises: ValueError: a row has an unknown format, the number of rows differs from the summary, or there is neither a table nor
+            "nothing to do".
     """
     rows = _rows(out)
     counted = _counts(out)
@@ -252,7 +255,7 @@ def growth(rows: Iterable[DnfRow], now: Iterable[RpmPackage], sizes: Mapping[Rpm
 def parse_check_update(text: str) -> List[RpmPackage]:
     """Read `check-update` or `list` of yum and dnf 4, which wrap long lines. Obsoleted packages are omitted.
 
-    Raises: ValueError: the text ends within an entry.
+    Raises: ValueError: an entry has an unknown format, or is not complete.
     """
     found: List[RpmPackage] = []
     words: List[str] = []

@@ -4,7 +4,8 @@ Arch supports only complete upgrades. So Spider never upgrades chosen packages, 
 
 A refresh writes to Spider's own copy of the package lists, and plans are made from the copy. If a refresh changed the system's lists, a
 later installation by hand would be a partial upgrade. To run a plan, Spider moves its copy into the system and immediately runs `-Su`.
-This equals `-Syu` with the shown plan; `-Syu` itself would fetch newer lists. (With the copy as database, pacman would use another lock.)
+This equals `-Syu` with the shown plan; `-Syu` itself would fetch newer lists. (pacman does not run on the copy itself: it would take the lock
+of the copy, and not the system's.)
 
 Before the first package changes, a hook (`transaction_hook.py`) compares the transaction with the plan. pacman holds its lock then.
 """
@@ -266,7 +267,7 @@ class Pacman(Backend):
         return answer
 
     def _targets(self, *words: str) -> List[PacmanTarget]:
-        """Make the steps of a verb.
+        """The steps that pacman plans for these words.
 
         Raises: PackageError; PackagesUnreadable.
         """

@@ -27,7 +27,10 @@ def is_of_an_earlier_boot(path: str) -> bool:
 
 
 def make_copy(own: str, system: str) -> None:
-    """Create the folders of the copy. pacman downloads as another user, who needs access. Raises: OSError."""
+    """Create the folders of the copy, and remove the lock of a killed refresh. pacman downloads as another user, who needs access.
+
+    Raises: OSError.
+    """
     for folder in (own, own + "/sync"):
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o755)  # noqa: S103  # as the system's own

@@ -1,4 +1,4 @@
-"""Parsers of the output of pacman, tested on recordings of 6.0 and 7.1. Comments name the differences."""
+"""Parsers of the output of pacman, tested on recordings of 6.0 and 7.1."""
 
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple

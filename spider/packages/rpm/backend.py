@@ -47,7 +47,7 @@ INSTALLONLY = (
 """Packages that provide one of these may be installed in several versions."""
 CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default", "glibc", "linux-firmware", "systemd", "dbus")
 CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
-"""Packages that need a reboot after an upgrade: the list of `needs-restarting`, and SUSE's names."""
+"""CORE and CORE_MORE: packages that need a reboot after an upgrade, from the list of `needs-restarting`, with SUSE's names."""
 NEEDED = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
 
 
@@ -91,7 +91,7 @@ def wrongly_doubled(packages: Sequence[RpmPackage], env: Mapping[str, str]) -> D
 
 
 def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: str) -> Set[str]:
-    """Labels of the packages that match one of the patterns, which may have any notation of dnf and yum."""
+    """Labels (`rpm_parsers.label`) of the packages that match one of the patterns. A pattern may have any notation of dnf and yum."""
     wanted = list(patterns)
     if not wanted:
         return set()
@@ -141,7 +141,7 @@ class RpmReader(OutputReader):
             super().line(text)
 
     def package(self, nevra: str) -> str:
-        """The planned package of a possibly truncated `name-[epoch:]version-release.arch`; empty = ambiguous."""
+        """The planned package of a possibly truncated `name-[epoch:]version-release.arch`; empty = ambiguous, or not planned."""
         text = nevra.replace("-0:", "-", 1)
         bare = text.rpartition(".")[0]
         if bare in self._plain or text in self._plain:
@@ -283,7 +283,7 @@ class RpmBackend(Backend):
     def commit_rule(self, phase: str) -> StopRule:
         """The stop rule of a command that installs: a stop is too late, except while the command waits for the lock.
 
-        The command waits only if the process that it named really holds the lock.
+        The command counts as waiting while the process that it named holds the lock: its message alone may be old.
         """
         waits = self._reader.lock if self._reader is not None else None
         if phase == "waiting_lock" and waits is not None and waits.pid:
@@ -331,8 +331,9 @@ class RpmBackend(Backend):
     def repair_commands(self) -> List[Command]:
         """The commands that complete an interrupted upgrade: they remove the older of two versions.
 
-        rpm runs the removal scripts as in an upgrade, since the new version stays, and does not remove its files. `dnf remove --duplicates`
-        would need the network and reinstall packages.
+        rpm runs the removal scripts as in an upgrade, since the newer version stays, and leaves the files of that version in place.
+        `dnf remove --duplicates` would need the network and reinstall packages.
+
         Raises: PackageError; PackagesUnreadable.
         """
         packages = installed(self.environment)

@@ -91,7 +91,7 @@ class Zypper(RpmBackend):
         self._patch_wants_reboot = False
 
     neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
-    """Options of every call. They override zypper.conf. Without the last option, zypper skips security patches that need a reboot."""
+    """The beginning of every call. Its options override zypper.conf. Without the last one, zypper skips security patches that need a reboot."""
     offline: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
     """The beginning of a call that does not refresh the metadata."""
 

@@ -1,7 +1,7 @@
 """Finds the packages that patches fix, from the advisories that zypper caches (`updateinfo`).
 
-Two queries of zypper have the same result, but the second (`patch-info` of every needed patch) takes longer than its plan. They are used
-only if Python cannot decompress the advisories. A patch is needed while one of its packages is installed in an older version. Locks on
+Two queries of zypper have the same result, but the second (`patch-info` of every needed patch) takes longer than zypper's plan. The
+backend uses them only if this module cannot read the advisories. A patch is needed while one of its packages is installed in an older version. Locks on
 patches are ignored.
 """
 
