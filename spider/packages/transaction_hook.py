@@ -73,15 +73,18 @@ def _apt(text: str, wanted: Mapping[str, Any]) -> List[str]:
 
 
 def _pacman(text: str, wanted: Mapping[str, Any], folder: str, *, whole: bool) -> List[str]:
-    """The packages that differ. pacman passes names only; its lists, which cannot change while it holds the lock, decide the versions."""
+    """The packages that differ. pacman passes names only. Its lists decide the versions, and they cannot change while pacman holds its lock."""
     shown: Set[str] = {str(name) for name, _ in wanted["steps"]}
     does = set(text.split())
     passed: Set[str] = set()
     if os.path.exists(os.path.join(folder, PASSED)):
         with open(os.path.join(folder, PASSED), encoding="utf-8") as file:
             passed = set(file.read().split())
-    if wanted["lists"] is not None and (hash_lists(wanted["lists_at"]) != wanted["lists"] or read_repositories() != wanted["repositories"]):
-        raise ValueError("the package lists or the repositories have changed since the plan was made")
+    lists, names = wanted["lists"], wanted["repositories"]
+    if lists is not None:
+        now = hash_lists(wanted["lists_at"])  # pacman keeps the list of a repository that is no longer enabled, and does not read it
+        if any(now.get(f"{name}.db") != lists.get(f"{name}.db") for name in names) or read_repositories() != names:
+            raise ValueError("the package lists or the repositories have changed since the plan was made")
     with open(os.path.join(folder, PASSED), "w", encoding="utf-8") as file:
         file.write("\n".join(sorted(does | passed)))
     return sorted((does | passed) ^ shown if whole else does - shown)

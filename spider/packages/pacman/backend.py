@@ -404,11 +404,11 @@ class Pacman(Backend):
             [OwnStep("The lists that the plan was made from become the system's.", self._adopt)] if self._databases() == self._own else []
         )
         if verb == "install":
-            return [*lists, install_hook, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
+            return [install_hook, *lists, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
         keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
         # keyrings come first, since pacman refuses packages that are signed by newer keys
         first = [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
-        return [*lists, install_hook, *first, self._commit("-Su", *self._hooks("whole"))]
+        return [install_hook, *lists, *first, self._commit("-Su", *self._hooks("whole"))]
 
     def _install_hook(self, plan: Plan) -> None:
         at = self._system + "/sync"

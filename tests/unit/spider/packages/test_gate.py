@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spider.packages.backend import OwnStep
 from spider.packages.hook_install import TransactionHook
+from spider.packages.pacman.backend import Pacman
 from spider.packages.plan import Plan, Planned
 from spider.packages.transaction_hook import hash_lists, read_apt
 
@@ -90,6 +92,11 @@ def test_pacman_passes_the_hook_only_with_the_approved_plan(gate: TransactionHoo
     assert told(("part", "lab-extra\n"), ("whole", "lab-old\n")) == [0, 1]
     assert told(("part", "glibc\n")) == [1]
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\nglibc\n")) == [1]
+    (lists / "community.db").write_bytes(b"1")  # of a repository that is no longer enabled: pacman keeps it, and Spider's copy lacks it
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
+    (lists / "extra.db").write_bytes(b"1")  # of an enabled one, without a list when the plan was made
+    assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
+    (lists / "extra.db").unlink()
     (lists / "core.db").write_bytes(b"2")  # refreshed meanwhile: the same names may be other versions
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
     more["lists"] = hash_lists(str(lists))
@@ -97,6 +104,22 @@ def test_pacman_passes_the_hook_only_with_the_approved_plan(gate: TransactionHoo
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [1]
     more["lists"] = None
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
+
+
+def test_without_room_for_the_hook_the_system_s_lists_of_pacman_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newer lists without their upgrade would make the next installation by hand a partial upgrade."""
+    own, system = tmp_path / "own", tmp_path / "system"
+    for folder, content in ((own, b"new"), (system, b"old")):
+        (folder / "sync").mkdir(parents=True)
+        (folder / "sync" / "core.db").write_bytes(content)
+    monkeypatch.setattr(Pacman, "_system", str(system))
+    monkeypatch.setattr(Pacman, "_databases", lambda _self: str(own))
+    monkeypatch.setattr(Pacman, "_hooks", lambda _self, _part: ())
+    work = Pacman(str(own), TransactionHook(str(tmp_path / "missing" / "gate"))).work("upgrade", (), PLAN)
+    first = next(step for step in work if isinstance(step, OwnStep))
+    with pytest.raises(FileNotFoundError):
+        first.do()
+    assert (system / "sync" / "core.db").read_bytes() == b"old"
 
 
 def test_the_hook_depends_only_on_its_own_folder(gate: TransactionHook, tmp_path: Path) -> None:
