@@ -50,6 +50,8 @@ from spider.wire.session import Hello, HubOpening, SecureChannel
 log = logging.getLogger(__name__)
 
 CLOSE_INTERNAL: Final = 1011
+FIRST_FREE_CODE: Final = 3000
+"""From this close code on a peer may choose any. The metrics count them all as `peer`: each reason there is a time series."""
 PROBE_S: Final = 3.0
 """If two machines have the same key, the connected one has this long to answer a ping."""
 CLONE_EVENT_EVERY_S: Final = 60.0
@@ -122,7 +124,7 @@ class AgentHandshake:
         self.adopt_until = 0.0
         """Until this time (Unix seconds), unknown nodes of this fleet are adopted. It is set if the hub was rebuilt with the recovery key."""
         self.refused: Counter[str] = Counter()
-        """Reason -> number of refused handshakes, for /metrics."""
+        """Reason -> number of handshakes that ended without a session, for /metrics."""
 
     async def start(self) -> None:
         """Load `adopt_until`."""
@@ -180,7 +182,7 @@ class AgentHandshake:
             if joined:
                 event(log, "join_closed", address=address, code=code, reason=reason)
             elif agent is None:
-                self.refused["displaced" if opening.displaced else str(code)] += 1
+                self.refused["displaced" if opening.displaced else "peer" if closed_by_peer and code >= FIRST_FREE_CODE else str(code)] += 1
                 why = "displaced" if opening.displaced else "" if closed_by_peer else WHY_REFUSED.get(code, "")
                 await self._refused(opening, address, code, reason, why)
             else:
@@ -230,12 +232,23 @@ class AgentHandshake:
             self._joins.seen(node.id)
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
+            node = await self._reload(hello)
             await self._refuse_clone(node, hello, address)
             if hello.generation > node.generation:
                 node = await self._deps.store[NodeStore].renew_keys(node.id, hello.generation)
                 self._registry.clear_clone(node.id)
                 self._deps.bus.publish(Changed("node", node.id, node.version))
             return await self._welcome(node, hello, link, socket, address)
+
+    async def _reload(self, hello: Hello) -> Node:
+        """Read the node again: while the peer proved its keys, the node may have got newer ones, or may have been removed.
+
+        Raises: HandshakeRefused, StoreError.
+        """
+        node = await self._deps.store[NodeStore].find_node(NodeId(hello.node))
+        if node is None or hello.generation < node.generation:
+            raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
+        return node
 
     async def _charge(self, node: NodeId, address: str) -> None:
         """Charge the handshake to the quota of its node, before any wait."""

@@ -144,6 +144,20 @@ async def test_a_browser_is_refused_at_the_agent_endpoint(shared_hub: HubProcess
         assert refused.value.status == 400
 
 
+async def test_close_codes_that_a_peer_chose_are_one_series_of_the_metrics(shared_hub: HubProcess) -> None:
+    async with aiohttp.ClientSession() as http:
+        for code in (3998, 4321):
+            ws = await http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,))
+            await ws.close(code=code)
+
+    def reasons() -> set[str]:
+        lines = shared_hub.local("GET", "/metrics").body.decode().splitlines()
+        return {line.partition(" ")[0].partition("reason=")[2] for line in lines if "agents_refused_total{" in line}
+
+    await eventually(lambda: '"peer"}' in reasons())
+    assert not reasons() & {'"3998"}', '"4321"}'}
+
+
 @pytest.mark.holds("SAFETY-52", "S-28")
 async def test_silent_sockets_do_not_block_nodes(shared_hub: HubProcess) -> None:
     """Four addresses hold every place, then the node's own address is full as well."""

@@ -14,11 +14,12 @@ import pytest
 
 from spider.selfcare.rekey import RekeyPaths, main, rekey
 from spider.wire.errors import NotProven
-from spider.wire.frames import CLOSE_CLONE
+from spider.wire.frames import CLOSE_CLONE, CLOSE_UNKNOWN
 from spider.wire.ids import new_time_id
 from spider.wire.job_messages import JobAnswer, JobStart
 from spider.wire.orders import SignedOrder
 from spider.wire.proof import rekey_mask
+from spider.wire.session import NodeOpening
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents
 from tests.support.command import stardust
 from tests.support.eventually import eventually
@@ -185,6 +186,23 @@ async def test_a_clone_blocks_jobs_until_a_rekey_excludes_it(shared_hub: HubProc
         clone.boot = "c" * 32
         with pytest.raises(NotProven):
             await clone.join()
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+async def test_a_handshake_with_former_keys_is_refused_if_the_new_ones_were_used_meanwhile(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol("renewed")
+    async with agents(shared_hub, node, node) as [first, former]:
+        await first.join()
+        await order_rekey(shared_hub, node)
+        renewed = await new_keys(first, await first.expect(JobStart))
+        await former.connect()
+        opening = NodeOpening(node.node_id, node.generation, node.session_key, former.boot, former.host, "0.1.0", [], [], os.urandom(32))
+        await former.raw(opening.hello())
+        proof, _ = opening.challenge(await former.receive_raw())
+        async with agents(shared_hub, renewed) as [successor]:
+            await successor.join()
+            await former.raw(proof)
+            assert (await former.wait_closed()).code == CLOSE_UNKNOWN
 
 
 @pytest.mark.holds("SAFETY-50", "SAFETY-91", "S-60", "F-28")
