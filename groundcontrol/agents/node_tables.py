@@ -63,9 +63,9 @@ class NodeTables:
     def left(self, agent: AgentSession) -> None:
         """Drop the data of an ended session from memory. The tables of a newer session of the node stay."""
         self._received_parts.pop(agent, None)
-        latest = self._latest.get(agent.node.id, {})
-        if all(table.epoch <= agent.session.epoch for table in latest.values()):
-            self._latest.pop(agent.node.id, None)
+        newer = {name: one for name, one in self._latest.pop(agent.node.id, {}).items() if one.epoch > agent.session.epoch}
+        if newer:
+            self._latest[agent.node.id] = newer
 
     async def table(self, agent: AgentSession, message: Table) -> None:
         """Receive a table.
@@ -75,15 +75,16 @@ class NodeTables:
         subject = table_rows.check(message)
         if subject is None:
             return  # a subject of a newer agent
-        latest = self._latest.setdefault(agent.node.id, {})
-        before = latest.get(subject.name)
+        before = self._latest.get(agent.node.id, {}).get(subject.name)
         full = table_rows.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
         stored = _to_subject_table(subject, full)
         if subject.name not in FLEETING:
             await agent.save(f"table {subject.name}", partial(self._store[NodeTableStore].save_table, agent.session, stored))
+        if agent.over:
+            return  # a newer session of the node may have sent its own table meanwhile
         if subject.name == processes.SUBJECT:
             self._keep_processes(agent, stored)
-        latest[subject.name] = _Latest(agent.session.epoch, full, stored)
+        self._latest.setdefault(agent.node.id, {})[subject.name] = _Latest(agent.session.epoch, full, stored)
         self._bus.publish(NodeTable(agent.node.id, stored))
 
     def _keep_processes(self, agent: AgentSession, table: SubjectTable) -> None:
