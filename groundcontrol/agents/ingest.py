@@ -147,7 +147,7 @@ class Ingest:
 
     async def _commit(self, batch: list[Offered]) -> None:
         """Commit a batch, retrying as long as needed, then acknowledge it."""
-        since = self._clock.monotonic()
+        answered_at = self._clock.monotonic()
         attempt = 0
         while True:
             live = [(agent, pack) for agent, pack in batch if not agent.over]
@@ -156,7 +156,9 @@ class Ingest:
                 break
             except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
                 self._fail(exc)
-                if isinstance(exc, StoreDown) and self._clock.monotonic() - since > GIVE_UP_S:
+                if isinstance(exc, (StoreFull, StoreReadOnly)):
+                    answered_at = self._clock.monotonic()
+                elif isinstance(exc, StoreDown) and self._clock.monotonic() - answered_at > GIVE_UP_S:
                     raise
             await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
             attempt += 1

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from groundcontrol.agents.ingest import MAX_CONCURRENT, RETRY_S, Ingest
+from groundcontrol.agents.ingest import GIVE_UP_S, MAX_CONCURRENT, RETRY_S, Ingest
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.core.errors import StoreError, StoreFull
+from groundcontrol.core.errors import StoreDown, StoreError, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks, MetricStore
@@ -157,5 +157,22 @@ async def test_a_full_disk_is_reported_until_a_write_succeeds(caplog: pytest.Log
         assert await ingest.flush(30)
         assert told() == ["ingest_stopped", "ingest_resumed"][: 1 + resumed]
     assert ingest.health == "ok"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_long_time_with_a_full_disk_does_not_count_as_a_database_without_an_answer() -> None:
+    metrics, clock = Metrics(), ManualClock()
+    ingest = Ingest(cast("MetricStore", metrics), clock)
+    running = asyncio.create_task(ingest.run(), name="ingest")
+    agent = Agent("web-1", [0])
+    metrics.fails = StoreFull("no room")
+    await ingest.submit(cast("AgentSession", agent), agent.pack(7))
+    for error in (StoreFull("no room"), StoreDown("no answer"), None):
+        await eventually(lambda: clock._sleepers or running.done())
+        assert not running.done()
+        metrics.fails = error
+        clock.advance(GIVE_UP_S - 1)
+    assert await ingest.flush(30)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
