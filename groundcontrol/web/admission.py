@@ -63,7 +63,7 @@ class Admission:
         return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
     async def readmit(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
-        """Check the rights again once the body has arrived, since they may have changed meanwhile.
+        """Check the rights again after a wait for the body or for a slot, since they may have changed meanwhile.
 
         Returns: the request with its current caller.
         Raises:  as `admit`.

@@ -60,8 +60,8 @@ class BudgetLimiter:
         """Ordered by the time of the last admission, the longest ago first."""
 
     @contextlib.asynccontextmanager
-    async def take(self, who: UserId | None, size: int) -> AsyncIterator[None]:
-        """Hold `size` of the budget, at most `most_of_one`. `who`: None: the local socket.
+    async def take(self, who: UserId | None, size: int) -> AsyncIterator[bool]:
+        """Hold `size` of the budget, at most `most_of_one`. Yields whether the call has waited. `who`: None: the local socket.
 
         Raises: Unavailable: the budget stayed exhausted for too long, or too many calls of this user wait already.
         """
@@ -72,8 +72,9 @@ class BudgetLimiter:
         own[turn] = size
         try:
             self._let_in()
+            waits = not turn.done()
             await self._wait(turn)
-            yield
+            yield waits
         finally:
             self._leave(who, turn, size)
 
@@ -166,19 +167,20 @@ class Costs:
         self._budgets = {cost: _Budget(clock, limit.burst, limit.a_second) for cost, limit in limits.items()}
 
     @contextlib.asynccontextmanager
-    async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[None]:
-        """Hold a slot for one call; users take turns. `who`: None: the local socket, which has no limit of calls a second.
+    async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[bool]:
+        """Hold a slot for one call; users take turns. Yields whether the call has waited.
 
+        Args:   who: None: the local socket, which has no limit of calls a second.
         Raises: TooManyRequests: this user has made too many calls. Unavailable: no slot became free in time, or too many calls wait.
         """
         limiter = self._limiters.get(cost)
         if limiter is None:
-            yield
+            yield False
             return
         if who is not None:
             self._budgets[cost].spend(who)
-        async with limiter.take(who, 1):
-            yield
+        async with limiter.take(who, 1) as waited:
+            yield waited
 
 
 class _Budget:

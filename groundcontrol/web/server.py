@@ -87,15 +87,14 @@ def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handl
         call = await gate.admit(
             request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
         )
-        if route.body is None:
-            async with costs.take(route.cost, None if call.known is None else call.user_id):
-                answer = await route.handler(call)
-        else:
+        body: list[msgspec.Struct | None] = []
+        if route.body is not None:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
-            body = await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)
-            call = await gate.readmit(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
-            async with costs.take(route.cost, None if call.known is None else call.user_id):
-                answer = await route.handler(call, body)
+            body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
+        async with costs.take(route.cost, None if call.known is None else call.user_id) as waited:
+            if body or waited:
+                call = await gate.readmit(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
+            answer = await route.handler(call, *body)
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:

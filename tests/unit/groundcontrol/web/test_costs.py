@@ -193,3 +193,18 @@ async def test_waiting_for_a_costly_request_is_bounded(monkeypatch: pytest.Monke
     async with costs.take("fleet", ANNA):
         with pytest.raises(Unavailable):
             await costs.take("fleet", ANNA).__aenter__()
+
+
+async def test_a_call_that_waits_for_its_turn_is_refused_if_its_session_ends_meanwhile(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, slow = await hub.logged_in("operator"), Slow(hub.store.alerts, "alerts", monkeypatch)
+    window = {"select": {"all": True}, "until_at": hub.clock.now() + 3600}
+    asked = [asyncio.create_task(anna.get("alerts"))]
+    await eventually(lambda: slow.at_work == 1)
+    asked += [asyncio.create_task(one) for one in (anna.get("alerts"), anna.post("maintenance", window))]
+    waiting = hub.services.costs._limiters["scan"]._waiting
+    await eventually(lambda: sum(map(len, list(waiting.values()))) == 2)
+    assert (await anna.post("auth/logout")).status == 204
+    slow.go.set()
+    assert [answer.status for answer in await asyncio.gather(*asked)] == [200, 401, 401]
