@@ -1,8 +1,8 @@
 """Sends lines of the system log to the hub, if the owner enables it. Spider reads the lines in order and stores none.
 
-The hub stores the journal's cursor up to which it holds the lines. It sends that cursor on request and after each batch, and accepts only
-lines that follow it. So no line is lost or stored twice, even after a restart of either side. While the hub is away, Spider reads nothing,
-because the journal is the buffer.
+A cursor is journalctl's name for a place in the journal. The hub stores the cursor up to which it holds the lines. It sends this cursor after
+each batch, and accepts only lines that follow it. So a restart of either side neither loses nor repeats a line. While the hub is away, Spider
+reads nothing, because the journal is the buffer. Only lines above a rate limit are dropped; the hub receives their number.
 """
 
 import asyncio
@@ -24,8 +24,11 @@ LINES_PER_S = 20.0
 BURST_LINES = 1000.0
 """Rate limit by the times of the lines themselves, so that a backlog passes. Further lines are dropped and counted."""
 GATHER_S = 1.0
+"""How long a batch waits for more lines after its first."""
 ANSWER_LIMIT_S = 60.0
+"""How long to wait for the hub's answer before it is asked again."""
 RETRY_S = 10.0
+"""Delay after journalctl has failed, and limit of its first answer."""
 _MACHINE = re.compile(r"[0-9a-f]{32}\Z")
 _FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
 
@@ -50,7 +53,7 @@ class LineRateLimit:
         self._at_ms: Optional[int] = None
 
     def allows(self, at_ms: int) -> bool:
-        """Whether a line with this time passes. A clock that was set back neither adds nor removes allowance."""
+        """Whether a line with this time (Unix milliseconds) passes. A clock that was set back adds no allowance."""
         if self._at_ms is not None and at_ms > self._at_ms:
             self._tokens = min(BURST_LINES, self._tokens + (at_ms - self._at_ms) / 1000 * LINES_PER_S)
         self._at_ms = at_ms
@@ -61,17 +64,20 @@ class LineRateLimit:
 
 
 class LogBatch:
-    """A batch of lines that was sent or will be sent next."""
+    """A batch of lines that was sent or will be sent next. Without lines it asks the hub for its cursor."""
 
     def __init__(self, after: str) -> None:
         self.after = after
+        """The cursor that the batch follows; empty: the hub holds no line."""
         self.cursor = after
+        """The cursor of its last line."""
         self.lines: List[JournalLine] = []
         self.left_out = 0
+        """Number of lines that the rate limit dropped."""
         self._size = 0
 
     def add(self, line: JournalLine, *, passes: bool) -> None:
-        """Add a line, or count it as dropped."""
+        """Add a line; if it does not pass the rate limit, only count it."""
         self.cursor = line.cursor
         if passes:
             self.lines.append(line)
@@ -81,9 +87,11 @@ class LogBatch:
 
     @property
     def full(self) -> bool:
+        """Whether the batch must be sent before the next line."""
         return len(self.lines) >= MAX_LINES or self._size >= MAX_BATCH_BYTES or self.left_out >= 100 * MAX_LINES
 
     def message(self) -> LogLines:
+        """The batch as it is sent."""
         return LogLines(
             self.after,
             self.cursor,
@@ -108,12 +116,15 @@ class Journal:
         self._answers: asyncio.Queue[str] = asyncio.Queue(16)
         self._child: Optional[JournalChild] = None
         self._at = ""
-        """The cursor after which the child's next record follows."""
+        """The cursor of the last record that was read from the child, or at which the child began."""
         self._pending: Optional[LogBatch] = None
+        """The last batch, until the hub has acknowledged it."""
         self._next: Optional[asyncio.Future[Optional[bytes]]] = None
+        """The present read of a record from the child."""
         self._rate_limit = LineRateLimit()
         self._logged: Dict[str, bool] = {}
         self.left_out = 0
+        """Dropped lines of all acknowledged batches."""
 
     def joined(self) -> None:
         """A session has begun: the hub's cursor decides where sending continues."""
@@ -137,8 +148,10 @@ class Journal:
                 self._joined.clear()
                 try:
                     await self._serve()
-                except (ConnectionError, asyncio.TimeoutError):
+                except ConnectionError:
                     continue  # the session has ended; the next one begins by asking the hub for its cursor
+                except asyncio.TimeoutError:  # the hub has not answered in this session
+                    self._joined.set()
                 except OSError as error:
                     self._log_once("journal_unreadable", str(error))
                     await self._clock.sleep(RETRY_S)
@@ -165,7 +178,10 @@ class Journal:
                 acknowledge = await self._send_batch(batch)
 
     async def _begin(self) -> str:
-        """The hub holds no line: begin with new lines. The hub stores the cursor before the first line."""
+        """Begin a log of which the hub holds nothing: only lines after the journal's last one are sent. Returns: the hub's answer.
+
+        Raises: OSError: the journal cannot be read.
+        """
         child = await JournalChild.start(self._program, ["--lines=1"])
         try:
             record = await wait_for(RETRY_S, child.record())
@@ -197,7 +213,7 @@ class Journal:
         self._at = cursor
 
     async def _gather(self, after: str) -> LogBatch:
-        """Collect lines that follow `after`, until the batch is full or `GATHER_S` after the first line."""
+        """Collect lines that follow `after`, until the batch is full, `GATHER_S` after the first line, or when no record comes."""
         batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():

@@ -1,5 +1,7 @@
-"""Reads tables (data that is not a number over time) at their intervals and reports changes to the hub. Only the newest table of a
-subject is kept."""
+"""Reads tables (data that is not a number over time) at their intervals and reports changes to the hub.
+
+A subject is one kind of table, such as `processes`. Only its newest table is kept.
+"""
 
 import asyncio
 import logging
@@ -26,13 +28,13 @@ MAX_LEASE_S = 3600
 COST_SHARE = 0.01
 """Largest share of a core for reading one subject. A subject that costs more is read less often."""
 SOON_S = 1.0
-"""A table that is due within this time is sent with the present reading instead of the next one."""
+"""A table may be sent this much before the shortest time between two (`Subject.rests_s`), because the next reading would be much later."""
 
 log = logging.getLogger(__name__)
 
 
 def table_of(subject: Subject, reading: Reading, taken_at_ms: int) -> Table:
-    """Make the message. Data beyond a limit of the catalogue is cut off: rows at the end, and long texts.
+    """Make the message. Data beyond a limit is cut off: rows at the end, and long texts. A wrong number becomes null.
 
     Raises: ValueError: a row does not fit this subject.
     """
@@ -89,12 +91,12 @@ class _Source:
         self.due = now if self.read_at is None else max(now, self.read_at + max(interval_s, self.cost_s / COST_SHARE))
 
     def rests(self, now: float) -> bool:
-        """Whether the newest reading may be delayed, since nobody watches."""
+        """Whether a new table must wait: nobody watches, and the last one was sent only recently (`rests_s`)."""
         return self.lease_until <= now < self.sent_at + self.subject.rests_s - SOON_S
 
 
 class Tables:
-    """Owns the readers; `run` it as one task and cancel it to stop. While the hub is away or slow, one table per subject is kept."""
+    """Owns the readers; `run` it as one task and cancel it to stop."""
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class Tables:
         self._changed.set()
 
     def watch(self, watch: Watch) -> None:
-        """Start or end watching these subjects; families that are no subjects are ignored."""
+        """Watch these subjects for `lease_s` seconds (0 ends it), and read them at the interval of the message. Unknown names are ignored."""
         now = self._clock.monotonic()
         for name in watch.families:
             source = self._sources.get(name)
@@ -202,16 +204,15 @@ class Tables:
         source.plan(now)  # planned again, because the cost is known now
         try:
             reading = out.result()
+            table = table_of(source.subject, reading or Reading([], 0), self._now_ms())
         except Exception as error:  # an error of one reader must not stop the others
             self._fail(source, f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
             return
         if source.failing:
             source.failing = False
             event(log, "table_recovered", subject=name)
-        if reading is not None:
-            self._learn(source, table_of(source.subject, reading, self._now_ms()))
-        elif source.table is not None:  # the table existed before and is gone now
-            self._learn(source, table_of(source.subject, Reading([], 0), self._now_ms()))
+        if reading is not None or source.table is not None:  # without a reading, a table that existed before is gone now
+            self._learn(source, table)
 
     def _read_one(self, source: _Source, now: float) -> Optional[Reading]:
         began = self._spent()

@@ -157,6 +157,22 @@ async def test_log_lines_start_at_the_present_and_are_sent_once_over_restarts(tm
     assert host.texts == [f"line {number}" for number in range(4, 400)]
 
 
+async def test_a_hub_that_has_not_answered_is_asked_again_in_the_same_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spider.reports.node_log.ANSWER_LIMIT_S", 0.05)
+    host = Host(tmp_path)
+    task = await serve(host)
+    await eventually(lambda: host.acknowledge == "c3")
+    host.deaf = True
+    host.print_line(4)
+    await eventually(lambda: len(host.texts) == 1)
+    await asyncio.sleep(0.1)
+    host.deaf = False
+    host.print_line(5)
+    await eventually(lambda: len(host.texts) == 2)
+    await end(task)
+    assert host.texts == ["line 4", "line 5"]
+
+
 async def test_a_hub_that_lost_its_last_lines_gets_them_again(tmp_path: Path) -> None:
     host = Host(tmp_path)
     task = await serve(host)

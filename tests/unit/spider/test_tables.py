@@ -156,6 +156,14 @@ async def test_a_reading_that_fails_is_reported_once_and_costs_the_others_nothin
 
 
 @pytest.mark.holds("S-49")
+async def test_a_row_that_does_not_fit_its_subject_fails_this_table_alone() -> None:
+    wire, wrong, right = Wire(), Reader("users", ("root",)), Reader("listening")
+    async with running(wire, wrong, right):
+        await eventually(lambda: bool(wire.of("users") and wire.of("listening")))
+        await asked_again(right)
+    assert [table.total for table in wire.of("users")] == [FAILED]
+
+
 async def test_a_reader_that_hangs_keeps_the_others_waiting_once() -> None:
     wire, stuck, good = Wire(), Reader("listening"), Reader("users")
     stuck.hold = threading.Event()
