@@ -27,6 +27,7 @@ MAX_WAITING_BYTES = 1024 * 1024
 MAX_FILE_BYTES = 32 * 1024
 """Longest file of one event: message and details, with every character escaped."""
 MAX_BATCH_BYTES = 96 * 1024
+"""Most bytes of the files of one batch."""
 MAX_NUMBER = (1 << 53) - 1
 """Largest number in a detail. A larger number would lose digits in the page, so it is sent as a text."""
 _NAME = re.compile(r"[0-9]{16}\Z")
@@ -53,8 +54,8 @@ class ReportedEvent(NamedTuple):
 def make_event(raw: Any, now_ms: int) -> ReportedEvent:
     """Check what a program reports.
 
-    Args:   raw: decoded JSON: `id`, `type`, `at_ms` (null: now), `message`, `details` (an object).
-    Raises: EventRefused.
+    Args:   raw: decoded JSON: `id`, `type`, `at_ms` (null: now), `message`, `details` (an object). now_ms: Unix milliseconds.
+    Raises: EventRefused: a part is missing, unknown or not of its form.
     """
     if not isinstance(raw, dict) or set(raw) != {"id", "type", "at_ms", "message", "details"}:
         raise EventRefused("it is not of the form of an event")
@@ -111,7 +112,7 @@ class EventQueue:
         self._last = 0
 
     def load(self) -> None:
-        """Read the events that an earlier run left. Files whose content is no event are removed.
+        """Read the events that an earlier run left. Other files in the folder, and second files of one event, are removed.
 
         Raises: OSError: a file or the folder cannot be read. Nothing is lost; call it again later.
         """
@@ -163,7 +164,10 @@ class EventQueue:
         return f"{self._last:016}"
 
     def batch(self) -> List[ReportedEvent]:
-        """The oldest events that fit one frame. Raises: OSError: a file cannot be read at present."""
+        """The oldest events that fit one frame; empty: none waits. An event whose file is damaged or missing is dropped.
+
+        Raises: OSError: a file cannot be read at present.
+        """
         found: List[ReportedEvent] = []
         size = 0
         for key, entry in list(self._waiting.items()):

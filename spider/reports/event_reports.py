@@ -30,7 +30,7 @@ from spider.wire.report_messages import Events, EventsStored
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_CALLERS = 32
 MAX_CALLERS_OF_A_USER = 4
-"""Most connections at the same time."""
+"""Most connections at the same time: of all users, and of one. Further callers get the answer busy."""
 CALL_LIMIT_S = 5.0
 PER_MINUTE = 60
 """Most events of one user in a minute."""
@@ -54,8 +54,9 @@ class Answer(NamedTuple):
     """The answer to a caller."""
 
     code: str
-    """accepted, type (not of the form of an event), user, rate, disk or busy."""
+    """accepted; type: it has not the form of an event; user: not allowed; rate or busy: too many; disk: it cannot be written."""
     text: str
+    """The id of an accepted event, or a sentence for people."""
 
 
 class Reporters:
@@ -113,7 +114,8 @@ class EventReports:
         send: Callable[[Message], Awaitable[None]],
         found_at_start: Callable[[], List[ReportedEvent]] = list,
     ) -> None:
-        """Args: path: of the socket. found_at_start: events that Spider itself found when it started; it blocks on files."""
+        """Args: path: of the socket. send: raises ConnectionError when there is no session. found_at_start: returns the events that Spider
+        itself found when it started; it blocks on files."""
         self._path = path
         self._queue = queue
         self._reporters = reporters
@@ -181,7 +183,7 @@ class EventReports:
             await self._send_batch(batch)
 
     async def _send_batch(self, batch: List[ReportedEvent]) -> None:
-        """Send events and wait for the answer. Without an answer they are sent again."""
+        """Send events and wait for the answer. Without an answer, the next call sends them again."""
         self._answered.clear()
         ids, types, at_ms, messages, details = (list(column) for column in zip(*batch))
         try:
@@ -280,7 +282,7 @@ class EventReports:
 
 
 def boot_events(record: BootRecord) -> List[ReportedEvent]:
-    """The event that the host has rebooted; empty if Spider already started in this boot. Reads and writes files."""
+    """The event that the host has rebooted. Empty: Spider has already started in this boot, or never before. Reads and writes files."""
     before = record.before or record.begin()
     if not record.first:
         return []

@@ -19,10 +19,13 @@ from spider.wire.frames import Message
 from spider.wire.report_messages import Identity, Updates
 
 IDENTITY_S = 60.0
+"""Interval of reading the identity."""
 POLICY_S = 2.0
 """Interval of checking whether the policy file has changed."""
 UPDATES_S = 3600.0
+"""Interval of querying the available updates."""
 UPDATES_RETRY_S = 300.0
+"""The same interval while the query fails, or while packages are broken or may be."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ class HostReports:
         manager: Optional[UpdateQuery] = None,
         available: Optional[Available] = None,
     ) -> None:
+        """Args: send: raises ConnectionError when there is no session. manager: None: this host has no package manager to query.
+        available: receives what the tables of packages show."""
         self._config = config
         self._clock = clock
         self._send = send
@@ -54,17 +59,17 @@ class HostReports:
         self._updates_due = asyncio.Event()
 
     def joined(self) -> None:
-        """A session has begun: everything is sent to the hub."""
+        """A session has begun: both reports are sent to the hub, as far as they were read."""
         self._unsent = [report for report in (self._identity, self._updates) if report is not None]
         self._changed.set()
 
     def job_ended(self) -> None:
-        """A job has ended and may have changed anything."""
+        """A job has ended and may have changed anything: read both reports again now."""
         self._identity_due.set()
         self._updates_due.set()
 
     def packages_changed(self) -> None:
-        """Somebody has installed, removed or repaired packages of this server."""
+        """Somebody has installed, removed or repaired packages of this server: query the updates again now."""
         self._updates_due.set()
 
     async def run(self) -> None:
@@ -99,7 +104,7 @@ class HostReports:
             await self._identity_or_policy_changed()
 
     async def _identity_or_policy_changed(self) -> None:
-        """Wait until the identity is due. A repaired policy file counts immediately, so that its owner does not wait a minute."""
+        """Wait until the identity is due. A changed policy file makes it due at once, so that the owner does not wait a minute."""
         ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
         while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
             await _due(self._identity_due, POLICY_S)

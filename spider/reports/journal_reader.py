@@ -14,8 +14,9 @@ from spider.threads import ThreadUnavailable
 
 MAX_TEXT = 2000
 MAX_SOURCE = 100
+"""Most characters of a line and of its source."""
 MAX_RECORD_BYTES = 128 * 1024
-"""Longest record that journalctl prints: it cuts fields at 4 KiB, and one byte takes up to five characters."""
+"""Longest record that is read; a longer one is skipped. journalctl leaves out fields above 4 KiB, and one byte takes up to five characters."""
 MAX_CURSOR = 512
 STOP_LIMIT_S = 10.0
 """How long `JournalChild.stop` waits for the end of a killed journalctl."""
@@ -27,12 +28,14 @@ log = logging.getLogger(__name__)
 
 
 class JournalLine(NamedTuple):
-    """One line and its cursor."""
+    """One line and its cursor, its place in the journal."""
 
     cursor: str
     at_ms: int
     priority: int
+    """0 (emergency) to 7 (debug), as in syslog(3)."""
     source: str
+    """The unit, else the program; empty = unknown."""
     text: str
 
 
@@ -72,7 +75,7 @@ def _short(text: str, most: int) -> str:
 
 
 class JournalChild:
-    """`journalctl` following the journal from a cursor. Its output is read only on demand."""
+    """A running `journalctl`. Its output is read only on demand."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -84,7 +87,11 @@ class JournalChild:
 
     @classmethod
     async def start(cls, program: str, words: List[str]) -> "JournalChild":
-        """Start the process. Raises: OSError: there is no such program."""
+        """Start the process.
+
+        Args:   program: its name in /usr/bin or /bin. words: further arguments.
+        Raises: OSError: there is no such program, or it cannot be started.
+        """
         path = next(
             (found for found in (os.path.join("/usr/bin", program), os.path.join("/bin", program)) if os.access(found, os.X_OK)), None
         )
@@ -131,16 +138,16 @@ class JournalChild:
             self._stderr = (self._stderr + chunk)[-400:]
 
     async def listened(self) -> None:
-        """Wait for the end of the error output. Call it after the output has ended."""
+        """Wait for the end of the error output, which is then complete in `complaint`. Call it after `record` has returned None."""
         await asyncio.wait({self._listener})
 
     @property
     def complaint(self) -> str:
-        """The end of its error output."""
+        """The last 400 bytes of its error output so far."""
         return self._stderr.decode("utf-8", "replace").strip()
 
     async def stop(self) -> None:
-        """End the process and close its pipes.
+        """Kill the process and close its pipes. Takes at most `STOP_LIMIT_S`.
 
         Only the event loop reads its exit status: Popen's kill() would read it first, and the loop would then warn of an unknown child.
         """

@@ -46,9 +46,9 @@ def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
 
 
 def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseStamp, Packages]]":
-    """The database in use and its content: the first with any packages. None: no known database.
+    """The database in use and its content: the first of `DATABASES` with any packages. None: there is no such one.
 
-    Raises: OSError, ValueError: there is a database, and none can be read.
+    Raises: OSError, ValueError: none has packages, and at least one cannot be read.
     """
     failure: Optional[Exception] = None
     for database in DATABASES:
@@ -67,7 +67,7 @@ def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseS
 
 
 def read_dpkg(root: str = "/") -> Packages:
-    """Packages that dpkg has at least unpacked. Source: /var/lib/dpkg/status."""
+    """Packages that dpkg has at least begun to unpack. Source: /var/lib/dpkg/status."""
     found: Packages = {}
     own = ""
     for fields in _stanzas(os.path.join(root, "var/lib/dpkg/status"), (b"Package", b"Status", b"Architecture", b"Version"), b": "):
@@ -81,13 +81,13 @@ def read_dpkg(root: str = "/") -> Packages:
 
 
 def read_apk(root: str = "/") -> Packages:
-    """Source: /lib/apk/db/installed."""
+    """The packages of apk. Source: /lib/apk/db/installed."""
     path = os.path.join(root, "lib/apk/db/installed")
     return _plain({fields[b"P"]: fields.get(b"V", "") for fields in _stanzas(path, (b"P", b"V"), b":") if b"P" in fields})
 
 
 def read_pacman(root: str = "/") -> Packages:
-    """Source: the folders `name-version-release` in /var/lib/pacman/local."""
+    """The packages of pacman. Source: the folders `name-version-release` in /var/lib/pacman/local."""
     found: Packages = {}
     for name in os.listdir(os.path.join(root, "var/lib/pacman/local")):
         parts = name.rsplit("-", 2)
@@ -97,7 +97,10 @@ def read_pacman(root: str = "/") -> Packages:
 
 
 def read_rpm(root: str = "/") -> Packages:
-    """Source: `rpm -qa`. Several installed versions of one package (kernels) are joined into one text."""
+    """The packages of rpm, by `rpm -qa`. Several installed versions of one package (kernels) are joined into one text.
+
+    Raises: OSError: there is no rpm; ValueError: it fails or takes longer than `RPM_LIMIT_S`.
+    """
     argv = [*RPM_QUERY, *(("--root", root) if root != "/" else ())]
     try:
         done = subprocess.run(

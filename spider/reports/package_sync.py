@@ -16,8 +16,10 @@ from spider.wire.frames import Message
 from spider.wire.report_messages import InstalledPackages, PackagesHeld
 
 LOOK_S = 60.0
+"""Interval of checking whether the database has changed."""
 PART_ITEMS = 2048
 PART_BYTES = 96 * 1024
+"""Most changes in one message, and most bytes of their texts."""
 _TEXT_OVERHEAD_BYTES = 6
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,10 @@ def changes_between(before: Packages, after: Packages) -> Changes:
 
 
 def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackages]:
-    """The changes as messages that each fit a frame. There is at least one, so that an empty list is reported too."""
+    """The changes as messages that each fit a frame. There is at least one, so that an empty list is reported too.
+
+    Args: since: digest of the state to which the changes apply; empty: an empty one. digest: that of the state after them.
+    """
     pieces: List[Changes] = [[]]
     size = 0
     for change in changes:
@@ -85,7 +90,7 @@ class PackageSync:
         self._now: Optional[bytes] = None
         """The installed packages, encoded by `pack`."""
         self._sent: Optional[bytes] = None
-        """The packages of the state `_sent_digest`, which the hub has."""
+        """The packages of the state that was sent last, encoded by `pack`. `_sent_digest` is its digest."""
         self._sent_digest = ""
         self._digest = ""
         self._hub_digest: Optional[str] = None
@@ -104,7 +109,7 @@ class PackageSync:
         self._due.set()
 
     def look(self) -> None:
-        """Request a check, because packages may have changed."""
+        """Check now instead of at the next interval, because packages may have changed."""
         self._due.set()
 
     async def run(self) -> None:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class _Refused(Exception):
-    """Why there are no lines: the word and the text of `JournalAnswer`."""
+    """Why there are no lines: the error word and the text of `JournalAnswer` (the message to the hub)."""
 
     def __init__(self, word: str, text: str = "") -> None:
         super().__init__(word, text)
@@ -50,15 +50,14 @@ class UnitJournal:
         program: str = "journalctl",
         limit_s: float = LIMIT_S,
     ) -> None:
-        """Args: policy_owner: uid that must own the policy. program: reads the journal. limit_s: for one of its
-        runs."""
+        """Args: policy_owner: uid that must own the policy. program: reads the journal. limit_s: of one run of `program`."""
         self._policy = (policy_path, policy_owner)
         self._send = send
         self._program = program
         self._limit_s = limit_s
         self._waiting: Deque[JournalRequest] = deque()
         self._late: Deque[JournalRequest] = deque(maxlen=MAX_WAITING)
-        """Requests that arrived while too many waited. They are refused."""
+        """Requests that arrived while too many waited. The newest `MAX_WAITING` of them are refused; the others get no answer."""
         self._due = asyncio.Event()
         self._session = 0
         """Counts sessions. The hub numbers the requests of each session from 1, so an answer must not reach the next session."""
@@ -103,7 +102,7 @@ class UnitJournal:
         )  # fmt: skip
 
     async def _read(self, message: JournalRequest) -> _Lines:
-        """Raises: _Refused; OSError: there is no such program."""
+        """Raises: _Refused; OSError: journalctl, or a thread, cannot be started."""
         if not is_unit_name(message.unit) or not 0 < message.lines <= MAX_JOURNAL_LINES:
             raise _Refused("bad-unit")
         try:
@@ -142,7 +141,7 @@ class UnitJournal:
 
 
 async def _all(child: JournalChild) -> Tuple[_Lines, str]:
-    """The newest lines that fit, and the error output."""
+    """The newest lines that fit `MAX_BYTES`, and the error output."""
     lines: Deque[JournalLine] = deque(maxlen=MAX_JOURNAL_LINES)
     size, left_out = 0, 0
     while True:

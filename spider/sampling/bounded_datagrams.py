@@ -23,7 +23,8 @@ class Datagrams:
     """Reads one socket. `close` ends the reader and closes the socket."""
 
     def __init__(self, sock: socket.socket, longest: int, take: Callable[[bytes], None], per_minute: int = PER_MINUTE) -> None:
-        """Args: longest: most bytes that are read of one datagram. take: called with each datagram. per_minute: most datagrams."""
+        """Args: longest: most bytes that are read of one datagram; the rest is cut off. take: called with each datagram. per_minute: most
+        datagrams between two calls of `renew`."""
         self._sock = sock
         self._longest = longest
         self._take = take
@@ -33,7 +34,7 @@ class Datagrams:
         """Number of datagrams that the kernel has dropped since the start, modulo 2**32."""
         self._loop = asyncio.get_running_loop()
         self.unread = 0
-        """Datagrams that were discarded since the last `renew`."""
+        """Datagrams that Spider or the kernel has discarded since the last `renew`."""
         sock.setblocking(False)
         if sys.platform == "linux":
             with contextlib.suppress(OSError):  # an older kernel does not count
@@ -42,7 +43,7 @@ class Datagrams:
         self._loop.add_reader(sock, self._ready)
 
     def renew(self) -> int:
-        """Start a new minute. Returns: how many datagrams were discarded in the last one."""
+        """Start a new minute; the caller calls this once a minute. Returns: how many datagrams were discarded in the last one."""
         unread, self.unread, self._left = self.unread, 0, self._per_minute
         return unread
 

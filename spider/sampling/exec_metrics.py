@@ -1,8 +1,8 @@
 """Metrics from the owner's programs: executables in a folder, each run once a minute in a thread.
 
 They run as Spider itself does, without privileges, without input, and with a time limit. A user who can write to the folder or to a program
-decides what runs. So root must own folder and programs, neither may be a link, and no other user may write to them. Each program is checked
-by its descriptor, and run from that descriptor.
+decides what runs. So root must own folder and programs, neither may be a link, and no other user may write to them. Spider opens each program,
+checks the open file, and runs that file.
 """
 
 import contextlib
@@ -35,7 +35,9 @@ NOBODY = 65534
 MARK = "STARDUST_METRICS"
 """Variable in the environment of all programs. It identifies processes that a program leaves behind."""
 SCALE = 1000
+"""Values are sent as whole numbers of thousandths."""
 LARGEST = (1 << 62) // SCALE
+"""Largest value that is accepted, without regard to its sign."""
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_.:-]{0,99})[ \t]+([-+0-9.eE]{1,40}|nan|NaN|-)(?:[ \t]+([A-Za-z0-9/%°_.-]{1,20}))?[ \t]*\Z")
 
 log = logging.getLogger(__name__)
@@ -45,14 +47,15 @@ class Printed(NamedTuple):
     """The parsed output of a program."""
 
     values: Dict[str, Optional[int]]
-    """By series; None = the program itself reports a failed measurement."""
+    """Thousandths, by series; None = the program itself reports a failed measurement."""
     wrong_lines: int
 
 
 def parse_output(output: bytes) -> Printed:
     """Parse lines of `name value [unit]`; empty lines and those that begin with # are ignored.
 
-    A value is a decimal number, or `-` or `nan` for a failed measurement. The unit becomes part of the name.
+    A value is a decimal number, or `-` or `nan` for a failed measurement. The unit becomes part of the name. Of two lines with one name, the
+    last counts.
     """
     values: Dict[str, Optional[int]] = {}
     wrong = 0
@@ -78,9 +81,11 @@ def _number(text: str) -> Optional[int]:
 
 
 def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[int] = None) -> int:
-    """Open a folder or program that decides what runs.
+    """Open the folder of the programs, or a program, if only its owner can change it.
 
-    Returns: its descriptor. Raises: OSError: missing, a link, of another kind or owner, writable by others, or not executable.
+    Args:    owner: uid that must own it. at: descriptor of the folder in which `path` is.
+    Returns: its descriptor, which the caller closes.
+    Raises:  OSError: missing, a link, of another kind or owner, writable by others, or not executable.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
     handle = os.open(path, flags, dir_fd=at)
@@ -101,6 +106,8 @@ def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[in
 
 
 class _Run:
+    """One running program and its output so far."""
+
     def __init__(self, name: str, handle: int, mark: str) -> None:
         self.name = name
         self.output = b""
@@ -111,14 +118,18 @@ class _Run:
         )  # fmt: skip
 
     def read(self) -> bool:
-        """Read the available output; False: the program has closed its output or exceeded the limit."""
+        """Read the available output. False: the program has closed its output, or printed more than `MAX_OUTPUT_BYTES`."""
         assert self.process.stdout is not None
         chunk = os.read(self.process.stdout.fileno(), 16 * 1024)
         self.output += chunk
         return bool(chunk) and len(self.output) <= MAX_OUTPUT_BYTES
 
     def end(self, deadline: float, limit_s: float) -> str:
-        """Wait until `deadline` for the program's end. Then kill what is left of its process group. Returns: the error text; empty: none."""
+        """Wait until `deadline` for the program's end. Then kill what is left of its process group.
+
+        Args:    deadline: monotonic seconds. limit_s: the time limit that an error text names.
+        Returns: the error text; empty: it ended in time with status 0.
+        """
         assert self.process.stdout is not None
         self.process.stdout.close()
         while not (ended := self._has_ended()) and time.monotonic() < deadline and len(self.output) <= MAX_OUTPUT_BYTES:
@@ -144,7 +155,7 @@ def _become_nobody() -> None:
 
 
 class Programs(Collector):
-    """The collector that runs all programs in the folder."""
+    """The collector that runs the first `MAX_PROGRAMS` programs in the folder, by name. A failure is logged once until it changes."""
 
     family = "custom"
     blocking = True
@@ -159,7 +170,7 @@ class Programs(Collector):
         self._faults: Set[Tuple[str, str]] = set()
         self._mark = f"{os.getpid()}.{os.urandom(8).hex()}"
         self._adopts: Optional[bool] = None
-        """Whether orphans become children of this process (subreaper); None = no program has run yet."""
+        """Whether orphaned processes of programs become children of this process (subreaper); None = no program has run yet."""
         self._children: Set[int] = set()
         """Children in other sessions that existed before these programs were run."""
 
@@ -185,7 +196,8 @@ class Programs(Collector):
         return [values.get(name) for name in self._series]
 
     def _admit(self, values: Dict[str, Optional[int]], fresh: List[Tuple[str, List[str]]], faults: Set[Tuple[str, str]]) -> None:
-        """Update the reported names. New names are added while there is room, from each program in turn, so that no program takes all."""
+        """Update the names in `_missing_runs`. New names are added while there is room, from each program in turn, so that no program takes
+        all. A program with names left over is added to `faults`."""
         seen = {name: 0 if name in values else runs + 1 for name, runs in self._missing_runs.items()}
         self._missing_runs = {name: runs for name, runs in seen.items() if runs < FORGET_RUNS}
         turns = [(program, deque(names)) for program, names in fresh]

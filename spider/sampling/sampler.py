@@ -25,7 +25,7 @@ SHORTEST_S = 0.2
 EARLY_S = 0.05
 """Timers may fire slightly early. A timer that fires this much before a second counts for that second."""
 BLOCKING_LIMIT_S = 10.0
-"""How long a row waits for collectors that run in threads."""
+"""Longest time that a row waits for collectors that run in threads. It never waits longer than half its family's interval."""
 SEEN_GAP_S = 5
 """A gap of this length or longer is logged."""
 
@@ -72,9 +72,10 @@ class TickSchedule:
         return (self._tick(now) + 1) * self._interval_s + self._phase - now
 
     def take(self, now: float) -> Tuple[Optional[int], int]:
-        """Called when a timer fires.
+        """Call it when a timer fires.
 
-        Returns: the whole second of the sample, or None if the timer fired too early; and the number of samples missed before it.
+        Returns: the whole second of the sample, and the number of samples missed before it. None: this sample was taken already, because the
+        timer fired too early.
         """
         tick, last = self._tick(now), self._last
         if tick == last:
@@ -96,7 +97,7 @@ class _Source:
         self._out: Optional[asyncio.Future[None]] = None
 
     def measure(self, now: float) -> None:
-        """Read in this thread. A failure makes all values null, and is logged once until the next success."""
+        """Read in this thread and store the result. A failure makes all values null, and is logged once until the next success."""
         try:
             values, series = self.collector.read(now), self.collector.series()
         except Exception as error:  # an error of one collector must not lose the values of the others
@@ -117,7 +118,7 @@ class _Source:
         self._failing = True
 
     def answered(self, in_time: bool) -> CollectedValues:
-        """The values for this row: nulls if the reading is not `in_time`, which is logged once."""
+        """The values for this row. Without a reading in time they are null, and the first such row in a sequence is logged."""
         if not in_time and not self._late:
             event(log, "collector_late", logging.WARNING, collector=self.name)
         self._late = not in_time
@@ -151,11 +152,14 @@ class _Family:
         self.interval_s = interval_s
         self.sources: List[_Source] = []
         self._parts: List[List[str]] = []
+        """The series of each collector in the last row."""
         self._layout = layout_of(name, interval_s, [])
         self._indices: Optional[List[int]] = None
+        """Positions of the values that are sent, if some series are left out; None: all are sent."""
 
     def row(self, results: List[CollectedValues], taken_at_ms: int) -> Tuple[Layout, Row]:
-        """Join the values of all collectors. If the series have changed, the layout is new."""
+        """Join the values of all collectors. If the series have changed, the layout is new. Repeated series and those beyond `MAX_ITEMS` are
+        left out."""
         parts = [series for series, _ in results]
         values = [value for _, part in results for value in part]
         if parts != self._parts:

@@ -1,8 +1,8 @@
 """An optional statsd socket on this host: aggregates the metrics of other programs once a minute.
 
 It accepts datagrams with lines of `name:value|type`. The types are c (counter), g (gauge; a value with a sign is a change), ms and h (timer).
-A sampling rate (`|@0.1`) is applied; tags are refused. Names, lines and datagrams a minute, and the characters of a name are limited. Refused
-input is counted and logged.
+A sampling rate (`|@0.1`) is applied; lines with tags are refused. The numbers of names, and of lines and datagrams a minute, are limited.
+Refused input is counted and logged.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class StatsdValue(NamedTuple):
     """c, g or ms."""
     value: float
     change: bool
-    """The value is a change of a gauge, not its level."""
+    """Whether the value is a change of a gauge, not its level."""
     times: float
     """Number of events that this line stands for (inverse of the sampling rate)."""
 
@@ -94,7 +94,7 @@ class Statsd(Collector):
     # -- the socket ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Listen until cancelled; if the address is in use, retry."""
+        """Listen until cancelled. If the socket cannot be opened, retry every `RETRY_S`. Without an address it only waits."""
         if not self._listen:
             await asyncio.Event().wait()
         logged = False

@@ -20,7 +20,7 @@ _NOT_IN_LABELS = re.compile("[{}" + UNSEEN + "]")
 
 
 class KernelFile:
-    """A file of /proc or /sys that is kept open and read from its start each time (half the cost of opening it again)."""
+    """A file of /proc or /sys that is kept open and read from its start each time. That costs half of opening it again."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class KernelFile:
     def read(self) -> bytes:
         """The whole present content.
 
-        Raises: OSError: it cannot be opened or read, or has no end.
+        Raises: OSError: it cannot be opened or read, or is larger than `MAX_FILE_BYTES`.
         """
         if self._fd >= 0:
             try:
@@ -94,9 +94,9 @@ class Collector:
     family: str
     """The family in `metrics.py` that its series belong to."""
     counts = False
-    """It reports differences, so the first reading only sets the baseline."""
+    """Whether it reports differences. Then the sampler makes a first reading that only sets the baseline."""
     blocking = False
-    """It reads sources that may hang (disks, buses), so it must run outside the event loop, one call at a time."""
+    """Whether a reading may take long or hang (disks, buses). Then the sampler runs it outside the event loop, one call at a time."""
 
     def __init__(self) -> None:
         self._series: List[str] = []
@@ -135,7 +135,7 @@ class Collector:
 
 
 class Previous(Generic[T]):
-    """The previous reading of a value that is reported as a difference."""
+    """The previous reading of a value that is reported as a difference. Before the first `swap` it is the value passed here, of time 0."""
 
     def __init__(self, value: T) -> None:
         self._value = value
@@ -149,7 +149,7 @@ class Previous(Generic[T]):
 
 
 def gained(later: int, earlier: int) -> Optional[int]:
-    """The increase of a counter. None: it was reset, wrapped, or fell below zero (then it is near 2**64)."""
+    """The increase of a counter. None: it has no valid increase. The counter was reset, wrapped, or fell below zero (to near 2**64)."""
     return later - earlier if 0 <= later - earlier <= LARGEST else None
 
 

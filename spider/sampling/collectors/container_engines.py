@@ -19,12 +19,13 @@ from spider.wire.report_messages import Cell
 VALID_S = 60.0
 """Interval of requests for names."""
 NEW_S = 15.0
-"""Interval of requests while a container without a name runs, which may have just started."""
+"""Interval of requests while a container runs that is not in the last answer: it may have just started."""
 STOPPED_S = 3600.0
 """How long a stopped container stays in the table."""
 LASTING_S = 600.0
-"""A container that ran for less long is not shown as stopped: it may be a task that was meant to end."""
+"""A container that ran for less time is not shown as stopped: it may be a task that was meant to end."""
 MOST_SEEN = 400
+"""Most containers of which the state is stored."""
 MOST_FOLDERS = 32
 """Most cgroups of one container that are searched for its processes."""
 MOST_PIDS = 64
@@ -34,27 +35,29 @@ log = logging.getLogger(__name__)
 
 
 class Names:
-    """Requests the names of containers from the sockets of the engines, and from root's launcher if Spider may not open a socket. Access to
-    such a socket equals root, so Spider seldom has it. May be used by several threads."""
+    """Requests the names of containers from the sockets of the engines. If Spider may not open a socket, it requests them from root's launcher.
+
+    Whoever may open such a socket can become root, so Spider seldom may. May be used by several threads.
+    """
 
     def __init__(
         self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S, listed: Optional[ListedContainers] = None
     ) -> None:
-        """Args: listed: None: the launcher is not asked."""
+        """Args: sockets: name and socket of each engine. valid_s: interval of requests. listed: None: the launcher is not asked."""
         self._sockets = sockets
         self._valid_s = valid_s
         self._listed = listed
         self.complete: FrozenSet[str] = frozenset()
-        """Engines that have just listed all their containers. A container that is not listed was removed."""
+        """Engines that answered the last request. They list all their containers, so one that is not listed was removed."""
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
         self._lock = threading.Lock()
 
     def containers(self, found: Iterable[Group] = ()) -> List[Container]:
-        """All known containers, including stopped ones. Blocks as long as engines and launcher take.
+        """All containers of the last answers, including stopped ones. A new request blocks as long as engines and launcher take.
 
-        Args: found: the groups of containers on this host.
+        Args: found: the cgroups of the containers that run on this host.
         """
         with self._lock:
             now = time.monotonic()
@@ -93,7 +96,7 @@ class Names:
         self._failing.add(engine)
 
     def of(self, found: Iterable[Group]) -> Dict[Group, str]:
-        """A unique name for each container: the engine's name, else the first twelve digits of the id."""
+        """A name for each container: the engine's name for it, else the short id. A name that occurs again gets a number."""
         found = list(found)
         given = {container.id: container.name for container in self.containers(found) if container.name}
         names: Dict[Group, str] = {}
@@ -112,7 +115,7 @@ def is_closed(path: str) -> bool:
 
 
 def short(group: Group) -> str:
-    """The name of a container without a name."""
+    """The first twelve digits of a full id. Some engines use names as ids; these are not cut."""
     return group.name[:12] if len(group.name) == 64 else group.name
 
 
@@ -161,7 +164,7 @@ def _start_ticks(proc: str, pid: str) -> List[int]:
 
 
 class _Seen:
-    """The state of a container over several readings."""
+    """The state of a container over several readings. Times are monotonic seconds unless their name says otherwise."""
 
     def __init__(self, inode: int, now: float) -> None:
         self.inode = inode
@@ -172,7 +175,7 @@ class _Seen:
 
 
 class Containers:
-    """The `containers` table; not sent by a host without containers."""
+    """The `containers` table: running containers, and stopped ones as far as they are known. A host without containers sends none."""
 
     subject = "containers"
 

@@ -8,9 +8,11 @@ from spider.wire.metrics import series_name
 
 HERTZ = os.sysconf("SC_CLK_TCK")
 MAX_CORES = 1024
+"""Most cores with a series `cpu.core`."""
 FEW_TICKS = 500
+"""Below this number of ticks, shares are rounded to half a percent; else to a tenth."""
 MAX_DETAILED = 256
-"""Most cores with separate states."""
+"""Most cores with series of their states (`cpu.core_user` …)."""
 
 _PARTS = ("total", "user", "system", "iowait", "steal", "nice", "irq", "softirq", "guest")
 _CORE_PARTS = ("user", "nice", "system", "irq", "softirq", "iowait", "steal", "guest")
@@ -49,7 +51,7 @@ _NOTHING = Activity(None, None, None, None, None)
 class CpuShares(NamedTuple):
     """Hundredths of a percent of the time between two readings.
 
-    The resolution is one tick. A second of two cores has about 200 ticks, so a step is half a percent. With more cores it is a tenth.
+    They are rounded, because one tick is the finest step: a second of two cores has about 200 ticks, half a percent each (`FEW_TICKS`).
     """
 
     total: int
@@ -116,11 +118,12 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
 
 
 def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
-    """Ticks of each state between two readings, except guest, which other states include.
+    """Ticks of the first eight states between two readings. Guest time is left out, because user and nice include it.
 
     Iowait or idle may decrease (proc_stat(5)). The kernel learns why a core slept only when the core wakes, and then moves time from one
     state to the other (kernel/time/tick-sched.c). So the sum of both is used.
 
+    Args:    most: most ticks of one state that can have passed.
     Returns: None: a state decreased, or more ticks than possible have passed; then no share is valid.
     """
     found = [after - before for after, before in zip(later[:8], earlier[:8])]
@@ -138,7 +141,7 @@ def most_ticks(elapsed_s: float) -> int:
 def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[CpuShares]:
     """The shares of each state between two readings.
 
-    Args:    most: most ticks that can have passed.
+    Args:    most: most ticks of one state that can have passed.
     Returns: None: no tick or more ticks than possible have passed, or a counter decreased.
     """
     found = _passed(later, earlier, most)
@@ -157,7 +160,7 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
 
 
 def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:
-    """The busy share of one core in whole percent: a tick of 10 ms allows no finer value. None: as in `shares`."""
+    """The busy share of one core in whole percent, because a tick of 10 ms is a percent of a second. None: as in `shares`."""
     found = _passed(later, earlier, most)
     whole = sum(found) if found is not None else 0
     if found is None or not whole:
@@ -205,11 +208,11 @@ class Cpu(Collector):
 
 
 class CoresAndScheduler(Collector):
-    """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*:
-    events/s; over a minute.
+    """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core in the last
+    minute; kernel.*: events/s in the last minute.
 
-    Eight states of each core each second would be most of the data of a machine with many cores. The values over a minute still show one core
-    that serves all interrupts, or one core that waits.
+    Eight states of each core each second would be most of the data of a machine with many cores. A value over a minute still shows if one core
+    serves all interrupts, or waits.
     """
 
     family = "breathe"

@@ -1,6 +1,6 @@
 """The collectors of a macOS host. They use psutil, since macOS has no /proc.
 
-psutil is not part of Spider's bundle. Without it, only load and the clock are measured.
+psutil is not part of Spider's bundle. On a host without it, only load and the clock are measured.
 """
 
 import importlib
@@ -40,7 +40,7 @@ class Psutil(Protocol):
 
 
 class _Counters:
-    """The counters of the last reading, for rates."""
+    """The counters of the present and of the last reading, for rates. `begin` starts a reading."""
 
     def __init__(self) -> None:
         self._before: Dict[str, int] = {}
@@ -53,7 +53,7 @@ class _Counters:
         self._before, self._now = self._now, {}
 
     def step(self, name: str, value: int) -> Optional[Tuple[int, int]]:
-        """The present and the previous reading; None at the first."""
+        """Store a counter. Returns: its present and previous value; None: the previous reading did not have it."""
         self._now[name] = value
         return (value, self._before[name]) if name in self._before else None
 
@@ -82,7 +82,7 @@ def _cards(psutil: Psutil) -> List[Tuple[str, Any]]:
 
 
 def is_card(interface: str) -> bool:
-    """Whether an interface carries the host's external traffic (`en0` …). Tunnels, bridges and Apple's own links repeat others' traffic."""
+    """Whether an interface carries the host's external traffic (`en0` …). Tunnels, bridges and Apple's own links repeat the traffic of others."""
     return interface.rstrip("0123456789") not in _VIRTUAL
 
 
@@ -153,7 +153,7 @@ class DarwinPulse(Collector):
 
 
 class DarwinBreathe(Collector):
-    """filesystem.*, network.errors_…, drops_…, up, kernel.*, system.uptime, processes.total."""
+    """filesystem.*, network.errors_…, drops_…, up, kernel.context_switches, interrupts, system.uptime, processes.total."""
 
     family = "breathe"
     counts = True

@@ -12,7 +12,9 @@ LIMIT_S = 5.0
 """Time limit of one call."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 8
+"""Deepest nesting of values that is decoded."""
 MAX_ITEMS = 20_000
+"""Most items of one array."""
 
 _CALL, _RETURN, _ERROR = 1, 2, 3
 _PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 5, 6, 8
@@ -21,7 +23,7 @@ _ALIGN = {"s": 4, "o": 4, "g": 1, "a": 4, "v": 1, "(": 8, "{": 8, **{code: struc
 
 
 class DbusRefused(OSError):
-    """The bus or the service answered with an error; the text is the error's name."""
+    """The bus or the service refused the request; the text is the name of its error."""
 
 
 def first_type(signature: str, at: int = 0) -> int:
@@ -53,9 +55,9 @@ class DbusReader:
         self._items = 0
 
     def values(self, signature: str) -> List[Any]:
-        """Decode all values of a signature.
+        """Decode the values of a signature, in its order. Structures become tuples, dictionaries dicts, and arrays of bytes `bytes`.
 
-        Raises: ValueError: the data is not of that form.
+        Raises: ValueError: the data is not of that form, or beyond a limit.
         """
         found, at = [], 0
         while at < len(signature):
@@ -163,7 +165,7 @@ def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
 
 
 def call_of(serial: int, destination: str, path: str, interface: str, member: str, signature: str, values: Sequence[Any]) -> bytes:
-    """Encode a method call. Source: D-Bus Specification, Message Protocol."""
+    """Encode a method call. Args: signature: the types of `values`. Source: D-Bus Specification, Message Protocol."""
     body = bytearray()
     write(body, signature, values)
     head = bytearray(struct.pack("<BBBBII", ord("l"), _CALL, 0, 1, len(body), serial))
@@ -191,9 +193,9 @@ class SystemBus:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
 
     def __enter__(self) -> "SystemBus":
-        """Connect.
+        """Connect and log in as this user.
 
-        Raises: OSError: there is no bus, or it refuses the connection.
+        Raises: OSError: there is no bus, it refuses the connection, or it does not answer in time; ValueError: a malformed answer.
         """
         try:
             self._until = time.monotonic() + self._limit_s

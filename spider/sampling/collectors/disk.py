@@ -9,14 +9,16 @@ from spider.wire.metrics import series_name
 SECTOR_BYTES = 512
 """The unit of /proc/diskstats, independent of the disk's sector size."""
 MAX_VOLUMES = 64
+"""Most volumes that are reported."""
 MAX_SKIPPED = 4096
+"""Most names of devices without series that are stored, so that their lines are not parsed."""
 
 _PARTS = ("read", "written", "busy", "reads", "writes", "read_await", "write_await", "queue")
 _VOLUME_PARTS = ("read", "written", "busy", "await")
 
 
 class DiskCounters(NamedTuple):
-    """Totals since boot, or since the disk appeared."""
+    """Totals since boot, or since the disk appeared. Times are in milliseconds."""
 
     reads: int
     read_bytes: int
@@ -83,7 +85,10 @@ def _used(disk: DiskCounters) -> bool:
 
 
 def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time, rounded to tens, because the counter is in milliseconds. None: the counter decreased."""
+    """Hundredths of a percent of the time, rounded to tenths of a percent, because the counter is in milliseconds.
+
+    None: the counter decreased, or no time has passed.
+    """
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -98,7 +103,7 @@ def mean_wait(ended: int, took_ms: int) -> Optional[int]:
 
 
 def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Mean number of requests in progress or waiting, in hundredths. None: the counter decreased."""
+    """Mean number of requests in progress or waiting, in hundredths. None: the counter decreased, or no time has passed."""
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -153,9 +158,9 @@ class Disks(Collector):
 
 
 class Volumes(Collector):
-    """volume.read, written: bytes/s; busy: percent; await: ms. For partitions and devices on top of disks, each labelled with its type.
+    """volume.read, written: bytes/s; busy: percent; await: ms. A volume is a partition or a device on top of disks. Its label has its type.
 
-    A volume's series begin with its second reading after its first use, and end when its backing device is gone.
+    A volume is reported while it has requests since boot and a backing device. Its series begin with its second reading.
     """
 
     family = "breathe"

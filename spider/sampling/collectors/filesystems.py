@@ -24,9 +24,9 @@ from spider.wire.metrics import series_name
 MAX_MOUNTS = 128
 """Most file systems that are reported."""
 LIMIT_S = 1.0
-"""How long a file system may take to answer."""
+"""How long to wait for the answers, after all local file systems were queried."""
 LOCAL_WAIT_SHARE = 0.05
-"""The share of LIMIT_S to wait for one local file system before the next one is queried."""
+"""The share of `LIMIT_S` for which to wait for one local file system before the next one is queried."""
 MAX_UNANSWERED = 32
 """Most unanswered queries of remote file systems. Each occupies a thread, and Spider's unit may have 64 tasks."""
 
@@ -35,24 +35,26 @@ NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
 
 
 class SpaceUsage(NamedTuple):
-    """The result of statvfs."""
+    """The result of statvfs, in bytes where nothing else is said."""
 
     size: int
     used: int
     """size minus all free space, including the space reserved for root; as in df."""
     inodes_used: Optional[int]
-    """Hundredths of a percent; None = this file system has no fixed number of inodes."""
+    """Used share in hundredths of a percent; None = this file system has no fixed number of inodes."""
     free: int = 0
     """Free space for users, without the space reserved for root; as in df."""
     inodes_free: int = 0
+    """Number of free inodes."""
     readonly: bool = False
     """Whether the queried mount is read-only. It may be a mount of Spider's sandbox."""
 
 
 def measure(path: str) -> SpaceUsage:
-    """Query a file system.
+    """Query a file system. Blocks as long as it does not answer.
 
-    Raises: OSError: it does not answer, or a single file is mounted.
+    Args:   path: a folder in it.
+    Raises: OSError: it answers with an error or an impossible size. NotADirectoryError: `path` is no folder.
     Source: statvfs(3).
     """
     if not stat.S_ISDIR(os.stat(path).st_mode):
@@ -118,8 +120,8 @@ class _Question(threading.Thread):
 class StatQueries:
     """Queries many file systems, each in a thread of its own, and waits for all of them together.
 
-    A file system that does not answer in time is not queried again until it has answered. Local file systems are queried first. The number
-    of unanswered remote queries is limited; remote file systems that answered the last time go first.
+    A file system that does not answer in time is not queried again until it has answered. Local file systems are queried first. The number of
+    unanswered queries of remote ones is limited, so those that answered the last time are queried before the others.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
@@ -131,9 +133,9 @@ class StatQueries:
     def ask(self, wanted: Dict[str, List[VisibleMount]]) -> Dict[str, _Question]:
         """Query file systems at the same time, and wait for them together.
 
-        Args:    wanted: mount points of each file system, by a stable name.
+        Args:    wanted: mounts of each file system, by a stable name of the file system.
         Returns: the queries that were answered or failed, by the same name.
-        Raises:  ThreadUnavailable: no more file systems can be queried at present.
+        Raises:  ThreadUnavailable: no thread can be started for one of them.
         """
         self._unanswered = {name: question for name, question in self._unanswered.items() if question.is_alive()}
         started: Dict[str, _Question] = {}
@@ -171,8 +173,8 @@ def _begin(candidates: List[VisibleMount], ended: Callable[[], None]) -> _Questi
 
 
 class Filesystems(Collector):
-    """filesystem.size, used, free: bytes; inodes_used: percent, and inodes_free, where the number of inodes is fixed; readonly: 0 or 1;
-    left_out: number of file systems that are not reported, if there are too many.
+    """filesystem.size, used, free: bytes; readonly: 0 or 1. Where the number of inodes is fixed: inodes_used: percent, and inodes_free.
+    filesystem.left_out: number of file systems that are not reported, if there are too many.
 
     The list of mounts and their read-only state come from the mount namespace of process 1 where that is readable. Spider's own namespace
     shows the sandbox of its unit, in which nearly all is read-only. The sizes of a file system that does not answer in time are null. Its

@@ -6,7 +6,7 @@ from spider.files import listed, read_text
 from spider.sampling.collectors.base import LARGEST, Collector, KernelFile, MaybeFile, Previous, counters, level, numbers, per_second
 
 PAGE_BYTES = 4096
-"""Page size of most machines; `Paging` reads the actual one."""
+"""Page size of most machines. `linux.py`, which lists the collectors, passes the actual one."""
 
 
 STEP = 64 * 1024
@@ -18,7 +18,7 @@ class Memory(NamedTuple):
 
     total: int
     used: int
-    """total - available: memory that needs swapping to become free. Caches that can be dropped are not included."""
+    """total - available. Caches that the kernel can drop count as available."""
     available: int
     cached: int
     """Page cache (shared memory and tmpfs included, as in the kernel's own `Cached`) and reclaimable slabs."""
@@ -90,7 +90,7 @@ def parse_arcstats(data: bytes) -> Tuple[int, int]:
 
 
 class MemoryAndSwap(Collector):
-    """memory.total, used, available, cached, buffers; swap.total, swap.used (0 without swap); memory.zfs_arc, where ZFS is loaded.
+    """memory.total, used, available, cached, buffers; swap.total, swap.used (0 without swap); memory.zfs_arc, where ZFS is loaded: bytes.
 
     The kernel counts the ZFS cache as used, although it can shrink to its minimum. So its size above the minimum is counted as available
     here. The ZFS cache is not part of memory.cached.
@@ -136,7 +136,7 @@ def parse_details(data: bytes) -> Dict[str, int]:
     """Further values of /proc/meminfo in bytes, by metric. Lines that this kernel does not have are left out.
 
     Raises: ValueError: a size out of range.
-    Source: proc_meminfo(5), hugetlbpage.rst: a reserved page is free and promised.
+    Source: proc_meminfo(5), hugetlbpage.rst: a reserved page is free but promised to a program, so it counts as used.
     """
     details: Dict[str, int] = {}
     for name, title in _DETAILS:

@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Set, Tuple
 MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
-"""More than this number of sibling mounts below one folder are a crowd."""
+"""If more than this number of names in one folder lead to mount points, these mount points are a crowd. Others displace them."""
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 """Read-only images (snaps, CDs), which are always full."""
 _POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
@@ -48,7 +48,7 @@ _OF_CONTAINERS = re.compile(
 )
 """Folders with volumes and layers of containers, hundreds on some hosts."""
 _MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - only compared with; nothing is written there
-"""Mount points at which a file system in memory is reported, too, because programs fail when it is full."""
+"""Mount points at which even a file system in memory is reported, because programs fail when it is full."""
 
 
 class Mount(NamedTuple):
@@ -165,7 +165,7 @@ def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
 
 
 def crowds(points: List[str]) -> Set[str]:
-    """The mount points in a crowd: a folder below which more than `CROWD` names lead to mount points.
+    """Those of the mount points that are in a crowd (`CROWD`).
 
     For `/`, only mounts directly below it count, because all paths begin there.
     """
@@ -181,7 +181,7 @@ def crowds(points: List[str]) -> Set[str]:
 
 
 def points_of(own: List[Mount]) -> Dict[str, List[str]]:
-    """The visible mount points of each device, the shortest first."""
+    """The visible mount points of each device, the shortest first. Args: own: the mounts of this process, in the order of mounting."""
     found: Dict[str, List[str]] = {}
     for point, device in {mount.point: mount.device for mount in own}.items():
         found.setdefault(device, []).append(point)

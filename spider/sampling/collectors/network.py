@@ -20,7 +20,7 @@ from spider.sampling.collectors.base import (
 from spider.wire.metrics import series_name
 
 MAX_FOLDED = 24
-"""Types of interfaces whose traffic is summed up by type."""
+"""Most types of interfaces for which a sum is reported."""
 RESCAN_S = 60.0
 """Interval of reading the interface types while the names do not change."""
 
@@ -70,9 +70,9 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
     """Parse /proc/net/dev.
 
     Returns: the counters by the interface's name, without the loopback interface.
-    Raises:  ValueError: a line is too short, or a field is not a number.
-    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors include frame, length and checksum errors, drops include packets
-    without buffer; an interface name contains neither `:` nor white space.
+    Raises:  ValueError: a line is too short or has no name, or a field is not a number.
+    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors include frame, length and checksum errors; drops include packets for
+    which there was no buffer. An interface name contains neither `:` nor white space.
     """
     found: Dict[str, InterfaceCounters] = {}
     for line in data.split(b"\n")[2:]:
@@ -96,7 +96,7 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
 
     These are the interfaces with hardware. Bridges, bonds, VLANs, tunnels and the ends of containers carry the same bytes again and are left
     out. So are the virtual function below a synthetic card, and the ports of a switch behind a card (DSA). A container has no hardware. There,
-    every interface counts that is not built on another interface.
+    an interface counts if it is not built on another one and has no name of a virtual one (`veth0`).
     """
     cards = [name for name, kind in kinds.items() if kind.hardware and kind.made_of != "dsa"]
     if cards:
@@ -105,7 +105,7 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
 
 
 def read_kind(sys: str, name: str) -> InterfaceKind:
-    """Read the type from /sys. An interface that is not in /sys counts as the interface of a container."""
+    """Read the type from /sys. An interface that is not in /sys gets the type of a container's interface: no hardware, not stacked."""
     base = f"{sys}/class/net/{name}"
     try:
         master = os.path.basename(os.readlink(base + "/master"))
@@ -117,7 +117,7 @@ def read_kind(sys: str, name: str) -> InterfaceKind:
 
 
 def folded_kind(name: str, kind: InterfaceKind) -> str:
-    """The type under which the traffic of an interface without its own series is summed up."""
+    """The word under which the traffic of an interface without its own series is summed up: `member` (a card), its type, or `other`."""
     if kind.hardware:
         return "member"
     if kind.made_of and kind.made_of not in _ENDS:
@@ -136,6 +136,7 @@ class _Interfaces:
         self.chosen: List[str] = []
 
     def look(self, present: List[str], now: float) -> None:
+        """Update `kinds` and `chosen` for these names, if necessary."""
         if present != self._present or now - self._looked_at >= RESCAN_S:
             self._present, self._looked_at = present, now
             self.kinds = {name: read_kind(self._sys, name) for name in present}

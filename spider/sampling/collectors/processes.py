@@ -14,11 +14,11 @@ from spider.wire.report_messages import Cell
 from spider.wire.text import plain
 
 TOP = 30
-"""Number of rows by CPU, and of rows by memory."""
+"""The table has this many processes with the most CPU time, and as many with the most memory."""
 MARK_S = 0.5
-"""The first reading has no previous reading to compare with. So it scans twice, this long apart."""
+"""The first reading has no previous reading to compare with. So it scans twice, this many seconds apart."""
 RESCAN_S = 60.0
-"""How long the cached user and command line of a process are used."""
+"""How long the stored user and command line of a process are used before they are read again."""
 
 _STAT_BYTES = 1024
 """Read size: more than the fields up to the 24th, with the longest name (63 bytes of a kernel thread)."""
@@ -73,7 +73,7 @@ def parse_stat(data: bytes) -> Stat:
 
 
 class _Known(NamedTuple):
-    """Cached details of a process at the top."""
+    """Stored details of a process in the table."""
 
     name: bytes
     shown: str
@@ -178,7 +178,7 @@ class Processes:
             heapreplace(heap, one)
 
     def read(self, now: float) -> Optional[Reading]:
-        """Scan, then read details of the top processes."""
+        """Scan, then read details of the processes for the table. The first call also waits `mark_s` between two scans."""
         if self._scanned_at is None:
             self._scan()
             self._scanned_at = now
@@ -219,7 +219,7 @@ class Processes:
         )
 
     def _user(self, pid: int) -> str:
-        """The user from the process's status: the owner of /proc/PID is root for processes that are protected from inspection."""
+        """The user by /proc/PID/status; empty: unknown. The owner of /proc/PID is no substitute: it is root for protected processes."""
         for line in read_text(f"{self._proc}/{pid}/status").split("\n"):
             if line.startswith("Uid:"):
                 fields = line.split()

@@ -12,7 +12,7 @@ from spider.wire.metrics import series_name
 MOST = 40
 """Most services that are reported, and most containers."""
 CHOOSE_S = 600.0
-"""How long a choice of the largest ones is kept. A change of the series costs a new layout."""
+"""How long a choice of the largest ones is kept, because each change of the series costs a new layout (the message with their names)."""
 LINGER_S = 3600.0
 """How long a series continues after its service has ended. Otherwise each log-in and log-out of a user would cost a new layout."""
 _PARTS = ("cpu", "memory", "read", "written")
@@ -23,8 +23,11 @@ class ServiceUsage(NamedTuple):
     """Resource use of a cgroup. None: this host does not count the value for this cgroup."""
 
     cpu_ns: Optional[int]
+    """CPU time since its start."""
     memory: Optional[int]
+    """Present memory in bytes."""
     read: Optional[int]
+    """Bytes read from disks since its start."""
     written: Optional[int]
 
 
@@ -133,7 +136,7 @@ class Choice:
     def choose(self, now: float, cpu: Dict[str, int], memory: Dict[str, int]) -> Set[str]:
         """The chosen names: half by memory, the rest by CPU. If there is room for all names, all are chosen.
 
-        Args: cpu, memory: use of each, in any unit; the same names in both.
+        Args: now: monotonic seconds. cpu, memory: use of each name, in any unit. A name that is not in `cpu` uses none.
         """
         names = set(memory)
         self._chosen &= names
@@ -168,7 +171,7 @@ class _Kind:
         self._named: Dict[str, _Named] = {}
 
     def measure(self, usage: Dict[str, ServiceUsage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
-        """Series and values of the chosen services or containers.
+        """Series and values of the chosen services or containers. A chosen one that has ended has the values 0.
 
         Args: usage: resource use of each present one.
         """

@@ -25,9 +25,9 @@ _INVOCATIONS = "/run/systemd/units"
 _ENCODED = re.compile("[^A-Za-z0-9]|^[0-9]")
 _ORDER = {"failed": 0, "activating": 1, "deactivating": 1, "reloading": 1, "active": 2}
 RESTARTED_S = 3600.0
-"""How long a restarted service stays in the table."""
+"""How long a restarted service stays in the `services` table."""
 MOST_QUERIED = 100
-"""Most started services that one reading queries."""
+"""Most started services for which one reading queries systemd. The next reading queries the others."""
 
 
 class Unit(NamedTuple):
@@ -47,9 +47,11 @@ def has_systemd(root: str = "") -> bool:
 
 
 def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...] = ()) -> List[Unit]:
-    """Units in one of these states (load, active or sub), by name, without those whose file is gone.
+    """Query systemd for the loaded units, without those whose file is gone.
 
-    Raises: as `SystemBus.call`.
+    Args:    states: load, active or sub states, one of which a unit must have. patterns: one of which must match its name. Empty: any.
+    Returns: the units, sorted by name.
+    Raises:  as `SystemBus.call`.
     Source: org.freedesktop.systemd1(5): ListUnitsByPatterns (systemd 230 and newer).
     """
     rows = bus.call(_SYSTEMD, _MANAGER, _SYSTEMD + ".Manager", "ListUnitsByPatterns", "asas", list(states), list(patterns))[0]
@@ -57,14 +59,14 @@ def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...
 
 
 def _moment_ms(value: Any) -> Optional[int]:
-    """Microseconds of the real-time clock, converted to milliseconds."""
+    """Microseconds of the real-time clock, converted to milliseconds. None: systemd has not set the value."""
     return None if type(value) is not int or value in _UNSET else value // 1000
 
 
 def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_now_s: float) -> Optional[int]:
     """When a timer fires next; None: it does not wait for a time.
 
-    Args: now_s, monotonic_now_s: the two clocks at one moment.
+    Args: realtime_us, monotonic_us: its next moment on each clock, 0 or 2**64 - 1: none. now_s, monotonic_now_s: the clocks at one moment.
     """
     due = [] if realtime_us in _UNSET else [realtime_us // 1000]
     if monotonic_us not in _UNSET:
@@ -73,7 +75,10 @@ def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_
 
 
 class _Starts:
-    """Finds the services that systemd restarts by itself, without a query to systemd while no service starts."""
+    """Finds the services that have started, from the links in `_INVOCATIONS`, and stores which of them were restarted.
+
+    Systemd is queried about started services only, so a reading in which none has started costs no query.
+    """
 
     def __init__(self, root: str) -> None:
         self._folder = root + _INVOCATIONS
@@ -83,7 +88,7 @@ class _Starts:
         """When a restart was last seen, monotonic seconds."""
 
     def changed(self) -> List[str]:
-        """Services that have started since the last call, by name; at most `MOST_QUERIED`, the rest with the next call."""
+        """The names of services that have started since the last call, sorted. Above `MOST_QUERIED`, the next call returns the others."""
         try:
             starts = self._read()
         except OSError:  # systemd is older than 239
@@ -97,7 +102,7 @@ class _Starts:
         return names[:MOST_QUERIED]
 
     def note_restarts(self, names: Iterable[str], now: float) -> List[str]:
-        """Add services that were restarted. Returns: all of the last hour, by name."""
+        """Store that these services were restarted. Returns: the names of all that were restarted within the last hour, sorted."""
         self._restarted.update(dict.fromkeys(names, now))
         self._restarted = {name: at for name, at in self._restarted.items() if now - at < RESTARTED_S}
         return sorted(self._restarted)
@@ -114,7 +119,7 @@ class _Starts:
 
 
 class FailedUnits:
-    """The `services` table: failed units, and services that are restarted."""
+    """The `services` table: failed units, units that wait for a restart, and services that systemd restarted within the last hour."""
 
     subject = "services"
 
@@ -124,7 +129,7 @@ class FailedUnits:
         self._starts = _Starts(root)
 
     def read(self, now: float) -> Optional[Reading]:
-        """Query the failed units and the reasons."""
+        """Query these units, and why they failed. None: there is no systemd, or no bus."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
@@ -170,7 +175,7 @@ class AllUnits:
         self._root = root
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds states, not rates
-        """Query the loaded services, sockets and timers."""
+        """Query the loaded services, sockets and timers. None: there is no systemd, or no bus."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
@@ -184,7 +189,7 @@ class AllUnits:
         return (plain(unit.name), plain(unit.description, 120), plain(state, 32), since)
 
     def _started_ms(self, name: str) -> Optional[int]:
-        """When systemd made the link of the unit's present start."""
+        """When the unit started, by the time of its link in `_INVOCATIONS`. None: unknown."""
         try:
             return int(os.lstat(f"{self._root}{_INVOCATIONS}/invocation:{name}").st_mtime * 1000)
         except (OSError, ValueError):  # the unit has ended meanwhile, or its name cannot be a file name
@@ -215,7 +220,7 @@ class Timers:
         self._root = root
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds times, not rates
-        """Query the active timers, and when they fire next."""
+        """Query the active timers, and when they fire next. None: there is no systemd, or no bus."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:

@@ -11,7 +11,7 @@ class Reading(NamedTuple):
     rows: List[Tuple[Cell, ...]]
     """The most important rows first, since a table has a limit. Their cells are in the order of the catalogue's columns."""
     total: int
-    """The true number of rows."""
+    """The true number of rows, also of those that are not in `rows`."""
 
 
 class TableReader(Protocol):
