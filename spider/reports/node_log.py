@@ -106,8 +106,16 @@ class LogBatch:
 class Journal:
     """Sends the log of this host while there is a session. `run` it as one task."""
 
-    def __init__(self, level: str, clock: Clock, send: Callable[[Message], Awaitable[None]], program: str = "journalctl") -> None:
+    def __init__(
+        self,
+        level: str,
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        program: str = "journalctl",
+        answer_limit_s: float = ANSWER_LIMIT_S,
+    ) -> None:
         """Args: level: name of the least urgent priority that is sent; empty = no line is sent. program: reads the journal."""
+        self._answer_limit_s = answer_limit_s
         self._level = level
         self._clock = clock
         self._send = send
@@ -199,7 +207,7 @@ class Journal:
         while not self._answers.empty():
             self._answers.get_nowait()
         await self._send(batch.message())
-        return await wait_for(ANSWER_LIMIT_S, self._answers.get())
+        return await wait_for(self._answer_limit_s, self._answers.get())
 
     async def _follow(self, cursor: str) -> None:
         await self._stop()

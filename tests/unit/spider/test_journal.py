@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spider.reports.journal_reader import MAX_SOURCE, MAX_TEXT, parse_record
-from spider.reports.node_log import BURST_LINES, LINES_PER_S, Journal, LineRateLimit
+from spider.reports.node_log import ANSWER_LIMIT_S, BURST_LINES, LINES_PER_S, Journal, LineRateLimit
 from spider.wire.frames import Message
 from spider.wire.report_messages import LogAck, LogLines
 from tests.support.clock import RunningClock
@@ -119,8 +119,8 @@ class Host:
             self.journal.acknowledge(LogAck(self.acknowledge))
 
 
-async def serve(host: Host) -> asyncio.Task[None]:
-    host.journal = Journal("warning", RunningClock(50), host.hear, str(host.program))
+async def serve(host: Host, answer_limit_s: float = ANSWER_LIMIT_S) -> asyncio.Task[None]:
+    host.journal = Journal("warning", RunningClock(50), host.hear, str(host.program), answer_limit_s)
     task = asyncio.create_task(host.journal.run())
     host.journal.joined()
     return task
@@ -157,10 +157,9 @@ async def test_log_lines_start_at_the_present_and_are_sent_once_over_restarts(tm
     assert host.texts == [f"line {number}" for number in range(4, 400)]
 
 
-async def test_a_hub_that_has_not_answered_is_asked_again_in_the_same_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spider.reports.node_log.ANSWER_LIMIT_S", 0.05)
+async def test_a_hub_that_has_not_answered_is_asked_again_in_the_same_session(tmp_path: Path) -> None:
     host = Host(tmp_path)
-    task = await serve(host)
+    task = await serve(host, answer_limit_s=0.05)
     await eventually(lambda: host.acknowledge == "c3")
     host.deaf = True
     host.print_line(4)
