@@ -31,6 +31,8 @@ GONE_S: Final = 600.0
 """An alert on a metric ends when its node has sent samples without the object for this long."""
 STALE_S: Final = 180.0
 """A firing instance is stale if it has had no value for this long, and for three of its usual intervals."""
+BACK_S: Final = 60.0
+"""If the hub's clock was set back by more than this, instances and windows do not wait until it has the former time again."""
 AHEAD_MS: Final = 60_000
 """Samples further ahead of the hub's clock are ignored until the skew of the node's clock is known."""
 OWN_EVENTS: Final = "alert_"
@@ -49,6 +51,8 @@ class Engine:
         self._hub = HubInfo()
         self._started_at = 0.0
         self._now = 0.0
+        self._restored_at = 0.0
+        """The time of the snapshot that was restored; 0 after the first tick."""
         self._out: list[Transition] = []
 
     # -- input -------------------------------------------------------------------------------------
@@ -143,7 +147,11 @@ class Engine:
         Args:    now: Unix seconds.
         Returns: the transitions since the last call of `tick` or `take`, in order.
         """
-        self._now = now
+        if 0 < now < max(self._now, self._restored_at) - BACK_S:
+            self._started_at = min(self._started_at, now)
+            for node in self._nodes.values():
+                node.set_back(now)
+        self._now, self._restored_at = now, 0.0
         self._started_at = self._started_at or now
         for _ in range(-(-len(self._queue) // PACE_S)):
             node_id = self._queue[0]
@@ -202,6 +210,7 @@ class Engine:
 
         Args: alerts: firing ones, and those that ended after the snapshot. They override the snapshot.
         """
+        self._restored_at = snapshot.at
         for node_id, node in self._nodes.items():
             if node_id is not None:
                 node.marks, node.marked_at = snapshot.marks.get(node_id, {}), snapshot.at

@@ -184,6 +184,14 @@ class NodeState:
     def cores(self) -> int:
         return 0 if self.facts is None else self.facts.cores
 
+    def set_back(self, now: float) -> None:
+        """Continue after the hub's clock was set back to `now`. Firing instances stay, windows are filled anew."""
+        for held in (self.families, self.windows, self.waiting, self.flaps):
+            held.clear()
+        self.instances = {key: state._replace(known_at=min(state.known_at, now)) for key, state in self.instances.items()}
+        self.judged = None, 0.0
+        self.marks, self.marked_at = {}, -1.0
+
     def note_late(self, at_ms: int) -> None:
         """Note the time of a sample that came too late to count."""
         at = at_ms / 1000

@@ -113,7 +113,7 @@ class Book:
         for alert_id, held in self._settling.items():
             alert = self.alerts[alert_id]
             at = known_at(key_of(alert))
-            state = Settling(now, now) if held is None else held
+            state = Settling(now, now) if held is None or held.since_at > now else held  # later: the clock was set back
             if at is not None and at > state.known_at:
                 state = state._replace(known_at=at, grains=state.grains + 1)
             self._settling[alert_id] = state

@@ -291,6 +291,22 @@ def test_samples_ahead_of_the_hub_wait_and_are_converted_to_the_hubs_time() -> N
     assert [one.at - BEGAN for one in play(engine, NODE, ahead)] == [1010.0]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_alerts_end_and_fire_after_the_clock_of_the_hub_was_set_back(restarts: bool) -> None:
+    rules = (rule("offline", "state(offline)", (120, 0)), RULES[1])
+    engine = engine_of(rules)
+    play(engine, NODE, samples_of({"cpu.total": 5}, 60, start=7200))
+    engine.set_node(NodeFacts(NODE, silent_s=130.0))
+    fired = engine.tick(BEGAN + 7260.0)
+    assert [one.kind for one in fired] == ["fired"]
+    if restarts:
+        stored, engine = engine.snapshot(), engine_of(rules)
+        engine.restore(alerts_after(fired), stored)
+    engine.set_node(NodeFacts(NODE))
+    assert [one.kind for one in engine.tick(BEGAN + 3600.0)] == ["resolved"]
+    assert [one.kind for one in play(engine, NODE, samples_of({"cpu.total": 99}, 60, start=3600))] == ["fired"]
+
+
 def test_absurd_values_of_a_node_cause_no_failure() -> None:
     engine = engine_of(RULES)
     layout = layout_of("pulse", ["cpu.total", "network.packets_received{interface=eth0}", "network.packets_sent{interface=eth0}"])
