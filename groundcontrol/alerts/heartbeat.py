@@ -45,7 +45,11 @@ class Heartbeat:
     async def run(self) -> None:
         """Call `beat` every minute, until cancelled."""
         while self._url is not None:
-            await self.beat(self._url)
+            try:
+                await self.beat(self._url)
+            except Exception:  # the boundary: an unexpected answer of the receiver must not end the hub
+                self.failing = "internal"
+                event(log, "heartbeat_failed", logging.ERROR, why=self.failing, exc_info=True)
             await self._clock.sleep(EVERY_S)
 
     async def beat(self, url: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from groundcontrol.alerts.dead_man import DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
+from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import AUDIT_AGAIN_S, HubFactReader
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.alerts.outbox import Outbox
@@ -41,6 +42,7 @@ TASKS: dict[str, Callable[[ManualClock], Any]] = {
     "deadlines_failed": lambda clock: DeadlineChecker(STORE, STORE, clock, lambda _node: False),
     "audit_unread": lambda clock: HubFactReader(Path(), STORE, STORE, STORE, float, STORE, clock),
     "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, clock),
+    "heartbeat_failed": lambda clock: Heartbeat(clock, STORE, "https://beats.example/", fails),
 }
 
 
