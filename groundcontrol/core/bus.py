@@ -36,7 +36,7 @@ class JobPoke(NamedTuple):
 
 
 class JobOutputArrived(NamedTuple):
-    """topic job_output, id = job. At most 32 KiB of a job's output; a receiver reads gaps from the store."""
+    """topic job_output, id = job. At most 32 KiB of a job's output. A receiver reads missing bytes before `offset` from the store."""
 
     job: JobId
     offset: int
@@ -49,6 +49,7 @@ class NodeLive(NamedTuple):
     node: NodeId
     family: str
     taken_at: float
+    """Unix seconds."""
     values: dict[str, float | None]
 
 
@@ -94,6 +95,7 @@ class Interest(NamedTuple):
     nodes: tuple[NodeId, ...]
     ttl_s: float
     closely: tuple[NodeId, ...] = ()
+    """The nodes that are watched in detail."""
 
 
 class Revoked(NamedTuple):
@@ -122,11 +124,13 @@ class Bus(Protocol):
         ...
 
     def has_subscribers(self, topic: Topic) -> bool:
-        """Whether this topic has subscribers; True if the bus cannot tell. Without subscribers a caller skips an expensive event."""
+        """Whether this topic has subscribers; True if the bus cannot tell. If not, the caller need not make an expensive event."""
         ...
 
     @property
-    def dropped(self) -> int: ...
+    def dropped(self) -> int:
+        """The number of events that full queues have dropped."""
+        ...
 
 
 def topics_of(event: BusEvent) -> tuple[Topic, ...]:

@@ -37,7 +37,7 @@ class StoreDown(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process has locked the database: repeat the request."""
+    """The database is locked, overloaded or being closed, or its disk hangs: repeat the request."""
 
     code = "store.busy"
 
@@ -61,7 +61,7 @@ class StoreReadOnly(StoreError):
 
 
 class Fenced(StoreError):
-    """This session or lease has ended, since a newer session or lease owns the node."""
+    """This session of a node has ended: another session owns the node, or the node was removed."""
 
     code = "store.fenced"
 

@@ -130,7 +130,7 @@ class Owned(Protocol):
 
 
 def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> None:
-    """Raise if the actor may not do this. Call this again at every step, since rights may change meanwhile.
+    """Raise if the actor may not do this. After each wait, call it again with the stored rights, since they may have changed.
 
     Args:   resource: the object of the action, if it exists already.
     Raises: NotFound: the object belongs to another organisation, or is a node outside the caller's grants;

@@ -24,6 +24,7 @@ class SealedRecord(NamedTuple):
     id: str
     column: str
     version: int
+    """The next value of the same record has the next version."""
     sealed: bytes
 
 

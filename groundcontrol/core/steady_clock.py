@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 STEADY_S: Final = 3600.0
 """How long the clock must be steady after a jump before the hub removes anything by its clock."""
 DISTRUST_S: Final = 60.0
-"""After a larger jump the clock is not believed."""
+"""After a larger jump the clock is not believed for `STEADY_S`."""
 JUMP_S: Final = 30.0
 """A larger jump is recorded. Codes of a second factor change every 30 s, and corrections of a time service are smaller."""
 WORST_JUMP_WINDOW_S: Final = 3600.0
@@ -29,7 +29,7 @@ class SteadyClock:
         self._offset = clock.now() - clock.monotonic()
         self._steady_since: float | None = None
         self.jumped = False
-        """The clock jumped, and nobody has confirmed it since."""
+        """Whether the clock jumped, and the nodes have not confirmed it since. `housekeeping.py` resets this when they do."""
         self.jump_s = 0.0
         """The jump that the last `believed` found; negative: back; 0: none larger than `JUMP_S`."""
         self._jumps: deque[tuple[float, float]] = deque(maxlen=1000)
@@ -51,7 +51,7 @@ class SteadyClock:
         return max((abs(jump_s) for at, jump_s in self._jumps if at >= since), default=0.0)
 
     def believed(self) -> bool:
-        """Compare both clocks. Returns whether the wall clock may be believed. Must be called often, since a jump is found only here."""
+        """Compare both clocks. Returns whether the wall clock may be believed. Call this often: only here are jumps found."""
         offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
         by_s = offset - self._offset
         self.jump_s = by_s if abs(by_s) > JUMP_S else 0.0

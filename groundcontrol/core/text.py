@@ -27,7 +27,8 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def visible(text: str, limit: int) -> str:
-    """Like `clean`, but each unwanted character is replaced by a visible text: a line break by ⏎, a tab by ⇥, others such as `\\x1b`."""
+    """Like `clean`, but each unwanted character is replaced by a visible text: a line break by ⏎, a tab by ⇥, others by a code such as
+    `\\x1b`. A text that is cut ends with …."""
     text = text[: limit * 4].strip()
     if not (text.isascii() and text.isprintable()):
         text = _SPACES.sub(" ", UNSEEN_CHAR.sub(_write, text.replace("\r\n", "\n")))
