@@ -23,7 +23,7 @@ class Client(NamedTuple):
     address: str
     """The address for limits and the audit log; empty through the local socket."""
     sure: bool
-    """Whether the address is the client's own. False: it may be the address of a proxy of an unknown client."""
+    """Whether the address is certainly the client's own. False: it may be that of a proxy, and then the client is unknown."""
 
 
 def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
@@ -32,8 +32,8 @@ def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence
     Args:    peer: the other end of the connection.
              headers: all received values of each header in FORWARDING, in order.
              direct: clients may connect without a proxy.
-    Returns: `peer`, or if that is a trusted proxy, the right-most entry that is not. Entries further left are not verified; if there
-        are any, the found address may be a proxy too.
+    Returns: `peer`; or if that is a trusted proxy, the right-most address in X-Forwarded-For that is no trusted proxy, else the left-most.
+        Nobody has verified the addresses further left: if there are any, the found one may be that of an unknown proxy (`sure` False).
     """
     address = parse(peer)
     if address is None:

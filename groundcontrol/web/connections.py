@@ -21,7 +21,8 @@ from groundcontrol.web.limits import WebLimits
 from spider.logs import event
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-"""Enough for four of the longest answers, of 7 MB each. A byte may be in memory twice: in the body, and in the joined head and body."""
+"""The most data that all clients together may leave unread: four of the longest answers, of 7 MB each. A byte of it may be in memory twice,
+in the body of an answer and in its joined head and body."""
 
 
 class BufferedConnection(Protocol):
@@ -100,7 +101,7 @@ class ConnectionTable:
         """Number of connections that were dropped because they did not read their data."""
 
     def key_of(self, transport: asyncio.BaseTransport) -> str:
-        """The key under which connections are counted: the client's address; empty: a configured proxy, or the local socket."""
+        """The key under which connections are counted: the client's address or network; empty: a configured proxy, or the local socket."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return "" if not host or is_one_of(host, self._proxies) else rate_limit_key(host)

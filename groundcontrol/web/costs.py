@@ -57,7 +57,7 @@ class BudgetLimiter:
         self._most_waiting = most_waiting
         self._taken: Counter[UserId | None] = Counter()
         self._waiting: dict[UserId | None, dict[asyncio.Future[None], int]] = {}
-        """Ordered by the time of the last admission, the longest ago first."""
+        """User -> waiting calls with their sizes, the oldest call first. The user whose last admission is the longest ago comes first."""
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[bool]:
@@ -133,7 +133,7 @@ range; its handlers limit values, exports and outputs themselves, with the limit
 
 class Limit(NamedTuple):
     at_once: int
-    """Concurrent calls of all users: fewer than the database's reading connections if each keeps one busy for long."""
+    """Concurrent calls of all users. Calls that keep a reading connection of the database busy for long must leave one free."""
     at_once_of_a_user: int
     waiting_of_a_user: int
     """Waiting calls of one user; further ones are refused immediately."""

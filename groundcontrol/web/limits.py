@@ -13,6 +13,7 @@ class LiveLimits(NamedTuple):
     of_an_address: int = 128
     """Concurrent pages of one address, so that accounts with the same address cannot take the live page from others."""
     patience_s: float = PATIENCE_S
+    """How long a message may wait for a page that does not read. Then the page is disconnected."""
     rights_reload_s: float = 10.0
     """Interval at which the rights of a page are read again."""
     rights_s: float = 0.8

@@ -37,14 +37,15 @@ class ApiRequest:
     request: web.Request
     cookies: Cookies
     address: str
-    """The address of the client, behind trusted proxies."""
+    """The address of the client, also of one behind trusted proxies."""
     address_sure: bool
     """False: the address is that of a proxy, and the client behind it is unknown."""
     known: Caller | None
-    """None: a public route."""
+    """The caller; None on a public route."""
 
     @property
     def caller(self) -> Caller:
+        """Raises: Unauthenticated: this is a public route."""
         if self.known is None:
             raise Unauthenticated("log in first")
         return self.known
@@ -60,7 +61,7 @@ class ApiRequest:
         return None if user is None else user.id
 
     def authorize(self, action: Action, resource: Owned) -> None:
-        """Check the right again for the object itself."""
+        """Check the right again for the object itself. Raises: as `permissions.authorize`."""
         authorize(self.scope, action, resource)
 
     @property
@@ -167,7 +168,7 @@ class StreamAuthorizer:
         self._checked_at = call.services.clock.monotonic()
 
     async def check(self) -> None:
-        """Check again if the last check is a second ago.
+        """Check again if the last check is at least a second ago.
 
         Raises: as `check_now`.
         """
@@ -177,7 +178,7 @@ class StreamAuthorizer:
     async def check_now(self) -> None:
         """Check again.
 
-        Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
+        Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound, StoreError.
         """
         services = self._call.services
         self._checked_at = services.clock.monotonic()
@@ -202,9 +203,9 @@ _TIME: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?"
 
 
 def unix_time(text: str | None, name: str, default: float) -> float:
-    """Read a parameter in Unix seconds.
+    """Read the parameter `name` in Unix seconds; None: it is missing, so the default applies.
 
-    Raises: BadRequest: not a finite number.
+    Raises: BadRequest: the text is not a decimal number.
     """
     if text is None:
         return default

@@ -52,7 +52,8 @@ def build_app(
 ) -> web.Application:
     """Make the application. Pass it to `make_runner` to serve it.
 
-    The caller may add handlers with their own access checks (`/ws`, `/healthz`), and must run `app[LIVE].run()`. When that ends, no page learns of revocations any more, so the hub must end too.
+    The caller may add handlers with their own access checks (`/ws`, `/healthz`), and must run `app[LIVE].run()`. When that ends, no page
+    learns of revocations any more, so the hub must end too.
 
     Args: slices: their declarations become the router and the topics of the live socket.
           routes: further REST calls with the same admission (the local-only calls).

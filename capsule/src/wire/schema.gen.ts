@@ -1077,6 +1077,7 @@ export interface LiveHello {
   now: number;
   /** When the hub started. A node that was last seen earlier has not reconnected. */
   started_at: number;
+  /** Unix seconds; a day from now if the connection belongs to no session that ends. */
   session_expires_at: number;
 }
 

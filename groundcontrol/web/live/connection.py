@@ -119,7 +119,7 @@ class Connection:
         self._checks = 0
         """Number of checks of the user's identity that have begun. Some of them run at the same time."""
         self._newest_check = 0
-        """Number of the check from which `_caller` is."""
+        """Number of the check that has set `_caller`."""
         self._check = asyncio.Event()
         self._end_requested = asyncio.Event()
         self._end: _End | None = None
@@ -244,8 +244,7 @@ class Connection:
     async def _renew_rights(self, *, changed: bool = False) -> None:
         """Read the user's rights now. Topics that they do not allow end; topics that now show less or more start again.
 
-        Args:   changed: the rights were changed. The page then receives a message even if they look the same, since they may have changed
-            twice.
+        Args:   changed: a revocation arrived. Then the page is told even if the rights look the same: they may have changed twice.
         Raises: StoreError: the store did not answer for all or some topics.
         """
         self._checks += 1

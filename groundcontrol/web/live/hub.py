@@ -79,7 +79,7 @@ class LiveHub:
             self._group = None
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and wait a short time for their ends."""
         for connection in list(self._connections):
             connection.end(CLOSE_GOING_AWAY, "the hub is stopping")
         with contextlib.suppress(TimeoutError):
@@ -143,13 +143,16 @@ class LiveHub:
     # -- feeds ---------------------------------------------------------------------------
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
-        """Send a connection a snapshot of a shared topic, or the changes since `after`, then every later change."""
+        """Send a connection a snapshot of a shared topic, or the changes since `after`, then every later change.
+
+        Raises: HubError: the object does not exist, the hub is stopping, or the snapshot failed.
+        """
         scope = connection.scope
         feed_key, feed = _feed_key(scope, topic), self._feed(scope, topic, declared, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
-            # The feed has removed only this subscription. Meanwhile there may be another one, here or on a feed that replaced this feed.
+            # The feed has removed only this subscription. It may have got another one meanwhile, or another feed may have replaced it.
             found = self._feeds.get(feed_key)
             if found is not None and found[0] is feed and feed.empty:
                 self._drop(feed_key)

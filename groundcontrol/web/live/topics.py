@@ -77,7 +77,7 @@ Send = Callable[[bytes], None]
 
 
 class _Subscriber:
-    """One browser on a feed. Changes wait in `early` until the browser has its snapshot."""
+    """One browser on a feed. Changes wait in `early` until the browser has its snapshot. `missed`: more came than may wait."""
 
     __slots__ = ("deliver", "early", "early_most", "missed")
 
@@ -101,6 +101,7 @@ class Feed(ABC):
 
     policy: ClassVar[QueuePolicy] = "ordered"
     limit: ClassVar[int] = 256
+    """The most events of the bus that wait for this feed."""
     replay_bytes: ClassVar[int] = REPLAY_BYTES
 
     def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
@@ -217,7 +218,7 @@ class Feed(ABC):
                 subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
 
     def close(self) -> None:
-        """End a feed without subscribers. A call of `join` whose subscriber has left stops waiting."""
+        """End a feed without subscribers. A `join` that still waits for its start returns, since its subscriber has left."""
         self._listening.set()
 
     def end(self, error: HubError) -> None:

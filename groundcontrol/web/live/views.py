@@ -40,6 +40,7 @@ class LiveHello(Answer):
     started_at: float
     """When the hub started. A node that was last seen earlier has not reconnected."""
     session_expires_at: float
+    """Unix seconds; a day from now if the connection belongs to no session that ends."""
 
 
 class TopicMessage(Answer):
