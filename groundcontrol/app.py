@@ -82,7 +82,7 @@ EXIT_RETRY: Final = 75
 EXIT_CONFIG: Final = 78
 BACKLOG: Final = 1024
 DRAIN_LIMIT_S: Final = 8.0
-"""The limit for closing connections. The whole stop takes less than ten seconds."""
+"""Time limit of closing connections and committing received data. With the rest, a stop takes less than ten seconds."""
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
 HEADS_LIMIT_S: Final = 0.5
@@ -203,7 +203,7 @@ def _bind(config: Config) -> socket.socket:
 
 
 class _Keys:
-    """Opens the vault while the samples database is checked: the key derivation takes a second of processor time, and no disk."""
+    """Opens the vault. It runs while the samples database is checked: that needs the disk, and the key derivation a second of processor time."""
 
     opened: Vault
 

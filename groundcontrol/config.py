@@ -56,6 +56,7 @@ class Config:
     jobs_at_once: int
     """Concurrent jobs of batches."""
     pack_seconds: int
+    """Seconds of samples that a node sends together while no page shows it."""
     admin_user: str
     require_totp: TotpRule
     """The minimum rule; the page's settings may require more."""
@@ -128,7 +129,7 @@ class Config:
 
     @property
     def origin(self) -> str:
-        """The web origin for links. Without a server URL it is localhost, not 127.0.0.1: a log-in at one is not valid at the other."""
+        """The web origin for links. Without a server URL it names localhost and not 127.0.0.1: a log-in at one is not valid at the other."""
         return max(self.origins) if self.server_url is None else _origin(self.server_url)
 
     @property

@@ -41,8 +41,8 @@ _VARIABLES: Final = frozenset(
     {"STARDUST_CONFIG", *_NOT_SERVED, *(item.env for item in SETTINGS), *(f"{item.env}_FILE" for item in SETTINGS if item.kind == "secret")}
 )
 MISSPELT: Final = 0.8
-"""Similarity (0 to 1) from which an unknown variable counts as a misspelt setting. Other variables of the command line and the tests are
-less similar."""
+"""Similarity (0 to 1) from which an unknown variable counts as a misspelt setting. The variables that only the command line and the tests
+use are less similar to one."""
 
 
 def read_config(environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:

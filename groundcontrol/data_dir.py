@@ -34,7 +34,7 @@ def is_volatile(path: Path) -> bool:
 
 
 def check_folders(data_dir: Path, databases: Path, *, volatile: bool) -> None:
-    """Refuse folders that may lose acknowledged data, since nodes delete data after the hub's acknowledgement.
+    """Refuse folders that may lose data: nodes delete data that the hub has acknowledged.
 
     Args:   databases: the folder of the databases; the data folder, unless another control database is configured.
             volatile: whether the folders may be in memory.

@@ -32,6 +32,7 @@ EXPIRE_FIRST_S: Final = 60.0
 """Delay of the first expiry. It is short, so that hubs that restart often expire rows too."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
+"""Interval at which the heads of the audit chains are logged."""
 MOST_JUMPS: Final = 100
 """The most jumps of the clock that may wait for the store."""
 SHRINK_EVERY_S: Final = 60.0
@@ -39,6 +40,8 @@ SHRINK_EVERY_S: Final = 60.0
 
 
 class Housekeeping:
+    """Does the periodic work of the hub, one task after the other: heartbeat, test writes, expiry, release of memory, audit heads."""
+
     def __init__(
         self,
         store: Stores,
@@ -132,7 +135,7 @@ class Housekeeping:
             del self._jumps[:-MOST_JUMPS]
 
     def _is_right(self) -> bool:
-        """Whether the hub may remove data by this clock."""
+        """Whether the hub may remove data by this clock. If nodes confirm the clock, an earlier jump of it no longer counts."""
         clock_disagrees = self._clock_disagrees()
         if clock_disagrees:
             event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")

@@ -73,7 +73,7 @@ def _parse(word: str) -> str:
 
 
 def is_own(address: str) -> bool:
-    """Whether this machine has the address now. True for a host name, which is not resolved."""
+    """Whether this machine has the address now. For a host name always True: it is not resolved."""
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:

@@ -26,7 +26,7 @@ LAG_WINDOW: Final = 240
 MAX_OPEN_FILES: Final = 65_536
 _PR_SET_DUMPABLE: Final = 4
 SWITCH_S: Final = 0.0005
-"""How long a thread may hold the interpreter while another thread waits. At Python's default of 5 ms the throughput is the same
+"""How long a thread may hold the interpreter while another thread waits. Python's default of 5 ms gives no better throughput
 (`scripts/bench hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
 """Thresholds of the garbage collector for its three generations (`gc.set_threshold`)."""
@@ -91,6 +91,7 @@ class LoopLag:
         self._notifier = notifier
         self._seen: deque[float] = deque(maxlen=LAG_WINDOW)
         self.total_s = 0.0
+        """The sum of all lags since the start."""
 
     @property
     def worst_s(self) -> float:
@@ -144,8 +145,7 @@ def malloc_trim() -> None:
 def set_switch_interval() -> None:
     """Let the loop take the interpreter soon while another thread computes.
 
-    uvloop takes the interpreter's lock for each callback. With Python's default, each frame of a node waited 5 ms while a thread
-    compacted.
+    uvloop takes the interpreter's lock for each callback. With Python's default, each frame of a node waited 5 ms during a compaction.
     """
     sys.setswitchinterval(SWITCH_S)
 

@@ -79,7 +79,7 @@ def read_certificate(data_dir: Path) -> OwnCertificate | None:
 
 
 def stored_or_issued(data_dir: Path, key: ec.EllipticCurvePrivateKey, addresses: Sequence[str], now: float) -> tuple[OwnCertificate, bool]:
-    """The stored certificate if it has this key and these addresses and is valid for long enough; else a new one, which is stored.
+    """The stored certificate if it has this key and these addresses and does not expire soon (`RENEW_S`); else a new one, which is stored.
 
     Returns: the certificate, and whether it is new.
     Raises:  ConfigError: the file cannot be read or written.
@@ -112,7 +112,7 @@ def server_context(certificate: OwnCertificate, key: ec.EllipticCurvePrivateKey)
 
 
 class TlsEnd(NamedTuple):
-    """The things that a hub needs to end TLS itself."""
+    """What a hub needs to end TLS itself."""
 
     config: Config
     """The configuration with the pin of the certificate."""

@@ -65,9 +65,11 @@ class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: int
     salt: bytes
     check: bytes
+    """By which a wrong secret is recognised."""
     kek_id: int
     nonce: bytes
     ct: bytes
+    """The sealed key-encryption key."""
     fleet_id: str
 
 
@@ -95,7 +97,7 @@ class NewKeyring(NamedTuple):
 
 
 class KeyringReader(Protocol):
-    """The part of the store that opening a keyring needs (`groundcontrol.adapters.sqlite.stores.SecretStore`)."""
+    """The part of `core.secrets.SecretStore` that opening a keyring needs."""
 
     async def keyring(self) -> bytes | None: ...
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
@@ -261,8 +263,8 @@ def check_secret(text: str | None) -> str:
 async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> Vault:
     """Open the keyring of this store; a new store gets a keyring first.
 
-    Raises: ConfigError: the secret is weak or belongs to another store, or the keyring is damaged or too weak.
-            VaultError: the fleet key is missing or does not open.
+    Raises: ConfigError: the secret is weak or belongs to another store, or the keyring is missing, damaged or too weak.
+            VaultError: the fleet key, or the record that a rotation carried over, is missing or does not open.
     """
     blob = await store.keyring()
     if blob is None and await store.secret(*FLEET_KEY) is not None:

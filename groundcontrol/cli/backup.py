@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Make a backup and print its content."""
+    """Make a backup, and print its file, size, time and audit heads. Exit status 128 + the signal if a signal ended it."""
     only_here(args, "a backup is made")
     settings = read_settings(args)
     target: Path = args.target

@@ -229,7 +229,7 @@ class Hub:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
     async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
-        """The error for a refused certificate. It describes the certificate, which is fetched once more; no other data is sent."""
+        """The error for a certificate that is not trusted. To describe it, this fetches it once more, and sends nothing else."""
         if isinstance(exc, aiohttp.ServerFingerprintMismatch):
             return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
         error = exc.certificate_error
@@ -276,7 +276,7 @@ class _KeyPin(aiohttp.Fingerprint):
 
 
 def _trusted(ca: str | None, pin: str | None) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """The certificates or keys that the hub's certificate is compared with.
+    """The certificates or keys that the hub's certificate is compared with; True: the authorities that this system trusts.
 
     Raises: CliError: they cannot be read.
     """

@@ -41,7 +41,7 @@ class InstalledService:
         """One text for each unreadable or invalid file of settings."""
 
     def __repr__(self) -> str:
-        return f"Installed({self.unit})"
+        return f"InstalledService({self.unit})"
 
 
 def find_installed(root: Path = ROOT) -> InstalledService | None:

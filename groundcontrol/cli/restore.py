@@ -113,7 +113,10 @@ def _asker(args: argparse.Namespace) -> Asker:
 
 
 def _check_readable(file: Path) -> None:
-    """Raises: CliError: root may read the file, but the owner of the data folder may not."""
+    """Check the file as the owner of the data folder, who this process is by now. A missing file is reported later.
+
+    Raises: CliError: the owner may not read the file.
+    """
     try:
         if not file.exists() or os.access(file, os.R_OK):
             return

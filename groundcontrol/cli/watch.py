@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class JobWatch:
-    """Reads from a hub for a command that waits. It prints notes on standard error, unless it is `quiet`."""
+    """Sends requests for a command that waits, and repeats them while the hub is away. Prints notes on standard error, unless it is `quiet`."""
 
     def __init__(self, hub: Hub, *, quiet: bool, retry_s: float = RETRY_S) -> None:
         self._hub = hub
