@@ -79,7 +79,7 @@ class Driver:
         refused = self._marks.refusal()
         if refused is None:
             return max(one.refreshed_at, self._marks.refreshed_at()), "expired" if one.expired else "current"
-        return one.refreshed_at, "refused" if _names(refused, one.name) else "expired" if one.expired else "unknown"
+        return one.refreshed_at, "refused" if _mentions(refused, one.name) else "expired" if one.expired else "unknown"
 
     def available_updates(self) -> Updates:
         """Count the available upgrades. If lists are incomplete, the time of the check is 0 (unknown).
@@ -226,7 +226,7 @@ class Driver:
         plan = self._simulate(task.target, task.packages)
         check_stop(console)
         plan = plan._replace(restarts=will_restart(plan, self._backend.list_files, self._backend.environment))
-        _make_known(plan, console)
+        _publish(plan, console)
         print_plan(console, f"{task.target} would do:", plan)
         print_kept_back(console, plan)
         print_sizes(console, plan)
@@ -312,7 +312,7 @@ class Driver:
         if wait_for_lock(self._backend, console):
             before = self._check_inventory(task, console)
         plan = self._simulate(task.verb, task.packages)
-        _make_known(plan, console)
+        _publish(plan, console)
         self._compare(task, plan, console)
         check_removals(self._backend, task.verb, plan, shown=bool(task.plan))
         if plan.steps:
@@ -365,7 +365,7 @@ class Driver:
             console.print_line(str(exc))
         else:
             if now.digest != plan.digest:
-                _make_known(now, console)
+                _publish(now, console)
                 print_difference(console, plan, now)
         return PackageError("job.plan_changed", PLAN_CHANGED)
 
@@ -423,7 +423,8 @@ class Driver:
     def _stop_rule(self, command: Command, *, answered: bool, last: bool) -> Optional[Callable[[str], StopRule]]:
         """The stop rule of a command. None: the command reports nothing, since an earlier one has reported the request (`answered`).
 
-        A command that cannot be stopped reports a stop request as too late if it is the `last` required one, else as after this step.
+        A command that cannot be stopped still reports the request: as too late if no required command follows (`last`), or as obeyed after
+        this step.
         """
         if command.stoppable:
             return command.stop_rule or self._backend.stop_rule
@@ -447,12 +448,12 @@ class Driver:
         return Ran(command, ended, reader, failure)
 
 
-def _names(text: str, name: str) -> bool:
-    """Whether every word of a repository's name stands in the text as a whole word: `main` is no part of `domain` or `main-debug`."""
+def _mentions(text: str, name: str) -> bool:
+    """Whether a text has every word of a repository's name as a whole word: `main` is not a part of `domain` or `main-debug`."""
     return all(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) for word in name.split())
 
 
-def _make_known(plan: Plan, console: Console) -> None:
+def _publish(plan: Plan, console: Console) -> None:
     """Publish the plan. Raises: PackageError: it cannot be written, so the job ends."""
     try:
         console.planned(plan)

@@ -301,8 +301,8 @@ def _was_stopped_first(order: SignedOrder, paths: LauncherPaths) -> bool:
 def _begin(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
     """Write the files of the job, then durably the record that uses up the id, then start the unit.
 
-    An order that was issued before an accepted order is refused. Spider's user, which carries the orders, may have withheld it until the
-    clock was set back. (`_stop` accepts such an order: it only ends a job that the policy allowed.)
+    An order that was issued before an accepted order is refused. Orders come through Spider's user, who may have withheld it until the clock
+    was set back. (`_stop` accepts such an order: it only ends a job that the policy allowed.)
 
     A crash between the steps leaves one of two states. Either the id is unused, and its files are ignored. Or the record and the files
     exist, and Spider reports that the job never began. A record without files, of which Spider could report nothing, is impossible.
@@ -347,7 +347,7 @@ def _clear(folder: str) -> None:
 def _stop(order: SignedOrder, body: bytes, paths: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
     """Write the stop request that the job's runner reads. The runner obeys as far as its phase allows. A second request changes nothing.
 
-    If the job has not begun, its id is used up, so that an order in transit cannot start it. The policy is not checked: a job that it
+    If the job has not begun, its id is used up: an order in transit cannot start it any more. The policy is not checked: a job that it
     allowed may be stopped even if the policy has changed.
     """
     check_args(order)

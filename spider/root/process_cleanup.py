@@ -1,8 +1,8 @@
 """Ends processes that a program left behind. Without it, processes that left the program's process group would add up with each run.
 
 The processes are found by a marker in their environment, which children inherit, and by their parents. No privilege and no cgroup is
-needed. A process may clear its environment, leave its session and lose its parent. It then becomes a child of this process, which is a
-subreaper, and is found as such.
+needed. A process may also clear its environment, leave its session and lose its parent. This process is a subreaper: it becomes the new
+parent, and finds such a process among its children.
 """
 
 import contextlib

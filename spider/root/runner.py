@@ -90,7 +90,7 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
 
 
 def _begin(folder: str, boot: str) -> Tuple[float, Log, OutputReporter]:
-    """Create the job's files and reserve the space for its end, then write the file `run`, which marks the job as begun for ever.
+    """Create the job's files, and reserve the space for its end. Then write the file `run`: it marks the job as begun for ever.
 
     Returns: when the job began, Unix seconds; its log and its progress.
     Raises:  JobNotStarted: the job was begun before, or the disk is full.

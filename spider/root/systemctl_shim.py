@@ -1,7 +1,7 @@
 """Replaces systemd's socket, units and timers on hosts where OpenRC starts services.
 
 `spider.pyz listen` is a small supervised service of root (`stardust-launcher`). For each connection it starts a launcher of the current
-version, which gets the connection as descriptor 3, as from systemd. The service itself reads nothing from the connection.
+version. The launcher gets the connection as descriptor 3, as from systemd. The service itself reads nothing from the connection.
 
 A job's runner has a session of its own, and becomes a child of process 1 when its launcher ends. So a restart of Spider or of this service
 ends no job. The service's file forbids OpenRC to clean its cgroup.

@@ -56,7 +56,7 @@ class Pair(NamedTuple):
     at: float
     """When the pair was replaced, Unix seconds by this node's clock."""
     made: Optional[float] = None
-    """When it was replaced, Unix seconds by the hub's clock: the time of the first order since then. None: no order came since."""
+    """When the pair was replaced, Unix seconds by the hub's clock: the creation of the first order since then. None: no order came since."""
 
 
 class NotCleanedUp(OSError):

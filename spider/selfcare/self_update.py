@@ -3,7 +3,7 @@
 Spider's user can change the bundle in its own folder. So the runner reads the bundle once, compares its digest with the order, and installs
 this copy. Before it switches `current`, it writes a note and starts a timer. The timer runs `rollback` of the *old* version, also after a
 reboot. `rollback` does nothing if the runner has completed the update. Otherwise it completes the update if the new version has had a
-session, and else rolls it back.
+session, and rolls it back if not.
 """
 
 import contextlib

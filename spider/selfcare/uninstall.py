@@ -2,8 +2,8 @@
 
 `uninstall` removes Stardust from this server and then informs the hub.
 
-It runs the script of the bundle, which the hub also uses over SSH. The hub is informed last, when nothing is left on disk, in a session
-that the node's own key proves. So the key and all other data for that session are read into memory first.
+It runs the script `lifecycle.sh` of the bundle; the hub uses the same script over SSH. The hub is informed last, when nothing is left on
+disk. This takes a session with the node's own key, so the key and all other data for it are read into memory first.
 
 `uninstall --ordered JOB` does the same for an order of the hub, in `stardust-uninstall.service`. It first waits for the end of
 the job that started it. It prints to the journal only, and retries for up to ORDERED_FAREWELL_S to inform the hub.
@@ -180,8 +180,8 @@ def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config
 def _say_farewell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
     """Inform the hub at the first address that works. Returns: why no address works; empty: the hub is informed.
 
-    Args: sent: see `farewell`; the same list for all attempts. If the hub no longer knows this node after an earlier attempt, it had
-          received that message, and only its answer was lost.
+    Args: sent: see `farewell`; the same list for all attempts. An earlier attempt may have reached the hub, and only the answer was lost.
+          The hub then no longer knows this node, which counts as informed.
     """
     if config is None:
         return "spider.conf or the session key cannot be read"

@@ -1,4 +1,4 @@
-"""Parses what both ends need of an X.509 certificate (DER): the public key, which a pin identifies, and the issuer, which messages name."""
+"""Parses two parts of an X.509 certificate (DER): the public key, for the comparison with a pin, and the issuer, for error texts."""
 
 import hashlib
 from typing import List, Tuple

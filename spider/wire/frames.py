@@ -55,6 +55,7 @@ HEARTBEAT_S = 20.0
 SILENCE_LIMIT_S = 30.0
 """A peer that has sent nothing for this long counts as disconnected."""
 
+# docs/wire.md says when each end closes with which code.
 CLOSE_PROTOCOL = 4400
 CLOSE_UNKNOWN = 4401
 CLOSE_HOST = 4403

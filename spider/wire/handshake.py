@@ -1,7 +1,7 @@
 """The handshake that sessions and joins share: two ends prove that they hold the same key. The hub proves it first.
 
-There are three messages: a hello, which sessions and joins define themselves; the hub's challenge with its proof; the node's answer with
-its proof. Both proofs cover the whole transcript.
+There are three messages: a hello (sessions and joins each have their own), the hub's challenge with its proof, and the node's answer with
+its proof. Both proofs cover the hello and the challenge, exactly as they were sent.
 """
 
 from typing import Any, List, NamedTuple, Optional, Tuple

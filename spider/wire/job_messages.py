@@ -30,7 +30,7 @@ class JobAnswer(NamedTuple):
 
 
 class JobStop(NamedTuple):
-    """Hub to node: pass this order to the launcher, which asks the job's runner to stop as far as its phase allows."""
+    """Hub to node: pass this order to the launcher. The launcher asks the job's runner to stop as far as its phase allows."""
 
     job: str
     order: bytes

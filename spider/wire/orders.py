@@ -160,8 +160,8 @@ def issue_time(order: SignedOrder) -> int:
 
 
 def latest_known(order: SignedOrder, now: float) -> int:
-    """A time (Unix seconds) that both clocks had reached when this order was accepted; the node's clock may lack up to MAX_SKEW_S.
+    """A time (Unix seconds) that the clocks of hub and node had reached when the node accepted this order, up to MAX_SKEW_S.
 
-    So one wrong clock alone cannot make it later than the true time by more than MAX_SKEW_S.
+    One wrong clock alone cannot make it later than the true time by more than MAX_SKEW_S.
     """
     return min(made_at(order.job) if order.at is None else order.at, int(now) + MAX_SKEW_S)

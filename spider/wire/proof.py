@@ -75,7 +75,7 @@ def rekey_mask(launch_key: bytes, job: str) -> bytes:
 
 
 def transcript(hello: bytes, body: bytes) -> bytes:
-    """SHA-256 over the messages of both sides, exactly as they were sent."""
+    """SHA-256 over the hello and the body of the challenge, exactly as they were sent."""
     parts = b"".join(struct.pack(">I", len(part)) + part for part in (hello, body))
     return hashlib.sha256(b"stardust/v1/transcript" + parts).digest()
 

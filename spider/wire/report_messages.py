@@ -63,7 +63,7 @@ class Table(NamedTuple):
     subject: str
     taken_at_ms: int
     total: int
-    """The true number of rows, of which these are the first or the largest; -1 = reading failed, and there are no rows."""
+    """The true number of rows. The table may have only the first or the largest of them. -1 = reading failed, and there are no rows."""
     columns: List[str]
     cells: List[Optional[Union[str, int]]]
     """The cells, row by row."""

@@ -50,7 +50,8 @@ class Late(NamedTuple):
     """16 bytes that identify the writer. The numbers of one journal only rise."""
     number: int
     sent_epoch: int
-    """The session in which it was sent as a `Pack` without an answer; 0 = never sent. If that session's marks cover it, the hub holds it."""
+    """The session (`Welcome.epoch`) in which it was sent as a `Pack` without an answer; 0 = never sent. The hub holds the pack already if
+    it had stored the stream `sent_stream` of that session up to `sent_seq`."""
     sent_stream: int
     sent_seq: int
     layout: bytes

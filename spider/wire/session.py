@@ -191,6 +191,7 @@ class NodeOpening:
         self.fleet = ""
         """After `challenge`: the fleet that the hub says it serves."""
         self.hub_time_ms = 0
+        """After `challenge`: the hub's clock, Unix milliseconds."""
 
     def hello(self) -> bytes:
         """The first message."""

@@ -14,8 +14,10 @@ It reads only files, so an unprivileged Spider and root's runner get the same re
 | none of these, but this host has a program that creates the marker file | no |
 
 Only kernels of the same flavour are compared (`amd64`, `rt-amd64`, `rpi-v8`, `pve` …). A kernel without a package, or a newer kernel of
-another flavour, decides nothing. A container uses its host's kernel. There the result is yes only by a marker file, or by the manager's
-own check if it names other packages than kernels.
+another flavour, decides nothing.
+
+A container uses its host's kernel. So a marker file does not count there if it names kernels alone. The manager's own check counts if it
+names a core package, or no kernel. Without either, the result is no.
 """
 
 import functools

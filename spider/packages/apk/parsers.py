@@ -28,11 +28,14 @@ class ApkStep(NamedTuple):
     """One line of a transaction, real or simulated."""
 
     number: int
+    """1 to `of`."""
     of: int
     verb: str
     package: str
     before: str
+    """The installed version; empty = not installed."""
     after: str
+    """The version afterwards; empty = removed."""
 
 
 _NEUTRALISED = frozenset(

@@ -1,6 +1,6 @@
 """Reads the repository files of dnf, yum and zypper: enabled repositories, excludes, and the age of the metadata.
 
-The managers themselves are not asked: with an empty cache they print nothing and return 0, which looks like 'no updates'.
+Spider does not query the managers for it: with an empty cache they print nothing and return 0, as if there were no updates.
 """
 
 import configparser

@@ -154,7 +154,9 @@ class Update(NamedTuple):
     """One package with a newer version."""
 
     package: RpmPackage
+    """The package in its newer version."""
     before: str
+    """The installed version."""
     repository: str
 
 
