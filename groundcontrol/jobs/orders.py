@@ -92,6 +92,8 @@ class OrderSender:
         self._given: weakref.WeakSet[AgentSession] = weakref.WeakSet()
         """Sessions that have the bundle."""
         self._sent: dict[JobId, _Sent] = {}
+        self._withdrawn: set[JobId] = set()
+        """Jobs that the hub is closing. A caller that read such a job before does not send it either."""
         self._stops: dict[JobId, _StopSent] = {}
         self._new_keys: dict[NodeId, _NewKeys] = {}
         """The latest `rekey` of each node that has not reconnected since."""
@@ -105,6 +107,8 @@ class OrderSender:
         Args:   skew_s: seconds by which the node's clock is ahead of the hub's.
         Raises: Conflict: a `rekey` of a node that has the last generation of keys.
         """
+        if job.id in self._withdrawn:
+            return
         sent = self._sent.setdefault(job.id, _Sent())
         if self.left_behind(agent.session) or (job.action != REKEY and self._registry.is_cloned(job.node_id)):
             sent.held_skew_s = skew_s
@@ -169,6 +173,10 @@ class OrderSender:
                 found.append((job_id, sent.held_skew_s))
         return found
 
+    def withdraw(self, job_id: JobId) -> None:
+        """Stop sending a job, before the store closes it."""
+        self._withdrawn.add(job_id)
+
     def settled(self, job_id: JobId) -> None:
         """Send the job no more: the node has accepted it, or never will."""
         self._sent.pop(job_id, None)
@@ -176,7 +184,8 @@ class OrderSender:
     # -- stops -----------------------------------------------------------------------------------
 
     def forget_other_stops(self, jobs: Collection[JobId]) -> None:
-        """Drop the records of all stop orders but those of these jobs."""
+        """Drop the records of all stop orders, and of all withdrawn jobs, but those of these jobs."""
+        self._withdrawn.intersection_update(jobs)
         self._stops = {job_id: stop for job_id, stop in self._stops.items() if job_id in jobs}
 
     async def stop(self, job: Job) -> None:

@@ -105,9 +105,10 @@ class JobService:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
         made = NewBatch(BatchId(new_time_id(now)), request, chosen, tuple(jobs), tuple(refused), now, plans_of)
         batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
-        for job in jobs:
-            self._bus.publish(Changed("job", job.id, 1))
-        self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
+        if batch.id == made.id:  # otherwise this request repeats an earlier one, which has created its jobs
+            for job in jobs:
+                self._bus.publish(Changed("job", job.id, 1))
+            self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
         return batch
 
     async def _plans(self, scope: Scope, batch_id: BatchId, request: JobRequest) -> dict[NodeId, str]:

@@ -422,6 +422,7 @@ class JobTracker:
 
     async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | Scope = SYSTEM) -> None:
         """End a job without a report of its end from the node."""
+        self._orders.withdraw(job.id)
         try:
             ended = await self._store[JobStore].advance(job.id, state, by, JobUpdate(ended_at=self._clock.now(), error=error))
         except (Conflict, NotFound):

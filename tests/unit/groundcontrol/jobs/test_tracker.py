@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.bus import Changed, Topic
 from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.model import START_LIMIT_S, Job, JobRequest, JobUpdate, NewJob
-from groundcontrol.jobs.orders import NotAccepted
+from groundcontrol.jobs.orders import RETRY_EVERY_S, NotAccepted
 from groundcontrol.jobs.service import ROUND_S
 from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
@@ -23,6 +25,7 @@ from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart
 from spider.wire.orders import ORDER_TIME, issue_time
 from spider.wire.proof import node_keys
+from tests.support.deployment_desk import Hanging
 from tests.support.eventually import eventually
 from tests.support.job_bench import FLEET_KEY, Bench, Hello, Listener, Talker, over
 from tests.support.wire import open_order
@@ -109,6 +112,32 @@ async def test_an_update_during_its_bundle_transfer_may_have_started(bench: Benc
     agent = Watcher(await bench.store.nodes.node(SYSTEM, bench.node), session)
     await bench.orders.start(cast("AgentSession", agent), job)
     assert found == {"Bundle": False, "JobStart": False}
+
+
+async def test_a_job_that_was_read_to_be_sent_again_is_not_sent_once_it_is_cancelled(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    bench.orders.send_later(job.id, NotAccepted("busy", "refused", 0.0))
+    bench.clock.advance(RETRY_EVERY_S)
+    slow = Hanging(bench.store.jobs, "job", done_first=True)
+    bench.tracker._store = replace(bench.store, jobs=slow)  # type: ignore[arg-type]  # it stands for this part
+    sending = asyncio.create_task(bench.tracker._send_again())
+    await slow.reached.wait()
+    await bench.service.cancel(SYSTEM, job.id)
+    await bench.tracker._stop()
+    slow.answers.set()
+    await sending
+    assert (agent.started, await bench.state(job)) == ([], ("cancelled", ""))
+
+
+async def test_a_repeated_request_for_many_nodes_publishes_no_other_jobs(bench: Bench) -> None:
+    async with bench.bus.subscribe(Topic("changed"), limit=10, policy="ordered") as changes:
+        first, second = [await bench.service.submit_many(SYSTEM, [bench.node], JobRequest("upgrade"), "key") for _ in range(2)]
+        assert second == first
+        await bench.service.cancel_many(SYSTEM, first.id)
+        ids = {cast("Changed", await anext(changes)).id for _ in range(2)}  # created, cancelled
+    assert ids == {job.id for job in await bench.store.batches.jobs_of(SYSTEM, first.id)}
 
 
 async def test_repeated_refusals_of_a_node_are_logged_and_retried_at_a_limited_rate(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
