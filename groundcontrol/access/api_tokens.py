@@ -56,7 +56,7 @@ class ApiTokens:
     ) -> NewToken:
         """Create a token of `owner`.
 
-        Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many.
+        Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many, or the password has changed meanwhile.
         """
         label = " ".join(name.split())
         if not 1 <= len(label) <= MAX_NAME_CHARS or not is_visible(label):
@@ -80,7 +80,7 @@ class ApiTokens:
             created_at=now,
             expires_at=now + days * 86_400.0,
         )
-        return NewToken(text, await self._tokens.create_token(scope, token))
+        return NewToken(text, await self._tokens.create_token(scope, token, owner.password_version))
 
     async def revoke(self, scope: Scope, token: ApiToken) -> None:
         """End the token and its open connections."""

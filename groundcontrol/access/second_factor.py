@@ -65,7 +65,7 @@ class SecondFactor:
     async def prove(self, user: User, code: str, address: str, origin: LoginOrigin, browser: str = "") -> None:
         """Check a code of the app or a recovery code, and mark it as used.
 
-        Raises: TotpWrong; TooManyAttempts; VaultError: the seed cannot be opened.
+        Raises: TotpWrong; TooManyAttempts; Conflict: another request changes the second factor; VaultError: the seed cannot be opened.
         """
         attempt = await self._reserve(user, address, origin, browser)
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
@@ -96,8 +96,12 @@ class SecondFactor:
         return digest is not None and await self._store[FactorStore].use_recovery_code(user.id, digest, address) is not None
 
     async def _seed(self, user: User) -> bytes:
+        """The user's seed. Raises: Conflict: another request has changed the second factor since the user was read; VaultError, StoreError."""
         record = await self._store[SecretStore].secret(TABLE, user.id, COLUMN)
         if record is None or record.version != user.totp_version:
+            now = await self._store[UserStore].user(user.id)
+            if now is None or (now.totp_version, now.totp_since) != (user.totp_version, user.totp_since):
+                raise Conflict("the second factor has changed meanwhile: try again")
             raise VaultError(f"the second factor of user {user.id} is missing from the vault")
         return await asyncio.to_thread(self._sealer.open, record)
 
@@ -117,7 +121,7 @@ class SecondFactor:
         """Switch the second factor on with its first code; the user's other sessions end.
 
         Returns: the recovery codes, which are not readable later.
-        Raises:  Conflict: no seed waits for its first code; TotpWrong; TooManyAttempts.
+        Raises:  Conflict: no seed waits for its first code; TotpWrong; TooManyAttempts; Unauthenticated: the session has ended; VaultError.
         """
         if user.totp_since is not None or await self._store[SecretStore].secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")

@@ -207,7 +207,7 @@ class AuthService:
         return must_enrol(user, stricter(stored, self._least_totp))
 
     async def refresh(self, token: str) -> Issued:
-        """Issue a new refresh token and a new access token for a refresh token.
+        """Issue a new refresh token and a new access token for a refresh token. Within REFRESH_GRACE_S a repeated token gets the same answer.
 
         Raises: Unauthenticated: the session has ended, or the token was used before, which ends the session;
                 PasswordChangeRequired; ClockBehind.
@@ -299,7 +299,7 @@ class AuthService:
         return caller
 
     def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
-        """Refuse an action unless the password was proved within the last five minutes.
+        """Refuse an action unless the password was proved within the last five minutes. A sensitive token and the local socket need no proof.
 
         Args:   longer: allow fifteen minutes if the password was proved again after the log-in.
         Raises: StepUpRequired.
@@ -313,7 +313,7 @@ class AuthService:
             raise StepUpRequired("prove your password once more for this")
 
     def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, longer: bool = False) -> None:
-        """As `require_step_up`, if a session or token changes more than MANY_NODES nodes within WINDOW_S.
+        """As `require_step_up`, if a session or token changes more than `portions.MANY_NODES` nodes within `portions.WINDOW_S`.
 
         Raises: StepUpRequired.
         """
@@ -337,7 +337,7 @@ class AuthService:
     async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
         """Set a new password; the user's other sessions end.
 
-        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable;
+        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable; Unauthenticated: the session has ended;
                 StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
         """
         user, session = person_of(caller)
@@ -361,7 +361,7 @@ class AuthService:
     async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
         """Prove the password once more, and the second factor if the user has one.
 
-        Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable.
+        Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable; Unauthenticated: the session has ended.
         """
         user, session = person_of(caller)
         attempt = await self._prove(caller, user, password)
@@ -391,7 +391,7 @@ class AuthService:
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
         """Set a password without the old one, for the owner of the hub's machine. The user's sessions, tokens and limits end.
 
-        Raises: NotFound; WeakPassword.
+        Raises: NotFound; WeakPassword; Unavailable.
         """
         user = await self._users.user_by_name(username)
         if user is None:

@@ -19,9 +19,11 @@ from spider.wire.ids import is_id, new_random_id
 IDLE_S: Final = 24 * 3600.0
 """A session ends when it is not refreshed for this long."""
 ABSOLUTE_S: Final = 7 * 24 * 3600.0
+"""A session ends this long after its log-in, even if it is refreshed."""
 IDLE_2FA_S: Final = 30 * 60.0
-"""The same limit for a session with a second factor. Its user has more to protect, and an app makes a new log-in easy."""
+"""`IDLE_S` for a session with a second factor. Its user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
+"""`ABSOLUTE_S` for a session with a second factor."""
 STEP_UP_S: Final = 300.0
 """How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
 JOB_STEP_UP_S: Final = 900.0
@@ -39,7 +41,7 @@ class Issued(NamedTuple):
     refresh: str
     """The new refresh token; empty: the client's present one stays valid."""
     must_enrol: bool = False
-    """A second factor is required, and the user has none yet."""
+    """Whether the user must set up a second factor first."""
     device: str = ""
     """The cookie by which later log-ins recognise this browser; empty: the browser keeps its cookie."""
 
@@ -53,7 +55,7 @@ class Caller(NamedTuple):
     """None: the caller uses a token or the local socket. The local socket has no user either."""
     token: ApiToken | None = None
     must_enrol: bool = False
-    """A second factor is required, and the user has none yet. Until its set-up most actions are refused."""
+    """Whether the user must set up a second factor first. Until then most actions are refused."""
 
 
 def ends_at(caller: Caller) -> float | None:

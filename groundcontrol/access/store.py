@@ -52,7 +52,7 @@ class UserStore(Protocol):
         ...
 
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
-        """Conflict: a first admin was created before. It works once in the life of a database."""
+        """Store the first admin, once in the life of a database. Raises: Conflict: there was a first admin before."""
         ...
 
     async def setup_code_hash(self) -> bytes | None: ...
@@ -84,7 +84,7 @@ class UserStore(Protocol):
         ...
 
     async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
-        """None: the session is unknown or revoked, or its user is gone or disabled."""
+        """The session and its user. None: the session is unknown or revoked, or its user is gone or disabled."""
         ...
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
@@ -122,14 +122,14 @@ class UserAdminStore(Protocol):
     """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
-        """The facts that decide about a request. They include every change that the bus has announced.
+        """The session, its user and the rule about second factors. They include every change that the bus has announced.
 
         None: as for `login_session`.
         """
         ...
 
     async def create_user(self, scope: Scope, user: User) -> User:
-        """Conflict: the name is taken."""
+        """Store a user. Raises: Conflict: the name is taken."""
         ...
 
     async def person(self, scope: Scope, username: str) -> Person:
@@ -213,7 +213,14 @@ class FactorStore(Protocol):
 
 
 class ApiTokenStore(Protocol):
-    async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken: ...
+    async def create_token(self, scope: Scope, token: ApiToken, password_version: int | None = None) -> ApiToken:
+        """Store a token.
+
+        Args:   password_version: of the owner, as the caller has read it; None: not compared.
+        Raises: NotFound: there is no such owner; Conflict: the owner has too many tokens, or another password by now.
+        """
+        ...
+
     async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
         """The live tokens, newest first. Args: user: None: of all users."""
         ...

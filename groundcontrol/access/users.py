@@ -33,6 +33,7 @@ class Rule(NamedTuple):
     """Which users must have a second factor."""
 
     holds: TotpRule
+    """The rule in force."""
     least: TotpRule
     """The mildest rule that the hub's configuration allows."""
 

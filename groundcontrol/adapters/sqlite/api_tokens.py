@@ -48,16 +48,18 @@ class SqliteApiTokens:
         self._chain = chain
         self._clock = clock
 
-    async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken:
+    async def create_token(self, scope: Scope, token: ApiToken, password_version: int | None = None) -> ApiToken:
         def command(tx: Tx) -> ApiToken:
             known = tx.fetch_one(_TOKEN + "WHERE api_token.id = ?", token.id)
             if known is not None:
                 if known["hash"] != token.hash:
                     raise Conflict("this token id was used before")
                 return _to_token(known)
-            owner = tx.fetch_one("SELECT no, org FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
+            owner = tx.fetch_one("SELECT no, org, password_version FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
             if owner is None:
                 raise NotFound("there is no such user")
+            if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
+                raise Conflict("the password has changed meanwhile: log in again")
             tx.execute("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
             live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:

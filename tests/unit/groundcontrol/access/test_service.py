@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 
-from groundcontrol.access import rate_limits
+from groundcontrol.access import rate_limits, totp
 from groundcontrol.access.trusted_browsers import Devices
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import (
     BadCredentials,
     ConfigError,
+    Conflict,
     Forbidden,
     PasswordChangeRequired,
     SetupCodeRequired,
@@ -460,3 +462,30 @@ async def test_a_step_up_in_a_session_that_ends_during_it_asks_for_a_log_in(read
     monkeypatch.setattr(ready.service.passwords, "verify", end_session)
     with pytest.raises(Unauthenticated):
         await ready.service.step_up(caller, PASSWORD)
+
+
+async def test_a_token_of_a_session_whose_password_is_reset_meanwhile_is_refused(ready: Door) -> None:
+    owner = (await ready.login()).user
+    await ready.service.reset_password(SYSTEM, "admin", NEW)
+    with pytest.raises(Conflict, match="the password has changed meanwhile"):
+        await ready.service.api_tokens.create(SYSTEM, owner, name="late", role="viewer", days=1, grants=None, sensitive=False)
+
+
+async def test_a_log_in_while_the_second_factor_is_switched_off_asks_to_try_again(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = await ready.caller(await ready.login())
+    assert caller.user is not None
+    assert caller.session is not None
+    secret = (await ready.service.factors.begin(SYSTEM, caller.user)).secret
+    code = totp.code_of(base64.b32decode(secret), int(ready.clock.now() // totp.STEP_S))
+    user = await ready.store.users.user(caller.user.id)
+    assert user is not None
+    await ready.service.factors.confirm(caller, user, caller.session, code)
+    verify = ready.service.passwords.verify
+
+    async def switch_off(stored: str | None, password: str, *, known: bool = False) -> bool:
+        await ready.store.factors.stop_totp(SYSTEM, user.id, None)
+        return await verify(stored, password, known=known)
+
+    monkeypatch.setattr(ready.service.passwords, "verify", switch_off)
+    with pytest.raises(Conflict, match="the second factor has changed meanwhile"):
+        await ready.service.login("admin", PASSWORD, totp="123456", setup_code=None, address=LOCAL, user_agent="test")
