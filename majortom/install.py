@@ -91,9 +91,10 @@ class Installation:
         self._left = ""
 
     async def run(self, make_payload: PayloadMaker, verify: VerifySession, set_time_limit: SetTimeLimit) -> InstallResult:
-        """Install the agent. On return it is verified; after an error the server is rolled back to its former state.
+        """Install the agent. On return the agent is verified, which means that it has completed a session.
 
-        Raises: DeployError.
+        After an error the server is rolled back to its former state. But a verified agent that replaces another one stays.
+        Raises: DeployError: its text also says what the rollback could not undo.
         """
         async with prepare_login(self._connector, self._target, self.steps, set_time_limit) as context:
             return await self._run_in(context, make_payload, verify)
@@ -161,8 +162,8 @@ class Installation:
             await self._options.stopped()
 
     async def _arm(self, login: ShellLogin, seconds: float, plan: InstallPlan) -> None:
-        """Start the rollback timer, before the first change and before each longer wait. If no further step reaches the server, it restores
-        its former state by itself."""
+        """Start the rollback timer on the server, before the first change and before each longer wait. If no further step stops the timer,
+        the server restores its former state by itself."""
         self._traces.begun = True
         self._traces.replaces = plan.clean == "stash"
         source, action = shell.with_own_text(self._lifecycle_script), "arm_replace" if self._traces.replaces else "arm"
@@ -209,7 +210,7 @@ class Installation:
         )
 
     async def _prepare(self, login: ShellLogin, plan: InstallPlan, probe: Probe) -> tuple[InstallPlan, Probe]:
-        """Remove remains of an earlier installation, and install python3 if the user agreed."""
+        """Remove remains of an earlier installation, and install python3 if the user agreed. Returns: the plan and the probe after that."""
         limits, report_detail = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
             await report_detail("removing the rest of an earlier installation")

@@ -43,8 +43,8 @@ def plan_install(
     """Decide the steps of an installation.
 
     Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node whose agent is on the server.
-            node: the node that is deployed again; empty: a new node. It replaces any agent on the server, except that of another node
-            that this hub still has. name: the name of the node whose agent is on the server; empty: not known.
+            node: the node to deploy again; empty: a new node. A node that is deployed again replaces any agent on the server, but not
+            the agent of another node that this hub still has. name: the name of the node whose agent is on the server; empty: not known.
     Raises: DeployError: the agent cannot be installed on the server as it is. Nothing was changed.
     """
     _check_system(probe)
@@ -91,7 +91,7 @@ def _check_system(probe: Probe) -> None:
 
 
 def _check_space(folders: Sequence[TargetFolder]) -> None:
-    """Folders on one file system need room together; the error names its mount point.
+    """Check the free space. Folders on one file system need room together; the error then names its mount point.
 
     A device may be mounted several times. A file system without a device, such as tmpfs, is known by its mount point.
     """
@@ -138,8 +138,8 @@ def _check_replaced(existing: Existing, fleet: str, node: str, name: str, *, rep
 
 
 def _kept_folders(existing: Existing, fleet: str, node: str) -> tuple[str, ...]:
-    """The folders that the new installation keeps. `started` and `jobs` show which jobs have run. They stay if the node is the same or
-    unknown."""
+    """The folders that the new installation keeps. `started` and `jobs` show which jobs have run, so they stay unless the agent on the server
+    is certainly that of another node."""
     if existing.node == node and existing.fleet == fleet:
         return ("spider", "started", "jobs")
     return () if existing.node else ("started", "jobs")

@@ -74,7 +74,9 @@ class Probe(NamedTuple):
     """Path of the interpreter for the agent; empty: none is suitable."""
     python_version: str
     python_old: str
+    """Version of a python3 that is too old; empty: none was found."""
     python_incomplete: str
+    """The parts of the standard library that a python3 lacks; empty: none was found."""
     reach: str
     """`ok`, or why the server cannot reach Ground Control; empty: not tried."""
     existing: Existing

@@ -21,7 +21,7 @@ PATIENCE_S: Final = 1.0
 
 
 class HandshakeSlot:
-    """One handshake, from the HTTP request until the proof is verified. Until then a new socket may displace it."""
+    """One handshake, from the HTTP request until the proof of the node's key is verified. Until then a new socket may displace it."""
 
     def __init__(self, address_key: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
         self.address_key = address_key

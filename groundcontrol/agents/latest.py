@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LISTED_S: Final = 0.03
 """How long updates of nodes are collected before one message to the node lists."""
 WRITTEN_S: Final = 60.0
-"""For this long after a request for a JSON list, each new summary is encoded on arrival. Such clients poll: their next answer is ready."""
+"""For this long after a request for a JSON list, each new summary is encoded on arrival. The next answer to a client that polls is then ready."""
 _FRESH: Final = Topic("nodes_fresh")
 
 
@@ -125,7 +125,7 @@ class LatestValues:
         """Store the newest row of a family and publish it. While the node is watched, every row is published.
 
         Values are computed only if this node has subscribers. Lists learn that the node has new samples, and then fetch its summary.
-        The summary is prepared here if a list is open, or if the pack has several rows (an unwatched node).
+        The summary is prepared here if a list is open, or if the pack has several rows, as packs of an unwatched node have.
         """
         node = agent.node.id
         self.rows += len(rows)

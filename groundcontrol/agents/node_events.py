@@ -30,7 +30,7 @@ MOST_WAITING: Final = 1000
 MAX_WRITES: Final = 50
 """Waiting events that one call writes. Each is a commit, which delays other writes."""
 EVERY_S: Final = 60.0
-"""Least time between two events of one kind about a node, since every user reads them. The caller merges changes meanwhile."""
+"""Least time between two events of one kind about a node. The caller asks `may_emit`, and collects the changes meanwhile."""
 
 
 class NodeEvents:

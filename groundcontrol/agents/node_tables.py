@@ -131,7 +131,7 @@ def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Sanitize a name or version. The node does the same, so that both compute one digest.
+    """Check that a name or version is sanitized. The node sanitizes them, so that both compute one digest.
 
     Raises: ProtocolError.
     """

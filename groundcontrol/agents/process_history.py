@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 MAX_CONCURRENT: Final = 64
-"""Readings of one transaction. Samples wait for its end."""
+"""Most readings of one transaction. Samples are not written before its end."""
 MAX_WAITING: Final = 5000
 """Readings that may wait for the store, some 30 MB. With more, the oldest are dropped."""
 
@@ -51,7 +51,7 @@ class ProcessHistoryWriter:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write the waiting readings. A temporary error of the store ends this, and the rest stays. Any other error drops its reading."""
+        """Write the waiting readings. After a temporary error of the store the rest waits on. A reading that causes another error is dropped."""
         while self._waiting:
             batch = dict(list(self._waiting.items())[:MAX_CONCURRENT])
             saving = (self._store[ProcessHistoryStore].save_reading(session, reading) for session, reading in batch.values())

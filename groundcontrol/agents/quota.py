@@ -22,8 +22,8 @@ hundred hours has 64 MiB."""
 STORED_BYTES_PER_S: Final = 16.0 * 1024
 """Rate at which the quota of stored bytes refills."""
 HOUR_BYTES: Final = 1024.0
-"""Bytes charged for each further hour that a pack covers. Each hour is stored separately, later in a chunk per tier that names all
-series. Four kilobytes may cover 600 hours."""
+"""Bytes charged for each further hour that a pack covers, since each hour is stored separately. A pack of four kilobytes may cover 600
+hours."""
 OPENINGS: Final = 100.0
 """Sessions that a node may open without a pause. Each costs commits, and perhaps a log line, an event or an audit row."""
 OPENINGS_PER_S: Final = 1 / 3

@@ -32,14 +32,15 @@ from spider.wire.sample_messages import Row
 log = logging.getLogger(__name__)
 
 SUSPECT_S: Final = 900.0
-"""After this time without a refused clone, the node is trusted again. A clone retries every five minutes (`spider.hub.backoff.CLONE_S`)."""
+"""A node is trusted again if no clone (a second machine with its keys) was refused for this long. A clone retries every five minutes
+(`spider.hub.backoff.CLONE_S`)."""
 TICK_S: Final = 1.0
 OTHER_TIME_S: Final = 3600.0
 """A larger difference means that the clocks of node and hub disagree, not that the samples are late."""
 SEEN_EVERY_S: Final = 30.0
 """How often `last_seen_at` of online nodes is stored."""
 MOST_UNREPORTED: Final = 1000
-"""Loss reports of a node that are merged into one event. A node that reports more gets several events."""
+"""Most reports of lost samples that are merged into one event. A node that reports more gets several events."""
 OFFLINE_GRACE_S: Final = 10.0
 """A node that reconnects within this time causes no event. Its state is shown immediately all the same."""
 RECONNECT_S: Final = 120.0
@@ -271,7 +272,7 @@ class Registry:
         return task
 
     async def arrived(self, agent: AgentSession) -> None:
-        """Publish that a node has connected, and emit its event."""
+        """Publish that a node has connected. Emit an event if the node was away, or connects for the first time."""
         node, now = agent.node, self._clock.now()
         self._disconnected.pop(node.id, None)
         try:
@@ -288,7 +289,7 @@ class Registry:
         self._bus.publish(Changed("node", node.id, node.version))
 
     def update_latest(self, agent: AgentSession, schema: KnownSchema, rows: list[Row]) -> None:
-        """Pass the rows of a live pack on to the newest values, unless another session of the node has begun."""
+        """Update the newest values with rows of a live pack, unless another session of the node has begun."""
         if self._agents.get(agent.node.id) is agent:
             self.values.update(agent, schema, rows)
 

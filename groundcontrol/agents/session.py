@@ -49,18 +49,18 @@ log = logging.getLogger(__name__)
 TIME_EVERY_S: Final = 300.0
 """The longest time between two heartbeats. A node compares its clock with the time in them."""
 ANSWER_EVERY_S: Final = 5.0
-"""How often live packs are acknowledged at one pack per second. An acknowledgement costs as much as a pack, so one per pack is too many."""
+"""How often the live packs of a node that sends one a second are acknowledged. An acknowledgement costs as much as a pack."""
 ANSWER_PACKS: Final = 8
 """Unacknowledged live packs that trigger an immediate acknowledgement: an eighth of a node's send window."""
 MAX_JOURNALS: Final = 256
-"""Journals whose backlog one session may send. Each start of the agent makes one."""
+"""Most journals (records of unsent samples on the node's disk) in one session. Each start of the agent makes one."""
 MAX_OUTBOX: Final = 1024
 MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
 """Bytes in the send buffer above which nothing more is sent."""
 LOG_REPEAT_S: Final = 20.0
-"""If the store fails for this long, the node is asked to send its log lines again. After 60 s without an answer it would send no more."""
+"""If the store fails for this long, the hub asks the node to send its log lines again. After 60 s without an answer a node sends no more."""
 LOOK_UP_S: Final = 1.0
 """How often a session delayed by its quota checks whether it is over."""
 STUCK_LIMIT_S: Final = 10.0
@@ -262,7 +262,7 @@ class AgentSession:
         self._schemas.put(message.layout, known)
 
     async def _store_schema(self, schema: SeriesSchema) -> None:
-        """Save a layout. Retries as long as needed, since packs cannot be stored without their layout."""
+        """Save a layout. Retry until it is stored or the session is over, since packs cannot be stored without their layout."""
         while not self.over:
             try:
                 await self._deps.store[MetricStore].save_schema(self.session, schema)

@@ -44,8 +44,9 @@ ONLINE_LIMIT_S: Final = 600.0
 FREE_LIMIT_S: Final = 4 * 3600.0
 """How long an update waits for the node's open jobs. An agent is never updated while a job runs."""
 VERIFY_LIMIT_S: Final = 90.0
+"""How long after its job an update waits for a session of the new version."""
 STORE_RETRY_S: Final = 5.0
-"""How long after an error of the database an update continues."""
+"""The pause of an update after an error of the database."""
 
 log = logging.getLogger(__name__)
 

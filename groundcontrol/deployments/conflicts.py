@@ -42,7 +42,7 @@ class Occupied:
             raise _name_taken(request.name)
 
     async def faults_of(self, scope: Scope, requests: Sequence[DeploymentRequest]) -> dict[int, Fault]:
-        """The requests that conflict with a deployment, a node or each other, by position.
+        """The requests to a server that is being deployed to, or with the name of a node, by position.
 
         Raises: StoreError.
         """
@@ -57,7 +57,7 @@ class Occupied:
         return faults
 
     async def names(self, scope: Scope) -> set[str]:
-        """Names of all nodes, case-folded.
+        """Names of all nodes that the caller may see, case-folded.
 
         Raises: StoreError.
         """

@@ -90,7 +90,7 @@ class HubKeyService:
     async def create(self, scope: Scope, *, replace: bool) -> HubKey:
         """Make a key. The hub destroys the key that it replaces.
 
-        Raises: Forbidden, Conflict: there is a key, and `replace` is false; StoreError.
+        Raises: Forbidden, Conflict: there is a key, and `replace` is false, or another request has changed it; StoreError.
         """
         authorize(scope, "hub_key.manage")
         known = await _record(self._secrets, scope.org)

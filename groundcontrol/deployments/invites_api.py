@@ -122,7 +122,7 @@ def installer(services: Services) -> InstallerView:
 
 
 def short(services: Services, proxy: str) -> str:
-    """The command that pipes the script into a shell. TLS alone protects the script: by an authority, or by the hub's pinned key.
+    """The command that pipes the script into a shell. TLS alone protects the script: curl trusts an authority, or the hub's pinned key.
 
     The invite is in no argument, environment or history: the script asks for it on the terminal.
     """
@@ -140,7 +140,7 @@ def command(services: Services, invite: str, proxy: str) -> str:
     """The command to paste into a shell of the server. It fetches the script, compares its checksum and passes the invite by standard input.
 
     The invite is in no argument and no environment variable. The command keeps itself out of the history of bash.
-    The leading blank does the same in a zsh with HIST_IGNORE_SPACE, where one paste is one entry. For other shells use `line`.
+    The leading blank does the same in a zsh with HIST_IGNORE_SPACE, since a zsh stores a paste as one entry. For other shells use `line`.
     """
     return f' [ -z "$BASH" ] || set +o history\n({_fetched(services, proxy)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
 

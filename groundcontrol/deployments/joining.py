@@ -69,7 +69,7 @@ MAX_CONCURRENT: Final = 64
 WHOLE_S: Final = 900.0
 """Time limit of a join."""
 PROBE_S: Final = 60.0
-"""Time limit of its first message."""
+"""Time limit of the first message of a join."""
 VERIFY_S: Final = 60
 """How long the server waits for its first session, before it rolls back."""
 LOST_S: Final = 90.0
@@ -115,7 +115,7 @@ class Joining:
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Settle joins that were interrupted, including those before a restart."""
+        """Settle interrupted joins until cancelled, first those before the start of the hub. Raises: StoreError."""
         left = await self.store[InviteStore].unsettled()
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -219,7 +219,7 @@ class Joining:
         return new_event("node_joined", self.clock.now(), details, node=node, name=name, org=scope.org)
 
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
-        """Settle a node that disconnected during its installation. If it does not reconnect it is deleted, as the server rolls back too."""
+        """Settle a node that disconnected during its installation. If it does not reconnect, delete it: its server rolls back, too."""
         try:
             found = await self.store[NodeStore].find_node(node)
             if found is None:

@@ -70,9 +70,9 @@ class WriteLock(asyncio.Lock):
 
     @contextlib.asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Hold the lock for a request. The request is refused once another task has held the lock for `patience_s`.
+        """Hold the lock for a request. If another task holds it, the request waits at most until `patience_s` after that task got it.
 
-        Raises: StoreBusy: nothing was done.
+        Raises: StoreBusy: the time is over, and nothing was done.
         """
         since = self._since if self.locked() else asyncio.get_running_loop().time()
         try:

@@ -155,7 +155,7 @@ def right_to_order(deployment: Deployment) -> Action:
 
 @dataclass(frozen=True, kw_only=True)
 class JumpRequest:
-    """The requested jump host. A login field that is unset takes its value from the server."""
+    """The requested jump host. Without a user name it gets that of the server; without a key or password it gets all credentials of the server."""
 
     host: str
     port: int = 22
@@ -233,7 +233,7 @@ MOST_USES: Final = 1000
 LONGEST_DAYS: Final = 90
 """Longest validity of an organisation secret."""
 MOST_OPEN: Final = 100
-"""Open invites of one organisation at the same time."""
+"""Most open invites of one organisation."""
 
 
 def right_to_make(kind: InviteKind) -> Action:

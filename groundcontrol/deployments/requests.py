@@ -56,7 +56,7 @@ _REFUSED_KEYS: Final = ("key_too_large", "key_kdf_rounds")
 
 
 def check_request(request: DeploymentRequest) -> DeploymentRequest:
-    """Validate a request. Returns: the request with host, name and tags trimmed.
+    """Validate a request. Returns: the request with trimmed texts, hosts in their DNS form, and the host as the name if it has none.
 
     Raises: BadRequest: its detail `field` is the invalid field.
     """
@@ -197,7 +197,7 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:
     """Replace the earlier fields by the overrides.
 
-    A new key drops the old passphrase. Another host, port, jump host or host key drops the old fingerprint and all credentials: perhaps
+    A new key drops the old passphrase and certificate. Another host, port, jump host or host key drops the old fingerprint and all credentials: perhaps
     another user entered them.
     """
     if given is None:

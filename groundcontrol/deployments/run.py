@@ -134,7 +134,7 @@ class DeploymentRun:
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 
     async def _target(self) -> Target:
-        """The target for Major Tom. It has its own queues, so it checks the authorization again after them.
+        """The target for Major Tom. Major Tom has queues of its own, and checks the authorization again after each.
 
         Raises: DeployError: the hub's SSH key was removed meanwhile; VaultError, StoreError.
         """
@@ -149,7 +149,7 @@ class DeploymentRun:
         return target._replace(jump=jump, ensure_wanted=ask)
 
     async def _check_still_allowed(self) -> None:
-        """Check the authorization again at the start: the slot may come long after the order.
+        """Check the authorization again: the user may have lost the right since the order, while the deployment waited.
 
         Raises: DeployError: the user is no longer authorized; StoreError.
         """
@@ -204,7 +204,7 @@ class DeploymentRun:
         return None if found is None else found.name
 
     async def _payload(self, probe: Probe) -> Payload:
-        """Create the node and its keys."""
+        """Create the node. Returns: the files and keys for its server. Raises: DeployError: the name is taken; StoreError."""
         if self.request.again:
             return await self._renew_payload(probe)
         named = self.request.name or self.request.host
@@ -247,7 +247,7 @@ class DeploymentRun:
         return self._files(node, policy_conf(request.policy), there.proxy)
 
     def _files(self, node: Node, policy: str, before: str = "") -> Payload:
-        """Args: before: the proxy that the server's agent uses so far."""
+        """The files and keys for the server. Args: before: the proxy that the server's agent uses so far."""
         tools, before = self._tools, proxy_of(before)
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
         return Payload(
@@ -285,7 +285,7 @@ class DeploymentRun:
     # -- the end -----------------------------------------------------------------------------
 
     async def _end(self, state: str, error: DeploymentError | None) -> None:
-        """Save the end. A node that an unfinished installation created is deleted."""
+        """Save the end, and delete the node that a failed or cancelled installation created."""
         progress, at = self.progress, self._tools.clock.now()
         node = self._made if state != "succeeded" else None
 

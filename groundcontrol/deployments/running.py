@@ -62,7 +62,7 @@ class Active(Mapping[DeploymentId, Begun]):
             raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
 
     def begin(self, group: asyncio.TaskGroup, work: DeploymentRun) -> Begun:
-        """Start the deployment as a task of the group."""
+        """Start the deployment as a task of the group, and drop its cached fields."""
         deployment = work.progress.row.id
         self._known.forget(deployment)
         task = group.create_task(self._carry_out(work), name=f"deployment {deployment}")

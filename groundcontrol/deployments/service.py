@@ -100,8 +100,9 @@ class DeploymentService:
         self._closed.set()
 
     async def run(self) -> None:
-        """Serve until `close`. Deployments that a killed hub left open are closed, and a user can retry them.
+        """Serve until `close`.
 
+        First close the deployments that a killed hub left open; users can retry them. Removals through a live session are followed further.
         Raises: StoreError.
         """
         self._closed.clear()
@@ -208,7 +209,7 @@ class DeploymentService:
         """Begin a redeployment, which replaces any agent on the node's server. A running redeployment is returned instead of a new one.
 
         The node keeps its id, history and settings. It also keeps its owner's policy, unless the overrides name one.
-        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, VaultError, StoreError.
         """
         tools = self._tools
         node = await tools.store[NodeStore].node(scope, node_id)
@@ -258,8 +259,8 @@ class DeploymentService:
         """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
 
         With `force` the node is deleted without contact, and the overrides are only validated.
-        A running removal of this node is returned instead of a new one, even if it is forced and cannot finish at the moment.
-        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        A running removal of this node is returned instead of a new one. A forced removal does not wait for one through the live session.
+        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, VaultError, StoreError.
         """
         tools = self._tools
         node = await tools.store[NodeStore].node(scope, node_id)
@@ -302,7 +303,7 @@ class DeploymentService:
         return await wait_for_end(begun, tools.limits.forget_wait_s)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
-        """The running removal of this node; with `force` none through a live session.
+        """The running removal of this node; None: there is none. With `force`, a removal through the live session does not count.
 
         Raises: Conflict: the node is being deployed.
         """
@@ -312,7 +313,7 @@ class DeploymentService:
         return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
-        """Check that no job is open. `by_ssh`: ignore an `uninstall` job, whose end may never be reported."""
+        """Check that no job is open. `by_ssh`: ignore an `uninstall` job, since nobody may report its end. Raises: Conflict, StoreError."""
         if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store[JobStore].open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
@@ -337,7 +338,11 @@ class DeploymentService:
             return await self._leaving.begin(scope, node)
 
     async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
-        """Handle an agent's `Farewell`: root uninstalled it, except for `not_removed`. Raises: StoreError."""
+        """Handle an agent's `Farewell`, the message that root has uninstalled it.
+
+        Args:   why: the reason that the agent gives. not_removed: the parts that root could not remove; empty: none.
+        Raises: StoreError.
+        """
         await forget_departed(self._tools, self._leaving, agent, why, not_removed)
 
     async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
@@ -396,7 +401,7 @@ class DeploymentService:
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
         """Retry a failed or cancelled deployment with changed fields. A forced removal stays forced.
 
-        Raises: NotFound, Forbidden, Conflict, CredentialsRequired, BadRequest, TargetNotAllowed, Unavailable, StoreError.
+        Raises: NotFound, Forbidden, Conflict, CredentialsRequired, BadRequest, TargetNotAllowed, Unavailable, VaultError, StoreError.
         """
         tools = self._tools
         row = await self._controlled(scope, deployment)

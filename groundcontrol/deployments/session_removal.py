@@ -36,7 +36,7 @@ from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 ORDERS_SEEN: Final = 50
-"""Newest jobs of a node that are searched for the order, which was the last job of the earlier hub process."""
+"""How many of a node's newest jobs a restarted hub searches for the `uninstall` job of a removal."""
 _ORDERED: Final = "job "
 """Precedes the job's id in the detail of the first step, where a restarted hub finds it."""
 
@@ -141,7 +141,8 @@ class SessionRemoval:
     async def begin(self, scope: Scope, node: Node) -> Deployment:
         """Order a node to uninstall the agent. A node with a running removal keeps it.
 
-        Raises: StoreError, Unavailable: the end of a failed removal could not be saved. Other errors end the removal as failed.
+        If the order fails, the removal ends as failed and is returned.
+        Raises: StoreError. If that end cannot be saved: the error of the order, or Unavailable.
         """
         async with self._asking.in_time():
             return self.running(node.id) or await self._begin(scope, node)
@@ -159,7 +160,7 @@ class SessionRemoval:
     async def retry(self, scope: Scope, row: Deployment) -> Deployment:
         """Retry a removal with a new order, since a node accepts each order only once.
 
-        Raises: StoreError, Unavailable: as above.
+        Raises: as `begin`; Conflict: the row has changed meanwhile.
         """
         async with self._asking.in_time():
             return self.running(_node(row)) or await self._retry(scope, row)
@@ -291,8 +292,9 @@ class SessionRemoval:
                 self._left.pop(node, None)
 
     async def _follow(self, scope: Scope, progress: ProgressReporter, job_id: JobId | None) -> bool:
-        """Wait for the `Farewell` and delete the node. Returns: False: the node was deleted without one. Store errors are retried.
+        """Wait for the `Farewell` and delete the node. Store errors are retried.
 
+        Returns: whether the `Farewell` came. False: somebody deleted the node before.
         Raises: DeployError.
         """
         tools, node = self._tools, _node(progress.row)
@@ -326,9 +328,9 @@ class SessionRemoval:
             await tools.clock.sleep(POLL_S)
 
     async def _look(self, progress: ProgressReporter, job: Job, ends_at: float | None) -> None:
-        """Evaluate the state of the job.
+        """Update the steps by the state of the job.
 
-        A job with an unknown end has not failed: the agent that would report it is being uninstalled.
+        A job with an unknown end has not failed: the agent that would report its end is being uninstalled.
         Args:   ends_at: deadline of the `Farewell`, once the node has accepted the order.
         Raises: DeployError, StoreError.
         """

@@ -17,7 +17,7 @@ SecretText = Annotated[str, msgspec.Meta(max_length=32 << 10)]
 
 
 class JumpBody(Body):
-    """The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself."""
+    """The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server."""
 
     host: ShortText
     port: int = 22
@@ -101,7 +101,7 @@ class HubKeyStateView(Answer):
 
 
 class ListedJumpBody(Body):
-    """A jump host of a host list. It has the credentials of `jump` if both are the same host, else those of the server."""
+    """A jump host of a host list. It has the credentials of the common `jump` if host and port are the same, else those of the server."""
 
     host: ShortText
     port: int = 22
@@ -237,7 +237,7 @@ class HostKeyView(Answer):
     host: str
     """The owner of the key: the server or its jump host."""
     port: int
-    """The port at which the key was presented. A jump host may have the same name as the server."""
+    """The port at which the key was presented. It tells the server from a jump host of the same name."""
 
 
 class StepView(Answer):

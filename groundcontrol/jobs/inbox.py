@@ -33,7 +33,7 @@ from spider.wire.job_messages import JobAck, JobOutput, JobPlan, JobProgress, Jo
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 64
-"""Messages in the queue. 64 output messages are 2 MiB, twice what a node may send before an acknowledgement."""
+"""Most messages in the queue. 64 output messages are 2 MiB, twice what a node may send before an acknowledgement."""
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048

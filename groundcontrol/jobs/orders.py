@@ -62,7 +62,7 @@ class _StopSent(NamedTuple):
     """The last stop order of a job."""
 
     at: float = 0.0
-    """Monotonic."""
+    """Monotonic seconds."""
     epoch: int = -1
     force: bool = False
     skew_s: float | None = None
@@ -102,7 +102,7 @@ class OrderSender:
         """Seal the order of a job and send it. The order carries the time of the node's clock.
 
         A node suspected of a clone receives `rekey` alone. A node that changes its keys receives nothing until it reconnects.
-        Jobs held back here are `due` after that.
+        Jobs held back here are `due` after that. A job that is too late, withdrawn or to be stopped is not sent.
 
         Args:   skew_s: seconds by which the node's clock is ahead of the hub's.
         Raises: Conflict: a `rekey` of a node that has the last generation of keys.
@@ -225,7 +225,7 @@ class OrderSender:
         self._given.discard(agent)
 
     def _new_keys_of(self, job: Job, generation: int) -> dict[str, object]:
-        """The arguments of a `rekey`: masked keys of the next generation, which are stored nowhere."""
+        """The arguments of a `rekey`: masked keys of the next generation, which are stored nowhere. Raises: Conflict: there is none."""
         if generation >= MAX_GENERATION:
             raise Conflict("this node has the last generation of keys that there is: remove it and add it again for new ones")
         new = node_keys(self._fleet_key, job.node_id, generation + 1)
@@ -241,7 +241,7 @@ class OrderSender:
             self._new_keys[session.node] = keys._replace(done_at=self._clock.monotonic())
 
     def left_behind(self, session: Session) -> bool:
-        """Whether the node has replaced the keys of this session."""
+        """Whether the node has replaced the keys of this session within KEYS_CHANGE_S."""
         keys = self._new_keys.get(session.node)
         if keys is None or keys.done_at is None or keys.epoch != session.epoch:
             return False

@@ -1,7 +1,7 @@
 """Follows each job from queued to its end: sends its order, stores the node's reports, and closes jobs that no node answers.
 
 `orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues and stores. Each message is stored, then published. Output and ends are acknowledged.
-A repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
+A repeated message changes nothing. A `JobPoke` (a notice on the bus that jobs wait) may be lost, so a periodic sweep finds the same jobs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ REKEYS_LOOKED_AT: Final = 20
 """Queued `rekey` jobs of a cloned node that are claimed in one sweep."""
 CLONED: Final = "a second machine uses the keys of this node, so nothing runs there until the node has new keys (stardust rekey)"
 UNANSWERED_S: Final = 60.0
-"""How long after its `not_after` a sent job without an answer still waits for one."""
+"""How long after its `not_after` a sent job still waits for the node's answer."""
 PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
 """After this many reported ends with missing output, the next one is stored without that output."""

@@ -44,7 +44,7 @@ class NodeStore(Protocol):
         ...
 
     async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
-        """The tags of these that the grants of a user or of a valid token name."""
+        """Those of `tags` that the grants of a user, or of a valid token, name."""
         ...
 
     async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
@@ -168,5 +168,5 @@ class ProcessHistoryStore(Protocol):
         ...
 
     async def expire_readings(self, before: float) -> int:
-        """Remove some readings before a time, by quarters of an hour. Returns: the removed rows; 0: none is left."""
+        """Remove some readings before a time in Unix seconds, by quarters of an hour. Returns: the number of removed rows; 0: none is left."""
         ...

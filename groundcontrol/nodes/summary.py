@@ -107,7 +107,7 @@ class _Mount(NamedTuple):
 class Summary:
     """The positions in a series schema that a summary needs. They are found once for each schema, and used for each row.
 
-    A metric belongs to one family, so all its series are in one schema. So the summaries of several schemas can be joined.
+    All series of a metric are in one schema, since a metric belongs to one family. So `pack_summary` can join the summaries of several schemas.
     """
 
     __slots__ = ("_highest", "_mounts", "_plain", "_sums")

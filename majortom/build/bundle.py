@@ -47,7 +47,7 @@ def _package_folder(name: str) -> Path:
 
 
 def build_bundle(spider_folder: Path | None = None) -> bytes:
-    """Pack Spider and msgpack's pure-Python part, without comments and docstrings.
+    """Pack Spider and msgpack's pure-Python part, without comments, docstrings, types, and the modules for joining only.
 
     Args:   spider_folder: the sources; the installed package when not given.
     Raises: BundleError: a part is missing, or the result is larger than MAX_BUNDLE_BYTES.
@@ -61,7 +61,7 @@ def build_bundle(spider_folder: Path | None = None) -> bytes:
 
 
 def build_joiner() -> bytes:
-    """Pack only the modules with which a new server and the hub authenticate each other (`spider/selfcare/join.py`).
+    """Pack `spider/selfcare/join.py`, by which a new server and the hub authenticate each other, with only those modules that it imports.
 
     Raises: BundleError: a part is missing.
     """
@@ -90,7 +90,7 @@ def _imports(source: bytes) -> list[str]:
 
 
 def read_joiner() -> bytes:
-    """Read the result of `build_joiner` that is shipped with this program.
+    """Read the result of `build_joiner` that is shipped with this program. A checkout ships none: build it.
 
     Raises: BundleError.
     """
@@ -125,7 +125,7 @@ def _built_once() -> bytes:
 
 
 def read_bundle(path: Path | None = None) -> bytes:
-    """Read the bundle that is shipped with this program, or the one at `path`.
+    """Read the bundle at `path`, or the one that is shipped with this program. A checkout ships none: build it.
 
     Raises: BundleError: the file is missing, or is not a Spider bundle.
     """

@@ -35,7 +35,7 @@ def _cut(lines: list[str], cuts: list[Cut]) -> str:
 
 
 def minify_script(source: bytes) -> bytes:
-    """Remove indentation and comment lines from a shell script without multi-line texts."""
+    """Remove indentation, empty lines and comment lines from a shell script without multi-line texts."""
     lines = (line.strip() for line in source.splitlines())
     return b"".join(line + b"\n" for line in lines if line and not line.startswith(b"#"))
 

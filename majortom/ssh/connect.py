@@ -103,8 +103,8 @@ class Connector:
     async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> ReachedServer:
         """Connect to the server and get its host key, without authentication.
 
-        A server may have several keys. If one of them is expected, its type is requested first. A server with a known key is not
-        contacted, because an sshd penalises addresses that connect and do not log in.
+        A server may have several keys. If one of them is expected, its type is requested first. A server with a known key and one address
+        is not contacted, because an sshd penalises addresses that connect and do not log in.
         Args:   tunnel: the connection to the jump host, through which the server is reached. via: the jump host's address.
                 through: the server is a jump host. Many deployments need it at the same time, and share its host key.
         Raises: DeployError: `connect` step codes.

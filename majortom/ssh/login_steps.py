@@ -206,7 +206,7 @@ async def _become_root(login: ShellLogin, limit_s: float) -> ShellLogin:
 
 
 async def await_shielded(work: asyncio.Task[str]) -> str:
-    """Wait for a clean-up. A first cancellation does not stop it, a second one does."""
+    """Wait for a clean-up. A first cancellation is raised only after it; a second one stops it."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

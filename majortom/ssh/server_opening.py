@@ -94,7 +94,7 @@ class ServerOpening:
         self.version = ""
         """The server's version line; empty: the server has not identified itself as an SSH server."""
         self.line = ""
-        """The last text line before the version line."""
+        """The last text line before the version line, or the first one that looks like another protocol."""
         self.error: DeployError | None = None
 
     def feed(self, data: bytes) -> None:

@@ -710,7 +710,7 @@ export interface HostKeyView {
   fingerprint: string;
   /** The owner of the key: the server or its jump host. */
   host: string;
-  /** The port at which the key was presented. A jump host may have the same name as the server. */
+  /** The port at which the key was presented. It tells the server from a jump host of the same name. */
   port: number;
 }
 
@@ -971,7 +971,7 @@ export interface JournalBody {
   level?: "warning" | "all";
 }
 
-/** The jump host of a server (`ssh -J`). Omitted credentials are those of the server itself. */
+/** The jump host of a server (`ssh -J`). Without a key or password it gets the credentials of the server. */
 export interface JumpBody {
   host: string;
   port?: number;
@@ -1040,7 +1040,7 @@ export interface ListProblemView {
   message: string;
 }
 
-/** A jump host of a host list. It has the credentials of `jump` if both are the same host, else those of the server. */
+/** A jump host of a host list. It has the credentials of the common `jump` if host and port are the same, else those of the server. */
 export interface ListedJumpBody {
   host: string;
   port?: number;
