@@ -44,6 +44,17 @@ class Rules:
         self._rules = _DEFAULTS | {rule.id: rule for rule in stored}
         self._names |= {rule.id: rule.name for rule in self._rules.values()}
 
+    def put(self, saved: Iterable[Rule]) -> None:
+        """Add or replace stored rules."""
+        self.load([*self._stored(), *saved])
+
+    def remove(self, rule: RuleId) -> None:
+        """Remove a stored rule. A default rule gets its original values back."""
+        self.load(one for one in self._stored() if one.id != rule)
+
+    def _stored(self) -> list[Rule]:
+        return [rule for rule in self._rules.values() if rule.version > 0]
+
     def check_room(self, new: int) -> None:
         """Raises: Conflict: with `new` more rules users would have too many."""
         if new and sum(rule.origin == "user" for rule in self._rules.values()) + new > MOST_RULES:

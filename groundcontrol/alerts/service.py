@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -127,7 +127,8 @@ class AlertService:
 
         Raises: StoreError.
         """
-        self._take_rules(await self._store.rules(DEFAULT_ORG))
+        self._rules.load(await self._store.rules(DEFAULT_ORG))
+        self._apply_rules()
         alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
         self._book.load(alerts, incidents)
         await self._facts.load()
@@ -403,17 +404,18 @@ class AlertService:
             self._rules.check_room(sum(self._rules.get(rule.id) is None for rule in rules))
             self._rules.check_names(rules)
             saved = await self._store.save_rules(scope, rules)
-            self._take_rules(await self._store.rules(DEFAULT_ORG))
+            self._rules.put(saved)
+            self._apply_rules()
         return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
         """As `AlertStore.delete_rule`, and evaluate the remaining rules. Raises: StoreError."""
         async with self._changing:
             await self._store.delete_rule(scope, rule)
-            self._take_rules(await self._store.rules(DEFAULT_ORG))
+            self._rules.remove(rule)
+            self._apply_rules()
 
-    def _take_rules(self, stored: Iterable[Rule]) -> None:
-        self._rules.load(stored)
+    def _apply_rules(self) -> None:
         for rule, fault in self._engine.set_rules(self._rules.all()).items():
             event(log, "rule_unreadable", logging.ERROR, rule=rule, why=fault)
 
