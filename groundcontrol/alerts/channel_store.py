@@ -154,9 +154,11 @@ class DeliveryStore(Protocol):
     async def claim(self, most: int) -> Sequence[Claim]:
         """Take at most `most` due deliveries, for a minute each. A delivery that is not finished by then can be claimed again.
 
-        Messages about one incident keep their order within a channel. At most two messages of a channel are under way. Here a delivery also
-        ends without being sent: its channel is off or refuses messages, it was tried for too long, or it exceeds the limit of messages of the
-        channel or hub. Messages that quiet hours delayed until now are joined into one summary.
+        Messages about one incident keep their order within a channel. At most two messages of a channel are under way. Messages that quiet
+        hours delayed until now are joined into one summary.
+
+        A due delivery ends here, and is not sent, if its channel is off or refuses messages. It also ends if it was tried for too long, or
+        exceeds the limit of messages of the channel or of the hub.
         """
         ...
 

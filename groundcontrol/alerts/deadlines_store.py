@@ -61,7 +61,8 @@ class ExpectationStore(Protocol):
     ) -> Mapping[NodeId, Report]:
         """Node -> its earliest expected event from `start_at` to `until_at`, both included.
 
-        If a row of equal events began before `start_at`, the time is the latest that its first event from then on can have.
+        A row of equal events may begin before `start_at`. Its first event from then on is not stored by itself. `Report.at` is then the
+        latest time that this event can have.
         """
         ...
 

@@ -30,7 +30,7 @@ GetAddresses = Callable[..., list[tuple[Any, ...]]]
 
 CONNECT_S: Final = 10.0
 TOTAL_S: Final = 25.0
-"""The limit of a whole request, which is less than the lease of a delivery."""
+"""The limit of a whole request. It is less than the lease of a delivery."""
 MOST_URL_CHARS: Final = 2000
 RESOLVER_THREADS: Final = 16
 """Names are resolved on separate threads. So a name server that does not answer cannot block the rest of the hub."""
@@ -68,7 +68,7 @@ def is_denied(text: str) -> bool:
 
 
 def _embedded(address: Address) -> list[Address]:
-    """The IPv4 addresses to which a gateway or the kernel would translate an IPv6 address."""
+    """The IPv4 addresses within an IPv6 address: a gateway or the kernel would send there instead."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
     inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]

@@ -62,7 +62,7 @@ async def list_expectations(call: ApiRequest) -> ExpectationsView:
 
 
 async def create_expectation(call: ApiRequest, body: ExpectationBody) -> ExpectationView:
-    """Expect an event of each selected node. Only windows that begin later are judged."""
+    """Expect an event of each selected node by a time of day. Deadlines count from the next window that begins."""
     now = call.services.clock.now()
     select = await checked_select(call.services[NodeStore], call.scope, body.select)
     made = Expectation(
@@ -75,7 +75,7 @@ async def create_expectation(call: ApiRequest, body: ExpectationBody) -> Expecta
 
 
 async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> ExpectationView:
-    """Change an expectation. After a change of its times, only windows that begin later are judged."""
+    """Change an expectation. After a change of its times, deadlines count from the next window that begins."""
     store = call.services[ExpectationStore]
     before = await store.expectation(call.scope, _id(call))
     after = before._replace(
@@ -165,7 +165,7 @@ def _date(text: str | None, name: str) -> date | None:
 
 
 def _check(one: Expectation) -> None:
-    """Raises: BadRequest."""
+    """Check the fields of an expectation but its event and nodes. Raises: BadRequest."""
     if not 1 <= len(one.name) <= MAX_NAME_CHARS or not is_visible(one.name):
         raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
     if not _EVENT.match(one.event):

@@ -235,7 +235,7 @@ def _tries(sent: Delivery) -> str:
 
 
 def _time(at: float) -> str:
-    """A time within the words of an answer, which `_parts` writes in a zone."""
+    """A time within the words of an answer. `_parts` later writes it in a zone."""
     return f"{_MARK}{at}{_MARK}"
 
 

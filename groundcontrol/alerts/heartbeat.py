@@ -31,8 +31,10 @@ class Heartbeat:
         next_due: Callable[[], Awaitable[float | None]],
         evaluates: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Args: url: None: send no heartbeat. It is a secret, since anybody who knows it can send a false heartbeat.
-        next_due: when the next message is due, by the database. evaluates: whether the rules are evaluated in time.
+        """Args:
+        url: None: send no heartbeat. The URL is a secret: whoever knows it can send a false heartbeat.
+        next_due: reads from the store when the next message is due, in Unix seconds; None: no message is open.
+        evaluates: whether the rules are evaluated in time.
         """
         self._clock = clock
         self._egress = egress

@@ -46,7 +46,7 @@ class Names(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The size of the fleet, which distinguishes an outage of many nodes from that of a few."""
+    """How many nodes there are, and are silent. These numbers tell an outage of many nodes from that of a few."""
 
     nodes: int
     silent: int = 0

@@ -1,4 +1,6 @@
-"""For each incident and channel: collects the facts for the decision about a message, gives its content, and explains the decision."""
+"""Collects the facts for the decision whether a channel gets a message about an incident. It also gives the contents of messages, and explains
+decisions.
+"""
 
 from __future__ import annotations
 

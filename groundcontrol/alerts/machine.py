@@ -171,7 +171,7 @@ FLAP_MOST_QUIET_S: Final = 8 * 3600.0
 
 
 class Flapping(NamedTuple):
-    """The recent changes of an instance, and its quiet time, in which changes are stored but not sent."""
+    """The recent changes of an instance, and its quiet time. During a quiet time changes are stored but not sent."""
 
     changes: tuple[float, ...] = ()
     """The times of the newest changes, at most `FLAP_CHANGES`."""

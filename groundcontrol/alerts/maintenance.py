@@ -1,4 +1,4 @@
-"""Maintenance windows, in which alerts of some nodes are evaluated and shown but not sent. Pure."""
+"""Maintenance windows. While one is open, alerts of its nodes are evaluated and shown but not sent. Pure."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ FARTHEST_S: Final = 366 * 86_400.0
 MOST_OF_WEEK_S: Final = 84 * 3600.0
 """How long a weekly window may be open in a week: half of it."""
 TOKEN_S: Final = 86_400.0
-"""The limit of a window of an API token. After a stolen token is revoked, its windows silence nothing for longer."""
+"""The latest end of a window of an API token, from now on. So windows of a stolen token silence nothing for more than a day."""
 
 
 async def list_maintenance(call: ApiRequest) -> MaintenancesView:
@@ -78,7 +78,7 @@ async def end_maintenance(call: ApiRequest) -> None:
 
 
 def _check_times(from_at: float, until_at: float | None, now: float, longest_s: float) -> None:
-    """Raises: BadRequest."""
+    """Check the times of a window. Raises: BadRequest."""
     if abs(from_at - now) > FARTHEST_S:
         raise BadRequest("from_at: Unix seconds of a time within a year", field="from_at")
     if until_at is None:
@@ -100,7 +100,7 @@ def _check_token(body: MaintenanceBody, until_at: float | None, now: float) -> N
 
 
 def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
-    """Raises: BadRequest."""
+    """The weekly times and the zone of a window; (None, "") for a single window. Raises: BadRequest."""
     if body.weekly is None:
         if body.zone is not None:
             raise BadRequest("zone: only a weekly window has a zone", field="zone")

@@ -73,7 +73,7 @@ class Rule(NamedTuple):
     kind: str = ""
     """The kind of its findings, such as `filesystem`, `cpu` or `offline`; `rule` for rules of users."""
     notice: bool = False
-    """Whether its alerts are notices, such as a due reboot, which are shown and never sent."""
+    """Whether its alerts are notices, such as a due reboot. Notices are shown and never sent."""
     action: str | None = None
     """The verb of the job that helps; None: there is none."""
     version: int = 1
@@ -224,7 +224,10 @@ class Delivery(NamedTuple):
     incident_id: IncidentId | None
     event_id: EventId | None
     revision: int
-    """The revision of the incident; for a digest the number of messages over the limit. (incident, revision, kind, channel) is unique."""
+    """The revision of the incident. For a digest: the number of messages over the limit, or 0 for a summary after quiet hours.
+
+    (incident, revision, kind, channel) is unique.
+    """
     state: DeliveryState
     reason: str
     """A reason of `deciding.py`, or the code of a failure such as `http:503`."""

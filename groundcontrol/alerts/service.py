@@ -1,4 +1,7 @@
-"""Runs the engine with facts and samples, stores its changes with events and messages, and handles actions of users."""
+"""The service of alerts. It gives the engine facts and samples, and stores what changes, with events and messages.
+
+It also does what users ask for: acknowledge, snooze, change rules.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ class AlertService:
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
         self._changing = asyncio.Lock()
-        """Held from the making of a plan until the book has accepted it, and while rules change: each change builds on the one before."""
+        """Held from the making of a plan until the book has accepted it, and while rules change. Each change builds on the one before."""
 
     # -- the engine's life ---------------------------------------------------------------------------
 
@@ -420,7 +423,7 @@ class AlertService:
             event(log, "rule_unreadable", logging.ERROR, rule=rule, why=fault)
 
     def effective(self, node: NodeId) -> list[Effective]:
-        """The rules that select a node, with the values that apply to it, also those that are disabled; none if the node is unknown."""
+        """The rules that select a node, with the values that apply to it. Disabled ones are included. Empty: the node is unknown."""
         return self._engine.effective(node)
 
     def firing(self, node: NodeId | None) -> list[Alert]:

@@ -23,7 +23,7 @@ class AlertFilter(NamedTuple):
 
 
 class AlertChange(NamedTuple):
-    """The changes of one evaluation, which are stored as a whole or not at all."""
+    """The changes of one evaluation. They are stored as a whole or not at all."""
 
     alerts: Sequence[Alert] = ()
     """New episodes, and the new state of stored ones."""

@@ -1,4 +1,4 @@
-"""The model of events (for users) and of refusals, which are listed beside the audit log."""
+"""The model of events (for users) and of refusals. The list of the audit log shows refusals too."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class LogStore(Protocol):
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
-        """A page of events in the reverse order in which they were stored."""
+        """A page of events, the last stored first."""
         ...
 
     async def events_of(
@@ -63,7 +63,7 @@ class LogStore(Protocol):
         ...
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
-        """A page of audit rows and refusals, in the reverse order in which they were stored."""
+        """A page of audit rows and refusals, the last stored first."""
         ...
 
     async def last_audit_at(self) -> float | None:

@@ -113,7 +113,7 @@ async def get_histories(call: ApiRequest) -> web.Response:
 
 async def _windows(services: Services, nodes: Sequence[Node], query: HistoryQuery) -> dict[NodeId, Window]:
     windows = {node.id: await _window(services, node, query) for node in nodes}
-    # some nodes may have only a coarser tier for that time: then all are read again in that tier, so that their steps are the same
+    # some nodes may have only a coarser tier for that time: then all are read again in that tier, to have the same steps
     while len({window.tier for window in windows.values()}) > 1:
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
         windows = {node.id: await _window(services, node, query, least) for node in nodes}

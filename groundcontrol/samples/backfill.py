@@ -8,7 +8,7 @@ from groundcontrol.nodes.model import Session
 
 
 class PreviousSend(NamedTuple):
-    """The number of a pack in an earlier session, which ended before the hub acknowledged the pack."""
+    """The number of a pack in an earlier session. That session ended before the hub acknowledged the pack."""
 
     epoch: int
     stream: int

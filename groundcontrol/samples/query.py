@@ -32,7 +32,7 @@ _LATEST: Final = 253_402_300_800.0
 def choose_step(start: float, end: float, points: int, interval_s: int = 1) -> int:
     """The width of a bucket in seconds: the narrowest that needs at most `points` buckets, and at least the sample interval.
 
-    Of days or wider, there may be two buckets even if `points` is 1: the range may cross the border between them.
+    Even if `points` is 1, there may be two buckets of two days or more: the range may cross the border between them.
 
     Args:   start, end: Unix seconds.
     Raises: BadRequest: the range is empty or out of bounds, or `points` is.

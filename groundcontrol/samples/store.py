@@ -56,8 +56,8 @@ class MetricStore(Protocol):
         """Store the items of one call, all or none.
 
         A pack is stored once by (node, boot, stream, seq). If its number leaves a gap, it is not stored and the mark stays. Without a body it
-        moves the mark and is not stored. A late pack, which a node had kept on its disk, is stored once by (node, journal, number), and these
-        numbers may have gaps. If a late pack was sent before, and the marks of that session cover it, it is not stored again.
+        moves the mark and is not stored. A late pack comes from the node's disk. It is stored once by (node, journal, number), and its numbers
+        may have gaps. If it was sent before, and the marks of that session cover it, it is not stored again.
 
         Returns: the new marks of each node; None: its session is fenced, and nothing of it was stored.
         Raises:  BadRequest: a pack cannot be read; Conflict: its schema is not stored; StoreError.

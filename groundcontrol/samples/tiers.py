@@ -31,7 +31,7 @@ HOURS: Final = Tier(2, "1h", HOUR_S, 32 * 24 * HOUR_S)
 TIERS: Final = (SECONDS, MINUTES, HOURS)
 
 GRACE_S: Final = 2 * HOUR_S
-"""A tier is kept this much longer than its retention, so that a window of its whole length is full."""
+"""A tier is kept this much longer than its retention. So a window as long as the retention is full to its start."""
 
 
 def retention_s(tier: Tier, retention: Retention) -> int:

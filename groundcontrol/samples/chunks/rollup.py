@@ -143,7 +143,7 @@ def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRol
 def encode_stats(table: StatTable) -> bytes:
     """Encode a table as a chunk.
 
-    It stores the minimum, the maximum minus the minimum, and the sum minus `count * minimum`, which are small numbers.
+    It stores small numbers: the minimum, the maximum minus the minimum, and the sum minus `count * minimum`.
     """
     most = [max(counts) for counts in zip(*(line.counts for line in table.lines.values()), strict=True)]
     layer = chunk_codec.layer(len(table.step_numbers), quick=False)

@@ -1,4 +1,4 @@
-"""Rows of one family as columns, in memory and as a chunk of the tier of seconds, which holds every value as it was measured.
+"""Rows of one family as columns: in memory, and as a chunk of the tier of seconds. Such a chunk holds every value as it was measured.
 
 Each series has one of three states in each row: a value, a failed measurement, or no such series on the host.
 """
