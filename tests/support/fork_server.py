@@ -35,13 +35,13 @@ CLOSE_LIMIT_S = 30.0
 
 
 class Request(TypedDict):
-    """What a child runs as."""
+    """The arguments and the surroundings of a child."""
 
     argv: list[str]
     env: dict[str, str]
     cwd: str
     mounts_of: int
-    """The process whose mounts the child sees; 0: the usual ones."""
+    """The id of the process whose mounts the child sees; 0: those of this process."""
 
 
 class ForkedProcess:
@@ -112,7 +112,7 @@ class ForkServer:
     def run(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, given: str, limit_s: float, mounts_of: int = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Run it with this input to its end, as `subprocess.run` does. Raises: subprocess.TimeoutExpired."""
+        """Run `tests.support.hub_program` with the input `given` to its end, as `subprocess.run` does. Raises: subprocess.TimeoutExpired."""
         with contextlib.ExitStack() as files:
             stdin, stdout, stderr = (files.enter_context(os.fdopen(os.memfd_create(name), "r+b")) for name in ("in", "out", "err"))
             stdin.write(given.encode())
@@ -152,11 +152,11 @@ class ForkServer:
         return int(answer), status_read
 
     def close(self) -> None:
-        """End the server and the children that are left, and wait: so their processor time counts for this process."""
+        """End the server and its remaining children. Waits for the end, so that their processor time counts for this process."""
         if self._socket is not None and self._process is not None:
             self._socket.close()
-            self._process.wait(CLOSE_LIMIT_S)
             self._socket = None
+            self._process.wait(CLOSE_LIMIT_S)
 
     def _launch(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -21,14 +21,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
 PROGRAM = (sys.executable, "-I", "-S", str(LAB))
-"""The lab by the interpreter that is here anyway: to look for one may take longer than the call."""
+"""Runs the lab with this interpreter, because the search for one may take longer than the call."""
 NETS = "/run/lock"
 BUILD_LIMIT_S = 1800
 COMMAND_LIMIT_S = 300
 
 
 def claim(first: str, folder: str = NETS) -> tuple[str, int]:
-    """Addresses that no other lab of this machine has, `first` or some after it, and what holds them: a locked file."""
+    """Claim a network of addresses that no other lab of this machine has: `first`, or one after it.
+
+    Returns: the network (`127.0.3`), and the descriptor of the locked file that holds the claim. Raises: RuntimeError: none is free.
+    """
     *start, third = first.split(".")
     os.makedirs(folder, exist_ok=True)
     for number in range(int(third), 256):
@@ -43,7 +46,7 @@ def claim(first: str, folder: str = NETS) -> tuple[str, int]:
 
 
 def _listens(net: str) -> bool:
-    """Whether anything answers there that has claimed nothing, as a lab that was started by hand."""
+    """Whether something listens in this network, such as a lab that was started by hand and has no claim."""
     there = bytes(reversed([int(part) for part in net.split(".")])).hex().upper()
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(words[3] == "0A" and words[1][2:8] == there for words in sockets)
@@ -55,7 +58,7 @@ def claimed() -> tuple[str, int]:
 
 
 def environment() -> dict[str, str]:
-    """Where the lab of this process lives. Its hosts and addresses are its own, the trees belong to every lab of the machine."""
+    """The environment for the lab of this process. Its hosts and addresses are its own; all labs of the machine share the cache of trees."""
     env = dict(os.environ)
     number = int(env.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     env["LAB_NET"], _ = claimed()
@@ -69,7 +72,7 @@ def environment() -> dict[str, str]:
 
 @functools.cache
 def _guard() -> subprocess.Popen[bytes]:
-    """However this process ends, its hosts end with it, and its addresses are free only after that."""
+    """Start a process that ends the hosts when this process ends in any way. It holds the claim of the addresses until then."""
     _, held = claimed()
     return subprocess.Popen(
         [*PROGRAM, "guard", str(os.getpid())], env=environment(), cwd="/", pass_fds=[held], start_new_session=True,
@@ -78,7 +81,7 @@ def _guard() -> subprocess.Popen[bytes]:
 
 
 def unavailable() -> str | None:
-    """Why no hosts can be booted here; None: they can."""
+    """Why no hosts can be booted on this machine; None if they can."""
     if os.geteuid() != 0:
         return "booting lab hosts needs root"
     inside = subprocess.run(["systemd-detect-virt", "--container"], capture_output=True, text=True, check=False).stdout.strip()
@@ -88,7 +91,7 @@ def unavailable() -> str | None:
 
 
 def lab(*words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
-    """Run scripts/lab; returns what it printed."""
+    """Run scripts/lab. Returns: its output. Raises: RuntimeError: it failed. subprocess.TimeoutExpired."""
     done = subprocess.run([*PROGRAM, *words], env=environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise RuntimeError(f"scripts/lab {' '.join(words)}: exit status {done.returncode}: {done.stderr[-2000:]}")
@@ -97,7 +100,7 @@ def lab(*words: str, timeout_s: float = COMMAND_LIMIT_S) -> str:
 
 @functools.cache
 def program() -> Any:
-    """scripts/lab inside this process, for the thousands of commands on hosts: to start it takes ten times as long as most of them."""
+    """scripts/lab as a module of this process. Tests run thousands of commands on hosts, and its start takes longer than most commands."""
     loader = importlib.machinery.SourceFileLoader("lab_program", str(LAB))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
@@ -147,16 +150,16 @@ class Host:
         return done.stdout
 
     def reset(self, *, rekey: bool = False) -> None:
-        """Factory state again; the host keys stay what they are, unless `rekey`."""
+        """Return the host to its factory state. It keeps its host keys, unless `rekey`."""
         [facts] = json.loads(lab("reset", self.name, *(["--rekey"] if rekey else [])))
         self.host_keys = facts["host_keys"]
 
     def net(self, *words: str) -> None:
-        """drop, delay MS, loss PERCENT, restore."""
+        """Change the host's network: `drop`, `delay MS`, `loss PERCENT` or `restore`."""
         lab("net", self.name, *words)
 
     def private_key(self, name: str = "id_ed25519") -> str:
-        """A key of the lab that may log in here."""
+        """The text of a private key of the lab that may log in on this host."""
         return (self.keys / name).read_text()
 
 
@@ -170,13 +173,15 @@ def up(**flavours: int) -> list[Host]:
 
 @contextlib.contextmanager
 def one(flavour: str) -> Iterator[Host]:
-    """A fresh host of this flavour."""
+    """A fresh host of this flavour, stopped at the end. Fails the test on a machine that cannot boot hosts."""
     reason = unavailable()
     if reason:
         pytest.fail(f"this test needs lab hosts, and {reason}")
     [host] = up(**{flavour: 1})
-    yield host
-    lab("down", host.name)
+    try:
+        yield host
+    finally:
+        lab("down", host.name)
 
 
 def build(*flavours: str) -> subprocess.Popen[bytes]:
@@ -186,11 +191,11 @@ def build(*flavours: str) -> subprocess.Popen[bytes]:
 
 
 def down() -> None:
-    """Stop every host of the tests' lab; what was built stays in the cache."""
+    """Stop every host of this process's lab. The cache keeps the built trees."""
     lab("down")
 
 
 def named_host() -> Host | None:
-    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR."""
+    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR; None if the variable is not set."""
     name = os.environ.get("STARDUST_LAB_HOST")
     return None if name is None else Host(next(facts for facts in json.loads(lab("list")) if facts["name"] == name))
