@@ -1,4 +1,4 @@
-"""Agents for tests: the real Spider as a process, and one whose every message the test chooses (the real protocol code)."""
+"""Agents for tests: the real Spider as a process, and a `TestAgent` that sends what the test chooses, by the real protocol code."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ IDENTITY = Identity(
 
 
 QUESTION = LogLines("", "", 0, [], [], [], [])
-"""What the hub answers at once, with a `LogAck`; samples are acknowledged every five seconds only."""
+"""A message that the hub answers at once, with a `LogAck`. It acknowledges samples only every five seconds."""
 
 
 class AgentClosed(Exception):
@@ -92,7 +92,7 @@ class TestAgent:
         self._ws = await self._http.ws_connect(self.hub.ws_url, protocols=(SUBPROTOCOL,), compress=0, max_msg_size=1 << 20)
 
     async def join(self) -> Welcome:
-        """Dial and prove; returns the welcome."""
+        """Connect and open a session. Returns: the hub's welcome. Raises: AgentClosed: the hub refused."""
         await self.connect()
         opening = NodeOpening(
             self.node.node_id, self.node.generation, self.key, self.boot, self.host, "0.1.0", self.features, self.known_jobs, os.urandom(32)
@@ -139,7 +139,7 @@ class TestAgent:
         return message
 
     async def expect(self, kind: type[M], limit_s: float = 30.0) -> M:
-        """Wait for a message of this kind; others are passed over."""
+        """Wait for a message of this kind, and skip others. Raises: AgentClosed; TimeoutError."""
         async with asyncio.timeout(limit_s):
             while True:
                 message = await self.hear(limit_s)
@@ -153,7 +153,7 @@ class TestAgent:
                 await self.hear(limit_s)
 
     async def hear_out(self) -> AgentClosed:
-        """Listen until the hub ends the session, noting acknowledgements; returns how it ended."""
+        """Receive messages until the hub ends the session, and note acknowledgements. Returns: how it ended."""
         while True:
             try:
                 await self.hear()
@@ -161,7 +161,7 @@ class TestAgent:
                 return closed
 
     async def wait_closed(self, limit_s: float = 30.0) -> AgentClosed:
-        """Wait until the hub ends the session; returns how."""
+        """Wait until the hub ends the session, without decoding its messages. Returns: how it ended."""
         async with asyncio.timeout(limit_s):
             while True:
                 try:
@@ -186,7 +186,7 @@ class TestAgent:
 
 @contextlib.asynccontextmanager
 async def agents(hub: HubProcess, *nodes: Enrolled) -> AsyncIterator[list[TestAgent]]:
-    """Agents that are not connected yet, one for each node; closed at the end."""
+    """One agent for each node, not connected yet. All are closed at the end."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         made = [TestAgent(hub, node, http) for node in nodes]
@@ -198,13 +198,13 @@ async def agents(hub: HubProcess, *nodes: Enrolled) -> AsyncIterator[list[TestAg
 
 
 class SpiderProcess:
-    """The real Spider, from its sources, watching the machine that the tests run on, but for its package manager."""
+    """The real Spider, run from its sources. It watches the machine of the tests, without its package manager."""
 
     def __init__(
         self, folder: Path, hub: HubProcess, node: Enrolled, *, policy: str = "managed", boot: str = BOOT,
         url: str = "", tls_pin: str = "",
     ) -> None:  # fmt: skip
-        """Args: url: where it finds the hub, if not where that listens; tls_pin: SHA-256 of the key of its certificate, as hex."""
+        """Args: url: the hub's address for it, if not that of the hub's socket. tls_pin: SHA-256 of the key of the hub's certificate, as hex."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self.launcher = folder / "launcher.sock"

@@ -27,7 +27,7 @@ PATIENCE_S = 240.0
 """How long a test waits for anything on a host: on a busy machine things take many times as long as on a calm one."""
 VERSION_DIR = "/opt/stardust/0.0-test"
 BYTECODE = f"spider.pyz.{sys.implementation.cache_tag}"
-"""Used by hosts whose Python has the version of this one; others write their own."""
+"""The bytecode of this interpreter's version. Hosts with another version write their own."""
 JOBS = "/var/lib/stardust/jobs"
 OUT = "/var/lib/stardust/spider/out"
 _MAIN = """
@@ -74,7 +74,7 @@ _WRITE_BYTECODE = (
 
 @functools.cache
 def follower_bundle() -> bytes:
-    """The agent as it is shipped, but for its entry: without arguments it is the follower."""
+    """The shipped agent with another entry point: without arguments it runs `follower_program.py`."""
     source = io.BytesIO(shipped_bundle())
     target = io.BytesIO()
     with zipfile.ZipFile(source) as shipped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -87,7 +87,7 @@ def follower_bundle() -> bytes:
 
 @functools.cache
 def follower_bytecode() -> bytes:
-    """The copy of this bundle that the first job of a host writes. To write it takes 0.2 s of a processor."""
+    """The bytecode of this bundle, which the first job of a host would write. That takes 0.2 s of processor time."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "spider.pyz"
         bundle.write_bytes(follower_bundle())
@@ -111,7 +111,7 @@ class AgentHost:
         self.put("/etc/stardust/policy.conf", text.encode())
 
     def install(self) -> None:
-        """Units, user, folders, keys, bundle: as a deployment and the first job leave them. One call, since each costs."""
+        """Install units, user, folders, keys and bundle as a deployment and the first job leave them. One call to the host, since each costs."""
         units = resources.files("majortom") / "remote/units"
         conf = f"[hub]\nurl = ws://127.0.0.1:1/ws\nfleet = {new_random_id()}\n[node]\nid = {self.node}\ngeneration = 1\n"
         names = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
@@ -139,13 +139,13 @@ class AgentHost:
         self.host.run("/bin/sh", "-euc", script, stdin=base64.b64encode(packed.getvalue()).decode())
 
     def seal(self, verb: str, args: dict[str, Any] | None = None, key: bytes = LAUNCH_KEY, **over: Any) -> tuple[str, bytes]:
-        """A new order: its job and its frame."""
+        """Make an order. Returns: the id of its job, and its sealed frame. `over`: other fields of SignedOrder."""
         now = int(time.time())
         order = SignedOrder(self.node, 1, new_time_id(), verb, args or {}, now, now + 300)._replace(**over)
         return order.job, seal_order(key, order)
 
     def hand_in(self, frame: bytes, user: str = "stardust") -> dict[str, Any]:
-        """Give a frame to the launcher's socket as that user; the answer, or {} when there is none."""
+        """Send a frame to the launcher's socket as this user. Returns: the answer's fields, if there is an answer, and `took_ms`."""
         done = self.host.run("runuser", "-u", user, "--", "python3", "-c", _HAND_IN, stdin=frame)
         facts = json.loads(done.stdout)
         return {**json.loads(facts["said"] or "{}"), "took_ms": facts["took_ms"]}
@@ -165,7 +165,7 @@ class AgentHost:
         self.host.run("/bin/sh", "-euc", script, stdin=base64.b64encode(frame).decode())
 
     def stop(self, job: str, *, force: bool = False) -> None:
-        """Wish, as the hub would, that a job stops."""
+        """Request the stop of a job, as the hub does."""
         _, frame = self.seal("stop", {"force": True} if force else {}, job=job)
         self.deliver(job, frame, ".stop")
 
@@ -175,14 +175,14 @@ class AgentHost:
         return [json.loads(line) for line in text.splitlines()]
 
     def wait(self, condition: str, limit_s: float = PATIENCE_S) -> None:
-        """Wait until a shell condition holds on the host, by asking there, with an end."""
+        """Wait until a shell condition holds on the host. Raises: AssertionError: not within `limit_s`."""
         done = self.host.run(
             "timeout", str(limit_s), "/bin/sh", "-c", f"until {condition}; do sleep 0.1; done", check=False, timeout_s=limit_s + 30
         )
         assert done.returncode == 0, f"not within {limit_s} s: {condition}\n{self.journal()}"
 
     def hold_scripts(self) -> None:
-        """From now on each `sleep` of a package's script lasts until `release_scripts`: a test is in its middle for as long as it needs."""
+        """From now on each `sleep` of a package's script lasts until `release_scripts`."""
         if self.host.run("test", "-e", "/usr/bin/sleep.real", check=False).returncode:
             self.put("/usr/bin/sleep.held", HELD_SLEEP, "0755")
             self.host.sh("cp -a /usr/bin/sleep /usr/bin/sleep.real; mv /usr/bin/sleep.held /usr/bin/sleep")
@@ -193,7 +193,7 @@ class AgentHost:
         self.host.sh("rm /run/hold")
 
     def wait_for_boot_after(self, boot: bytes, limit_s: float = PATIENCE_S) -> None:
-        """Wait until the host has booted again and Spider runs. Asked from outside: a question that is asked while it goes down hangs."""
+        """Wait until the host has booted again and Spider runs. Each question has a time limit: one during the shutdown is never answered."""
         ends_at = time.monotonic() + limit_s
         question = "cat /proc/sys/kernel/random/boot_id; systemctl is-active stardust-spider.service"
         while time.monotonic() < ends_at:
@@ -206,8 +206,11 @@ class AgentHost:
         raise AssertionError(f"the host has not come back within {limit_s} s")
 
     def gather(self, job: str, limit_s: float = PATIENCE_S) -> dict[str, bytes]:
-        """Wait until Spider told that the job ended, then everything that is there of it, by name: `log` and `result` of the runner's
-        files, of what Spider told `output`, `ended`, `answer`, `planned` … All in one call, since each costs."""
+        """Wait until Spider has reported the end of a job. Returns: all its files by name.
+
+        `log` and `result` are the runner's files. `output`, `ended`, `answer`, `planned` and others are Spider's messages. One call to the
+        host gets all of them, since each call costs.
+        """
         script = (
             f"timeout {limit_s} sh -c 'until test -s {OUT}/{job}.ended; do sleep 0.05; done' || exit 9;"
             f"cd {OUT}; ln {job} {job}.output 2>/dev/null || :; cd {JOBS}/{job}; tar -c log $(ls result 2>/dev/null) -C {OUT} $(cd {OUT}; ls {job}.* faults 2>/dev/null) | base64 -w0"
@@ -227,13 +230,13 @@ class AgentHost:
         return found
 
     def wait_ended(self, job: str, limit_s: float = PATIENCE_S) -> dict[str, Any]:
-        """How Spider said that the job ended."""
+        """Wait for Spider's message about the end of the job, and return it."""
         self.wait(f"test -s {OUT}/{job}.ended", limit_s)
         found: dict[str, Any] = json.loads(self.host.read(f"{OUT}/{job}.ended").splitlines()[0])
         return found
 
     def result(self, job: str) -> dict[str, Any]:
-        """What the runner wrote down."""
+        """The runner's result file."""
         found: dict[str, Any] = json.loads(self.host.read(f"{JOBS}/{job}/result"))
         return found
 
@@ -241,7 +244,7 @@ class AgentHost:
         return self.host.read(f"{JOBS}/{job}/log")
 
     def check_output(self, job: str) -> bytes:
-        """Every byte once: what was stored is the runner's log, and the digest that the runner gave is of it."""
+        """Check that the follower received every byte of the runner's log once, and that the runner's digest fits. Returns: the output."""
         stored, log, result = self.host.read(f"{OUT}/{job}"), self.log(job), self.result(job)
         assert stored == log
         assert hashlib.sha256(stored).hexdigest() == result["sha256"]
@@ -250,7 +253,7 @@ class AgentHost:
         return stored
 
     def version(self, package: str) -> str:
-        """State and version as dpkg has them."""
+        """State and version of a package, as dpkg has them."""
         return self.host.sh(f"dpkg-query -W -f='${{db:Status-Abbrev}}${{Version}}' {package}").strip()
 
     def journal(self) -> str:

@@ -1,4 +1,4 @@
-"""The service of alerts with its engine, store and outbox, a simulated fleet, and receivers that record messages.
+"""The alert service with its engine, store and outbox, a simulated fleet, and receivers that record messages.
 
 The test sets the time: each second the service evaluates, and the outbox sends due messages.
 """
@@ -51,11 +51,11 @@ from tests.support.vault import a_vault
 HUB_INFO: Final = HubInfo(HUB, "wss://hub.example/ws", "0")
 ORIGIN: Final = "https://hub.example"
 STARTED_S: Final = 100.0
-"""After its start a hub tells nothing for 90 s."""
+"""The time before a trial begins. A hub sends no messages in the first 90 s after its start."""
 
 
 class PlayedFleet(DeadlineChecker):
-    """What the service learns of nodes: their sessions, tables and missed deadlines, as a test says."""
+    """Sessions, tables and missed deadlines of nodes, as the test sets them."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -141,15 +141,15 @@ class AlertTrial:
         self.nodes: list[NodeId] = []
         self.receivers = Receivers(backend, self.clock)
         self.refused = 0
-        """Seconds in which the store took nothing."""
+        """How often the store raised StoreError, in evaluations and when messages were sent."""
         self.commit_s = 0.0
-        """What the last transaction of an evaluation took, by the machine's clock."""
+        """Seconds of the last transaction of an evaluation, by the machine's clock."""
         self._turn = 0
 
     # -- the hub ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Make the parts of a hub on the store, as a start does, and load what an earlier one left."""
+        """Make the parts of a hub, as its start does, and load what an earlier hub stored."""
         store, clock, bus = self.backend.store, self.clock, LocalBus()
         await store.hubs.beat(HUB, HUB_INFO, 20.0)
         told, attempts = self.receivers.told, self.receivers.attempts
@@ -198,7 +198,7 @@ class AlertTrial:
         await self.start()
 
     async def add_nodes(self, count: int) -> list[NodeId]:
-        """Connected nodes; the hub that runs does not know them before its next start."""
+        """Add connected nodes. A running hub knows them only after its next start."""
         store = self.backend.store
         new = [new_node(f"web-{len(self.nodes) + at}") for at in range(count)]
         await store.nodes.create_nodes(SCOPE, new)
@@ -240,7 +240,7 @@ class AlertTrial:
             await self.service.minute()
 
     async def _save(self) -> None:
-        """What a running hub stores every minute, or more often."""
+        """Store what a running hub stores every minute or more often."""
         store, now = self.backend.store, self.clock.now()
         await store.alerts.save_engine(DEFAULT_ORG, self.engine.snapshot())
         await store.nodes.save_seen(dict.fromkeys(self.fleet.connected, now))
@@ -250,7 +250,7 @@ class AlertTrial:
         self._due_at = self.clock.now()
 
     async def send(self) -> None:
-        """Send due messages that may be sent."""
+        """Send all due messages, until no delivery is under way."""
         busy = True
         while busy:
             async with asyncio.TaskGroup() as group:
@@ -298,7 +298,7 @@ class AlertTrial:
         return (await self.backend.store.deliveries.deliveries(SYSTEM, 1000)).items
 
     async def explained(self, alert: Alert) -> list[Explanation]:
-        """What became of an alert in each channel."""
+        """What happened to an alert in each channel."""
         return await self.intents.explain(SYSTEM, await self.backend.store.alerts.alert(SYSTEM, alert.id))
 
     async def reasons(self, alert: Alert) -> list[str]:
@@ -308,7 +308,7 @@ class AlertTrial:
 
 @asynccontextmanager
 async def alert_trial(folder: Path, nodes: int = 1, clock: ManualClock | None = None) -> AsyncIterator[AlertTrial]:
-    """A hub that has run for long enough to tell, with one channel, `ops`."""
+    """A hub that has run for long enough to send messages, with one channel, `ops`."""
     clock = clock or ManualClock()
     backend = Backend(lambda: open_new(folder / "data", clock=clock), clock)
     await backend.open()

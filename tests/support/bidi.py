@@ -1,4 +1,4 @@
-"""Debian's Firefox through WebDriver BiDi: the part that a smoke test needs. https://www.w3.org/TR/webdriver-bidi/"""
+"""Controls Firefox by WebDriver BiDi, as far as a smoke test needs it. https://www.w3.org/TR/webdriver-bidi/"""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ PREFERENCES = {
     "signon.rememberSignons": False,
     "toolkit.telemetry.enabled": False,
 }
-"""Nothing but loopback is reached: everything else goes to a proxy that is not there."""
+"""Firefox reaches only loopback: everything else goes to a proxy that does not exist."""
 
 
 class Firefox:
-    """One tab. What the pages complain about is gathered in `complaints`."""
+    """One tab. `complaints` has the errors of the pages' consoles."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -55,7 +55,7 @@ class Firefox:
         self._tab = self.call("browsingContext.getTree", {})["contexts"][0]["context"]
 
     def call(self, method: str, params: dict[str, Any]) -> Any:
-        """One command; events that come before its answer are noted."""
+        """Send one command. Returns: its result. Notes events that come before the answer. Raises: AssertionError: it failed."""
         self._last += 1
         self._socket.send(json.dumps({"id": self._last, "method": method, "params": params}))
         while True:
@@ -82,14 +82,14 @@ class Firefox:
         self.call("browsingContext.navigate", {"context": self._tab, "url": url, "wait": "complete"})
 
     def run(self, expression: str) -> Any:
-        """The value of an expression: a text, a number, a truth or nothing."""
+        """The value of an expression: a text, a number or a boolean; None for any other value."""
         params = {"expression": expression, "target": {"context": self._tab}, "awaitPromise": True}
         found = self.call("script.evaluate", params)
         assert found["type"] == "success", found
         return found["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """Ask until it is true; returns the value."""
+        """Evaluate an expression until it is true. Returns: its value. Raises: AssertionError: not within WAIT_LIMIT_S."""
         deadline = time.monotonic() + WAIT_LIMIT_S
         pause = threading.Event()
         while not (value := self.run(expression)):
@@ -98,7 +98,7 @@ class Firefox:
         return value
 
     def focus(self, selector: str) -> None:
-        """Move the focus to an element that is there, or comes."""
+        """Wait for an element, and move the focus to it."""
         self.wait(f"(() => {{ const found = document.querySelector({json.dumps(selector)}); found?.focus(); return found !== null; }})()")
 
     def press(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Firefox:
 
 @contextmanager
 def firefox(program: str, folder: Path) -> Iterator[Firefox]:
-    """A Firefox with a profile of its own in `folder`, ended with the block."""
+    """A Firefox with a new profile in `folder`. It ends with the block."""
     profile = folder / "profile"
     profile.mkdir(parents=True)
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
@@ -132,7 +132,7 @@ def firefox(program: str, folder: Path) -> Iterator[Firefox]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it listens, as it says itself."""
+    """The address on which Firefox listens, from its log. Raises: AssertionError: none within START_LIMIT_S."""
     deadline = time.monotonic() + START_LIMIT_S
     pause = threading.Event()
     while time.monotonic() < deadline and process.poll() is None:

@@ -13,7 +13,7 @@ from tests.support.hub import PROGRAM, ROOT, SECRET, HubProcess
 WITH_SECRET: Mapping[str, str] = {"STARDUST_SECRET": SECRET}
 """An environment with the secret of the tests' hubs."""
 LIMIT_S = 240.0
-"""To derive keys from two secrets takes seconds of a processor, of which a test may have a small part."""
+"""Some commands need seconds of processor time, which take far longer on a busy machine."""
 
 
 def command(
@@ -25,15 +25,16 @@ def command(
     python: str = "",
     faults: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command with a data folder, which may be in memory, and without the environment of the tests.
+    """Run the command with a data folder, and without the environment of the tests.
 
-    It runs as `tests.support.hub_program`, which reads the keyrings of the tests' hubs, and starts by fork.
+    It runs as `tests.support.hub_program`, which can read the keyrings of the tests' hubs, and is forked from the fork server. With `python`
+    or a variable of Python (`PYTHONPATH`) in `env` it is a new process instead.
 
     Args:
         given: its standard input.
-        mounts_of: the process whose mounts the command sees; 0: the usual ones.
-        env: with a variable of Python in it, the command is not forked either.
-        python: an interpreter that runs it instead of this one.
+        mounts_of: the id of the process whose mounts the command sees; 0: those of this process. Requires a fork.
+        env: added to the environment.
+        python: the interpreter that runs it, if not this one.
         faults: names of `hub_program.FAULTS`.
     """
     usual = {
@@ -56,7 +57,7 @@ def command(
 def stardust(
     folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """As `command`; it must end with this status, and without a traceback."""
+    """Run the command as `command` does, and check its exit status and that it prints no traceback."""
     done = command(folder, *words, given=given, env=env, python=python)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -64,11 +65,11 @@ def stardust(
 
 
 def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
-    """Both outputs, as a person reads them."""
+    """Run the command for a hub, and check its exit status. Returns: its output, then its errors."""
     done = stardust(hub.folder, *words, status=status)
     return done.stdout + done.stderr
 
 
 def serve(folder: Path, *argv: str, env: Mapping[str, str] = WITH_SECRET, mounts_of: int = 0) -> subprocess.CompletedProcess[str]:
-    """Start a hub that must refuse to start."""
+    """Start a hub that refuses to start, and wait for its end. Raises: subprocess.TimeoutExpired: it did not end."""
     return command(folder, "serve", "--port", "0", "--data-dir", str(folder), *argv, env=env, mounts_of=mounts_of)

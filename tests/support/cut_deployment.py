@@ -26,7 +26,7 @@ PIECE_BYTES = 16 * 1024
 
 
 class Wire:
-    """Passes connections on to one address; `cut_after` ends all of them, and any later one, so many bytes from now."""
+    """Forwards connections to one address. `cut_after` cuts all of them after that many bytes to the server. Later ones are refused unless `reachable`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
@@ -93,7 +93,7 @@ class Wire:
 
 
 async def main() -> None:
-    """Install as standard input says; each step is a line of standard output. It is there to be killed."""
+    """Install as standard input says, and print each step as a line. Tests kill this process."""
     asked: dict[str, Any] = json.loads(sys.stdin.read())
 
     class Out:
@@ -127,7 +127,9 @@ if __name__ == "__main__":
 
 
 ROLLBACK_S = 12.0
-"""Instead of ten minutes; still longer than a step of a busy machine, or the server would take things back under the deployer's hands."""
+"""The server undoes an installation after this time without a sign of the deployer; by default after ten minutes.
+
+It must be longer than a step on a busy machine, or the server would undo an installation that still runs."""
 
 
 BOOT_LIMIT_S = 120.0
@@ -147,14 +149,14 @@ echo "tries $tries"
 
 
 class Cutting(Trial):
-    """Installs through a wire that is cut."""
+    """Installations whose connection is cut, or whose deployer is killed."""
 
     async def settle(self) -> None:
         """Wait until no file or process of an installation is left."""
         assert "tries 600" not in await self.sh(SETTLED)
 
     async def reboot(self, boot: str) -> None:
-        """Wait until a host that was asked to go down has come up. A question that is asked while it goes down hangs.
+        """Wait until a host that is rebooting has booted. Each question has a time limit: one during the shutdown is never answered.
 
         Args: boot: the id of the boot that ends.
         """
@@ -169,7 +171,7 @@ class Cutting(Trial):
             await asyncio.sleep(0.2)
 
     async def cut(self, step: str, offset: int, *, reachable: bool = False, user: str = "admin", rollback_s: float = ROLLBACK_S) -> str:
-        """Install, and lose the connection so many bytes into a step; returns the code."""
+        """Install, and cut the connection `offset` bytes after the begin of a step. Returns: the code of the error."""
         async with Wire(self.host.address, self.host.port) as wire:
             wire.reachable = reachable
 
@@ -194,7 +196,7 @@ class Cutting(Trial):
             return caught.value.code
 
     async def kill(self, step: str) -> None:
-        """Install in another process, and kill that at the beginning of a step."""
+        """Install in another process, and kill that process at the beginning of a step."""
         asked = {
             "host": self.host.address, "port": self.host.port, "user": "admin", "key": self.host.private_key(), "sudo": "lab-admin-pw",
             "url": self.url, "fleet": FLEET, "rollback_s": ROLLBACK_S,

@@ -17,7 +17,7 @@ SUDO = "lab-admin-pw"
 
 
 def told(row: Any) -> str:
-    """Everything, as assertions show it: shortened unless it is a string."""
+    """The row as a string: assertions would shorten any other value."""
     return json.dumps(row, indent=1)
 
 
@@ -25,7 +25,7 @@ _WAITING = re.compile(r" /var/lib/stardust/spider/spool/[0-9]+\.(seg|out) ")
 
 
 class Look:
-    """The host of a desk as it was."""
+    """A snapshot of a desk's host, to compare with."""
 
     def __init__(self, desk: Desk, *, packages: bool = False) -> None:
         self._desk = desk
@@ -36,33 +36,34 @@ class Look:
         return fsdiff.look(lambda script: self._desk.host.sh(script, check=False), packages=self._packages)
 
     def changes(self) -> list[str]:
-        """What differs, but for samples that wait on the node while the hub is away, or are on their way."""
+        """The differences from the snapshot, without spooled samples, which the node stores while the hub is away or has not confirmed them."""
         return [line for line in fsdiff.difference(self.before, self.now()) if not _WAITING.search(line)]
 
     def check_unchanged(self) -> None:
-        """Compare the host with its earlier state; an unchanged host serves the next test as it is."""
+        """Check that the host is unchanged. The next test then uses it without a reset, unless it was spoiled."""
         found = self.changes()
         assert found == [], told(found)
         self._desk.clean = not self._desk.spoiled
 
 
 class Desk:
-    """Asks one hub to deploy to one host."""
+    """One hub that deploys to one host, for tests in a row."""
 
     def __init__(self, hub: HubProcess, host: Host) -> None:
         self.hub = hub
         self.host = host
         self.clean = False
-        """The host is in factory state."""
+        """Whether the host is in factory state."""
         self.spoiled = False
+        """Whether the test has changed the host itself."""
 
     def spoil(self, script: str) -> None:
-        """Change the host before a test: it is reset afterwards."""
+        """Change the host for a test. It is reset before the next one."""
         self.spoiled = True
         self.host.sh(script)
 
     def freshen(self) -> None:
-        """Before a test: a host in factory state and a hub that runs."""
+        """Prepare a test: reset the host if necessary, start the hub, cancel its running deployments and remove its nodes."""
         if not self.clean:
             self.host.reset()
         self.clean = self.spoiled = False
@@ -102,7 +103,7 @@ class Desk:
         return self.end(reply.json["id"])
 
     def until_over(self) -> None:
-        """Wait for the end of the unit that takes Spider off by order: its farewell is its last act."""
+        """Wait for the end of the unit that uninstalls Spider by an order. It still runs for a moment after its last message to the hub."""
         units = "systemctl list-units --all --no-legend --plain 'stardust-*'"
         wait_until(lambda: "stardust" not in self.host.sh(units, check=False), END_LIMIT_S)
 
@@ -120,7 +121,7 @@ class Desk:
         return self.until(deployment, lambda row: row["ended_at"] is not None)
 
     def until(self, deployment: str, reached: Any) -> Any:
-        """Ask until a deployment is so far."""
+        """Read a deployment until it fulfils `reached`. Returns: its row."""
         wait_until(lambda: reached(self.get(deployment)), END_LIMIT_S, lambda: told(self.get(deployment)))
         return self.get(deployment)
 
@@ -137,7 +138,7 @@ class Desk:
 
 
 def any_host(own: Callable[[], Host]) -> Host:
-    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR, else one of the tests' own."""
+    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR, else the one that `own` boots."""
     return named_host() or own()
 
 
@@ -146,7 +147,7 @@ def step_of(row: Any, name: str) -> Any:
 
 
 def seconds(row: Any) -> float:
-    """From the first contact to the verified session."""
+    """Seconds from the first contact to the verified session."""
     return float(step_of(row, "verify")["ended_at"] - step_of(row, "connect")["started_at"])
 
 
@@ -157,7 +158,7 @@ def succeeded(row: Any) -> Any:
 
 
 def failed(row: Any, code: str, step: str) -> str:
-    """Returns the sentence."""
+    """Check that a deployment failed with this code at this step, and did not leave a node. Returns: the message of its error."""
     assert row["state"] == "failed", told(row)
     assert (row["error"]["code"], row["error"]["step"]) == (code, step)
     assert step_of(row, step)["state"] == "failed"

@@ -1,4 +1,4 @@
-"""A lab host with Spider deployed by a real hub, and package jobs that this hub runs there."""
+"""A lab host on which a real hub deploys Spider and runs package jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Processes(NamedTuple):
 
 
 class DeployedHost(AgentHost):
-    """A host, the hub that it belongs to, and a person's session there."""
+    """A host, its hub, and an admin's session at this hub."""
 
     def __init__(self, host: Host, hub: HubProcess) -> None:
         super().__init__(host)
@@ -37,13 +37,13 @@ class DeployedHost(AgentHost):
     # -- by REST, as a person ----------------------------------------------------------------------
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the hub; returns the parsed answer."""
+        """Call the hub's API. Returns: the parsed answer."""
         reply = self.hub.request(method, f"/api/v1/{path}", body, token=self.token)
         assert reply.status < 300, (method, path, reply.status, reply.body)
         return reply.json
 
     def deploy(self) -> None:
-        """Deploy Spider to the host as `admin`, whose sudo asks for a password; the host key is shown and confirmed."""
+        """Deploy Spider to the host as its user `admin`. sudo asks for a password, and the host key is confirmed."""
         begun = self.call(
             "POST", "deployments",
             {
@@ -69,7 +69,7 @@ class DeployedHost(AgentHost):
         return wait_until(look, what=f"{path} is past {passing}")
 
     def submit(self, action: str, packages: list[str] | None = None) -> str:
-        """Ask for a job; returns its id."""
+        """Request a job. Returns: its id."""
         job: str = self.call("POST", f"nodes/{self.node}/jobs", {"action": action, **({"packages": packages} if packages else {})})["id"]
         return job
 
@@ -77,13 +77,13 @@ class DeployedHost(AgentHost):
         return self.call("GET", f"jobs/{job}")
 
     def held(self, job: str) -> bytes:
-        """All output of a job that the hub holds."""
+        """All stored output of a job."""
         reply = self.hub.request("GET", f"/api/v1/jobs/{job}/output?offset=0", token=self.token)
         assert reply.status == 200, reply.body
         return reply.body
 
     def wait_held(self, job: str, text: bytes, limit_s: float = PATIENCE_S) -> bytes:
-        """Wait until the hub holds this piece of output; returns all it holds."""
+        """Wait until the hub has stored this piece of output. Returns: all stored output."""
 
         def look() -> bytes:
             held = self.held(job)
@@ -128,7 +128,7 @@ class DeployedHost(AgentHost):
         )
 
     def offer_gate(self) -> None:
-        """Offer lab-gate: configured after lab-slow, it prints a numbered line up to 50 times a second until `open_gate`."""
+        """Offer the package lab-gate, which is configured after lab-slow. Its script prints up to 50 numbered lines a second until `open_gate`."""
         self.offer(
             "lab-gate",
             f"""#!/bin/sh
@@ -172,13 +172,13 @@ echo "lab-gate: passed after $tick"
         return int(self.host.sh(f"grep -cE ' configure {package}:(all|amd64) 1.0 ' /var/log/dpkg.log | cat") or 0)
 
     def check_ran_once(self, *jobs: str) -> None:
-        """These jobs and no others were ever started here, each of them once."""
+        """Check that exactly these jobs were ever started on this host, each of them once."""
         assert self.host.sh(f"ls {_STARTED}").split() == sorted(jobs)
         units = self.host.sh("journalctl -q -o cat -t systemd | grep '^Started stardust-job@' || true").splitlines()
         assert len(units) == len(jobs), units
 
     def check_whole(self, job: str) -> bytes:
-        """The hub holds every byte once: its output is the runner's file, and length and digest are those of `result`."""
+        """Check that the hub has every byte of the runner's log once, and that length and digest of the runner fit. Returns: the output."""
         held, log, result, row = self.held(job), self.log(job), self.result(job), self.job_row(job)
         assert held == log
         digest = hashlib.sha256(held).hexdigest()

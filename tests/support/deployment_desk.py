@@ -46,7 +46,7 @@ VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
 
 
 def an_account(id_: str, username: str, role: Role) -> User:
-    """The owner of a deployment, whose rights are checked again at its turn, has to exist."""
+    """An account for the owner of a deployment. It must exist, because the service checks its rights again when the deployment's turn comes."""
     return User(
         id=UserId(id_), org=1, username=username, role=role, password_hash="x", password_version=1, must_change_password=False,
         disabled=False, created_at=1.0,
@@ -54,7 +54,7 @@ def an_account(id_: str, username: str, role: Role) -> User:
 
 
 class Config(NamedTuple):
-    """What the service asks of the hub's settings."""
+    """The part of the hub's settings that the service reads."""
 
     node_url: str = "ws://127.0.0.1:8933/ws"
     server_url: str | None = None
@@ -96,11 +96,11 @@ class Desk:
         return asyncio.sleep(0)
 
     async def tell_policy(self, session: Session, mode: str, verbs: tuple[str, ...]) -> None:
-        """A node says what its owner allows."""
+        """Store a policy as a node reports it."""
         await self.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy(mode, verbs), "no", 1.0)
 
     async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
-        """Wait for a state of a row, by what the bus tells of it."""
+        """Wait until the deployment's row fulfils `reached`, reading it again at each change on the bus. Raises: TimeoutError: after 30 s."""
         topic = Topic("changed", f"deployment:{deployment}")
         async with asyncio.timeout(30), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
             row = await self.store.deployments.deployment(ADMIN, deployment)
@@ -110,7 +110,7 @@ class Desk:
         return row
 
     async def events(self, *kinds: str) -> Sequence[Event]:
-        """Wait until events of these kinds are written; returns the last of all kinds."""
+        """Wait until events of these types are among the last ten. Returns: the last ten events. Raises: TimeoutError: after 30 s."""
         async with asyncio.timeout(30), self.bus.subscribe(Topic("event"), limit=100, policy="ordered") as changes:
             while True:
                 events = (await self.store.log.events(ADMIN, 10)).items
@@ -144,7 +144,7 @@ class Hasty(SystemClock):
 
 
 class Trouble:
-    """A part of the store whose commands can fail for a while."""
+    """A part of the store in which the commands of `commands` fail with `error`. `failed` counts the failures."""
 
     def __init__(self, part: object, *commands: str) -> None:
         self._part = part
@@ -164,9 +164,9 @@ class Trouble:
 
 
 class Hanging:
-    """A part of the store whose commands block until `answers` is set, as with a hanging disk.
+    """A part of the store in which the commands of `commands` block until `answers` is set. `reached` is set when one blocks.
 
-    Args: done_first: whether a command is done before it blocks, so that only its answer is late.
+    Args: done_first: whether the command itself is done before it blocks, so that only its answer is late.
     """
 
     def __init__(self, part: object, *commands: str, done_first: bool = False) -> None:
@@ -190,14 +190,14 @@ class Hanging:
 
 
 def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
-    """Make these commands of a part of the store fail, until `commands` is cleared."""
+    """Make these commands of a part of the store fail, for services that are made from now on. Clear `commands` to end it."""
     made = Trouble(getattr(desk.store, part), *commands)
     desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made
 
 
 def hanging(desk: Desk, part: str, *commands: str, done_first: bool = False) -> Hanging:
-    """Make these commands of a part of the store hang."""
+    """Make these commands of a part of the store hang, for services that are made from now on."""
     made = Hanging(getattr(desk.store, part), *commands, done_first=done_first)
     desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made

@@ -38,11 +38,11 @@ from tests.support.invariants_jobs import control as control_of
 LAYOUT = layout_of("pulse", 1, SERIES)
 SETTLE_LIMIT_S = 60.0
 PACK_ROWS = 10
-"""A pack that is not full waits on the node for its last second."""
+"""The rows of a full pack. An unwatched node sends a pack only when it is full."""
 STORED_AHEAD_S = 86_400
-"""What is dated further ahead of the hub's time than this is shown and told of, and not stored."""
+"""The hub shows a sample that is dated further ahead of its own time, and reports it, but does not store it."""
 NUMBERS = 1_000_000
-"""So many seconds lie between what two nodes measure, so that all samples can be told apart."""
+"""The values of each next node are higher by this number, so that the samples of all nodes differ."""
 LINE = b"Setting up lab-slow (1.1) and everything that comes with it ...\r\n"
 
 
@@ -54,7 +54,7 @@ class Eager(Backoff):
 
 
 class WorkingNode:
-    """The agent's own link, outbox and jobs; a test makes its seconds, and its package manager prints on and on."""
+    """A node with the agent's own link, outbox and jobs. The test makes its samples. A job prints until `finish` is set."""
 
     def __init__(
         self, hub: HubProcess, node: Enrolled, folder: Path, patience: Callable[[], Backoff] = Eager, url: str = "", number: int = 0
@@ -78,9 +78,9 @@ class WorkingNode:
         self.start_ms = (int(time.time()) - 3000) * 1000
         self.samples: list[Sample] = []
         self.unstored: set[Sample] = set()
-        """Those that were dated too far ahead, or before there was a clock that was right."""
+        """The samples that the hub does not store: dated too far ahead, or before EARLIEST_MS."""
         self.undated = 0
-        """How many of these the node does not even send."""
+        """How many of them the node does not send, because they are dated before EARLIEST_MS."""
 
     @property
     def made(self) -> int:
@@ -104,7 +104,7 @@ class WorkingNode:
         runner.end(changes=(("lab-slow", "1.0", "1.1"),))
 
     def second(self, hub_wrong_by_s: float = 0.0) -> None:
-        """Measure one more second by the node's clock; `load.1` holds its number."""
+        """Measure one more second by the node's clock; `load.1` has its number. `hub_wrong_by_s`: how far the hub's clock is ahead."""
         sample = Sample("pulse", self.start_ms + (self.made + round(self.clock.wrong)) * 1000, self.number * NUMBERS + self.made)
         self.outbox.add(LAYOUT, Row(sample.taken_at_ms, [1234, sample.value, 8 << 30, 1 << 30]))
         self.samples.append(sample)
@@ -114,7 +114,7 @@ class WorkingNode:
             self.unstored.add(sample)
 
     async def seconds(self, count: int) -> None:
-        """Measure so many seconds, faster than they pass."""
+        """Measure this many seconds, faster than they pass."""
         for _ in range(count):
             self.second()
             await asyncio.sleep(0.01)
@@ -136,7 +136,7 @@ class WorkingNode:
 async def working(
     hub: HubProcess, folder: Path, count: int = 1, patience: Callable[[], Backoff] = Eager, url: str = "", limit_s: float = 30.0
 ) -> AsyncIterator[list[WorkingNode]]:
-    """Nodes that are online; `url`: where they find the hub, if not where it listens."""
+    """Nodes that are online. `url`: the hub's address for them, if not that of its own socket. `limit_s`: the time to connect."""
     enrolled = await asyncio.to_thread(hub.enrol, *(f"worker-{number}" for number in range(count)))
     nodes = [WorkingNode(hub, node, folder / f"node-{number}", patience, url, number) for number, node in enumerate(enrolled)]
     async with contextlib.AsyncExitStack() as stack:
@@ -154,7 +154,7 @@ async def working(
 
 
 async def begin_job(hub: HubProcess, node: WorkingNode) -> str:
-    """Order an upgrade that prints until `finish`; returns its id once output is held."""
+    """Request an upgrade that prints until `finish` is set. Returns: its id, once the hub has stored output."""
     reply = await hub.call("POST", f"/api/v1/nodes/{node.config.node}/jobs", {"action": "upgrade"})
     assert reply.status == 202, reply.body
     job: str = reply.json["id"]
@@ -163,19 +163,22 @@ async def begin_job(hub: HubProcess, node: WorkingNode) -> str:
 
 
 async def end_job(hub: HubProcess, node: WorkingNode, job: str) -> Any:
-    """Let the job end; returns it when the hub knows."""
+    """Let the job end. Returns: its row, once the hub knows the end."""
     node.finish.set()
     await eventually(lambda: hub.job(job)["ended_at"] is not None, SETTLE_LIMIT_S, "the job does not end")
     return await asyncio.to_thread(hub.job, job)
 
 
 async def check_all(folder: Path, node: WorkingNode, job: str | None = None) -> None:
-    """I1, I2, I3, I4 and I5 of one idle node, read while the folder may be in use."""
+    """Check I1, I2, I3 and I5 (`invariants.py`, `invariants_jobs.py`) of one idle node. The hub may be running.
+
+    Args: job: a job that must have succeeded.
+    """
     await check_fleet(folder, [node], {} if job is None else {job: node})
 
 
 async def check_fleet(folder: Path, nodes: Sequence[WorkingNode], jobs: Mapping[str, WorkingNode]) -> None:
-    """The same of all nodes that this hub has."""
+    """Check the same for several nodes, which must be all nodes of this hub. `jobs`: id of a job -> its node."""
     journal = Journal()
     for node in nodes:
         waiting, _ = node.outbox.pending()
@@ -245,7 +248,7 @@ class Disk:
 
     @property
     def image(self) -> str:
-        """What the disk of a breakable file system holds."""
+        """The path of the content of a breakable disk, for another `breakable_disk`."""
         return f"/proc/{self._keeper.pid}/fd/{self.said[1]}"
 
     def break_down(self) -> None:
@@ -262,7 +265,7 @@ class Disk:
         subprocess.run([*self.prefix, "mount", "-o", ",".join(("remount", *options)), folder], check=True, timeout=30)
 
     def fill(self) -> Path:
-        """Leave no room at all; returns the file to remove."""
+        """Fill the file system. Returns: the file whose removal frees it."""
         filler = self.view / "filler"
         with contextlib.suppress(OSError), filler.open("wb") as file:
             while True:
@@ -271,7 +274,7 @@ class Disk:
         return filler
 
     def copied(self, target: Path) -> Path:
-        """The databases of a hub that has ended, copied to where SQLite finds them: it resolves links on its way, and /proc has one."""
+        """Copy the databases of a hub that has ended to the new folder `target`. SQLite resolves links in a path, so it cannot open `view`."""
         target.mkdir(mode=0o700)
         for file in self.view.glob("stardust*.db*"):
             shutil.copy2(file, target)
@@ -290,7 +293,7 @@ class Disk:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Disk]:
-    """A file system of so many bytes."""
+    """A file system in memory of this size, for example `20m`. Skips the test where that is not possible."""
     if shutil.which("unshare") is None:
         pytest.skip("there is no unshare")
     disk = Disk(folder, ["unshare", "-r", "-m", "sh", "-c", SMALL, str(folder), size])
@@ -302,7 +305,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Disk]:
 
 @contextlib.contextmanager
 def breakable_disk(folder: Path, image: str = "") -> Iterator[Disk]:
-    """A file system on a disk that can fail; `image`: go on with what another one holds."""
+    """A file system on a disk that can fail. `image`: begin with the content of another one. Skips the test where that is not possible."""
     if os.geteuid() or shutil.which("mkfs.ext4") is None:
         pytest.skip("only root can mount a disk")
     disk = Disk(folder, ["unshare", "-m", sys.executable, "-c", BREAKABLE, str(folder), str(64 << 20), image])
@@ -314,7 +317,7 @@ def breakable_disk(folder: Path, image: str = "") -> Iterator[Disk]:
 
 @contextlib.contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """The process stands still meanwhile."""
+    """Stop the process (SIGSTOP) for the length of the block."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

@@ -1,19 +1,20 @@
-"""Snapshots of a host's file system and their difference: `server as before` as a test.
+"""Snapshots of a host's file system and their difference, to test that a server is as before.
 
-Compared: path, type, mode, owner, group, size, target of a link, and for files under /etc, /opt and /usr/local the SHA-256.
+Compared: path, type, mode, owner, group, target of a link, the size of everything but folders, and for files below 2 MiB under /etc, /opt,
+/usr/local and /run the SHA-256. Also accounts, groups, and Stardust's units.
 Not compared, because they change on a host that nobody touches, or belong to the tools that every administrator uses:
 
 * /proc, /sys, /dev: not files.
 * /run/systemd, /run/user, /run/log, /run/udev, /run/sudo, /run/utmp, /run/lock, /run/mount, /run/dbus, /run/host: state of the system and of log-ins.
-* /var/log, /var/lib/systemd, /var/tmp/systemd-private-*, /tmp/systemd-private-*, /tmp/namespace-dev-*: journal, time stamps, sandboxes of other services;
-  the last is what systemd itself leaves of a service that is stopped while its own /dev is being made.
-* /var/lib/sudo, /home/*/.sudo_as_admin_successful: that sudo has lectured a user, or let one be root. /run/motd.dynamic: written at a log-in.
+* /var/log, /var/lib/systemd, /var/tmp/systemd-private-*, /tmp/systemd-private-*, /tmp/namespace-dev-*: journal, time stamps, sandboxes of other services.
+  systemd leaves the last one of a service that it stops while it makes the service's own /dev.
+* /var/lib/sudo, /home/*/.sudo_as_admin_successful: written when sudo first warns a user, and first lets one be root. /run/motd.dynamic: written
+  at a log-in.
 * /home/*/.cache, /root/.cache: shells and package managers.
 * /etc/passwd-, /etc/group-, /etc/shadow-, /etc/gshadow-, /etc/subuid-, /etc/subgid-, /etc/.pwd.lock: copies and lock of the shadow
   tools, which useradd and userdel write for every user.
-* /usr/lib/rc/cache: what OpenRC remembers of all services, written when the host goes down.
-* /var/lib/apt/lists, /var/cache/apt, /var/lib/dpkg/*-old, /var/lib/dpkg/lock*, /var/cache/ldconfig, /var/cache/debconf: caches and copies of
-  the package manager, when python3 was installed and taken away again. Only with `packages=True`.
+* /usr/lib/rc/cache: OpenRC's cache of all services, written when the host goes down.
+* With `packages=True` also PRUNED_WITH_PACKAGES: caches and copies of the package manager, for tests that install and remove python3.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Entry(NamedTuple):
 
 
 def look(run: Run, *, packages: bool = False) -> dict[str, str]:
-    """List a host: path -> facts."""
+    """A snapshot of a host: path -> facts. Accounts, groups and units are paths that begin with `account `, without facts."""
     pruned = PRUNED + (PRUNED_WITH_PACKAGES if packages else ())
     skip = " -o ".join(f"-path '{path}'" for path in pruned)
     # The size of a folder depends on the file system, not on its content.

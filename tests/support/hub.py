@@ -1,6 +1,6 @@
 """Ground Control as a real process.
 
-Everything works without an event loop; `start`, `kill`, `stop` and `call` are there for tests that have one.
+Everything works without an event loop. `start`, `kill`, `stop`, `call` and `event` are for tests that have one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zq7hV2-mB9tKx4-Lw8pRf"
 PASSWORD = "lift off to the far stars"
-"""Of the admin of every hub that is started with `default_admin=False`: it need not be changed."""
+"""The admin's password in every hub that is started with `default_admin=False`. The hub does not require another one."""
 PROGRAM = "tests.support.hub_program" if "PYTEST_VERSION" in os.environ else "groundcontrol"
 """The module to run. Benches, which run outside pytest, start the hub as users do."""
 START_LIMIT_S = 90.0
@@ -55,7 +55,7 @@ class Reply(NamedTuple):
 
 
 class Login(NamedTuple):
-    """An open session of a person."""
+    """An open session of a user."""
 
     token: str
     csrf_token: str
@@ -75,7 +75,7 @@ class Enrolled(NamedTuple):
 
 
 class HubProcess:
-    """One data folder and the process that serves it; it may be killed and started again as often as you like."""
+    """One data folder and the hub's process. The process may be killed and started again any number of times."""
 
     def __init__(
         self,
@@ -94,9 +94,9 @@ class HubProcess:
     ) -> None:
         """Args:
         folder: becomes the data folder.
-        program: the module to run, where it is not forked.
+        program: the module to run, if it is not forked.
         prefix: put before the command, as `nice` is.
-        mounts_of: the process whose mounts the hub sees, which is forked then; 0: the usual ones.
+        mounts_of: the id of the process whose mounts the hub sees; 0: those of this process. Requires a forked hub.
         faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
         forked: start it by the fork server, which saves its imports. False: for tests of the program's own memory, command line or
             environment. With a prefix or a variable of Python (`PYTHONPATH`), and outside pytest, it is never forked.
@@ -124,14 +124,17 @@ class HubProcess:
         self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._has_served = False
         self.lines: list[str] = []
-        """What this start has written so far."""
+        """The lines of the log and the console since the last start."""
         self._news = threading.Condition()
         self._reader: threading.Thread | None = None
 
     # -- the process -----------------------------------------------------------------------------
 
     def launch(self) -> Self:
-        """Start it and wait until it serves. Its port may be some other program's for a moment, which has dialled from there meanwhile.
+        """Start the hub and wait until it serves.
+
+        At a restart, another program may hold the port for a moment: the kernel chose it for an outgoing connection. Then the start is tried
+        again, for at most START_LIMIT_S.
 
         Raises: HubFailed.
         """
@@ -176,7 +179,7 @@ class HubProcess:
             self._ended()
 
     def end(self, limit_s: float = STOP_LIMIT_S) -> int:
-        """SIGTERM, and wait. Returns the exit status."""
+        """Send SIGTERM and wait. Returns: the exit status. Raises: AssertionError: the hub did not stop in time, and was killed."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -188,13 +191,13 @@ class HubProcess:
         return self._ended()
 
     def outlive(self, limit_s: float = STOP_LIMIT_S) -> int:
-        """Wait until it ends by itself. Returns the exit status."""
+        """Wait until it ends by itself. Returns: the exit status. Raises: subprocess.TimeoutExpired."""
         assert self.process is not None
         self.process.wait(limit_s)
         return self._ended()
 
     def close(self) -> None:
-        """For the end of a test: nothing is left, however it went."""
+        """Stop the process if it runs, or kill it after STOP_LIMIT_S. For the end of a test, whatever its result."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -237,7 +240,7 @@ class HubProcess:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The log, line by line."""
+        """The lines of the log that are JSON objects, decoded."""
         found = []
         for line in list(self.lines):
             if line.startswith("{"):
@@ -347,13 +350,13 @@ class HubProcess:
         ]  # fmt: skip
 
     def node(self, node_id: str) -> Any:
-        """The node as the REST interface shows it, through the local socket."""
+        """The answer to `GET nodes/ID`, through the local socket."""
         reply = self.local("GET", f"/api/v1/nodes/{node_id}")
         assert reply.status == 200, reply.body
         return reply.json
 
     def job(self, job_id: str) -> Any:
-        """A job, likewise."""
+        """The answer to `GET jobs/ID`, through the local socket."""
         reply = self.local("GET", f"/api/v1/jobs/{job_id}")
         assert reply.status == 200, reply.body
         return reply.json
@@ -376,7 +379,7 @@ class HubProcess:
         return await asyncio.to_thread(self.end, limit_s)
 
     async def call(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Reply:
-        """By network with a token, else through the local socket."""
+        """One call: by network with a token, through the local socket without one."""
         if token is None:
             return await asyncio.to_thread(self.local, method, path, body)
         return await asyncio.to_thread(lambda: self.request(method, path, body, token=token))

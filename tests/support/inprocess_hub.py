@@ -76,13 +76,13 @@ from tests.support.vault import a_vault
 ORIGIN = "https://hub.example"
 PASSWORD = "three green sparrows"
 ADMIN = Scope(Person("user", "0" * 25 + "a", "admin", "admin"), 1)
-"""Whoever made the nodes: a user of each hub that has some."""
+"""The user that creates the nodes of each hub."""
 KEY = bytes(range(32))
 PEPPER = bytes(range(32, 64))
 
 
 class PlayedNodes:
-    """`Presence` without sessions."""
+    """`Presence` and `NewestValues` without sessions, with what the test sets."""
 
     def __init__(self) -> None:
         self.connected: set[NodeId] = set()
@@ -115,12 +115,12 @@ class PlayedNodes:
 
 
 async def never_online(_node: NodeId, _timeout_s: float) -> None:
-    """No node ever comes here."""
+    """Wait for a node that never connects. Raises: TimeoutError, at once."""
     raise TimeoutError
 
 
 class PlayedDeployer(DeploymentService):
-    """`deployments.service` without servers: it keeps what it was asked."""
+    """A DeploymentService without servers. `asked` has the calls."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -184,7 +184,7 @@ def a_deployment(host: str = "web-3.example") -> Deployment:
 
 @dataclass
 class Client:
-    """A browser or a program; every response is validated against OpenAPI."""
+    """A browser or a program. Every response of the API is validated against OpenAPI."""
 
     hub: TestHub
     session: aiohttp.ClientSession
@@ -256,12 +256,12 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Of a Problem."""
+        """The code of a Problem."""
         return str(self.json["code"])
 
 
 class LiveSocket:
-    """The page's end."""
+    """The client's end of the live socket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -285,7 +285,7 @@ class LiveSocket:
         return body
 
     async def closed(self, timeout_s: float = 20.0) -> int:
-        """Read until the hub closes; its code."""
+        """Read until the hub closes the socket. Returns: its close code; 0 = none."""
         while True:
             message = await self.socket.receive(timeout=timeout_s)
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING):
@@ -294,7 +294,7 @@ class LiveSocket:
 
 @functools.cache
 def _description() -> Description:
-    """What every hub answers for `openapi.json`. To fetch and parse it takes more processor time than most tests."""
+    """The OpenAPI document, which is the same for every hub. To parse it takes more processor time than most tests, so it is done once."""
     return Description(json.loads(openapi.encode(ROUTES)))
 
 
@@ -373,13 +373,13 @@ class TestHub:
         return self.server.make_url(path)
 
     def anonymous(self) -> Client:
-        """A client that is not logged in; it keeps cookies whatever they require of TLS."""
+        """A client that is not logged in. It stores and sends Secure cookies without TLS."""
         session = aiohttp.ClientSession(cookie_jar=_Jar(), auto_decompress=False)
         self.sessions.append(session)
         return Client(self, session)
 
     async def user(self, username: str, role: Role, *, must_change: bool = False, password_hash: str = "none", user_id: str = "") -> User:
-        """A user straight in the store."""
+        """Add a user directly to the database."""
         user = User(UserId(user_id or new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
         await self.database._control.writer.run(
             lambda tx: tx.execute(
@@ -397,11 +397,11 @@ class TestHub:
         return user
 
     async def sql(self, statement: str, *values: Any) -> None:
-        """Change the database without the hub's knowledge."""
+        """Run a statement that changes the database, without the hub's services."""
         await self.database._control.writer.run(lambda tx: tx.execute(statement, *values))
 
     async def logged_in(self, role: Role = "admin", *, must_change: bool = False, cookie: bool = True, user: User | None = None) -> Client:
-        """A client with a session, made without the price of a password hash."""
+        """A client with a session of `user`, by default a new user with this role. No password is hashed."""
         user = user or await self.user(f"{role}-{new_random_id()[:6]}", role, must_change=must_change)
         session, refresh = new_session(user, address="127.0.0.1", user_agent="test", now=self.clock.now())
         entry = AuditEntry(Person("user", user.id, user.username, role), "auth.login", user.id)
@@ -416,7 +416,7 @@ class TestHub:
         return client
 
     async def node(self, name: str = "web-3") -> Node:
-        """A node in the store."""
+        """Add a node to the store."""
         if not self.owned:
             self.owned = True
             await self.user("the-owner", "admin", user_id=ADMIN.actor.id)
@@ -424,7 +424,7 @@ class TestHub:
 
 
 class _Jar(aiohttp.CookieJar):
-    """Sends Secure cookies by plain HTTP too: the proxy that ends TLS is not part of these tests. One path for both cookies."""
+    """Sends all cookies on every path, and Secure ones by plain HTTP too: the proxy that ends TLS is not part of these tests."""
 
     def __init__(self) -> None:
         super().__init__(unsafe=True)

@@ -1,4 +1,4 @@
-"""The invariants after every fault, as one program: compares what nodes did with what the hub has."""
+"""The invariants of samples and databases after every fault: compares what nodes measured with what the hub has."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Hole(NamedTuple):
 
 
 class Journal:
-    """The oracle: everything that one node measured, in order."""
+    """Everything that was measured, in order. The hub's data is compared with it."""
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self.excused: set[Sample] = set()
-        """Rows that were in memory alone when the node was killed: they may be held, or not."""
+        """Rows that only the node's memory had when it was killed. The hub may have them or not."""
 
     def measured(self, family: str, taken_at_ms: int, value: int | None) -> None:
         self.samples.append(Sample(family, taken_at_ms, value))
@@ -49,7 +49,9 @@ class Journal:
 
 
 def check_samples(journal: Journal, held: Sequence[Sample], holes: Sequence[Hole]) -> None:
-    """I1: every sample is stored exactly once, with its own time, or is in a hole; each hole counts exactly its missing samples.
+    """I1: every sample is stored exactly once, with its own time, or is in a hole. All holes together count exactly the missing samples.
+
+    A hole begins and ends with a missing sample. For excused samples both is allowed.
 
     Raises: AssertionError: the violation, and the sample.
     """
@@ -80,9 +82,11 @@ def _covered(sample: Sample, holes: Sequence[Hole]) -> bool:
 
 
 async def held_samples(folder: Path, series: Mapping[str, str], start: float, end: float) -> list[Sample]:
-    """Every row that a hub's data folder holds of one series of each family, doubled ones twice: read beside the hub, hot or compacted.
+    """Every stored row of one series of each family, whether compacted or not; a row that is stored twice is listed twice.
 
-    Of a copy, which is of one moment: this process cannot ask the hub to let rows lie while they are read.
+    Reads a copy of the database of one moment, because a running hub may move rows meanwhile.
+
+    Args: series: family -> its series. start, end: Unix seconds.
     """
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "stardust-samples.db")
@@ -116,13 +120,13 @@ async def _samples_of(path: Path, series: Mapping[str, str], start: float, end: 
 
 
 def told_holes(folder: Path) -> list[Hole]:
-    """Every gap that a hub's data folder holds."""
+    """Every gap that the hub has stored."""
     with contextlib.closing(sqlite3.connect(f"file:{folder}/stardust-samples.db?mode=ro", uri=True)) as database:
         return [Hole(*row) for row in database.execute("SELECT family, first_ms, last_ms, samples FROM gap")]
 
 
 def check_databases(folder: Path) -> None:
-    """I5: after any kill both files are whole."""
+    """I5: all databases of the folder are sound, after any kill."""
     for path in sorted(folder.glob("stardust*.db")):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",), path

@@ -22,22 +22,22 @@ class NodeSide(NamedTuple):
 
     job: str
     starts: int
-    """How often its launcher let it begin."""
+    """How often the launcher started it."""
     printed: bytes
     acked: int
-    """Bytes that the hub said it holds."""
+    """Bytes of output that the hub has acknowledged."""
 
 
 @contextlib.contextmanager
 def control(data_dir: Path) -> Iterator[sqlite3.Connection]:
-    """The control database, which a hub may be using."""
+    """Open the control database for reading. A hub may be using it."""
     with contextlib.closing(sqlite3.connect(f"file:{data_dir}/stardust.db?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
         yield database
 
 
 def held_output(database: sqlite3.Connection, job: str) -> bytes:
-    """All pieces of a job's output. AssertionError: they overlap, or there is a hole."""
+    """The stored output of a job. Raises: AssertionError: its pieces overlap, or there is a hole."""
     row = database.execute("SELECT no, output_end FROM job WHERE id = ?", (job,)).fetchone()
     held = b""
     pieces = database.execute("SELECT place, body FROM job_output WHERE place >= ? AND place < ?", (row["no"] << 32, (row["no"] + 1) << 32))
@@ -49,7 +49,7 @@ def held_output(database: sqlite3.Connection, job: str) -> bytes:
 
 
 def check_acknowledged(data_dir: Path, node: NodeSide) -> None:
-    """I6 and the first half of I2: at any moment, also right after a kill."""
+    """I6, and I2 for the output so far. Valid at any moment, also right after a kill."""
     with control(data_dir) as database:
         if database.execute("SELECT 1 FROM job WHERE id = ?", (node.job,)).fetchone() is None:
             assert node.acked == 0
@@ -61,7 +61,7 @@ def check_acknowledged(data_dir: Path, node: NodeSide) -> None:
 
 
 def check_ended(data_dir: Path, node: NodeSide) -> None:
-    """I2, I3 and I4 of a job that has ended well."""
+    """I2, I3 and I4 of a job that has succeeded, with a plan and a report."""
     with control(data_dir) as database:
         row = database.execute("SELECT * FROM job WHERE id = ?", (node.job,)).fetchone()
         assert row["state"] == "succeeded", (row["state"], row["error"])
@@ -83,7 +83,7 @@ def check_ended(data_dir: Path, node: NodeSide) -> None:
 
 
 def check_database(data_dir: Path) -> None:
-    """I5."""
+    """I5 of the control database."""
     with control(data_dir) as database:
         assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -1,7 +1,7 @@
-"""Orders about packages on a host of any flavour, and the lab's deliberately broken packages.
+"""Package jobs on lab hosts with any package manager.
 
-A `PackageHost` is a lab host with Stardust's units on it and without a hub. `perform` gives an order and returns all messages
-about it; it checks the invariants of every package manager.
+A `PackageHost` is a lab host with Stardust's units on it and without a hub. `perform` gives an order and returns all messages about it. It
+checks that the output arrived completely, and that the messages agree with it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ COMMIT_LIMIT_S = 300.0
 
 
 class Flavour(NamedTuple):
-    """How a flavour of lab hosts is asked about packages, past Stardust."""
+    """A kind of lab hosts, by its package manager, with shell commands that bypass Stardust."""
 
     manager: str
     version: str
-    """Shell words that print the installed version of `{package}`, nothing when it is not installed."""
+    """A command that prints the installed version of `{package}`; nothing if it is not installed."""
     unhold: str
-    """Shell words that let `{package}` be changed."""
+    """A command that ends the hold of `{package}`."""
     suffix: str = ""
-    """What stands behind the name of a package in plans."""
+    """The text that plans add to the name of a package."""
 
 
 COUNTING = (
@@ -97,7 +97,7 @@ class Done(NamedTuple):
 
     @property
     def phases(self) -> list[str]:
-        """In the order in which they came, none twice in a row."""
+        """The phases of the job in the order of its messages, without repetitions in a row."""
         found: list[str] = []
         for line in self.progress:
             if not found or found[-1] != line["phase"]:
@@ -106,7 +106,7 @@ class Done(NamedTuple):
 
 
 def shown(parts: list[dict[str, Any]]) -> Shown | None:
-    """A plan out of its messages, which may have come more than once: of several plans the last one."""
+    """The last plan in these messages, some of which may have been sent twice; None if there is none."""
     if not parts:
         return None
     parts = [part for part in parts if part["digest"] == parts[-1]["digest"]]
@@ -129,7 +129,7 @@ def shown(parts: list[dict[str, Any]]) -> Shown | None:
 
 
 def for_flavours(fixture: str, flavours: Sequence[str], quick: Sequence[str]) -> pytest.MarkDecorator:
-    """A test for every one of these flavours, which is a long one on those that are not quick."""
+    """A mark that repeats a test for each flavour. Those that are not in `quick` run with --slow only."""
     params = [pytest.param(flavour, marks=[] if flavour in quick else [pytest.mark.slow]) for flavour in flavours]
     return pytest.mark.parametrize(fixture, params, indirect=True, scope="module")
 
@@ -150,11 +150,14 @@ class PackageHost(AgentHost):
         return self.host.sh(self.flavour.version.format(package=package)).strip()
 
     def unhold(self, package: str) -> None:
-        """Let a package be changed, past Stardust."""
+        """End the hold of a package without Stardust."""
         self.host.sh(self.flavour.unhold.format(package=package))
 
     def counted(self) -> list[Any]:
-        """What Spider counts in a unit that has all restrictions of its own: total, security, when checked (ms), manager, repositories."""
+        """Count updates in a unit with all restrictions of Spider's own unit.
+
+        Returns: total, security updates, when checked (Unix ms), manager, and the repositories.
+        """
         self.put("/opt/stardust/count.py", AS_SPIDER.encode())
         self.host.sh(COUNTING)
         found: list[Any] = json.loads(self.host.sh("cat /root/count.out; tail -n 1 /root/count.err"))
@@ -178,7 +181,7 @@ class PackageHost(AgentHost):
         return args
 
     def plan(self, verb: str, *packages: str) -> Shown:
-        """What `verb` would do, by a job of its own."""
+        """The plan of `verb`, by a job that only plans."""
         done = self.perform("plan", *packages, target=verb)
         assert done.state == "succeeded", done
         assert done.changes == {}
@@ -218,7 +221,7 @@ class PackageHost(AgentHost):
         )
 
     def perform_as_planned(self, verb: str, *packages: str, limit_s: float = COMMIT_LIMIT_S) -> Done:
-        """Show the plan, order it by its digest, and hold the changes against it: plan shown = plan run."""
+        """Make the plan, give the order with its digest, and check that a job that succeeded changed exactly what the plan says."""
         wanted = self.plan(verb, *packages)
         done = self.perform(verb, *packages, plan=wanted.digest, limit_s=limit_s)
         assert done.plan is not None

@@ -1,4 +1,4 @@
-"""The ids of the documents' promises, and the tests that carry them."""
+"""The ids of promises in the documents, and the tests that are marked with them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PAGES = {"SAFETY": "rules.md", "S": "threat-model.md", "F": "faults.md", "J": "j
 
 
 class Holder(NamedTuple):
-    """A test that carries ids."""
+    """A test that is marked with ids."""
 
     file: str
     name: str
     only_slow: bool
-    """Whether it runs with --slow alone."""
+    """Whether it runs with --slow only."""
 
 
 def rows_of(page: str) -> list[list[str]]:
@@ -39,9 +39,9 @@ def promised(kind: str) -> dict[str, list[str]]:
 
 @functools.cache
 def carried() -> dict[str, list[Holder]]:
-    """The ids that tests carry (`@pytest.mark.holds("S-05")`), each with its tests. Reads the sources and imports none.
+    """The ids with which tests are marked (`@pytest.mark.holds("S-05")`), each with its tests. Reads the sources and imports none.
 
-    Raises: ValueError: an id stands where no test carries it.
+    Raises: ValueError: a mark is not at a test that runs.
     """
     found: dict[str, list[Holder]] = {}
     for path in sorted((ROOT / "tests").rglob("*.py")):
@@ -53,9 +53,9 @@ def carried() -> dict[str, list[Holder]]:
 
 
 def holders(source: str, file: str) -> list[tuple[str, Holder]]:
-    """The ids in a file, each with its test. Ids stand in the decorators of test functions of a module, and nowhere else.
+    """The ids in a file, each with its test. Only decorators of a module's test functions may have them.
 
-    Raises: ValueError: one stands elsewhere, or at a test that is always skipped.
+    Raises: ValueError: a mark is elsewhere, or at a test that is skipped or expected to fail.
     """
     module = ast.parse(source)
     of_module = [

@@ -1,4 +1,4 @@
-"""One command of the store for `test_store_raced.py`, which repeats it and has it raced by twenty callers."""
+"""The form of a race case: one command of the store, which `test_store_raced.py` repeats, and calls twenty times at once."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ Mode = Literal["one", "all but one", "same", "last", "most"]
 """Which of twenty concurrent callers with different requests succeeds.
 
 one: one does, the others are refused · all but one: only one is refused · same: one does, and all get its answer ·
-last: each does in turn, and the last request stays · most: the request that goes furthest stays, in any order.
+last: all do, one after another, and the result is that of the last one · most: the result is that of the highest request, in any order.
 """
 
 
 class Rivals(NamedTuple):
-    """Twenty callers that ask for different things at the same time."""
+    """Twenty callers with different requests at the same time. Each caller has a number from 0."""
 
     mode: Mode
     call: Callable[[int], Awaitable[object]]
     shows: Callable[[int], object]
-    """What `Race.held` gives where this caller's wish stands."""
+    """Number of a caller -> what `Race.held` returns if this caller's request is the result."""
     refusal: type[HubError] = Conflict
     writes: bool = True
-    """Each that gets it leaves the rows of the audit log; without, some do that ask for what is there already."""
+    """Whether each caller that succeeds writes the rows of the audit log. If not, a request that changes nothing may write none."""
 
 
 class Race(NamedTuple):
-    """What must hold of one command, however often and by however many it is called."""
+    """What must be true of one command, after any number of calls at once or in a row."""
 
     act: Callable[[], Awaitable[object]]
-    """Always with equal arguments."""
+    """Calls the command, always with equal arguments."""
     held: Callable[[], Awaitable[object]]
-    """All that it changes, as a reader sees it."""
+    """Reads everything that the command changes."""
     after: object
-    """What `held` gives after one call, and after any number of them."""
+    """What `held` returns after one call, and after any number of calls."""
     rows: tuple[str, ...] = ()
-    """Of the audit log, that one call leaves, and any number of them."""
+    """The actions of the rows that one call adds to the audit log. Further calls add none, unless `each`."""
     alone: tuple[object, object] | None = None
-    """What the one that changed something is answered, and what all others are; None: all are answered the same."""
+    """The answer to the call that changed something, and the answer to all others; None: all answers are equal."""
     each: bool = False
-    """It tells of an act: each call leaves its row."""
+    """Whether each call adds its rows to the audit log."""
     rivals: Rivals | None = None
 
 
 class Ground:
-    """Makes what a command needs: each call makes another node, session or user."""
+    """Makes the preconditions of a command. Each call makes a new node, session or user."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -85,7 +85,7 @@ class Ground:
         return await self.store.nodes.node(SCOPE, node)
 
     async def stored_rows(self, no: int) -> int:
-        """How many rows of the family pulse are stored of a node."""
+        """The number of stored rows of the family pulse of a node."""
         return sum([len(rows) async for _, rows in self.store.metrics.read(no, 0, AT_MS / 500, ["pulse"])])
 
 
@@ -118,13 +118,13 @@ class Rows:
         return cls(store, max([head.n for head in await store.log.audit_heads()], default=0))  # the first row begins the chain itself
 
     async def written(self) -> tuple[str, ...]:
-        """In the order of their chain: a clock that was set tells another."""
+        """The actions of the new rows in the order of their numbers, since a test may set the clock back."""
         rows = sorted((row.n, row.action) for row in (await self._store.log.audit(SCOPE, 1000)).items if row.chain)
         return tuple(action for n, action in rows if n > self._before)
 
 
 def check_answers(race: Race, answers: Sequence[object]) -> None:
-    """Those of callers that asked for the same."""
+    """Check the answers to equal calls."""
     if race.alone is None:
         assert all(answer == answers[0] for answer in answers), answers
         return

@@ -145,7 +145,7 @@ async def _edit_preferences(ground: Ground) -> Race:
 
 @CASES.of("users.open_session")
 async def _open_session(ground: Ground) -> Race:
-    """An id is one session's: no other gets it, however many ask for it."""
+    """Of twenty sessions with the same id, one is opened."""
     store, user = ground.store, await ground.user()
     wanted = login(user, ground.now)
 
@@ -217,7 +217,7 @@ async def _revoke_others(ground: Ground) -> Race:
 
 @CASES.of("factors.begin_totp")
 async def _begin_totp(ground: Ground) -> Race:
-    """The caller that is told it has begun has shown the stored seed: one of twenty."""
+    """Of twenty callers with different seeds, one succeeds, and its seed is stored."""
     store, user = ground.store, await ground.user()
 
     async def held() -> object:
@@ -287,7 +287,7 @@ async def with_factor_of(ground: Ground) -> tuple[User, list[LoginSession]]:
 
 @CASES.of("factors.stop_totp")
 async def _stop_totp(ground: Ground) -> Race:
-    """Of twenty sessions that switch it off one succeeds, and is the only one left; all get that it is off."""
+    """Of twenty sessions that switch the factor off, one does, and is the only one left. All get the same answer."""
     store = ground.store
     user, sessions = await with_factor_of(ground)
 
@@ -309,7 +309,7 @@ async def _stop_totp(ground: Ground) -> Race:
 
 @CASES.of("tokens.create_token")
 async def _create_token(ground: Ground) -> Race:
-    """There is one place left: twenty that want it."""
+    """Of twenty callers, one gets the last token that the user may have."""
     store, user = ground.store, await ground.user()
     for _ in range(MOST_LIVE - 1):
         await store.tokens.create_token(SCOPE, a_token(user, ground.now))

@@ -29,7 +29,7 @@ BOOT = "0123456789abcdef" * 2
 
 
 class ScriptedHub:
-    """Knows one node. Everything that it heard stands in its lists."""
+    """A hub that knows one node. Its lists have everything that it received."""
 
     __test__ = False
 
@@ -38,18 +38,18 @@ class ScriptedHub:
         self.node = ids.new_random_id()
         self.key = proof.node_keys(FLEET_KEY, self.node, 1).session
         self.answer_key: Callable[[], bytes] = lambda: self.key
-        """The key of the challenge; a random one stands for a hub that does not know this node."""
+        """Gives the key of the challenge. With a random key it is a hub that does not know this node."""
         self.answer_fleet = self.fleet
         self.silent = False
         """Accept the session and say nothing after the welcome."""
         self.refuse_with: tuple[int, str] | None = None
         """Close with this instead of a welcome."""
         self.http: tuple[int, dict[str, str]] | None = None
-        """Answer with this instead of a WebSocket."""
+        """Status and headers of an answer instead of a WebSocket."""
         self.keep_ack: Callable[[Pack], bool] = lambda _pack: False
         """Whether the acknowledgement of this pack is lost."""
         self.cut_after: Callable[[Pack], bool] = lambda _pack: False
-        """Whether the connection is cut when this pack is stored."""
+        """Whether the connection is cut after this pack is stored, before its acknowledgement."""
         self.jobs: dict[str, int] = {}
         self.forget_jobs: list[str] = []
         self.attempts: list[float] = []
@@ -65,7 +65,7 @@ class ScriptedHub:
         self.host, self.port = "127.0.0.1", free_port()
         self.tls: ssl.SSLContext | None = None
         self.names = ""
-        """The address that it names to nodes that follow it; empty: none."""
+        """The address that it sends to nodes which accept another address; empty: none."""
 
     def config(self, **changes: object) -> Config:
         """Settings of a Spider that belongs to this hub."""
@@ -95,14 +95,14 @@ class ScriptedHub:
             yield self
 
     async def until(self, condition: Callable[[], bool], limit_s: float = 30.0) -> None:
-        """Wait until what was heard fulfils the condition."""
+        """Wait until the condition holds, and test it at each message, attempt and end of a session. Raises: TimeoutError."""
         async with asyncio.timeout(limit_s):
             while not condition():
                 self.news.clear()
                 await self.news.wait()
 
     async def tell(self, message: Message) -> None:
-        """Say something in the present session."""
+        """Send a message in the present session."""
         connection, link = self.sessions[-1]
         await connection.send(link.send(message))
 
@@ -111,7 +111,7 @@ class ScriptedHub:
         self.sessions[-1][0].transport.abort()
 
     def values(self, streams: Iterable[int] = (STREAM_LIVE, STREAM_BACKFILL)) -> list[int | None]:
-        """The first value of every row held, in the order of time."""
+        """The first value of every stored row, by time."""
         rows = [row for (stream, _seq), pack in self.rows.items() if stream in streams for row in pack]
         return [row.values[0] for row in sorted(rows, key=lambda row: row.taken_at_ms)]
 

@@ -1,4 +1,4 @@
-"""A node and a hub for tests of the spool: the node's own outbox and files, and the hub's rules in thirty lines."""
+"""A node and a hub for tests of the spool: the agent's own outbox and files, and a short model of the hub's rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_MS = 1_800_000_000_000
 
 
 class ModelHub:
-    """What a hub does with what comes, as docs/wire.md says it."""
+    """How a hub handles samples, as docs/wire.md says."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -77,7 +77,7 @@ class ModelHub:
 
 
 class Node:
-    """Outbox, spool and files as they run, and what they were given."""
+    """A node with the agent's outbox and spool. `journal` has all its samples."""
 
     def __init__(
         self, folder: Path, *, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES, disk: bool = True, name: bytes = NODE
@@ -94,14 +94,14 @@ class Node:
         self.start()
 
     def start(self) -> None:
-        """What was in memory is gone."""
+        """Start the agent's parts anew. Samples that only memory had are gone."""
         self.folder = SpoolFolder(str(self.path), self._name) if self._disk else None
         self.spool = Spool(self.folder, self.clock, *self._keep)
         self.outbox = Outbox(self.clock, self.spool)
         self.outbox.on_ready(lambda: None)
 
     def kill(self) -> None:
-        """kill -9: what was in memory alone may be held by the hub, or not."""
+        """End the process as kill -9 does. Samples that only memory had are excused: the hub may have them or not."""
         self.journal.forgive(self.in_memory())
         if self.folder is not None:
             self.folder.close()
@@ -135,7 +135,7 @@ class Node:
             await self.spool.step()
 
     async def drain(self, hub: ModelHub, limit: int = 1_000_000) -> int:
-        """Say everything that there is to say in this session, at most so many messages; everything is acknowledged."""
+        """Send all waiting messages to the hub, at most `limit`, and take its acknowledgements. Returns: the number of messages."""
         said, idle = 0, 0
         while said < limit and idle < 3:
             message = self.outbox.take()
@@ -153,30 +153,30 @@ class Node:
 
 
 def segments(node: Node) -> list[Path]:
-    """The files of its spool, the oldest first."""
+    """The files of the node's spool, the oldest first."""
     return sorted((node.path / "spool").glob("*.[so][eu][gt]"))
 
 
 async def come_back(node: Node, hub: ModelHub) -> None:
-    """A new process finds what the disk has left, and sends all of it."""
+    """Start the node anew and let it send all that its disk has."""
     node.start()
     await reconnect(node, hub)
 
 
 def flip(path: Path, place: float) -> None:
-    """Turn one bit round, so far into a file."""
+    """Flip one bit of a file. `place`: where, from 0 (the first byte) to 1 (the last)."""
     data = bytearray(path.read_bytes())
     data[int((len(data) - 1) * place)] ^= 1
     path.write_bytes(data)
 
 
 def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]:
-    """The facts of each event of this name in the log."""
+    """The facts of each log record with this event name."""
     return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
 
 
 async def reconnect(node: Node, hub: ModelHub) -> None:
-    """The hub is there again, and the process is the same."""
+    """Let the same process open a new session, and send everything."""
     node.outbox.resume(hub.welcome(node.boot))
     await node.drain(hub)
     node.outbox.flush()

@@ -15,11 +15,11 @@ from tests.support.ports import free_port
 
 LIMIT_S = 30
 PASSWORD = "right"
-"""What each server here accepts."""
+"""The password that servers accept."""
 
 
 class Watcher(asyncssh.SSHServer):
-    """Remembers every authentication packet."""
+    """Records every authentication attempt. Accepts the right password, and no key."""
 
     def __init__(self, seen: list[str]) -> None:
         self._seen = seen
@@ -45,7 +45,7 @@ class Watcher(asyncssh.SSHServer):
 
 @contextlib.asynccontextmanager
 async def serving(*keys: asyncssh.SSHKey, kind: type[Watcher] = Watcher, **options: object) -> AsyncIterator[tuple[int, list[str]]]:
-    """Listen on a free port of 127.0.0.1; gives the port and what was tried."""
+    """Listen on a free port of 127.0.0.1. Gives the port, and the list of attempts, which grows."""
     seen: list[str] = []
     server = await asyncssh.listen(
         "127.0.0.1", 0, server_factory=lambda: kind(seen), server_host_keys=list(keys), allow_scp=False, sftp_factory=None,
@@ -69,7 +69,7 @@ class Impatient(Watcher):
 
 
 class Barring(Watcher):
-    """Takes the key or the password, says why the account is not let in, and hangs up, as an sshd with PAM does."""
+    """Sends a banner with the reason when the key or password is given, and ends the connection, as an sshd with PAM does."""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -95,7 +95,7 @@ class Barring(Watcher):
 
 
 class Closed(Watcher):
-    """Takes neither keys nor passwords."""
+    """Offers no method that the hub supports: neither keys nor passwords."""
 
     def public_key_auth_supported(self) -> bool:
         return False
@@ -111,7 +111,7 @@ class Closed(Watcher):
 
 
 class Bastion(Watcher):
-    """A jump host: it accepts the right password, runs nothing, and forwards connections."""
+    """A jump host: it accepts the right password, runs nothing, and forwards connections, except to closed.example."""
 
     def connection_requested(self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int) -> bool:
         self._seen.append(f"through to {dest_host} {dest_port}")
@@ -120,7 +120,7 @@ class Bastion(Watcher):
 
 @contextlib.asynccontextmanager
 async def jumping(key: asyncssh.SSHKey) -> AsyncIterator[tuple[int, list[str]]]:
-    """A jump host on a free port of 127.0.0.1; gives the port and what was tried."""
+    """A jump host on a free port of 127.0.0.1. Gives the port, and the list of attempts and forwarded connections, which grows."""
     seen: list[str] = []
     server = await asyncssh.listen(
         "127.0.0.1", 0, server_factory=lambda: Bastion(seen), server_host_keys=[key], allow_scp=False, sftp_factory=None
@@ -171,7 +171,7 @@ class SshServerThread:
         self._loop.close()
 
     def another_key(self) -> None:
-        """From now on it shows a new host key."""
+        """Disconnect all clients, and show a new host key from now on."""
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(LIMIT_S)
 
     async def _listen(self) -> None:
@@ -196,13 +196,13 @@ class SshServerThread:
             await conn.wait_closed()
 
     async def _hang(self, process: asyncssh.SSHServerProcess[str]) -> None:
-        """Takes a command and never answers, until the other side goes."""
+        """Accept a command, and do not answer before the client ends its input."""
         await process.stdin.read()
         process.exit(1)
 
 
 class Person:
-    """Confirms the shown fingerprint, and remembers it."""
+    """Records the shown host keys, and confirms them if `trusts`."""
 
     def __init__(self, *, trusts: bool = True) -> None:
         self.trusts = trusts

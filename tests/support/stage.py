@@ -1,7 +1,7 @@
 """A reproducible fleet with content for every screen of the page and an example of every state.
 
-The hub is the real one; its nodes are simulated (`tests/support/played.py`). `Stage(frozen=True)` stops the hub's wall clock, so that the page
-is static once its own clock is stopped at the same moment.
+The hub is the real one; its nodes are simulated (`tests/support/played.py`). With `frozen_hub` and `Stage(frozen=True)` the wall clocks of the
+hub and its nodes stand at FROZEN_AT. The page is then static once its own clock is stopped at the same moment.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
 FROZEN_AT = 1_789_646_400
-"""2026-09-17 12:00:00 UTC, a Thursday: where the clocks of a frozen stage stand."""
+"""The wall time of a frozen stage: 2026-09-17 12:00:00 UTC, a Thursday."""
 FROZEN_VERSION = "0.1.0"
-"""Of the Spiders of a frozen stage."""
+"""The version of the agents of a frozen stage."""
 GIB = 2**30
 PAST_S = 900
+"""The length of the history that a node sends when it first connects."""
 QUIET_S = 90
-"""For how long a quiet node has measured nothing."""
-"""So long before it joined has a node measured already."""
+"""How long a quiet node has measured nothing."""
 PACK_ROWS = 300
 KEPT_PACKS = 600
-"""Of how many packs is known what they held, for a hub that comes back without the last of them."""
+"""A node remembers the last second of this many packs, because a killed hub may come back without the newest ones."""
 LIMIT_S = 30.0
 CALM_S = 3.0
-"""How often nodes speak where nobody waits for their next value: less than the time after which what they said is old."""
+"""How often nodes send if no test waits for their next value. Values become old only later."""
 
 
 class Star(NamedTuple):
-    """A played node."""
+    """A simulated node."""
 
     name: str
     tags: tuple[str, ...]
@@ -69,10 +69,11 @@ class Star(NamedTuple):
     updates: tuple[int, int] = (0, 0)
     up_days: float = 12.0
     mood: str = "well"
-    """well; quiet: measures nothing any more; gone: its session ended; new: never came; watched: its policy allows looking only."""
+    """well; quiet: connected, but measures nothing more; gone: its session has ended; new: never connected; watched: its policy allows
+    monitoring only."""
     reboot: str = "no"
     failed: tuple[str, ...] = ()
-    """Units of systemd."""
+    """Its failed units of systemd."""
 
 
 UBUNTU, ROCKY, ARCH = ("ubuntu", "Ubuntu", "24.04", "apt"), ("rocky", "Rocky Linux", "9.4", "dnf"), ("arch", "Arch Linux", "", "pacman")
@@ -139,14 +140,14 @@ DONE_LINES = (
 
 
 def series_of(star: Star) -> dict[str, list[str]]:
-    """Family -> what this node measures."""
+    """Family -> the series that this node measures."""
     cores = [f"cpu.core{{core={core}}}" for core in range(star.cores)]
     heat = [] if star.heat is None else [f"temperature{{sensor={sensor}}}" for sensor in star.sensors]
     return {"pulse": [*PULSE, *LABELLED, *cores], "breathe": [*BREATHE, *heat]}
 
 
 def values(star: Star, at: int) -> dict[str, float]:
-    """What it measures at a second, by metric: always the same, and never still."""
+    """Metric -> its value in this second (Unix time), in the unit of the catalogue. The same second always has the same values."""
     phase = sum(map(ord, star.name)) % 60
     swing = math.sin((at + phase) / 17) + 0.6 * math.sin((at + 3 * phase) / 5.3) + (2.4 if (at + 7 * phase) % 240 < 8 else 0)
     cpu = max(0.4, min(99.6, star.cpu * (1 + 0.13 * swing)))
@@ -167,7 +168,7 @@ def values(star: Star, at: int) -> dict[str, float]:
 
 
 def rows_of(star: Star, layout: Layout, seconds: Iterable[int]) -> list[Row]:
-    """Rows of the wire."""
+    """The rows of these seconds (Unix time), as an agent sends them."""
     scales = [(name if name.startswith("cpu.core") else name.partition("{")[0], parse_series(name)[0].scale) for name in layout.series]
     rows = []
     for at in seconds:
@@ -177,14 +178,14 @@ def rows_of(star: Star, layout: Layout, seconds: Iterable[int]) -> list[Row]:
 
 
 def table(subject: str, at: float, *rows: tuple[str | int | None, ...], total: int | None = None) -> Table:
-    """A table of the catalogue's own columns."""
+    """A table with all columns that its subject has in the catalogue. `at`: Unix seconds."""
     columns = [column.name for column in BY_NAME[subject].columns]
     assert all(len(row) == len(columns) for row in rows), subject
     return Table(subject, int(at * 1000), len(rows) if total is None else total, columns, [cell for row in rows for cell in row])
 
 
 def tables(star: Star, at: float) -> list[Table]:
-    """What the tabs of a node list."""
+    """The tables that the tabs of a node show."""
     boot = int((at - star.up_days * 86_400) * 1000)
     busy = round(star.cpu * star.cores * 60)
     names = (
@@ -254,7 +255,7 @@ UPDATES = (
 
 
 def identity(star: Star, at: float, spider: str) -> Identity:
-    """What it says of itself."""
+    """The identity that the node sends."""
     system, title, version, manager = star.system
     mode = "monitor" if star.mood == "watched" else "managed"
     return Identity(
@@ -266,7 +267,7 @@ def identity(star: Star, at: float, spider: str) -> Identity:
 
 
 class Stage(PlayedNodes):
-    """Plays every star that ever comes, until `with` ends; `ready` when the hub has all of it."""
+    """Simulates every node of STARS, except new ones, until the block ends. The block begins when the hub has stored all of their past."""
 
     def __init__(
         self,
@@ -281,23 +282,25 @@ class Stage(PlayedNodes):
         """Make the nodes.
 
         Args:
+            frozen: whether the nodes' wall clock stands at FROZEN_AT; then they send only heartbeats after their past.
+            only: the names of the nodes; by default all.
             every_s: how often a node sends its samples of each second.
-            quiet_s: for how long the quiet one has been silent.
-            spider: the version of their Spiders; by default the one that the hub ships.
+            quiet_s: how long the quiet node has measured nothing.
+            spider: the version of their agents; by default the one that the hub ships, or FROZEN_VERSION.
         """
         self._quiet_s = quiet_s
         names = tuple(only) or tuple(BY_STAR)
         enrolled = hub.enrol(*names)
         self.ids = {node.name: node.node_id for node in enrolled}
         self.token = hub.login().token
-        """Of the admin: orders are theirs."""
+        """The token of an admin's session, which requests the jobs."""
         super().__init__(hub, [node for node in enrolled if BY_STAR[node.name].mood != "new"])
         self._told = threading.Semaphore(0)
         self._sent: dict[str, dict[int, int]] = {}
-        """Node -> sequence of a pack -> its last second; who is in it has told all of its past."""
+        """Node -> number of a pack -> its last second. A node is in it once the hub has stored all of its past."""
         self._hushed: set[str] = set()
         self._present = {name: asyncio.Event() for name in names}
-        """Cleared while the node is to be away."""
+        """Node -> an event that is cleared while the node must stay away."""
         for event in self._present.values():
             event.set()
         self._steady: dict[str, float] = {}
@@ -318,23 +321,23 @@ class Stage(PlayedNodes):
         return self
 
     def now(self) -> float:
-        """The stage's moment."""
+        """The wall time of the nodes, in Unix seconds."""
         return FROZEN_AT if self._frozen else time.time()
 
     def hush(self, name: str, *, on: bool = True) -> None:
-        """Measure nothing, but stay; or go on."""
+        """Let a node stay connected and measure nothing (`on`), or measure again."""
         (self._hushed.add if on else self._hushed.discard)(name)
 
     def leave(self, name: str) -> None:
-        """End the session of this node, and stay away until `come_back`; samples of the meantime are sent then."""
+        """End the session of this node until `come_back`. It then sends the samples of the meantime."""
         self._loop.call_soon_threadsafe(self._present[name].clear)
 
     def come_back(self, name: str) -> None:
-        """Open a session again."""
+        """Let a node that left open a session again."""
         self._loop.call_soon_threadsafe(self._present[name].set)
 
     def hold_cpu(self, name: str, percent: float) -> None:
-        """From now on this node is that busy."""
+        """From now on the CPU of this node varies around this percentage."""
         self._steady[name] = percent
 
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
@@ -376,7 +379,7 @@ class Stage(PlayedNodes):
         self._told.release()
 
     async def _greet_again(self, agent: TestAgent, node: Enrolled) -> None:
-        """After a lost session: go on behind what the hub has on disk."""
+        """Greet the hub after a lost session, and continue after the last pack that it has stored."""
         star, sent = BY_STAR[node.name], self._sent[node.name]
         held = agent.acked[STREAM_LIVE]
         self._sent[node.name] = {held: sent.get(held, int(self.now()))}
@@ -399,7 +402,7 @@ class Stage(PlayedNodes):
             ticking.cancel()
 
     async def _tick(self, agent: TestAgent, star: Star) -> None:
-        """Rows of each second where time goes on, a heartbeat where it stands."""
+        """Send the new rows every `every_s` seconds. A frozen, quiet or hushed node sends a heartbeat instead."""
         pulse = layout_of("pulse", 1, series_of(star)["pulse"])
         while True:
             await asyncio.sleep(self._every_s - time.time() % self._every_s)
@@ -415,7 +418,7 @@ class Stage(PlayedNodes):
                     await self._go_on(agent, star, pulse)
 
     async def _go_on(self, agent: TestAgent, star: Star, pulse: Layout) -> None:
-        """Tell the seconds that have passed since the last pack."""
+        """Send the rows of the seconds since the last pack."""
         sent = self._sent[star.name]
         seq = max(sent)
         seconds = range(sent[seq] + 1, int(time.time()) + 1)[:PACK_ROWS]
@@ -433,7 +436,8 @@ class Stage(PlayedNodes):
             await agent.say(Pack(STREAM_LIVE, seq, layout.layout, coding, body))
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
-        """web-01 succeeds, db-01 hangs in the middle, mail-01 fails; every other plans and succeeds."""
+        """Answer a request for a journal or a job. A plan succeeds. Any other job stays at 62 % on edge-ams, fails on mail-01, and succeeds on
+        other nodes."""
         if isinstance(told, JournalRequest):
             texts = [
                 "Starting " + told.unit,
@@ -473,7 +477,7 @@ class Stage(PlayedNodes):
 
 
 def plan(job: str) -> JobPlan:
-    """What an upgrade would do."""
+    """The plan of an upgrade."""
     names, old, new = (list(column) for column in zip(*UPDATES[:7], strict=True))
     return JobPlan(
         job, 0, 1, "5e" * 32, names, old, new, ["yes", "yes", *["no"] * 5], ["bookworm-security"] * 2 + ["bookworm"] * 5, ["vim"], ["2:9.0.1378-2"], ["held"],
@@ -482,7 +486,7 @@ def plan(job: str) -> JobPlan:
 
 
 def report(job: str) -> JobReport:
-    """What is left to look after."""
+    """The report of a job that failed on one package."""
     diff = "--- /etc/exim4/exim4.conf\n+++ /etc/exim4/exim4.conf.dpkg-dist\n@@ -1 +1 @@\n-tls = no\n+tls = yes\n"
     return JobReport(
         job, "yes", "a new kernel", ["nginx.service", "ssh.service"], ["/etc/exim4/exim4.conf.dpkg-dist"], [diff], ["exim4.service"], []
@@ -490,7 +494,7 @@ def report(job: str) -> JobReport:
 
 
 def order(hub: HubProcess, stage: Stage, name: str, action: str, state: str, **more: object) -> str:
-    """Order something and wait until it stands as it should; returns the job's id."""
+    """Request a job and wait until it has this state. Returns: its id."""
     reply = hub.request("POST", f"/api/v1/nodes/{stage.ids[name]}/jobs", {"action": action, **more}, token=stage.token)
     assert reply.status == 202, reply.body
     job: str = reply.json["id"]
@@ -499,7 +503,7 @@ def order(hub: HubProcess, stage: Stage, name: str, action: str, state: str, **m
 
 
 def wait_job(hub: HubProcess, job: str, state: str) -> None:
-    """Until the job is that far."""
+    """Wait until the job has this state. A running job must also have a progress."""
     deadline = time.monotonic() + LIMIT_S
     pause = threading.Event()
     while (stands := hub.job(job))["state"] != state or (state == "running" and stands["progress_percent"] is None):
@@ -522,7 +526,10 @@ def play_jobs(hub: HubProcess, stage: Stage) -> dict[str, str]:
 
 
 def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
-    """The hub waits some seconds before it reports nodes offline; a frozen page shows until then that they left before the hub's start."""
+    """Wait until the hub has reported the `gone` nodes offline, some seconds after its start.
+
+    Until then a page whose clock stands still says that they left before the hub's start.
+    """
     left = {stage.ids[star.name] for star in STARS if star.mood == "gone"}
     deadline = time.monotonic() + LIMIT_S
     pause = threading.Event()

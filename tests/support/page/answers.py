@@ -8,7 +8,7 @@ from tests.support.page.waits import settle, until
 
 
 class Kept:
-    """Requests of a kind, each kept from the hub until it is let go."""
+    """All requests with this method and URL pattern. Each is kept from the hub until the test continues its route."""
 
     def __init__(self, page: Page, method: str, pattern: str) -> None:
         self._page, self._method = page, method
@@ -22,13 +22,13 @@ class Kept:
             route.fallback()
 
     def wait(self, count: int = 1) -> list[Route]:
-        """The next ones, as soon as there are so many."""
+        """Wait for the next `count` requests. Returns: their routes, in order."""
         taken = until(self._page, lambda: self._routes[:count], lambda found: len(found) == count)
         del self._routes[:count]
         return taken
 
     def none(self) -> bool:
-        """No other one has come."""
+        """Whether no further request has come."""
         return not self._routes
 
 
@@ -47,12 +47,12 @@ class Held:
             self._kept.append((route, route.fetch()))
 
     def wait(self) -> APIResponse:
-        """What the hub answered."""
+        """Wait for the hub's answer, and return it."""
         until(self._page, lambda: len(self._kept))
         return self._kept[0][1]
 
     def let_go(self) -> None:
-        """Give it to the page, and wait until the page has drawn what it makes of it."""
+        """Give the answer to the page, and wait until the page has drawn it."""
         [(route, answer)] = self._kept
         with self._page.expect_response(self._pattern) as late:
             route.fulfill(response=answer)
@@ -66,11 +66,11 @@ new MutationObserver(() => {
     if (built && built.content !== "older") built.content = "older";
 }).observe(document, {childList: true, subtree: true});
 """
-"""The page believes that it was built before the hub's."""
+"""A script that lets the page believe that its build is older than the hub's."""
 
 
 class Wire:
-    """The server of a page's live socket and REST: the hub, or none. A running proxy in front of a stopped hub looks like this."""
+    """The connection of a page to the hub, which a test can cut. Cut, it is like a running proxy in front of a stopped hub."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -86,7 +86,7 @@ class Wire:
         self._held.append(opened)
 
     def lose(self) -> None:
-        """Nothing is answered from here on."""
+        """Close the live sockets, and answer every API request with 502, until `mend`."""
         self.cut = True
         self.page.route("**/api/v1/**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
         for one in self._held:
@@ -94,6 +94,6 @@ class Wire:
         self._held.clear()
 
     def mend(self) -> None:
-        """The hub is there again."""
+        """Let the hub answer again."""
         self.cut = False
         self.page.unroute("**/api/v1/**")

@@ -31,14 +31,14 @@ def opened(page: Page) -> Locator:
 
 
 def listed(seen: Gate, name: str) -> Locator:
-    """The row of a deployment beside the jobs."""
+    """Open the list of deployments. Returns: the row with this name."""
     seen.open("/jobs")
     seen.page.get_by_role("radio", name="Deployments").click()
     return seen.page.get_by_role("table", name="Deployments").get_by_role("row").filter(has_text=name)
 
 
 def pumped(taken: socket.socket, given: socket.socket) -> None:
-    """Forward bytes until one of both is closed."""
+    """Forward bytes from one socket to the other, until one of them is closed."""
     with contextlib.suppress(OSError):
         while said := taken.recv(65536):
             given.sendall(said)
@@ -47,7 +47,7 @@ def pumped(taken: socket.socket, given: socket.socket) -> None:
 
 @contextmanager
 def held_back(port: int) -> Iterator[tuple[int, threading.Event]]:
-    """A way to a port of this machine that is silent until the event."""
+    """A forwarder to a port of this machine. It holds connections until the event is set. Gives its own port, and the event."""
     let_go = threading.Event()
 
     class Way(socketserver.BaseRequestHandler):
@@ -70,7 +70,7 @@ def held_back(port: int) -> Iterator[tuple[int, threading.Event]]:
 
 
 def asked_for_its_key(end: SshServerThread, password: str) -> Callable[[Gate], None]:
-    """A server that was never seen before."""
+    """The steps to the question about the host key of a new server."""
 
     def go(seen: Gate) -> None:
         seen.open("/")
@@ -95,7 +95,7 @@ def trusted(seen: Gate) -> None:
 
 
 def said(page: Page) -> list[str]:
-    """Grows by every address and body that the page sends."""
+    """Every request (method, URL, body) and WebSocket frame that the page sends. The list grows."""
     sent: list[str] = []
 
     def noted(request: Request) -> None:
@@ -107,7 +107,7 @@ def said(page: Page) -> list[str]:
 
 
 class LoopThread(threading.Thread):
-    """Runs `work` on a loop of its own, until `with` ends: then `_over` is set, for which `work` waits."""
+    """A thread that runs `work` on its own event loop. The end of the `with` block sets `_over`, for which `work` must wait."""
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         super().__init__(name=name, daemon=True)
@@ -126,7 +126,7 @@ class LoopThread(threading.Thread):
 
 
 class Server(LoopThread):
-    """A server that joins with an invite, and whose agent stays until `with` ends."""
+    """A server that joins with an invite. It sets `accepted`, waits for `go_on`, and then fails, or runs an agent until the block ends."""
 
     def __init__(self, hub: HubProcess, invite: str, failure: str = "") -> None:
         super().__init__("a server", self._play)
@@ -170,7 +170,7 @@ OPENS = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode
 
 
 class Servers(LoopThread):
-    """Three real SSH servers that refuse all log-ins, and a jump host that accepts, until `with` ends."""
+    """Three real SSH servers that accept no key, and a jump host, until the block ends."""
 
     def __init__(self) -> None:
         super().__init__("ssh servers", self._serve)
@@ -195,7 +195,7 @@ SECRET = "canary-ssh-5521"
 
 
 def signed(dialog: Locator, port: int) -> None:
-    """A server at which nothing listens, and what would open it."""
+    """Fill the form for a server at this port, with a password."""
     dialog.get_by_label("Host name or IP").fill("127.0.0.1")
     dialog.get_by_label("Port", exact=True).fill(str(port))
     dialog.get_by_label("SSH user").fill("ada")

@@ -18,17 +18,17 @@ from tests.support.page.waits import until
 
 DESKTOP = {"width": 1440, "height": 900}
 FIRST_REFUSAL = "401 (Unauthorized)"
-"""The browser's own word for the question whether somebody is logged in."""
+"""The console's error when the page asks who is logged in, and nobody is."""
 STEP_UP = "403 (Forbidden)"
-"""Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
+"""The console's error for a change for which the hub first requires the password again."""
 HUB_AWAY = (
     *("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED"),
     "WebSocket connection to",
 )
-"""Its words for a hub that is not there, or that goes while it is being asked."""
+"""The console's errors for a hub that does not run, or that ends during a request."""
 
 PATIENCE_MS = 30_000
-"""How long something may take to appear: a page of a machine that does three other things."""
+"""How long something may take to appear on the page, on a busy machine."""
 PHONE = {"width": 390, "height": 844}
 AXE = ROOT / "capsule/node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -44,7 +44,7 @@ RUN_AXE = """(async () => {
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
 })()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
-"""A dialog is looked at alone: what is beneath it is inert, and a screen of its own."""
+"""Checks an open dialog alone: the page beneath it is inert, and is checked as a screen of its own."""
 
 
 FOLLOW = """async (path) => {
@@ -56,18 +56,18 @@ FOLLOW = """async (path) => {
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     return location.pathname + location.search;
 }"""
-"""Follows a link of the page, and returns the address once the page has drawn what is there."""
+"""Follows a link of the page. Returns the address once the page has drawn the next two frames."""
 
 
 def closed(context: BrowserContext) -> None:
-    """Its pages send requests until their end: a test's own response that is pending then goes nowhere, which is no error."""
+    """Close the context. First remove the routes of its pages, because a response of a test that is pending then would be an error."""
     for page in context.pages:
         page.unroute_all(behavior="ignoreErrors")
     context.close()
 
 
 class Look(NamedTuple):
-    """How the page is looked at."""
+    """A theme and a size of the window."""
 
     scheme: str
     size: dict[str, int]
@@ -80,7 +80,7 @@ LOOKS = tuple(Look(scheme, size) for scheme in ("dark", "light") for size in (DE
 
 
 def axe_source() -> str:
-    """axe-core, which only developers install."""
+    """The script of axe-core, which is installed first if it is missing."""
     if not AXE.exists():
         done = subprocess.run(
             [sys.executable, "scripts/capsule.py", "tools"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
@@ -96,7 +96,7 @@ def log_in(page: Page, hub: HubProcess, username: str = "admin", password: str =
 
 
 class Gate:
-    """A page under watch: `faults` gathers what a console, a script or the policy complained about, on every screen."""
+    """A page whose errors are recorded: `faults` has those of the console and of scripts, from all screens. `refused` has those of the CSP."""
 
     def __init__(self, context: BrowserContext, hub: HubProcess, *, expected: tuple[str, ...] = ()) -> None:
         self.hub = hub
@@ -113,7 +113,7 @@ class Gate:
         self._cdp = context.new_cdp_session(self.page)
         self._has_axe = False
         self.looked_at: Look | None = None
-        """The last look that was asked for."""
+        """The last argument of `look`."""
         self._open_requests: set[Request] = set()
 
     def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
@@ -135,12 +135,12 @@ class Gate:
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def open(self, path: str) -> None:
-        """Load the page at a screen and wait until it stands."""
+        """Load the page at a path, and wait until it has a title and no placeholder."""
         self.page.goto(self.hub.url + path)
         self._stands()
 
     def turn_to(self, path: str) -> None:
-        """Go to a screen as a link of the page does, without another load of the page, and wait until it stands and has its answers."""
+        """Go to a path as a link of the page does, without another load. Wait as `open` does, and until no API request is open."""
         turned: str = self.page.evaluate(FOLLOW, path)
         assert turned == path, turned
         self._stands()
@@ -152,32 +152,35 @@ class Gate:
         expect(self.page.locator(".skeleton")).to_have_count(0)
 
     def run(self, script: str, *, held: bool = False) -> Any:
-        """Evaluate through the driver: the script itself is exempt from the policy. held: what it evaluates in turn is subject to it."""
+        """Evaluate a script, which the CSP does not restrict. Returns: its value.
+
+        Args: held: whether the CSP restricts what the script itself evaluates.
+        """
         asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "allowUnsafeEvalBlockedByCSP": not held}
         found = self._cdp.send("Runtime.evaluate", asked)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     def load_axe(self) -> None:
-        """Let every screen from here on begin with axe: the browser then keeps its text, which is long."""
+        """Load axe with every page from now on. The browser then sends its long text only once."""
         if not self._has_axe:
             self._has_axe = True
             self.page.add_init_script(axe_source())
 
     def axe(self) -> list[str]:
-        """What axe finds on the screen as it stands."""
+        """The violations that axe finds on the present screen."""
         if self.run("typeof axe") == "undefined":
             self.run(axe_source())
         violations: list[str] = self.run(RUN_AXE)
         return violations
 
     def refused(self) -> list[str]:
-        """What the policy refused since the page was loaded."""
+        """What the CSP has refused since the page was loaded."""
         found: list[str] = self.page.evaluate("() => window.__violations")
         return found
 
     def sign_in(self, username: str = "admin", password: str = PASSWORD, *, at: str = "") -> None:
-        """Load the page as this user, at an address of it: one load is dearer than what most tests then do."""
+        """Log in and load the page at the path `at`, or at its root."""
         log_in(self.page, self.hub, username, password)
         if at:
             self.open(at)
@@ -188,7 +191,7 @@ class Gate:
 
 @contextmanager
 def gate(browser: Browser, hub: HubProcess, *, expected: tuple[str, ...] = (), **more: Any) -> Iterator[Gate]:
-    """A context of its own, closed at the end; fails when the page complained about anything."""
+    """A page in a new context, closed at the end. Raises: AssertionError: the page had an error, or the CSP refused something."""
     context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"} | more)
     made = Gate(context, hub, expected=expected)
     try:
@@ -201,12 +204,12 @@ def gate(browser: Browser, hub: HubProcess, *, expected: tuple[str, ...] = (), *
 
 
 Screen = tuple[str, Callable[[Gate], None]]
-"""A screen or state by its name, and how one gets there."""
+"""The name of a screen or state, and the steps that lead to it."""
 
 
 @dataclass(frozen=True)
 class At:
-    """A screen that is an address."""
+    """The steps to a screen that has a path: open it."""
 
     path: str
 
@@ -215,12 +218,12 @@ class At:
 
 
 def at(path: str) -> At:
-    """A screen that is an address."""
+    """The steps to a screen that has a path."""
     return At(path)
 
 
 def by_button(path: str, *names: str | re.Pattern[str]) -> Callable[[Gate], None]:
-    """A screen behind an address and buttons."""
+    """The steps to a screen behind a path and buttons, pressed in order."""
 
     def go(gate: Gate) -> None:
         gate.open(path)

@@ -1,4 +1,4 @@
-"""A large node: 128 cores, twelve network cards and their samples; and one that sends unwatched values less often."""
+"""Nodes with 128 cores and twelve network cards: one with a hole in its samples, and one that buffers samples while it is unwatched."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ SERIES = [
 LAYOUT = layout_of("pulse", 1, SERIES)
 DISKS = layout_of("breathe", 60, ["filesystem.size{mount=/srv}", "filesystem.used{mount=/srv}"])
 BEFORE, HOLE = 4, 6
-"""Seconds of samples, then of none, when the node comes; more samples follow."""
+"""Before it connects, the node has BEFORE seconds of samples, then HOLE seconds without. More samples follow."""
 HELD_S = 12
 WINDOW_S = 300
-"""What is seen live: so far back the hole may lie by the time that a busy machine looks for it."""
+"""Length of the live window. On a busy machine the hole may be that old when a test looks for it."""
 
 
 def value(series: str, turn: int) -> int:
-    """Something to look at, other in each second."""
+    """A value of the series as an agent sends it, different in each turn except for memory."""
     metric, _ = parse_series(series)
     amount = {"memory.total": 8 << 30, "memory.used": 3 << 30, "memory.cached": 1 << 30}.get(series, 10 + turn % 50)
     return round(amount * metric.scale)
 
 
 class Measuring(PlayedNodes):
-    """Nodes that measure once they have said what."""
+    """Nodes that measure after they have sent identity and layout."""
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
@@ -64,7 +64,10 @@ class Measuring(PlayedNodes):
 
 
 class Large(Measuring):
-    """A node of many parts, which was silent for some seconds before it came, and does what it is ordered."""
+    """A node with a hole in its samples before it connected. Its jobs succeed.
+
+    Args: full: whether it also has a file system that is nearly full.
+    """
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled], *, full: bool = False) -> None:
         super().__init__(hub, nodes)
@@ -90,7 +93,8 @@ class Large(Measuring):
 
 
 class Holding(Measuring):
-    """A node that is unwatched after its first seconds: it buffers its samples then, and sends them with its next one once it is watched."""
+    """A node that buffers its samples after the first FIRST ones. `holds` is set when it has HELD_S of them. Once the test sets `goes_on`, it
+    sends all of them, and each further one at once."""
 
     FIRST = 4
 

@@ -1,4 +1,4 @@
-"""Every screen of a full fleet, every transient state, and the steps that lead to it."""
+"""Every screen of a full fleet, and temporary states of the page, each with the steps that lead to it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ Go = Callable[[Gate], None]
 
 
 def looks(name: str, *, every: bool) -> tuple[Look, ...]:
-    """In which of the four looks a screen is seen: in one that its name picks, or in every one with `--slow`."""
+    """The looks (themes and sizes) in which a screen is checked: all four, or the one that its name decides."""
     return LOOKS if every else (LOOKS[zlib.crc32(name.encode()) % len(LOOKS)],)
 
 
 def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | None = None, in_any_order: bool = False) -> list[str]:
-    """Visit all screens and return what axe found, with where. The reader notes what each screen shows.
+    """Visit all screens. Returns: what axe found and what the CSP refused, each with the name of its screen.
 
-    A screen that is an address is opened in the width in which it is seen, any other one in the wide one, where all buttons are.
-    in_any_order: no screen needs what another one has left: those of one look are visited in a row.
+    A screen with a path is opened in the size in which it is checked, any other one in the wide size, which has all buttons.
+
+    Args:
+        every: whether each screen is checked in all looks.
+        reader: notes the texts of each screen.
+        in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row.
     """
     found = []
     seen.load_axe()
@@ -53,7 +57,7 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
 
 
 def _look(seen: Gate, look: Look) -> None:
-    """Each change of the look is a new layout of the whole page: a look that the page already has costs nothing."""
+    """Change the look, unless the page already has it: each change is a new layout of the whole page."""
     if seen.looked_at != look:
         seen.look(look)
 
@@ -123,7 +127,7 @@ def by_keys(path: str, *keys: str) -> Screen:
 
 
 def unreachable_server(seen: Gate) -> None:
-    """A deployment that fails at its first step."""
+    """The filled form for a deployment that would fail at its first step."""
     seen.open("/")
     seen.page.get_by_role("button", name="Add node").first.click()
     dialog = seen.page.get_by_role("dialog")
@@ -135,7 +139,7 @@ def unreachable_server(seen: Gate) -> None:
 
 
 def one_line(seen: Gate) -> None:
-    """A server that joins by itself."""
+    """The form for the one-line command, by which a server joins."""
     seen.open("/")
     seen.page.get_by_role("button", name="Add node").first.click()
     seen.page.get_by_role("radio", name="One-line command").click()
@@ -281,7 +285,7 @@ def newer_build(seen: Gate) -> None:
 
 
 def dialog_by(path: str, *names: str | re.Pattern[str]) -> Go:
-    """Behind buttons and entries of menus; a dialog stands at the end."""
+    """The steps to a dialog behind a path, buttons and entries of menus."""
 
     def go(seen: Gate) -> None:
         seen.open(path)
@@ -303,7 +307,7 @@ def menu_by(path: str, name: str) -> Go:
 
 
 def answered(pattern: str, path: str, status: int, code: str, seen_as: str) -> Go:
-    """The hub refuses what the screen asks for."""
+    """The steps to a screen at which the hub refuses requests. `seen_as`: a text that the page then shows."""
 
     def refuse(route: Route) -> None:
         problem = {"type": "", "title": "", "status": status, "detail": "The database is locked.", "code": code, "instance": "req-7f31c"}
@@ -318,7 +322,7 @@ def answered(pattern: str, path: str, status: int, code: str, seen_as: str) -> G
 
 
 def waits(pattern: str, path: str) -> Go:
-    """The hub takes its time: after a moment there is the form of what will come."""
+    """The steps to a screen at which the hub does not answer, so that the page shows a placeholder."""
 
     def go(seen: Gate) -> None:
         seen.page.route(re.compile(pattern), lambda _: None)
@@ -329,7 +333,7 @@ def waits(pattern: str, path: str) -> Go:
 
 
 def into_palette(page: Page, text: str) -> None:
-    """Typed once the palette takes it: it is fetched when it is first asked for."""
+    """Open the palette and type a text once its field has the focus. The page loads the palette when it is first opened."""
     page.keyboard.press("Control+k")
     expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
     page.keyboard.type(text)
@@ -345,7 +349,7 @@ def palette(text: str) -> Go:
 
 
 def told(seen: Gate) -> None:
-    """A note with a way back, after a view was removed."""
+    """A toast with an undo button, after a saved view was removed."""
     seen.open("/?group=tag")
     seen.page.get_by_role("button", name="Save view…").click()
     seen.page.get_by_role("dialog").get_by_label("Name").fill("By tag")
@@ -441,7 +445,7 @@ def question(page: Page) -> Locator:
 
 
 def alone(screens: list[Screen]) -> list[Screen]:
-    """Each begins with a hub that answers again."""
+    """The same screens, each of which first removes the routes of the one before: the hub answers again."""
 
     def after(go: Go) -> Go:
         def begin(seen: Gate) -> None:

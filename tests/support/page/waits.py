@@ -1,4 +1,4 @@
-"""Waits for what the page computes, sends or draws asynchronously after an action; tests never read it immediately."""
+"""Waits for what the page computes, sends or draws some time after an action."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 def until(page: Page, read: Callable[[], T], good: Callable[[T], object] = bool, *, limit_s: float = LIMIT_S) -> T:
-    """Read again and again until it is good; returns what was read. The page's own events are heard meanwhile.
+    """Call `read` until `good` accepts its value. Returns: that value. Events of the page are handled between the calls.
 
-    Raises: AssertionError: it was not good in time; says what was read last.
+    Raises: AssertionError: no accepted value in time; it has the last value.
     """
     ends_at = time.monotonic() + limit_s
     while True:
@@ -29,12 +29,15 @@ def until(page: Page, read: Callable[[], T], good: Callable[[T], object] = bool,
 
 
 def settle(page: Page) -> None:
-    """Let the page draw what it makes of what it was given, by its own timers: they are as late as the page is. Not where its clock is a test's."""
+    """Wait until the page has probably drawn what it received, by a timer of the page, which is as late as the page itself.
+
+    Not for pages with a clock that the test controls.
+    """
     page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
 
 
 def try_now(page: Page) -> None:
-    """Let the page reconnect immediately, unless it already has by itself."""
+    """Let the page reconnect immediately, unless it has reconnected already."""
     page.get_by_role("button", name="Try now").evaluate_all("(found) => found[0]?.click()")
 
 
@@ -43,13 +46,13 @@ KEPT = """() => JSON.stringify([Object.entries(localStorage), Object.entries(ses
 
 
 def kept_by_browser(page: Page) -> str:
-    """Everything that outlives a dialog: the document, every store that scripts reach, the address."""
+    """Everything that outlives a dialog, as one text: document, fields, local and session storage, cookies and address."""
     held: str = page.evaluate(KEPT)
     return held
 
 
 def forgotten(page: Page, *secrets: str) -> None:
-    """The page holds none of these any more, after its next render."""
+    """Wait until the page has none of these secrets. Raises: AssertionError: it still has one after LIMIT_S."""
 
     def left() -> int:
         held = kept_by_browser(page)
@@ -59,7 +62,10 @@ def forgotten(page: Page, *secrets: str) -> None:
 
 
 def stop_clock(page: Page) -> None:
-    """Let the page's installed clock stand a moment from now. On a late machine that moment is over before it is set: then a later one is."""
+    """Stop the page's installed clock a moment from now. If that moment is already over on a busy machine, try a later one.
+
+    Raises: AssertionError: it could not be stopped.
+    """
     for ahead_ms in range(200, 2_200, 200):
         try:
             page.clock.pause_at(page.evaluate("(ahead) => Date.now() + ahead", ahead_ms) / 1000)

@@ -16,9 +16,9 @@ from tests.support.hub import ROOT
 from tests.support.page.gate import Gate, axe_source
 
 BEGIN, END = "\u200b", "\u00ad"
-"""Marks that nobody sees and that Playwright takes out of names, so that the ways of the other tests lead through this language too."""
+"""Invisible marks around each message. Playwright removes them from names, so the steps of other tests work in this language too."""
 NAMES = frozenset(
-    # Of ours, a key, acronyms of columns, and units as the world writes them.
+    # Our name, a key, acronyms in columns, and units.
     [
         "Stardust",
         "v",
@@ -47,17 +47,17 @@ NAMES = frozenset(
         "ms",
     ]
 )
-"""Words that stand for themselves in every language."""
+"""Words that are the same in every language."""
 
 
 def even(text: str) -> str:
-    """Without surrounding space, its words separated by one blank each."""
+    """The text without other characters around it, with one blank for each run of blanks and commas."""
     return re.sub(r"[\s,]+", " ", re.sub(r"^\W+|\W+$", "", text))
 
 
 ID = re.compile(r"[0-9a-z]{26}")
 EXAMPLES = frozenset({"BEGIN OPENSSH PRIVATE KEY", "http://proxy.example:3128"})
-"""Of what may be entered."""
+"""Placeholders of fields, which show an example."""
 
 SHOWN = """() => {
     const found = [];
@@ -81,7 +81,7 @@ def _run(node: Path, *argv: str) -> None:
 
 
 def marked_language(folder: Path) -> str:
-    """The script that a build in another language loads before the page's own: all that makes it another language."""
+    """Build the page in the marked language. Returns: the script that this build loads before the page's own, with all its messages."""
     axe_source()  # installs the developers' packages, of which the catalogue needs the compiler
     node = Path(executable.ROOT_DIR) / "bin/node"
     _run(node, "tools/words.mjs", "--write", str(folder / "en.json"))
@@ -127,7 +127,7 @@ class Reader:
             case str():
                 self.sent.add(even(value))
                 if ID.fullmatch(value):
-                    self.sent.add(value[-6:])  # as shown where no name is known
+                    self.sent.add(value[-6:])  # the page shows this for an id without a name
             case list():
                 for one in value:
                     self._note(one)
@@ -159,7 +159,7 @@ class Reader:
         return place == "detail" or piece in EXAMPLES or self._is_made_of(piece.split())
 
     def _is_made_of(self, words: list[str]) -> bool:
-        """Several texts of the hub in sequence, with numbers, units and addresses between them."""
+        """Whether the words are texts of the hub in sequence, with numbers, units and addresses between them."""
         if not words:
             return True
         if (words[0] in NAMES or "@" in words[0] or not re.search(r"[^\W\d_]", words[0])) and self._is_made_of(words[1:]):
