@@ -149,9 +149,10 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
     rotation = await prepare_rotation(old, new.reveal())
     copy = config.control_db.with_name(f"{config.control_db.name}.before-rotation-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
     await copy_database(config.control_db, copy)
-    records = await database.secrets.rotate(scope, keyring, rotation, new_time_id())
     async with await Inspection.open(config.control_db) as inspection:
-        return RotationDone(records, copy, await inspection.credential_holders())
+        credentials = await inspection.credential_holders()  # before the rotation: after it nothing may fail any more
+    records = await database.secrets.rotate(scope, keyring, rotation, new_time_id())
+    return RotationDone(records, copy, credentials)
 
 
 def _to_json(done: RotationDone) -> dict[str, object]:
