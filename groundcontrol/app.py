@@ -118,7 +118,7 @@ class Components:
 def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:
     """Run the hub until a stop signal.
 
-    Args:    complain: prints a code and the reason on the console, in every format of the log.
+    Args:    complain: prints an error code and its text on the console, whatever the format of the log is.
     Returns: the exit status. 0: stopped. 70: an unexpected error. 75: the database failed. 78: the settings are wrong.
     """
     apply_process_limits()

@@ -1,4 +1,4 @@
-"""Periodic tasks of the hub. Tasks that change shared data need a lease, and do no harm if they run twice."""
+"""Periodic tasks of the hub. Expiry and compaction take a lease first, and do no harm if two hubs run them."""
 
 from __future__ import annotations
 

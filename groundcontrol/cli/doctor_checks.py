@@ -345,7 +345,7 @@ async def schema_finding(inspection: Inspection) -> Finding:
 
 
 async def start_findings(inspection: Inspection) -> list[Finding]:
-    """Check that the control database has not lost its rows. Returns no finding: `_run_check` makes one of the error.
+    """Check that the control database has not lost its rows. Returns no finding: the caller turns the error into one.
 
     Raises: ConfigError: the rows are lost, so no hub starts.
     """

@@ -1,4 +1,4 @@
-"""Follows a job or deployment across a restart of the hub. Failed reads are repeated for a bounded time, so nothing is lost."""
+"""Follows a job or deployment across a restart of the hub. Failed requests are repeated while the hub is away, for `RECONNECT_S` at most."""
 
 from __future__ import annotations
 

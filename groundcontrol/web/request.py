@@ -161,7 +161,7 @@ class StreamAuthorizer:
     """Checks whether a long answer may continue. A slow caller may lose the right while the answer is sent."""
 
     def __init__(self, call: ApiRequest, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
-        """`find` reads the object from the store with the caller's rights, and raises NotFound without them."""
+        """`find` reads the object from the store with the caller's rights, and raises NotFound if they do not cover it."""
         self._call = call
         self._action = action
         self._find = find

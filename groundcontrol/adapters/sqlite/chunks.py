@@ -52,7 +52,7 @@ class ChunkBody(NamedTuple):
 
 
 def chunk_key(no: int, span: int, family: int = 0) -> int:
-    """The first key of a node's span (and family). For a span beyond `LAST_SPAN`, the key after all chunks of the node."""
+    """The first key of a node's span, or of a family in the span. For a span beyond `LAST_SPAN`, the key after all chunks of the node."""
     return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
 
 

@@ -101,7 +101,7 @@ class SqliteLog:
         self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
-        # An event is stored only after it happened, so older rows than the newest one from before the span need not be read.
+        # An event is stored after it happened. So no event of the span is in a row before the newest row that was stored before the span.
         sql = (
             "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
@@ -238,7 +238,7 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
     recent = tx.fetch_one("SELECT id, last_at FROM event_recent WHERE org = ? AND node_id = ? AND type = ? AND same_as = ?", *key)
     first = None
     if recent is not None and abs(event.received_at - recent["last_at"]) < event.window_s:
-        # By the time of the events too: those of a backlog arrive together, and a row must not hide a gap between them.
+        # Compare the times of the events too: late events arrive together, and one row must not hide a gap between them.
         near = " AND ? BETWEEN at - ? AND min(last_at + ?, at + ?)"
         reach = (event.at, event.window_s, event.window_s, MOST_SPAN_S)
         first = tx.fetch_one(_EVENT + "WHERE org = ? AND id = ?" + near, event.org, recent["id"], *reach)

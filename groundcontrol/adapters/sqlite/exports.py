@@ -53,8 +53,8 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Every row in [start_ms, end_ms), hour by hour. The rows of an hour are not sorted, since that would need all in memory: those of
-        chunks come first."""
+        """Every row in [start_ms, end_ms), hour by hour. The rows of an hour are not sorted, since that would need all of them in memory. Rows
+        of chunks come first."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._range_locked(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:

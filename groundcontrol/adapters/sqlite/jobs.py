@@ -434,7 +434,7 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
 
 
 def delete_jobs_of(tx: Tx, node: int) -> None:
-    """Delete the output of a removed node's jobs, and store the ids of the jobs as tombstones. The rows go with the node's row."""
+    """Delete the output of a removed node's jobs, and store the ids of the jobs as tombstones. Deleting the node's row deletes their rows."""
     for job in tx.fetch_all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
     tx.execute("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)

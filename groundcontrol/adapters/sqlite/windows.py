@@ -26,8 +26,8 @@ _BEYOND: Final = 1
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
-    """Add all samples of a node in the builder's window to the builder, and report damage to it. It gets a coarser tier if its tier does not
-    reach back far enough."""
+    """Add all samples of a node in the builder's window to the builder, and report damage to it. If its tier does not reach back far enough,
+    the builder gets a coarser one."""
     families = chunks.families(rows, builder.families)
     while not _reaches(rows, no, builder, list(families)):
         builder.coarsen(TIERS[builder.tier.no + 1])

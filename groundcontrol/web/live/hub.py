@@ -40,7 +40,7 @@ _FeedKey = tuple[int, tuple[Grants, ...], str]
 
 
 def _feed_key(scope: Scope, topic: str) -> _FeedKey:
-    """The key of a feed. A topic of one object shows the same to all callers, and is checked before they join: its key has no grants."""
+    """The key of a feed. All callers see the same of a topic of one object, and their right to it is checked before. So its key has no grants."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
 

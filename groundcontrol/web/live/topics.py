@@ -218,7 +218,7 @@ class Feed(ABC):
                 subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
 
     def close(self) -> None:
-        """End a feed without subscribers. A `join` that still waits for its start returns, since its subscriber has left."""
+        """End a feed without subscribers. A `join` that still waits for the start of the feed returns, since its subscriber has left."""
         self._listening.set()
 
     def end(self, error: HubError) -> None:

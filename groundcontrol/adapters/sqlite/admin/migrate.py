@@ -121,7 +121,7 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def mark_suspect(path: Path) -> None:
-    """Request a whole check of the file at the next start, even if it is large, since a hub found a damaged page in it."""
+    """Request a check of the whole file at the next start, even if it is large. Call this after a damaged page was found in it."""
     with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the damaged page again
         _suspicion(path).touch(mode=0o600)
 
@@ -247,7 +247,7 @@ def _is_new(db: sqlite3.Connection) -> bool:
 
 
 def check_not_lost(control: Path, samples: Path) -> None:
-    """Refuse a first start if there are samples of a hub, since its users, keys and nodes are then lost.
+    """Refuse to start as a new hub beside samples: a hub that ran here has lost its control database, with its users, keys and nodes.
 
     A hub that was killed at its first start leaves no samples, since they are created last.
     Raises: ConfigError: there are samples, but no control database.
@@ -260,7 +260,7 @@ def check_not_lost(control: Path, samples: Path) -> None:
 
 
 def lost_start_error(control: Path, samples: Path) -> ConfigError:
-    """The error for a control database that has lost its newer rows with its write-ahead log. A hub would take it for that of a first start."""
+    """The error for a control database that has lost its newer rows with its write-ahead log. A hub would take it for a new one."""
     return ConfigError(
         f"the database {control} has lost everything since the hub's first start, as happens if its write-ahead log is removed:"
         f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"

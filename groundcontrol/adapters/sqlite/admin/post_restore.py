@@ -25,7 +25,7 @@ _ENDS: Final = (
 
 
 LATER_EPOCHS: Final = 1 << 32
-"""The bound of the random number that is added to each node's session epoch. So two restores of the same backup differ."""
+"""A random number below this is added to each node's session epoch, so that two restores of the same backup give different epochs."""
 
 
 class RestoreReport(NamedTuple):

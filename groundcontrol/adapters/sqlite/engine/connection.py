@@ -82,7 +82,7 @@ async def open_thread(
 
     Args:   page_size: that of a new file, in bytes; None: open read-only.
             wipe: overwrite deleted content.
-            beside: the reader is a command beside a hub, which may read a file on a read-only file system (`uri_of`).
+            beside: for commands, which run beside a hub: open also a file on a read-only file system (`uri_of`).
             busy_timeout_s: how long a statement waits for a lock.
     Raises: StoreError: the file cannot be opened (`translate`).
     """

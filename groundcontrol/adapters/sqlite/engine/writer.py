@@ -26,11 +26,11 @@ GROUP_LIMIT: Final = 512
 STALL_S: Final = 10.0
 """A transaction that takes this long shows that the disk stalls. Then waiting and further commands are refused."""
 CLOSE_LIMIT_S: Final = 30.0
-"""Time limit of `close`. After it no acknowledged command is lost, since the next start does the checkpoint."""
+"""Time limit of `close`. If it passes, no acknowledged command is lost: the next start does the checkpoint."""
 STALLED_LIMIT_S: Final = 0.5
 """Time limit of `close` if the disk has stalled already."""
 CHECKPOINT_RETRY_S: Final = 1.0
-"""Retry interval of the checkpoint after shredding. It fails while a reader is active or the disk is full."""
+"""Retry interval of the checkpoint after shredding. A checkpoint fails while a reader is active or the disk is full."""
 
 
 class WriterStats(NamedTuple):
