@@ -61,7 +61,7 @@ class WindowCloser:
             since = self._healthy_since.get(one.node)
             found = verdict(one, None if since is None else monotonic - since, self._clock.now())
             if found != "open":
-                await self._store.end_automatic(one.window.org, one.window.id, overran=found == "overran")
+                await self._store.end_automatic(one.window.org, one.window.id, ended_at=one.ended_at, overran=found == "overran")
         await self._store.record_ends()
         open_windows = await self._store.open_windows()
         self.windows.replace(open_windows)

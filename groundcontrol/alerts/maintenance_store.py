@@ -37,8 +37,12 @@ class MaintenanceStore(Protocol):
         """End an open window, or cancel a future one. A repeated call changes nothing. Raises: NotFound."""
         ...
 
-    async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
-        """Close the window of a job or deployment, with an event if it overran. Returns: False: it was already closed."""
+    async def end_automatic(self, org: int, window: MaintenanceId, *, ended_at: float | None, overran: bool) -> bool:
+        """Close the window of a job or deployment, with an event if it overran.
+
+        Args:    ended_at: when the work ended, as the caller read it.
+        Returns: False: it was already closed, or the work was started again since the caller read it.
+        """
         ...
 
     async def record_begin(self, window: Window, from_at: float, until_at: float) -> None:

@@ -93,7 +93,7 @@ async def test_a_deployment_covers_a_node_that_exists_and_opens_its_window_again
     assert (str(one.window.id), one.window.origin, one.node, one.gone, one.ended_at) == (str(made.id), "deployment", node.id, False, None)
 
     failed = await store.deployments.save_deployment(SCOPE, made._replace(state="failed", ended_at=clock.now()))
-    assert await store.maintenance.end_automatic(1, one.window.id, overran=False)
+    assert await store.maintenance.end_automatic(1, one.window.id, ended_at=failed.ended_at, overran=False)
     assert await store.maintenance.automatic() == []
     clock.advance(60)
     await store.deployments.save_deployment(SCOPE, failed._replace(state="running", ended_at=None))
@@ -103,6 +103,16 @@ async def test_a_deployment_covers_a_node_that_exists_and_opens_its_window_again
     await store.nodes.delete_node(SCOPE, node.id)
     (orphan,) = await store.maintenance.automatic()
     assert orphan.gone
+
+
+async def test_the_window_of_a_retry_stays_open_although_the_first_attempt_has_just_ended(store: Store, clock: ManualClock) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    made = await store.deployments.create_deployment(SCOPE, new_deployment(clock.now())._replace(node_id=node.id))
+    failed = await store.deployments.save_deployment(SCOPE, made._replace(state="failed", ended_at=clock.now()))
+    (read,) = await store.maintenance.automatic()
+    await store.deployments.save_deployment(SCOPE, failed._replace(state="running", ended_at=None))
+    assert not await store.maintenance.end_automatic(1, read.window.id, ended_at=read.ended_at, overran=False)
+    assert len(await store.maintenance.automatic()) == 1
 
 
 async def test_windows_are_hidden_from_other_organisations_and_listed_for_a_week(store: Store, clock: ManualClock) -> None:
@@ -158,6 +168,6 @@ async def test_the_window_of_a_job_is_recorded_with_the_job_and_goes_after_a_wee
     assert await told(store) == ["maintenance of web-1 began: upgrade", "maintenance of web-1 ended: upgrade"]
     clock.advance(8 * 86_400)
     later = await running_job(store, clock.now(), "web-2")
-    assert await store.maintenance.end_automatic(1, MaintenanceId(later.job.id), overran=False)
+    assert await store.maintenance.end_automatic(1, MaintenanceId(later.job.id), ended_at=None, overran=False)
     with pytest.raises(NotFound):
         await store.maintenance.window(SCOPE, MaintenanceId(running.job.id))

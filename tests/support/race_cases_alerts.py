@@ -182,7 +182,7 @@ async def _end_automatic(ground: Ground) -> Race:
         return await store.automatic(), [event.type for event in events.items if event.type == "maintenance_overran"]
 
     return Race(
-        lambda: store.end_automatic(1, one.window.id, overran=True),
+        lambda: store.end_automatic(1, one.window.id, ended_at=None, overran=True),
         held,
         ([], ["maintenance_overran"]),
         alone=(True, False),

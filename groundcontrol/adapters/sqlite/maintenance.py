@@ -98,10 +98,10 @@ class SqliteMaintenance:
 
         await self._writer.run(command)
 
-    async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
+    async def end_automatic(self, org: int, window: MaintenanceId, *, ended_at: float | None, overran: bool) -> bool:
         def command(tx: Tx) -> bool:
-            row = tx.fetch_one("SELECT * FROM maintenance WHERE org = ? AND id = ? AND origin <> 'user' AND closed_at IS NULL", org, window)
-            if row is None:
+            row = tx.fetch_one(_AUTOMATIC + " AND m.org = ? AND m.id = ?", org, window)
+            if row is None or row["ended_at"] != ended_at:
                 return False
             tx.execute("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
             tx.execute(_EXPIRE, tx.now - _KEEP_S)
