@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.jobs.files import Run, StopRecord
 from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobSnapshot, classify, ending
+from spider.root import reboot
 from spider.root.reboot import (
     REBOOT_LIMIT_S,
     RebootRequest,
@@ -106,6 +108,8 @@ def test_the_state_of_this_machine_is_read() -> None:
 def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not() -> None:
     assert compare(STATE, STATE) == ["As before the reboot: services 2, ports 2, file systems 1."]
     assert compare(RebootState((), (), (), ()), RebootState((), (), (), ())) == []
+    unread = STATE._replace(running=())  # systemctl did not answer
+    assert compare(STATE, unread) == ["As before the reboot: services 0, ports 2, file systems 1."]
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
     assert compare(STATE, after) == [
         "As before the reboot: services 1, ports 1, file systems 0.",
@@ -114,6 +118,14 @@ def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not()
         "File systems that were mounted before the reboot and are not now: /data.",
         "Units that failed since the reboot: x.service.",
     ]
+
+
+def test_file_systems_are_found_although_process_1_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hidepid only root reads its file. Root's list before the reboot would be compared with nothing: all would seem missing."""
+    own = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:2 / /data ro - xfs /dev/sda2 rw\n"
+    monkeypatch.setattr(reboot, "read_file", lambda path: own if path == "/proc/self/mountinfo" else "")
+    monkeypatch.setattr(reboot, "_systemctl", lambda *_words: "")
+    assert read_reboot_state().mounts == ("/", "/data")
 
 
 def test_a_changed_boot_id_proves_the_reboot() -> None:
