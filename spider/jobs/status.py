@@ -248,7 +248,7 @@ def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, 
 
 
 def log_digest(jobs_dir: str, job: str) -> str:
-    """SHA-256 of the whole log, hex. Blocks.
+    """SHA-256 of the whole log, hex; of nothing if there is no log. Blocks.
 
     Raises: OSError: the log cannot be read.
     """

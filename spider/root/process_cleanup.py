@@ -19,7 +19,7 @@ PAUSE_S = 0.01
 
 
 def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
-    """Kill every process of this user whose environment contains the marker `word`, and its descendants.
+    """Kill every process of this user whose environment contains the marker `word`, and its descendants, except this process.
 
     Returns: how many processes were killed, and how many still run.
     """

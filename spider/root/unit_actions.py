@@ -119,7 +119,7 @@ class UnitActions:
     def perform(self, verb: str, names: Sequence[str]) -> Outcome:
         """Apply the verb to each unit. If one unit is unfit, no unit is changed. If one fails, the next follows, unless the time is over."""
         if not self._has_systemd():
-            return self._say(_failed("job.no_systemd", "units are systemd's, and it does not run this server"))
+            return self._say(_failed("job.no_systemd", "this server does not run systemd, so it has no units"))
         self._console.progress("plan")
         try:
             for name in names:

@@ -207,7 +207,7 @@ def _explain(error: Exception, url: Url) -> Failed:
 async def _probe(scripts: Scripts) -> List[str]:
     status, lines = await _run(scripts.probe, [])
     if status or not lines or lines[-1] != "ok":
-        raise Failed("this server could not be looked at: its shell lacks something")
+        raise Failed("this server could not be inspected: its shell or a basic command fails")
     return lines[:-1]
 
 

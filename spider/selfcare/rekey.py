@@ -120,8 +120,8 @@ def restore(paths: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[
     there = [number for number in former if number != generation]
     fitting = [number for number in there if number == wanted or (wanted is None and number < generation)]
     if not fitting:
-        others = f" (kept are those of {', '.join(map(str, sorted(there)))})" if there else ""
-        raise ValueError(f"no such keys are kept here{others}")
+        others = f"; stored generations: {', '.join(map(str, sorted(there)))}" if there else ""
+        raise ValueError(f"this node has no such keys{others}")
     pair, used = former[max(fitting)], _in_use(paths, generation)
     _save_former(paths, [one._replace(at=now, made=None) for one in {**former, generation: used}.values()])
     reached("former")

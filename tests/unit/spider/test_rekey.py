@@ -157,7 +157,7 @@ def test_root_takes_back_keys_that_a_hub_in_foreign_hands_has_sent(etc: Path, ti
         *(f"generation {n} is kept" for n in range(2, times + 2)),
     ]
     assert main(["restore"], places(etc), str(etc / "jobs")) == 1  # there is nothing before it
-    assert "kept are those of 2" in capsys.readouterr().err
+    assert "stored generations: 2" in capsys.readouterr().err
     assert restore(places(etc), times + 1)  # if that was a mistake
     assert held(etc) == bad
     assert restore(places(etc), 1)
@@ -214,7 +214,7 @@ def test_former_keys_go_after_seven_days_by_both_clocks(etc: Path, monkeypatch: 
     assert not (etc / "former.keys").exists()
     assert (etc / "elsewhere").stat().st_size == len(old)
     assert (etc / "elsewhere").read_bytes() != old  # its bytes are overwritten
-    with pytest.raises(ValueError, match="no such keys are kept here"):
+    with pytest.raises(ValueError, match="this node has no such keys"):
         restore(places(etc))
 
 
