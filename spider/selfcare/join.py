@@ -56,6 +56,7 @@ ROLLBACK_S = 600
 TICK_S = 1.0
 POLL_S = 1.0
 INVALID_INVITE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
+STOPPED = "stardust: stopped; the server is as it was before\n"
 _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
 _T = TypeVar("_T")
@@ -92,6 +93,9 @@ def main() -> NoReturn:
     except (Failed, ValueError, OSError) as error:
         sys.stderr.write(f"stardust: {error}\n")
         sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write(STOPPED)
+        sys.exit(EXIT_STOPPED)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     task = loop.create_task(join(invite, scripts))
@@ -100,7 +104,7 @@ def main() -> NoReturn:
     try:
         loop.run_until_complete(task)
     except asyncio.CancelledError:
-        sys.stderr.write("stardust: stopped; the server is as it was before\n")
+        sys.stderr.write(STOPPED)
         status = EXIT_STOPPED
     except Failed as error:
         sys.stderr.write(f"stardust: {error}\n")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +32,20 @@ def test_an_invalid_invite_is_reported_in_one_sentence(joiner: Path, given: byte
     assert done.stderr.startswith(b"stardust: ")
     assert done.stderr.count(b"\n") == 1
     assert b"invite" in done.stderr
+
+
+def test_ctrl_c_at_the_prompt_is_answered_in_one_sentence(joiner: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-I", "-B", str(joiner), "/dev/null", "/dev/null"]
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd="/") as child:
+        shown = b""
+        while not shown.endswith(b"invite: "):
+            shown += os.read(ours, 100)
+        child.send_signal(signal.SIGINT)
+        _, error = child.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert (child.returncode, error) == (130, b"stardust: stopped; the server is as it was before\n")
 
 
 def test_install_sh_is_portable_and_reproducible(tmp_path: Path) -> None:
