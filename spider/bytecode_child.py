@@ -1,8 +1,8 @@
 """Compiles Spider's modules in a child process.
 
 The agent compiles its modules once, from the sources in its bundle. The heap fragments that compiling leaves would stay for months: 0.6 of
-28 MB (Python 3.11). So a child is forked before most modules are loaded. It compiles each module on request, returns the content of a .pyc
-file, and ends when all are loaded. Nothing is written to disk. If there can be no child, or it fails, Python compiles as usual.
+28 MB (Python 3.11). So the agent forks a child before it loads most modules. The child compiles each module on request and returns the content
+of a .pyc file. The agent ends it when all are loaded. Nothing is written to disk. Without a child, Python compiles as usual.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from zipimport import zipimporter
 
 _PACKAGES = ("spider", "msgpack")
 ANSWER_LIMIT_S = 30.0
-"""Timeout of one module, which usually takes some milliseconds."""
+"""Limit of one module, which usually takes some milliseconds."""
 _HEAD = 5
-"""Header of an answer: whether the module is a package, and the length of its code (0: not available)."""
+"""Size of an answer's header: a byte that is 1 for a package, then the length of the code that follows (0: not available)."""
 
 
 class _Module(SourceFileLoader):
@@ -47,7 +47,7 @@ class _Module(SourceFileLoader):
 
 
 class Compiler:
-    """The client of the child. It is in `sys.meta_path` from its start until `close`."""
+    """The agent's side of the child. `start_compiler` puts it into `sys.meta_path`, where imports find it, and `close` removes it."""
 
     def __init__(self, archive: zipimporter, pid: int, asking: int, answers: int) -> None:
         self._archive = archive
@@ -56,7 +56,7 @@ class Compiler:
         self._answers = answers
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:  # noqa: ARG002 - importlib's names
-        """Request one module. Returns: None: it is not one of Spider's modules, or must be compiled in this process."""
+        """Request the code of one module from the child. None: it is not one of the bundle's, or must be compiled in this process."""
         if fullname.partition(".")[0] not in _PACKAGES:
             return None
         try:
@@ -93,8 +93,12 @@ class Compiler:
 
 
 def start_compiler(archive: object) -> Optional[Compiler]:
-    """Fork the child. Args: archive: zip importer of a module of this program. Returns: None: it runs from no bundle, or there can be no
-    child."""
+    """Fork the child.
+
+    Args:    archive: the loader of a module of this program.
+    Returns: None: the program does not run from a bundle, or no process can be started.
+    Raises:  OSError: no pipe can be made.
+    """
     if not isinstance(archive, zipimporter):
         return None
     questions_fd, asking = os.pipe()

@@ -7,18 +7,21 @@ from spider.container_socket import MAX_ANSWER_BYTES, call_engine, status_of
 from spider.wire.text import plain
 
 LIMIT_S = 3.0
+"""How long to wait for one answer of an engine."""
 _WORDS = {"paused": "frozen"}
 RUNNING = frozenset({"running", "frozen", "unhealthy"})
 """States of containers that have processes."""
 
 
 class Container(NamedTuple):
-    """An engine's description of one of its containers."""
+    """An engine's description of one of its containers, as harmless text."""
 
     engine: str
     id: str
     name: str
+    """Empty: it has none."""
     state: str
+    """The engine's word, but frozen for paused, and unhealthy for a running one with a failed health check."""
     image: str
 
 
@@ -57,7 +60,7 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
 
 
 def _is_unhealthy(row: Dict[str, Any]) -> bool:
-    """Whether the health check of a running container fails. Docker 29 and later has a field for it, others a word in a sentence."""
+    """Whether the health check of a running container fails. Docker 29 and later has a field for it, others have a word in `Status`."""
     health = row.get("Health")
     return (health.get("Status") == "unhealthy") if isinstance(health, dict) else "(unhealthy)" in str(row.get("Status", ""))
 
@@ -69,8 +72,9 @@ def _own_name(names: object) -> str:
 
 
 def fetch(path: str, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-    """Request the list of all containers.
+    """Request the list of all containers. Returns: the whole answer, for `parse_containers`.
 
+    Args:   path: the engine's socket.
     Raises: OSError: no socket, no permission, no answer in time, or one that is too long.
     """
     return call_engine(path, "GET", "/containers/json?all=true", LIMIT_S, most_bytes)

@@ -5,7 +5,7 @@ import time
 from typing import Sequence, Tuple
 
 SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
-"""Each engine and its socket. Engines of other users are left out."""
+"""Each engine of root and its socket."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 VERSIONS: Sequence[str] = ("", "/v1.24")
 """A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
@@ -18,9 +18,10 @@ class EngineFailed(Exception):
 
 
 def call_engine(path: str, method: str, target: str, limit_s: float, most_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-    """Make a request, with the API version that the engine accepts. An engine that refuses a version has done nothing.
+    """Make a request with each of `VERSIONS`, until the engine accepts one. An engine that refuses a version has done nothing.
 
-    Returns: the whole answer, with its head.
+    Args:    path: of the socket. target: the request's path, without a version. limit_s: for each attempt.
+    Returns: the whole last answer, with its head.
     Raises:  OSError: no socket, no permission, no answer in time, or one that is too long.
     """
     answer = b""
@@ -33,7 +34,7 @@ def call_engine(path: str, method: str, target: str, limit_s: float, most_bytes:
 
 
 def status_of(answer: bytes) -> bytes:
-    """The status of an HTTP answer, from its first line."""
+    """The status of an HTTP answer, from its first line; empty: it has none."""
     return [*answer[:64].split(b" ", 2), b"", b""][1]
 
 

@@ -15,6 +15,7 @@ from spider.wire.events import REPORTED
 
 EVENTS_SOCKET = "/run/stardust-spider/events.sock"
 LIMIT_S = 10.0
+"""Limit of each step: connecting, sending, and each part of the answer."""
 MAX_ANSWER_BYTES = 4096
 USAGE_STATUS, AWAY, DISK, LATER, FORBIDDEN = 64, 69, 73, 75, 77
 """Exit statuses, as sysexits.h has them: a wrong call, no agent, no room, try again later, not allowed."""
@@ -35,7 +36,7 @@ Exit status: 0 stored, 64 wrong call, 69 the agent does not run, 73 no room on t
 
 
 def main(argv: List[str]) -> int:
-    """Returns: the exit status."""
+    """Report the event of a command line. Args: argv: the words after `event`. Returns: the exit status."""
     if argv in (["--help"], ["-h"]):
         sys.stdout.write(USAGE)
         return 0
@@ -54,8 +55,8 @@ def main(argv: List[str]) -> int:
 def parse_words(words: List[str]) -> Tuple[Dict[str, Any], str]:
     """Read the command line.
 
-    Returns: what is sent, and the path of the socket (`--socket`, for an agent with another one).
-    Raises:  EventRefused.
+    Returns: the event to send, not checked yet, and the path of the agent's socket (`--socket`, for an agent with another one).
+    Raises:  EventRefused: an unknown option, one without a value, or a wrong number of words.
     """
     plain: List[str] = []
     details: Dict[str, Union[str, int]] = {}
@@ -110,7 +111,7 @@ def parse_time(text: str) -> int:
 
 
 def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
-    """Hand the event to the agent. Returns: the code and the text of its answer; `away`: there was none."""
+    """Hand the event to the agent at the socket `path`. Returns: the code and the text of its answer; the code `away`: there was none."""
     answer = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:

@@ -20,11 +20,16 @@ class Array(NamedTuple):
 
     name: str
     kind: str
+    """md, zfs or btrfs."""
     level: str
+    """The RAID level, or btrfs' profiles; empty = not provided."""
     state: str
     devices: Optional[int]
+    """Number of disks that it should have."""
     missing: Optional[int]
+    """Number of disks that it lacks."""
     errors: Optional[int]
+    """md: mismatches (sectors) of the last check; btrfs: errors of all disks."""
     action: str
     """The running operation; empty = none."""
     progress: Optional[float]
@@ -50,7 +55,7 @@ def parse_progress(text: str) -> Optional[float]:
 
 
 def read_md(sys: str = "/sys") -> List[Array]:
-    """Read the active md arrays.
+    """Read the md arrays. Inactive ones are left out, unless they have a number of disks.
 
     Source: Documentation/admin-guide/md.rst: level, array_state, raid_disks; degraded, sync_action, sync_completed and mismatch_cnt where
     the level has redundancy.
@@ -126,7 +131,7 @@ def read_btrfs(sys: str = "/sys") -> List[Array]:
 
 
 class Arrays(Collector):
-    """md.missing, md.progress, zfs.healthy, btrfs.missing, btrfs.errors."""
+    """md.missing, btrfs.missing: disks; md.progress: percent of the running operation, 100 without one; zfs.healthy: 1 or 0; btrfs.errors."""
 
     family = "breathe"
     blocking = True
@@ -156,7 +161,7 @@ class Arrays(Collector):
 
 
 class ArrayTable:
-    """The `arrays` table; not sent by a host without arrays."""
+    """The `arrays` table. A host without arrays sends none."""
 
     subject = "arrays"
 

@@ -19,21 +19,24 @@ class BlockDevice(NamedTuple):
     """One block device."""
 
     name: str
-    """The mapped name, for device mapper."""
+    """The kernel's name, or for device mapper the name that an administrator or LVM gave."""
     kernel_name: str
     number: str
     """major:minor."""
     kind: str
+    """The type, as `kind_of` returns it, or `part`."""
     parents: List[str]
     """Kernel names of the devices below it."""
     model: str
     serial: str
     size: int
+    """Bytes."""
     rotational: Optional[int]
+    """1: a disk that turns; 0: none; None: unknown."""
 
 
 def kind_of(sys: str, name: str) -> str:
-    """The type of a device in /sys/block, in the words of lsblk(8).
+    """The type of a device in /sys/block, in the words of lsblk(8): disk, loop, lvm, crypt, raid1 …; dm for other mapped devices.
 
     Source: Documentation/admin-guide/devices.txt, the UUID of device mapper (`LVM-`, `CRYPT-`, `mpath-`, `part1-mpath-`).
     """
@@ -55,7 +58,10 @@ def _size(path: str) -> int:
 
 
 def _serial(base: str) -> str:
-    """The serial number: of virtio and mmc, of NVMe, else of SCSI (the unit serial number page, after its header of 4 bytes)."""
+    """The serial number, from where virtio and mmc have it, then NVMe, then SCSI (the unit serial number page, after its header of 4 bytes).
+
+    Empty: unknown.
+    """
     for position in ("/serial", "/device/serial"):
         text = read_text(base + position, 128)
         if text:
@@ -69,7 +75,7 @@ def _serial(base: str) -> str:
 
 
 def read_blocks(sys: str = "/sys") -> List[BlockDevice]:
-    """Read all non-empty devices, each followed by its partitions. A device follows the devices below it.
+    """Read all devices with a size, without RAM disks and floppy drives. Each is followed by its partitions, and follows the devices below it.
 
     Source: Documentation/ABI/stable/sysfs-block, Documentation/ABI/testing/sysfs-block (dm).
     """
@@ -124,7 +130,7 @@ def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
 def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
     """Parse mountinfo.
 
-    Returns: mount points by major:minor, and by the device's path. Some file systems (btrfs) have their own device numbers.
+    Returns: mount points by major:minor, and by the device's path. The path is needed for file systems with numbers of their own (btrfs).
     Source:  proc_pid_mountinfo(5).
     """
     by_number: Dict[str, List[str]] = {}
@@ -142,12 +148,12 @@ def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]
 
 
 def parse_swaps(text: str) -> List[str]:
-    """Parse /proc/swaps. Returns: swap devices and files. Source: proc_swaps(5)."""
+    """Parse /proc/swaps. Returns: the paths of swap devices and files. Source: proc_swaps(5)."""
     return [unescape(line.split()[0]) for line in text.split("\n")[1:] if line.split()]
 
 
 class DiskTable:
-    """The `disks` table."""
+    """The `disks` table. A host without block devices sends none."""
 
     subject = "disks"
 
@@ -182,7 +188,7 @@ class DiskTable:
         return Reading(rows, len(rows))
 
     def _mountinfo(self) -> bytes:
-        """The mounts of process 1, because Spider's own mounts show the sandbox of its unit. If those are not readable, Spider's own."""
+        """The mounts of process 1, because Spider's own show the sandbox of its unit. If they are not readable: Spider's own."""
         for whose in ("1", "self"):
             try:
                 with open(f"{self._proc}/{whose}/mountinfo", "rb") as file:

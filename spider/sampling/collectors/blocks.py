@@ -40,9 +40,9 @@ class Block(NamedTuple):
     """A device of /proc/diskstats."""
 
     kind: str
-    """disk; partition, lvm, crypt, multipath, raid, dm, md, loop, zram, bcache, drbd, zvol: volumes; or one of NOT_REPORTED."""
+    """disk, a type of volume (partition, lvm, crypt, multipath, raid, dm, md, loop, zram, bcache, drbd, zvol), or one of `NOT_REPORTED`."""
     name: str
-    """The usual name: `vg0-root` for dm-0."""
+    """The name that people use: `vg0-root` for dm-0. A loop device has its file appended."""
 
 
 def kind_by_name(name: str) -> str:
@@ -81,7 +81,7 @@ def is_empty(name: str, sys: str = "/sys") -> bool:
 
 
 def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
-    """Labels by device: `lvm vg0-root`, `partition sda1`, … If two are equal, the device is appended."""
+    """Labels by device: `lvm vg0-root`, `partition sda1`, … Equal labels get the device appended."""
     plain = {device: label(f"{block.kind} {block.name}") for device, block in blocks.items()}
     texts = list(plain.values())
     return {device: text if texts.count(text) == 1 else label(f"{text[:150]} ({device})") for device, text in plain.items()}

@@ -29,7 +29,7 @@ class Ending(NamedTuple):
     """How a boot ended."""
 
     clean: str
-    """yes: Spider was stopped, or a shutdown is recorded; no: neither; unknown: there is no record."""
+    """yes: Spider was stopped, or wtmp has a shutdown; no: neither; unknown: there is no record of that boot."""
     at_ms: Optional[int]
     """When the shutdown began; None: unknown."""
 
@@ -89,10 +89,10 @@ class BootRecord:
         self.before: Optional[Ending] = None
         """How the boot before ended; None: `begin` was not called yet."""
         self.first = False
-        """Whether this is the first start of Spider in this boot, and Spider has a record of an earlier boot."""
+        """Set by `begin`. True: this is the first start of Spider in this boot, and Spider has a record of an earlier boot."""
 
     def begin(self) -> Ending:
-        """Find out how the boot before ended, and record that Spider runs. Later calls return the same result."""
+        """Find out how the boot before ended, and record that Spider runs. Later calls return the same result. Reads and writes files."""
         with self._once:
             if self.before is None:
                 self.before = self._begin()
@@ -115,7 +115,7 @@ class BootRecord:
         return Ending(YES, known.at_ms) if known.ended else Ending(NO, None)
 
     def end(self) -> None:
-        """Record that Spider was stopped, which happens at every orderly shutdown."""
+        """Record that Spider was stopped. Every orderly shutdown stops it."""
         if self.before is not None:
             self._write(self.before, ended=True)
 
@@ -157,6 +157,6 @@ class Boots:
         self._record = record
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - it is no rate
-        """The present boot."""
+        """One row: the present boot, and how the one before ended."""
         before = self._record.before or self._record.begin()
         return Reading([(self._record.boot[:32], round(self._record.booted_at) * 1000 or None, before.clean, before.at_ms)], 1)

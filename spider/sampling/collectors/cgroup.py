@@ -1,4 +1,4 @@
-"""Finds services and containers in the cgroup tree of version 1, of version 2, or of both together."""
+"""Finds services and containers in the tree of cgroups, of version 1, of version 2, or of both together."""
 
 import os
 import re
@@ -10,6 +10,7 @@ from spider.wire.text import plain
 ROOT = "/sys/fs/cgroup"
 MAX_DEPTH = 10
 MAX_FOLDERS = 10_000
+"""Deepest level that a search visits, and most cgroups that it looks at."""
 
 SERVICE = "service"
 _HEX = r"([0-9a-f]{64})"
@@ -43,10 +44,11 @@ class Group(NamedTuple):
     kind: str
     """service, or the engine of a container."""
     name: str
-    """The unit's name, or the container's id (its name where names are the ids)."""
+    """The unit's name, or the container's id. Some engines (LXC, libvirt) use the container's name as its id."""
     path: str
     """Path below the hierarchy's root."""
     inode: int
+    """Inode of its cgroup; a restart makes a new one."""
 
 
 def unescape(text: str) -> str:
@@ -55,7 +57,10 @@ def unescape(text: str) -> str:
 
 
 def container_of(name: str, above: str) -> Optional[Tuple[str, str]]:
-    """Engine and id, if a cgroup with this name and parent is a container."""
+    """Engine and id of the container with this cgroup; None: it is no container's.
+
+    Args: name, above: names of the cgroup and of its parent.
+    """
     for engine, pattern in _SCOPES:
         match = pattern.match(unescape(name) if engine in ("libvirt", "nspawn") else name)
         if match:
@@ -72,9 +77,9 @@ class Hierarchies(NamedTuple):
     tree: str
     """The hierarchy to walk: version 2, systemd's own, or that of a controller."""
     unified: str
-    """The version 2 hierarchy, if any."""
+    """The version 2 hierarchy; empty = none."""
     controllers: Dict[str, str]
-    """Version 1 hierarchies by controller."""
+    """Version 1 hierarchies by controller: cpuacct, memory, blkio, freezer."""
 
 
 def find_hierarchies(root: str = ROOT) -> Optional[Hierarchies]:
@@ -103,7 +108,7 @@ def _has_folders(path: str) -> bool:
 
 
 def own_prefix(proc: str = "/proc") -> str:
-    """The path before `/system.slice` where this host does not see its cgroups from their root (some containers)."""
+    """The path before `/system.slice` on a host that does not see its cgroups from their root (some containers); else empty."""
     for line in read_text(proc + "/self/cgroup").split("\n"):
         before, slices, _ = line.split(":", 2)[-1].partition("/system.slice/")
         if slices and before:
@@ -112,7 +117,10 @@ def own_prefix(proc: str = "/proc") -> str:
 
 
 def walk(tree: str, prefix: str = "") -> Iterator[Group]:
-    """System services, one entry for each user's slice, and all containers. Cgroups that vanish meanwhile are left out."""
+    """Iterate over system services, users' slices (one entry each) and containers. Cgroups that vanish meanwhile are left out.
+
+    Args: tree: the hierarchy's root. prefix: where to begin below it, as `own_prefix` returns it.
+    """
     seen = 0
     start = prefix if prefix and os.path.isdir(tree + prefix) else ""
     waiting: List[Tuple[str, str, int, bool]] = [(start, "", 0, False)]
@@ -154,7 +162,7 @@ def passing(name: str) -> bool:
 
 
 def group_names(root: str = ROOT) -> Dict[int, str]:
-    """Names of services and containers by the inode of each cgroup at or below them in the version 2 tree."""
+    """The service or container of each cgroup in the version 2 tree, by the cgroup's inode. Empty: there is no such tree."""
     hierarchies = find_hierarchies(root)
     if hierarchies is None or not hierarchies.unified:
         return {}

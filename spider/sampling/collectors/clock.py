@@ -25,7 +25,9 @@ class Timex(NamedTuple):
 
     synchronised: bool
     error_us: int
+    """Estimated error of the clock."""
     offset_us: int
+    """Time by which the kernel still corrects the clock."""
 
 
 def parse_timex(state: int, data: bytes) -> Optional[Timex]:
@@ -46,15 +48,15 @@ def parse_timex(state: int, data: bytes) -> Optional[Timex]:
 
 
 def filtered(status: str) -> bool:
-    """Whether a process has a system call filter, from its /proc/PID/status (proc_pid_status(5): `Seccomp`)."""
+    """Whether a process has a system call filter. Args: status: its /proc/PID/status (proc_pid_status(5): `Seccomp`)."""
     return "\nSeccomp:\t2" in status
 
 
 def read_kernel_clock(status_path: str = "/proc/self/status") -> Optional[Timex]:
     """Call adjtimex(2), which needs no privilege as long as it changes nothing.
 
-    Returns: None: this process has a system call filter, or this Python cannot call into C. The filter of Spider's own unit forbids the
-    call, which can also set a clock. Other filters may kill the process, so the call is not tried under any filter.
+    Returns: None: this process has a system call filter, this Python cannot call into C, or the call failed. The filter of Spider's own unit
+    forbids the call, because it can also set a clock. Other filters may kill the process, so the call is not tried under any filter.
     """
     if filtered(read_text(status_path)):
         return None
@@ -76,7 +78,7 @@ def timesyncd(run: str = _TIMESYNCD) -> Optional[bool]:
 
 
 class Clocks(Collector):
-    """clock.synchronised: 1 or 0; clock.error, clock.offset: from adjtimex; clock.skew: ms ahead of the hub's clock.
+    """clock.synchronised: 1 or 0; clock.error, clock.offset: ms, from adjtimex; clock.skew: ms ahead of the hub's clock.
 
     The hub sends its time in the welcome, and at least every five minutes in a heartbeat. Between these messages, the hub's clock is
     extrapolated with the monotonic clock. So a local clock that is set shows within a minute. A clock that drifts or is slewed shows with
@@ -94,6 +96,7 @@ class Clocks(Collector):
         self._ask = ask
         self._run = run
         self._may_ask = True
+        """False once adjtimex could not be called; it is not tried again."""
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {}

@@ -7,6 +7,7 @@ from typing import List, Optional
 from spider.wire.text import plain
 
 MOST = 512
+"""Most characters of a command line."""
 _READ_BYTES = 4096
 
 _KEY = (
@@ -28,7 +29,7 @@ _HIDDEN = "***"
 
 
 def mask(words: List[str]) -> List[str]:
-    """Replace the values of keys that name a secret with asterisks."""
+    """Replace the values of keys that name a secret, and passwords in URLs, with asterisks. Args: words: those of a command line."""
     masked: List[str] = []
     hide_next = False
     for word in words:

@@ -20,10 +20,12 @@ class Gpu(NamedTuple):
 
     name: str
     busy: Optional[float] = None
-    """Busy, percent of the time."""
+    """Percent of the time."""
     memory_used: Optional[float] = None
     memory_total: Optional[float] = None
+    """Bytes."""
     temperature: Optional[float] = None
+    """Degrees Celsius."""
     power: Optional[float] = None
     """Watts."""
 
@@ -41,7 +43,7 @@ def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
 
 
 def read_amd(sys: str = "/sys") -> List[Gpu]:
-    """Source: Documentation/gpu/amdgpu/thermal.rst, driver-misc.rst: gpu_busy_percent, mem_info_vram_used and _total."""
+    """Read AMD's GPUs. Source: Documentation/gpu/amdgpu/thermal.rst, driver-misc.rst: gpu_busy_percent, mem_info_vram_used and _total."""
     found = []
     for card, name in _cards(sys, _AMD):
         names = ("gpu_busy_percent", "mem_info_vram_used", "mem_info_vram_total")
@@ -51,7 +53,7 @@ def read_amd(sys: str = "/sys") -> List[Gpu]:
 
 
 def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
-    """Milliseconds that each Intel GPU has slept since driver start, by name. Of a GPU with several parts, the least value counts.
+    """Milliseconds that each Intel GPU has slept since its driver started, by name. Of a GPU with several parts, the least value counts.
 
     Source: drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c (gt/gt0/rc6_residency_ms; power/rc6_residency_ms of the card in older kernels),
     drivers/gpu/drm/xe/xe_gt_idle.c (device/tile0/gt0/gtidle/idle_residency_ms).
@@ -77,8 +79,8 @@ class _GpuReader(Protocol):
 
 
 class Gpus(Collector):
-    """gpu.busy, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power, gpu.awake. Values that a driver does not provide are left
-    out."""
+    """gpu.busy, gpu.awake: percent; memory_used, memory_total: bytes; temperature: °C; power: watts. A value that a driver has never provided
+    is left out."""
 
     family = "breathe"
     counts = True

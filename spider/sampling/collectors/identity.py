@@ -13,8 +13,9 @@ from spider.sampling.collectors.virtualization import detect_container, detect_m
 from spider.wire.report_messages import Identity
 
 SAME_BOOT_MS = 5000
-"""A smaller change of the computed boot time is an adjustment of the clock, not another boot."""
+"""A smaller change of the computed boot time is an adjustment of the clock. The time that was computed before stays."""
 MAX_TEXT = 200
+"""Most characters of each text."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -59,7 +60,7 @@ def parse_cpu_model(text: str, tree: str = "") -> str:
 
 
 def read_timezone(root: str = "") -> str:
-    """The time zone's name, from the target of the link /etc/localtime, else from /etc/timezone. Without both files: `UTC`.
+    """The time zone's name, from the target of the link /etc/localtime, else from /etc/timezone. Without both files: `UTC`. Empty: unknown.
 
     Source: localtime(5).
     """
@@ -87,7 +88,7 @@ def parse_uptime(text: str) -> float:
 
 
 class IdentityReader:
-    """Reads the identity. It stores the time of the boot, so that this time does not vary between readings."""
+    """Reads the identity. It stores the boot time, so that readings do not differ by small adjustments of the clock."""
 
     def __init__(self, root: str = "") -> None:
         self._root = root
@@ -96,7 +97,7 @@ class IdentityReader:
     def read(self, now: float, version: str, policy_mode: str, policy_verbs: Sequence[str], units: int = 0) -> Identity:
         """Read about twenty small files (some hundred µs). A hung disk may block it, so it must not run on the event loop.
 
-        Args: now: Unix seconds; version, policy_mode, policy_verbs, units: properties of Spider itself.
+        Args: now: Unix seconds. The others are copied into the result.
         """
         root = self._root
         release = parse_os_release(read_text(root + "/etc/os-release") or read_text(root + "/usr/lib/os-release"))

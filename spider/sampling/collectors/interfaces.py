@@ -19,13 +19,15 @@ _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dorman
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _LOOPBACK = 772
 _ENDS = frozenset({"veth", "tun"})
-"""Types of interfaces that are made for a container or a virtual machine (a tap has the type tun). In a bridge they are only counted."""
+"""Types of interfaces that are made for a container or a virtual machine (a tap has the type tun). In a bridge they have no row; the row of the
+bridge has their number."""
 
 
 class NetworkLink(NamedTuple):
     """One interface."""
 
     number: int
+    """The kernel's index of it."""
     name: str
     kind: str
     """physical, loopback, or the kernel's word for its type."""

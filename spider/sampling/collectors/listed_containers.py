@@ -15,6 +15,7 @@ from spider.wire.verbs import CONTAINER_RESTART
 LISTED_S = 600.0
 """How long a list is used while the same containers run."""
 ASK_LIMIT_S = 8.0
+"""How long to wait for the launcher's answer."""
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ def parse_listed(answer: bytes) -> List[Container]:
 
 
 class ListedContainers:
-    """The launcher's list. Each request starts a process of root. So the list is requested only if the running containers have changed, or
-    after `LISTED_S`."""
+    """The launcher's list. Each request starts a process of root. So the list is requested again only if the running containers have changed,
+    or after `LISTED_S`."""
 
     def __init__(self, launcher_path: str, policy_path: str, policy_owner: int = 0) -> None:
         self._launcher_path = launcher_path
@@ -48,7 +49,9 @@ class ListedContainers:
         self._failing = False
 
     def containers(self, running: FrozenSet[str], now: float) -> List[Container]:
-        """All containers that the policy names. May block for ASK_LIMIT_S.
+        """The containers that the policy names. Empty: it names none, or the launcher refuses. May block for `ASK_LIMIT_S`.
+
+        If the launcher does not answer, those of the last list that still run.
 
         Args: running: ids of the containers that have a cgroup. now: monotonic seconds.
         """

@@ -36,7 +36,7 @@ class Listener(NamedTuple):
     uid: int
     inode: int
     cgroup: int
-    """cgroup id; 0 = the kernel does not provide it."""
+    """Inode of its cgroup in the version 2 tree; 0 = the kernel does not provide it."""
 
 
 def request(family: int, protocol: int) -> bytes:
@@ -68,7 +68,10 @@ def parse_listeners(messages: Iterable[Tuple[bytes, int, int]], protocol: str) -
 
 
 def holders(proc: str, wanted: Set[int]) -> Dict[int, Tuple[int, str]]:
-    """Process id and name by inode of the wanted sockets, for processes that this user may inspect."""
+    """Process id and name by inode of the wanted sockets, for processes that this user may inspect. Of several, the lowest id is used.
+
+    Raises: OSError: /proc is not readable.
+    """
     found: Dict[int, Tuple[int, str]] = {}
     for pid in sorted((int(entry) for entry in os.listdir(proc) if entry.isdecimal()), reverse=True)[:MAX_PROCESSES]:
         try:
@@ -106,7 +109,7 @@ class Listening:
         self._netlink = netlink or Netlink(NETLINK_SOCK_DIAG)
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
-        """Query the kernel for TCP and UDP of both families, then find the owning processes."""
+        """Query the kernel for TCP and UDP of both families, then find services and processes. None: this kernel cannot be queried."""
         sockets = self._sockets()
         if sockets is None:
             return None

@@ -11,13 +11,15 @@ from spider.sampling.collectors.table_reader import Reading
 from spider.wire.text import plain
 
 MAX_NAMES = 4096
+"""Most names that are stored."""
 MAX_SESSIONS = 200
+"""Most sessions that logind is queried about."""
 MAX_UTMP_BYTES = 400 * 384 * 16
 """Most bytes that are read of utmp: a multiple of both record sizes."""
 
 
 class UserNames:
-    """Names by uid, looked up once, because a directory service that does not answer must not be queried for each process."""
+    """Names by uid. Each is looked up once, so that a slow directory service is not queried for each process."""
 
     def __init__(self) -> None:
         self._names: Dict[int, str] = {}
@@ -43,7 +45,7 @@ _FORMS: Dict[int, Tuple[struct.Struct, int]] = {
 _USER_PROCESS = 7
 _LOGIN = "org.freedesktop.login1"
 _SHOWN_CLASSES = ("user", "user-early", "user-light", "user-early-light")
-"""Session classes of persons, without greeters, user managers and background jobs."""
+"""logind's classes of persons' sessions. The other classes are of greeters, user managers and background jobs."""
 
 
 class Login(NamedTuple):
@@ -62,14 +64,14 @@ def _text(raw: bytes) -> str:
 
 
 def record_form(wide: bool) -> Tuple[struct.Struct, int]:
-    """The form of a record (kind, pid, line, id, user, host, seconds, microseconds), and its size in bytes."""
+    """The form of a record of utmp and wtmp (kind, pid, line, id, user, host, seconds, microseconds), and its size in bytes."""
     return _FORMS[400 if wide else 384]
 
 
 def parse_utmp(data: bytes, wide: bool) -> List[Login]:
     """Parse /run/utmp.
 
-    Args:    wide: records have 400 bytes (`wide_records`).
+    Args:    wide: whether a record has 400 bytes (`wide_records`), not 384.
     Returns: the records of user processes, including processes that have ended.
     Raises:  ValueError: not made of such records.
     Source:  utmp(5), bits/utmp.h. Architectures that once had 32-bit times have the short form.
@@ -92,7 +94,7 @@ def wide_records(machine: str) -> bool:
 
 
 def sessions_of(bus: SystemBus) -> List[Login]:
-    """Query logind.
+    """Query logind for the sessions of persons.
 
     Raises: as `SystemBus.call`.
     Source: org.freedesktop.login1(5).
@@ -127,7 +129,7 @@ def lives(pid: int, proc: str = "/proc") -> bool:
 
 
 class LoggedIn:
-    """The `users` table; not sent by a host without utmp and logind."""
+    """The `users` table. A host without utmp and logind sends none."""
 
     subject = "users"
 
@@ -136,9 +138,9 @@ class LoggedIn:
         self._bus = bus
 
     def logins(self) -> Optional[List[Login]]:
-        """The present sessions. None: this host does not record them.
+        """The present sessions, by utmp, or by logind if utmp is empty or missing. None: this host has neither.
 
-        Raises: OSError, ValueError.
+        Raises: OSError, ValueError: neither can be read.
         """
         try:
             with open(self._root + "/run/utmp", "rb") as file:

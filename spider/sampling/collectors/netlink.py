@@ -23,7 +23,7 @@ _MOST_DATAGRAMS = 20_000
 def parse_messages(data: bytes) -> Iterator[Tuple[int, int, int]]:
     """Iterate over the messages of one datagram.
 
-    Returns: for each message: type, start and end of its body. The last message of a dump has type 3.
+    Returns: for each message: type, and offsets of the start and end of its body. The last message of a dump has type 3.
     Raises:  ValueError: a length that does not fit; OSError: the kernel answers with an error.
     Source:  netlink(7).
     """
@@ -61,7 +61,7 @@ def parse_attributes(data: bytes, start: int, end: int) -> Iterator[Tuple[int, b
 
 
 class Netlink:
-    """One netlink socket, kept open. The kernel answers while it handles the request, so no call waits."""
+    """One netlink socket, kept open. The kernel has answered when the request is sent, so no call waits. Used by one thread at a time."""
 
     def __init__(self, protocol: int) -> None:
         self._protocol = protocol
@@ -69,9 +69,9 @@ class Netlink:
         self._seq = 0
 
     def dump(self, kind: int, body: bytes) -> Iterator[Tuple[bytes, int, int]]:
-        """Request a whole table.
+        """Request a whole table. The iterator must be read to its end; else the socket is closed.
 
-        Returns: for each message of the answer: its datagram, start and end of its body.
+        Returns: for each message of the answer: its datagram, and offsets of the start and end of its body there.
         Raises:  OSError: no such socket here, or the kernel refuses; ValueError: the answer is malformed.
         """
         sock = self._open()

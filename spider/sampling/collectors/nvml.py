@@ -10,6 +10,7 @@ from spider.wire.text import plain
 
 LIBRARY = "libnvidia-ml.so.1"
 MAX_GPUS = 64
+"""Most GPUs that are queried."""
 RETRY_S = 300.0
 """Pause after an error of the library."""
 _SUCCESS = 0
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class _NvmlError(Exception):
-    """A call failed by its own code, as during a reset of a GPU or an update of the driver."""
+    """A call returned an error code, for instance during a reset of a GPU or an update of the driver."""
 
 
 class Nvml:
@@ -40,7 +41,7 @@ class Nvml:
         """The last error in the log."""
 
     def read(self, now: float) -> List[Gpu]:
-        """Query each GPU. Empty: the query failed.
+        """Query each GPU. Empty: there is none, the query failed, or it is paused after a failure.
 
         Args: now: monotonic seconds.
         """

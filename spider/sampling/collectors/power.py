@@ -13,15 +13,17 @@ from spider.wire.text import plain
 
 _ZONE = re.compile(r"[a-z0-9-]+:\d+(?::\d+)?\Z")
 MAX_SUPPLIES = 32
+"""Most batteries that are reported."""
 
 
 class Zone(NamedTuple):
-    """One RAPL domain."""
+    """One RAPL domain: a processor package, or a part of it."""
 
     name: str
     energy_uj: int
+    """Energy used so far, in microjoules."""
     wraps_at: int
-    """Range of the counter, beyond which it restarts; 0 = unknown."""
+    """The counter restarts at 0 beyond this value; 0 = unknown."""
 
 
 def read_zones(sys: str = "/sys") -> List[Zone]:
@@ -70,7 +72,7 @@ class Energy(Collector):
 
 
 def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
-    """The mean power. None: the counter decreased and its range is unknown, or no time has passed."""
+    """The mean power between two readings. None: the counter decreased and its range is unknown, or no time has passed."""
     used = later.energy_uj - earlier.energy_uj
     if used < 0 and later.wraps_at:
         used += later.wraps_at
@@ -82,12 +84,15 @@ class Supply(NamedTuple):
 
     name: str
     kind: str
+    """battery or ups."""
     status: str
+    """The kernel's word in lower case, such as discharging."""
     charge: Optional[float]
     """Charge in percent."""
     health: Optional[float]
     """Present capacity in percent of the design capacity."""
     cycles: Optional[int]
+    """How often it was charged completely; None: not counted."""
     watts: Optional[float]
     """Charging power; negative: discharging."""
     model: str
@@ -96,7 +101,7 @@ class Supply(NamedTuple):
 def read_supplies(sys: str = "/sys") -> List[Supply]:
     """Read the batteries and UPSs of this machine, without those of mice and pens.
 
-    Some drivers report the current without its sign, so the status decides about the sign.
+    Some drivers report the current without its sign, so the sign of the power is taken from the status.
     Source: Documentation/ABI/testing/sysfs-class-power: capacity in percent; energy in µWh, charge in µAh, power in µW, current in µA,
     voltage in µV.
     """
@@ -149,7 +154,7 @@ def _scaled(value: Optional[float], scale: int) -> Optional[int]:
 
 
 class Batteries(Collector):
-    """battery.charge: percent; battery.power: watts. Values that a battery does not provide are left out."""
+    """battery.charge: percent; battery.power: watts. A value that a battery has never provided is left out."""
 
     family = "breathe"
     blocking = True  # each file may query a slow controller

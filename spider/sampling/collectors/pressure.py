@@ -27,7 +27,10 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
 
 
 def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
-    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay. None: the counter decreased."""
+    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay.
+
+    None: the counter decreased, or no time has passed.
+    """
     rise_us = gained(later_us, earlier_us)
     if rise_us is None or elapsed_s <= 0:
         return None
@@ -37,7 +40,7 @@ def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[
 class Pressure(Collector):
     """pressure.cpu_some, memory_some, memory_full, io_some, io_full, irq_full: percent of the time.
 
-    Missing on kernels before 4.20 and after booting with psi=0 (the files exist but are not readable); irq came with 6.1.
+    Not reported by kernels before 4.20 or booted with psi=0 (the files exist but are not readable). Kernels before 6.1 have no irq.
     """
 
     family = "pulse"

@@ -7,7 +7,7 @@ from spider.sampling.collectors.memory import PAGE_BYTES
 from spider.sampling.collectors.tcp import parse_sockstat
 
 CounterSums = Tuple[Tuple[str, Tuple[str, ...], int], ...]
-"""Metric, the counters that it sums, and its scale."""
+"""Metric, the counters of the kernel that it sums, and the factor of the values that are sent."""
 
 _TCP: CounterSums = (
     ("tcp.opened", ("Tcp.ActiveOpens",), 100),
@@ -33,7 +33,7 @@ def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
 
     Args:    wanted: the groups, such as `Tcp`.
     Returns: counters by `Group.Name`.
-    Raises:  ValueError: the lines of titles and of numbers differ in length.
+    Raises:  ValueError: the lines of titles and of numbers differ in length, or a field is not a number.
     Source:  proc_pid_net(5), net/ipv4/proc.c: a line of titles, then a line of numbers, with the same word before the colon.
     """
     found: Dict[str, int] = {}
@@ -56,7 +56,7 @@ def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
 def parse_snmp6(data: bytes) -> Dict[str, int]:
     """Parse the UDP lines of /proc/net/snmp6: one name and one number each.
 
-    Raises: ValueError: a line has no number.
+    Raises: ValueError: a line has another form.
     """
     found: Dict[str, int] = {}
     for line in data.split(b"\n"):

@@ -72,7 +72,7 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
 
 
 def find_sensors(sys: str = "/sys") -> List[Sensor]:
-    """Find the temperature sensors: chips first, then zones by their type."""
+    """Find the temperature sensors: those of hwmon chips, then thermal zones that are no chip too."""
     found, chips = find_inputs("temp", sys)
     for zone in listed(sys + "/class/thermal"):
         if zone.startswith("thermal_zone"):
@@ -83,9 +83,9 @@ def find_sensors(sys: str = "/sys") -> List[Sensor]:
 
 
 def name_sensors(sensors: List[Sensor]) -> Dict[str, str]:
-    """Give each sensor a unique label: equal names get the device's name appended, then a number.
+    """Give each sensor a unique label. Equal names get the device's name appended, and a number if they are still equal.
 
-    Returns: path by label, in the order given.
+    Returns: the sensor's file by label, in the order of `sensors`.
     """
     plain = [label(sensor.name) for sensor in sensors]
     labels: Dict[str, str] = {}
@@ -141,7 +141,7 @@ class Chips(Collector):
 
 
 def parse_number(text: str) -> Optional[int]:
-    """A whole number of sysfs; None: not a number, or not plausible."""
+    """A whole number of sysfs; None: not a number, or 10**15 and more."""
     try:
         number = int(text) if len(text) <= 20 else None
     except ValueError:

@@ -1,7 +1,7 @@
 """Disk health, as far as it is readable without privileges.
 
-Only root may send SMART requests to a disk. Every user can read two sources: the state files that smartd (smartmontools) writes at its
-checks, and the /sys files of flash chips (eMMC). `sensors.py` measures the temperatures of disks (drivetemp, nvme).
+Only root may send SMART requests to a disk. Every user can read two other sources: the state files of smartd (smartmontools), and the /sys
+files of flash chips (eMMC). `sensors.py` measures the temperatures of disks (drivetemp, nvme).
 """
 
 import os
@@ -28,6 +28,7 @@ class Health(NamedTuple):
     """Health values of one disk."""
 
     name: str
+    """Model and serial number, as in the name of the state file."""
     values: Dict[str, int]
     """Values by metric."""
 
@@ -61,7 +62,7 @@ def parse_state(text: str) -> Dict[str, int]:
 
 
 def read_states(folder: str, now_s: float) -> List[Health]:
-    """Read the state files of smartd. Args: now_s: Unix seconds."""
+    """Read the state files of smartd that are not older than `VALID_S`. Args: now_s: Unix seconds."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -94,7 +95,7 @@ def life_used(text: str) -> Optional[int]:
 
 
 class Smart(Collector):
-    """smart.reallocated, smart.pending, smart.uncorrectable, smart.errors {disk=…}; disk.life_used {device=…}."""
+    """smart.reallocated, smart.pending, smart.uncorrectable, smart.errors {disk=…}; disk.life_used {device=…}: percent."""
 
     family = "cycle"
     blocking = True

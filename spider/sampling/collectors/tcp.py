@@ -25,6 +25,7 @@ STATES: Dict[int, str] = {
 BUDGET = 0.0005
 """Largest share of a core for scans: a scan that took 2 ms is repeated after 4 s."""
 MOST_S = 60.0
+"""Longest time between two scans, even if they cost more."""
 
 _TCPDIAG_GETSOCK = 18
 _INET_DIAG_SHUTDOWN = 8
@@ -57,7 +58,7 @@ def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
 def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, int], int]:
     """Count the sockets of a sock_diag dump.
 
-    Returns: sockets by state, and the number of sockets in fin_wait2 that are timewait stubs, which sockstat counts as `tw`.
+    Returns: sockets by state, and how many of those in fin_wait2 are only stubs: sockstat counts these as `tw`.
     Raises:  ValueError: a message is too short.
     Source:  sock_diag(7); a stub has no INET_DIAG_SHUTDOWN, which the kernel adds to every full socket (inet_diag.c).
     """
@@ -74,10 +75,10 @@ def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, 
 
 
 def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> List[int]:
-    """The number of sockets in each state, from a scan without the two most frequent states and from the totals of sockstat.
+    """The number of sockets in each state of `_ORDER`, from a scan without the two most frequent states and from the totals of sockstat.
 
-    established is the number of sockets in use minus the scanned ones. syn_recv is not in the totals, because such a connection has no
-    socket yet. Scan and totals are read at different moments, so established may be wrong by the changes in between.
+    The state established gets the sockets in use minus the scanned ones. Sockets in syn_recv are not in the totals, because such a connection
+    has no socket yet. Scan and totals are read at different moments, so established may be wrong by the changes in between.
     """
     others = sum(count for name, count in scanned.items() if name != "syn_recv") - stubs
     found = dict(scanned, established=max(0, inuse - others), time_wait=max(0, time_wait - stubs))

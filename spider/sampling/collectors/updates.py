@@ -9,13 +9,18 @@ from spider.wire.text import plain
 
 
 class Available:
-    """The last answers of the package manager. `HostReports` sets them, and the readers of the tables use them."""
+    """The last answers of the package manager. `HostReports` (`reports/host_reports.py`) sets them, and the readers of the tables use them.
+
+    None = not known yet, or this host cannot provide it.
+    """
 
     def __init__(self) -> None:
         self.newer: Optional[Sequence[Planned]] = None
-        """None = not known yet, or this host cannot provide it."""
+        """Packages with an update."""
         self.held: Optional[Sequence[Tuple[str, str]]] = None
+        """Name and version of packages that may not be updated."""
         self.condition = PackageCondition()
+        """Broken packages, and the repositories."""
 
 
 class UpdatesReader:

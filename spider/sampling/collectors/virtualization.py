@@ -52,6 +52,7 @@ def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
     """The hypervisor. `none`: bare metal. `vm`: a hypervisor that hides its name. Empty: unknown.
 
     Sources in this order: Xen's first domain, the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
+    Args: architecture: as `uname -m` names it.
     """
     by_xen = _by_xen(root)
     if by_xen == "none":  # this domain sees the firmware tables of the real machine
@@ -87,7 +88,7 @@ def _by_firmware(texts: List[str], hypervisor: Optional[bool]) -> Optional[str]:
 
 
 def _without_flag(kind: str, product: str) -> str:
-    """The hypervisor by a vendor of real and virtual machines, without the processor's flag. Empty: unknown.
+    """The hypervisor on a machine of a vendor of real and virtual machines, without the processor's flag. Empty: unknown.
 
     Amazon's real machines have `.metal` in their type, such as `c7g.metal`.
     """
