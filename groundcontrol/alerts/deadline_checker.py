@@ -59,6 +59,8 @@ class DeadlineChecker:
         """Deadlines until this time are judged, except of nodes in `_waiting`. Nodes that are selected later are not judged for them."""
         self._waiting: dict[tuple[ExpectationId, str], set[NodeId]] = {}
         """(Expectation, date) -> the nodes that were away at the last check."""
+        self._failed: set[ExpectationId] = set()
+        """Expectations that raised an unexpected error. Their last deadlines are judged at the next check."""
         self._unmet: Mapping[NodeId, Mapping[str, Unmet]] = {}
         self._names: Collection[str] | None = None
 
@@ -94,9 +96,7 @@ class DeadlineChecker:
             expectations = usable(await self._store.all_expectations())
             checked_at = await self._last_check(now)
             for one in expectations:
-                for day in deadlines_due(one, now):
-                    if day.due_at > checked_at or (one.id, day.date.isoformat()) in self._waiting:
-                        await self._judge(one, day, now, everybody=day.due_at > checked_at)
+                await self._judge_due(one, now, checked_at)
             self._checked_at = now
             await self._judge_late({one.id: one for one in expectations}, now)
             oldest = local_date(UTC, now) - timedelta(days=KEEP_DAYS)
@@ -105,6 +105,20 @@ class DeadlineChecker:
         unmet = await self._store.unmet(local_date(UTC, now) - timedelta(days=OPEN_DAYS))
         names = {one.name for one in await self._store.all_expectations()}
         self._unmet, self._names = unmet, self._names if self._names == names else names
+
+    async def _judge_due(self, one: Expectation, now: float, checked_at: float) -> None:
+        failed = one.id in self._failed
+        try:
+            for day in deadlines_due(one, now):
+                new = failed or day.due_at > checked_at
+                if new or (one.id, day.date.isoformat()) in self._waiting:
+                    await self._judge(one, day, now, everybody=new)
+            self._failed.discard(one.id)
+        except StoreError:
+            raise
+        except Exception:  # one expectation must not stop the others
+            self._failed.add(one.id)
+            event(log, "deadlines_failed", logging.ERROR, expectation=one.id, exc_info=True)
 
     async def _last_check(self, now: float) -> float:
         """The time until which deadlines are judged, in Unix seconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
 from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
-from groundcontrol.alerts.deadlines import AWAY_S, ExpectationId
+from groundcontrol.alerts.deadlines import AWAY_S, Expectation, ExpectationId, Report
 from groundcontrol.alerts.model import Selector
 from groundcontrol.alerts.silence import START_S
 from groundcontrol.core.errors import StoreDown
@@ -368,3 +369,25 @@ async def test_a_jump_of_the_clock_changes_no_silence(fleet: Fleet, jump_s: floa
     assert await fleet.told() == []
     await fleet.pass_s(400)
     assert await fleet.told() == ["node_stale"]
+
+
+async def test_an_expectation_that_cannot_be_judged_is_judged_later_and_stops_no_other(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await trial.begin()
+    other = an_expectation(trial.clock.now(), name="a backup")
+    await trial.store.expectations.create_expectation(SCOPE, other)
+    first_reports = trial.store.expectations.first_reports
+
+    async def fails(expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float) -> Mapping[NodeId, Report]:
+        if expectation.id == other.id:
+            raise RuntimeError("a bug")
+        return await first_reports(expectation, nodes, start_at, until_at)
+
+    await trial.check_at("2026-11-19 00:00")
+    with monkeypatch.context() as patch:
+        patch.setattr(trial.store.expectations, "first_reports", fails)
+        await trial.check_at("2026-11-19 05:16")
+        assert list(trial.checker.unmet(node)) == ["backup"]
+    await trial.check_at("2026-11-19 05:17")
+    assert sorted(trial.checker.unmet(node)) == ["a backup", "backup"]
