@@ -55,6 +55,7 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.api import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
+from groundcontrol.web.costs import BudgetLimiter
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 from groundcontrol.web.services import Services
@@ -65,6 +66,22 @@ MAX_TOKEN_SNOOZE_S: Final = 86_400.0
 """The limit for API tokens, as for links and maintenance windows. So a stolen token delays messages by at most a day."""
 MAX_ALERTS_OF_INCIDENT: Final = 500
 """An incident shows its newest alerts; `alerts_cut` says that it has more."""
+MAX_PREVIEWS: Final = 4
+MAX_PREVIEWS_OF_A_USER: Final = 2
+"""The most previews at the same time. One may read a month of 50 servers. That takes a processor for seconds."""
+
+
+PREVIEW_PATIENCE_S: Final = 10.0
+"""How long a preview waits for others. The page asks for one after each change of a rule."""
+
+
+class Previews(BudgetLimiter):
+    """The places for previews in progress."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too many previews of rules run at the same time: try again in a moment", MAX_PREVIEWS, MAX_PREVIEWS_OF_A_USER, PREVIEW_PATIENCE_S
+        )
 
 
 async def list_alerts(call: ApiRequest) -> AlertsView:
@@ -296,7 +313,8 @@ async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:
     """When a rule would have fired between two times, by the stored samples or events. The rule is not saved."""
     rule = checked_rule(rule_of(body.rule, RuleId("preview")))
     seconds_from = call.services.clock.now() - (await current_retention(call.services)).seconds_s
-    found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
+    async with call.services[Previews].take(call.user_id, 1):
+        found = await call.services[RulePreviews].run(call.scope, rule, body.from_, body.to, seconds_from)
     episodes = [
         PreviewEpisode(one.key.node, one.key.object, one.level, one.since_at, one.ended_at, notified) for one, notified in found.episodes
     ]

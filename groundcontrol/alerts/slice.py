@@ -7,7 +7,7 @@ from typing import Final
 
 from groundcontrol.agents.interfaces import RowSink
 from groundcontrol.agents.store import HubStore
-from groundcontrol.alerts.api import ALERT_ROUTES
+from groundcontrol.alerts.api import ALERT_ROUTES, Previews
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.dead_man import DeadMan
 from groundcontrol.alerts.deadline_checker import DeadlineChecker
@@ -151,6 +151,7 @@ SLICE: Final = Slice(
         provide(Intents)(_intents),
         provide(AlertService)(_alerts),
         provide(RowSink)(lambda services: services[AlertService]),
+        provide(Previews)(lambda _: Previews()),
         provide(RulePreviews)(
             lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader], services[LogStore])
         ),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.access.sessions import STEP_UP_S
+from groundcontrol.alerts.api import Previews
 from groundcontrol.alerts.rules import MOST_RULES
 from groundcontrol.cli.rules import FIELDS
 from tests.support.inprocess_hub import Client, TestHub
@@ -90,6 +91,17 @@ async def test_users_make_a_limited_number_of_rules(hub: TestHub) -> None:
     assert (await admin.post("rules/apply", body)).status == 200
     for refused in (await admin.post("rules", BUSY), await admin.post("rules/apply", {"rules": [BUSY], "dry_run": True})):
         assert (refused.status, "delete some" in refused.json["detail"]) == (409, True)
+
+
+async def test_previews_at_the_same_time_are_limited(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    assert admin.user is not None
+    body, previews = {"rule": BUSY, "from": hub.clock.now() - 3600, "to": hub.clock.now()}, hub.services[Previews]
+    previews._patience_s = 0.01
+    async with previews.take(admin.user.id, 1), previews.take(admin.user.id, 1):
+        assert (await admin.post("rules/preview", body)).code == "unavailable"
+    previews._patience_s = 600
+    assert (await admin.post("rules/preview", body)).status == 200
 
 
 async def names(client: Client) -> list[str]:
