@@ -69,8 +69,6 @@ MAX_ALERTS_OF_INCIDENT: Final = 500
 MAX_PREVIEWS: Final = 4
 MAX_PREVIEWS_OF_A_USER: Final = 2
 """The most previews at the same time. One may read a month of 50 servers. That takes a processor for seconds."""
-
-
 PREVIEW_PATIENCE_S: Final = 10.0
 """How long a preview waits for others. The page asks for one after each change of a rule."""
 
@@ -80,7 +78,10 @@ class Previews(BudgetLimiter):
 
     def __init__(self) -> None:
         super().__init__(
-            "too many previews of rules run at the same time: try again in a moment", MAX_PREVIEWS, MAX_PREVIEWS_OF_A_USER, PREVIEW_PATIENCE_S
+            "too many previews of rules run at the same time: try again in a moment",
+            MAX_PREVIEWS,
+            MAX_PREVIEWS_OF_A_USER,
+            PREVIEW_PATIENCE_S,
         )
 
 
