@@ -160,7 +160,7 @@ def _check_python(probe: Probe, *, install_python: bool) -> str:
 
 
 def _mebibytes(size: int) -> str:
-    """A size in words, rounded down, so that too little free space never looks like enough."""
+    """A size in words, rounded down: too little free space must never look like enough."""
     return f"{size >> 20} MiB"
 
 

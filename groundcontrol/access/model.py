@@ -103,7 +103,7 @@ FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 
 
 def password_expired(user: User, initialised_at: float | None, now: float) -> bool:
-    """Whether the user's first or one-time password was not changed in time, so that the user cannot log in.
+    """Whether the user did not change a first or one-time password in time. Such a user cannot log in.
 
     Args: initialised_at: when the hub was first started, if that is known. now: Unix seconds, as all times here.
     """

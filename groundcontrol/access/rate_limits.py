@@ -1,10 +1,9 @@
 """Rate limits of password attempts.
 
-The store counts an attempt before the password is checked, so that neither a burst nor a restart gains attempts.
+The store counts an attempt before the password is checked. So neither a burst nor a restart gains attempts.
 
 Each known browser and each known address of a user has its own count of failures; all other origins share one. So strangers who guess
-cannot use up the count of the account's owner. An unknown name is counted like a known one, so that the wait does not reveal which
-names exist.
+cannot use up the count of the account's owner. An unknown name is counted like a known one. So the wait does not reveal which names exist.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MAX_OPENINGS_PER_ADDRESS: Final = 20
 HELLO_TIMEOUT_S: Final = 5.0
 """Time for the first message. A node sends it as soon as the socket is open."""
 PATIENCE_S: Final = 1.0
-"""A handshake whose peer has not answered for this long is the first to be displaced. A real node answers within a network round trip."""
+"""A handshake is displaced first if its peer has not answered for this long. A real node answers within a network round trip."""
 
 
 class HandshakeSlot:
@@ -92,7 +92,7 @@ class Openings:
         return opening
 
     def displace_older(self, opening: HandshakeSlot) -> None:
-        """End older handshakes of the same authenticated node, so that one key holds at most one slot."""
+        """End older handshakes of the same authenticated node. So one key holds at most one slot."""
         for older in [one for one in self._all if one.node == opening.node and one is not opening]:
             self._end(older)
 

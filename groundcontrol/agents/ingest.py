@@ -1,4 +1,5 @@
-"""Writes the samples of all agents in shared transactions. A pack is acknowledged after its commit, never before."""
+"""Writes the samples of all agents in shared transactions. A pack (a message with rows of samples) is acknowledged after its commit,
+never before."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ TOTAL_BYTES: Final = 64 * 1024 * 1024
 """Bytes of all agents together that may wait for a commit."""
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
-"""If the database has not answered for this long, the hub exits, so that a new process opens it again."""
+"""If the database has not answered for this long, the hub exits. A new process then opens it again."""
 
 MAX_CONCURRENT: Final = 8
 """Agents that are acknowledged before the event loop may run other tasks."""
@@ -205,7 +206,7 @@ class Ingest:
         return True
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
-        """Write all packs in one transaction. If the store refuses a pack, write one transaction per agent, so that only its sender is affected."""
+        """Write all packs in one transaction. If the store refuses it, write one transaction per agent: only the sender of a bad pack is affected."""
         if not live:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""Writes the process history of all nodes together: a commit costs as much as several readings."""
+"""Writes the process history of all nodes together. A commit costs as much as several readings (the top processes of a minute)."""
 
 from __future__ import annotations
 

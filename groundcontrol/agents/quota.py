@@ -15,7 +15,7 @@ BURST_S: Final = 2.0
 COSTLY: Final = 40.0
 """Frames charged for a message that costs its own transaction (identity, layout, updates …)."""
 VALUES_OF_A_FRAME: Final = 4000.0
-"""Samples of a pack that are charged as one frame. A few kilobytes may hold a quarter of a million samples, whose validation takes 6 ms."""
+"""Samples of a pack that are charged as one frame. A few kilobytes may hold a quarter of a million samples. Their validation takes 6 ms."""
 STORED_BYTES: Final = 1024.0 * 1024 * 1024
 """Bytes of packs and layouts of one node that may be stored in about a day. A busy server sends 5 MB a day. A full spool of a
 hundred hours has 64 MiB."""

@@ -46,7 +46,7 @@ OFFLINE_GRACE_S: Final = 10.0
 RECONNECT_S: Final = 120.0
 """After a start of the hub, nodes that were online before have this long to reconnect before they count as offline."""
 RETURNED_AFTER_S: Final = 90.0
-"""A node that was last seen less than this long ago did not go offline, even if the hub was stopped meanwhile."""
+"""A node that was last seen less than this long ago did not go offline. The hub may have been stopped meanwhile."""
 AHEAD_EVERY_S: Final = 6 * 3600.0
 """Least time between two events about the same node's clock being far ahead."""
 CLOSE_LIMIT_S: Final = 4.0
@@ -84,7 +84,7 @@ class Registry:
         self._disconnected: dict[NodeId, _Disconnected] = {}
         self._emitted_offline: set[NodeId] = set()
         """Nodes with an offline event since their last online event."""
-        self._emitted_pending: set[NodeId] = set()
+        self._emitted_online: set[NodeId] = set()
         """Nodes with an online event since the start of the hub."""
         self._unsaved: dict[NodeId, float] = {}
         """Node -> a `last_seen_at` from its connect or disconnect that the store refused. It is written later."""
@@ -282,9 +282,9 @@ class Registry:
         returns = node.id in self._awaited  # the hub was away, not the node
         self._awaited.discard(node.id)
         away = not returns and (node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S)
-        if away or node.id in self._emitted_offline or (node.pending and node.id not in self._emitted_pending):
+        if away or node.id in self._emitted_offline or (node.pending and node.id not in self._emitted_online):
             self._emitted_offline.discard(node.id)
-            self._emitted_pending.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
+            self._emitted_online.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
             await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
 

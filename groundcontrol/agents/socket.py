@@ -1,7 +1,7 @@
 """`/ws`: the WebSocket of an agent's session. Browsers cannot open it, since they always send Origin, which is refused.
 
-aiohttp answers the HTTP handshake and passes the bytes to `AgentTransport`, which splits them into messages. The session takes them one
-by one. The queue between them is bounded: while it is full, the connection is not read.
+aiohttp answers the HTTP handshake. It passes all further bytes to `AgentTransport`, and that splits them into messages. The session takes
+the messages one by one from a bounded queue. While the queue is full, the connection is not read.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
 
 class KnownSchema(NamedTuple):
-    """A layout of this session, with the data needed to read its rows."""
+    """A layout (the series of a pack, in the order of its columns), with the data needed to read its rows."""
 
     row: SeriesSchema
     scales: tuple[int, ...]

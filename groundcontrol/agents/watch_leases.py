@@ -35,7 +35,7 @@ EVENTS: Final = 256
 
 
 class WatchLeases:
-    """Turns `Interest` on the bus into `Watch` messages to agents."""
+    """Turns `Interest` (a notice on the bus that users watch nodes) into `Watch` messages to the agents of these nodes."""
 
     def __init__(self, registry: Registry, bus: Bus, clock: Clock) -> None:
         self._registry = registry

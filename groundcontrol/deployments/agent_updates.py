@@ -1,4 +1,4 @@
-"""Agent updates through live sessions: canaries first, then the other nodes, and no further node after a failure.
+"""Agent updates through live sessions: first a few nodes as a trial (canaries), then the others, and no further node after a failure.
 
 Each node has its own deployment, with an `update` job that root carries out on the node. A node rolls back by itself if the new version
 gets no session with the hub. The hub observes the result.
@@ -106,12 +106,15 @@ class UpdateService:
         left = [row for row in await self._store[DeploymentStore].unfinished_deployments() if row.kind == "update"]
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for row in left:
-                if row.node_id is not None:
-                    self._running[row.node_id] = row
-                group.create_task(self._resume(row), name=f"update {row.id}")
-            self.ready.set()
-            await asyncio.Event().wait()
+            try:
+                for row in left:
+                    if row.node_id is not None:
+                        self._running[row.node_id] = row
+                    group.create_task(self._resume(row), name=f"update {row.id}")
+                self.ready.set()
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
 
     async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]:
         """Begin the update of these nodes, `at_once` at a time, until one fails.
@@ -121,7 +124,7 @@ class UpdateService:
         Raises:  BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError: nothing was begun.
         """
         if self._group is None:
-            raise Unavailable("the hub is starting or stopping; try again in a moment", retry_after_s=2)
+            raise _not_serving()
         chosen = tuple(dict.fromkeys(nodes))
         if not 1 <= len(chosen) <= MAX_NODES or not all(is_id(node) for node in chosen):
             raise BadRequest(f"nodes must be the ids of 1 to {MAX_NODES} nodes", field="nodes")
@@ -138,6 +141,8 @@ class UpdateService:
             answer = {node.id: self._running.get(node.id) for node in found}
             wave = await self._order(scope, [node for node in found if answer[node.id] is None])
             answer.update(wave)
+            if wave and self._group is None:  # stopped meanwhile: the next start closes these rows
+                raise _not_serving()
             if wave:
                 self._group.create_task(self._wave(scope, list(wave.values()), canaries, at_once), name="update wave")
             return [row for row in answer.values() if row is not None]
@@ -378,6 +383,10 @@ class UpdateService:
         row = await self._save(scope, transitions.ended(row, state, at, error))  # type: ignore[arg-type]  # one of the three ends
         self._forget(row)
         return row
+
+
+def _not_serving() -> Unavailable:
+    return Unavailable("the hub is starting or stopping; try again in a moment", retry_after_s=2)
 
 
 def _node(row: Deployment) -> NodeId:

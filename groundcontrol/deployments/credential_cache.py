@@ -130,7 +130,7 @@ class CredentialCache:
         self._schedule_drop()
 
     def _schedule_drop(self) -> None:
-        """Schedule the removal of the oldest entry, so that secrets do not stay in memory until the next access."""
+        """Schedule the removal of the oldest entry: secrets must not stay in memory until the next access."""
         self._dropping = None
         if self._remembered:
             oldest = next(iter(self._remembered.values()))

@@ -32,7 +32,7 @@ class Active(Mapping[DeploymentId, Begun]):
     """
 
     def __init__(self, known: CredentialCache, limits: ServiceLimits) -> None:
-        self._known = known
+        self._credentials = known
         self._limits = limits
         self._begun: dict[DeploymentId, Begun] = {}
 
@@ -64,7 +64,7 @@ class Active(Mapping[DeploymentId, Begun]):
     def begin(self, group: asyncio.TaskGroup, work: DeploymentRun) -> Begun:
         """Start the deployment as a task of the group, and drop its cached fields."""
         deployment = work.progress.row.id
-        self._known.forget(deployment)
+        self._credentials.forget(deployment)
         task = group.create_task(self._carry_out(work), name=f"deployment {deployment}")
         self._begun[deployment] = begun = Begun(work, task)
         return begun
@@ -78,7 +78,7 @@ class Active(Mapping[DeploymentId, Begun]):
             row = work.progress.row
             self._begun.pop(row.id, None)
             if row.state in ("failed", "cancelled") and not row.options.forced:
-                self._known.remember(work)
+                self._credentials.remember(work)
             code = row.error.code if row.error else None
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
 

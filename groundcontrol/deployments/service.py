@@ -87,12 +87,12 @@ class DeploymentService:
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
         spider, slots = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
         self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, slots)
-        self._leaving = SessionRemoval(self._tools, removal)
-        self._known = CredentialCache(self._tools)
-        self._active = Active(self._known, limits)
+        self._session_removals = SessionRemoval(self._tools, removal)
+        self._credentials = CredentialCache(self._tools)
+        self._active = Active(self._credentials, limits)
         self._occupied = Occupied(store, self._active.rows)
         self._ordering = WriteLock(limits.patience_s)
-        """Held from the check for conflicts until the new deployment is registered, so that one of two concurrent requests is refused."""
+        """Held from the check for conflicts until the new deployment is registered. So one of two concurrent requests is refused."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
         self._closed = asyncio.Event()
@@ -117,12 +117,12 @@ class DeploymentService:
             self._group = group
             try:
                 await close_unfinished(self._tools, [row for row in left if not is_live(row)])
-                await self._leaving.resume([row for row in left if is_live(row)])
+                await self._session_removals.resume([row for row in left if is_live(row)])
                 await self._closing.wait()
             finally:
                 self._group = None
-                await asyncio.gather(self._leaving.close(), self._active.stop_all())  # together, so that both share one time limit
-                self._known.forget_all()
+                await asyncio.gather(self._session_removals.close(), self._active.stop_all())  # together, so that both share one time limit
+                self._credentials.forget_all()
 
     @property
     def ready(self) -> bool:
@@ -215,7 +215,7 @@ class DeploymentService:
         node = await tools.store[NodeStore].node(scope, node_id)
         authorize(scope, "node.update", node)
         await self._check_overrides(scope, overrides)
-        login, pinned = await self._known.login_of(scope, node_id, node.address)
+        login, pinned = await self._credentials.login_of(scope, node_id, node.address)
         # Looked for after the login was read: another user may have begun one meanwhile, with credentials of its own.
         running = self._active.of_node(node_id)
         if running is not None and running.kind == "install":
@@ -251,7 +251,7 @@ class DeploymentService:
 
     def _check_not_leaving(self, node_id: NodeId, name: str) -> None:
         """Check that no deployment of this node is running. Raises: Conflict."""
-        running = self._active.of_node(node_id) or self._leaving.running(node_id)
+        running = self._active.of_node(node_id) or self._session_removals.running(node_id)
         if running is not None:
             raise _is_busy(running, name)
 
@@ -271,7 +271,7 @@ class DeploymentService:
         await self._check_overrides(scope, overrides)
         if force:
             return await self._forget(scope, node, overrides)
-        request, pinned = await self._known.login_of(scope, node_id, node.address)
+        request, pinned = await self._credentials.login_of(scope, node_id, node.address)
         merged = merge(request, overrides, pinned)
         if overrides not in (None, DeploymentOverrides()):
             merged = check_request(merged)
@@ -289,7 +289,7 @@ class DeploymentService:
 
     async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
         """Begin a removal without contact. It needs no stored credentials."""
-        tools, request = self._tools, await self._known.request_of(scope, node.id, node.address)
+        tools, request = self._tools, await self._credentials.request_of(scope, node.id, node.address)
         if overrides not in (None, DeploymentOverrides()):
             check_request(merge(request, overrides, None))
         async with self._ordering.in_time():
@@ -310,7 +310,7 @@ class DeploymentService:
         running = self._active.of_node(node.id)
         if running is not None and running.kind != "remove":
             raise Conflict(f"the node {node.name} is being deployed: cancel that first, or wait for its end")
-        return running or (None if force else self._leaving.running(node.id))
+        return running or (None if force else self._session_removals.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
         """Check that no job is open. `by_ssh`: ignore an `uninstall` job, since nobody may report its end. Raises: Conflict, StoreError."""
@@ -327,7 +327,7 @@ class DeploymentService:
             running = self._removing(node, force=False)
             if running is not None:
                 return running
-            why = self._leaving.hindrance(node) if wanted else "none were sent"
+            why = self._session_removals.hindrance(node) if wanted else "none were sent"
             if why:
                 raise CredentialsRequired(
                     f"no credentials are kept for {node.name}, and {why}: send username and private_key or password, or forget it with force=true",
@@ -335,7 +335,7 @@ class DeploymentService:
                 )
             await self._check_idle(node)
             self._check_room()
-            return await self._leaving.begin(scope, node)
+            return await self._session_removals.begin(scope, node)
 
     async def receive_farewell(self, agent: AgentSession, why: str, not_removed: str) -> None:
         """Handle an agent's `Farewell`, the message that root has uninstalled it.
@@ -343,7 +343,7 @@ class DeploymentService:
         Args:   why: the reason that the agent gives. not_removed: the parts that root could not remove; empty: none.
         Raises: StoreError.
         """
-        await forget_departed(self._tools, self._leaving, agent, why, not_removed)
+        await forget_departed(self._tools, self._session_removals, agent, why, not_removed)
 
     async def _check_overrides(self, scope: Scope, overrides: DeploymentOverrides | None) -> None:
         await check_hub_key(self._tools.store[SecretStore], scope, wanted=overrides is not None and bool(overrides.use_hub_key))
@@ -379,7 +379,7 @@ class DeploymentService:
         if row.state == "cancelled":
             return row
         if is_live(row) and row.ended_at is None:
-            return await self._leaving.cancel(scope, row)
+            return await self._session_removals.cancel(scope, row)
         active = self._active.get(deployment)
         if active is None and row.ended_at is None:
             row = await self._controlled(scope, deployment)  # it may have ended since it was read
@@ -426,9 +426,9 @@ class DeploymentService:
             node = await tools.store[NodeStore].node(scope, row.node_id)
             if overrides is None or not (overrides.private_key or overrides.password or overrides.use_hub_key):
                 return await self._retry_through_session(scope, node, row)
-            before, pinned = await self._known.login_of(scope, node.id, row.host)
+            before, pinned = await self._credentials.login_of(scope, node.id, row.host)
         else:
-            before, pinned = await self._known.fields_of(scope, row)
+            before, pinned = await self._credentials.fields_of(scope, row)
         # A retry that began meanwhile has dropped the cached fields: report that rather than missing credentials.
         await self._check_unchanged(scope, row)
         merged, pinned, same = await apply_overrides(
@@ -484,7 +484,7 @@ class DeploymentService:
             if running is not None:
                 return running
             await self._check_unchanged(scope, row)
-            why = self._leaving.hindrance(node)
+            why = self._session_removals.hindrance(node)
             if why:
                 raise CredentialsRequired(
                     f"the node {node.name} cannot be asked to remove itself, since {why}: send username and private_key or password",
@@ -492,7 +492,7 @@ class DeploymentService:
                 )
             await self._check_idle(node)
             self._check_room()
-            return await self._leaving.retry(scope, row)
+            return await self._session_removals.retry(scope, row)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -509,14 +509,20 @@ class DeploymentService:
     def _check_room(self, wanted: int = 1) -> None:
         """Check that `wanted` more deployments may be opened. 0: a repeated request, which opens none. Raises: Unavailable."""
         if not self.ready:
-            raise Unavailable("Ground Control is starting or stopping: try again in a moment")
+            raise _not_serving()
         self._active.check_room(wanted)
 
     def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> Begun:
-        assert self._group is not None
+        """Start the task of a stored deployment. Raises: Unavailable: the hub began to stop; its next start closes the row."""
+        if self._group is None:
+            raise _not_serving()
         kind = Forgetting if row.options.forced else DeploymentRun
         progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
+
+
+def _not_serving() -> Unavailable:
+    return Unavailable("Ground Control is starting or stopping: try again in a moment")
 
 
 def _is_busy(running: Deployment, name: str) -> Conflict:

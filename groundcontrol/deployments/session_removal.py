@@ -1,8 +1,8 @@
 """Removal through the live session, for a node without stored credentials.
 
-The order is an ordinary job (`uninstall`), sealed for the node's launcher; the owner's policy may forbid it. Root on the node uninstalls
-everything in a separate unit, and sends `Farewell` in a last session, which ends the deployment. The node does not wait for the hub,
-so a hub that was stopped meanwhile follows the removal after its next start.
+The order is an ordinary job (`uninstall`) for the node's launcher, its program with the rights of root; the owner's policy may forbid it.
+Root on the node uninstalls everything in a separate unit. Then it sends `Farewell` in a last session, and the deployment ends.
+The node does not wait for the hub. A hub that was stopped meanwhile follows the removal after its next start.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class SessionRemoval:
         self._tools = tools
         self._deps = deps
         self._active: dict[NodeId, ProgressReporter] = {}
-        self._left: dict[NodeId, str] = {}
+        self._not_removed: dict[NodeId, str] = {}
         """Node -> the parts that could not be uninstalled, from its `Farewell`."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking = WriteLock(tools.limits.patience_s)
+        self._requests = WriteLock(tools.limits.patience_s)
         """Serializes requests, so that two concurrent requests get the same removal."""
         self.ready = asyncio.Event()
         """Set when the open removals of an earlier start are loaded."""
@@ -144,7 +144,7 @@ class SessionRemoval:
         If the order fails, the removal ends as failed and is returned.
         Raises: StoreError. If that end cannot be saved: the error of the order, or Unavailable.
         """
-        async with self._asking.in_time():
+        async with self._requests.in_time():
             return self.running(node.id) or await self._begin(scope, node)
 
     async def _begin(self, scope: Scope, node: Node) -> Deployment:
@@ -162,7 +162,7 @@ class SessionRemoval:
 
         Raises: as `begin`; Conflict: the row has changed meanwhile.
         """
-        async with self._asking.in_time():
+        async with self._requests.in_time():
             return self.running(_node(row)) or await self._retry(scope, row)
 
     async def _retry(self, scope: Scope, row: Deployment) -> Deployment:
@@ -206,7 +206,7 @@ class SessionRemoval:
 
         Raises: NotFound, Conflict: the order was created, or the removal has ended; StoreError.
         """
-        async with self._asking.in_time():  # wait for a concurrent order: afterwards it exists
+        async with self._requests.in_time():  # wait for a concurrent order: afterwards it exists
             row = await self._tools.store[DeploymentStore].deployment(scope, row.id)
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
@@ -226,7 +226,7 @@ class SessionRemoval:
         Raises: StoreError.
         """
         await self.ready.wait()
-        async with self._asking:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
+        async with self._requests:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
             progress = self._active.get(node)
             if progress is not None:
                 await self._note_farewell(progress, not_removed)
@@ -248,7 +248,7 @@ class SessionRemoval:
 
     async def _note_farewell(self, progress: ProgressReporter, not_removed: str) -> None:
         if not_removed:
-            self._left[_node(progress.row)] = not_removed
+            self._not_removed[_node(progress.row)] = not_removed
             return
         failpoints.hit("leave.heard.pre")
         steps: tuple[StepName, ...] = ("connect", "uninstall")
@@ -269,7 +269,7 @@ class SessionRemoval:
 
     def _start(self, scope: Scope, progress: ProgressReporter, job: JobId | None) -> None:
         self._active[_node(progress.row)] = progress
-        self._left.pop(_node(progress.row), None)
+        self._not_removed.pop(_node(progress.row), None)
         task = asyncio.get_running_loop().create_task(self._carry_out(scope, progress, job), name=f"deployment {progress.row.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -289,7 +289,7 @@ class SessionRemoval:
         finally:
             if self._active.get(node) is progress:  # otherwise it was retried while this end was still being published
                 del self._active[node]
-                self._left.pop(node, None)
+                self._not_removed.pop(node, None)
 
     async def _follow(self, scope: Scope, progress: ProgressReporter, job_id: JobId | None) -> bool:
         """Wait for the `Farewell` and delete the node. Store errors are retried.
@@ -312,8 +312,8 @@ class SessionRemoval:
                 if gone:
                     await progress.detail("uninstall", "the node was deleted meanwhile: the state of its server is not known")
                     return False
-                if node in self._left:
-                    raise failure("uninstall_failed", "verify", left=self._left[node])
+                if node in self._not_removed:
+                    raise failure("uninstall_failed", "verify", left=self._not_removed[node])
                 if not reported and job_id is not None:
                     with contextlib.suppress(NotFound):  # the node was deleted between the two calls
                         job = await tools.store[JobStore].job(SYSTEM._replace(org=progress.row.org), job_id)

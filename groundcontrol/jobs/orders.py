@@ -1,4 +1,5 @@
-"""Seals orders and sends them to nodes. Remembers in memory which orders were sent and not accepted yet.
+"""Seals orders and sends them to nodes. An order is a signed message to the launcher, the program of a node that starts jobs as root.
+Remembers in memory which orders were sent and not accepted yet.
 
 An order may always be sent again: the launcher on the node records the ids that it accepted, and starts none of them twice.
 """
@@ -42,7 +43,7 @@ class NotAccepted(NamedTuple):
     why: str
     answer: str
     skew_s: float
-    """Seconds by which the node's clock is ahead of the hub's, if that was the reason; else 0."""
+    """Seconds by which the node's clock is ahead of the hub's, if it refused for its clock; else 0."""
 
 
 @dataclass
@@ -66,7 +67,7 @@ class _StopSent(NamedTuple):
     epoch: int = -1
     force: bool = False
     skew_s: float | None = None
-    """Seconds by which the order's time was corrected, since the node refused an earlier one for its clock; None: not corrected."""
+    """Seconds by which the order's time was corrected after a refusal for the node's clock; None: not corrected."""
 
 
 class _NewKeys(NamedTuple):

@@ -66,7 +66,7 @@ class JobStore(Protocol):
         ...
 
     async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
-        """Job -> bytes of stored output, for those of this node's jobs whose output is not complete."""
+        """Job -> bytes of stored output. Jobs with complete output, and jobs of other nodes, are left out."""
         ...
 
     async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:

@@ -1,4 +1,4 @@
-"""The model of a node, which is a server of the fleet, and of the lines of its logs."""
+"""Domain types of nodes (the servers of the fleet), their reports, and the lines of their logs."""
 
 from __future__ import annotations
 

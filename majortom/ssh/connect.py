@@ -40,7 +40,7 @@ class Limits(NamedTuple):
     """Does not include the time in which a person compares the fingerprint."""
     undo_s: float = 90.0
     rollback_s: float = 600.0
-    """Time after the last step at which the server rolls back an unfinished installation by itself."""
+    """The server rolls back an unfinished installation by itself this long after the last step."""
     keepalive_s: float = 15.0
     at_once: int = 8
     """Most connections to one address at the same time. By default sshd refuses more than ten that have not logged in."""
@@ -58,7 +58,7 @@ class ReachedServer(NamedTuple):
     warning: str
     via: str = ""
     """The address of the jump host."""
-    asked: bool = True
+    contacted: bool = True
     """False: the server was not contacted. `key` is the known key, and the log-in shows whether the server still has it."""
 
 
@@ -114,7 +114,7 @@ class Connector:
             if is_address(host) and (why := self._rule(host)):
                 raise failure("target_not_allowed", "connect", host=host, why=why)
             if target.pinned is not None:
-                return ReachedServer(host, target.pinned, "", via, asked=False)
+                return ReachedServer(host, target.pinned, "", via, contacted=False)
             async with self._slot(f"{via}>{host}"):  # names are resolved by the jump host; other machines may not know them
                 await _check_wanted(target)
                 return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
@@ -122,7 +122,7 @@ class Connector:
         for why in filter(None, map(self._rule, addresses)):
             raise failure("target_not_allowed", "connect", host=host, why=why)
         if target.pinned is not None and len(addresses) == 1:
-            return ReachedServer(addresses[0], target.pinned, "", asked=False)
+            return ReachedServer(addresses[0], target.pinned, "", contacted=False)
         last: DeployError | None = None
         for address in addresses:
             try:
@@ -240,11 +240,11 @@ class Connector:
 
 @contextlib.contextmanager
 def _first_contact(reached: ReachedServer, opening: ServerOpening) -> Iterator[None]:
-    """If the log-in is the first contact with the server and it does not answer, the error belongs to the step `connect`."""
+    """Name the step of an error. If the log-in is the first contact with the server, and it does not answer, that is `connect`."""
     try:
         yield
     except DeployError as exc:
-        if reached.asked or opening.version:
+        if reached.contacted or opening.version:
             raise
         raise DeployError(exc.code, exc.message, "connect") from None
 

@@ -81,7 +81,7 @@ async def prepare_login(connector: Connector, target: Target, steps: Steps, set_
                 jump = await stack.enter_async_context(_log_in_to_jump_host(connector, target.jump, jump_key, steps, set_time_limit))
                 closing.append(f"over {target.jump.host}, {jump.context.reached.key.type} {jump.context.reached.key.fingerprint}")
             reached = await connector.reach(target, jump and jump.tunnel, jump.context.reached.address if jump else "")
-            contact = "answers" if reached.asked else "is not contacted yet, its host key is already known"
+            contact = "answers" if reached.contacted else "is not contacted yet, its host key is already known"
             closing.append(f"{reached.address} port {target.port} {contact}")
         async with steps.step("host_key") as closing:
             closing.append(f"{reached.key.type} {reached.key.fingerprint}")

@@ -43,7 +43,7 @@ _OTHER_PROTOCOLS: Final = re.compile(r"HTTP/|<|[1-5]\d\d[ -]|\+OK|\* |RFB |AMQP"
 _VERSIONS: Final = ("SSH-2.0-", "SSH-1.99-")
 """Supported versions of the protocol. A server with 1.99 supports 2.0 and an older version."""
 _PENALTY: Final = re.compile(r"not allowed at this time", re.IGNORECASE)
-"""OpenSSH's text for an address under a penalty, which lasts ten minutes at most by default."""
+"""OpenSSH's text for an address under a penalty. By default a penalty lasts at most ten minutes."""
 
 
 class OfferedAlgorithms(NamedTuple):
@@ -170,7 +170,7 @@ def _offer(body: bytes) -> OfferedAlgorithms | None:
 
 
 class WatchedTunnel:
-    """A tunnel for asyncssh that makes the connection, with or without a jump host, and feeds its clear part to a `ServerOpening`."""
+    """A tunnel for asyncssh. It makes the connection, with or without a jump host, and feeds its clear part to a `ServerOpening`."""
 
     def __init__(self, opening: ServerOpening, tunnel: asyncssh.SSHClientConnection | None) -> None:
         self._opening = opening

@@ -63,7 +63,7 @@ def script(name: str) -> str:
 
 
 def with_own_text(source: str) -> str:
-    """Add a script's own text to it as data, so that the script can store itself on the server for the rollback timer."""
+    """Add a script's own text to it as data. So the script can store itself on the server, for the rollback timer."""
     return f"rollback_text() {{ cat <<'{_TEXT_ENDS}'\n{source}\n{_TEXT_ENDS}\n}}\n{source}"
 
 

@@ -41,7 +41,7 @@ def columns_of(header: str) -> list[str]:
 def commented_header(line: str) -> str:
     """The header after a `#`; empty: the line is a comment, or has no `#`.
 
-    A comment is a header only if it has at least two columns, one of them `host`, and each column is known or indicates a secret.
+    A comment is a header only if it has at least two columns, one of them `host`. Each column must be known or indicate a secret.
     """
     bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
     columns = columns_of(bare)

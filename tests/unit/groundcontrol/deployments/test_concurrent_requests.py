@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import asyncssh
 import pytest
 
-from groundcontrol.core.errors import Conflict
+from groundcontrol.core.errors import Conflict, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest
@@ -161,3 +161,19 @@ async def test_during_the_order_of_a_removal_another_removal_is_the_same_one_and
         with pytest.raises(Conflict, match="web-1 is being removed"):
             await other
         assert await begun(desk) == 1
+
+
+async def test_a_deployment_that_is_stored_while_the_hub_stops_is_closed_by_the_next_start(desk: Desk, request_to: Requests) -> None:
+    slow = hanging(desk, "deployments", "create_deployment", done_first=True)
+    async with desk.running(desk.make(desk.config)) as service:
+        late = asyncio.ensure_future(service.install(ADMIN, request_to(22), None))
+        await slow.reached.wait()
+        await service.close()
+        slow.answers.set()
+        with pytest.raises(Unavailable, match="starting or stopping"):
+            await late
+    [row] = (await desk.store.deployments.deployments(ADMIN, 10)).items
+    async with desk.running():
+        ended = await desk.end_of(row.id)
+    assert ended.error is not None
+    assert ended.error.code == "hub_stopped"

@@ -180,7 +180,7 @@ async def test_a_retried_forced_removal_does_not_contact_the_server(desk: Desk, 
         made = trouble(desk, "nodes", "delete_node")
         async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
             row = await service.remove(ADMIN, node, None, force=True)
-            assert (row.state, row.options.forced, len(service._known)) == ("failed", True, 0)
+            assert (row.state, row.options.forced, len(service._credentials)) == ("failed", True, 0)
             made.commands.clear()
             with pytest.raises(BadRequest):
                 await service.retry(ADMIN, row.id, DeploymentOverrides(host=ODD))

@@ -59,7 +59,7 @@ async def test_a_redeployment_uses_stored_credentials_and_keeps_the_node_on_fail
         assert (row.state, row.error.code, row.node_id) == ("failed", "port_closed", node.id)
         assert await desk.store.nodes.find_node(node.id) == node
         # The retry finds the same credentials, also after the memory of the first try is gone.
-        service._known.forget_all()
+        service._credentials.forget_all()
         row = await service.retry(ADMIN, row.id, DeploymentOverrides(policy="readonly"))
         assert (row.options.own_policy, row.options.policy, row.name) == (False, "readonly", "web-1")
         row = await desk.end_of(row.id)

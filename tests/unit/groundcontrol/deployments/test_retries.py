@@ -80,7 +80,7 @@ async def test_given_credentials_are_forgotten_after_their_time(desk: Desk, requ
         rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
         for row in rows:
             await desk.end_of(row.id)
-        await eventually(lambda: not len(service._known) and not service._active)
+        await eventually(lambda: not len(service._credentials) and not service._active)
         with pytest.raises(CredentialsRequired):
             await service.retry(ADMIN, rows[0].id, None)
 

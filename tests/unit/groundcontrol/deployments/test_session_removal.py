@@ -249,7 +249,7 @@ async def test_a_farewell_completes_an_unfollowed_removal(desk: Desk, left: str)
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config)) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        leaving: SessionRemoval = service._leaving
+        leaving: SessionRemoval = service._session_removals
         leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
         await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobUpdate(ended_at=1.0))

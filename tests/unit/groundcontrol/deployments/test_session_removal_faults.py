@@ -66,7 +66,7 @@ async def test_a_removal_whose_failure_cannot_be_saved_can_be_cancelled(desk: De
     node = await played(desk)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config)) as service:
-        leaving: SessionRemoval = service._leaving
+        leaving: SessionRemoval = service._session_removals
         leaving._tools = leaving._tools._replace(clock=Hasty())
         with pytest.raises(StoreFull):
             await service.remove(SYSTEM, node.id, None, force=False)
@@ -79,14 +79,14 @@ async def test_a_removal_whose_failure_cannot_be_saved_can_be_cancelled(desk: De
 
 def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
     """From the order to the node on, no deployment can be saved."""
-    order = service._leaving._deps.order
+    order = service._session_removals._deps.order
 
     async def then_fail(scope: Scope, node_id: NodeId, request: JobRequest) -> Job:
         job = await order(scope, node_id, request)
         made.commands.add("save_deployment")
         return job
 
-    service._leaving._deps = service._leaving._deps._replace(order=then_fail)
+    service._session_removals._deps = service._session_removals._deps._replace(order=then_fail)
 
 
 async def test_an_order_whose_job_id_was_not_saved_is_followed(desk: Desk) -> None:
@@ -199,7 +199,7 @@ async def test_an_end_lost_by_an_internal_error_is_settled_at_the_next_start(des
         row = await service.remove(SYSTEM, node.id, None, force=False)
         made.commands.add("save_deployment")
         await node.take()
-        await eventually(lambda: not service._leaving.running(node.id))
+        await eventually(lambda: not service._session_removals.running(node.id))
     made.commands.clear()
     assert [record.getMessage() for record in caplog.records][-2:] == ["removal_crashed", "deployment_end_not_saved"]
     async with desk.running(desk.make(desk.config)):
@@ -241,4 +241,4 @@ async def test_a_hanging_store_does_not_delay_the_end_of_the_hub(desk: Desk) -> 
             made.commands.add("save_deployment")
             await node.take()
             await made.reached.wait()
-    assert service._leaving._tasks == set()
+    assert service._session_removals._tasks == set()
