@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import StreamReader, hdrs, web
 
 NAMES: Final[tuple[tuple[type, str], ...]] = (
     (web.RequestHandler, "_request_count"),
     (web.RequestHandler, "_waiter"),
+    (web.RequestHandler, "_messages"),
     (web.StreamResponse, "_prepare_headers"),
     (web.BaseRunner, "_make_server"),
     (web.WebSocketResponse, "_cancel_heartbeat"),
@@ -30,6 +31,11 @@ class WatchedHandler(web.RequestHandler):
     def awaits_request(self) -> bool:
         """Whether no request is being handled, and none has a complete head."""
         return self._waiter is not None and not self._waiter.done()
+
+    @property
+    def newest_body(self) -> StreamReader | None:
+        """The body of the newest request. Call this right after its head was read, before its handler starts."""
+        return self._messages[-1][1] if self._messages else None
 
 
 class BareResponse(web.Response):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, cast
 
-from aiohttp import hdrs, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
 from groundcontrol.access.addresses import Network, rate_limit_key
@@ -70,7 +70,7 @@ MAX_HEADERS: Final = 100
 TOO_MANY_HEADERS: Final = "Too many headers received"
 """The library's text for this error, which has no class of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Most bytes of an incomplete head, which stays in memory. Data of a next request that arrives during an answer counts, too."""
+"""Most bytes of an incomplete head, which stays in memory. The head of a next request that arrives during an answer counts, too."""
 MAX_SILENT: Final = 512
 """The most connections without a request yet. One more drops the oldest, so that silent clients keep nobody out."""
 MAX_IDLE: Final = 512
@@ -140,7 +140,7 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 
 
 class _Connection(WatchedHandler):
-    __slots__ = ("_deadline", "_head_bytes", "_headers_of", "_table", "_unread_timer", "answer_bytes", "key", "user", "websocket")
+    __slots__ = ("_body", "_deadline", "_head_bytes", "_headers_of", "_table", "_unread_timer", "answer_bytes", "key", "user", "websocket")
 
     def __init__(self, headers: HeaderWriter, table: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -150,6 +150,8 @@ class _Connection(WatchedHandler):
         self._unread_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         """Received bytes of an incomplete request head."""
+        self._body: StreamReader | None = None
+        """The body of the newest request. Until its end, received data belongs to it."""
         self.websocket = False
         self.key = ""
         self.user = ""
@@ -179,13 +181,15 @@ class _Connection(WatchedHandler):
             super().data_received(data)
             return
         idle, before = self.idle, self.heads_read
+        is_head = self._body is None or self._body.is_eof()
         super().data_received(data)
         if self.heads_read > before:
             self._head_bytes = 0
+            self._body = self.newest_body
             self._end_deadline()
             self._table.forget_fresh(self)
             return
-        if idle or not before:
+        if is_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
                 self.transport.abort()

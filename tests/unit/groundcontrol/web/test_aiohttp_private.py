@@ -56,6 +56,7 @@ async def test_private_attributes_of_aiohttp_connections_exist() -> None:
         writer.write(b"\r\n")
         await eventually(lambda: connection.heads_read == 1, 10, "the head was not read")
         assert not connection.awaits_request
+        assert connection.newest_body is None, "its handler has started"
         go_on.set()
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         assert head.startswith("HTTP/1.1 200")

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from groundcontrol.web.connections import HubRunner
+from groundcontrol.web.connections import MAX_HEAD_BYTES, MAX_HEADER_BYTES, HubRunner
+from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.limits import WebLimits
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub, running
 
 LOGIN = "auth/login"
@@ -112,6 +115,36 @@ async def test_a_silent_connection_is_dropped(tmp_path: Path) -> None:
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.holds("S-26")
+async def test_an_endless_head_during_an_answer_ends_the_connection() -> None:
+    connections: list[asyncio.Protocol] = []
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        connections.append(request.protocol)
+        await asyncio.Event().wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", wait)
+    runner = HubRunner(app, HeaderWriter({}), (), WebLimits())
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0])
+        size = MAX_HEAD_BYTES + (16 << 10)
+        writer.write(b"POST / HTTP/1.1\r\nHost: hub\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        await eventually(lambda: bool(connections))
+        [connection] = connections
+        assert isinstance(connection, web.RequestHandler)
+        assert connection.transport is not None, "a body may be longer"
+        line = b"X: " + b"x" * (MAX_HEADER_BYTES // 2) + b"\r\n"
+        writer.write(b"POST / HTTP/1.1\r\n" + line * 5)
+        await eventually(lambda: connection.transport is None)
+        writer.close()
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_client_that_never_reads_its_answer_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
