@@ -188,7 +188,7 @@ export class NodeDetail {
   }
 
   #take(latest: Readonly<Record<string, Sample>>): void {
-    for (const [name, { at, value }] of Object.entries(latest)) this.window.add(name, at, value);
+    for (const [name, { at, value }] of Object.entries(latest)) this.window.add(name, at, value, hubNow());
     this.version.value += 1;
   }
 

@@ -36,6 +36,14 @@ test("a long session holds no more than its window", () => {
   assert.equal(window.columns(["a"], 9_999, 1).times.length, 61);
 });
 
+test("samples of a server whose clock was set back are kept, and those of the wrong time are dropped", () => {
+  const window = new LiveWindow(300);
+  for (let at = 4000; at < 4300; at += 1) window.add("a", at, 1, at - 3600);
+  for (let at = 700; at <= 1000; at += 1) window.add("a", at, 2, at);
+  assert.deepEqual(window.columns(["a"], 1000, 1).values, [Array.from({ length: 301 }, () => 2)]);
+  assert.deepEqual(window.columns(["a"], 4299, 1).values, [[]]);
+});
+
 test("a live sample replaces the bucket of history that contains it", () => {
   const window = new LiveWindow(300);
   window.add("a", 11.4, 7);

@@ -31,8 +31,19 @@ export class LiveWindow {
 
   constructor(readonly seconds: number) {}
 
-  /** Adds one sample. Samples may arrive late or twice; the last one received wins. */
-  add(name: string, at: number, value: number | null): void {
+  /**
+   * Adds one live sample. Samples may arrive late or twice; the last one received wins.
+   *
+   * Samples later than `now` (hub time) are of a server whose clock is ahead. If it is then set back by more than the window, they are dropped:
+   * the window would otherwise drop the new ones until the server's clock reaches the wrong time.
+   */
+  add(name: string, at: number, value: number | null, now = Infinity): void {
+    const newest = this.#tracks.get(name)?.times.at(-1) ?? at;
+    if (newest > now && newest - at > this.seconds) this.#tracks.delete(name);
+    this.#insert(name, at, value);
+  }
+
+  #insert(name: string, at: number, value: number | null): void {
     let track = this.#tracks.get(name);
     if (!track) this.#tracks.set(name, (track = { times: [], values: [] }));
     const { times, values } = track;
@@ -65,7 +76,7 @@ export class LiveWindow {
     for (let row = times.length - 1; row >= 0 && (times[row] as number) >= at; row -= 1) {
       if ((times[row] as number) < at + step) return;
     }
-    this.add(name, at, value);
+    this.#insert(name, at, value);
   }
 
   /** Marks the past of these series as read: values that are still missing were not measured. */
