@@ -51,11 +51,12 @@ export class JobDetail {
     void this.open();
   }
 
+  /** Reads the job and follows it. May be called again after a failure, or while an earlier call waits for its answer: only the first answer counts. */
   async open(): Promise<void> {
     this.failure.value = null;
     try {
       const job = await call<JobView>("GET", `jobs/${this.id}`);
-      if (this.#closed) return;
+      if (this.#closed || this.view.peek()) return; // following again from the start would repeat the output
       this.view.value = job;
       noteJob(job);
       this.#offset = Math.max(0, job.output_bytes - MAX_EARLIER_BYTES);
@@ -63,7 +64,7 @@ export class JobDetail {
       this.#follow();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!this.#closed) this.failure.value = error;
+      if (!this.#closed && !this.view.peek()) this.failure.value = error;
     }
   }
 
