@@ -35,7 +35,7 @@ SCARCE_SHARE = 0.75
 
 
 class Host:
-    """A simulated host. Its name decides its properties, so they are the same at each start, but for its boot time and machine id."""
+    """A simulated host. Its name decides size, system and load, so they are the same at each start. The boot time is not."""
 
     def __init__(self, name: str) -> None:
         dice = random.Random(name)
@@ -88,7 +88,7 @@ class Host:
         return float({"tcp.established": 40, "tcp.listen": 12}.get(metric, 2)) * self.dice.uniform(0.8, 1.2)
 
     def identity(self) -> Identity:
-        """The host's identity, as an agent sends it."""
+        """The host's identity, as an agent sends it. Machine id, address and a due reboot are new in each one."""
         system, title, version = self.system
         return Identity(
             self.name, os.urandom(16).hex(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "Simulated CPU", self.cores, int(self.memory),
