@@ -18,11 +18,15 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+LATEST_S = 4_102_444_800.0
+"""The year 2100. The hub ends a session with a later time."""
+
+
 class SystemClock:
-    """The clocks of the operating system."""
+    """The clocks of the operating system. A wall clock beyond `LATEST_S` stands at that time."""
 
     def now(self) -> float:
-        return time.time()
+        return min(time.time(), LATEST_S)
 
     def monotonic(self) -> float:
         return time.monotonic()

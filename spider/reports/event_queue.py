@@ -20,6 +20,7 @@ from spider.wire.events import (
     MAX_MESSAGE_CHARS,
     REPORTED,
 )
+from spider.wire.table_rows import LATEST_MS
 from spider.wire.text import UNSEEN_CHAR
 
 MAX_WAITING = 1000
@@ -31,7 +32,6 @@ MAX_BATCH_BYTES = 96 * 1024
 MAX_NUMBER = (1 << 53) - 1
 """Largest number in a detail. A larger number would lose digits in the page, so it is sent as a text."""
 _NAME = re.compile(r"[0-9]{16}\Z")
-_LATEST_MS = 4_102_444_800_000
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def make_event(raw: Any, now_ms: int) -> ReportedEvent:
         raise EventRefused(f"unknown type {str(kind)[:40]!r}; the types are {', '.join(REPORTED)}")
     if at_ms is None:
         at_ms = now_ms
-    if type(at_ms) is not int or not 0 < at_ms < _LATEST_MS:
+    if type(at_ms) is not int or not 0 < at_ms < LATEST_MS:
         raise EventRefused("the time is not between 1970 and 2100")
     if not isinstance(message, str) or len(message) > MAX_MESSAGE_CHARS or UNSEEN_CHAR.search(message):
         raise EventRefused(f"a message is one line of at most {MAX_MESSAGE_CHARS} characters")
@@ -205,11 +205,14 @@ class EventQueue:
 
 
 def _read(path: str) -> "ReportedEvent | None":
-    """Read the event of a file. None: the file is missing, or its content is no event. Raises: OSError: it cannot be read at present."""
+    """Read the event of a file. None: the file is missing, or its content is no valid event. Raises: OSError: it cannot be read at present."""
     try:
         with open(path, encoding="utf-8") as file:
             found, kind, at_ms, message, details = json.loads(file.read(MAX_FILE_BYTES))
-        return ReportedEvent(str(found), str(kind), int(at_ms), str(message), str(details))
+        details = _details(kind, json.loads(details or "{}"))
+        # The hub ends the session at an event beyond the limits, and would receive it again in the next one.
+        valid = EVENT_ID.match(found) and 0 <= at_ms <= LATEST_MS and len(message) <= MAX_MESSAGE_CHARS
+        return ReportedEvent(found, str(kind), int(at_ms), str(message), details) if valid else None
     except (FileNotFoundError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 

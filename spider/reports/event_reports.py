@@ -26,6 +26,7 @@ from spider.timeouts import run_until_first_error, wait_for
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Message
 from spider.wire.report_messages import Events, EventsStored
+from spider.wire.table_rows import LATEST_MS
 
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_CALLERS = 32
@@ -287,7 +288,7 @@ def boot_events(record: BootRecord) -> List[ReportedEvent]:
     if not record.first:
         return []
     kind = "node_rebooted_unexpectedly" if before.clean == NO else "node_rebooted"
-    at_ms = round(record.booted_at * 1000) or int(time.time() * 1000)
+    at_ms = min(round(record.booted_at * 1000) or int(time.time() * 1000), LATEST_MS)
     details: Dict[str, object] = {"boot_id": record.boot}
     if before.at_ms is not None:
         details["down_seconds"] = max(0, (at_ms - before.at_ms) // 1000)

@@ -11,6 +11,7 @@ from typing import Any, Deque, List, NamedTuple, Optional
 
 from spider.logs import event
 from spider.threads import ThreadUnavailable
+from spider.wire.table_rows import LATEST_MS
 
 MAX_TEXT = 2000
 MAX_SOURCE = 100
@@ -32,6 +33,7 @@ class JournalLine(NamedTuple):
 
     cursor: str
     at_ms: int
+    """Unix milliseconds, at most `LATEST_MS`: the hub ends the session at a later time."""
     priority: int
     """0 (emergency) to 7 (debug), as in syslog(3)."""
     source: str
@@ -57,7 +59,7 @@ def parse_record(record: bytes) -> JournalLine:
     source = next((_text(fields[name]) for name in ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "_COMM") if fields.get(name)), "")
     text = _text(fields.get("MESSAGE")) if fields.get("MESSAGE") is not None else "(longer than 4 KiB, or empty)"
     level = int(priority) if priority in ("0", "1", "2", "3", "4", "5", "6", "7") else 6
-    return JournalLine(cursor, at_us // 1000, level, _short(source, MAX_SOURCE), _short(text, MAX_TEXT))
+    return JournalLine(cursor, min(at_us // 1000, LATEST_MS), level, _short(source, MAX_SOURCE), _short(text, MAX_TEXT))
 
 
 def _text(value: Any) -> str:

@@ -9,14 +9,16 @@ import re
 import subprocess
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from spider.wire.text import UNSEEN
+
 MAX_PACKAGES = 32_768
 MAX_NAME_CHARS = 200
 MAX_VERSION_CHARS = 200
 RPM_LIMIT_S = 120.0
 RPM_QUERY = ("rpm", "-qa", "--qf", "%{NAME}.%{ARCH}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n")
 _RPM_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
-_UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
-"""A lone surrogate stands for a byte of a folder's name that is not UTF-8; it cannot be sent."""
+_UNPRINTABLE = re.compile("[\\s" + UNSEEN + "\ud800-\udfff]")
+"""White space and what the hub refuses in a name or version. A lone surrogate stands for a byte of a folder's name that is not UTF-8."""
 
 Packages = Dict[str, str]
 """Name (with the architecture where the manager needs it) to version."""

@@ -40,7 +40,18 @@ def test_a_file_that_cannot_be_read_at_present_is_kept(folder: Path, monkeypatch
     assert [one.id for one in queue.batch()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("content", ['["x","backup_failed",Infinity,"",""]', "[" * 30_000, "\x00", '{"id":1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '["x","backup_failed",Infinity,"",""]',
+        "[" * 30_000,
+        "\x00",
+        '{"id":1}',
+        '["x","backup_failed",9790000000000,"",""]',
+        '["x y","backup_failed",1790000000000,"",""]',
+        '["x","backup_failed",1790000000000,"","{!"]',
+    ],
+)
 def test_a_file_whose_content_is_no_event_is_removed(folder: Path, content: str) -> None:
     (folder / "0000000000000002").write_text(content)
     queue = EventQueue(str(folder))

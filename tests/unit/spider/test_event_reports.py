@@ -26,6 +26,7 @@ from spider.wire.codec import pack
 from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
 from spider.wire.frames import MAX_FRAME_BYTES, Message
 from spider.wire.report_messages import Events, EventsStored
+from spider.wire.table_rows import LATEST_MS
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.recordings import write
@@ -287,7 +288,7 @@ def test_arguments_of_the_command_line_are_parsed() -> None:
     make_event(large, 1)
 
 
-def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_path: Path) -> None:
+def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, {"proc/uptime": "100.00 1.00\n"})
 
     def booted(boot: str) -> tuple[BootRecord, list[ReportedEvent]]:
@@ -301,3 +302,6 @@ def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_p
     crashed.end()
     _, [found] = booted("c")
     assert (found.type, set(json.loads(found.details))) == ("node_rebooted", {"boot_id", "down_seconds"})
+    monkeypatch.setattr("time.time", lambda: 5e9)
+    _, [found] = booted("d")
+    assert found.at_ms == LATEST_MS == SystemClock().now() * 1000, "the hub would end every session"

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundcontrol.core.text import clean
 from spider.reports import package_sync
+from spider.reports.package_database import parse_rpm
 from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import Message
@@ -19,6 +21,12 @@ from spider.wire.report_messages import InstalledPackages, PackagesHeld
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20)
 states = st.dictionaries(names, names, max_size=30)
+
+
+@given(st.text(min_size=1))
+def test_the_hub_refuses_no_name_or_version_of_a_package(text: str) -> None:
+    for name, version in parse_rpm([f"{text}\t{text}"]).items():
+        assert (name, version) == (clean(name, 200), clean(version, 200))
 
 
 class Hub:

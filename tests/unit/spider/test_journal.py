@@ -16,6 +16,7 @@ from spider.reports.journal_reader import MAX_SOURCE, MAX_TEXT, parse_record
 from spider.reports.node_log import ANSWER_LIMIT_S, BURST_LINES, LINES_PER_S, Journal, LineRateLimit
 from spider.wire.frames import Message
 from spider.wire.report_messages import LogAck, LogLines
+from spider.wire.table_rows import LATEST_MS
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 
@@ -33,6 +34,7 @@ def test_a_record_is_read_as_the_journal_writes_it() -> None:
     assert len(parse_record(record(MESSAGE="x" * 9000, _COMM="c" * 300)).text) == MAX_TEXT
     assert len(parse_record(record(MESSAGE="x", _COMM="c" * 300)).source) == MAX_SOURCE
     parse_record(record(MESSAGE="half \ud800 a pair")).text.encode()
+    assert parse_record(record(MESSAGE="x", __REALTIME_TIMESTAMP=str(1 << 61))).at_ms == LATEST_MS
 
 
 @example(b'{"__CURSOR": "c", "__REALTIME_TIMESTAMP": Infinity}')
