@@ -10,7 +10,7 @@ _STEP = re.compile(
 _BAR = re.compile(r"\A(?: {0,2}\d{1,3}% [\u2588 ]*)+")
 _UPGRADABLE = re.compile(r"(\S+) \S+ \{[^}]*\} \(.*\) \[upgradable from: (\S+)\]\Z")
 _VERSION_AT = re.compile(r"-(?=[0-9][^-]*-r[0-9]+\Z)")
-_UNREACHED = re.compile(r"(\d+) unavailable, (\d+) stale")
+_UNREACHED = re.compile(r"(?<!\d)(\d+) unavailable, (\d+) stale")
 _UNOPENED = re.compile(r"^WARNING: (?:updating and )?opening (?:from cache )?(\S+): ", re.MULTILINE)
 _WORLD = re.compile(r"([^=<>~@!\s]+)(?:([=<>~]+)\S+)?(?:@\S+)?\Z")
 

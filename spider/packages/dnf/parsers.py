@@ -352,7 +352,7 @@ class DnfStep(NamedTuple):
 
 _STEP_4 = re.compile(
     r"^\s+(?:Upgrading|Updating|Installing|Running scriptlet|Cleanup|Obsoleting|Erasing|Removing|Downgrading|Reinstalling)"
-    r"\s+: (?P<what>\S*).*?\s(?P<done>\d+)/(?P<total>\d+)\s*$"
+    r"\s+: (?P<what>\S*)(?:\s.*?)?\s(?P<done>\d+)/(?P<total>\d+)\s*$"
 )
 _STEP_5 = re.compile(r"^\[ *(?P<done>\d+)/(?P<total>\d+)\] (?P<verb>[A-Z]\w+ )?(?P<what>.+?) +(?P<percent>\d+)% [|\[]")
 _DOWNLOADED_4 = re.compile(r"^\((?P<done>\d+)/(?P<total>\d+)\): (?P<what>\S+)")
