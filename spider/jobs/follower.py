@@ -84,7 +84,7 @@ class JobFollower:
         self._quiet_since: Optional[float] = None
         self._ended: Optional[JobEnded] = None
         self._guessed = False
-        """`_ended` was inferred without a result, which may still appear."""
+        """Whether `_ended` was inferred, because there was no result. A result may still appear."""
         self._settled_at: Optional[float] = None
         """When the hub confirmed an inferred end, in monotonic seconds."""
         self._ended_sent_at: Optional[float] = None

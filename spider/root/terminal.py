@@ -24,12 +24,15 @@ TICK_S = 0.1
 QUIET_S = 0.1
 """After a program has ended, its output is complete once nothing arrives for this long."""
 LINGER_S = 0.5
+"""The same before the terminal is closed: background processes may still print."""
 DRAIN_LIMIT_S = 1.5
+"""Output is read for at most this long, even if it does not stop."""
 MAX_LINE_BYTES = 4096
 PROGRESS_INTERVAL_S = 0.2
 INTERRUPT_INTERVAL_S = 15.0
 FORCE_INTERVAL_S = 1.0
 SCRIPT_PHASES = ("commit", "triggers", "check")
+"""Phases in which a maintainer script may run."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()*+][A-Za-z0-9]|[@-Z\\-_78=>])")
 _CAP_NOTE = b"\r\n[stardust: the log of this job is full; what follows is counted, not kept]\r\n"

@@ -19,6 +19,7 @@ _REBOOT = re.compile(
     r"(?:linux-image|linux-generic|linux-modules|linux-virtual|linux-raspi|proxmox-kernel|pve-kernel|raspberrypi-kernel)(?:-.*)?\Z"
     r"|(?:.*-)?kernel\Z|libc6\Z|systemd\Z|dbus(?:-daemon|-broker)?\Z|(?:intel|amd64)-microcode\Z"
 )
+"""Packages that need a reboot after an upgrade."""
 
 
 class _Simulation(NamedTuple):

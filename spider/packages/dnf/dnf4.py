@@ -64,7 +64,7 @@ class Dnf4(DnfFamily):
 
     @property
     def side_by_side(self) -> bool:  # type: ignore[override]  # a constant in the other backends
-        """Root may use a second cache folder, which has its own lock. Another user's cache has one lock."""
+        """True for root: a query of root may use a second cache folder with a lock of its own. Other users have one cache with one lock."""
         return os.geteuid() == 0
 
     def query_extras(self, *, advisories: bool, newer: bool) -> ExtraResults:

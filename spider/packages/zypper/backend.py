@@ -40,6 +40,7 @@ LOCK_WAIT_S = 300
 ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
 """Distributions whose only upgrade is `dup`."""
 CHOSEN = ("update", "--no-force-resolution")
+"""The words of an upgrade of chosen packages, and of `upgrade` where `dup` is not the only upgrade."""
 REBOOT_DUE, RENEWED, NOT_FOUND, LEFT_OUT, SCRIPT_FAILED = 102, 103, 104, 106, 107
 _NO_FAILURE = (0, REBOOT_DUE, RENEWED, LEFT_OUT)
 _PATCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+~-]*\Z")
