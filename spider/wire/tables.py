@@ -1,7 +1,7 @@
 """The catalogue of tables: their columns with units, their interval, and their largest size.
 
-A subject that a host cannot have (systemd's units where there is no systemd) is never sent. New columns go last; a hub ignores columns that
-it does not know.
+A node never sends a subject that its host cannot have, such as systemd's units where there is no systemd. New columns go last; a hub ignores
+columns that it does not know.
 """
 
 from typing import Dict, List, NamedTuple, Tuple
@@ -30,7 +30,7 @@ class Column(NamedTuple):
     volatile: bool = False
     """A change in this column alone does not cause the table to be sent."""
     kept: bool = False
-    """None = unchanged since the previous table, in the row with the same key."""
+    """In this column None may also mean: as in the row with the same key in the previous table."""
 
 
 class Subject(NamedTuple):
@@ -43,8 +43,8 @@ class Subject(NamedTuple):
     interval_s: int
     """Seconds between two readings."""
     watched_s: int
-    """Interval while a user watches the node (`Watch` with this name as a family). A user who waits for a change may request down to
-    `QUICKEST_S`."""
+    """The same while a user watches the node (`Watch` with this name as a family). For a user who waits for a change, the hub may ask for
+    less, down to `QUICKEST_S`."""
     max_rows: int
     about: str
     """Its content, its order, and its source."""
@@ -88,10 +88,11 @@ SUBJECTS: List[Subject] = [
         5,
         5,
         60,
-        """The 30 processes that use the most CPU and the 30 that use the most memory, by CPU, then memory; `total`: all processes seen.
+        """The 30 processes that use the most CPU and the 30 that use the most memory, sorted by CPU, then memory. `total`: all
+        processes that Spider sees.
 
-        state: running, sleeping, waiting (for a disk), stopped, traced, zombie, idle or dead. cpu: percent of one core since the reading
-        before. memory: resident set (RSS). read, written: traffic of the disks; an unprivileged Spider sees only that of its own user's
+        state: running, sleeping, waiting (for a disk), stopped, traced, zombie, idle or dead. cpu: percent of one core since the previous
+        reading. memory: resident set (RSS). read, written: traffic of the disks; an unprivileged Spider sees only that of its own user's
         processes. command: the arguments, empty for a thread of the kernel; words after a key that names a secret are masked.
         Source: proc_pid_stat(5), proc_pid_io(5), proc_pid_cmdline(5).""",
         60,
@@ -103,12 +104,12 @@ SUBJECTS: List[Subject] = [
         30,
         15,
         100,
-        """Units of systemd that failed, or that failed and wait for a restart, by name; then services that systemd has restarted by itself
-        in the last hour.
+        """First the units of systemd that failed, with those that wait for a restart, by name. Then the services that systemd has restarted by
+        itself in the last hour.
 
-        state: failed, auto-restart, or of a restarted service its present state (running …). result: why (exit-code, signal, timeout,
-        oom-kill …), where the kind of unit has one. restarts: how often systemd has restarted it by itself since it was last started by
-        hand; none where systemd does not count them (before 235). Source: org.freedesktop.systemd1(5) on the system bus:
+        state: failed, auto-restart, or the present state of a restarted service (running …). result: why it failed (exit-code, signal,
+        timeout, oom-kill …), where the kind of unit has one. restarts: how often systemd has restarted it by itself since somebody last
+        started it; none = not counted (systemd before 235). Source: org.freedesktop.systemd1(5) on the system bus:
         ListUnitsByPatterns, the properties Result, StateChangeTimestamp and NRestarts; /run/systemd/units says which service has started.""",
     ),
     Subject(
@@ -156,7 +157,7 @@ SUBJECTS: List[Subject] = [
         256,
         """Sockets that wait for peers, by port: tcp, tcp6 (listening), udp, udp6 (bound and not connected).
 
-        service: the unit or container whose cgroup the socket was made in. pid, process: only for processes of Spider's own user, unless
+        service: the unit or container of the process that made the socket. pid, process: only for processes of Spider's own user, unless
         Spider runs as root.
         Source: sock_diag(7) with the socket's cgroup (kernel 5.8 on), /proc/PID/fd.""",
     ),
@@ -247,8 +248,8 @@ SUBJECTS: List[Subject] = [
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
         state: running or frozen (by the cgroup), unhealthy (running, and unhealthy by its engine), stopped (its cgroup existed for ten minutes
         or longer, and disappeared within the last hour).
-        Names, other states and the image are known where the owner's policy names the container, or Spider may read the engine's socket.
-        restarts: how often its cgroup was made anew since Spider first saw the container. oom_kills: processes that the kernel killed for lack
+        Spider knows the name, other states and the image of a container only if the owner's policy names it, or Spider may read the engine's
+        socket. restarts: how often its cgroup was made anew since Spider first saw the container. oom_kills: processes that the kernel killed for lack
         of memory since the container started.
         started_at: the start of its oldest process. Source: names of cgroups, memory.events, cgroup.procs, proc_pid_stat(5); the engine's HTTP socket.""",
     ),
@@ -307,10 +308,10 @@ SUBJECTS: List[Subject] = [
         300,
         60,
         4,
-        """The present boot, and how the one before it ended.
+        """The present boot, and how the previous one ended.
 
-        clean: yes (an orderly shutdown), no (power failure, crash, reset), unknown (Spider ran for the first time, and there is no other
-        record). down_at: when that shutdown began, none = unknown. booted_at follows the clock.
+        clean: whether the previous boot ended in an orderly way: yes (a shutdown), no (power failure, crash, reset), unknown (Spider ran for
+        the first time, and there is no other record). down_at: when that shutdown began, none = unknown. booted_at changes with the clock.
         Source: Spider's own record, which Spider writes when it is stopped; wtmp(5) where the host has one.""",
     ),
     Subject(
