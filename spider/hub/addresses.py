@@ -1,4 +1,4 @@
-"""The addresses at which this node dials its hub: the address of spider.conf, and those to which the hub has moved since.
+"""The addresses at which this node dials its hub: that of spider.conf, and newer ones that the hub has named.
 
 A hub that ends TLS itself names its address in each session (the message `HubAddress`). The new address replaces only the host of the URL. The
 pinned key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node
@@ -21,7 +21,7 @@ from spider.wire.frames import SUBPROTOCOL, HubAddress
 from spider.wire.rfc6455 import CODE_NORMAL
 
 FIRST_TRY_S = (2.0, 20.0)
-"""A node tries a new address after a random time between these seconds, so that a fleet does not move at the same time."""
+"""A node first tries a new address after a random time between these seconds. So the nodes of a fleet do not all move at once."""
 TRY_EVERY_S = 600.0
 """Interval of the attempts at a new address that did not answer."""
 

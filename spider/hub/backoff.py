@@ -12,8 +12,8 @@ HEALTHY_S = 60.0
 RETURN_S = 60.0
 RETURN_LEAST_S = 3.0
 RETURN_CAP_S = 5.0
-"""For `RETURN_S` after such a session, the random waits stay between these two, because most hubs that go away are back within a minute.
-Only the first waits may be shorter."""
+"""Most hubs that go away are back within a minute. So for `RETURN_S` after such a session, random waits stay between these two; only the first
+waits are shorter."""
 LEAST_INTERVAL_S = 1.0
 """Shortest time between the starts of two attempts."""
 NOT_MINE_S = 600.0

@@ -1,4 +1,7 @@
-"""Sample batches: rows of one layout that travel together, from the sampler to the hub or to the spool."""
+"""Sample batches: rows of one layout that travel together, from the sampler to the hub or to the spool.
+
+A layout names the series of a family; a row has one value for each of them, all measured at one moment.
+"""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
@@ -116,7 +119,7 @@ class SealedBatch(NamedTuple):
 def seal_batches(batches: Sequence[SampleBatch]) -> List[SealedBatch]:
     """Seal these batches, and merge adjacent ones of one layout, because short batches compress badly.
 
-    A batch that was sent before is not merged, since the hub may hold it.
+    A batch that was sent before is not merged, because the hub may hold it.
     """
     closed: List[SealedBatch] = []
     open_: Dict[str, SampleBatch] = {}

@@ -275,7 +275,7 @@ class Outbox:
         self.spool.suspend()
 
     def _note_sent(self) -> None:
-        """Record in each unacknowledged batch under which session, stream and number it was sent."""
+        """Record in each unacknowledged batch how it was sent: session, stream and number."""
         for stream, sent in self._sent.items():
             for batch in sent:
                 batch.sent = SentBatch(self._epoch, stream, batch.seq)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def _this_machine() -> List[str]:
-    """A journalctl match for lines of this host. Empty on a host without machine id, which has no journals of other hosts either."""
+    """The arguments of journalctl that select the lines of this host. Empty: the host has no machine id, so its journal has no other lines."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             name = file.read(64).strip()

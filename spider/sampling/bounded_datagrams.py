@@ -12,7 +12,7 @@ BATCH = 64
 """Datagrams that are read before other tasks of the event loop run."""
 SKIM = 100
 SKIM_S = 0.1
-"""Beyond the limit `SKIM` datagrams are discarded every `SKIM_S`, so that a sender that waits for room in a Unix socket can continue. The
+"""Above the limit, `SKIM` datagrams are read and discarded every `SKIM_S`. A sender that waits for room in a Unix socket can then continue. The
 kernel drops the rest of a UDP flood."""
 _OVERFLOW = 40
 """SO_RXQ_OVFL: each datagram carries the number of datagrams that the kernel has dropped so far. Source: socket(7)."""

@@ -1,8 +1,9 @@
 """Runs the collectors of each family at its interval and passes on the samples.
 
-A family is sampled at wall clock seconds that are `interval_s` apart. Each node has its own offset within the second, so that the samples of
-a fleet do not all arrive at the same moment. Waiting is monotonic and never longer than one interval, so a clock that is set moves the next
-sample by at most one interval. A missed moment (suspended or busy machine) is skipped, and the history shows a gap.
+A family (a group of metrics with one interval, such as `pulse`) is sampled at wall clock seconds that are `interval_s` apart. Each node has its
+own offset within the second: so the samples of a fleet do not all arrive at the same moment. Waiting is monotonic and never longer than one
+interval. So a clock that is set moves the next sample by at most one interval. A missed moment (suspended or busy machine) is skipped, and the
+history shows a gap.
 """
 
 import asyncio

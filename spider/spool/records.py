@@ -5,6 +5,8 @@
     record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
     payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
 
+A journal is the sequence of all records that one process writes. The hub takes each number of a journal once.
+
 Disks damage data. So every record has its number, and its CRC covers the node's id. A record with a wrong CRC is skipped: reading continues
 at the next mark. The chain of a record describes the last few records before it: family, times and rows. So the record after a damaged one
 says exactly which rows are lost. If more than `CHAIN` records in a row are damaged, a loss of unknown size is reported.

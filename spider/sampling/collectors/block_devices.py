@@ -58,9 +58,9 @@ def _size(path: str) -> int:
 
 
 def _serial(base: str) -> str:
-    """The serial number, from where virtio and mmc have it, then NVMe, then SCSI (the unit serial number page, after its header of 4 bytes).
+    """The serial number; empty: unknown.
 
-    Empty: unknown.
+    It is searched where virtio and mmc have it, then NVMe, then SCSI (the unit serial number page, after its header of 4 bytes).
     """
     for position in ("/serial", "/device/serial"):
         text = read_text(base + position, 128)

@@ -25,7 +25,7 @@ STOPPED_S = 3600.0
 LASTING_S = 600.0
 """A container that ran for less time is not shown as stopped: it may be a task that was meant to end."""
 MOST_SEEN = 400
-"""Most containers of which the state is stored."""
+"""Most stopped or running containers that are remembered."""
 MOST_FOLDERS = 32
 """Most cgroups of one container that are searched for its processes."""
 MOST_PIDS = 64

@@ -120,8 +120,8 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
 def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
     """Ticks of the first eight states between two readings. Guest time is left out, because user and nice include it.
 
-    Iowait or idle may decrease (proc_stat(5)). The kernel learns why a core slept only when the core wakes, and then moves time from one
-    state to the other (kernel/time/tick-sched.c). So the sum of both is used.
+    Iowait or idle may decrease (proc_stat(5)). The kernel learns why a core slept only when the core wakes. It then moves time from one state
+    to the other (kernel/time/tick-sched.c). So a negative one counts as 0, and the other gets the rest of their sum.
 
     Args:    most: most ticks of one state that can have passed.
     Returns: None: a state decreased, or more ticks than possible have passed; then no share is valid.

@@ -120,8 +120,8 @@ def is_remote(kind: str) -> bool:
 def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
     """Choose the file systems to report: those on disks, remote ones, a /tmp in memory, and the file system at `/`.
 
-    Other file systems in memory (tmpfs) are left out, because they count as memory, and images, because they are always full. Also left out
-    are hidden mounts, and mounts below /dev, /proc, /run (except /run/media) and /sys.
+    Left out are: other file systems in memory (tmpfs), because they count as memory; images, because they are always full; hidden mounts;
+    mounts below /dev, /proc, /run (except /run/media) and /sys.
 
     Returns: the mount points of each file system. Mounts of the whole file system come first, then mounts at shorter paths.
     """

@@ -25,7 +25,7 @@ _STAT_BYTES = 1024
 _TICK_BITS = 44
 _TICKS = (1 << _TICK_BITS) - 1
 SAME_BOOT_S = 5.0
-"""A smaller change of the computed boot time is an adjustment of the clock, and is ignored so that start times do not change."""
+"""A smaller change of the computed boot time is an adjustment of the clock. It is ignored, so start times stay the same in all readings."""
 
 STATES: Dict[bytes, str] = {
     b"R": "running",
@@ -130,11 +130,10 @@ class Processes:
     def _scan(self, elapsed_s: float = 0.0) -> List[Tuple[int, int, Stat]]:
         """Read every process once; processes that end meanwhile are left out. Only one number is stored for each.
 
-        Args:    elapsed_s: time since the previous scan.
-        Returns: the processes with the most CPU time and with the most memory, in the order of the table: CPU time since the previous scan, id
-        and stat. A CPU time of -1: its counter decreased, or rose by more than possible.
-        Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid), so that a table of the others
-        would mislead.
+        Args:    elapsed_s: seconds since the previous scan.
+        Returns: the processes with the most CPU time and with the most memory, in the order of the table: CPU time since the previous scan (in
+        USER_HZ), id and stat. A CPU time of -1: its counter decreased, or rose by more than possible.
+        Raises:  OSError, ValueError: /proc is not usable. It is not used either if it hides the processes of other users (hidepid).
         """
         before, marks = self._marks, {}
         most = (2 * elapsed_s + 1) * self._hertz * self._cores

@@ -12,7 +12,7 @@ from spider.wire.metrics import series_name
 MOST = 40
 """Most services that are reported, and most containers."""
 CHOOSE_S = 600.0
-"""How long a choice of the largest ones is kept, because each change of the series costs a new layout (the message with their names)."""
+"""How long a choice of the largest ones is kept. Each change of the series costs a new layout (the message with their names)."""
 LINGER_S = 3600.0
 """How long a series continues after its service has ended. Otherwise each log-in and log-out of a user would cost a new layout."""
 _PARTS = ("cpu", "memory", "read", "written")
@@ -195,8 +195,8 @@ class _Kind:
 class ServicesAndContainers(Collector):
     """service.cpu, container.cpu: percent of one core; .memory: bytes; .read, .written: bytes/s from and to disks.
 
-    The series of a service begin with its second reading, so that a service that lives for less than a minute gets none. They continue with 0
-    for an hour after its end. Values that a host does not count for a cgroup (a disabled controller) are left out.
+    The series of a service begin with its second reading: a service that lives for less than a minute gets none. They continue with 0 for an
+    hour after its end. Values that a host does not count for a cgroup (a disabled controller) are left out.
     """
 
     family = "breathe"

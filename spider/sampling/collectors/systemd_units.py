@@ -49,7 +49,8 @@ def has_systemd(root: str = "") -> bool:
 def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...] = ()) -> List[Unit]:
     """Query systemd for the loaded units, without those whose file is gone.
 
-    Args:    states: load, active or sub states, one of which a unit must have. patterns: one of which must match its name. Empty: any.
+    Args:    states: only units in one of these load, active or sub states; empty: in any. patterns: only units with a name that one of these
+             matches; empty: with any name.
     Returns: the units, sorted by name.
     Raises:  as `SystemBus.call`.
     Source: org.freedesktop.systemd1(5): ListUnitsByPatterns (systemd 230 and newer).

@@ -75,7 +75,9 @@ def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, 
 
 
 def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> List[int]:
-    """The number of sockets in each state of `_ORDER`, from a scan without the two most frequent states and from the totals of sockstat.
+    """Compute the number of sockets in each state of `_ORDER`. The scan has no established and time_wait; the totals of sockstat give these.
+
+    Args: scanned, stubs: the result of `count_states`. inuse, time_wait: the totals.
 
     The state established gets the sockets in use minus the scanned ones. Sockets in syn_recv are not in the totals, because such a connection
     has no socket yet. Scan and totals are read at different moments, so established may be wrong by the changes in between.
