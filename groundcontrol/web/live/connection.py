@@ -76,7 +76,9 @@ class _End(Exception):
 
 @contextlib.asynccontextmanager
 async def _in_time(limit_s: float) -> AsyncIterator[None]:
-    """A time limit for a read of rights. Raises: StoreBusy: the read took too long."""
+    """A time limit for a read of rights. Raises: StoreBusy: the read took too long, or the limit is not above 0."""
+    if limit_s <= 0.0:
+        raise StoreBusy("the database has too many reads")
     try:
         async with asyncio.timeout(limit_s):
             yield
@@ -264,8 +266,9 @@ class Connection:
         for topic in topics if anew else ():
             if _covers_many(topic):
                 self._stop(topic)  # before any wait: no topic continues with old rights while another is read
+        ends_at = asyncio.get_running_loop().time() + self._limits.rights_s
         for topic in topics:
-            await self._allow(topic, anew=anew)
+            await self._allow(topic, anew=anew, ends_at=ends_at)
 
     async def _read_caller(self) -> Caller:
         """Read the current state of the user. A busy store is queried again until the time limit.
@@ -279,12 +282,17 @@ class Connection:
                 except StoreBusy:
                     await self._services.clock.sleep(STORE_RETRY_S)
 
-    async def _allow(self, topic: str, *, anew: bool) -> None:
+    async def _allow(self, topic: str, *, anew: bool, ends_at: float) -> None:
+        """End a topic that the user's rights do not allow; with `anew`, start again a topic whose content depends on them.
+
+        Args:   ends_at: the end of the time limit of all lookups after a change of rights, by the loop's clock.
+        Raises: StoreError: the store did not answer, and the rights are unchanged.
+        """
         declared, key = self._parse(topic)
         try:
             authorize(self.scope, declared.action)
-            if self.scope.grants or anew:
-                async with _in_time(self._limits.rights_s):
+            if declared.find is not None and (self.scope.grants or anew):
+                async with _in_time(ends_at - asyncio.get_running_loop().time() if anew else self._limits.rights_s):
                     await self._check_resource(declared, key)
             if anew and not key:
                 self.put(encode("gap", GapMessage(topic=topic)))

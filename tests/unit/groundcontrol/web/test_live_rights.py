@@ -155,6 +155,30 @@ async def test_a_topic_whose_rights_cannot_be_read_stays_for_a_round(
         await sent_away(live)
 
 
+async def test_after_a_change_of_rights_all_lookups_share_one_time_limit(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the last of many topics continues with the old rights for many seconds."""
+    hub.app[LIVE].limits = LiveLimits(rights_s=2.0)
+    nodes = [await hub.node(name) for name in ("one", "two", "three")]
+    viewer = await hub.logged_in("viewer")
+    await limit(hub, viewer, *nodes)
+    async with viewer.live() as live:
+        for node in nodes:
+            await live.subscribe(f"node:{node.id}")
+            await live.expect("snapshot")
+        asked = 0
+
+        async def hang(*_: Any) -> Node:
+            nonlocal asked
+            asked += 1
+            return await asyncio.Future[Node]()
+
+        monkeypatch.setattr(type(hub.store.nodes), "node", hang)
+        await limit(hub, viewer, nodes[0])
+        await live.expect("rights")
+        assert {(await live.expect("error"))["code"] for _ in nodes} == {"store.busy"}
+        assert asked == 1
+
+
 async def test_changed_rights_stop_all_topics_before_new_snapshots(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user with fewer rights sees less of everything, however long the first topic takes."""
     mine, other = await hub.node("mine"), await hub.node("other")
