@@ -49,6 +49,7 @@ class Config:
     """Whether the data folder may be in memory."""
     agent_bundle: Path | None
     server_url: str | None
+    """The URL at which nodes reach the hub; None: nodes on this machine only, without TLS."""
     tls_pin: str | None
     """64 hex digits, or several such separated by commas; None: nodes trust the authority that signed the certificate."""
     log_format: str

@@ -74,6 +74,7 @@ class SystemdNotifier:
     def __init__(self, address: str | None, watchdog_usec: str | None) -> None:
         self._address = address
         self.watchdog_s = int(watchdog_usec) / 2_000_000 if watchdog_usec and watchdog_usec.isdecimal() and address else None
+        """Interval of messages to systemd's watchdog: half of its time limit. None: it is off."""
 
     def notify(self, state: str) -> None:
         """Send one message; a missing systemd is no error."""

@@ -61,8 +61,9 @@ class BudgetLimiter:
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[bool]:
-        """Hold `size` of the budget, at most `most_of_one`. Yields whether the call has waited. `who`: None: the local socket.
+        """Hold `size` of the budget. Yields whether the call has waited.
 
+        Args:   who: None: the local socket. size: a size above `most_of_one` is never admitted.
         Raises: Unavailable: the budget stayed exhausted for too long, or too many calls of this user wait already.
         """
         own = self._waiting.setdefault(who, {})
