@@ -10,7 +10,7 @@ import type { ChartProps, Library } from "./types";
 const AXIS = 46;
 const AXIS_GAP = 4;
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
-/** The value axis shrinks this long after it last changed. */
+/** The value axis shrinks this long after it last changed, or as soon as the chart shows another window. */
 const SHRINK_MS = 30_000;
 const LEAST_DRAG_PX = 8;
 const DAY_S = 86_400;

@@ -33,7 +33,7 @@ const COALESCE_READS = 2;
 /** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
 
-/** The number of points to request for a chart of this width in pixels: more than two for each pixel cannot be seen. */
+/** The number of points to request for a chart of this width in pixels: two for each pixel, from 100 to `MOST_POINTS`. */
 export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
 
 export interface HistoryData extends Span {

@@ -117,7 +117,7 @@ document.addEventListener("click", (event) => {
 
 const MOST_PAGES = 10;
 
-/** The number of pages to load first: as many as the list had when it was left. */
+/** The number of pages to load first: as many as the list had when it was left, at most `MOST_PAGES`. */
 export const savedPages = (list: string): number => Math.min(historyState().pages?.[list] ?? 1, MOST_PAGES);
 
 export function savePages(list: string, pages: number): void {

@@ -22,7 +22,7 @@ interface Spark {
   shown: Signal<readonly (number | null)[]>;
   /** The number of places on screen that show the sparkline. */
   watchers: number;
-  /** Whether the points from history are there. */
+  /** Whether history was read, or could not be read. */
   filled: boolean;
   lastAt: number;
   shownAt: number;

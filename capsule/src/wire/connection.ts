@@ -93,7 +93,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** Subscribes to all topics from the start, over a new socket. */
+  /** Replaces an open socket by a new one, which subscribes to all topics from the start. Without a socket, connects now. */
   again(): void {
     if (this.#ready) {
       for (const watch of this.#watches.values()) watch.seq = null;

@@ -11,7 +11,7 @@ interface Name {
   /** The bytes in the message, with the head of the text. */
   bytes: Uint8Array;
   text: string;
-  /** The key that followed in the last map, and the first key of the last map below this key: both are tried before a search. */
+  /** Guesses, tried before a search: the key that followed this one in the last map, and the first key of the last map that this key held. */
   next: Name | null;
   first: Name | null;
 }

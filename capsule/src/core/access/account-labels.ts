@@ -30,7 +30,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
-/** A name such as "Firefox on Linux" for a User-Agent. An unknown User-Agent is returned as sent, cut to 60 characters. */
+/** A name such as "Firefox on Linux" for a User-Agent. An unknown User-Agent is shown as sent, cut to 60 characters; an empty one as "Unknown program". */
 export function deviceName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];

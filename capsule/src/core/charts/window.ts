@@ -197,7 +197,7 @@ export const partOf = <P extends { readonly series: object }>(parts: readonly P[
 /**
  * Prepares the hub's buckets for a chart.
  *
- * Empty buckets are a gap only if they last longer than the interval between samples. One sample a minute leaves most buckets of six seconds
+ * Empty buckets are a gap only if they last longer than 2.5 intervals between samples: one sample a minute leaves most buckets of six seconds
  * empty.
  */
 export function fromBuckets({ times, values }: Columns, step: number, interval: number): Columns {

@@ -20,7 +20,7 @@ const MAX_ROWS_BETWEEN = 20;
 /** Events with the same key may share a row. Alerts of different rules, levels or ends have different keys. */
 const keyOf = ({ type, severity, details: { rule, end } }: EventLike): string => JSON.stringify([type, severity, rule, end]);
 
-/** Groups the same event on different nodes as one run, at the position of its newest event. Every other event is a run alone. Newest first. */
+/** Groups the same event on different nodes as one run, at the position of its newest event. Every other event is a run alone. `events` are newest first. */
 export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   const runs: E[][] = [];
   const newest = new Map<string, number>();

@@ -119,12 +119,12 @@ export function levelOf({ findings }: HealthLike, kind: string, object = ""): Le
 /** Whether the update count comes from missing or old package lists, so that a count of 0 proves nothing. */
 export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
 
-/** Whether the newest values are too old. `watched` is the time since when the page watches the node: for some seconds the node may still send once a minute. */
+/** Whether the newest values are too old. `watched`: when the page began to watch the node. In the first `STALE_S` seconds it may still send once a minute. */
 export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean => at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
 
 const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;
 
-/** The health of a node: a missing connection, else a serious level of the hub, else missing values, else the level of the hub. */
+/** The health of a node. A missing connection comes first, then a warning or critical level of the hub, then old values, then any other level. */
 export function healthOf(node: NodeLike, status: NodeStatus, now: number, watched = 0): Health {
   if (node.state === "pending") return "wait";
   if (node.state === "offline") return node.reconnecting ? "back" : "off";

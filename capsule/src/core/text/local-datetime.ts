@@ -20,8 +20,8 @@ function repeatedMoment(at: number): number | null {
 }
 
 /**
- * The moment of a field's value in Unix seconds; NaN if the value is invalid. `before` is the moment that the field showed: if the text is
- * unchanged, it is returned, because a text in a repeated hour is ambiguous.
+ * The moment of a field's value in Unix seconds; NaN if the value is invalid. If the field still shows the moment `before`, the result is
+ * `before`, because a text in a repeated hour is ambiguous.
  */
 export function parseLocalDatetime(text: string, before: number): number {
   if (text === localDatetime(before)) return before;

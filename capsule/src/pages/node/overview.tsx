@@ -33,7 +33,7 @@ interface Props {
   shown: TimeRange;
 }
 
-/** The marks of jobs and events in the window. They are read from the start of its first minute on, so that they are not read each second. */
+/** The marks of jobs and events in the window. They are read again only when the start of the window is in another minute. */
 function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   const span = shown.range === "live" && !shown.zoom ? { from: hubNow() - LIVE_S, to: 0 } : spanOf(shown, hubNow(), points());
   const from = Math.floor(span.from / MINUTE_S) * MINUTE_S;
@@ -101,7 +101,7 @@ export function Overview(props: Props): VNode {
   );
 }
 
-/** The current processes, or those of the chosen moment. In a fixed window that is the moment under the cursor, at first its end. */
+/** The processes at the moment that the user chose; else, in a fixed window, those under the cursor, at first those at its end; else the current ones. */
 function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
   const seen = useRef<number | null>(null);
   const chosen = chosenMoment();
@@ -114,7 +114,7 @@ function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail"
 /** The mark of cards that show the newest values while the charts show the past. */
 const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
-/** With so few cores their card would be nearly empty, so it is left out. */
+/** The card of cores is shown only for more cores than this: it would be nearly empty. */
 const FEW_CORES = 8;
 const MANY_CORES = 64;
 

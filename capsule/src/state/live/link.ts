@@ -24,7 +24,7 @@ export const live = computed(() => state.value.at === "open");
 export const lastMessageBeforeLoss = signal(0);
 /** Since when the socket is lost (hub time); null = connected, or lost for less than `BANNER_S`. */
 export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
-/** Seconds until the next attempt; null = connecting now. */
+/** Seconds until the next attempt; null = none is planned: the socket is open, connects now, or is not wanted. */
 export const retryIn = computed(() => {
   void now.value;
   return state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000)) : null;
