@@ -68,7 +68,7 @@ def detail_of(text: str) -> str:
 
 
 def check_port(config: Config) -> None:
-    """Raises: RunError: the hub cannot listen on its address and port."""
+    """Check that the hub can listen on its address and port. Raises: RunError."""
     with socket.socket(socket.AF_INET6 if ":" in config.bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -235,7 +235,7 @@ class Runner:
         write(key, bytes.fromhex(node["session_key"]))
 
     async def make_node(self, http: aiohttp.ClientSession) -> dict[str, Any]:
-        """Create a node with this machine's name, and with a number if another node has that name.
+        """Create a node with this machine's name. If another node has it, append a number, up to MOST_NAMES.
 
         Raises: RunError: the hub refuses.
         """

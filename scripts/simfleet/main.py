@@ -286,10 +286,10 @@ def hub_address(state: Path) -> Address:
 
 
 async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Address]:
-    """Enrol the missing ones of `count` simulated nodes, and store their keys in the state folder. Names of other nodes are skipped.
+    """Enrol simulated nodes until there are `count` of them, and store their keys in the state folder. Names of other nodes are skipped.
 
-    Returns: the nodes, and the hub's address.
-    Raises: FleetError: no hub runs, or it refuses. The hub makes all of the nodes or none.
+    Returns: `count` simulated nodes, and the hub's address.
+    Raises: FleetError: no hub runs, or it refuses. The hub makes all of the missing nodes or none.
     """
     book = state / "fleet.json"
     written: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []

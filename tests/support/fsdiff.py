@@ -20,7 +20,6 @@ Not compared, because they change on a host that nobody touches, or belong to th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 Run = Callable[[str], str]
 """Runs a shell script as root on the host; returns what it printed."""
@@ -37,13 +36,6 @@ PRUNED_WITH_PACKAGES = (
     "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock*", "/var/lib/dpkg/triggers", "/etc/ld.so.cache", "/var/cache/man",
 )  # fmt: skip
 HASHED = ("/etc", "/opt", "/usr/local", "/run")
-
-
-class Entry(NamedTuple):
-    """One path; `facts` is type, mode, owner, group, size, link target and hash."""
-
-    path: str
-    facts: str
 
 
 def look(run: Run, *, packages: bool = False) -> dict[str, str]:

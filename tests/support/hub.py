@@ -173,7 +173,7 @@ class HubProcess:
             raise HubFailed(None, self.output) from None
 
     def slay(self) -> None:
-        """kill -9."""
+        """Kill the process (SIGKILL), if it was started, and wait for its end."""
         if self.process is not None:
             self.process.kill()
             self._ended()

@@ -51,7 +51,7 @@ class Journal:
 def check_samples(journal: Journal, held: Sequence[Sample], holes: Sequence[Hole]) -> None:
     """I1: every sample is stored exactly once, with its own time, or is in a hole. All holes together count exactly the missing samples.
 
-    A hole begins and ends with a missing sample. For excused samples both is allowed.
+    A hole begins and ends with a missing sample. An excused sample may be stored or missing, and a hole may count it or not.
 
     Raises: AssertionError: the violation, and the sample.
     """

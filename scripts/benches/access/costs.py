@@ -153,6 +153,7 @@ async def costs() -> Results:
 
 
 async def _measure(hub: HubProcess, owner: aiohttp.ClientSession, name: str, calls: list[Call]) -> Results:
+    """Time the first call alone, then all calls at the same time, together with a log-in and a health check of another user."""
     await calls[0]()  # fills caches
     before, began = _processor_s(hub), time.monotonic()
     alone = [await calls[0]()]

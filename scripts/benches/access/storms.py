@@ -160,7 +160,7 @@ async def _stay_silent(http: aiohttp.ClientSession, opened: Counter[str]) -> Non
 
 
 async def _open_sessions(hub: HubProcess, nodes: Sequence[Enrolled]) -> tuple[list[float], int]:
-    """Returns: milliseconds until the welcome of each node, with refused tries; and the number of all tries."""
+    """Returns: for each node the milliseconds until its welcome, including refused tries; and the number of all tries."""
     taken, tries = [], 0
     for node in nodes:
         began = time.perf_counter()

@@ -162,7 +162,7 @@ class Gate:
         return found["result"].get("value")
 
     def load_axe(self) -> None:
-        """Load axe with every page from now on. The browser then sends its long text only once."""
+        """Load axe with every page from now on. Its long text is then sent to the browser only once."""
         if not self._has_axe:
             self._has_axe = True
             self.page.add_init_script(axe_source())
