@@ -170,6 +170,8 @@ class JobTracker:
             await self._orders.start(agent, job, skew_s)
         except Conflict as exc:
             await self._close(job, "failed", JobError("job.no_next_keys", exc.message))
+        except Exception:  # the boundary: a bug that one job hits must not keep the others from being sent
+            event(log, "job_step_failed", logging.ERROR, exc_info=True, job=job.id)
 
     async def _send_again(self) -> None:
         for job_id, skew_s in self._orders.due():
@@ -232,7 +234,7 @@ class JobTracker:
         """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
         self._orders.reconnected(agent.node.id)
         known = set(agent.hello.known_jobs)
-        for job in await self._store[JobStore].undispatched(agent.session):
+        for job in await self._store[JobStore].unaccepted(agent.session):
             if job.id not in known:
                 await self._send(agent, job)
         for job in await self._store[JobStore].open_jobs(agent.node.id):
@@ -360,7 +362,7 @@ class JobTracker:
         await self._start_next(agent.session, job)
 
     async def _changes_keys(self, job: Job) -> bool:
-        """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. It reads the store, so a restart of the hub changes nothing."""
+        """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. The store has the answer, so a restart of the hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
         newest = (await self._store[JobStore].jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(

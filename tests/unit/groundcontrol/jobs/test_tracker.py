@@ -59,6 +59,26 @@ async def test_an_unexpected_error_in_one_step_of_the_sweep_does_not_affect_the_
     assert await bench.state(job) == ("expired", "job.expired")
 
 
+async def test_an_unexpected_error_in_sending_one_job_does_not_affect_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await bench.order()
+    agents = []
+    for node in (bench.node, (await bench.store.nodes.create_node(SYSTEM, NewNode(NodeId(new_random_id()), "web-2", "192.0.2.2"))).id):
+        bench.node = node
+        agents.append(Talker(await bench.store.nodes.node(SYSTEM, node), await bench.session()))
+        bench.registry._agents[node] = cast("AgentSession", agents[-1])
+    second = await bench.order()
+    start = bench.orders.start
+
+    async def fails_once(agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
+        if job.id == first.id:
+            raise RuntimeError("a bug")
+        await start(agent, job, skew_s)
+
+    monkeypatch.setattr(bench.orders, "start", fails_once)
+    await bench.tracker._sweep_once()
+    assert [agent.started for agent in agents] == [[], [second.id]]
+
+
 async def test_an_expired_job_of_a_large_batch_names_its_own_start_limit(bench: Bench) -> None:
     now, request = bench.clock.now(), JobRequest("upgrade")
     job = await bench.store.jobs.create_job(SYSTEM, NewJob(JobId(new_time_id(now)), bench.node, request, now, now + 2400.0), None)
