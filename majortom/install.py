@@ -89,6 +89,7 @@ class Installation:
         self._lifecycle_script = shell.script("replace.sh") + shell.script("lifecycle.sh")
         self._traces = _Traces()
         self._left = ""
+        """What the rollback could not undo; empty: nothing."""
 
     async def run(self, make_payload: PayloadMaker, verify: VerifySession, set_time_limit: SetTimeLimit) -> InstallResult:
         """Install the agent. On return the agent is verified, which means that it has completed a session.

@@ -88,7 +88,10 @@ class UserStore(Protocol):
         ...
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
-        """Replace the refresh hash `spent` by `fresh`. Conflict: `spent` is not the current hash, and the session is revoked."""
+        """Replace the refresh hash `spent` by `fresh`.
+
+        Raises: Conflict: the session is over, or `spent` is not its current hash. The latter revokes the session.
+        """
         ...
 
     async def step_up(self, session: SessionId, at: float) -> None:
@@ -186,9 +189,9 @@ class FactorStore(Protocol):
     ) -> User:
         """Switch the second factor on, and end the user's sessions except `keep`.
 
-        Args: step: the step of the first code, which is marked as used. codes: hashes of the recovery codes. expires_at: when `keep` expires.
-
-        NotFound: `keep` has ended.
+        Args:   step: the step of the first code, which is marked as used. codes: hashes of the recovery codes.
+                expires_at: when `keep` expires.
+        Raises: NotFound: `keep` has ended; Conflict: the seed was replaced, or is confirmed already.
         """
         ...
 
@@ -207,7 +210,7 @@ class FactorStore(Protocol):
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
         """Switch the second factor off, shred the seed, delete the codes, and end the user's sessions except `keep`.
 
-        NotFound: `keep` has ended while the second factor was on.
+        Raises: NotFound: there was a seed, and `keep` has ended.
         """
         ...
 

@@ -122,7 +122,8 @@ class AgentHandshake:
         self._clones_reported: dict[NodeId, float] = {}
         self.draining = False
         self.adopt_until = 0.0
-        """Until this time (Unix seconds), unknown nodes of this fleet are adopted. It is set if the hub was rebuilt with the recovery key."""
+        """Until this time (Unix seconds), unknown nodes of this fleet are enrolled again. It is set if the hub was rebuilt with the recovery
+        key."""
         self.refused: Counter[str] = Counter()
         """Reason -> number of handshakes that ended without a session, for /metrics."""
 

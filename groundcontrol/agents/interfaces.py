@@ -65,7 +65,7 @@ class WantedJobs(NamedTuple):
     """The jobs listed in the hub's `Welcome` message to a node."""
 
     ids: Sequence[str]
-    """Jobs whose output the hub does not hold completely."""
+    """Jobs whose output or end the hub does not hold completely."""
     offsets: Sequence[int]
     """For each of `ids`: the bytes of output that the hub holds."""
     forget: Sequence[str]

@@ -125,7 +125,7 @@ class LatestValues:
         """Store the newest row of a family and publish it. While the node is watched, every row is published.
 
         Values are computed only if this node has subscribers. Lists learn that the node has new samples, and then fetch its summary.
-        The summary is prepared here if a list is open. It also is if the pack has several rows: then no user watches the node.
+        The summary is prepared here if a list is open, or if no user watches the node: its packs then have several rows.
         """
         node = agent.node.id
         self.rows += len(rows)

@@ -141,7 +141,7 @@ class NodeEvents:
                 event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id)
 
     async def _write(self, emitted: Event) -> bool:
-        """Store an event. Returns: False: the store failed, and the event may be written again. It is stored once."""
+        """Store an event. Returns: False: the store failed, and the event may be written again. A repeated event is stored once."""
         try:
             await self._store[LogStore].add_event(emitted)
         except StoreError:

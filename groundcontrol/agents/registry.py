@@ -81,6 +81,7 @@ class Registry:
         self.values = LatestValues(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
+        """Node -> the callers of `wait_online`."""
         self._disconnected: dict[NodeId, _Disconnected] = {}
         self._emitted_offline: set[NodeId] = set()
         """Nodes with an offline event since their last online event."""
@@ -354,7 +355,7 @@ class Registry:
                     await self.events.samples_lost(agent.node, reported)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
-        except Exception:  # the boundary, as above
+        except Exception:  # the boundary: a bug in one session must not affect the others
             self._end_failed(agent)
 
     async def _stop_awaiting(self) -> None:

@@ -112,9 +112,10 @@ class AgentSession:
         self._busy = 0
         """How many calls of `paused` are running."""
         self._stuck_since: float | None = None
+        """Since when the socket takes no data, in monotonic seconds; None: it takes data."""
         self._quota = deps.quotas.of(node.id, now)
         self._owed = 0.0
-        """Frames to charge for the content of the last pack."""
+        """Frames for the content of the last pack. They are charged with the next message."""
         self._schemas = SchemaCache()
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
@@ -405,7 +406,7 @@ class AgentSession:
         )
 
     async def tick(self) -> None:
-        """Send a heartbeat, and end a silent or congested session. Called once a second."""
+        """Send a heartbeat, and end a silent or congested session. The registry calls this once a second, unless `is_idle`."""
         now = self._deps.clock.monotonic()
         if now - self._received_at >= SILENCE_LIMIT_S and not self._busy:
             self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_LEASE_S: Final = 60.0
 FIRST_LOOK_S: Final = 3.0
-"""Lease of a newly connected node. It sends its first samples immediately, so that early requests have data."""
+"""The lease of a newly connected node. The node sends its first samples immediately, so that early requests have data."""
 RENEW_BEFORE_S: Final = 6.0
 """A lease with less than this left is renewed."""
 MAX_CONCURRENT: Final = 8

@@ -333,7 +333,7 @@ class UpdateService:
             await self._until_stored(row, partial(self._resume_once, SYSTEM._replace(org=row.org), row))
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
-        except Exception:  # the boundary, as above
+        except Exception:  # the boundary: a bug in one update must not affect the others
             event(log, "update_crashed", logging.ERROR, exc_info=True, deployment=row.id)
         finally:
             self._forget(row)
@@ -368,7 +368,7 @@ class UpdateService:
             await work
         except HubError as exc:
             event(log, "update_end_not_saved", logging.ERROR, code=exc.code)
-        except Exception:  # the boundary, as above
+        except Exception:  # the boundary: a bug in one update must not affect the others
             event(log, "update_end_not_saved", logging.ERROR, exc_info=True)
 
     # -- rows ------------------------------------------------------------------------------------

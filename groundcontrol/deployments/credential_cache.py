@@ -32,7 +32,7 @@ class _Remembered(NamedTuple):
 
 
 class CredentialCache:
-    """The cache of fields, in memory. Stored credentials are read from the store."""
+    """Caches the fields of failed deployments with their secrets, in memory. Stored credentials are read from the store."""
 
     def __init__(self, tools: Deps) -> None:
         self._tools = tools
@@ -106,7 +106,7 @@ class CredentialCache:
     # -- the cache ---------------------------------------------------------------------------
 
     def remember(self, work: DeploymentRun) -> None:
-        """Cache the fields of a failed deployment."""
+        """Cache the fields of a failed or cancelled deployment."""
         progress = work.progress
         pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
         until = self._tools.clock.monotonic() + self._tools.limits.remember_s

@@ -94,7 +94,7 @@ class DeploymentRun:
         self.pinned = pinned
         self.stopping = False
         """Whether the hub is shutting down. A cancellation then does not come from a user, and counts as a failure."""
-        self._made: NodeId | None = None
+        self._created: NodeId | None = None
         """The node that this installation created. It is deleted if the installation fails."""
         self._node = progress.row.node_id
         self._installed = False
@@ -113,7 +113,7 @@ class DeploymentRun:
             if self._installed:
                 await self._end("succeeded", None)
             elif self.stopping:
-                await self._end("failed", _stopped(self.progress.row))
+                await self._end("failed", _hub_stopped(self.progress.row))
             else:
                 await self._end("cancelled", None)
             raise
@@ -179,7 +179,7 @@ class DeploymentRun:
             name_of=self._name_of,
             proxy=request.proxy or "",
             node=(self._node or "") if request.again else "",
-            stopped=self._stopped,
+            stopped=self._end_replaced_session,
         )
         done = await tools.major.install(await self._target(), options, self.progress, self._payload, self._verify)
         self._installed = True
@@ -227,15 +227,15 @@ class DeploymentRun:
     async def _create_node(self, node: NodeId, name: str) -> Node | None:
         """The new node; None: another node has this name."""
         new = NewNode(node, name, self.request.host, self.request.tags)
-        self._made = self._node = node
+        self._created = self._node = node
         try:
             return await self._tools.store[NodeStore].create_node(self._scope, new)
         except Conflict:
-            self._made = self._node = None
+            self._created = self._node = None
             return None
 
     async def _renew_payload(self, probe: Probe) -> Payload:
-        """The files of the existing node. Its keys stay the same, so that the previous agent works again after a failure."""
+        """The files of the existing node. The node keeps its keys. So the previous agent works again after a failure."""
         node = None if self._node is None else await self._tools.store[NodeStore].find_node(self._node)
         if node is None:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
@@ -264,7 +264,7 @@ class DeploymentRun:
         assert self._node is not None
         await self._tools.wait_online(self._node, timeout_s)
 
-    async def _stopped(self) -> None:
+    async def _end_replaced_session(self) -> None:
         """Close the session of the replaced agent, which is stopped: its connection may still look open."""
         if self._node is not None:
             await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "the node is deployed again")
@@ -287,7 +287,7 @@ class DeploymentRun:
     async def _end(self, state: str, error: DeploymentError | None) -> None:
         """Save the end, and delete the node that a failed or cancelled installation created."""
         progress, at = self.progress, self._tools.clock.now()
-        node = self._made if state != "succeeded" else None
+        node = self._created if state != "succeeded" else None
 
         def close(row: Deployment) -> Deployment:
             row = row._replace(node_id=None) if state != "succeeded" and makes_node(row) else row
@@ -343,7 +343,7 @@ def _verified(row: Deployment) -> bool:
     return any(step.name == "verify" and step.state == "done" for step in row.steps)
 
 
-def _stopped(row: Deployment) -> DeploymentError:
+def _hub_stopped(row: Deployment) -> DeploymentError:
     untouched = transitions.nothing_changed(row)
     how_far = REMOVAL_GOES_ON if row.kind == "remove" and not untouched else HOW_FAR[untouched]
     exc = failure("hub_stopped", _step(row), how_far=how_far)
@@ -436,7 +436,7 @@ async def _close_one(tools: Deps, row: Deployment) -> None:
         return
     if node is not None and makes_node(row):
         await forget_node(tools, scope, node.id, "the installation failed")
-    error = _stopped(row)
+    error = _hub_stopped(row)
 
     def close(row: Deployment) -> Deployment:
         row = row._replace(node_id=None) if makes_node(row) else row

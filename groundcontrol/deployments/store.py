@@ -71,7 +71,7 @@ class InviteStore(Protocol):
         ...
 
     async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
-        """Consume one use and create the node. If its name is taken, it gets a similar one. Raises: NotFound: no use was left."""
+        """Consume one use and create the node. If its name is taken, it gets a similar one. Raises: NotFound: the invite is not valid any more."""
         ...
 
     async def settle_joining(self, node: NodeId, event: Event) -> None:

@@ -64,8 +64,8 @@ def restarted(
     earlier = deployment.options.earlier
     previous = Earlier(
         tries=1 if earlier is None else earlier.tries + 1,
-        step=_ended_at(deployment),
-        left=_left(deployment),
+        step=_last_step(deployment),
+        left=_changes_left(deployment),
         kept=("host_key",) if pinned is not None or options.host_key is not None else (),
     )
     return deployment._replace(
@@ -106,13 +106,13 @@ def ended(deployment: Deployment, state: DeploymentState, at: float, error: Depl
     return deployment._replace(state=state, steps=tuple(steps), error=error, ended_at=at)
 
 
-def _ended_at(deployment: Deployment) -> str:
+def _last_step(deployment: Deployment) -> str:
     if deployment.error is not None:
         return deployment.error.step
     return next((step.name for step in reversed(deployment.steps) if step.state not in ("waiting", "skipped")), deployment.steps[0].name)
 
 
-def _left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown", "goes_on"]:
+def _changes_left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown", "goes_on"]:
     if deployment.kind == "remove":
         return "goes_on"
     begun = [step for step in deployment.steps if step.state != "skipped"]

@@ -25,7 +25,10 @@ class ClaimedJob(NamedTuple):
 
 class JobStore(Protocol):
     async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
-        """Create a job. A repeated (actor, key) returns the first job. Raises: IdempotencyMismatch: its request was different."""
+        """Create a job. A repeated (actor, key) returns the first job.
+
+        Raises: NotFound: the caller may not see the node, or there is none; IdempotencyMismatch: the first request was different.
+        """
         ...
 
     async def job(self, scope: Scope, job: JobId) -> Job: ...
@@ -40,21 +43,22 @@ class JobStore(Protocol):
         ...
 
     async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[ClaimedJob]:
-        """Move jobs from queued to dispatched if the session is current and the node has no other open job. Each job is claimed once.
+        """Move jobs from queued to dispatched. Each job is claimed once.
 
-        Args: at_once: how many jobs of batches may be open on nodes of this hub; others stay queued.
+        The session must be current, and the node must have no open job of the same kind: on units and containers, or any other.
+        Args: ids: None: all. at_once: how many jobs of batches may be open on nodes of this hub; others stay queued.
         """
         ...
 
     async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
-        """Close queued jobs whose creator is no longer authorized: disabled, a lower role, no access to the node, an expired token.
+        """End queued jobs as failed if their creator is no longer authorized: disabled, a lower role, no access to the node, an expired token.
 
         `take` claims none of them: it checks the rights in its own transaction.
         """
         ...
 
-    async def undispatched(self, session: Session) -> Sequence[Job]:
-        """Jobs of this node in state dispatched, which it has not accepted yet."""
+    async def unaccepted(self, session: Session) -> Sequence[Job]:
+        """Jobs of this node in state dispatched: it has not accepted them yet. Raises: Fenced: the session is over."""
         ...
 
     async def last_ended(self, actions: Collection[str]) -> Sequence[Job]:
@@ -66,11 +70,11 @@ class JobStore(Protocol):
         ...
 
     async def output_offsets(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
-        """Job -> bytes of stored output. Jobs with complete output, and jobs of other nodes, are left out."""
+        """Job -> bytes of stored output. Finished jobs (`jobs.model.is_finished`) and jobs of other nodes are left out."""
         ...
 
     async def completed(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
-        """Which of these jobs are complete (terminal, all output stored), or do not belong to this node."""
+        """Those of these jobs that are finished (`jobs.model.is_finished`), or do not belong to this node."""
         ...
 
     async def any_open(self) -> bool:
@@ -93,9 +97,10 @@ class JobStore(Protocol):
         ...
 
     async def advance(self, job: JobId, to: JobState, by: Session | Scope, update: JobUpdate, follow: NewJob | None = None) -> Job:
-        """Change the state as `jobs.model.TRANSITIONS` allows. The same state updates the other fields. Raises: Conflict: not allowed.
+        """Change the state as `jobs.model.TRANSITIONS` allows. The same state updates the other fields; of an ended job only the empty ones.
 
-        Args: follow: a job to create in the same transaction, with the creator of this one.
+        Args:   follow: a job to create in the same transaction, with the creator of this one.
+        Raises: NotFound; Conflict: the transition is not allowed; Fenced: the session is over.
         """
         ...
 
@@ -111,7 +116,10 @@ class JobStore(Protocol):
     async def report(self, scope: Scope, job: JobId) -> Report | None: ...
 
     async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
-        """Append the bytes after the stored end. Returns: the new end, to acknowledge; the old end if there is a gap before `offset`."""
+        """Append the bytes after the stored end. Raises: Conflict: the job never ran.
+
+        Returns: the new end, to acknowledge; the old end if there is a gap before `offset`.
+        """
         ...
 
     async def output_digest(self, job: JobId) -> tuple[int, str]:
@@ -131,11 +139,14 @@ class BatchStore(Protocol):
     """Store of batches: one request for many nodes."""
 
     async def create_batch(self, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
-        """Create the batch with all its jobs. A repeated (actor, key) returns the first batch. IdempotencyMismatch: its request was different."""
+        """Create the batch with all its jobs. A repeated (actor, key) returns the first batch.
+
+        Raises: IdempotencyMismatch: the first request was different.
+        """
         ...
 
     async def batch(self, scope: Scope, batch: BatchId) -> Batch:
-        """The batch, limited to jobs that the caller may see. NotFound: there are none."""
+        """The batch, limited to jobs that the caller may see. Raises: NotFound: there are none, and the caller has not created the batch."""
         ...
 
     async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]: ...
@@ -144,5 +155,5 @@ class BatchStore(Protocol):
         ...
 
     async def stop_batch(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
-        """`stop_job` for each open job that the caller may see. Returns these jobs."""
+        """`stop_job` for each job that has not ended and that the caller may see. Returns: these jobs."""
         ...

@@ -64,6 +64,7 @@ class NodeStore(Protocol):
     async def delete_node(self, scope: Scope, node: NodeId, event: Event | None = None) -> None:
         """Delete the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples.
 
+        If the node is deleted already, nothing changes.
         Args: event: stored instead of `node_removed`.
         """
         ...

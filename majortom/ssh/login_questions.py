@@ -57,7 +57,9 @@ class Questions(asyncssh.SSHClient):
         self._question = ""
         """A credential that the server asked for and the user did not give."""
         self._expired = False
+        """The server asked for a new password, since the old one has expired."""
         self._answered = ""
+        """The question that the password answered."""
         self._server_text = ""
         """The last text for people that the server sent after the key or the password."""
         self.shown = ""

@@ -226,7 +226,7 @@ async def test_an_older_session_is_fenced_from_every_write(store: Store, clock: 
         lambda: store.metrics.begin_session(old),
         lambda: store.metrics.save_schema(old, layout_row()),
         lambda: store.jobs.append_output(job.id, 0, b"x", old),
-        lambda: store.jobs.undispatched(old),
+        lambda: store.jobs.unaccepted(old),
     ):
         with pytest.raises(Fenced):
             await write()

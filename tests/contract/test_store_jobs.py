@@ -72,7 +72,7 @@ async def test_of_twenty_dispatchers_one_wins(store: Store, clock: ManualClock) 
     job = await store.jobs.create_job(SCOPE, new_job(node.id, clock.now()), None)
     results = await asyncio.gather(*(store.jobs.take(None, [session], clock.now()) for _ in range(20)))
     assert [dispatch.job.id for taken in results for dispatch in taken] == [job.id]
-    assert [dispatched.id for dispatched in await store.jobs.undispatched(session)] == [job.id]
+    assert [dispatched.id for dispatched in await store.jobs.unaccepted(session)] == [job.id]
 
 
 async def test_a_node_has_one_open_job_and_the_oldest_goes_first(store: Store, clock: ManualClock) -> None:

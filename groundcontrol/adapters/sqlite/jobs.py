@@ -190,7 +190,7 @@ class SqliteJobs:
 
         return await self._writer.run(command)
 
-    async def undispatched(self, session: Session) -> Sequence[Job]:
+    async def unaccepted(self, session: Session) -> Sequence[Job]:
         def query(rows: Rows) -> list[Job]:
             check_session(rows, session)
             where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"

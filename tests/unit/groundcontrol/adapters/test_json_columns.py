@@ -290,7 +290,7 @@ async def test_an_unreadable_order_is_not_sent_and_blocks_no_other(database: Dat
 
     assert [taken.job.id for taken in await store.jobs.take(None, [one, other], now)] == [good.id]
     await database._control.writer.run(lambda tx: tx.execute("UPDATE job SET state = 'dispatched' WHERE id = ?", spoilt.id))
-    assert await store.jobs.undispatched(one) == []
+    assert await store.jobs.unaccepted(one) == []
     assert [job.id for job in await store.jobs.overdue(spoilt.not_after + 1) if job.id == spoilt.id] == [spoilt.id]
 
 
