@@ -98,7 +98,8 @@ class AlertService:
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
         self._changing = asyncio.Lock()
-        """Held from the making of a plan until the book has accepted it, and while rules change. Each change builds on the one before."""
+        """Held from the making of a plan until the book has accepted it, while rules change, and during `load`. Each change of the book or
+        the rules builds on the one before."""
 
     # -- the engine's life ---------------------------------------------------------------------------
 
@@ -126,22 +127,23 @@ class AlertService:
         self._retro.add(node, first_ms / 1000, last_ms / 1000)
 
     async def load(self) -> None:
-        """Continue from the state that an earlier process stored.
+        """Continue from the state that an earlier process stored. What users change meanwhile waits.
 
         Raises: StoreError.
         """
-        self._rules.load(await self._store.rules(DEFAULT_ORG))
-        self._apply_rules()
-        alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
-        self._book.load(alerts, incidents)
-        await self._facts.load()
-        for turn in range(ROUND_TICKS):
-            for facts in self._facts.read(turn, ROUND_TICKS):
-                self._engine.set_node(facts)
-        snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
-        self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
-        self._engine.set_hub(await self._hub_facts.read())
-        await self._add_missed_events(snapshot.at)
+        async with self._changing:
+            self._rules.load(await self._store.rules(DEFAULT_ORG))
+            self._apply_rules()
+            alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
+            self._book.load(alerts, incidents)
+            await self._facts.load()
+            for turn in range(ROUND_TICKS):
+                for facts in self._facts.read(turn, ROUND_TICKS):
+                    self._engine.set_node(facts)
+            snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
+            self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
+            self._engine.set_hub(await self._hub_facts.read())
+            await self._add_missed_events(snapshot.at)
 
     async def _add_missed_events(self, since_at: float) -> None:
         """Evaluate stored events that no message of the bus announced to this process. Raises: StoreError."""

@@ -281,6 +281,20 @@ async def test_a_node_whose_late_samples_cannot_be_replayed_stops_nothing_else(t
     assert trial.engine._hub.disk_free_bytes, "the rest of the minute is done"
 
 
+async def test_a_rule_that_is_saved_during_the_load_applies(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = Hanging(trial.backend.store.alerts, "rules", done_first=True)
+    monkeypatch.setattr(trial.service, "_store", late)
+    loading = asyncio.create_task(trial.service.load())
+    async with asyncio.timeout(10):
+        await late.reached.wait()
+    rule = Rule(RuleId("new"), "New", "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0)
+    saving = asyncio.create_task(trial.service.save_rules(SCOPE, [rule]))
+    await asyncio.wait([saving], timeout=0.2)
+    late.answers.set()
+    await asyncio.gather(loading, saving)
+    assert trial.rules.get(rule.id) is not None
+
+
 async def test_a_change_of_a_node_during_the_load_is_read(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     [node], store = trial.nodes, trial.backend.store
     late = Hanging(store.alerts, "engine")
