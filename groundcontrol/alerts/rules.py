@@ -194,4 +194,4 @@ def _check_thresholds(rule: Rule, warn: Threshold | None, crit: Threshold | None
                 f"{where}{name}.clear must not lie {'above' if side == 'below' else 'below'} its trigger", field=f"{where}{name}"
             )
     if warn is not None and crit is not None and sign * (crit.trigger - warn.trigger) < 0:
-        raise BadRequest(f"{where}crit.trigger must be worse than warn.trigger", field=f"{where}crit")
+        raise BadRequest(f"{where}crit.trigger must not be less bad than warn.trigger", field=f"{where}crit")

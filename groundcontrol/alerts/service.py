@@ -59,7 +59,7 @@ PAGE_EPISODES: Final = 500
 MOST_EPISODES: Final = 10_000
 """How many episodes of an incident its last title counts at most."""
 MOST_UNSTORED: Final = 100_000
-"""While so many transitions wait for the store, `tick` evaluates nothing."""
+"""While so many transitions wait for the store, `tick` evaluates nothing. A minute later the engine ignores new samples too (`AHEAD_MS`)."""
 MOST_BUS_MESSAGES: Final = 10_000
 """The most bus messages that wait for the service. Beyond the limit the oldest are dropped, and `_catch_up` reads the store."""
 
