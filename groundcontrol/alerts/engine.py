@@ -62,14 +62,17 @@ class Engine:
         self._book = RuleBook(rules)
         return self._book.faults
 
-    def set_node(self, facts: NodeFacts) -> None:
-        """Add a node, or replace its facts. If its clock is wrong, the times of its later samples are corrected (`SKEW_S`)."""
+    def set_node(self, facts: NodeFacts, now: float | None = None) -> None:
+        """Add a node, or replace its facts. If its clock is wrong, the times of its later samples are corrected (`SKEW_S`).
+
+        Args: now: as in `count_restarts`.
+        """
         node = self._nodes.get(facts.id)
         if node is None:
             node = self._nodes[facts.id] = NodeState(NodeFacts(facts.id, facts.tags), self._book.rules_of(facts.id, facts.tags))
             self._queue.append(facts.id)
         before, retagged = node.facts, node.tags != facts.tags
-        facts = facts if before is None else count_restarts(before, facts)
+        facts = facts if before is None else count_restarts(before, facts, now)
         if facts != before:
             node.facts = facts
         if retagged:

@@ -189,6 +189,7 @@ class NodeState:
         for held in (self.families, self.windows, self.waiting, self.flaps):
             held.clear()
         self.instances = {key: state._replace(known_at=min(state.known_at, now)) for key, state in self.instances.items()}
+        self.facts = None if self.facts is None else self.facts._replace(restarts={})
         self.judged = None, 0.0
         self.marks, self.marked_at = {}, -1.0
 

@@ -139,7 +139,7 @@ class AlertService:
             await self._facts.load()
             for turn in range(ROUND_TICKS):
                 for facts in self._facts.read(turn, ROUND_TICKS):
-                    self._engine.set_node(facts)
+                    self._engine.set_node(facts, self._clock.now())
             snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
             self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
             self._engine.set_hub(await self._hub_facts.read())
@@ -191,7 +191,7 @@ class AlertService:
         """
         if len(self._unstored) < MOST_UNSTORED:
             for facts in self._facts.read(turn, ROUND_TICKS):
-                self._engine.set_node(facts)
+                self._engine.set_node(facts, self._clock.now())
             began = time.perf_counter()
             self._unstored += self._engine.tick(self._clock.now())
             self.evaluated_s += time.perf_counter() - began

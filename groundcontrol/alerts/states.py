@@ -25,7 +25,7 @@ class Restarts(NamedTuple):
     began_at: float
     """The time of the first table, in Unix seconds."""
     counts: Mapping[str, tuple[tuple[float, int], ...]]
-    """Name -> (time of the table, count) for each change of the count, oldest first. The first one may be older than the window."""
+    """Name -> (time, count) for each change of the count, oldest first. The first one may be older than the window."""
 
 
 class NodeFacts(NamedTuple):
@@ -188,21 +188,26 @@ def _containers(facts: NodeFacts) -> Collection[str] | None:
     return {str(name) for (name,) in rows}
 
 
-def count_restarts(before: NodeFacts, facts: NodeFacts) -> NodeFacts:
-    """The facts with the counts of restarts from their tables added. Args: before: the previous facts, with earlier counts."""
+def count_restarts(before: NodeFacts, facts: NodeFacts, now: float | None = None) -> NodeFacts:
+    """The facts with the counts of restarts from their tables added.
+
+    Args: before: the previous facts, with earlier counts. now: the hub's time, in Unix seconds; None: the times of the tables count, which
+          are those of the node's clock.
+    """
     restarts = before.restarts
     for subject, (column, window_s) in RESTARTS.items():
         table = facts.tables.get(subject)
         if table is None or table == before.tables.get(subject):
             continue
         rows = _rows(facts, subject, column, "restarts")
+        at = table.taken_at if now is None else now
         if rows is not None:
-            held = restarts.get(subject, Restarts(table.taken_at, {}))
+            held = restarts.get(subject, Restarts(at, {}))
             reported: dict[str, int] = {}
             for name, count in rows:  # running ones come first, and an ended one of the same name does not count
                 if isinstance(count, int):
                     reported.setdefault(str(name), count)
-            counts = {name: _counted(held.counts.get(name, ()), table.taken_at, count, window_s) for name, count in reported.items()}
+            counts = {name: _counted(held.counts.get(name, ()), at, count, window_s) for name, count in reported.items()}
             restarts = {**restarts, subject: Restarts(held.began_at, counts)}
     return facts._replace(restarts=restarts) if restarts else facts
 

@@ -243,12 +243,13 @@ def test_a_default_state_rule_fires_and_clears_for_its_own_state_only(name: str)
 
 def test_units_and_containers_that_restart_repeatedly_are_reported() -> None:
     for subject, rule, named, most in (("services", "unit.restarting", "unit", 4), ("containers", "container.restarting", "name", 2)):
-        for restarts in (most, most + 1):
+        for restarts, skew_s in ((most, 0), (most + 1, 0), (most, 7200), (most + 1, -7200)):
             engine, told = _engine(), []
             for minute in range(60):
                 at = _NOW + minute * 30
                 count = 7 + min(max(minute - 10, 0), restarts)
-                engine.set_node(NodeFacts(NODE, tables=_table(subject, at, (named, "state", "restarts"), ("a", "running", count))))
+                table = _table(subject, at + skew_s, (named, "state", "restarts"), ("a", "running", count))
+                engine.set_node(NodeFacts(NODE, tables=table), at)
                 told += [(one.key.rule, one.kind) for second in range(30) for one in engine.tick(at + second)]
             assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
 
