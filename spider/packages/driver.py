@@ -35,6 +35,10 @@ LISTS_LOCK_POLL_S = 5.0
 OLD_LISTS_S = 7 * 86400
 
 
+class _ChangesUnknown(PackagesUnreadable):
+    """Commands ran, but the inventory cannot be read afterwards."""
+
+
 class Driver:
     """The `PackageManager` of one backend."""
 
@@ -110,7 +114,7 @@ class Driver:
             return Outcome("failed", None, 0, (), trouble.code, trouble.text)
         except PackagesUnreadable as exc:
             console.print_line(str(exc))
-            return Outcome("failed", None, 0, (), "job.package_manager", str(exc))
+            return Outcome("unknown" if isinstance(exc, _ChangesUnknown) else "failed", None, 0, (), "job.package_manager", str(exc))
 
     def wait_free(self, console: Console) -> Optional[Outcome]:
         try:
@@ -169,7 +173,7 @@ class Driver:
         return outcome
 
     def _outcome_unplanned(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
-        after = self._backend.inventory()
+        after = self._inventory_after()
         outcome = decide_unplanned(runs, self.name)._replace(changes=compare_inventories(before, after))
         if outcome.error_code == "job.stopped" and (outcome.state != "cancelled" or len(runs) > 1 or before != after):
             mended = [name for name, package in sorted(before.items()) if package.broken and name in after and not after[name].broken]
@@ -325,7 +329,7 @@ class Driver:
 
     def _final_inventory(self, runs: List[Ran], before: Inventory, console: Console) -> Inventory:
         """The inventory now. First, packages that a stop left half-configured are completed."""
-        after = self._backend.inventory()
+        after = self._inventory_after()
         stopped = any(ran.ended.stopped == "after_package" for ran in runs)
         half_way = [name for name, package in after.items() if package.broken and not (name in before and before[name].broken)]
         if not stopped or not half_way:
@@ -333,7 +337,14 @@ class Driver:
         console.print_line(f"Stopped. The installation that was begun is completed: {join_names(half_way)}.")
         self._run("repair", (), Plan(), console, to_the_end=True)
         console.progress("check")
-        return self._backend.inventory()
+        return self._inventory_after()
+
+    def _inventory_after(self) -> Inventory:
+        """The inventory after commands ran. Raises: _ChangesUnknown."""
+        try:
+            return self._backend.inventory()
+        except PackagesUnreadable as exc:
+            raise _ChangesUnknown(f"{exc}; what was changed is not known") from exc
 
     def _check_inventory(self, task: Task, console: Console) -> Inventory:
         """Read the inventory, and check that no package is broken and the named packages exist."""

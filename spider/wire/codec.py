@@ -23,7 +23,8 @@ _COMPRESS_FROM = 400
 """Below this size deflate costs more than it saves."""
 
 Kinds = Dict[int, Type[Tuple[object, ...]]]
-Build = Callable[[Any], bool]
+Check = Callable[[Any], bool]
+"""Whether a value has the type of a field."""
 
 
 class Codec(NamedTuple):
@@ -58,14 +59,14 @@ def _is_cell(value: Any) -> bool:
     return value is None or type(value) is str or _is_int(value)
 
 
-def _list_of(check: Build) -> Build:
+def _list_of(check: Check) -> Check:
     def is_list(value: Any) -> bool:
         return type(value) is list and len(value) <= MAX_ITEMS and all(map(check, value))
 
     return is_list
 
 
-_CHECKS: Dict[Any, Build] = {
+_CHECKS: Dict[Any, Check] = {
     int: _is_int,
     str: _is_str,
     bytes: _is_bytes,
@@ -85,7 +86,7 @@ class Shape:
         fields: Tuple[str, ...] = cls._fields  # type: ignore[attr-defined]  # every class here is a NamedTuple
         defaults: Dict[str, object] = cls._field_defaults  # type: ignore[attr-defined]
         self.cls = cls
-        self.checks: List[Build] = [_CHECKS[cls.__annotations__[field]] for field in fields]
+        self.checks: List[Check] = [_CHECKS[cls.__annotations__[field]] for field in fields]
         self.least = len(fields) - len(defaults)
 
     def build(self, values: Any) -> Any:

@@ -14,7 +14,7 @@ from spider.jobs.files import REFRESHED, REFUSED, JobResult, read_document
 from spider.packages.backend import Action, Command, Lock, PackageError
 from spider.packages.driver import Driver
 from spider.packages.interfaces import PackagesUnreadable
-from spider.packages.plan import HeldPackage, Plan, Planned
+from spider.packages.plan import HeldPackage, Inventory, Plan, Planned
 from spider.packages.plan_file import plan_from_document, plan_messages, plan_to_document
 from spider.packages.preconditions import check_room, wait_for_lock
 from spider.packages.report import MAX_LEFTOVERS, Leftover, Report
@@ -232,6 +232,26 @@ def test_status_0_alone_is_no_success(stage: Stage) -> None:
     stage.paper.script = "printf 2 >a"
     result = stage.run("upgrade")
     assert (result.state, result.rc, result.error_code, result.changes) == ("failed", 0, "job.incomplete", [("a", "1", "2")])
+
+
+def test_a_database_that_cannot_be_read_after_a_change_is_no_unchanged_host(tmp_path: Path) -> None:
+    class Damaged(FakePackageManager):
+        """A package manager whose commands damage its database."""
+
+        def inventory(self) -> Inventory:
+            if (self.folder / "damaged").exists():
+                raise PackagesUnreadable("the database is damaged")
+            return super().inventory()
+
+    stage = Stage(tmp_path, UPGRADE)
+    for verb, args in (("upgrade", {}), ("hold", {"packages": ["a"]}), ("repair", {})):
+        stage.paper = Damaged(stage.paper.folder, UPGRADE)
+        stage.paper.script = stage.paper.repair = "touch damaged"
+        result = stage.run(verb, args)
+        assert (result.state, result.error_code) == ("unknown", "job.package_manager"), verb
+        assert result.error_text == "the database is damaged; what was changed is not known"
+        assert stage.run("upgrade").state == "failed"  # nothing ran
+        (stage.paper.folder / "damaged").unlink()
 
 
 def test_an_unplanned_change_is_a_note(stage: Stage) -> None:
