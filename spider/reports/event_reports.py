@@ -124,6 +124,7 @@ class EventReports:
         self._send = send
         self._found_at_start = found_at_start
         self._disk = asyncio.Lock()
+        self._policy = asyncio.Lock()
         self._ready = asyncio.Event()
         """Set once the events of an earlier run, and those found at the start, are on the disk."""
         self._news = asyncio.Event()
@@ -158,8 +159,7 @@ class EventReports:
         self._news.set()
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
-        async with self._disk:
-            return await run_in_thread(work, "events")
+        return await _alone(self._disk, work, "events")
 
     # -- to the hub ----------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class EventReports:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             return Answer("type", f"it is longer than {MAX_REQUEST_BYTES} bytes")
-        if not await run_in_thread(lambda: self._reporters.may(uid), "policy"):
+        if not await _alone(self._policy, lambda: self._reporters.may(uid), "policy"):
             return Answer("user", "the policy of this server does not let this user report events (line 'events' in policy.conf)")
         return await self._take(uid, line)
 
@@ -280,6 +280,14 @@ class EventReports:
             return False
         recent.append(now)
         return True
+
+
+async def _alone(lock: asyncio.Lock, work: Callable[[], T], name: str) -> T:
+    """Run `work` in a thread. The lock is held until the thread has ended, even if the caller is cancelled before."""
+    await lock.acquire()
+    done = asyncio.ensure_future(run_in_thread(work, name))
+    done.add_done_callback(lambda _: lock.release())
+    return await asyncio.shield(done)
 
 
 def boot_events(record: BootRecord) -> List[ReportedEvent]:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pwd
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,32 @@ async def test_connections_of_one_user_do_not_block_other_users(tmp_path: Path, 
         for _, writer in held:
             writer.close()
             await writer.wait_closed()
+
+
+async def test_a_write_that_hangs_keeps_the_queue_to_itself_though_its_caller_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each retry of a caller would leave one more hanging thread, and two threads could store one event twice."""
+    async with running(tmp_path, Hub()) as (reports, _):
+        begun: list[str] = []
+        disk, add = threading.Event(), reports._queue.add
+
+        def hang(new: ReportedEvent) -> int:
+            begun.append(new.id)
+            disk.wait(20)
+            return add(new)
+
+        monkeypatch.setattr(reports._queue, "add", hang)
+        new = ReportedEvent("e-1", "health_ok", NOW_MS, "", "")
+        gone = asyncio.create_task(reports._store(new))
+        await eventually(lambda: len(begun) == 1)
+        gone.cancel()
+        again = asyncio.create_task(reports._store(new))
+        await asyncio.sleep(0.1)
+        assert len(begun) == 1
+        disk.set()
+        assert (await again).code == "accepted"
+        assert len(os.listdir(tmp_path / "events")) == 1
 
 
 # -- the command -------------------------------------------------------------------------------------
