@@ -35,15 +35,21 @@ def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | No
     Args:
         every: whether each screen is checked in all looks.
         reader: notes the texts of each screen.
-        in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row.
+        in_any_order: no screen needs what an earlier one did, so those of one look are visited in a row. The page is loaded once for paths
+            that follow each other.
     """
     found = []
     seen.load_axe()
+    at_address = False
     for name, go in sorted(screens, key=lambda screen: _place(screen, every=every)) if in_any_order else screens:
         chosen = looks(name, every=every)
         _look(seen, chosen[0] if isinstance(go, At) else Look(chosen[0].scheme, DESKTOP))
         try:
-            go(seen)
+            if in_any_order and at_address and isinstance(go, At):
+                seen.turn_to(go.path)
+            else:
+                go(seen)
+            at_address = isinstance(go, At)
         except (Error, AssertionError) as error:
             found.append(f"{name}: cannot be reached: {str(error)[:400]}")
             continue
