@@ -6,6 +6,7 @@ that a server must not send ends the connection with the code that the RFC names
 
 import asyncio
 import base64
+import contextlib
 import os
 import socket
 import ssl
@@ -145,6 +146,12 @@ def _certificate(writer: asyncio.StreamWriter) -> bytes:
     return certificate or b""
 
 
+def _abort(writer: asyncio.StreamWriter) -> None:
+    """Close the connection immediately, even if it is closing already."""
+    with contextlib.suppress(AttributeError):  # of Python 3.11.0 to 3.11.2 if TLS was closed twice; asyncio then closes it within 30 s
+        writer.transport.abort()
+
+
 async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
     """Make the error about an untrusted certificate. To name the issuer it fetches the certificate once more, and sends no data."""
     why = str(getattr(error, "verify_message", "") or error)
@@ -245,16 +252,16 @@ class WebSocket:
             try:
                 await wait_for(timeout_s, self._until_closed())
             except (asyncio.TimeoutError, OSError, Violation):  # an answer of the server is not required
-                self._writer.transport.abort()
+                _abort(self._writer)
         self._writer.close()
         try:
             await wait_for(timeout_s, self._writer.wait_closed())
         except (asyncio.TimeoutError, OSError):
-            self._writer.transport.abort()
+            _abort(self._writer)
 
     def drop(self) -> None:
         """Close the connection without a close frame."""
-        self._writer.transport.abort()
+        _abort(self._writer)
 
     async def _until_closed(self) -> None:
         while True:
