@@ -134,7 +134,8 @@ async def tapped(hub: HubProcess, context: ssl.SSLContext | None = None) -> Asyn
     finally:
         server.close()
         for writer in writers:
-            writer.transport.abort()
+            if not writer.is_closing():  # aborting TLS that is closing fails in Debian 12's Python
+                writer.transport.abort()
         await asyncio.gather(*running, return_exceptions=True)
         for writer in writers:
             with contextlib.suppress(ConnectionError):

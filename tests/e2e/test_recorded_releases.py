@@ -51,7 +51,8 @@ class Recording:
 
     def __init__(self, archive: Path, folder: Path) -> None:
         with tarfile.open(archive) as members:
-            members.extractall(folder, filter="tar")  # with their modes, which the hub and Spider check
+            members.extraction_filter = getattr(tarfile, "tar_filter", None)  # Debian 12's Python has no filters
+            members.extractall(folder)  # with their modes, which the hub and Spider check
         self.folder = folder
         self.known: dict[str, Any] = json.loads((folder / "recorded.json").read_text())
         self.shift_s = self.known["recorded_at"] + 5 - time.time()
