@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
@@ -42,12 +43,18 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """Collected items live until the end: the garbage collector need not scan them again and again."""
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """One process of a checkout collects at a time, so that only the first one compiles the tests.
+
+    Collected items live until the end: the garbage collector need not scan them again and again.
+    """
+    lock = os.open(session.config.rootpath, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     gc.disable()
     try:
         return (yield)
     finally:
+        os.close(lock)
         gc.enable()
         gc.freeze()
 
