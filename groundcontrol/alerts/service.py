@@ -202,11 +202,34 @@ class AlertService:
 
     async def _store_all(self) -> None:
         async with self._changing:
-            taken = len(self._unstored)
-            plan = self._book.plan(self._unstored[:taken], self._clock.now(), self._names, self._facts.fleet)
-            await self._commit(plan)
-            del self._unstored[:taken]
-        self._publish(plan)
+            taken = list(self._unstored)
+            try:
+                plans = [await self._store_changes(taken)]
+            except StoreError:
+                raise
+            except Exception:  # a bug that one transition hits must not hold back the others
+                event(log, "alerts_failed", logging.ERROR, exc_info=True)
+                plans = await self._store_singly(taken)
+            del self._unstored[: len(taken)]
+        for plan in plans:
+            self._publish(plan)
+
+    async def _store_changes(self, transitions: Sequence[Transition]) -> Plan:
+        plan = self._book.plan(transitions, self._clock.now(), self._names, self._facts.fleet)
+        await self._commit(plan)
+        return plan
+
+    async def _store_singly(self, transitions: Sequence[Transition]) -> list[Plan]:
+        """Store each transition by itself, and leave out those that raise an unexpected error. Raises: StoreError."""
+        plans = []
+        for one in transitions:
+            try:
+                plans.append(await self._store_changes([one]))
+            except StoreError:
+                raise
+            except Exception:  # as above
+                event(log, "alerts_failed", logging.ERROR, rule=one.key.rule, node=one.key.node, lost=one.kind, exc_info=True)
+        return plans
 
     async def _notify_settled(self) -> None:
         """Notify channels of alerts that still fire some time after the end of their explanation."""

@@ -16,7 +16,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold, Transition
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
 from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Changed, Topic
@@ -24,7 +24,7 @@ from groundcontrol.core.errors import Conflict, StoreDown, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.events.making import new_event
-from groundcontrol.events.model import EventFilter
+from groundcontrol.events.model import Event, EventFilter
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.model import StoredPack
 from tests.support.alert_samples import samples_of
@@ -76,6 +76,24 @@ async def test_a_warning_that_becomes_critical_before_its_message_is_notified_on
     assert trial.told() == []
     await fires(trial, node, 2.0, 600.0)
     assert trial.told() == ["firing"]
+
+
+async def test_a_transition_that_cannot_be_stored_does_not_hold_back_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        faulty, sound = trial.nodes
+        event_of = trial.service._event_of
+
+        def fails(transition: Transition, alert: Alert) -> Event:
+            if alert.node_id == faulty:
+                raise RuntimeError("a bug")
+            return event_of(transition, alert)
+
+        monkeypatch.setattr(trial.service, "_event_of", fails)
+        trial.fleet.levels = {node: {"backup": 2.0} for node in trial.nodes}
+        trial.hold_all()
+        await trial.pass_s(60)
+        assert [alert.node_id for alert in await trial.firing()] == [sound]
+        assert trial.told() == ["firing"]
 
 
 async def test_a_flapping_alert_is_notified_a_few_times_and_stored_exactly(trial: AlertTrial) -> None:
