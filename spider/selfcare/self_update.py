@@ -136,8 +136,11 @@ def _update(digest: str, console: Console, paths: UpdatePaths, systemd: Systemct
         console.print_line(f"{version} {why}: {old_version} comes back.")
         _go_back(paths, old, new, systemd)
         raise UpdateFailed("job.update_taken_back", f"{version} {why}, so {old_version} was put back")
-    _finish(paths, old, new, systemd)
     console.print_line(f"{version} has a session with the hub.")
+    try:
+        _finish(paths, old, new, systemd)
+    except OSError as exc:  # the new version stays: the timer, or the next update, does the rest
+        console.print_line(f"Not everything was cleaned up: {exc}")
     console.progress("check", 100)
     return Outcome("succeeded", 0, 0, (("stardust-spider", old_version, version),))
 

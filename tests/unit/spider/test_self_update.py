@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,18 @@ def test_a_version_that_opens_a_session_stays_and_the_previous_one_is_kept(host:
     assert (host.current, host.versions) == ("0.1.2", ["0.1.1", "0.1.2"])
     assert host.order(newest) == "succeeded"  # the very same: nothing is touched
     assert host.current == "0.1.2"
+
+
+def test_an_error_in_the_clean_up_does_not_deny_the_update(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(self_update, "_disarm", broken)
+        assert host.order(bundle_of("0.1.1")) == "succeeded"
+    assert (host.current, host.is_quiet()) == ("0.1.1", False)
+    assert host.order(bundle_of("0.1.2")) == "succeeded"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.2", ["0.1.1", "0.1.2"], True)
 
 
 def test_another_build_of_the_same_version_gets_its_own_folder(host: Host) -> None:
