@@ -100,7 +100,7 @@ def lock_of(verb: str) -> str:
 
 
 def reserve(path: str, size: int) -> None:
-    """Make a file of `size` zero bytes and allocate its blocks. It can be written later even if the disk is full.
+    """Make a file of `size` zero bytes and allocate its blocks. The file can be overwritten later even if the disk is full.
 
     Raises: OSError: there is no room.
     """

@@ -12,7 +12,7 @@ from spider.packages.interfaces import Console, Outcome
 from spider.wire.text import UNSEEN_CHAR
 
 LOOK_LIMIT_S = 15.0
-"""Time limit of a query. It includes the start of Podman, which starts only when its socket is opened."""
+"""Time limit of a query. It includes the start of Podman: systemd starts Podman only when a program opens the socket."""
 WORK_LIMIT_S = 600.0
 """Time limit of a restart. The engine waits until the container has ended (10 s, or as its owner set), and then kills it."""
 SETTLE_S = 1.0

@@ -358,7 +358,7 @@ class _JoinAttempt:
         return "its log says nothing"
 
     async def _run_action(self, *words: str) -> None:
-        """Run one action of lifecycle.sh. It continues if the caller is cancelled; `undo` then waits for its end.
+        """Run one action of lifecycle.sh. If the caller is cancelled, the action continues, and `undo` waits for its end.
 
         Raises: Failed.
         """
@@ -422,7 +422,7 @@ class _JoinAttempt:
 
 
 def _with_own_text(source: bytes) -> bytes:
-    """lifecycle.sh with its own text embedded. It stores that text for the timer that undoes an unfinished installation."""
+    """lifecycle.sh with its own text embedded. The script stores that text for the timer that undoes an unfinished installation."""
     return b"rollback_text() { cat <<'STARDUST_TEXT_ENDS'\n" + source + b"\nSTARDUST_TEXT_ENDS\n}\n" + source
 
 

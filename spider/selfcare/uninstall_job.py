@@ -1,7 +1,7 @@
 """The verb `uninstall`, with which the hub removes Spider from this server.
 
 The job only starts `stardust-uninstall.service`, a transient unit that runs `spider/selfcare/uninstall.py`. That program removes Spider and
-the unit of the jobs, so it must belong to neither. (With OpenRC it is a process in a session of its own.)
+the unit of the jobs, so it runs in a unit of its own. (With OpenRC it is a process in a session of its own.)
 """
 
 import logging

@@ -130,7 +130,7 @@ class Events(NamedTuple):
 
 
 class EventsStored(NamedTuple):
-    """Hub to node: forget these events. They are stored durably, or refused for ever (such as a type that the hub does not know)."""
+    """Hub to node: forget these events. The hub has stored them durably, or refuses them for ever, such as a type that it does not know."""
 
     ids: List[str]
 

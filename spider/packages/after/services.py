@@ -37,7 +37,7 @@ class Replaced(NamedTuple):
     services: Tuple[str, ...] = ()
     """Units that need a restart."""
     init: bool = False
-    """Whether process 1 runs replaced code. It needs `systemctl daemon-reexec`, or without systemd a reboot."""
+    """Whether process 1 runs replaced code. The host then needs `systemctl daemon-reexec`, or without systemd a reboot."""
     own: bool = False
     """Whether Spider itself runs replaced code."""
     sessions: Tuple[int, ...] = ()

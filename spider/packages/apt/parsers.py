@@ -109,7 +109,7 @@ def parse_inventory(text: str) -> Inventory:
     r"""Read `dpkg-query -W -f='${db:Status-Abbrev}\t${binary:Package}\t${Version}\t${Architecture}…\n'`.
 
     Packages that are not installed are omitted. dpkg prints `libc6:amd64` where apt prints `libc6`, so the host's own architecture is
-    removed from names. It is the architecture of the package dpkg.
+    removed from names. The host's architecture is that of the package dpkg.
     """
     rows = [fields for fields in (line.split("\t") for line in text.split("\n")) if len(fields) >= 4]
     own = ":" + next((fields[3] for fields in rows if fields[1] == "dpkg"), "")

@@ -27,7 +27,7 @@ class Dnf4(DnfFamily):
 
     name = "dnf"
     environment: Mapping[str, str] = {**ENVIRONMENT, "DNF_DISABLE_ALIASES": "1"}
-    """It disables aliases, which may change any command."""
+    """The variable disables aliases: an alias may change any command."""
     cache_dir = "/var/cache/dnf"
     neutral = (*DnfFamily.neutral, "--setopt=strict=1", "--setopt=destdir=")
     pid_files: Tuple[str, ...] = (

@@ -354,7 +354,7 @@ class Zypper(RpmBackend):
         return Failure(code, f"zypper ended with status {ended.rc}")
 
     def reboot_required(self) -> Reboot:
-        """Uses needs-rebooting (102 = yes, 0 = no). It ignores firmware, but a patch with firmware requests the reboot itself."""
+        """Uses needs-rebooting (102 = yes, 0 = no). That command ignores firmware, but a patch with firmware requests the reboot itself."""
         if self._patch_wants_reboot:
             return Reboot(YES, sentence("due.patch"))
         answer = self.run_query("needs-rebooting")
