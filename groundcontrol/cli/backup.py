@@ -70,11 +70,13 @@ async def run(args: argparse.Namespace) -> int:
 
     report = progress(as_json=args.json)
     fleet = await fleet_in(settings.control_db)
-    ending, caught = backup.Ending(), list[int]()
-    _end_at_signals(ending, caught)
+    cancellation, caught = backup.Cancellation(), list[int]()
+    _end_at_signals(cancellation, caught)
     try:
-        manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, report, fleet=fleet, ending=ending)
-    except backup.BackupEnded:
+        manifest = await asyncio.to_thread(
+            backup.make, settings.control_db, target, VERSION, report, fleet=fleet, cancellation=cancellation
+        )
+    except backup.BackupCancelled:
         complain("command.interrupted", "no backup was made: a signal ended it, and all its files are removed", as_json=args.json)
         return 128 + caught[0]
     try:
@@ -98,12 +100,12 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
+def _end_at_signals(cancellation: backup.Cancellation, caught: list[int]) -> None:
     """End the backup at a signal, so that its copies of both databases are removed."""
 
     def end(number: int) -> None:
         caught.append(number)
-        ending.request()
+        cancellation.request()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end, number)

@@ -130,7 +130,7 @@ def _read(rows: Rows, *, no: int, hour: int, include_slow: bool, after: PackPosi
     more: PackPosition | None = after
     size = 0
     while more is not None and len(found) < BATCH_PACKS and size < most_bytes:
-        page = hot_packs.settled(rows, no, hour, more, PAGE_PACKS)
+        page = hot_packs.packs_in_hot(rows, no, hour, more, PAGE_PACKS)
         more = PackPosition(*(page[-1][name] for name in PackPosition._fields)) if len(page) == PAGE_PACKS else None
         size += sum(len(pack["body"]) for pack in page)
         found += page
@@ -207,13 +207,13 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
     tier = TIERS[due.tier]
     found = await reader.run(lambda rows: chunks.parts(rows, tier, due.no, due.span, due.family))
     if len(found) < 2:
-        await writer.run(lambda tx: _settle(tx, due))
+        await writer.run(lambda tx: _forget_if_merged(tx, due))
         return False
     if not everything:
         found = _short(found)
     found, samples, body = await asyncio.to_thread(_merge, due, found, memory.values)
     if len(found) < 2:
-        await writer.run(lambda tx: _leave(tx, due))
+        await writer.run(lambda tx: _forget_unless_grown(tx, due))
         return False
 
     def command(tx: Tx) -> None:
@@ -237,13 +237,13 @@ def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
     return sorted(taken)
 
 
-def _settle(tx: Tx, due: Due) -> None:
+def _forget_if_merged(tx: Tx, due: Due) -> None:
     """Delete the pending merge of a span with less than two parts: it was removed, or another compaction merged it."""
     if len(chunks.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
         tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
 
-def _leave(tx: Tx, due: Due) -> None:
+def _forget_unless_grown(tx: Tx, due: Due) -> None:
     """Delete the pending merge of a span, unless it has got another part meanwhile."""
     sql = "DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ? AND parts = ?"
     tx.execute(sql, due.tier, due.no, due.span, due.family, due.parts)

@@ -103,7 +103,7 @@ class _File:
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Disconnect. Returns False if the disk stalls, and the writing thread with it."""
         idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
-        if not await self.writer.close(fold=all(idle), limit_s=limit_s):
+        if not await self.writer.close(checkpoint=all(idle), limit_s=limit_s):
             return False
         if self.damaged:
             await asyncio.to_thread(mark_suspect, self.path)

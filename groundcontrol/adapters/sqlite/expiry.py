@@ -105,7 +105,7 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
         tx.execute("DELETE FROM layout WHERE node = ? AND layout = ?", no, schema)
 
 
-def _gives(rows: Rows, no: int, since: float) -> bool:
+def _has_samples_since(rows: Rows, no: int, since: float) -> bool:
     """Whether the node has samples since then (Unix seconds). The time is rounded down to an hour, for chunks to a span of the minute tier."""
     if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
         return True
@@ -151,9 +151,9 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
     """
     per_day = [0.0, 0.0, 0.0]
     newest = rows.fetch_all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
-    giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
+    sending = {no for no in {row["node"] for row in newest} if _has_samples_since(rows, no, since)}
     for row in newest:
-        if row["node"] not in giving:
+        if row["node"] not in sending:
             continue
         try:
             series = len(texts_from_json(row["series"]))

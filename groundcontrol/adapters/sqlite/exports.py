@@ -57,10 +57,10 @@ class Export:
         of chunks come first."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
-            async with self._range_locked(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
+            async with self._range_locked(hour, hour) as check_time, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
                 async for piece in pieces:
                     yield piece
-                    still()
+                    check_time()
             first = hour + 1
 
     async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
@@ -113,12 +113,12 @@ class Export:
     async def _rollups_of(self, tier: Tier, steps: range, family: str, names: Sequence[str]) -> AsyncGenerator[StatTable]:
         hours = range(steps.start * tier.step_s // HOUR_S, steps.stop * tier.step_s // HOUR_S)
         at_once = max(1, MAX_AGGREGATES // (4 * len(steps)))
-        async with self._range_locked(hours.start - 1, hours.stop - 1) as still:
+        async with self._range_locked(hours.start - 1, hours.stop - 1) as check_time:
             for first in range(0, len(names), at_once):
                 table = await self._sum(tier, steps, hours, family, frozenset(names[first : first + at_once]))
                 if table is not None:
                     yield table
-                    still()
+                    check_time()
 
     async def _sum(self, tier: Tier, steps: range, hours: range, family: str, names: frozenset[str]) -> StatTable | None:
         """The aggregates of these series and steps, summed over all parts; None: there are none."""
@@ -211,12 +211,12 @@ class Export:
         """
         until = asyncio.get_running_loop().time() + LONGEST_S
 
-        def still() -> None:
+        def check_time() -> None:
             if asyncio.get_running_loop().time() > until:
                 raise StoreBusy("the client read the export too slowly")
 
         async with self._range_locks.reading(self._no, first, last):
-            yield still
+            yield check_time
 
 
 class _Sum:

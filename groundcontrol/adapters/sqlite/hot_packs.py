@@ -139,7 +139,7 @@ def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: in
     return rows.fetch_all(_PACKS, hour, no, *after, limit)
 
 
-def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
+def packs_in_hot(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
     """`packs`, but only those in `hot`."""
     return rows.fetch_all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"

@@ -36,7 +36,7 @@ LOGIN: Final = (
 )
 
 _END_TOKENS: Final = "UPDATE api_token SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND expires_at > ?"
-_KNOCK: Final = (
+_LOGIN_LOOKUP: Final = (
     "WITH who AS (SELECT max(no) AS no, max(id) AS id, max(password_version) AS password_version"
     " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1))"
     " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
@@ -100,7 +100,7 @@ class SqliteUsers:
 
     async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
         since = self._clock.now() - ADDRESS_LIFETIME_S
-        row = await self._reader.run(lambda rows: rows.fetch_one(_KNOCK, fold(username), address, since))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_LOGIN_LOOKUP, fold(username), address, since))
         if row is None or row["id"] is None:
             return LoginLookup(None, known=False)
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])

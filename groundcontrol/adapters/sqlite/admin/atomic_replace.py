@@ -31,7 +31,7 @@ def replace(control: Path, target: Path) -> list[Path]:
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for name, new, old in (("samples", samples_beside(control), samples_beside(target)), ("control", control, target)):
-        _fold(new)
+        _checkpoint(new)
         sync(new)
         ready = old.with_name(f"{old.name}{_READY}{stamp}")
         os.rename(new, ready)
@@ -77,14 +77,14 @@ def _markers(control: Path) -> list[Path]:
 
 def _keep_former(old: Path, former: Path) -> None:
     if old.exists() and not former.exists():
-        _fold(old)
+        _checkpoint(old)
         os.link(old, former)
     for ending in ("-wal", "-shm"):  # left if the old database does not open: SQLite must never read them with the new database
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{old}{ending}", f"{former}{ending}")
 
 
-def _fold(path: Path) -> None:
+def _checkpoint(path: Path) -> None:
     """Checkpoint the write-ahead log into its database. If that fails, the log stays."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -49,7 +49,7 @@ _YEAR_10000_AT: Final = 253_402_300_800.0
 """Later times cannot be formatted as a date."""
 _MOST_ROWS: Final = 1 << 62
 _STEPS: Final = 20_000
-"""SQLite instructions between two checks for a stop request: some milliseconds."""
+"""SQLite instructions between two checks for a cancellation: some milliseconds."""
 
 ReportProgress = Callable[[str], None]
 """Receives progress messages."""
@@ -77,12 +77,12 @@ class Manifest(msgspec.Struct, frozen=True):
     """The id of the fleet; empty: unknown."""
 
 
-class BackupEnded(Exception):
+class BackupCancelled(Exception):
     """The backup was cancelled, and its files are removed."""
 
 
-class Ending:
-    """A stop request from another thread for a backup that is being made."""
+class Cancellation:
+    """Lets another thread cancel a backup that is being made."""
 
     def __init__(self) -> None:
         self._wanted = False
@@ -90,20 +90,20 @@ class Ending:
         self._lock = threading.Lock()
 
     def request(self) -> None:
-        """Request the stop. A running statement is interrupted."""
+        """Cancel the backup. A running statement is interrupted."""
         with self._lock:
             self._wanted = True
             for db in self._at_work:
                 db.interrupt()
 
     def check(self) -> None:
-        """Raises: BackupEnded: a stop was requested."""
+        """Raises: BackupCancelled: the backup was cancelled."""
         if self._wanted:
-            raise BackupEnded
+            raise BackupCancelled
 
     @contextlib.contextmanager
     def watch(self, db: sqlite3.Connection) -> Iterator[None]:
-        """Within the context, make all statements of this connection fail after a stop request."""
+        """Within the context, make all statements of this connection fail once the backup is cancelled."""
         db.set_progress_handler(lambda: self._wanted, _STEPS)
         with self._lock:
             self._at_work.append(db)
@@ -115,14 +115,16 @@ class Ending:
             db.set_progress_handler(None, 0)
 
 
-def make(control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
+def make(
+    control: Path, target: Path, version: str, report: ReportProgress, *, fleet: str = "", cancellation: Cancellation | None = None
+) -> Manifest:
     """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
     Args:   control: the control database; version: of this program; report: gets progress messages; fleet: the id of the fleet, or empty;
-            ending: by which another thread may stop the backup.
-    Raises: ConfigError: the backup failed, and its files are removed. BackupEnded.
+            cancellation: by which another thread may cancel the backup.
+    Raises: ConfigError: the backup failed, and its files are removed. BackupCancelled.
     """
-    ending = ending or Ending()
+    cancellation = cancellation or Cancellation()
     try:
         if target.exists():
             raise ConfigError(f"{target} already exists: a backup never replaces another file")
@@ -131,9 +133,9 @@ def make(control: Path, target: Path, version: str, report: ReportProgress, *, f
         sweep(target.parent)
         with work_folder(target.parent) as folder:
             check_known(control)
-            return _make(control, target, folder, version, report, fleet, ending)
+            return _make(control, target, folder, version, report, fleet, cancellation)
     except (sqlite3.Error, OSError, ConfigError) as exc:
-        ending.check()
+        cancellation.check()
         if _is_full(exc):
             raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the backup writes only the copies
         if isinstance(exc, sqlite3.Error):
@@ -159,21 +161,23 @@ def check_known(control: Path) -> None:
                 check_kind(db, path, kind, len(migrations(kind)))
 
 
-def _make(control: Path, target: Path, folder: Path, version: str, report: ReportProgress, fleet: str, ending: Ending) -> Manifest:
+def _make(
+    control: Path, target: Path, folder: Path, version: str, report: ReportProgress, fleet: str, cancellation: Cancellation
+) -> Manifest:
     sources = {"control.db": control, "samples.db": samples_beside(control)}
     made_at, files = time.time(), {}
     for name, kind in COPIES:
         source = sources[name]
         report(f"copying {source.name} ({_size(source.stat().st_size)})")
         check_readable(source)
-        with _named(source), unchanged(source), opened(source) as db, ending.watch(db):
+        with _named(source), unchanged(source), opened(source) as db, cancellation.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
                 raise ConfigError(f"{source} is not a database of Stardust")
-            copy(db, folder / name, ending.watch)
+            copy(db, folder / name, cancellation.watch)
         with opened(folder / name) as db:
             schema: int = db.execute("PRAGMA user_version").fetchone()[0]
         with open(folder / name, "rb") as file:
-            files[name] = BackupContent((folder / name).stat().st_size, _sha256_of(file, ending), schema)
+            files[name] = BackupContent((folder / name).stat().st_size, _sha256_of(file, cancellation), schema)
     with opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
         manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
@@ -186,16 +190,16 @@ def _make(control: Path, target: Path, folder: Path, version: str, report: Repor
         archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), zipfile.ZIP_STORED)
         for name, content in files.items():
             with open(folder / name, "rb") as file, archive.open(name, "w", force_zip64=content.bytes > 1 << 30) as member:
-                for block in _blocks(file, ending):
+                for block in _blocks(file, cancellation):
                     member.write(block)
     report("reading it back")
     with open_backup(packed) as (_, archive):
         for name, content in files.items():
             with archive.open(name) as member:
-                if _sha256_of(member, ending) != content.sha256:
+                if _sha256_of(member, cancellation) != content.sha256:
                     raise ConfigError("no backup was made: the written file differs from the copies")
     sync(packed)
-    ending.check()
+    cancellation.check()
     _name(packed, target)
     return manifest
 
@@ -341,15 +345,15 @@ def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
     return digest.hexdigest()
 
 
-def _blocks(file: IO[bytes], ending: Ending) -> Iterator[bytes]:
+def _blocks(file: IO[bytes], cancellation: Cancellation) -> Iterator[bytes]:
     while block := file.read(BLOCK_BYTES):
-        ending.check()
+        cancellation.check()
         yield block
 
 
-def _sha256_of(file: IO[bytes], ending: Ending) -> str:
+def _sha256_of(file: IO[bytes], cancellation: Cancellation) -> str:
     digest = hashlib.sha256()
-    for block in _blocks(file, ending):
+    for block in _blocks(file, cancellation):
         digest.update(block)
     return digest.hexdigest()
 

@@ -74,9 +74,9 @@ class Writer:
         self._closing = False
         self._shredding = shredding
         """Whether the write-ahead log still needs a checkpoint after shredding."""
-        self._fold_at = 0.0
+        self._checkpoint_at = 0.0
         """The time of the next checkpoint, by the monotonic clock."""
-        self._unfolded: StoreError | None = None
+        self._checkpoint_error: StoreError | None = None
         """The error of the last checkpoint; None: it succeeded, or a reader was active."""
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
@@ -123,26 +123,26 @@ class Writer:
         if not (self._closing or self.broken):
             await self._thread.shrink()
 
-    async def close(self, *, fold: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
+    async def close(self, *, checkpoint: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Finish the queue, checkpoint the write-ahead log into the file, disconnect.
 
-        Args:    fold: whether to checkpoint; with active readers the checkpoint would wait for them.
+        Args:    checkpoint: whether to do that; with active readers the checkpoint would wait for them.
         Returns: False: the time limit passed, since the disk stalls. The thread still works, and the process must end without it.
         """
         self._closing = True
         self._wake.set()
-        finishing = asyncio.ensure_future(self._finish(fold))
+        finishing = asyncio.ensure_future(self._finish(checkpoint))
         await asyncio.wait([finishing], timeout=min(limit_s, STALLED_LIMIT_S) if self._stalled else limit_s)
         if not finishing.done():
             return False
         finishing.result()
         return True
 
-    async def _finish(self, fold: bool) -> None:
+    async def _finish(self, checkpoint: bool) -> None:
         await self._task
-        if fold and not self.broken:
+        if checkpoint and not self.broken:
             with contextlib.suppress(sqlite3.Error):  # the next start checkpoints as well
-                await self._thread.run(_fold_log)
+                await self._thread.run(_checkpoint)
         await self._thread.close()
 
     @property
@@ -181,7 +181,7 @@ class Writer:
         if not self._shredding or self.broken:
             return await self._wake.wait()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._fold_at - self._clock.monotonic())):
+            async with asyncio.timeout(max(0.0, self._checkpoint_at - self._clock.monotonic())):
                 return await self._wake.wait()
         return False
 
@@ -215,7 +215,7 @@ class Writer:
     def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
         """Runs on the thread: run all commands in one transaction; without commands, checkpoint."""
         if not commands:
-            self._fold(db)
+            self._checkpoint_after_shredding(db)
             return []
         changes = db.total_changes
         try:
@@ -233,21 +233,25 @@ class Writer:
             if db.total_changes != changes:
                 self.edition += 1
         committed = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
-        if self._shredding and self._clock.monotonic() >= self._fold_at:
-            self._fold(db)
-        if committed and self._unfolded is None and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+        if self._shredding and self._clock.monotonic() >= self._checkpoint_at:
+            self._checkpoint_after_shredding(db)
+        if (
+            committed
+            and self._checkpoint_error is None
+            and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes)
+        ):
             self._note_health(None)
         return outcomes
 
-    def _fold(self, db: sqlite3.Connection) -> None:
+    def _checkpoint_after_shredding(self, db: sqlite3.Connection) -> None:
         """Runs on the thread: checkpoint after shredding. Callers do not see its error, since their commands are committed."""
-        self._fold_at = self._clock.monotonic() + CHECKPOINT_RETRY_S
+        self._checkpoint_at = self._clock.monotonic() + CHECKPOINT_RETRY_S
         try:
-            self._shredding = not _checkpoint_now(db)
-            self._unfolded = None
+            self._shredding = not _checkpoint_without_waiting(db)
+            self._checkpoint_error = None
         except sqlite3.Error as exc:
-            self._unfolded = self._note(exc)
-            self._note_health(self._unfolded)  # no caller gets this error
+            self._checkpoint_error = self._note(exc)
+            self._note_health(self._checkpoint_error)  # no caller gets this error
 
     def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
         """Run one command. `alone`: it is the only one in this transaction and needs no savepoint, which would copy each changed page."""
@@ -268,7 +272,7 @@ class Writer:
                 db.execute("RELEASE command")
             return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
         if tx.shredding:
-            self._shredding, self._fold_at = True, self._clock.monotonic()
+            self._shredding, self._checkpoint_at = True, self._clock.monotonic()
         return _Outcome(result, None, tx.published)
 
     def _note(self, exc: sqlite3.Error) -> StoreError:
@@ -289,7 +293,7 @@ class Writer:
         self.damaged = self.damaged or (error is not None and is_damage(error))
 
 
-def _fold_log(db: sqlite3.Connection) -> bool:
+def _checkpoint(db: sqlite3.Connection) -> bool:
     """Move the write-ahead log into the file and truncate the log.
 
     Returns: whether that is complete; False: a reader was active.
@@ -298,11 +302,11 @@ def _fold_log(db: sqlite3.Connection) -> bool:
     return busy is not None and busy[0] == 0
 
 
-def _checkpoint_now(db: sqlite3.Connection) -> bool:
-    """`_fold_log` without a wait for readers. A backup reads for minutes, and all commands would wait for it."""
+def _checkpoint_without_waiting(db: sqlite3.Connection) -> bool:
+    """`_checkpoint` without a wait for readers. A backup reads for minutes, and all commands would wait for it."""
     [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
     db.execute("PRAGMA busy_timeout = 0").fetchall()
     try:
-        return _fold_log(db)
+        return _checkpoint(db)
     finally:
         db.execute(f"PRAGMA busy_timeout = {waits_ms}").fetchall()
