@@ -28,12 +28,15 @@ from spider.logs import event
 from spider.wire.errors import ProtocolError
 from spider.wire.ids import is_id
 from spider.wire.job_messages import MAX_OUTPUT_BYTES as CHUNK_BYTES
-from spider.wire.job_messages import JobAck, JobOutput, JobPlan, JobProgress, JobReport
+from spider.wire.job_messages import JobAck, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 64
 """Most messages in the queue. 64 output messages are 2 MiB, twice what a node may send before an acknowledgement."""
+LARGE_WEIGHT: Final = 16
+"""A plan, a report or an end counts as this many messages: each may hold thousands of texts."""
+_LARGE: Final = (JobPlan, JobReport, JobEnded)
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
@@ -47,6 +50,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._messages: deque[JobMessage] = deque()
+        self._weight = 0
+        """The number of messages in the queue, large ones counted as LARGE_WEIGHT."""
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._closed = False
@@ -61,13 +66,14 @@ class Inbox:
 
     async def put(self, message: JobMessage) -> None:
         """Queue a message. Waits while the queue is full."""
-        while len(self._messages) >= MAX_WAITING and not self._closed:
+        while self._weight >= MAX_WAITING and not self._closed:
             self._room.clear()
             await self._room.wait()
         if isinstance(message, JobProgress) and len(self.progress) < MAX_JOBS:
             self.progress[message.job] = message
         else:
             self._messages.append(message)
+            self._weight += _weight(message)
         self._arrived.set()
 
     def close(self) -> None:
@@ -88,7 +94,7 @@ class Inbox:
                     await self._arrived.wait()
         if not self._messages:
             return None
-        message = self._messages.popleft()
+        message = self._pop()
         if isinstance(message, JobOutput):
             message = self._joined(message)
         self._room.set()
@@ -104,17 +110,26 @@ class Inbox:
         """Whether the inbox is closed and empty."""
         return self._closed and not self._messages
 
+    def _pop(self) -> JobMessage:
+        message = self._messages.popleft()
+        self._weight -= _weight(message)
+        return message
+
     def _joined(self, first: JobOutput) -> JobOutput:
         parts, end, size = [first.data], first.offset + len(first.data), len(first.data)
         while self._messages and size < JOIN_BYTES:
             follower = self._messages[0]
             if not isinstance(follower, JobOutput) or follower.job != first.job or follower.offset != end:
                 break
-            self._messages.popleft()
+            self._pop()
             parts.append(follower.data)
             end += len(follower.data)
             size += len(follower.data)
         return first if len(parts) == 1 else first._replace(data=b"".join(parts))
+
+
+def _weight(message: JobMessage) -> int:
+    return LARGE_WEIGHT if isinstance(message, _LARGE) else 1
 
 
 class JobRecorder:

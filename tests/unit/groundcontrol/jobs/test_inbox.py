@@ -7,8 +7,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.jobs.inbox import JOIN_BYTES, MAX_WAITING, Inbox
-from spider.wire.job_messages import JobAnswer, JobOutput, JobProgress
+from groundcontrol.jobs.inbox import JOIN_BYTES, LARGE_WEIGHT, MAX_WAITING, Inbox
+from spider.wire.job_messages import JobAnswer, JobOutput, JobProgress, JobReport
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(min_size=1, max_size=2000)), max_size=MAX_WAITING))
@@ -48,6 +48,19 @@ async def test_a_full_inbox_makes_its_sender_wait() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     assert await inbox.get(None) is not None
+    await waiting
+
+
+async def test_a_few_large_messages_fill_the_inbox() -> None:
+    """Each may hold thousands of texts: 64 of them would take a hundred megabytes."""
+    inbox = Inbox()
+    large = JobReport("a", "no", "", [], [], [], [], [])
+    for _ in range(MAX_WAITING // LARGE_WEIGHT):
+        await inbox.put(large)
+    waiting = asyncio.create_task(inbox.put(large))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert await inbox.get(None) is large
     await waiting
 
 
