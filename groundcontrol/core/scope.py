@@ -59,4 +59,5 @@ class Scope(NamedTuple):
 
 
 SYSTEM = Scope(Actor("system", "system", "system", "admin"), 1)
+"""The hub itself as the actor."""
 DEFAULT_ORG = 1

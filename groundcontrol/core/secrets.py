@@ -32,34 +32,61 @@ class KeyRotation(Protocol):
     """The change to a new keyring (`vault.Rotation`)."""
 
     @property
-    def keyring(self) -> bytes: ...
+    def keyring(self) -> bytes:
+        """The new keyring."""
+        ...
+
     @property
-    def audit_key(self) -> bytes: ...
+    def audit_key(self) -> bytes:
+        """The key of audit rows after the change."""
+        ...
+
     @property
     def carried(self) -> SealedRecord:
         """The record of the secrets that outlive a rotation; it replaces the stored record."""
         ...
 
-    def reseal(self, record: SealedRecord) -> SealedRecord: ...
+    def reseal(self, record: SealedRecord) -> SealedRecord:
+        """Open a record with the old key and seal it with the new one. Raises: VaultError: it does not open."""
+        ...
+
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
         """Raises: VaultError, ConfigError: a stored record does not open, or differs from the sealed one."""
         ...
 
 
 class SecretStore(Protocol):
-    async def keyring(self) -> bytes | None: ...
+    async def keyring(self) -> bytes | None:
+        """The stored keyring; None: there is none yet."""
+        ...
+
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
         """Store the first keyring and the sealed fleet key together. Returns the stored keyring: an existing keyring stays."""
         ...
 
-    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
-    async def secrets(self) -> Sequence[SealedRecord]: ...
-    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
-        """Replace the stored credentials of this node (`table` = "credential", `id` = the node)."""
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
+        """One sealed record; None: there is none."""
         ...
 
-    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]: ...
-    async def shred_credentials(self, scope: Scope, node: NodeId) -> None: ...
+    async def secrets(self) -> Sequence[SealedRecord]:
+        """All sealed records, the oldest first."""
+        ...
+
+    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
+        """Replace the stored credentials of this node (`table` = "credential", `id` = the node).
+
+        Raises: BadRequest: a record belongs to another object. NotFound: there is no such node.
+        """
+        ...
+
+    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]:
+        """The sealed credentials of a node, sorted by `column`; empty: none are stored."""
+        ...
+
+    async def shred_credentials(self, scope: Scope, node: NodeId) -> None:
+        """Remove the credentials of a node, if there are any, so that no copy stays in the files of the database."""
+        ...
+
     async def save_hub_key(self, scope: Scope, record: SealedRecord, fingerprint: str) -> None:
         """Store the SSH key of the caller's organisation. Version 1 is the first key, version n replaces version n - 1.
 
@@ -68,5 +95,5 @@ class SecretStore(Protocol):
         ...
 
     async def shred_hub_key(self, scope: Scope) -> None:
-        """Remove the SSH key of the caller's organisation, if there is one."""
+        """Remove the SSH key of the caller's organisation, if there is one, so that no copy stays in the files of the database."""
         ...

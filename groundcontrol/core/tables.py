@@ -53,3 +53,4 @@ class PackageList(NamedTuple):
     taken_at: float | None
     """Unix seconds; None: the node has not sent its list yet."""
     next: str | None
+    """The cursor of the next page; None: this is the last page."""
