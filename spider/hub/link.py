@@ -50,7 +50,7 @@ class JobDesk(Protocol):
     """The interface of `jobs.tracker.Jobs` that the link uses."""
 
     def known(self) -> List[str]:
-        """Jobs that the hub may not hold completely."""
+        """Ids of the jobs that the hub may not hold completely."""
         ...
 
     def start(self, message: JobStart) -> None: ...
@@ -58,11 +58,11 @@ class JobDesk(Protocol):
     def acked(self, message: JobAck) -> None: ...
     def done(self, message: JobDone) -> None: ...
     def forget(self, jobs: Iterable[str]) -> None:
-        """The hub holds all of these jobs."""
+        """The hub holds these jobs completely. Args: jobs: their ids."""
         ...
 
     def resume(self, offsets: Mapping[str, int]) -> None:
-        """A session has begun. The hub holds the output of these jobs up to these offsets."""
+        """A session has begun. Args: offsets: by job id, up to where the hub holds the job's output."""
         ...
 
     def suspend(self) -> None:
@@ -71,7 +71,7 @@ class JobDesk(Protocol):
 
 
 class NotConnected(ConnectionError):
-    """There is no session to send in; the next one begins with `resume`."""
+    """There is no session to send in. `HubLink.on_joined` announces the next one."""
 
 
 class _Ended(NamedTuple):
@@ -87,6 +87,8 @@ class _Ended(NamedTuple):
 
 
 class _Session:
+    """An open session: its connection, and the channel that signs its frames."""
+
     def __init__(self, socket: WebSocket, link: SecureChannel) -> None:
         self.socket = socket
         self.link = link
@@ -120,13 +122,13 @@ class HubLink:
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
-        """Call this at the beginning of every session, and immediately if there is one."""
+        """Run `call` at the beginning of every session, and now if there is one."""
         self._on_joined.append(call)
         if self._session is not None:
             call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
-        """Call this with every message of one kind, after the link has handled it. It replaces an earlier `call` for this kind."""
+        """Run `call` with every message of this kind, after the link has handled it. It replaces an earlier `call` for this kind."""
         self._handlers[kind] = call
 
     async def send(self, message: Message) -> None:
@@ -295,7 +297,7 @@ class HubLink:
 
 
 async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run these at the same time until one ends, then cancel the others. Raises the error of the first.
+    """Run these at the same time until one ends, then cancel the others. Raises the error with which it ended.
 
     Several may end in the same moment. A `SessionOver` among their errors does not say why the session ended, so any other error is
     raised before it.
