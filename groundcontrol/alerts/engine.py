@@ -81,6 +81,11 @@ class Engine:
         if skew_s is not None and abs(skew_s - node.offset_ms / 1000) > SKEW_S:
             node.offset_ms = round(skew_s * 1000) if abs(skew_s) > SKEW_S else 0
 
+    def offset_s(self, node_id: NodeId) -> float:
+        """The skew that is subtracted from the times of a node's samples, in seconds; 0: its clock is right, or the node is unknown."""
+        node = self._nodes.get(node_id)
+        return 0.0 if node is None else node.offset_ms / 1000
+
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node, and end its alerts."""
         node = self._nodes.pop(node_id, None)

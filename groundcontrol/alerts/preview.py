@@ -62,14 +62,16 @@ class Replayed(NamedTuple):
 async def replay(
     metrics: MetricStore, no: int, facts: NodeFacts, rules: Sequence[Rule], start: float, end: float, seconds_from: float
 ) -> Replayed:
-    """The episodes of a node that overlap [start, end), in Unix seconds. Damaged samples count as missing.
+    """The episodes of a node that overlap [start, end), in Unix seconds of the node's clock, by which samples are stored.
+
+    Damaged samples count as missing.
 
     Args:   no: the store's number of the node. seconds_from: since when the store has samples of a second.
     Raises: StoreError.
     """
     engine = Engine()
     engine.set_rules(rules)
-    engine.set_node(facts)
+    engine.set_node(facts._replace(clock_skew_s=None))
     history = engine.history_s()
     lead_s = max([_SECONDS_LEAD_S, *history.values()]) + max(
         (for_s for rule in rules for for_s in (rule.for_s, *(one.for_s or 0.0 for one in rule.overrides))), default=0.0

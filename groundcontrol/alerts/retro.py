@@ -31,7 +31,7 @@ MOST_EPISODES: Final = 50
 
 
 class Backlog(NamedTuple):
-    """Late samples of a node, by the time of the first and of the last one, in Unix seconds."""
+    """Late samples of a node, by the time of the first and of the last one, in Unix seconds of the hub's clock."""
 
     first_at: float
     last_at: float
@@ -84,10 +84,10 @@ class RetroEpisodes:
         no, facts = self._facts.number(node), self._facts.find(node)
         if no is None or facts is None:
             return AlertChange()
-        start = backlog.first_at
-        found, _ = await replay(self._samples, no, facts, self._rules.all(), start, backlog.last_at, start)
+        start, offset_s = backlog.first_at, engine.offset_s(node)  # samples are stored by the node's clock
+        found, _ = await replay(self._samples, no, facts, self._rules.all(), start + offset_s, backlog.last_at + offset_s, start + offset_s)
         over: list[Episode] = []
-        for one in found:
+        for one in (_earlier(one, offset_s) for one in found):
             if one.ended_at is None:
                 engine.backdate(one.key, one.level, one.since_at)
             elif one.fired_at >= start and not any(_is_same(one, alert) for alert in known):
@@ -107,6 +107,11 @@ class RetroEpisodes:
         )  # fmt: skip
         title = title_of("", [alert], Names(self._facts.name, self._rules.get))
         return alert, Incident(incident, DEFAULT_ORG, one.level, "resolved", title, one.since_at, one.ended_at, f"node:{one.key.node}", 0)
+
+
+def _earlier(one: Episode, by_s: float) -> Episode:
+    ended_at = None if one.ended_at is None else one.ended_at - by_s
+    return one._replace(since_at=one.since_at - by_s, fired_at=one.fired_at - by_s, ended_at=ended_at)
 
 
 def _is_same(episode: Episode, alert: Alert) -> bool:

@@ -122,9 +122,10 @@ class AlertService:
     def note_late(self, node: NodeId, first_ms: int, last_ms: int) -> None:
         """Note samples that came too late for the engine. `minute` replays them from the store, to find their episodes.
 
-        Args: first_ms, last_ms: the times of the first and the last of them, in Unix milliseconds.
+        Args: first_ms, last_ms: the times of the first and the last of them, in Unix milliseconds of the node's clock.
         """
-        self._retro.add(node, first_ms / 1000, last_ms / 1000)
+        offset_s = self._engine.offset_s(node)
+        self._retro.add(node, first_ms / 1000 - offset_s, last_ms / 1000 - offset_s)
 
     async def load(self) -> None:
         """Continue from the state that an earlier process stored. What users change meanwhile waits.
