@@ -354,7 +354,7 @@ def fleet_of(keyring_blob: bytes) -> str:
 def _read_keyring(blob: bytes) -> Keyring:
     try:
         keyring = msgspec.msgpack.decode(blob, type=Keyring)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError):  # a ValueError: a text is not UTF-8
         raise ConfigError("the keyring in the database is damaged: restore a backup") from None
     if keyring.v != _FORMAT or keyring.kdf != "bcrypt-pbkdf" or len(keyring.salt) != 16 or not is_id(keyring.fleet_id):
         raise ConfigError("the keyring in the database is damaged or of a newer Stardust")

@@ -19,6 +19,7 @@ from spider.wire.sample_messages import Row
 from tests.support.alert_samples import BEGAN, Sample, play, samples_of
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_event, new_node, pack_body
+from tests.support.store_backend import Backend
 
 START = BEGAN - BEGAN % 3600
 SECONDS = 3 * 3600
@@ -141,3 +142,9 @@ def test_a_preview_of_events_equals_the_live_evaluation() -> None:
     assert len(found) > 5
     assert {one.level for one in found} == {"warning", "critical"}
     assert [one._replace(value=None) for one in found] == [one._replace(value=None) for one in episodes(seen)]
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", b"\x93\x01\x90\x81\xa1\xff\x80"], ids=["empty", "junk", "not UTF-8"])
+async def test_a_damaged_snapshot_of_the_engine_counts_as_none(backend: Backend, body: bytes) -> None:
+    await backend.database._control.writer.run(lambda tx: tx.execute("INSERT INTO alert_engine VALUES (1, 1.0, ?)", body))
+    assert await backend.store.alerts.engine(1) is None

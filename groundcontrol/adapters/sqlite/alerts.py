@@ -92,7 +92,7 @@ class SqliteAlerts:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT body FROM alert_engine WHERE org = ?", org))
         try:
             return None if row is None else _snapshot.decode(row["body"])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):  # a ValueError: a text is not UTF-8
             return None  # of another version, or damaged: the engine starts from samples and alerts alone
 
     async def last_notified(self, org: int, rule: RuleId, node: NodeId | None, since: float) -> dict[ChannelId, float]:

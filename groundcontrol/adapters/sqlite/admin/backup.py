@@ -282,7 +282,7 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
         raise ConfigError(f"{path} is not a backup of Stardust: it is packed in another way")
     try:
         found = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # a ValueError: a text is not UTF-8
         raise ConfigError(f"{path} is not a backup of Stardust: its list of contents cannot be read") from exc
     if found.format > FORMAT:
         raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")

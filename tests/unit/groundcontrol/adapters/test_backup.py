@@ -223,3 +223,12 @@ async def test_a_disk_that_fills_while_unpacking_is_not_reported_as_an_unreadabl
     monkeypatch.setattr(backup, "_copy_some", full)
     with pytest.raises(ConfigError, match=f"^no space is left to unpack {good}$"):
         unpacked(good, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("manifest", [b'{"version": "\xff"}', b'{"x": ' + b"[" * 100_000], ids=["not UTF-8", "nested too deep"])
+def test_an_unreadable_manifest_is_refused_in_one_line(tmp_path: Path, manifest: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "odd", "w") as archive:
+        for name, content in ((MANIFEST, manifest), *((name, b"") for name, _ in COPIES)):
+            archive.writestr(name, content)
+    with pytest.raises(ConfigError, match="its list of contents cannot be read"):
+        unpacked(tmp_path / "odd", tmp_path / "out")

@@ -111,7 +111,7 @@ def test_an_altered_keyring_is_refused(changes: dict[str, object], says: str) ->
         _unwrap(_read_keyring(altered(keyring, **changes)), root_of("a name"))
 
 
-@pytest.mark.parametrize("blob", [b"", b"junk", b"\x80", b"\xc1"])
+@pytest.mark.parametrize("blob", [b"", b"junk", b"\x80", b"\xc1", b"\x81\xa3kdf\xa1\xff"])
 async def test_an_invalid_keyring_is_refused(made: NewKeyring, blob: bytes) -> None:
     with pytest.raises(ConfigError, match="damaged"):
         await unlock(SECRET, blob, made.fleet)
