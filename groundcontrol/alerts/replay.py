@@ -64,7 +64,7 @@ class Replay:
         """Family -> times of its replayed rows."""
         try:
             if no is not None:
-                for schema, stored in await self._read(no):
+                for schema, stored in await self._read(no, self._clock.now() + engine.offset_s(node)):
                     engine.add_rows(node, schema, stored)
                     replayed[schema.family].update(row.taken_at_ms for row in stored)
         except HubError as exc:
@@ -80,9 +80,8 @@ class Replay:
         except Exception:  # as above
             event(log, "alert_replay_failed", logging.ERROR, node=node, exc_info=True)
 
-    async def _read(self, no: int) -> list[tuple[SeriesSchema, list[StoredRow]]]:
-        """The stored rows of the last `REPLAY_S` seconds by schema, oldest first."""
-        now = self._clock.now()
+    async def _read(self, no: int, now: float) -> list[tuple[SeriesSchema, list[StoredRow]]]:
+        """The stored rows of the last `REPLAY_S` seconds by schema, oldest first. Args: now: by the node's clock, as rows are stored."""
         found: dict[tuple[str, tuple[str, ...]], tuple[SeriesSchema, list[StoredRow]]] = {}
         async for schema, rows in self._samples.read(no, now - REPLAY_S, now, FAMILIES, lambda _damage: None):
             found.setdefault((schema.family, schema.series), (schema, []))[1].extend(rows)  # compacted rows have no schema id

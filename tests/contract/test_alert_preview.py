@@ -91,20 +91,21 @@ async def test_a_preview_of_stored_samples_equals_the_live_evaluation(store: Sto
         assert all(abs(one.fired_at - other.fired_at) <= 120 for one, other in zip(coarse, exact, strict=True))
 
 
-async def test_rows_that_the_replay_after_a_start_has_read_do_not_count_as_late(store: Store) -> None:
+@pytest.mark.parametrize("skew_s", [0, 7200])
+async def test_rows_that_the_replay_after_a_start_has_read_do_not_count_as_late(store: Store, skew_s: int) -> None:
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
     samples = samples_of({"cpu.total": 5}, 60)
     schema, rows = samples[0].layout, [Row(one.row.taken_at_ms, list(one.row.values)) for one in samples]
     await store.metrics.save_schema(session, schema)
     times = rows[0].taken_at_ms, rows[-1].taken_at_ms
     await store.metrics.append([StoredPack(session, 0, 0, schema.schema_id, *times, 1, pack_body(rows))])
-    engine, replayed = Engine(), Replay(store.metrics, lambda _: session.no, ManualClock(BEGAN + 60))
-    engine.set_node(NodeFacts(session.node))
-    assert replayed.hold(session.node, schema, rows[30:])
+    engine, replayed = Engine(), Replay(store.metrics, lambda _: session.no, ManualClock(BEGAN + 60 - skew_s))
+    engine.set_node(NodeFacts(session.node, clock_skew_s=float(skew_s)))
+    assert replayed.hold(session.node, schema, rows[30:50])
     await replayed._replay(engine, session.node)
     assert engine.take_late() == {}
     engine.add_rows(session.node, schema, rows[-1:])
-    assert list(engine.take_late()) == [session.node]
+    assert list(engine.take_late()) == [session.node], "the replay has read it"
 
 
 def test_a_preview_of_events_equals_the_live_evaluation() -> None:
