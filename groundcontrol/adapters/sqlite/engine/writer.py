@@ -119,8 +119,8 @@ class Writer:
         return cast("T", await waiting.done)
 
     async def shrink(self) -> None:
-        """Free the memory of the page cache, after the running transaction."""
-        if not (self._closing or self.broken):
+        """Free the memory of the page cache, after the running transaction. Does nothing while the disk stalls."""
+        if not (self._closing or self.broken or self._stalled):
             await self._thread.shrink()
 
     async def close(self, *, checkpoint: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:

@@ -161,6 +161,7 @@ async def test_writes_are_refused_while_the_disk_hangs_and_resume_by_themselves(
         with pytest.raises(StoreBusy, match="hangs"):
             await asyncio.wait_for(waiting, 10)
         assert writer.stall is not None
+        await asyncio.wait_for(writer.shrink(), 10)
         with pytest.raises(StoreBusy, match="disk of the database some"):
             await asyncio.wait_for(writer.run(put("after it")), 10)
         assert not caller.done(), "it may have been done yet, or never be"
