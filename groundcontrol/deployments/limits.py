@@ -101,6 +101,8 @@ class ServiceLimits(NamedTuple):
     """Most deployments whose fields stay in memory: as many as may be open."""
     leave_s: float = 300.0
     """How long root on a node has to uninstall the agent, from the accepted order to its `Farewell`."""
+    fast_removals: int = 25
+    """With more removals through live sessions, each reads its rows less often: a thousand would need more than one core."""
     forget_wait_s: float = 5.0
     """How long a request to delete a node waits for the end. Deleting the samples of a year may take longer."""
     stop_s: float = 6.0

@@ -36,8 +36,6 @@ from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 """The pause between two looks at the rows of one removal."""
-FAST_REMOVALS: Final = 25
-"""With more removals than this the pause grows with their number: the looks of a thousand removals would need more than one core."""
 ORDERS_SEEN: Final = 50
 """How many of a node's newest jobs a restarted hub searches for the `uninstall` job of a removal."""
 _ORDERED: Final = "job "
@@ -328,7 +326,7 @@ class SessionRemoval:
                 if not failing:
                     event(log, "removal_store_failed", logging.ERROR, deployment=progress.row.id, code=exc.code)
                 failing = True
-            await tools.clock.sleep(POLL_S * max(1.0, len(self._active) / FAST_REMOVALS))
+            await tools.clock.sleep(POLL_S * max(1.0, len(self._active) / tools.limits.fast_removals))
 
     async def _look(self, progress: ProgressReporter, job: Job, ends_at: float | None) -> None:
         """Update the steps by the state of the job.

@@ -8,9 +8,9 @@ import pytest
 
 from groundcontrol.core.errors import Conflict, CredentialsRequired, NotFound
 from groundcontrol.core.scope import SYSTEM
-from groundcontrol.deployments import session_removal, transitions
+from groundcontrol.deployments import transitions
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
-from groundcontrol.deployments.session_removal import SessionRemoval
+from groundcontrol.deployments.session_removal import POLL_S, SessionRemoval
 from groundcontrol.jobs.model import JobError, JobState, JobUpdate
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hasty, trouble
@@ -51,8 +51,7 @@ async def test_concurrent_removals_of_a_node_are_the_same_one(desk: Desk) -> Non
         assert (await desk.end_of(found[0].id)).state == "succeeded"
 
 
-async def test_many_removals_look_at_their_rows_less_often(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_removal, "FAST_REMOVALS", 1)
+async def test_many_removals_look_at_their_rows_less_often(desk: Desk) -> None:
     pauses: set[float] = set()
 
     class Recording(SystemClock):
@@ -61,12 +60,12 @@ async def test_many_removals_look_at_their_rows_less_often(desk: Desk, monkeypat
             await super().sleep(seconds)
 
     nodes = [await played(desk, name) for name in ("web-1", "web-2")]
-    async with desk.running() as service:
+    async with desk.running(desk.make(desk.config, LIMITS._replace(fast_removals=1))) as service:
         removals = service._session_removals
         removals._tools = removals._tools._replace(clock=Recording())
         for node in nodes:
             await service.remove(SYSTEM, node.id, None, force=False)
-        await eventually(lambda: session_removal.POLL_S * 2 in pauses)
+        await eventually(lambda: POLL_S * 2 in pauses)
 
 
 async def test_an_early_farewell_completes_the_removal_too(desk: Desk) -> None:
