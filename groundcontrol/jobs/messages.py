@@ -186,7 +186,7 @@ def _reason(text: str) -> KeptReason:
 
 
 def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> JobVerdict:
-    """Decode how a job ended, and compare the printed output with the stored output.
+    """Decode how a job ended, and compare the printed output with the stored output. If they differ, the state is `unknown`.
 
     Args:   held_sha256: SHA-256 of the stored output, computed now.
     Raises: ProtocolError: the message is not a valid end.

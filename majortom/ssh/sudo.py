@@ -107,7 +107,7 @@ class Dialogue:
     def feed_out(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard output.
 
-        Raises: DeployError: a log-in shell prints without end.
+        Raises: DeployError: a log-in shell prints without end, the server asks for another user, or doas refuses the password.
         """
         self._out += data
         if self.ready:
@@ -128,7 +128,7 @@ class Dialogue:
     def feed_err(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard error.
 
-        Raises: DeployError: a password is needed and missing, or it was not accepted.
+        Raises: DeployError: a password is needed and missing, it was not accepted, or the server asks for another user.
         """
         self._err = (self._err + data)[-MAX_NOISE_BYTES:]
         if not self.ready:
