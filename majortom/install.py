@@ -51,6 +51,9 @@ class InstallOptions(NamedTuple):
     """`http://host:port`, the proxy for the server's connection to the hub."""
     stopped: Callable[[], Awaitable[None]] | None = None
     """Called after the replaced agent has stopped: every later session belongs to the new agent."""
+    finished: Callable[[HostKey], None] | None = None
+    """Called with the server's key once the installation stays. Only the connection is closed after that; an error or a cancellation then
+    undoes nothing."""
 
 
 class InstallResult(NamedTuple):
@@ -106,6 +109,8 @@ class Installation:
                 try:
                     probe = await self._install(login, make_payload, verify)
                     await self._finish(context, login)
+                    if self._options.finished is not None:
+                        self._options.finished(context.reached.key)
                 except BaseException as exc:
                     if await self._roll_back(context, login):
                         raise

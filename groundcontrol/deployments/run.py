@@ -97,8 +97,10 @@ class DeploymentRun:
         self._created: NodeId | None = None
         """The node that this installation created. It is deleted if the installation fails."""
         self._node = progress.row.node_id
-        self._installed = False
-        """Whether the agent is installed for good, so that a cancellation no longer undoes it."""
+        self._installed: interfaces.HostKey | None = None
+        """The server's host key, once the agent is installed for good: a cancellation no longer undoes it. None: it is not."""
+        self._settled = False
+        """Whether host key and address of an installed agent are saved."""
         self.ending = False
         """Whether the outcome is known, though perhaps not saved yet."""
         self._ordered_at = tools.clock.now()
@@ -180,23 +182,34 @@ class DeploymentRun:
             proxy=request.proxy or "",
             node=(self._node or "") if request.again else "",
             stopped=self._end_replaced_session,
+            finished=self._keep_installed,
         )
-        done = await tools.major.install(await self._target(), options, self.progress, self._payload, self._verify)
-        self._installed = True
+        try:
+            done = await tools.major.install(await self._target(), options, self.progress, self._payload, self._verify)
+            self._installed = host_key = done.host_key
+        except DeployError:
+            if self._installed is None:
+                raise
+            host_key = self._installed  # only the connection could not be closed in time
+        await self._until_saved(self._settle)
         node = self._node
-
-        async def settle() -> None:
-            await self.progress.report_host_key(done.host_key)
-            if request.again and node is not None:
-                await tools.store[NodeStore].move_node(self._scope, node, request.host)
-
-        await self._until_saved(settle)
         if request.keep_credentials and node is not None:
             try:
-                await credentials.save(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
+                await credentials.save(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*host_key))
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be stored: a removal will ask for them")
+
+    def _keep_installed(self, host_key: interfaces.HostKey) -> None:
+        self._installed = host_key
+
+    async def _settle(self) -> None:
+        """Save what an installation for good has changed. Raises: StoreError."""
+        assert self._installed is not None
+        await self.progress.report_host_key(self._installed)
+        if self.request.again and self._node is not None:
+            await self._tools.store[NodeStore].move_node(self._scope, self._node, self.request.host)
+        self._settled = True
 
     async def _name_of(self, node: str) -> str | None:
         """The name of a node of this hub; None: it has no such node."""
@@ -301,6 +314,9 @@ class DeploymentRun:
             if state != "succeeded" and await self._is_forgotten():
                 await wipe(self._tools, self._scope, progress, self._left_note)
                 state, error = "succeeded", None
+            if state == "succeeded" and self._installed is not None and not self._settled:
+                with contextlib.suppress(NotFound):  # the node was deleted meanwhile
+                    await self._settle()  # a cancellation came before it
             if state == "succeeded":
                 await shred_unwanted(self._tools, self._scope, progress)
             await progress.change(close)

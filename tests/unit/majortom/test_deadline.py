@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncssh
 import pytest
@@ -118,14 +118,14 @@ async def payload(_probe: Probe) -> Payload:
     return Payload("0.1.0", b"bundle", "conf", "[policy]\nmode = monitor\n", Secret("5e" * 32), Secret("1a" * 32), install_python=False)
 
 
-async def install(watch: Watch, port: int) -> None:
+async def install(watch: Watch, port: int, finished: Callable[[HostKey], None] | None = None) -> None:
     async def name_of(_node: str) -> str:
         return "web-1"
 
     async def at_once(_seconds: float) -> None:
         return
 
-    wish = InstallOptions(URL, tls_pinned=False, fleet="f" * 26, install_python=False, name_of=name_of)
+    wish = InstallOptions(URL, tls_pinned=False, fleet="f" * 26, install_python=False, name_of=name_of, finished=finished)
     target = Target("127.0.0.1", port, "root", None, None, Secret("right"), None, None, None)
     await MajorTom(SystemClock(), any_address).install(target, wish, watch, payload, at_once)
 
@@ -163,3 +163,25 @@ async def test_waiting_for_the_fingerprint_confirmation_does_not_count(monkeypat
     async with playing(server) as port:
         await install(Watch(Hours(monkeypatch), looks_s=10 * WHOLE_S, works_s=WHOLE_S / 2), port)
     assert server.did == ["arm", "send", "install", "start", "finish"]
+
+
+async def test_an_installation_is_reported_as_final_before_its_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may close slowly, and a cancellation or the time limit may end the wait for it."""
+    server, final = Server(stuck=""), asyncio.Event()
+
+    async def hang(_connection: asyncssh.SSHClientConnection) -> None:
+        await asyncio.Event().wait()
+
+    def finished(_key: HostKey) -> None:
+        monkeypatch.setattr(asyncssh.SSHClientConnection, "wait_closed", hang)
+        final.set()
+
+    async with playing(server) as port:
+        work = asyncio.create_task(install(Watch(Hours(monkeypatch), 0.0, 0.0), port, finished))
+        async with asyncio.timeout(30):
+            await final.wait()
+        await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.wait({work})
+    assert work.cancelled()
+    assert server.did[-1] == "finish", "nothing is undone"

@@ -18,12 +18,14 @@ from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOptions, De
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.nodes.model import NewNode, Node
 from majortom.deployer import MajorTom
+from majortom.errors import failure
 from majortom.install import InstallOptions, InstallResult, PayloadMaker
 from majortom.interfaces import Reporter, Target, VerifySession
-from majortom.probe import Probe
+from majortom.probe import Probe, parse_probe
 from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, VIEWER, Desk, Hasty, failing, trouble
+from tests.support.join_client import PROBE
 from tests.support.ssh_server import serving
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -246,6 +248,34 @@ async def test_a_cancel_of_a_completed_redeployment_comes_too_late(desk: Desk, r
         assert task.cancel()
         row = await desk.end_of(row.id)
     assert row.state == "succeeded", row
+
+
+@pytest.mark.parametrize("end", ["cancel", "deadline"])
+async def test_an_installation_that_ends_while_its_connection_is_closed_has_succeeded(
+    desk: Desk, request_to: Requests, closed_port: int, end: str
+) -> None:
+    class Closing(Quick):
+        async def install(
+            self, target: Target, wish: InstallOptions, reporter: Reporter, payload: PayloadMaker, verify: VerifySession
+        ) -> InstallResult:
+            await payload(parse_probe(PROBE))
+            assert wish.finished is not None
+            wish.finished(majortom.interfaces.HostKey(*describe(KEY)))
+            await super().install(target, wish, reporter, payload, verify)
+            raise failure("deadline", "verify", minutes="15")
+
+    async with desk.running() as service:
+        major = Closing()
+        play(service, major)
+        row = await service.install(ADMIN, request_to(closed_port), None)
+        await asyncio.wait_for(major.installed.wait(), 30)
+        if end == "cancel":
+            await service.cancel(ADMIN, row.id)
+        major.go.set()
+        row = await desk.end_of(row.id)
+    assert (row.state, row.host_key_confirmed) == ("succeeded", True), row
+    assert row.node_id is not None
+    assert await desk.store.nodes.node(ADMIN, row.node_id)
 
 
 async def test_a_redeployment_that_ends_during_a_full_disk_is_saved_later(desk: Desk) -> None:
