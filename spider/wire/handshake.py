@@ -85,7 +85,8 @@ class HubSide:
 
         Args:    why_not: error text if the node does not hold the key.
         Returns: the key of the challenge, and the digest of the transcript.
-        Raises:  NotProven: the node does not hold the key. ProtocolError: not an answer at all.
+        Raises:  NotProven: the node does not hold the key. ProtocolError: not an answer at all. LocalProtocolError: `challenge` was not
+                 called before.
         """
         if self._key is None:
             raise LocalProtocolError("the challenge comes first")
