@@ -48,7 +48,7 @@ _WORDS: Final = {
     "`stardust-spider orders reset`",
     "no-space": "there is not enough room on the node's disk to begin",
     "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
-    "no-key": "the node has no launch key: it was installed to look, not to act",
+    "no-key": "the launcher on the node has no key that it trusts: the node was installed to look, not to act, or others may read or write the key",
     "bad-mac": "the node's launch key is not the hub's: deploy the node again",
     KEYS_CHANGE: NOT_BACK,
     "wrong-generation": "the node's launch key is of another generation: deploy the node again",
