@@ -10,6 +10,7 @@ NAMES: Final[tuple[tuple[type, str], ...]] = (
     (web.RequestHandler, "_request_count"),
     (web.RequestHandler, "_waiter"),
     (web.RequestHandler, "_messages"),
+    (web.RequestHandler, "_upgraded"),
     (web.StreamResponse, "_prepare_headers"),
     (web.BaseRunner, "_make_server"),
     (web.WebSocketResponse, "_cancel_heartbeat"),
@@ -36,6 +37,11 @@ class WatchedHandler(web.RequestHandler):
     def newest_body(self) -> StreamReader | None:
         """The body of the newest request. Call this right after its head was read, before its handler starts."""
         return self._messages[-1][1] if self._messages else None
+
+    @property
+    def upgrading(self) -> bool:
+        """Whether the newest request asks for another protocol. Until its handler accepts that, the library holds further data, bounded."""
+        return self._upgraded
 
 
 class BareResponse(web.Response):

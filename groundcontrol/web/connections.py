@@ -181,7 +181,7 @@ class _Connection(WatchedHandler):
             super().data_received(data)
             return
         idle, before = self.idle, self.heads_read
-        is_head = self._body is None or self._body.is_eof()
+        is_head = not self.upgrading and (self._body is None or self._body.is_eof())
         super().data_received(data)
         if self.heads_read > before:
             self._head_bytes = 0
