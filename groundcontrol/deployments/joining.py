@@ -119,9 +119,12 @@ class Joining:
         left = await self.store[InviteStore].unsettled()
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for node, org in left:
-                group.create_task(self._settle_late(Scope(SYSTEM.actor, org), node), name="settle-joining")
-            await asyncio.Event().wait()
+            try:
+                for node, org in left:
+                    group.create_task(self._settle_late(Scope(SYSTEM.actor, org), node), name="settle-joining")
+                await asyncio.Event().wait()
+            finally:
+                self._group = None  # a join that ends while the hub stops is settled by the next start
 
     def keys(self, node: Node) -> tuple[bytes, bytes]:
         """The session key and the launch key of a node."""
