@@ -1,8 +1,8 @@
 """A Spider without a hub: runs `spider.jobs.tracker` as the unit stardust-spider.service does, and writes what a hub would store to files.
 
-`in/<job>` are orders, `in/<job>.stop` requests to stop; `out/<job>` is the stored output, `out/<job>.ended` the result of the job,
-`.answer` the launcher's answer, `.planned` and `.report` its plan and report, `out/faults` all violations. After a restart it continues
-from the stored files.
+`in/<job>` are orders, `in/<job>.stop` requests to stop, and `in/updates` asks for the updates, which `out/updates` gets; `out/<job>` is the
+stored output, `out/<job>.ended` the result of the job, `.answer` the launcher's answer, `.planned` and `.report` its plan and report,
+`out/faults` all violations. After a restart it continues from the stored files.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from spider.wire.job_messages import JobAck, JobAnswer, JobDone, JobEnded, JobOu
 
 STATE = "/var/lib/stardust/spider"
 IN, OUT = os.path.join(STATE, "in"), os.path.join(STATE, "out")
+UPDATES = "updates"
 
 
 class Follower:
@@ -31,6 +32,7 @@ class Follower:
             "/var/lib/stardust/jobs", "/run/stardust/launcher.sock", SystemClock(), self.store, boot=os.environ["STARDUST_BOOT"]
         )
         self.handed_at: dict[str, float] = {}
+        self.updates_wanted = False
 
     def _append(self, name: str, data: bytes) -> None:
         with open(os.path.join(OUT, name), "ab") as file:
@@ -70,6 +72,10 @@ class Follower:
     def _take_orders(self) -> None:
         for job in os.listdir(IN):
             path = os.path.join(IN, job)
+            if job == UPDATES:
+                os.unlink(path)
+                self.updates_wanted = True
+                continue
             with open(path, "rb") as file:
                 order = file.read()
             os.unlink(path)
@@ -87,19 +93,21 @@ class Follower:
     async def watch_orders(self) -> None:
         while True:
             self._take_orders()
+            if self.updates_wanted:
+                self.updates_wanted = False
+                await self.tell_updates()
             await asyncio.sleep(0.02)
 
     async def main(self) -> None:
         self._resume()
-        await asyncio.gather(self.jobs.run(), self.watch_orders(), self.tell_updates())
+        await asyncio.gather(self.jobs.run(), self.watch_orders())
 
     async def tell_updates(self) -> None:
         manager = updates_manager()
-        if manager is None:
-            return
+        assert manager is not None, "the host has a package manager"
         updates = await asyncio.get_running_loop().run_in_executor(None, manager.available_updates)
         assert updates is not None, "the package manager gives its updates"
-        self._append("updates", json.dumps(updates._asdict()).encode() + b"\n")
+        self._append(UPDATES, json.dumps(updates._asdict()).encode() + b"\n")
 
 
 async def follow() -> None:
