@@ -13,7 +13,7 @@ import { momentAt, momentSentence, Tooltip } from "./tooltip";
 import { selectByTouch } from "./touch";
 import type { ChartProps, Library } from "./types";
 
-/** CSS pixels around the cursor in which marks belong to it. */
+/** A mark belongs to the cursor if it is at most this far away, in CSS pixels. */
 const MARK_REACH_PX = 7;
 
 /** The keyboard cursor: its moment, and the start of the selected range (null = no range). */
@@ -36,6 +36,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const over = useRef(false);
     /** Whether the chart is on or near the screen, and whether samples arrived while it was not. */
     const sight = useRef({ near: true, late: false });
+    /** The moment under the pointer or finger. */
     const [own, setOwn] = useState<number | null>(null);
     const [keys, setKeys] = useState<Keys | null>(null);
     held.current.props = props;
@@ -43,7 +44,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const shape = shapeOf(props);
     /** The shape of the existing plot. Data of another shape waits until the plot is replaced. */
     const plotShape = useRef("");
-    /** Moves the cursor of this chart to that of another one. */
+    /** Moves the cursor of this chart to the cursor of its group, unless the pointer is over this chart. */
     const follow = useMemo(
       () => (): void => {
         const chart = plot.current;
@@ -84,17 +85,17 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       };
       // The font must be loaded before the first text: a canvas never replaces a fallback font.
       document.fonts.load(FONT).then(build, build);
-      const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
-      sized.observe(element);
-      const unseen = observeVisible(element, (near) => {
+      const resizing = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
+      resizing.observe(element);
+      const stopVisible = observeVisible(element, (near) => {
         sight.current.near = near;
         if (!near || !sight.current.late) return;
         sight.current.late = false;
         if (plotShape.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props));
       });
       // A canvas costs time in each frame of the page, even if it is invisible and unchanged.
-      const unwatched = observeAhead(element, (ahead) => element.classList.toggle("far", !ahead));
-      const untouched = selectByTouch(element, {
+      const stopAhead = observeAhead(element, (ahead) => element.classList.toggle("far", !ahead));
+      const stopTouch = selectByTouch(element, {
         plot: () => plot.current,
         onAt: (at) => {
           const { times } = held.current.props.data.columns;
@@ -109,10 +110,10 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       });
       return () => {
         unmounted = true;
-        untouched();
-        sized.disconnect();
-        unseen();
-        unwatched();
+        stopTouch();
+        resizing.disconnect();
+        stopVisible();
+        stopAhead();
         plot.current?.destroy();
         plot.current = null;
       };

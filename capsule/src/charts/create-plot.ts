@@ -10,7 +10,7 @@ import type { ChartProps, Library } from "./types";
 const AXIS = 46;
 const AXIS_GAP = 4;
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
-/** The value axis shrinks this long after it last changed, or as soon as the chart shows another window. */
+/** The value axis may shrink this long after it last changed, or as soon as the chart shows another window. */
 const SHRINK_MS = 30_000;
 const LEAST_DRAG_PX = 8;
 const DAY_S = 86_400;
@@ -66,7 +66,7 @@ export function columnsOf({ data: { columns, band }, series }: Pick<ChartProps, 
   return [columns.times, ...rows] as uPlot.AlignedData;
 }
 
-/** The upper end of the value axis: grows immediately and shrinks late, so that the lines do not jump. */
+/** The upper end of the value axis: grows immediately and shrinks late, so that the lines do not jump. Stores the end in `held`. */
 function topOf(held: PlotState): number {
   const { max, data } = held.props;
   if (max !== undefined) return max;
@@ -158,7 +158,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
   );
 }
 
-/** Whether a time is the first second of a day here: its label is the day. */
+/** Whether a time is the first second of a day in the time zone of the browser. The label of such a time is the day. */
 function midnight(at: number): boolean {
   const date = new Date(at * 1000);
   return date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;

@@ -17,7 +17,7 @@ export interface Moment {
   values: (number | null)[];
   /** Minimum and maximum of the bucket, if known. */
   range: (readonly [number, number] | null)[];
-  /** For each line, the seconds without data while other lines have some; 0 = no such gap. Empty if all lines are of one server. */
+  /** For each line, the seconds without data while other lines have some; 0 = no such gap. Empty if all lines are of one server, or none has data. */
   gaps: number[];
   /** Seconds without data around this moment; 0 = there is data. */
   missing: number;
@@ -53,7 +53,7 @@ const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
 /** For example "9.1%–9.4%"; empty if both ends have the same text. */
 export function rangeText({ row }: ValueFormat, [low, high]: readonly [number, number]): string {
   const [from, to] = row([low, high]);
-  // The row has a common unit on the second number only.
+  // `row` writes a common unit after the second number only.
   return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
 }
 

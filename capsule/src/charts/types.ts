@@ -27,9 +27,9 @@ export interface ChartData {
   band?: { min: Cell[][]; max: Cell[][] };
   from: number;
   to: number;
-  /** The time of the first possible sample: before it nothing is missing. */
+  /** The time of the first possible sample. No gap begins before it. */
   since: number;
-  /** Seconds without a sample that count as a gap. */
+  /** More seconds than this without a sample are a gap. */
   gapS: number;
   /** Only for lines of different servers: the time of the first possible sample of each line. Each line then has its own gaps. */
   apart?: readonly number[];

@@ -15,7 +15,7 @@ const PATIENCE_S = 0.25;
 let driven = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Starts the timer for the next tick. Each frame restarts it: a timer that only checks would wake the page every second. */
+/** Starts the timer for the next tick. Each frame that moves the clock restarts it: a timer that ran on would wake the page every second. */
 function restartTimer(): void {
   clearTimeout(timer);
   timer = setTimeout(

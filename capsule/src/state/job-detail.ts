@@ -34,7 +34,7 @@ export const outputUrl = (id: string): string => url(`jobs/${id}/output`);
 /** One job, followed live. The receiver set by `onOutput` gets the last 4 MB of the output and all later bytes, once and in order. */
 export class JobDetail {
   readonly view = signal<JobView | null>(null);
-  /** The error of the first read, or of the live updates: then the shown data may be old. */
+  /** The error of the first read, or of the live updates. While there is one, the shown data may be old. */
   readonly failure = signal<ApiError | null>(null);
   /** Bytes that are not shown because the output is too long. */
   readonly skipped = signal(0);
@@ -89,7 +89,7 @@ export class JobDetail {
   }
 
   /** Subscribes again now, without waiting for the next retry. */
-  again(): void {
+  resubscribe(): void {
     if (!this.#closed) this.#follow();
   }
 
@@ -123,8 +123,8 @@ export class JobDetail {
   }
 }
 
-export const planOf = (id: string): Promise<PlanView> => call<PlanView>("GET", `jobs/${id}/plan`);
-export const reportOf = (id: string): Promise<ReportView> => call<ReportView>("GET", `jobs/${id}/report`);
+export const loadPlan = (id: string): Promise<PlanView> => call<PlanView>("GET", `jobs/${id}/plan`);
+export const loadReport = (id: string): Promise<ReportView> => call<ReportView>("GET", `jobs/${id}/report`);
 
 export const submitBatch = (body: BatchBody, key: string): Promise<BatchView> => call<BatchView>("POST", "jobs", { body, idempotencyKey: key });
 export const loadBatch = (id: string): Promise<BatchView> => call<BatchView>("GET", `batches/${id}`);

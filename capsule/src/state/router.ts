@@ -42,7 +42,7 @@ const saveScroll = (): void => {
   history.replaceState({ ...historyState(), y: scrollY, step }, "");
 };
 
-/** Restores the scroll position as soon as the page is long enough, unless the user scrolls meanwhile. */
+/** Restores the scroll position as soon as the page is long enough. A key, a wheel turn or a pointer press of the user cancels it, and so does `PATIENCE_MS`. */
 function restoreScroll(): void {
   const { y } = historyState();
   const mine = ++restoration;
@@ -52,7 +52,7 @@ function restoreScroll(): void {
     if (y === undefined || document.documentElement.scrollHeight >= y + innerHeight) scrollTo(0, y ?? 0);
     else if (performance.now() < until) requestAnimationFrame(attempt);
   };
-  requestAnimationFrame(() => requestAnimationFrame(attempt)); // the other page is drawn first
+  requestAnimationFrame(() => requestAnimationFrame(attempt)); // the page of the new path is drawn first
 }
 
 for (const kind of ["wheel", "keydown", "pointerdown"]) addEventListener(kind, () => (restoration += 1), { passive: true, capture: true });
@@ -68,7 +68,7 @@ addEventListener("popstate", async () => {
   // A dialog belongs to the page that is left, so it is closed as by Esc. A dialog whose request is running stays open for the answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
   await null; // the dialog is removed
-  // A dialog that is part of the page and stays open would be lost with the page, so the page stays.
+  // If the page changed, an open dialog that is part of it would be lost. So the page stays.
   if (document.querySelector("main dialog")) return history.go(step - to);
   step = to;
   pageUrl.value = read();
@@ -91,7 +91,7 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
 
 type Changes = Readonly<Record<string, string | readonly string[] | null>>;
 
-/** The path and query of this page with changed parameters; null removes one, and a list becomes repeated parameters. */
+/** The path and query of this page with changed parameters; null or an empty text removes one, and a list becomes repeated parameters. */
 export function withQuery(changes: Changes, from = pageUrl.value): string {
   const query = new URLSearchParams(from.query);
   for (const [name, value] of Object.entries(changes)) {
@@ -105,7 +105,7 @@ export function withQuery(changes: Changes, from = pageUrl.value): string {
 /** Changes the query without a history entry. */
 export const setQuery = (changes: Changes): void => go(withQuery(changes, pageUrl.peek()), { replace: true });
 
-// A plain click on a link to this page does not reload the page.
+// A plain click on a link to a path of the page changes the URL without a reload.
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest("a") : null;

@@ -16,7 +16,7 @@ const SOONEST_S = 5;
 /** The page may stay blank this long while it loads or signs out. */
 const SILENT_MS = 2000;
 const SECURE = location.protocol === "https:";
-/** A cookie that exists until the hub has confirmed a sign-out. A page that is reloaded meanwhile continues the sign-out. */
+/** The cookie that exists from a sign-out until the hub has confirmed it. A page that is reloaded meanwhile continues the sign-out. */
 const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
@@ -38,7 +38,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** Session requests are numbered in order: the number of the last request, and of the request whose answer is shown. */
 let lastRequest = 0;
 let shownRequest = 0;
-/** Grows when a user signs in or out. A renewal that started before belongs to an ended session. */
+/** Grows when a user signs in or out, or sets a password. A renewal that started with a smaller number belongs to an ended session. */
 let turn = 0;
 let ended = 0;
 const endings = new Set<() => void>();
@@ -49,13 +49,13 @@ export function onSessionEnd(listener: () => void): void {
 }
 
 const leaving = (): boolean => document.cookie.includes(`${LEAVING}=1`);
-function mark(on: boolean): void {
+function markLeaving(on: boolean): void {
   document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${SECURE ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
 }
 
 /**
- * Shows the session of an answer, unless something newer is shown (a sign-in, a sign-out, a later answer). Without `request`, the answer is
- * the newest.
+ * Shows the session of an answer, unless something newer is shown (a sign-in, a sign-out, a later answer). While the user signs out, only the
+ * CSRF token is stored. Without `request`, the answer is the newest.
  */
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, request = ++lastRequest): void {
   if (request < shownRequest) return;
@@ -73,7 +73,7 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, reques
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
 }
 
-/** Asks the hub who is signed in. */
+/** Asks the hub who is signed in, and shows that session. Raises: ApiError. */
 async function fetchUser(): Promise<void> {
   const request = ++lastRequest;
   enter(await call<MeView>("GET", "auth/me", { always: true }), request);
@@ -81,7 +81,7 @@ async function fetchUser(): Promise<void> {
 
 /** Drops the data of the session and shows `to`. `why`: the notice on the sign-in form; empty = the user signed out. */
 function leave(why: string, to: Phase = "login"): void {
-  if (to === "login") mark(false);
+  if (to === "login") markLeaving(false);
   clearTimeout(again);
   shownRequest = ++lastRequest;
   turn += 1;
@@ -95,7 +95,7 @@ function leave(why: string, to: Phase = "login"): void {
   phase.value = to;
   notice.value = was ? why : "";
   for (const end of endings) end();
-  // After a sign-out the next user must not see the address. A user whose session ended returns to the same page.
+  // After a sign-out the next user must not see the address. After an expired session the user returns to the same page.
   if (!why) go("/", { replace: true });
 }
 
@@ -120,7 +120,7 @@ async function requestRenewal(): Promise<boolean | ApiError> {
   }
 }
 
-/** Renews the session, with one request at a time. True = renewed, false = over. After any other failure the session stays, and the error is returned. */
+/** Renews the session, with one request at a time. Returns true if a user is signed in, false if the session is over. After any other failure the session stays, and the error is returned. */
 export function renew(): Promise<boolean | ApiError> {
   renewing ??= requestRenewal().finally(() => {
     renewing = null;
@@ -128,7 +128,7 @@ export function renew(): Promise<boolean | ApiError> {
   return renewing;
 }
 
-/** Reloads the account and its rights, which may have changed. */
+/** Reloads the account of the signed-in user and its rights, which may have changed. */
 export const reloadUser = pollUntilSettled(async () => {
   try {
     if (user.peek()) await fetchUser();
@@ -154,7 +154,7 @@ addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });
 
-/** When the first request is repeated, in Unix milliseconds; 0 = now. */
+/** When the request of `resume` or `logOut` is repeated, in Unix milliseconds; 0 = no repetition is planned. */
 export const resumesAt = signal(0);
 let attempt = 0;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -195,8 +195,8 @@ function enterAnew(answer: LoginView): void {
   void reloadUser();
 }
 
-/** Whether a new socket may be opened: false if the session is over, or while the user must change the password or enrol. Without an answer the last known state counts. */
-export const stillSignedIn = (): Promise<boolean> => {
+/** Asks the hub whether a new socket may be opened: false if the session is over, or while the user must change the password or enrol. Without an answer the last known state counts. */
+export const mayOpenSocket = (): Promise<boolean> => {
   const ready = (): boolean => phase.value === "ready";
   return fetchUser().then(ready, ready);
 };
@@ -207,7 +207,7 @@ export async function logIn(username: string, password: string, { setupCode, cod
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";
-  mark(false);
+  markLeaving(false);
   enterAnew(answer);
 }
 
@@ -219,11 +219,11 @@ export async function changePassword(current: string, next: string): Promise<voi
   enterAnew(answer);
 }
 
-/** Signs out, and retries until the hub confirms it. Until then the page shows nothing of the session, and nobody can continue it. */
+/** Signs out, and retries until the hub confirms it. Without an answer within `SILENT_MS` the page hides the session, which a reload does not show again. */
 export async function logOut(): Promise<void> {
   clearTimeout(again);
   resumesAt.value = 0;
-  mark(true);
+  markLeaving(true);
   const clear = (): void => {
     if (phase.peek() !== "leaving") leave("", "leaving");
   };

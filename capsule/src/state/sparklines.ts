@@ -1,6 +1,6 @@
 /**
- * The last ten minutes of each node's CPU in forty points. When a row has been visible for a moment, the page reads its points from history. Live
- * samples continue them.
+ * The last ten minutes of each node's CPU in forty points. When a row has been visible for a moment, the page reads the node's points from
+ * history. Live samples continue them.
  */
 
 import { signal, type Signal } from "@preact/signals";
@@ -14,15 +14,15 @@ export const BUCKET_S = 15;
 const REDRAW_S = 5;
 /** Rows that are visible for a shorter time, while the user types or scrolls, are not loaded. */
 const SETTLE_MS = 300;
-/** The hub's maximum for one request. */
-const MOST = 50;
+/** The hub's maximum of nodes in one request. */
+const MOST_NODES = 50;
 
 interface Spark {
   means: RollingMean;
   shown: Signal<readonly (number | null)[]>;
   /** The number of places on screen that show the sparkline. */
   watchers: number;
-  /** Whether history was read, or could not be read. */
+  /** Whether the request for history has ended, with or without success. False again after a gap in the live samples. */
   filled: boolean;
   lastAt: number;
   shownAt: number;
@@ -50,10 +50,10 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   if (!sample || sample.value === null) return;
   const spark = sparkOf(id);
   if (sample.at <= spark.lastAt) return;
-  // Samples are missing because the page was hidden or the node was offline. If the page was hidden, history has them.
+  // Live samples are missing: the page was hidden, or the node was offline. If the page was hidden, history has these samples.
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) {
     spark.filled = false;
-    if (spark.watchers) request(id);
+    if (spark.watchers) enqueue(id);
   }
   spark.lastAt = sample.at;
   spark.means.add(sample.at, sample.value);
@@ -67,7 +67,7 @@ export const sparkFor = (id: string): Signal<readonly (number | null)[]> => spar
 export function watchSpark(id: string): () => void {
   const spark = sparkOf(id);
   spark.watchers += 1;
-  if (!spark.filled) request(id);
+  if (!spark.filled) enqueue(id);
   else if (hubNow() - spark.shownAt >= REDRAW_S) show(spark);
   return () => {
     spark.watchers -= 1;
@@ -75,15 +75,15 @@ export function watchSpark(id: string): () => void {
   };
 }
 
-function request(id: string): void {
+function enqueue(id: string): void {
   queue.add(id);
   waiting ??= setTimeout(pump, SETTLE_MS);
 }
 
-/** Sends one request at a time, for all visible rows. */
+/** Requests the history of the queued nodes: one request at a time, with at most `MOST_NODES` nodes. */
 async function pump(): Promise<void> {
   const startedIn = era;
-  const some = [...queue].slice(0, MOST);
+  const some = [...queue].slice(0, MOST_NODES);
   for (const id of some) queue.delete(id);
   if (some.length) await fill(some, startedIn);
   if (startedIn === era) waiting = queue.size ? setTimeout(pump, SETTLE_MS) : undefined;

@@ -13,14 +13,14 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** A modal dialog. It focuses its title, and when it closes, the element that had the focus before. */
+/** A modal dialog. It focuses the element with `autofocus`, or else its title. When it closes, it focuses the element that had the focus before. */
 export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props): VNode {
   const ref = useRef<HTMLDialogElement>(null);
   const head = useRef<HTMLHeadingElement>(null);
   const id = useId();
-  const closing = useRef(onClose);
-  closing.current = onClose;
-  // A layout effect runs before the next key. Later the user may have moved the focus, and the dialog would take it away.
+  const latestOnClose = useRef(onClose);
+  latestOnClose.current = onClose;
+  // A layout effect runs before the next key. A later effect could take the focus from where the user has moved it.
   useLayoutEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
     const giveBack = rememberFocus();
@@ -34,16 +34,16 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     const observer = new MutationObserver(() => {
       if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
     });
-    // Chromium closes a dialog at a second Esc, even if `cancel` is prevented. Then the dialog opens again.
+    // Chromium closes a dialog at a second Esc, even if `cancel` is prevented. Then the dialog opens again, and `onClose` decides.
     let leaving = false;
-    const shut = (): void => {
+    const reopen = (): void => {
       if (leaving) return;
       const at = last;
       dialog.showModal();
       (at instanceof HTMLElement && at.isConnected ? at : head.current)?.focus();
-      closing.current();
+      latestOnClose.current();
     };
-    dialog.addEventListener("close", shut);
+    dialog.addEventListener("close", reopen);
     dialog.addEventListener("focusin", noteFocus);
     observer.observe(dialog, { childList: true, subtree: true });
     return () => {

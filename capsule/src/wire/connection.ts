@@ -23,6 +23,7 @@ export interface Topic {
 /** The value of `WebSocket.OPEN`; tests run without WebSocket. */
 const OPEN = 1;
 
+/** `until`: when the next attempt starts. `since`: when the connection was lost. Both in Unix milliseconds. */
 export type LinkState = { at: "connecting" } | { at: "open" } | { at: "waiting"; until: number; since: number } | { at: "closed" };
 
 interface Watch {
@@ -154,7 +155,7 @@ export class Connection {
   }
 
   #hello(hello: LiveHello): void {
-    // A restarted hub counts from the beginning; offsets of job output stay valid.
+    // A restarted hub counts its messages from the beginning; offsets of job output stay valid.
     if (hello.hub_id !== this.#hub) for (const watch of this.#watches.values()) watch.seq = null;
     this.#hub = hello.hub_id;
     this.#attempt = 0;
@@ -198,7 +199,7 @@ export class Connection {
     if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(pack(request as unknown as Packable));
   }
 
-  /** Pings a hub that was silent for a whole check interval, and closes the socket if there is no answer. */
+  /** Pings a hub that was silent for a whole check interval. Without an answer within `PONG_MS` the socket is replaced. */
   #listen(socket: WebSocket, silent = 0): void {
     this.#received = false;
     const pinged = silent === SILENT_CHECKS;

@@ -38,7 +38,7 @@ interface Hooks {
   csrf(): string;
   /** Renews an expired session. True = the call may be repeated; false = the session is over; or the error of the renewal. */
   renew(): Promise<boolean | ApiError>;
-  /** Called when the hub refuses something that the page offered, because the rights of the account have changed. */
+  /** Called after a refusal that shows that the account or its rights have changed. */
   refused(): void;
   /** The number of ended sessions. */
   ended(): number;
@@ -47,7 +47,7 @@ interface Hooks {
 let hooks: Hooks;
 
 /** The codes of refusals that concern the account, not the requested object. */
-const CHANGED: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
+const ACCOUNT_REFUSALS: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
 
 export function setHooks(given: Hooks): void {
   hooks = given;
@@ -64,7 +64,7 @@ let ahead = 0;
 /** The seconds by which the hub's clock is ahead of this machine's clock, according to the newest answer. */
 export const hubAhead = (): number => ahead;
 
-async function once(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
+async function send(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
   const init: RequestInit = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), method };
   const headers: Record<string, string> = { accept: "application/json" };
   if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
@@ -79,11 +79,11 @@ async function once(method: Method, path: string, { query = {}, body = {}, idemp
     if (at) ahead = (at - Date.now()) / 1000;
     return response;
   } catch (error) {
-    throw lost(error);
+    throw connectionError(error);
   }
 }
 
-const lost = (error: unknown): ApiError =>
+const connectionError = (error: unknown): ApiError =>
   (error as Error).name === "TimeoutError" ? new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`) : new ApiError("network", 0, t`Ground Control could not be reached.`);
 
 async function errorOf(response: Response): Promise<ApiError> {
@@ -104,7 +104,7 @@ interface Options {
   always?: boolean;
 }
 
-/** Calls the hub. An expired session is renewed and the call repeated once. Raises: ApiError, or OVER if the session ended meanwhile. */
+/** Calls the hub. An expired session is renewed and the call repeated once. Raises: ApiError; or OVER if the session ended meanwhile, unless `always`. */
 export function call<T>(method: Method, path: string, options: Options = {}): Promise<T> {
   const { renews = true, always = !renews } = options;
   const endedAtStart = hooks.ended();
@@ -112,7 +112,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
     if (!always && endedAtStart !== hooks.ended()) throw OVER;
   };
   const ask = async (renewable: boolean): Promise<T> => {
-    const response = await once(method, path, options);
+    const response = await send(method, path, options);
     if (!response.ok) {
       const failure = await errorOf(response);
       check();
@@ -120,14 +120,14 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
       const renewed = renewable && failure.code === "auth.required" && (await hooks.renew());
       check(); // a repeated call would run as the current user
       if (renewed === true) return ask(false);
-      if (!always && CHANGED.includes(failure.code)) hooks.refused();
+      if (!always && ACCOUNT_REFUSALS.includes(failure.code)) hooks.refused();
       throw renewed || failure;
     }
     if (response.status === 204) return undefined as T;
     try {
       return (await response.json()) as T;
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw lost(error);
+      if (!(error instanceof SyntaxError)) throw connectionError(error);
       throw new ApiError("answer.unreadable", response.status, t`Ground Control's answer could not be read.`);
     }
   };
@@ -147,7 +147,7 @@ export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The hub's public health. An answer with status 503 is a health view, too. Raises the errors of `fetch` as they are, not ApiError. */
+/** The hub's public health. An answer with status 503 is a health view, too. Raises the errors of `fetch` and of `json` as they are, not ApiError. */
 export async function health(): Promise<HealthView> {
   const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   return (await answer.json()) as HealthView;

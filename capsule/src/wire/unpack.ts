@@ -25,6 +25,7 @@ export function unpack(data: ArrayBuffer): unknown {
   const view = new DataView(data);
   let at = 0;
 
+  /** Moves on by `length` bytes. Returns the offset at which they begin. */
   const span = (length: number): number => {
     const from = at;
     at += length;

@@ -114,11 +114,11 @@ function levelFaults(draft: RuleDraft, exception?: OverrideDraft): string[] {
   return faults;
 }
 
-/** The faults that the user must correct, in the order of the fields. An empty name is not listed: its field shows it. */
+/** The faults that the user must correct, in the order of the fields. An empty name is not listed: the name's field shows that fault. */
 export function draftFaults(draft: RuleDraft): string[] {
   const faults: string[] = [];
   if (!draft.warn && !draft.crit) faults.push(t`Switch on a warning, a critical level or both.`);
-  // An exception that is off has hidden fields, and `bodyOf` leaves out their faults.
+  // An exception that is off has hidden fields, and `bodyOf` leaves out faulty levels of such an exception.
   const exceptions = draft.overrides.filter(({ enabled }) => enabled !== false).flatMap((one) => levelFaults(draft, one));
   faults.push(...new Set([...levelFaults(draft), ...exceptions]));
   if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);

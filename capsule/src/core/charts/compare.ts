@@ -4,7 +4,7 @@ import { breakGaps, GAP_INTERVALS, bridgeGaps, type Cell, type Columns } from ".
 
 export const MAX_NODES = 12;
 
-export interface Part {
+export interface NodeSeries {
   times: readonly number[];
   column: readonly Cell[];
 }
@@ -13,10 +13,11 @@ export interface Part {
 const SLACK = 0.25;
 
 /**
- * The samples by row: row n starts at n times `interval` (seconds). Near the border of two rows, a node's samples would skip some rows and hit
- * others twice. So a sample that is early or late by at most `SLACK` goes to the row after that of the previous sample.
+ * The samples by row: row n starts at n times `interval` (seconds). If each sample went to the row of its time, a node that samples near the
+ * border of two rows would skip some rows and hit others twice. So a sample that is early or late by at most `SLACK` goes to the row after
+ * the row of the previous sample.
  */
-function inRows({ times, column }: Part, interval: number): Map<number, number> {
+function inRows({ times, column }: NodeSeries, interval: number): Map<number, number> {
   const rows = new Map<number, number>();
   let [before, row] = [-Infinity, -Infinity];
   times.forEach((at, index) => {
@@ -31,7 +32,7 @@ function inRows({ times, column }: Part, interval: number): Map<number, number> 
 }
 
 /** All series on common times, `interval` seconds apart. A line has a gap only if the node itself has no samples for long. */
-export function alignSeries(parts: readonly Part[], interval: number): Columns {
+export function alignSeries(parts: readonly NodeSeries[], interval: number): Columns {
   const found = parts.map((part) => inRows(part, interval));
   const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
   const values = found.map((part) => rows.map((row): Cell => part.get(row) ?? null));
@@ -45,7 +46,7 @@ export interface Aggregates {
   high: number | null;
 }
 
-/** Minimum, mean and maximum of a window. `low` and `high` are the minimum and maximum of each bucket, if known. */
+/** Minimum, mean and maximum of a column. `low` and `high` are the columns with the minimum and maximum of each bucket, if known. */
 export function aggregate(column: readonly Cell[], low: readonly Cell[] = column, high: readonly Cell[] = column): Aggregates {
   let [sum, count]: [number, number] = [0, 0];
   let [least, most]: [number | null, number | null] = [null, null];

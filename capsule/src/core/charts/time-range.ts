@@ -24,15 +24,15 @@ const STEPS_S = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 180
 
 const isRange = (text: string | null): text is Range => text !== null && Object.hasOwn(RANGES, text);
 
-function moment(text: string | null): number | null {
+function parseMoment(text: string | null): number | null {
   return text !== null && /^\d{1,11}$/.test(text) ? Number(text) : null;
 }
 
 /** The time range in the query. An invalid range counts as live, an invalid window as none. */
 export function parseTimeRange(get: (name: string) => string | null): TimeRange {
   const range = get("range");
-  const from = moment(get("from"));
-  const to = moment(get("to"));
+  const from = parseMoment(get("from"));
+  const to = parseMoment(get("to"));
   const zoom = from !== null && to !== null && to - from >= MIN_SPAN_S && to - from <= MAX_SPAN_S ? { from, to } : null;
   return { range: isRange(range) ? range : "live", zoom };
 }
@@ -42,12 +42,12 @@ export function timeRangeQuery({ range, zoom }: TimeRange): Record<"range" | "fr
   return { range: range === "live" ? null : range, from: zoom ? String(zoom.from) : null, to: zoom ? String(zoom.to) : null };
 }
 
-/** The smallest bucket width of the hub, in seconds, with which this many seconds need at most `points` points. */
+/** The smallest bucket width of the hub, in seconds, with which this many seconds need at most `points` points. Wider than a day it is in whole days, and may need one point more. */
 export function stepFor(seconds: number, points: number): number {
   return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
 }
 
-/** Start and end of a time range. A range begins and ends on bucket borders, so that most buckets are the same a minute later. */
+/** Start and end of a time range, for at most `points` points. A range begins and ends on bucket borders, so that most buckets are the same a minute later. */
 export function spanOf({ range, zoom }: TimeRange, now: number, points: number): Span {
   if (zoom) return zoom;
   const step = range === "live" ? 1 : stepFor(RANGES[range], points);
@@ -65,7 +65,7 @@ export function clampSpan(from: number, to: number, now: number): Span {
   return { from: start, to: start + length };
 }
 
-/** A window from two typed times. It ends now at the latest, and starts earlier than typed only if it would be too short. */
+/** A window from two typed times. It ends now at the latest, and starts earlier than typed only if the typed start makes it too short. */
 export function typedSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(Math.min(Math.max(to, from + MIN_SPAN_S), now));
   return { from: Math.max(0, Math.floor(Math.min(from, end - MIN_SPAN_S))), to: end };
@@ -82,5 +82,5 @@ export function zoomSpan({ from, to }: Span, factor: number, centre: number, now
   return clampSpan(centre - (centre - from) * factor, centre + (to - centre) * factor, now);
 }
 
-/** A key that differs when the data of the range differs. */
+/** A text that names the time range: two ranges have the same key only if they are equal. A fixed window hides its range. */
 export const timeRangeKey = ({ range, zoom }: TimeRange): string => (zoom ? `${zoom.from}-${zoom.to}` : range);

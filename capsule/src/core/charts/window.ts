@@ -34,8 +34,8 @@ export class LiveWindow {
   /**
    * Adds one live sample. Samples may arrive late or twice; the last one received wins.
    *
-   * Samples later than `now` (hub time) are of a server whose clock is ahead. If it is then set back by more than the window, they are dropped:
-   * the window would otherwise drop the new ones until the server's clock reaches the wrong time.
+   * A sample later than `now` (hub time) comes from a server whose clock is ahead. If that clock is then set back by more than the window, all
+   * earlier samples of the series are dropped. Otherwise the window would drop each new sample until the server's clock reaches the old time.
    */
   add(name: string, at: number, value: number | null, now = Infinity): void {
     const newest = this.#tracks.get(name)?.times.at(-1) ?? at;
@@ -84,7 +84,7 @@ export class LiveWindow {
     for (const name of names) this.#known.add(name);
   }
 
-  /** Seconds without a sample that count as a gap. There are no gaps while the past is still being read, because unknown is not missing. */
+  /** More seconds than this without a sample are a gap. Infinity while the past is still being read: a value that was not read is not missing. */
   gapLimit(names: readonly string[], interval: number): number {
     return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
@@ -121,15 +121,15 @@ function firstFrom(times: readonly number[], at: number): number {
   return low;
 }
 
-/** The union of several ascending lists. If all lists are equal, which is usual, it is the first list itself. */
+/** The union of several ascending lists. If all lists are equal, which is usual, the result is the first list itself. */
 function union([first = [], ...rest]: readonly number[][]): number[] {
   const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
   return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
 }
 
 /**
- * Replaces null by undefined between two values of a column that are at most `limit` seconds apart. Such a row is no gap: only another
- * column has a sample at its time.
+ * Replaces null by undefined between two values of a column that are at most `limit` seconds apart. A null there is no gap: only another
+ * column has a sample at that time.
  */
 export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   return {
@@ -174,7 +174,7 @@ export function sampleRow(times: readonly number[], column: readonly Cell[], at:
   }
 }
 
-/** Inserts a row of nulls into each gap longer than `limit` seconds. */
+/** Inserts a row of nulls into each gap longer than `limit` seconds, and replaces undefined by null. */
 export function breakGaps({ times, values }: Columns, limit: number): Columns {
   if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined))) return { times, values };
   const outTimes: number[] = [];
@@ -197,8 +197,8 @@ export const partOf = <P extends { readonly series: object }>(parts: readonly P[
 /**
  * Prepares the hub's buckets for a chart.
  *
- * Empty buckets are a gap only if they last longer than 2.5 intervals between samples: one sample a minute leaves most buckets of six seconds
- * empty.
+ * Empty buckets are a gap only if they last longer than 1.5 buckets and 2.5 intervals between samples: one sample a minute leaves most buckets
+ * of six seconds empty.
  */
 export function fromBuckets({ times, values }: Columns, step: number, interval: number): Columns {
   const keep: number[] = [];
@@ -215,7 +215,7 @@ export interface Gap {
   to: number;
 }
 
-/** The times in `[from, until]` without a sample of any column for more than `limit` seconds. Without any sample there are none. */
+/** The times in `[from, until]` without a sample of any column for more than `limit` seconds. If no column has a sample, there are no gaps. */
 export function findGaps({ times, values }: Columns, from: number, until: number, limit: number): Gap[] {
   const found: Gap[] = [];
   let last: number | null = null;
@@ -240,7 +240,7 @@ export function seriesGaps({ times, values }: Columns, from: number, until: numb
 
 export type TableRow = { row: number } | { gap: Gap };
 
-/** The rows of a data table by time: each row with a value, and each gap once. Rows without any value are left out. */
+/** The rows of a data table in `[from, until]` by time: each row with a value, and each gap once. No gap begins before `since`. */
 export function tableRows(columns: Columns, from: number, until: number, limit: number, since = from): TableRow[] {
   const { times, values } = columns;
   const gaps = findGaps(columns, Math.max(from, since), until, limit);

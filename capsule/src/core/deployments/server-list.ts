@@ -35,7 +35,7 @@ interface HostKeyHolder {
   host_key: { type: string; fingerprint: string; host: string; port: number } | null;
 }
 
-/** Whether the shown key belongs to a jump host: its host or port is not that of the server. */
+/** Whether the shown key belongs to a jump host: the host or port of the key is not that of the server. */
 export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
 
 export interface PendingHostKey {

@@ -10,11 +10,11 @@ interface EventLike {
 
 /** Types of events that many nodes have at the same time, for example after a restart of the hub or when a rule fires for all nodes. */
 const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "node_registered", "node_joined", "agent_updated", "reboot_required", "updates_found", "security_updates_found", "alert_firing", "alert_resolved"]);
-/** A run has at least so many events; fewer events have a row each. */
+/** A run has at least this many events; fewer events have a row each. */
 const LEAST = 5;
 /** The most seconds between an event of a run and the next one. */
 const MAX_APART_S = 600;
-/** A run may continue after so many rows of other events. */
+/** A run may continue after at most this many rows of other events. */
 const MAX_ROWS_BETWEEN = 20;
 
 /** Events with the same key may share a row. Alerts of different rules, levels or ends have different keys. */

@@ -44,7 +44,7 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
 /** For example "2 with problems, 31 succeeded", failures first; empty if there is no job. */
 export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`).join(", ");
 
-/** Why the policy of a server refuses an action; without `action`, why it refuses every job. Empty = it does not, or the policy is unknown. */
+/** Why the policy of a server refuses an action; without `action`, why it refuses every job. Empty = the policy does not refuse it, or is unknown. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;

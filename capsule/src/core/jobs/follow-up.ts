@@ -12,7 +12,7 @@ interface ReportLike {
   notes: readonly string[];
 }
 
-/** `since`: the server needed a reboot, and has booted since the job ended. `past`: the server needed a reboot, and now reports that it needs none. */
+/** `due`: the server needs a reboot. `since`: it needed a reboot, and has booted since the job ended. `past`: it needed a reboot, and now reports that it needs none. */
 export type RebootNeed = "no" | "unknown" | "due" | "since" | "past";
 
 interface NodeLike {
@@ -21,7 +21,7 @@ interface NodeLike {
   identity: { booted_at: number };
 }
 
-/** `node` is its current view. The hub has set `reboot_required` there if the report asks for a reboot. */
+/** `node`: the current view of the job's node. The hub has set `reboot_required` in this view if the report asks for a reboot. */
 export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: number | null, node: NodeLike | undefined): RebootNeed {
   if (reboot === "no" || reboot === "unknown") return reboot;
   if (endedAt === null || !node) return "due";
@@ -34,7 +34,7 @@ const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "r
 
 export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
 
-/** Whether the report has any finding. */
+/** Whether the report names anything that remains to be done, or does not know whether a reboot is needed. */
 export const hasFollowUp = (report: ReportLike): boolean => report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
 
 interface Ended {

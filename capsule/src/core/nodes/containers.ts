@@ -1,7 +1,7 @@
 /** Containers of a node: the rows of their table, and which ones may be restarted. */
 
 import { reader, type TableCell, type TableLike } from "./node-tables";
-import { fits, isListed, missingLines, type Policy } from "./units";
+import { allowsVerb, fits, missingLines, type Policy } from "./units";
 
 export const RESTART = "container-restart";
 /** Engines with a socket through which containers are named and restarted. */
@@ -66,6 +66,6 @@ export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly Con
 export function restartOrder(policy: ContainerPolicy | null, name: string): { allowed: boolean; lines: string[] } {
   const patterns = policy?.containers ?? [];
   const named = patterns.some((pattern) => fits(pattern.split("*"), name));
-  const allowed = named && isListed(policy, RESTART, patterns);
+  const allowed = named && allowsVerb(policy, RESTART, patterns);
   return { allowed, lines: allowed ? [] : missingLines(policy, RESTART, "containers", patterns, named ? [] : [name]) };
 }

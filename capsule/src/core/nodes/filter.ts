@@ -77,7 +77,7 @@ export function parseFilter(text: string): Filter {
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-/** The test of a part; undefined if the part is invalid. Calls `reject` then, and also for an unknown key. A part with an unknown key is searched as a word. */
+/** The test of a part; undefined if the part is invalid. Calls `reject` if the part is invalid or its key unknown. A part with an unknown key is searched as a word. */
 function parseToken(token: string, reject: () => void): Test | void {
   const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
   const want = rest.replace(/"/g, "");
@@ -104,5 +104,5 @@ function parseToken(token: string, reject: () => void): Test | void {
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }
 
-/** The parts of a filter with another state; an empty state means any. */
+/** The parts of a filter with its `state:` replaced; an empty state removes it. */
 export const withState = (tokens: readonly string[], state: string): string[] => tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);

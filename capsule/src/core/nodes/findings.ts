@@ -30,7 +30,7 @@ export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/
 /**
  * Larger is worse. Sorts the fleet by the health of a node, then by its worst finding.
  *
- * Until the hub finds `offline`, an offline node comes after the critical ones, because it may be back in seconds.
+ * Until the hub finds `offline`, an offline node without a critical finding comes after the critical ones, because it may be back in seconds.
  */
 export function severityOf({ health, node: { health: { findings } } }: RowLike): number {
   const [worst] = findings;

@@ -72,7 +72,7 @@ export function fits(parts: readonly string[], name: string): boolean {
   return at <= end;
 }
 
-/** Units whose restart ends all log-in sessions, or more (`spider/packages/after/services.py`). */
+/** Units that no job may restart, because their restart ends all log-in sessions (`spider/packages/after/services.py`). */
 const NEVER_ALONE = new Set(["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`));
 /** Units that no policy allows (`spider/wire/units.py`). */
 const PROTECTED = /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
@@ -99,26 +99,26 @@ export interface UnitSplit {
   lines: string[];
 }
 
-/** Splits units into those that a job may name and those that the policy refuses. Neither list has units that no policy may allow, or more than one job may name. */
+/** Splits units into those that a job may name and those that the policy refuses. Units that no policy may allow are in neither list. Both lists together have at most `MAX_UNITS` units. */
 export function splitUnits(policy: UnitPolicy | null, verb: string, units: readonly string[]): UnitSplit {
   const fitting = units.filter((name) => isOrderable(name, verb)).slice(0, MAX_UNITS);
   const patterns = policy?.units ?? [];
-  const allowed = isListed(policy, verb, patterns) ? fitting.filter((name) => namesUnit(patterns, name)) : [];
+  const allowed = allowsVerb(policy, verb, patterns) ? fitting.filter((name) => namesUnit(patterns, name)) : [];
   const refused = fitting.filter((name) => !allowed.includes(name));
   const unnamed = refused.filter((name) => !namesUnit(patterns, name));
   return { allowed, refused, lines: refused.length ? missingLines(policy, verb, "units", patterns, unnamed) : [] };
 }
 
 /** Whether mode and `verbs` of the policy allow the verb. Without patterns a node does not report the verb, so only the mode counts. */
-export const isListed = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean => policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
+export const allowsVerb = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean => policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
 
-/** The lines of policy.conf that allow a verb for the names in `unnamed`. `key` is the key of the line that now lists `patterns`. */
+/** The lines of policy.conf that allow a verb for the names in `unnamed`. `key`: the key of the line that lists names. `patterns`: what that line lists now; empty = there is no such line. */
 export function missingLines(policy: Policy | null, verb: string, key: string, patterns: readonly string[], unnamed: readonly string[]): string[] {
   const managed = policy?.mode === "managed";
   return [
     ...(patterns.length ? [] : ["version = 2"]),
     ...(managed ? [] : ["mode = managed"]),
-    ...(managed && !isListed(policy, verb, patterns) ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
+    ...(managed && !allowsVerb(policy, verb, patterns) ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
     ...(unnamed.length ? [`${key} = ${[...patterns, ...unnamed].join(", ")}`] : []),
   ];
 }

@@ -12,20 +12,20 @@ export type Catalogue = Readonly<Record<string, string | Forms>>;
 type Value = string | number;
 
 /**
- * The catalogue. A script that runs before the page's own sets it, so that modules can build tables of labels when they load. It has no
- * prototype: `constructor` is an ordinary key.
+ * The catalogue. A script that runs before the scripts of the page sets it, so that modules can build tables of labels when they load. It has
+ * no prototype: `constructor` is an ordinary key.
  */
 const words: Catalogue = (globalThis as { stardustWords?: Catalogue }).stardustWords ?? ({ __proto__: null } as unknown as Catalogue);
 let rules: Intl.PluralRules | undefined;
 /** The pieces of the translation for each call: texts, and at odd positions the numbers of placeholders. */
-const known = new Map<TemplateStringsArray, readonly string[]>();
+const translated = new Map<TemplateStringsArray, readonly string[]>();
 
 /** The translation of one of the hub's names (metric, unit, column), or the name itself if the catalogue does not have it. */
 export const translate = (text: string): string => (words[text] ?? text) as string;
 
 function pieces(parts: TemplateStringsArray): readonly string[] {
-  let found = known.get(parts);
-  if (!found) known.set(parts, (found = translate(parts.reduce((text, part, at) => `${text}{${at - 1}}${part}`)).split(/\{(\d)\}/)));
+  let found = translated.get(parts);
+  if (!found) translated.set(parts, (found = translate(parts.reduce((text, part, at) => `${text}{${at - 1}}${part}`)).split(/\{(\d)\}/)));
   return found;
 }
 

@@ -90,7 +90,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   }
   const retry = async (body: RetryBody): Promise<void> => {
     setRunning(await retryDeployment(running.peek().id, body));
-    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // without typed input the dialog shows another user's deployment
+    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // without a host nothing was typed in this dialog
   };
   return <Running deployment={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
@@ -128,12 +128,12 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
-  /** Loads a deployment that the page may not know: it may belong to another user, or its answer was lost. */
+  /** Loads a deployment that the page may not know: another user started it, or the answer to its start was lost. */
   const loadExisting = async (id: string): Promise<void> => {
     try {
       setExisting((await loadDeployment(id)).peek());
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // the refusal already says that it exists
+      if (!(error instanceof ApiError)) throw error; // the refusal already says that the deployment exists
     }
   };
   const connect = (): void => {
@@ -238,7 +238,7 @@ interface RunningProps {
 function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
   const update = deployment.kind === "update";
   const where = update ? deployment.host : `${addressText(deployment)}${deployment.jump ? ` ${t`over ${deployment.jump.host}`}` : ""}`;
-  // The node may have been removed since.
+  // The node may have been removed since the deployment.
   const node = deployment.node_id && nodeName(deployment.node_id) !== undefined ? nodeSignal(deployment.node_id)?.value : undefined;
   const live = node?.state === "online";
   const title = dialogTitle(deployment, deployment.name || deployment.host, live);
@@ -248,7 +248,7 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
     const took = deployment.ended_at === null ? "" : ` · ${t`stopped after ${duration(deployment.ended_at - beganAt(deployment))}`}`;
     return (
       <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
-        <OfRequest deployment={deployment} />
+        <BatchLink deployment={deployment} />
         <FailureBox key={triesOf(deployment)} deployment={deployment} entries={entries} onRetry={update ? null : onRetry} />
         <Steps deployment={deployment} last={t`Done`} />
         <footer>
@@ -271,7 +271,7 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
   };
   return (
     <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
-      <OfRequest deployment={deployment} />
+      <BatchLink deployment={deployment} />
       <ProgressBar deployment={deployment} label={t`Deployment`} />
       {!done && cancelling.refusal && (
         <div class="earlier">
@@ -313,8 +313,8 @@ function asideOf(deployment: DeploymentView, entries: ConnectionForm, node: Node
   return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
-/** A link from a deployment to the page of its batch, where all failed deployments can be retried together. */
-function OfRequest({ deployment }: { deployment: DeploymentView }): VNode | null {
+/** A link from a deployment to the page of its batch, where all failed deployments can be retried together. Null without a batch, and on that page. */
+function BatchLink({ deployment }: { deployment: DeploymentView }): VNode | null {
   const all = `/deployments/${deployment.batch_id}`;
   return deployment.batch_id && pageUrl.value.path !== all ? (
     <p class="earlier">
@@ -376,7 +376,7 @@ function HostKey({ deployment, onClose }: { deployment: DeploymentView; onClose:
   };
   return (
     <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${deployment.host_key && isJumpHostKey(deployment) ? t`${addressText(deployment.host_key)} (jump host)` : addressText({ host: deployment.host, port: deployment.port })} · not confirmed yet`} icon="server" onClose={onClose}>
-      <OfRequest deployment={deployment} />
+      <BatchLink deployment={deployment} />
       <div class="body">
         <ActionError text={wrong || cancelling.refusal} />
         <p class="t2">{t`This host key is not confirmed yet. Compare the fingerprint with the one the server shows, then continue.`}</p>

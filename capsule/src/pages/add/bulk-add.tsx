@@ -32,7 +32,7 @@ type Format = ListForm["format"];
 const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
 interface ParsedList {
-  /** The text that was parsed. */
+  /** The format and text that were parsed. */
   of: string;
   list: ServerListView;
 }
@@ -48,19 +48,19 @@ function useParsedList(text: string, format: Format): { read: ParsedList | null;
       setRead(null);
       return;
     }
-    let late = false;
-    const look = async (): Promise<void> => {
+    let outdated = false;
+    const parse = async (): Promise<void> => {
       try {
         const list = await previewList({ text, format });
-        if (!late) setRead({ of, list });
+        if (!outdated) setRead({ of, list });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (!late) setFailure(error.detail);
+        if (!outdated) setFailure(error.detail);
       }
     };
-    const timer = setTimeout(() => void look(), SETTLE_MS);
+    const timer = setTimeout(() => void parse(), SETTLE_MS);
     return () => {
-      late = true;
+      outdated = true;
       clearTimeout(timer);
     };
   }, [of]);
@@ -80,6 +80,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
+  /** Whether lines with errors are skipped. */
   const [without, setWithout] = useState(false);
   const { form: fields, judged } = useFocusFirstError(wrong);
   const { sending, status, submit } = useSubmit();
@@ -90,7 +91,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
-  /** Why the button is disabled: the faulty lines may be out of view. */
+  /** Which faulty lines keep the button disabled, as a text: the lines may be out of view. Empty = no faulty line does. */
   const hindered = !fresh || bad === 0 || (without && good.length) ? "" : `${bad === 1 ? t`1 line has an error.` : t`${bad} lines have errors.`} ${good.length ? t`Fix the list, or tick “Skip lines with errors”.` : t`Fix the list.`}`;
   const change = (part: Partial<ConnectionForm>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
@@ -267,6 +268,7 @@ interface ParsedRowsProps {
   list: ServerListView;
   /** The hub's refusals when the servers were added, by index in the list. */
   refused: ReadonlyMap<number, string>;
+  /** The number of lines with errors, and whether they are skipped. */
   bad: number;
   without: boolean;
   onWithout: (on: boolean) => void;

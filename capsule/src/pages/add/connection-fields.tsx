@@ -31,7 +31,7 @@ export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFor
   return { form, judged: () => void (fresh.current = true) };
 }
 
-/** The fields for host and port. `known`: for an empty port, the hub uses the port of the last connection. */
+/** The fields for host and port. `known`: the hub knows an earlier connection. If the port is empty, it uses the port of that connection. */
 export function ServerFields({ entries, wrong, known = false, onChange }: { entries: ConnectionForm; wrong: FormErrors; known?: boolean; onChange: Change }): VNode {
   return (
     <>
@@ -143,7 +143,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
                 onInput={(event) => {
                   const text = event.currentTarget.value;
                   give(text, "");
-                  // The field closes here and not on blur: then a button below would move while it is pressed.
+                  // The field closes here. If it closed on blur, a button below it would move while the user presses it.
                   if (parseKeyHeader(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
                 }}
               />
@@ -242,7 +242,7 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
   );
 }
 
-const OPENED_BY: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
+const JUMP_WAYS: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
 
 /** The fields of the jump host, behind a switch. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | null; wrong: FormErrors; hint: string; onJump: (jump: JumpForm | null) => void }): VNode {
@@ -260,7 +260,7 @@ export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | nul
           <TextField class="port" label={t`Its port`} value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
           <div class="halves">
             <TextField label={t`User on the jump host`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
-            <SelectField label={t`Sign in with`} value={jump.by} onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
+            <SelectField label={t`Sign in with`} value={jump.by} onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })} options={JUMP_WAYS} />
           </div>
           {jump.by === "password" && <SecretField label={t`Jump host password`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
           {jump.by === "key" && (

@@ -22,11 +22,11 @@ import { VerbButton } from "../node/upgrade";
 import { SnoozeButton } from "./alert-actions";
 import { Explanation } from "./explanation";
 
-/** So many alerts are shown at first: an incident of a whole fleet has one alert for each server. */
+/** The number of alerts that are shown at first: an incident of a whole fleet has one alert for each server. */
 const FIRST = 50;
 
 const JOBS = { tab: "jobs", label: t`Jobs` };
-/** The expression of a rule -> the tab of the node's page where its faults are. */
+/** Key: the expression of a rule. Value: the tab of the node's page that lists what the rule finds. */
 const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = { "state(unit_failed)": { tab: "services", label: t`Services` }, "state(job_failed)": JOBS, "event(job_interrupted)": JOBS, "event(job_incomplete)": JOBS };
 
 const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
@@ -109,8 +109,8 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         {firing ? <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time> : `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`}
       </span>
       <span role="cell" class="row right">
-        {firing && <Place alert={alert} />}
-        {acts && <Help alert={alert} />}
+        {firing && <PlaceLink alert={alert} />}
+        {acts && <HelpButton alert={alert} />}
         {acts && onAcknowledge && !alert.flags.acknowledged && (
           <Button slim icon="check" more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }} onClick={() => onAcknowledge(alert)}>
             {t`Acknowledge`}
@@ -126,7 +126,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
 }
 
 /** The link to the list that shows the fault of the alert; nothing if there is none. */
-function Place({ alert }: { alert: AlertView }): VNode | null {
+function PlaceLink({ alert }: { alert: AlertView }): VNode | null {
   const place = PLACES[rules.value?.find(({ id }) => id === alert.rule_id)?.expr ?? ""];
   if (!place || alert.node_id === null) return null;
   return (
@@ -137,7 +137,7 @@ function Place({ alert }: { alert: AlertView }): VNode | null {
 }
 
 /** The button of the action that helps against the alert, as on the node's page; nothing if there is none. */
-function Help({ alert }: { alert: AlertView }): VNode | null {
+function HelpButton({ alert }: { alert: AlertView }): VNode | null {
   const view = alert.node_id === null ? undefined : nodeSignal(alert.node_id)?.value;
   const action = view?.health.findings.find(({ alert_id }) => alert_id === alert.id)?.action;
   return view && action ? <VerbButton view={view} verb={action} /> : null;

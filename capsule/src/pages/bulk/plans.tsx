@@ -7,7 +7,7 @@ import { restartsText } from "../../core/jobs/batch";
 import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { forEachLimited } from "../../state/bulk";
-import { cancelBatch, loadBatch, planOf } from "../../state/job-detail";
+import { cancelBatch, loadBatch, loadPlan } from "../../state/job-detail";
 import { nodeLabel } from "../../state/node-label";
 import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
 import { Banner } from "../../ui/banner";
@@ -42,7 +42,7 @@ export function usePlans(started: BatchView | null): Plans | null {
         const batch = await loadBatch(started.id);
         const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !byNode.has(job.node_id));
         const { failed } = await forEachLimited(fresh, AT_ONCE, async (job) => {
-          const plan = await planOf(job.id);
+          const plan = await loadPlan(job.id);
           if (plan.complete) byNode.set(job.node_id, plan);
         });
         if (left) return;

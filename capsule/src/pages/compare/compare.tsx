@@ -113,7 +113,7 @@ export function ComparePage(): VNode {
           />
           <section class="card" aria-label={t`Figures`}>
             <div class="facts-scroll" role="region" aria-label={t`Figures, table`} tabIndex={0}>
-              {/* Narrow rows have two lines: without the roles they would not be table rows. */}
+              {/* CSS lays out narrow rows in two lines. Without the roles, browsers no longer present such rows as table rows. */}
               <table class="facts-table" role="table">
                 <thead role="rowgroup">
                   <tr role="row">

@@ -234,7 +234,7 @@ function Nodes(): VNode {
           </section>
         ))
       ) : (
-        <NodeTable lines={by ? tableLines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onTouch={touch} onFold={fold} />
+        <NodeTable lines={by ? tableLines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onHover={touch} onFold={fold} />
       )}
       {mayAct.value && picked.value.size > 0 && <SelectionBar groups={groups} />}
     </>

@@ -41,7 +41,7 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 
 /** The cells of the columns that the user added; nothing until they are loaded. */
 const ColumnCells = lazy("", async () => (await import("./columns")).ColumnCells, () => null);
-/** A group's row, with only its name until it is loaded. */
+/** A group's row. Until its component is loaded, it has only the name of the group. */
 const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ line, index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}><span role="rowheader" class="row">{groupName(line.group)}</span></div>);
 const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
 
@@ -52,7 +52,7 @@ interface Props {
   sort: SortKey;
   down: boolean;
   onSort: (key: SortKey) => void;
-  onTouch: (touched: boolean) => void;
+  onHover: (over: boolean) => void;
   onFold: (group: string) => void;
 }
 
@@ -61,13 +61,15 @@ const keyOf = (line: TableRow | undefined): string => (line === undefined ? "" :
 /** The key of the current row, which is restored when the user returns. */
 let lastRowKey = "";
 
-export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
+export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold }: Props): VNode {
   // The current row has a key, so that it stays the same when rows above it appear, disappear or fold.
   const [here, setHere] = useState({ key: lastRowKey, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
   const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
   const at = Math.max(0, Math.min(found < 0 ? here.index : found, lines.length - 1));
-  const wanted = useRef(false);
+  /** Whether the current row gets the focus after the next drawing. */
+  const focusNext = useRef(false);
+  /** The key of the row that was selected last: the start of a range. */
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 32;
@@ -75,12 +77,12 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const setCurrent = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
   // A layout effect moves the focus before the browser handles the next key.
   useLayoutEffect(() => {
-    if (!wanted.current) return;
-    wanted.current = false;
+    if (!focusNext.current) return;
+    focusNext.current = false;
     table.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus();
   });
   const move = (to: number): void => {
-    wanted.current = true;
+    focusNext.current = true;
     setCurrent(Math.max(0, Math.min(lines.length - 1, to)));
   };
   const nodesOf = (some: readonly TableRow[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
@@ -103,8 +105,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
       tabIndex={-1}
       aria-label={t`Nodes`}
       aria-rowcount={lines.length + 1}
-      onMouseEnter={() => onTouch(true)}
-      onMouseLeave={() => onTouch(false)}
+      onMouseEnter={() => onHover(true)}
+      onMouseLeave={() => onHover(false)}
       onFocusCapture={({ target }) => {
         const index = rowAt(target);
         if (index >= 0) setCurrent(index);
@@ -175,7 +177,7 @@ interface Placed {
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
 
 function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
-  // A text that changes when something changes with time alone. New values redraw the row otherwise.
+  // This text changes when health, age or uptime change with time alone. New values of the node redraw the row by themselves.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
     if (!known) return "";

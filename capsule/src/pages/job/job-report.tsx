@@ -6,7 +6,7 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { jobs } from "../../state/jobs";
-import { planOf, reportOf } from "../../state/job-detail";
+import { loadPlan, loadReport } from "../../state/job-detail";
 import { ApiError, type JobView, type NodeView, type PlanView, type ReportView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Failure } from "../../ui/load-states";
@@ -30,8 +30,8 @@ export function JobReport({ job, onNeed, ...rest }: JobReportProps): VNode {
   const load = async (): Promise<void> => {
     setFailure(null);
     try {
-      if (job.plan_digest) setPlan(await planOf(job.id));
-      if (job.has_report) setReport(await reportOf(job.id));
+      if (job.plan_digest) setPlan(await loadPlan(job.id));
+      if (job.has_report) setReport(await loadReport(job.id));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setFailure(error);

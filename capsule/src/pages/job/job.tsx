@@ -173,7 +173,7 @@ function DetailError({ detail }: { detail: JobDetail }): VNode | null {
       </Banner>
     );
   }
-  return <StaleNotice failure={failure} onRetry={() => detail.again()} />;
+  return <StaleNotice failure={failure} onRetry={() => detail.resubscribe()} />;
 }
 
 /** Says how long a job has printed nothing (since its start if it never printed), once that is `QUIET_S`: the job may hang. */

@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../../wire/connection";
 import { ROOT } from "../../wire/http";
 import { hubNow, now, setHubTime, tick } from "../clock";
 import { onFrame } from "./frame-batch";
-import { phase, reloadUser, stillSignedIn, user } from "../session";
+import { mayOpenSocket, phase, reloadUser, user } from "../session";
 
 /** The banner appears three seconds after the loss; drawing takes the rest. */
 const BANNER_S = 2.9;
@@ -52,7 +52,7 @@ const connection = new Connection(
     if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
     void reloadUser(); // the socket reports later changes only, and the account was loaded before
   },
-  stillSignedIn,
+  mayOpenSocket,
   undefined,
   reloadUser,
 );

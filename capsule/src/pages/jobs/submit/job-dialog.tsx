@@ -8,7 +8,7 @@ import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/job
 import { VERBS } from "../../../core/jobs/verbs.gen";
 import { closeDialog } from "../../../state/dialogs";
 import { nodeSignal } from "../../../state/fleet";
-import { JobDetail, newIdempotencyKey, planOf, submitJob } from "../../../state/job-detail";
+import { JobDetail, loadPlan, newIdempotencyKey, submitJob } from "../../../state/job-detail";
 import { go } from "../../../state/router";
 import { JOB_MINUTES } from "../../../state/step-up";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../../state/types";
@@ -51,10 +51,11 @@ interface DialogError {
 /** The dialog that starts a job on one node. For some actions it shows the plan of the node first. */
 export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
   const [names, setNames] = useState("");
+  /** The job that makes the plan. */
   const [asked, setAsked] = useState<JobView | null>(null);
   const [made, setPlan] = useState<PlanView | null>(null);
   const [trouble, setTrouble] = useState<DialogError | null>(null);
-  // A plan that failed may have sent its empty steps before: they do not mean that there is nothing to do.
+  // A plan job that failed may have sent empty steps before it failed: they do not mean that there is nothing to do.
   const plan = trouble?.again === "anew" ? null : made;
   const [busy, setBusy] = useState(false);
   const [reading, setReading] = useState(0);
@@ -146,12 +147,12 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   useEffect(() => {
     if (!asked) return;
     const detail = new JobDetail(asked.id);
-    let left = false;
+    let unmounted = false;
     const missed = (error: unknown): void => {
-      if (!left) setTrouble({ why: error instanceof ApiError ? error.detail : String(error), again: "read" });
+      if (!unmounted) setTrouble({ why: error instanceof ApiError ? error.detail : String(error), again: "read" });
     };
     const found = (one: PlanView): void => {
-      if (left) return;
+      if (unmounted) return;
       setPlan(one);
       setTrouble((before) => (before?.again === "read" ? null : before));
     };
@@ -159,13 +160,13 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       detail.failure.subscribe((error) => error && missed(error)),
       detail.view.subscribe((job) => {
         if (!job) return;
-        if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void planOf(job.id).then(found, missed);
+        if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void loadPlan(job.id).then(found, missed);
         else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`, code: job.error?.code, again: "anew" });
         setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
       }),
     ];
     return () => {
-      left = true;
+      unmounted = true;
       for (const end of ends) end();
       detail.close();
     };
