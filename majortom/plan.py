@@ -138,7 +138,7 @@ def _check_replaced(existing: Existing, fleet: str, node: str, name: str, *, rep
 
 
 def _kept_folders(existing: Existing, fleet: str, node: str) -> tuple[str, ...]:
-    """The folders that the new installation keeps. `started` and `jobs` show which jobs have run, so they stay unless the agent on the server
+    """The folders that the new installation keeps. `started` and `jobs` show which jobs have run. They stay unless the agent on the server
     is certainly that of another node."""
     if existing.node == node and existing.fleet == fleet:
         return ("spider", "started", "jobs")

@@ -46,6 +46,7 @@ class CredentialCache:
     async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
         """The fields of an earlier attempt, and its trusted host key. Secrets are included if they are cached, or stored with the node.
 
+        Stored secrets must belong to the same login: the same address, user, jump host and host key.
         Raises: VaultError, StoreError.
         """
         self._drop_old()
@@ -63,9 +64,9 @@ class CredentialCache:
         return await self._usable(scope, earlier), pinned
 
     async def login_of(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
-        """The login and the trusted host key of a node: its stored credentials, else the address of its installation without secrets.
+        """The login and the trusted host key of a node: its stored credentials, else address and user of its installation, without secrets.
 
-        Args:   address: the node's address, if the hub did not install it.
+        Args:   address: the address for a node that the hub did not install; its user is root then, and no host key is known.
         Raises: VaultError, StoreError.
         """
         stored = await credentials.load(self._tools.store[SecretStore], self._tools.vault, node)

@@ -61,7 +61,7 @@ def build_bundle(spider_folder: Path | None = None) -> bytes:
 
 
 def build_joiner() -> bytes:
-    """Pack `spider/selfcare/join.py`, by which a new server and the hub authenticate each other, with only those modules that it imports.
+    """Pack `spider/selfcare/join.py` with only those modules that it imports. A new server and the hub authenticate each other by it.
 
     Raises: BundleError: a part is missing.
     """
