@@ -107,18 +107,23 @@ class Gate:
         words = (FIRST_REFUSAL, STEP_UP, *expected)
         self.page.on("console", lambda said: self._heard(said.type, said.text, words))
         self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
-        self.page.on("request", self._asked)
-        self.page.on("requestfinished", self._has_answer)
-        self.page.on("requestfailed", self._has_answer)
         self._cdp = context.new_cdp_session(self.page)
         self._has_axe = False
         self.looked_at: Look | None = None
         """The last argument of `look`."""
         self._open_requests: set[Request] = set()
+        self._counts_requests = False
 
     def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
         if kind == "error" and not any(word in text for word in expected):
             self.faults.append(f"console: {text}")
+
+    def _count_requests(self) -> None:
+        """Count open requests from now on. Each load of the page sends some 17, whose events cost the driver 20 ms of a processor."""
+        self._counts_requests = True
+        self.page.on("request", self._asked)
+        self.page.on("requestfinished", self._has_answer)
+        self.page.on("requestfailed", self._has_answer)
 
     def _asked(self, request: Request) -> None:
         if "/api/" in request.url:
@@ -141,6 +146,8 @@ class Gate:
 
     def turn_to(self, path: str) -> None:
         """Go to a path as a link of the page does, without another load. Wait as `open` does, and until no API request is open."""
+        if not self._counts_requests:
+            self._count_requests()
         turned: str = self.page.evaluate(FOLLOW, path)
         assert turned == path, turned
         self._stands()
