@@ -112,7 +112,7 @@ class Components:
     compactor: Compactor
     runner: web.AppRunner
     tls: ssl.SSLContext | None
-    """None: the hub does not end TLS itself."""
+    """None: the hub does not terminate TLS itself."""
 
 
 def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Callable[[str, str], None]) -> int:

@@ -72,7 +72,7 @@ class Config:
     heartbeat_url: Secret | None = None
     """The URL that the hub requests every minute while it can alert."""
     lan: tuple[str, ...] | None = None
-    """The addresses of a hub that ends TLS itself; empty: not known yet (`with_lan`); None: the hub does not end TLS."""
+    """The addresses of a hub that terminates TLS itself; empty: not known yet (`with_lan`); None: the hub does not terminate TLS."""
 
     def on_port(self, port: int) -> Config:
         """The same configuration with the port that the system chose for port 0."""
@@ -122,7 +122,7 @@ class Config:
         return next((url for url in self.node_urls if authority_of(url)[1] == host), self.node_url)
 
     def address_for(self, host: str) -> str | None:
-        """The address that the hub tells a node to dial. None: the node dialled its own machine, or this hub does not end TLS itself.
+        """The address that the hub tells a node to dial. None: the node dialled its own machine, or this hub does not terminate TLS itself.
 
         Args: host: the host and port that the node has dialled.
         """

@@ -34,7 +34,7 @@ _NOT_SERVED: Final = {
 _NOT_WITH_LAN: Final = {
     "server_url": "behind a TLS proxy, keep --server-url alone; without one, --lan alone",
     "tls_pin": "with --lan the hub makes its certificate and its pin itself",
-    "trusted_proxies": "with --lan the hub ends TLS itself, so no proxy is in front of it",
+    "trusted_proxies": "with --lan the hub terminates TLS itself, so no proxy is in front of it",
 }
 _OFF: Final = frozenset({"", "0", "no", "false", "off"})
 _VARIABLES: Final = frozenset(
@@ -218,7 +218,7 @@ class _Reader:
                 self._faults.append(f"--bind {bind} lets other machines in, but --server-url is ws://: nodes and browsers need wss://")
             if not proxies:
                 self._faults.append(
-                    f"--bind {bind} lets other machines in without TLS: name the proxy that ends TLS in STARDUST_TRUSTED_PROXIES, or bind 127.0.0.1"
+                    f"--bind {bind} lets other machines in without TLS: name the proxy that terminates TLS in STARDUST_TRUSTED_PROXIES, or bind 127.0.0.1"
                 )
         secret = secrets["secret"]
         if secret is None and "secret" not in self._unread and os.path.exists(control):  # another secret would not open the database

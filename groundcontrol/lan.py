@@ -1,4 +1,4 @@
-"""The addresses of a hub that ends TLS itself (`--lan`): set by the owner, or found at the first start. The data folder stores them."""
+"""The addresses of a hub that terminates TLS itself (`--lan`): set by the owner, or found at the first start. The data folder stores them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ELSEWHERE: Final = ("192.0.2.1", 9)
 def parse_setting(text: str) -> tuple[str, ...] | None:
     """Parse the setting `lan`.
 
-    Returns: the named addresses; empty: stored or found addresses apply; None: this hub does not end TLS.
+    Returns: the named addresses; empty: stored or found addresses apply; None: this hub does not terminate TLS.
     Raises:  ValueError: the text is for users.
     """
     word = text.strip().lower()

@@ -1,4 +1,4 @@
-"""The certificate with which the hub ends TLS itself (`--lan`).
+"""The certificate with which the hub terminates TLS itself (`--lan`).
 
 Its key is derived from the fleet key and is never stored. Nodes pin the key, and it is the same after a restore and on a rebuilt hub.
 The data folder stores the certificate, because browsers remember it.
@@ -112,7 +112,7 @@ def server_context(certificate: OwnCertificate, key: ec.EllipticCurvePrivateKey)
 
 
 class TlsEnd(NamedTuple):
-    """What a hub needs to end TLS itself."""
+    """What a hub needs to terminate TLS itself."""
 
     config: Config
     """The configuration with the pin of the certificate."""

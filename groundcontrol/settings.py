@@ -54,7 +54,7 @@ SETTINGS: Final = (
         "lan",
         "addresses",
         "",
-        "listen on the network and end TLS with the hub's own certificate, without --server-url and a proxy; the value is the addresses and"
+        "listen on the network and terminate TLS with the hub's own certificate, without --server-url and a proxy; the value is the addresses and"
         " host names of the hub, the first for nodes (`auto`, or the flag alone: found at the first start, and stored)",
         ("--lan",),
     ),

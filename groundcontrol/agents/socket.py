@@ -19,7 +19,7 @@ from groundcontrol.access.addresses import Network, rate_limit_key
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.interfaces import SocketClosed
 from groundcontrol.core.errors import BadRequest, CrossSite
-from groundcontrol.web.client_address import address_of
+from groundcontrol.web.client_address import address_of_request
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import (
@@ -70,7 +70,7 @@ def handler(
         offered = web.WebSocketResponse(protocols=(SUBPROTOCOL,)).can_prepare(request)
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
-        address = address_of(request, trusted) or "local"
+        address = address_of_request(request, trusted) or "local"
         with handshake.reserve_slot(rate_limit_key(address)) as opening:
             switched = web.StreamResponse(
                 status=101,

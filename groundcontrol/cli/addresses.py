@@ -1,4 +1,4 @@
-"""`stardust addresses`: the addresses of a hub that ends TLS itself (`--lan`). Runs on the hub's own machine."""
+"""`stardust addresses`: the addresses of a hub that terminates TLS itself (`--lan`). Runs on the hub's own machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def run(args: argparse.Namespace) -> int:
     become_owner(folder)
     addresses, certificate = stored_addresses(folder), read_certificate(folder)
     if not addresses or certificate is None:
-        raise CliError(f"no hub that ends TLS itself has run in {folder}: start it once with --lan")
+        raise CliError(f"no hub that terminates TLS itself has run in {folder}: start it once with --lan")
     if args.act == "set":
         if settings.config is not None and settings.config.lan:
             raise CliError(f"the settings name the addresses ({', '.join(settings.config.lan)}): change lan there, and restart the hub")

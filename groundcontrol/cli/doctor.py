@@ -25,7 +25,6 @@ from groundcontrol.core.errors import ConfigError, HubError
 
 CheckResults = Finding | Iterable[Finding]
 
-_RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
 _RIGHTS: Final = "give the owner of the data folder this right, then run this again"
 _ORDER: Final = ("ok", "warning", "problem")
 
@@ -108,11 +107,11 @@ async def _run_check(check: str, perform: Callable[[], CheckResults | Awaitable[
     except ReadOnlyHere as exc:
         return [Finding(check, "problem", str(exc), doctor_checks.REMOUNT)]
     except (ConfigError, HubError) as exc:
-        return [Finding(check, "problem", str(exc), _RESTORE)]
+        return [Finding(check, "problem", str(exc), doctor_checks.RESTORE)]
     except PermissionError as exc:
         return [Finding(check, "problem", described(exc), _RIGHTS)]
     except Exception as exc:  # the boundary: damage to a database may break a check in unexpected ways
-        return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
+        return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", doctor_checks.RESTORE)]
 
 
 async def _database_findings(settings: DataDirSettings) -> list[Finding]:
@@ -122,12 +121,12 @@ async def _database_findings(settings: DataDirSettings) -> list[Finding]:
     except ReadOnlyHere:
         return []  # the check of the files has reported it
     except (ConfigError, HubError) as exc:
-        return [Finding("database", "problem", str(exc), _RESTORE)]
+        return [Finding("database", "problem", str(exc), doctor_checks.RESTORE)]
     async with inspection:
         findings = await _run_check("schema", lambda: doctor_checks.schema_finding(inspection))
         if findings[0].state == "problem":
             return findings
-        findings += await _run_check("database", lambda: doctor_checks.start_findings(inspection))
+        findings += await _run_check("database", lambda: doctor_checks.lost_rows_findings(inspection))
         findings += await _run_check("records", lambda: doctor_checks.records_finding(settings.control_db))
         if settings.config is not None and settings.secret_given:
             findings += await _run_check("keyring", partial(_vault_findings, settings.config, inspection))

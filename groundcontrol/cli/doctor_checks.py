@@ -45,13 +45,14 @@ LOW_FREE_SHARE: Final = 0.05
 """With a smaller free share of the disk (0 to 1) there is a warning."""
 MOST_NAMED: Final = 5
 """The most objects that a finding names."""
-REMOUNT: Final = "its state is unknown: mount the file system writable again, or check a copy of the whole folder elsewhere"
+RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
+REMOUNT: Final = "the state of the database is unknown: mount the file system writable again, or check a copy of the whole folder elsewhere"
 CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """First version of SQLite without the WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
 _COPIES: Final = {"rotation-": "is from before a rotation and opens with the old secret", "restore-": "is from before a restore"}
-"""Start of the name after `.before-` -> the origin of a copy beside a database."""
+"""What follows `.before-` in a copy's file name -> what the finding says about the copy."""
 
 
 class Finding(NamedTuple):
@@ -84,7 +85,7 @@ def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
 
 
 def secret_file_finding(path: Path) -> Finding:
-    """Whether other users may read the file of the secret."""
+    """Whether other users may access the file of the secret."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as exc:
@@ -93,18 +94,21 @@ def secret_file_finding(path: Path) -> Finding:
         return Finding(
             "secret",
             "problem",
-            f"everybody can read the secret in {path} (mode {mode:04o})",
+            f"every user may access the file of the secret {path} (mode {mode:04o})",
             f"chmod 600 {path}; then stardust rotate-secret",
         )
     if mode & 0o070:
         return Finding(
-            "secret", "warning", f"a group can read the secret in {path} (mode {mode:04o})", f"chmod 600 {path}, unless the hub needs it so"
+            "secret",
+            "warning",
+            f"a group may access the file of the secret {path} (mode {mode:04o})",
+            f"chmod 600 {path}, unless the hub itself reads the file through this group",
         )
     return Finding("secret", "ok", f"only its owner can read {path}")
 
 
 def folder_findings(folder: Path) -> Iterator[Finding]:
-    """Whether the data folder exists, is private, and is on a file system with working locks."""
+    """Whether the data folder exists, is on a file system with working locks, and is private, with everything in it."""
     try:
         found = folder.stat()
     except OSError as exc:
@@ -144,7 +148,7 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
 
 
 def copy_findings(control: Path) -> Iterator[Finding]:
-    """Copies beside the databases that commands and updates made. Each is as large as its original."""
+    """Copies of the databases that commands and updates have left beside them. Each takes as much space as its original."""
     for copy in sorted(path for path in control.parent.glob(f"{glob.escape(control.stem)}*.before-*") if path.is_file()):
         size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
         what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is from before an update")
@@ -163,13 +167,17 @@ def writable_findings(*folders: Path) -> Iterator[Finding]:
 
 
 def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterator[Finding]:
-    """Whether the data folder and the databases survive a reboot and are on file systems with working locks.
+    """Whether the data folder and the databases survive a reboot.
+
+    If the databases have a folder of their own: also whether its file system has working locks. `folder_findings` checks the data folder for that.
 
     Args: allowed: whether a hub would start on a folder in memory.
     """
     for directory in dict.fromkeys((folder, databases)):
         if directory.is_dir() and is_volatile(directory):
-            remedy = "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes: no hub starts on it before"
+            remedy = (
+                "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes; until then no hub starts on it"
+            )
             yield Finding(
                 "folder", "warning" if allowed else "problem", f"{directory} is in memory (tmpfs), so the next reboot deletes it", remedy
             )
@@ -189,12 +197,12 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
             total, _, free = shutil.disk_usage(folder)
             inodes = os.statvfs(folder)
         except OSError:
-            continue  # `folder_findings` has reported it
+            continue  # another check reports a folder that cannot be used
         if device in seen:
             continue
         seen.add(device)
         text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
-        remedy = "free some space: the hub acknowledges nothing while its database cannot grow"
+        remedy = "free some space: the hub accepts no data from nodes while its database cannot grow"
         if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
             full = inodes.f_files and not inodes.f_favail  # some file systems do not count inodes at all
             yield Finding("space", "problem", f"no inode is free under {folder}" if full else text, remedy)
@@ -214,7 +222,7 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
     if health == "ok":
         return Finding("hub", "ok", f"a hub runs here ({pid}) and is well")
     if health is not None:
-        return Finding("hub", "problem", f"a hub runs here ({pid}) and reports: {health}", "see its log and the findings below")
+        return Finding("hub", "problem", f"a hub runs here ({pid}) and reports: {health}", "see the hub's log and the findings below")
     if holder is not None:
         return Finding(
             "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"see: ps {holder}"
@@ -223,7 +231,10 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
 
 
 def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
-    """Files of the databases that the owner of the data folder may not access, so that they cannot be checked."""
+    """Folders and database files that this process may not access. If there are any, the doctor does not check the databases.
+
+    A process that root started continues as the owner of the data folder, before this check.
+    """
     user = user_name(os.geteuid())
     for directory in dict.fromkeys((folder, control.parent)):
         if not os.access(directory, os.R_OK | os.X_OK) or not (os.access(directory, os.W_OK) or is_read_only(directory)):
@@ -271,7 +282,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
             except ConfigError as exc:
                 result = str(exc)
         if result != "ok":
-            found.append(Finding("database", "problem", f"{path}: {result}", "stop the hub, keep a copy of the folder, restore a backup"))
+            found.append(Finding("database", "problem", f"{path}: {result}", RESTORE))
     return found
 
 
@@ -279,11 +290,11 @@ async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPi
     names: dict[int, str] = {}
     with contextlib.suppress(ConfigError, HubError):  # another finding reports the error of the control database
         async with await Inspection.open(control) as inspection:
-            names = await inspection.node_names({chunk.no for chunk in damaged})
+            names = await inspection.node_names({piece.node_no for piece in damaged})
     named = [
-        f"{names.get(chunk.no, f'node number {chunk.no}')} from {_utc(chunk.span * chunk.tier.span_s)}"
-        f" to {_utc((chunk.span + 1) * chunk.tier.span_s)} UTC, tier {chunk.tier.name}"
-        for chunk in damaged[:MOST_NAMED]
+        f"{names.get(piece.node_no, f'node number {piece.node_no}')} from {_utc(piece.span_no * piece.tier.span_s)}"
+        f" to {_utc((piece.span_no + 1) * piece.tier.span_s)} UTC, tier {piece.tier.name}"
+        for piece in damaged[:MOST_NAMED]
     ]
     more = " …" if len(damaged) > MOST_NAMED else ""
     text = f"{path}: {len(damaged)} pieces of samples cannot be read: {'; '.join(named)}{more}"
@@ -339,17 +350,17 @@ async def schema_finding(inspection: Inspection) -> Finding:
             "schema",
             "warning",
             f"schema {schema.found}; the next start brings it to {schema.known}",
-            "no action is needed: a copy is made first",
+            "no action is needed: the hub makes a copy first",
         )
     return Finding("schema", "ok", f"schema {schema.found}")
 
 
-async def start_findings(inspection: Inspection) -> list[Finding]:
-    """Check that the control database has not lost its rows. Returns no finding: the caller turns the error into one.
-
-    Raises: ConfigError: the rows are lost, so no hub starts.
-    """
-    await inspection.check_start()
+async def lost_rows_findings(inspection: Inspection) -> list[Finding]:
+    """Whether the control database has lost its newer rows, so that no hub starts. Empty: it has not."""
+    try:
+        await inspection.check_start()
+    except ConfigError as exc:
+        return [Finding("database", "problem", str(exc), RESTORE)]
     return []
 
 
@@ -379,7 +390,10 @@ async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
     """Whether the audit log was changed."""
     fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys))
     if fault is not None:
-        remedy = "something other than the hub changed the database: keep a copy, and compare it with a backup and the heads in the journal"
+        remedy = (
+            "something other than the hub changed the database: keep a copy, and compare its audit rows with a backup, and with the last"
+            " rows of the chains that the hub wrote to its log (events audit_head)"
+        )
         return Finding("audit", "problem", f"the audit log does not hold: {fault}", remedy)
     return Finding("audit", "ok", "every chain of the audit log holds")
 
@@ -390,12 +404,15 @@ async def clock_finding(inspection: Inspection, now: float) -> Finding:
     ahead = 0.0 if last is None else last - now
     if ahead <= CLOCK_WARN_S:
         return Finding("clock", "ok", "the clock is not behind the audit log")
-    text = f"the last audit row is {ahead:.0f} s in the future: this clock is behind, or it was ahead then"
+    text = f"the last audit row is {ahead:.0f} s in the future: this clock is behind, or it was ahead when the row was written"
     remedy = "set the clock by NTP (timedatectl set-ntp true), then restart the hub"
     if ahead <= BEHIND_S:
         return Finding("clock", "warning", text, remedy)
     return Finding(
-        "clock", "problem", f"{text}; on a hub that starts now nobody can log in", f"{remedy}; if it is correct: stardust clock accept"
+        "clock",
+        "problem",
+        f"{text}; on a hub that starts now nobody can log in",
+        f"{remedy}; if the clock is correct: stardust clock accept",
     )
 
 
@@ -406,12 +423,12 @@ async def password_finding(inspection: Inspection) -> Finding:
         return Finding("password", "ok", "every user has chosen a password")
     names = ", ".join(users[:MOST_NAMED]) + (" …" if len(users) > MOST_NAMED else "")
     text = f"these users have not changed the password that they were given: {names}"
-    remedy = "log in and choose a password; the first admin's works for 24 hours, then: stardust user reset NAME"
+    remedy = "log in and choose a password; the first admin's first password expires after 24 hours; after that: stardust user reset NAME"
     return Finding("password", "warning", text, remedy)
 
 
 async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
-    """Whether nodes run by unit files of an older release, which no update of the agent changes."""
+    """Whether nodes have the unit files of this release. An update of the agent does not change unit files."""
     older, silent = await inspection.nodes_by_units(current)
     lines = [
         f"the unit files of these nodes {what}: {', '.join(names[:MOST_NAMED])}{' …' if len(names) > MOST_NAMED else ''}"
@@ -457,24 +474,25 @@ def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Fi
 
 
 def address_findings(config: Config) -> Iterator[Finding]:
-    """Whether nodes and browsers can reach the hub at the configured addresses."""
-    stored = stored_addresses(config.data_dir) if config.server_url is None else ()  # the flags of a running hub are unknown here
+    """Judge the settings of the hub's address and its proxy. No connection is tried."""
+    # this command does not see whether the running hub was started with --lan; but such a hub has stored its addresses
+    stored = stored_addresses(config.data_dir) if config.server_url is None else ()
     if config.lan is not None or stored:
         addresses = fixed_addresses(config.data_dir, config.lan or stored)
         strange = [address for address in addresses if not is_own(address)]
         if strange:
             yield Finding("address", "warning", f"{', '.join(strange)} is no address of this machine now", HOW_TO_CHANGE)
         else:
-            yield Finding("address", "ok", f"with --lan the hub ends TLS itself, and is reached at {', '.join(addresses)}")
+            yield Finding("address", "ok", f"with --lan the hub terminates TLS itself, under the addresses {', '.join(addresses)}")
         return
     if config.server_url is None:
-        text = "no --server-url is set: nodes and browsers on this machine only"
+        text = "no --server-url is set: only nodes and browsers on this machine can connect"
         remedy = "to add other servers, start the hub with --lan; or set --server-url wss://your-host/ws and put a TLS proxy before it"
         yield Finding("address", "ok", text, remedy)
         return
     host = re.sub(r":\d+$", "", config.server_url.split("/")[2]).strip("[]")
     if config.server_url.startswith("wss://") and is_loopback_name(host):
-        text = f"--server-url {config.server_url} is an address of this machine: no other server finds the hub there"
+        text = f"--server-url {config.server_url} is a loopback address: no other machine finds the hub there"
         yield Finding("address", "warning", text, "name the host that servers and browsers see")
     elif config.server_url.startswith("wss://") and not config.trusted_proxies:
         text = "no proxy is named in STARDUST_TRUSTED_PROXIES: everybody seems to come from one address, and shares its limit of log-ins"
@@ -482,11 +500,11 @@ def address_findings(config: Config) -> Iterator[Finding]:
             "address", "warning", text, "set STARDUST_TRUSTED_PROXIES to the address that the proxy connects from, for instance 127.0.0.1"
         )
     else:
-        yield Finding("address", "ok", f"nodes reach the hub at {config.server_url}")
+        yield Finding("address", "ok", f"nodes are told to connect to {config.server_url}")
 
 
 def bundle_finding(config: Config | None) -> Finding:
-    """Whether the agent can be deployed."""
+    """Whether the bundle of the agent, which deployments install, can be read."""
     try:
         bundle = read_bundle(None if config is None else config.agent_bundle)
     except (BundleError, OSError) as exc:

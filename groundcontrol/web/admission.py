@@ -12,7 +12,7 @@ from groundcontrol.access.sessions import Caller
 from groundcontrol.core.errors import NotFound, Unauthenticated
 from groundcontrol.core.permissions import Action, authorize
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
-from groundcontrol.web.client_address import client_by
+from groundcontrol.web.client_address import client_of_request
 from groundcontrol.web.connections import answer_for
 from groundcontrol.web.cookies import SAFE_METHODS, Cookies, check_csrf, check_same_origin
 from groundcontrol.web.local_socket import local_actor
@@ -51,7 +51,7 @@ class Admission:
         """
         check_size(request)
         config = self._services.config
-        address, sure = client_by(request, config.trusted_proxies, direct=config.direct)
+        address, sure = client_of_request(request, config.trusted_proxies, direct=config.direct)
         caller: Caller | None = None
         if action is not None:
             caller = await self._caller(request, address)
@@ -72,7 +72,7 @@ class Admission:
             return call
         caller = await self._services.auth.reload_unfinished_caller(call.caller)
         self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
-        return replace(call, known=caller)
+        return replace(call, caller_if_any=caller)
 
     def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool) -> None:
         if not _is_open(caller, pending=pending, enrolling=enrolling):

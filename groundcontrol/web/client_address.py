@@ -1,4 +1,4 @@
-"""The client address of a request. Headers count only from configured proxies."""
+"""The address of a request's client. The hub takes it from a header only if a trusted proxy sent the header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ClientAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS: Final = 32
 FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
-"""Headers that proxies set. The hub reads an address only from the first header, and only if a configured proxy sent it."""
+"""Headers that proxies set. The hub takes the address of a client only from the first; all of them can make it unsure (`Client.sure`)."""
 
 
 class Client(NamedTuple):
@@ -26,14 +26,18 @@ class Client(NamedTuple):
     """Whether the address is certainly the client's own. False: it may be that of a proxy, and then the client is unknown."""
 
 
-def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
-    """The client behind trusted proxies.
+def client_of_peer(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
+    """The client of a connection, which may come through trusted proxies.
 
-    Args:    peer: the other end of the connection.
-             headers: all received values of each header in FORWARDING, in order.
-             direct: clients may connect without a proxy.
-    Returns: `peer`; or if that is a trusted proxy, the right-most address in X-Forwarded-For that is no trusted proxy, else the left-most.
-        Nobody has verified the addresses further left: if there are any, the found one may be that of an unknown proxy (`sure` False).
+    Its address is `peer`, unless that is a trusted proxy. Then the entries of X-Forwarded-For are read from right to left. The first entry that
+    is no trusted proxy is the client. If there is none, it is the last entry that was read. Reading ends at an entry that is no address, and
+    after MAX_HOPS entries.
+
+    Nobody has verified the entries further left. If there are any, the address may be that of an unknown proxy, and `sure` is False.
+
+    Args: peer: the address of the other end of the connection; empty: the local socket.
+          headers: all received values of each header in FORWARDING, in order. A header that was not received is not in it.
+          direct: whether clients may connect without a proxy.
     """
     address = parse(peer)
     if address is None:
@@ -53,32 +57,30 @@ def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence
     return Client(str(address), sure=not left and not _is_one_of(address, trusted) and _headers_agree(address, headers, trusted))
 
 
-def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address of `client_of`."""
-    return client_of(peer, {hdrs.X_FORWARDED_FOR: forwarded_for}, trusted, direct=False).address
-
-
-def client_by(request: web.BaseRequest, trusted: Sequence[Network], *, direct: bool) -> Client:
-    """`client_of` of a request."""
+def client_of_request(request: web.BaseRequest, trusted: Sequence[Network], *, direct: bool) -> Client:
+    """The client that sent a request; see `client_of_peer`."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     host = peer[0] if isinstance(peer, tuple) and peer else ""
     sent = {name: found for name in FORWARDING if (found := request.headers.getall(name, []))}
-    return client_of(str(host), sent, trusted, direct=direct)
+    return client_of_peer(str(host), sent, trusted, direct=direct)
 
 
-def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    """The address of `client_by`."""
-    return client_by(request, trusted, direct=False).address
+def address_of_request(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """The address of the client that sent a request; empty through the local socket."""
+    return client_of_request(request, trusted, direct=False).address
 
 
 def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
-    """Whether an address of a connection's other end is in one of these networks."""
+    """Whether the other end of a connection is in one of these networks. False through the local socket, where `peer` is empty."""
     address = parse(peer)
     return address is not None and _is_one_of(address, networks)
 
 
 def _headers_agree(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
-    """Whether no other header names another client. A configured proxy may pass on headers of an unknown proxy."""
+    """Whether there is no Forwarded header, and each X-Real-IP is this address or that of a trusted proxy.
+
+    Otherwise a trusted proxy may have passed on the headers of an unknown proxy.
+    """
     real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
     return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
 
@@ -88,7 +90,7 @@ def _is_one_of(address: ClientAddress, networks: Sequence[Network]) -> bool:
 
 
 def _bare(hop: str) -> str:
-    """The address of an entry such as `1.2.3.4:5`, `[::1]:5` or `::1`."""
+    """The address in an entry such as `1.2.3.4:5`, `[::1]:5` or `::1`."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

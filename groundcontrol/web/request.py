@@ -39,16 +39,16 @@ class ApiRequest:
     address: str
     """The address of the client, also of one behind trusted proxies."""
     address_sure: bool
-    """False: the address is that of a proxy, and the client behind it is unknown."""
-    known: Caller | None
-    """The caller; None on a public route."""
+    """False: the address may be that of a proxy, and then the client is unknown."""
+    caller_if_any: Caller | None
+    """None on a public route, which needs no log-in."""
 
     @property
     def caller(self) -> Caller:
         """Raises: Unauthenticated: this is a public route."""
-        if self.known is None:
+        if self.caller_if_any is None:
             raise Unauthenticated("log in first")
-        return self.known
+        return self.caller_if_any
 
     @property
     def scope(self) -> Scope:
@@ -56,12 +56,12 @@ class ApiRequest:
 
     @property
     def user_id(self) -> UserId | None:
-        """The user to whom the call's resources are charged; None: the local socket."""
+        """The user who makes the call; None: a program on the local socket. Limits for each user count by it."""
         user = self.caller.user
         return None if user is None else user.id
 
     def authorize(self, action: Action, resource: Owned) -> None:
-        """Check the right again for the object itself. Raises: as `permissions.authorize`."""
+        """Check that the caller may do this to this object. Admission checked only the action. Raises: as `permissions.authorize`."""
         authorize(self.scope, action, resource)
 
     @property
@@ -168,7 +168,7 @@ class StreamAuthorizer:
         self._checked_at = call.services.clock.monotonic()
 
     async def check(self) -> None:
-        """Check again if the last check is at least a second ago.
+        """Check again if the last check is at least REAUTHORIZE_S ago.
 
         Raises: as `check_now`.
         """
@@ -188,7 +188,7 @@ class StreamAuthorizer:
 
 
 def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:
-    """Parse the parameter `name`; None: it is missing, so the default applies.
+    """The parameter `name`, whose value is `text`. `text` None: the parameter is missing, and the default applies.
 
     Raises: BadRequest: the text is not a whole number in [low, high].
     """
@@ -203,7 +203,7 @@ _TIME: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?"
 
 
 def unix_time(text: str | None, name: str, default: float) -> float:
-    """Read the parameter `name` in Unix seconds; None: it is missing, so the default applies.
+    """The parameter `name` in Unix seconds, whose value is `text`. `text` None: the parameter is missing, and the default applies.
 
     Raises: BadRequest: the text is not a decimal number.
     """
@@ -235,10 +235,13 @@ async def read_body(
 ) -> B | None:
     """Read and check a JSON body.
 
-    Args:   optional: an empty body is allowed and gives None.
-            limit: the most bytes of the body.
-            timeout_s: the time limit for the body to arrive.
-    Raises: TooLarge, UnsupportedType, BadRequest (the text names the field).
+    Args:    optional: the body may be empty.
+             limit: the most bytes of the body.
+             timeout_s: the time limit for the body to arrive.
+    Returns: the body; None: it is empty, and `optional`.
+    Raises:  TooLarge; UnsupportedType.
+             BadRequest: the body does not arrive in time or breaks off, is no JSON, is no `kind` (the text names the field, if it is one), or
+             contains a text with NUL or with half of a surrogate pair.
     """
     if not request.can_read_body and optional:
         return None
@@ -253,7 +256,7 @@ async def read_body(
     try:
         body = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise BadRequest(f"the request does not fit: {exc}") from exc
+        raise BadRequest(f"the request body is not as expected: {exc}") from exc
     for text in _texts(msgspec.to_builtins(body)):
         if "\x00" in text or (not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)):
             raise BadRequest("the request contains a text with NUL or with half of a surrogate pair")

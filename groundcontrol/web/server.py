@@ -92,7 +92,7 @@ def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handl
         if route.body is not None:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
-        async with costs.take(route.cost, None if call.known is None else call.user_id) as waited:
+        async with costs.take(route.cost, None if call.caller_if_any is None else call.user_id) as waited:
             if body or waited:
                 call = await gate.readmit(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
             answer = await route.handler(call, *body)

@@ -1,4 +1,4 @@
-"""The listener of a hub that ends TLS itself (`--lan`).
+"""The listener of a hub that terminates TLS itself (`--lan`).
 
 aiohttp's own site allows any number of unfinished handshakes, each for a minute. This listener bounds the number and the time. A full
 table drops the oldest handshake, so that silent clients keep nobody out.

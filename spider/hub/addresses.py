@@ -1,6 +1,6 @@
 """The addresses at which this node dials its hub: that of spider.conf, and newer ones that the hub has named.
 
-A hub that ends TLS itself names its address in each session (the message `HubAddress`). The new address replaces only the host of the URL. The
+A hub that terminates TLS itself names its address in each session (the message `HubAddress`). The new address replaces only the host of the URL. The
 pinned key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node
 also dials the address before it and the address of spider.conf. So the nodes find a hub that moves back.
 """

@@ -75,7 +75,7 @@ class Statsd(Collector):
     counts = True
 
     def __init__(self, listen: str, clock: Clock) -> None:
-        """Args: listen: a port of 127.0.0.1, or the path of a socket."""
+        """Args: listen: a port of 127.0.0.1, or the absolute path of a socket; empty: no socket is opened."""
         super().__init__()
         self._listen = listen
         self._clock = clock
@@ -134,7 +134,9 @@ class Statsd(Collector):
 
     def datagram_received(self, data: bytes) -> None:
         """Process a received datagram."""
-        if data and self._lines >= LINES_PER_MINUTE:  # a flood must cost little, so its lines are only counted, also empty ones
+        if (
+            data and self._lines >= LINES_PER_MINUTE
+        ):  # beyond the limit, lines are only counted (empty ones too), so that a flood costs little
             self._left_out += data.count(b"\n") + (data[-1:] != b"\n")
             return
         lines = [line for line in data.split(b"\n") if line]
@@ -172,7 +174,10 @@ class Statsd(Collector):
             timer.longest = max(timer.longest, sent.value)
 
     def read(self, now: float) -> List[Optional[int]]:
-        """The aggregates since the last reading. A counter without lines is 0; a timer without lines has no mean."""
+        """The aggregates since the last reading; of a gauge its level. A counter without lines is 0.
+
+        None: the mean or maximum of a timer without lines, or a rate at the first reading.
+        """
         values: Dict[str, Optional[float]] = {}
         passed = now - self._read_at if self._read_at is not None else None
         self._read_at = now
@@ -181,12 +186,12 @@ class Statsd(Collector):
             if kind == "g":
                 values[series_name("statsd.gauge", "name", name)] = self._gauges[name]
             elif kind == "c":
-                values[series_name("statsd.rate", "name", name)] = _share(self._counters.get(name, 0.0), passed)
+                values[series_name("statsd.rate", "name", name)] = _rate(self._counters.get(name, 0.0), passed)
             else:
                 timer = self._timers.get(name) or _Timer()
                 values[series_name("statsd.timer", "name", name)] = timer.sum / timer.count if timer.count else None
                 values[series_name("statsd.timer_max", "name", name)] = timer.longest if timer.count else None
-                values[series_name("statsd.timer_rate", "name", name)] = _share(timer.count, passed)
+                values[series_name("statsd.timer_rate", "name", name)] = _rate(timer.count, passed)
         self._counters.clear()
         self._timers.clear()
         unread = self._datagrams.renew() if self._datagrams is not None else 0
@@ -207,7 +212,7 @@ def _bounded(value: float) -> float:
     return max(-LARGEST, min(LARGEST, value))
 
 
-def _share(amount: float, seconds: Optional[float]) -> Optional[float]:
+def _rate(amount: float, seconds: Optional[float]) -> Optional[float]:
     return amount / seconds if seconds else None
 
 

@@ -88,8 +88,8 @@ TAMPERINGS = {
     "edit": ("UPDATE audit SET target = 'nobody' WHERE n = 3", "row 3 was altered"),
     "delete": ("DELETE FROM audit WHERE n = 3", "row 3 is missing"),
     "reorder": ("UPDATE audit SET n = CASE n WHEN 2 THEN 103 ELSE 102 END WHERE n IN (2, 3); UPDATE audit SET n = n - 100 WHERE n > 99", "row 2 was altered"),
-    "drop": ("DROP TABLE audit", "row 0 is missing"),
-    "empty": ("DELETE FROM audit", "row 0 is missing"),
+    "drop": ("DROP TABLE audit", "the table of audit rows is missing"),
+    "empty": ("DELETE FROM audit", "there is no audit row"),
 }  # fmt: skip
 
 

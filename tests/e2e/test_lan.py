@@ -1,4 +1,4 @@
-"""A hub that ends TLS itself (`--lan`), between two networks: the joiner, its proof and Spider are the real ones. Only where an
+"""A hub that terminates TLS itself (`--lan`), between two networks: the joiner, its proof and Spider are the real ones. Only where an
 installation would put the files of a server, a script of the test does."""
 
 from __future__ import annotations

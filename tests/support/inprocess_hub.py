@@ -424,7 +424,7 @@ class TestHub:
 
 
 class _Jar(aiohttp.CookieJar):
-    """Sends all cookies on every path, and Secure ones by plain HTTP too: the proxy that ends TLS is not part of these tests."""
+    """Sends all cookies on every path, and Secure ones by plain HTTP too: the proxy that terminates TLS is not part of these tests."""
 
     def __init__(self) -> None:
         super().__init__(unsafe=True)

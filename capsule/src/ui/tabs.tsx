@@ -8,12 +8,13 @@ export interface Tab {
   count?: number;
 }
 
-export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
+/** `onArrow`: an arrow key moves to this tab. A click follows the link of its tab. */
+export function Tabs({ label, tabs, current, onArrow }: { label: string; tabs: readonly Tab[]; current: string; onArrow: (tab: Tab) => void }): VNode {
   const list = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen. Centres the current tab, and again when the font has loaded and changed the widths.
+  // On a phone the tabs are wider than the screen. This centres the current tab, and again when the font has loaded and changed the widths.
   useEffect(() => {
     const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
-    // If a tab has the focus, the current tab gets it: after an arrow key, a click or going back.
+    // After an arrow key, a click or going back, the focus moves from the old tab to the current one.
     if (list.current?.contains(document.activeElement)) chosen?.focus();
     const centre = (): void => {
       if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
@@ -36,7 +37,7 @@ export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: re
         const next = tabs[(at + step + tabs.length) % tabs.length];
         if (!next) return;
         event.preventDefault();
-        onPick(next);
+        onArrow(next);
       }}
     >
       {tabs.map((tab) => (

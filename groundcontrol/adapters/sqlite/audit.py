@@ -1,8 +1,8 @@
 """The audit log: one HMAC chain per hub process. Each row is written in the transaction of the change that it records.
 
-A chain uses one key from its first row to its last, since the secret changes only while no hub runs. A chain under an earlier key is
-valid only if the first row of a later chain contains the number and hash of its last row. So nobody who learns an old key can change,
-extend or add a chain.
+A chain uses one key from its first row to its last, since the secret changes only while no hub runs. The head of a chain is its
+last row. A chain under an earlier key is valid only if the first row of a later chain records the number and hash of the earlier chain's head. So
+nobody who learns an old key can change, extend or add a chain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def node_scope(session: Session, org: int) -> Scope:
 
 
 class Chain:
-    """Appends to this process's chain. The first row of a chain records the last rows of earlier chains."""
+    """Appends to this process's chain. The first row of a chain records the heads of earlier chains."""
 
     def __init__(self, key: bytes, name: str) -> None:
         self._key = key
@@ -50,7 +50,7 @@ class Chain:
         """Append one row: the actor of `scope` did `action` to `target`. `result`: such as `done` or `refused`."""
         last = tx.fetch_one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
         if last is None:
-            n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _other_ends(tx, self._name), "done")
+            n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _unrecorded_heads(tx, self._name), "done")
         else:
             n, prev = last["n"] + 1, last["hash"]
         self._append(tx, n, prev, scope, action, target, detail or {}, result)
@@ -79,15 +79,15 @@ def _chains(rows: Rows) -> list[str]:
     return chains
 
 
-def _other_ends(rows: Rows, name: str) -> dict[str, object]:
-    """The last row of each chain except `name`, if no later chain has recorded it yet: chain -> [n, hash in hex]."""
-    anchored = {(chain, end[0]) for row in rows.fetch_all(_ANCHORS) for chain, end in _anchors_of(row).items()}
-    ends: dict[str, object] = {}
+def _unrecorded_heads(rows: Rows, except_chain: str = "") -> dict[str, object]:
+    """The head of each other chain that no later chain has recorded yet: chain -> [n, hash in hex]."""
+    anchored = {(chain, head[0]) for row in rows.fetch_all(_ANCHORS) for chain, head in _anchors_of(row).items()}
+    found: dict[str, object] = {}
     for chain in _chains(rows):
-        for row in rows.fetch_all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, name):
+        for row in rows.fetch_all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, except_chain):
             if (chain, row["n"]) not in anchored:
-                ends[chain] = [row["n"], row["hash"].hex()]
-    return ends
+                found[chain] = [row["n"], row["hash"].hex()]
+    return found
 
 
 _ANCHORS: Final = "SELECT chain, detail FROM audit WHERE n = 0"
@@ -97,16 +97,16 @@ def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
     return msgspec.convert(object_from_json(row["detail"]), dict[str, tuple[int, str]])
 
 
-def heads(rows: Rows) -> list[AuditHead]:
-    """The last row of each chain that no later chain has recorded yet."""
-    ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
-    return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
+def chain_heads(rows: Rows) -> list[AuditHead]:
+    """The heads that no later chain has recorded yet."""
+    found = msgspec.convert(_unrecorded_heads(rows), dict[str, tuple[int, str]])
+    return [AuditHead(chain, n, digest) for chain, (n, digest) in found.items()]
 
 
 def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
-    """Check that earlier heads of chains still exist.
+    """Check that the rows that were heads of chains at an earlier time still exist.
 
-    Args:    known: the heads; one with an empty chain may belong to any chain.
+    Args:    known: these heads; a head without a chain's name may belong to any chain.
     Returns: None if all exist unchanged; else a text about the first that does not.
     """
     for head in known:
@@ -120,13 +120,13 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
     """Verify every row of every chain.
 
     Args:    keys: the current key, then the keys from before the last rotations.
-    Returns: None if all rows are valid; else a text about the first invalid row.
+    Returns: None if all rows are valid; else a text about the first fault.
     """
     if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
-        return "every chain: row 0 is missing, and the table of audit rows with it"
+        return "the table of audit rows is missing"
     chains = _chains(rows)
     if not chains and rows.fetch_one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
-        return "every chain: row 0 is missing, although this hub was set up"
+        return "there is no audit row, although this hub was set up"
     aged: list[str] = []
     for chain in chains:
         prev, n = _START, 0
@@ -146,22 +146,22 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
 
 
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
-    """Check that every row that a chain records exists unchanged, and that the last row of each chain under an earlier key is recorded.
+    """Check that every row that a chain records exists unchanged, and that the head of each chain under an earlier key is recorded.
 
     Args:    aged: the chains under an earlier key.
     Returns: None; or a text about the first fault.
     """
-    recorded_ends: set[tuple[str, int]] = set()
+    recorded: set[tuple[str, int]] = set()
     for anchor in rows.fetch_all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
             found = rows.fetch_one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
             if found is None or found["hash"].hex() != digest:
                 return f"chain {chain}: row {n} is missing, or is not the row that chain {anchor['chain']} recorded"
-            recorded_ends.add((chain, n))
+            recorded.add((chain, n))
     for chain in aged:
-        end = rows.fetch_all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
-        if (chain, end) not in recorded_ends:
-            return f"chain {chain}: row {end} was added under a key from before the last rotation"
+        last = rows.fetch_all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
+        if (chain, last) not in recorded:
+            return f"chain {chain}: row {last} was added under a key from before the last rotation"
     return None
 
 
@@ -217,7 +217,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
 
 
 def plain(text: str) -> str:
-    """The first `_TEXT_LIMIT` characters of a text, safe for a terminal. After the cut, non-printable characters become escapes."""
+    """The first `_TEXT_LIMIT` characters of a text, safe for a terminal: each non-printable one is replaced by an escape of several characters."""
     short = text[:_TEXT_LIMIT]
     return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
 
@@ -236,8 +236,8 @@ def _clean(value: object) -> object:
 __all__ = [
     "DEFAULT_ORG",
     "Chain",
+    "chain_heads",
     "check_heads",
-    "heads",
     "last_at",
     "listed",
     "mark_clock",

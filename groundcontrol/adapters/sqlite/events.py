@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain, heads, last_at, listed, mark_clock, plain, to_audit_row, verify
+from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, of_old, read_cursor
@@ -188,7 +188,7 @@ class SqliteLog:
         return await self._reader.run(lambda rows: verify(rows, self._audit_keys))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        return await self._reader.run(heads)
+        return await self._reader.run(chain_heads)
 
 
 def record_event(tx: Tx, event: Event) -> EventId | None:

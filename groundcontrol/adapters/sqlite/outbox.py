@@ -18,7 +18,7 @@ from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
 from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
-from groundcontrol.alerts.retry_delays import rest_s
+from groundcontrol.alerts.retry_delays import channel_pause_s
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
@@ -262,7 +262,7 @@ def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None
     row = tx.fetch_one("SELECT state, failures FROM channel WHERE org = ? AND id = ?", *place)
     if row is None:
         return
-    wait_s = max(pause_s, rest_s(row["failures"]))
+    wait_s = max(pause_s, channel_pause_s(row["failures"]))
     tx.execute("UPDATE channel SET probe_at = ? WHERE org = ? AND id = ?", tx.now + wait_s if wait_s else 0.0, *place)
     if row["state"] != "broken":
         _set_state(tx, claimed, "retrying", code)

@@ -1,4 +1,4 @@
-"""live.fleet_age: how old values are when pages of the whole fleet receive them.
+"""live.fleet_age: how old values are when they arrive at pages that show the whole fleet.
 
 It also measures how much of this age comes from the simulated servers, and how much from the hub.
 """
@@ -32,7 +32,7 @@ _CHANGE = msgspec.msgpack.Decoder(FleetChange)
 
 
 class Seen(NamedTuple):
-    """The received messages, undecoded: decoding them during the measurement would delay the next ones."""
+    """The changes that the pages received, undecoded: decoding them during the measurement would delay the next ones."""
 
     since: float
     """Unix seconds. Values measured before this time do not count."""
@@ -42,7 +42,8 @@ class Seen(NamedTuple):
     """Number of the change -> its bytes, stored once, since all pages receive the same bytes."""
 
 
-async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
+async def _note_changes(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
+    """Add the changes that one page receives to `seen`, until cancelled."""
     while True:
         message = await socket.receive_bytes()
         now = time.time()
@@ -55,10 +56,10 @@ async def _look(socket: aiohttp.ClientWebSocketResponse, seen: Seen) -> None:
 
 
 async def _watch(hub: HubProcess) -> tuple[Seen, float]:
-    """The changes that the pages received, and all CPU time of the hub in MEASURE_S, in percent of a core."""
+    """The changes that the pages received, and the CPU use of the hub during MEASURE_S, in percent of a core."""
     seen = Seen(time.time() + SETTLE_S, {}, {})
     async with live_clients(hub, PAGES) as sockets:
-        tasks = [asyncio.create_task(_look(socket, seen)) for socket in sockets]
+        tasks = [asyncio.create_task(_note_changes(socket, seen)) for socket in sockets]
         await asyncio.sleep(SETTLE_S)
         began, before = time.monotonic(), cpu_s(hub.pid)
         await asyncio.sleep(MEASURE_S)

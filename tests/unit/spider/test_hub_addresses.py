@@ -1,4 +1,4 @@
-"""A hub that ends TLS itself changes its address: a real Spider link against small hubs on real sockets, which share one key and port."""
+"""A hub that terminates TLS itself changes its address: a real Spider link against small hubs on real sockets, which share one key and port."""
 
 from __future__ import annotations
 

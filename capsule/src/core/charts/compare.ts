@@ -4,18 +4,19 @@ import { breakGaps, GAP_INTERVALS, bridgeGaps, type Cell, type Columns } from ".
 
 export const MAX_NODES = 12;
 
+/** The samples of one series on one node. */
 export interface NodeSeries {
   times: readonly number[];
   column: readonly Cell[];
 }
 
-/** A sample may be early or late by this share of a row. */
+/** How far outside a row its sample may lie, as a share of the row. */
 const SLACK = 0.25;
 
 /**
  * The samples by row: row n starts at n times `interval` (seconds). If each sample went to the row of its time, a node that samples near the
- * border of two rows would skip some rows and hit others twice. So a sample that is early or late by at most `SLACK` goes to the row after
- * the row of the previous sample.
+ * border of two rows would skip some rows and hit others twice. So a sample goes to the row after the previous sample's, if it comes less than
+ * 1.5 intervals after that sample and lies in that row or less than `SLACK` outside it.
  */
 function inRows({ times, column }: NodeSeries, interval: number): Map<number, number> {
   const rows = new Map<number, number>();
@@ -31,11 +32,14 @@ function inRows({ times, column }: NodeSeries, interval: number): Map<number, nu
   return rows;
 }
 
-/** All series on common times, `interval` seconds apart. A line has a gap only if the node itself has no samples for long. */
-export function alignSeries(parts: readonly NodeSeries[], interval: number): Columns {
-  const found = parts.map((part) => inRows(part, interval));
-  const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
-  const values = found.map((part) => rows.map((row): Cell => part.get(row) ?? null));
+/**
+ * All series with the same times: the starts of the rows that have a sample, and one time without values in each gap that all nodes share.
+ * A line has a gap only if its node has no samples for more than `GAP_INTERVALS` times `interval` (seconds).
+ */
+export function alignSeries(nodes: readonly NodeSeries[], interval: number): Columns {
+  const found = nodes.map((node) => inRows(node, interval));
+  const rows = [...new Set(found.flatMap((node) => [...node.keys()]))].sort((a, b) => a - b);
+  const values = found.map((node) => rows.map((row): Cell => node.get(row) ?? null));
   const limit = interval * GAP_INTERVALS;
   return bridgeGaps(breakGaps({ times: rows.map((row) => row * interval), values }, limit), limit);
 }
@@ -46,7 +50,7 @@ export interface Aggregates {
   high: number | null;
 }
 
-/** Minimum, mean and maximum of a column. `low` and `high` are the columns with the minimum and maximum of each bucket, if known. */
+/** Minimum, mean and maximum of a column. `low` and `high`: the minimum and maximum of each bucket, if the values of `column` are means of buckets. */
 export function aggregate(column: readonly Cell[], low: readonly Cell[] = column, high: readonly Cell[] = column): Aggregates {
   let [sum, count]: [number, number] = [0, 0];
   let [least, most]: [number | null, number | null] = [null, null];
@@ -61,7 +65,7 @@ export function aggregate(column: readonly Cell[], low: readonly Cell[] = column
   return { low: least, mean: count ? sum / count : null, high: most };
 }
 
-/** The valid node ids of a query without duplicates, at most `MAX_NODES`. */
+/** The valid node ids of a comma-separated text, without duplicates, at most `MAX_NODES`. */
 export function parseNodeIds(text: string | null): string[] {
   return [...new Set((text ?? "").split(",").filter((id) => /^[0-9a-z]{1,64}$/.test(id)))].slice(0, MAX_NODES);
 }

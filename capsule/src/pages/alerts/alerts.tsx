@@ -57,7 +57,7 @@ export function AlertsPage({ tab }: { tab: string }): VNode {
       <div class="page-head">
         <h1 tabIndex={-1}>{t`Alerts`}</h1>
       </div>
-      <Tabs label={t`Parts of the alerts`} tabs={tabs} current={(current ?? FIRING).key} onPick={(picked) => go(picked.href)} />
+      <Tabs label={t`Parts of the alerts`} tabs={tabs} current={(current ?? FIRING).key} onArrow={(next) => go(next.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label ?? t`Incident`}>
         {current ? <Panel tab={current.key} /> : <IncidentPanel id={tab} />}
       </div>

@@ -117,7 +117,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       )}
       <Notices detail={detail} view={view} health={health} />
       <div class="node-bar">
-        <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onPick={(picked) => go(picked.href)} />
+        <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onArrow={(next) => go(next.href)} />
         {hasCharts(tab) && (
           <RangeButtons view={shown} mark={<Glyph kind={dim || health === "wait" ? "stale" : "ok"} label="" />} />
         )}

@@ -37,7 +37,7 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
       <div class="page-head">
         <h1 tabIndex={-1}>{t`Settings`}</h1>
       </div>
-      <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
+      <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onArrow={(next) => go(next.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
         {closed ? <RoleRefusal what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`} /> : <Panel tab={tab} />}
       </div>

@@ -26,7 +26,7 @@ from typing import IO, Final
 import msgspec
 
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, copy, migrations
-from groundcontrol.adapters.sqlite.audit import heads
+from groundcontrol.adapters.sqlite.audit import chain_heads
 from groundcontrol.adapters.sqlite.engine.connection import translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened, unchanged
@@ -180,7 +180,7 @@ def _make(
             files[name] = BackupContent((folder / name).stat().st_size, _sha256_of(file, cancellation), schema)
     with opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
-        manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
+        manifest = Manifest(FORMAT, made_at, version, files, chain_heads(Rows(db)), fleet)
     packed = folder / "backup"
     report("packing")
     with (

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, lost_start_error, migrations
-from groundcontrol.adapters.sqlite.audit import check_heads, heads, last_at, listed, to_audit_row, verify
+from groundcontrol.adapters.sqlite.audit import chain_heads, check_heads, last_at, listed, to_audit_row, verify
 from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
@@ -125,7 +125,7 @@ class Inspection:
         return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        return await self._reader.run(heads)
+        return await self._reader.run(chain_heads)
 
     async def last_audit_at(self) -> float | None:
         """As `LogStore.last_audit_at`."""
@@ -202,10 +202,10 @@ async def quick_check(path: Path) -> str:
 class DamagedPiece(NamedTuple):
     """A span of a node with samples that cannot be read."""
 
-    no: int
-    """The number of the node."""
+    node_no: int
     tier: Tier
-    span: int
+    span_no: int
+    """The span begins at this number times `tier.span_s`, in Unix seconds."""
 
 
 async def broken_records(path: Path) -> list[DamagedRecord]:
