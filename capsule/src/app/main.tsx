@@ -43,7 +43,7 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
   useEffect(() => {
-    const arrives = first.current;
+    const justLoaded = first.current;
     first.current = false;
     const before = document.activeElement;
     let announced: Element | null = null;
@@ -53,7 +53,7 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
       const head = document.querySelector<HTMLElement>("main h1");
       document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
       // A user who already moved the focus keeps it: this effect may run after a field of the new page got it.
-      if (head !== announced && !arrives && [document.body, announced ?? before].includes(document.activeElement) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
+      if (head !== announced && !justLoaded && [document.body, announced ?? before].includes(document.activeElement) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
       announced = head;
     };
     const observer = new MutationObserver(announce);

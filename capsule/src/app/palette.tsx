@@ -72,13 +72,13 @@ const matchesWordStart = (search: string, words: string): boolean => {
   return search.toLowerCase().split(/\s+/).some((typed) => typed !== "" && candidates.some((word) => word.startsWith(typed)));
 };
 
-function upgrade(node: NodeView): Entry {
+function upgradeEntry(node: NodeView): Entry {
   return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "job", node: node.id, action: "upgrade" }) };
 }
 
-/** The upgrades that are possible now: one for each node with updates, and one for each tag. */
-function upgrades(): Entry[] {
-  const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgrade(node)).filter(({ why }) => !why);
+/** One upgrade for each node that has updates and can upgrade now, and one for each tag. */
+function upgradeEntries(): Entry[] {
+  const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgradeEntry(node)).filter(({ why }) => !why);
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({
     key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
     run: () => showDialog({ kind: "bulk-job", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
@@ -86,7 +86,7 @@ function upgrades(): Entry[] {
   return [...one, ...tagged];
 }
 
-/** Jobs of one node whose name matches the search. The node of the open page is first. Jobs that are not possible now are last, with the reason. */
+/** For each node, the jobs whose labels match the search. The node of the open page is first. Jobs that are not possible now are last, with the reason. */
 function jobEntries(text: string): Entry[] {
   const verbs = JOB_VERBS.filter(([name, { also = "" }]) => matchesWordStart(text, `${actionLabel(name)} ${also}`));
   if (!verbs.length) return [];
@@ -94,7 +94,7 @@ function jobEntries(text: string): Entry[] {
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
     verbs.flatMap(([name, { also = "", readonly }]): Entry | Entry[] => {
-      if (name === "upgrade") return node.updates.total === 0 && !text.toLowerCase().includes(node.name.toLowerCase()) ? [] : upgrade(node);
+      if (name === "upgrade") return node.updates.total === 0 && !text.toLowerCase().includes(node.name.toLowerCase()) ? [] : upgradeEntry(node);
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;
       const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;
@@ -114,7 +114,7 @@ function entries(text: string): Entry[] {
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({ key: `tagged-${tag}`, group: "Views", label: t`Show nodes tagged ${tag}`, also: `tag:${tag}`, hint: plural(count, "node"), icon: "tag", run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`) }));
   const orderable = typed && mayAct.value;
-  const first = bestMatches(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
+  const first = bestMatches(text, [...actions(), ...(orderable ? upgradeEntries() : [])], named, typed ? MOST_NODES : 99);
   const acts = [...first, ...(orderable ? bestMatches(text, jobEntries(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
   // A search for the whole name of a node lists nodes before actions.
   const exact = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
@@ -128,6 +128,7 @@ export function Palette(): VNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
     let typed = "";
+    // Keys that the user pressed while this dialog was loading.
     for (const key of openDialog.peek()?.early ?? []) {
       if (key === "Backspace") typed = typed.slice(0, -1);
       else if (key.length === 1) typed += key;

@@ -53,7 +53,7 @@ const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
 /** For example "9.1%–9.4%"; empty if both ends have the same text. */
 export function rangeText({ row }: ValueFormat, [low, high]: readonly [number, number]): string {
   const [from, to] = row([low, high]);
-  // `row` writes a common unit after the second number only.
+  // For sizes and rates, `row` writes a common unit after the second number only.
   return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
 }
 

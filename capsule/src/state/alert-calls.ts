@@ -67,7 +67,7 @@ export async function removeRule(id: string): Promise<void> {
   await loadRules();
 }
 
-/** When the rule would have fired in a span of Unix seconds; null if this hub has no previews. */
+/** When the rule fires on the stored samples of a span of Unix seconds; null if this hub has no previews. */
 export async function previewRule(rule: RuleBody, from: number, to: number): Promise<PreviewView | null> {
   try {
     return await call<PreviewView>("POST", "rules/preview", { body: { rule, from, to } });

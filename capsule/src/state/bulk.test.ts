@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "../wire/http";
-import { forEachLimited, isRefusal } from "./bulk";
+import { forEachLimited, concernsUser } from "./bulk";
 
 const THINGS = [1, 2, 3, 4, 5, 6];
 const refused = (code: ApiError["code"]): ApiError => new ApiError(code, 403, code);
@@ -50,7 +50,7 @@ test("a refusal of the user ends the run, and a refusal of one item does not", a
   const act = (code: ApiError["code"]) => async (one: number): Promise<void> => {
     if (one === 2) throw refused(code);
   };
-  const stopIf = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => isRefusal(error));
+  const stopIf = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => concernsUser(error));
   const whole = await forEachLimited(THINGS, 1, act("not_found" as ApiError["code"]), { stopIf });
   assert.deepEqual([whole.done, whole.failed.map(({ one }) => one), whole.left], [[1, 3, 4, 5, 6], [2], []]);
   const cut = await forEachLimited(THINGS, 1, act("auth.step_up_required"), { stopIf });

@@ -44,4 +44,4 @@ export async function forEachLimited<T>(things: readonly T[], limit: number, act
 }
 
 /** Whether an error concerns the user and not the item: the hub would refuse all other items too. */
-export const isRefusal = ({ code }: ApiError): boolean => code.startsWith("auth.");
+export const concernsUser = ({ code }: ApiError): boolean => code.startsWith("auth.");

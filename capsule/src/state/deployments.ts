@@ -11,12 +11,14 @@ import { onSessionEnd, phase } from "./session";
 import { dismiss, toast } from "./toasts";
 
 const known = new Map<string, Signal<DeploymentView>>();
+/** The unsubscriber of each deployment that is followed live, by id. */
 const ends = new Map<string, () => void>();
+/** The deployments with an open dialog, by id. */
 const shown = new Set<string>();
 /** The toast of each deployment, by id. */
 const notes = new Map<string, number>();
 const version = signal(0);
-/** Several deployments may end at the same time. */
+/** An event starts a read after this wait, so that several events cause one read. */
 const SETTLE_MS = 500;
 
 export const deploymentEnded = (deployment: DeploymentView): boolean => deployment.state !== "running" && deployment.state !== "awaiting_host_key";
@@ -59,7 +61,7 @@ export function openDeployment({ id, kind, node_id: node }: DeploymentView): voi
   showDialog(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
 }
 
-/** Shows a toast when a deployment without an open dialog ends or waits for the user. The toast opens its dialog. */
+/** Shows a toast when a deployment succeeds, fails or waits for the user, unless its dialog is open or it belongs to a batch. */
 function notifyState(deployment: DeploymentView): void {
   const { id, kind } = deployment;
   if (deploymentEnded(deployment)) unsubscribe(id);
@@ -112,7 +114,7 @@ export async function loadDeployments(limit = 20): Promise<void> {
     for (const deployment of page.deployments) followDeployment(deployment);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // The page then lacks only deployments that run in the background. The offline banner reports the hub.
+    // Without this answer the page lacks only deployments that run in the background. A banner reports that the hub is offline.
   }
 }
 

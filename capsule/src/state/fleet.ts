@@ -52,18 +52,18 @@ export interface Row {
 }
 
 /** The status of each node with the view from which it was computed. */
-const known = new Map<string, { node: NodeView; status: NodeStatus }>();
+const statuses = new Map<string, { node: NodeView; status: NodeStatus }>();
 
-function knownOf(node: NodeView): NodeStatus {
-  const cached = known.get(node.id);
+function statusOf(node: NodeView): NodeStatus {
+  const cached = statuses.get(node.id);
   if (cached?.node === node) return cached.status;
   const status = nodeStatusOf(node);
-  known.set(node.id, { node, status });
+  statuses.set(node.id, { node, status });
   return status;
 }
 
 export function rowOf(node: NodeView, at: number): Row {
-  const status = knownOf(node);
+  const status = statusOf(node);
   const health = healthOf(node, status, at, watched);
   return { node, status, health, old: health === "off" || health === "back" || isOld(status, at, watched) };
 }
@@ -83,7 +83,7 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
   return [...counts].sort((a, b) => b[1] - a[1] || nameCollator.compare(a[0], b[0]));
 });
 
-/** Stores a view. Returns whether the node is new. */
+/** Stores a view that arrived live. Returns whether the node is new. */
 function put(node: NodeView): boolean {
   const stored = map.get(node.id);
   lastLive.set(node.id, node);
@@ -96,9 +96,10 @@ function put(node: NodeView): boolean {
   return true;
 }
 
+/** Removes a node. Returns whether it existed. */
 function drop(id: string): boolean {
   lastLive.delete(id);
-  known.delete(id);
+  statuses.delete(id);
   return map.delete(id);
 }
 
@@ -123,8 +124,8 @@ function change(data: FleetChange): void {
     const labels = labelledOf(latest);
     // Writes the values into the existing object: 500 new objects a second would burden the garbage collector.
     const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
-    const cached = known.get(id);
-    if (!labels && cached?.node === before) known.set(id, { node: next, status: nodeStatusOf(next, cached.status) });
+    const cached = statuses.get(id);
+    if (!labels && cached?.node === before) statuses.set(id, { node: next, status: nodeStatusOf(next, cached.status) });
     node.value = next;
   }
   for (const id of data.removed) members = drop(id) || members;
@@ -139,7 +140,7 @@ function labelledOf(latest: NodeView["latest"]): string[] | null {
   return labels;
 }
 
-/** Merges new values. The hub sends one series of each labelled metric, such as the usage of the fullest mount. It replaces the series with another label. */
+/** Merges new values. The hub sends one series of each labelled metric, such as the usage of the fullest mount. The sent series replaces those of the same metric with another label. */
 function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
   for (const name in before) {
@@ -159,7 +160,7 @@ onSessionEnd(() => {
   end = null;
   map.clear();
   lastLive.clear();
-  known.clear();
+  statuses.clear();
   forgetSparks();
   trail.value = { cpu: [], network: [] };
   ids.value = [];
@@ -167,7 +168,7 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Changes the name, tags or note, and shows the hub's answer. If rights depend on a tag, the hub requires the password. `node-edit.ts` asks for it. */
+/** Changes the name, tags or note, and shows the hub's answer. If rights depend on a tag, the hub requires the password; `node-edit.ts` asks the user for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = lastLive.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });

@@ -70,7 +70,7 @@ export class NodeDetail {
   /** The tables by subject; null = not loaded yet. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
   readonly tablesFailure = signal<ApiError | null>(null);
-  /** Jobs and events since `#marksFrom`; of very many, only the newest. */
+  /** Jobs and events since `#marksFrom` or earlier; of very many, only the newest. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
   readonly #liveTables = new Map<string, TableView>();
   #marksFrom = Infinity;
@@ -134,7 +134,7 @@ export class NodeDetail {
     for (const end of this.#ends) end();
   }
 
-  /** Shows the error instead of the page if it is the last one, or if no data has arrived yet. Otherwise the page stays, and a toast says so. */
+  /** Shows the error instead of the page if the hub refuses the topic for good (`last`), or if no data has arrived yet. Otherwise the page stays, and a toast shows the error. */
   #refused(error: ApiError, last: boolean): void {
     this.#over = last;
     if (last || !this.view.peek()) this.failure.value = error;
@@ -146,7 +146,7 @@ export class NodeDetail {
     dismiss(this.#note);
     this.#note = 0;
     this.view.value = node;
-    this.#take(node.latest);
+    this.#addSamples(node.latest);
     // An agent that nobody watched sends once a minute. Now it sends what it has collected since. An offline node cannot, so its window is whole.
     this.#hasSample = false;
     this.window.whole = node.state !== "online";
@@ -180,14 +180,14 @@ export class NodeDetail {
     if (!before && !node) return;
     const base = node ?? (before as NodeView);
     this.view.value = { ...base, latest: { ...before?.latest, ...node?.latest, ...latest } };
-    this.#take(latest);
+    this.#addSamples(latest);
     if (!this.window.whole && !this.#hasSample && latest["cpu.total"]) {
       this.#hasSample = true;
       this.#completeIn(COALESCE_MS);
     }
   }
 
-  #take(latest: Readonly<Record<string, Sample>>): void {
+  #addSamples(latest: Readonly<Record<string, Sample>>): void {
     for (const [name, { at, value }] of Object.entries(latest)) this.window.add(name, at, value, hubNow());
     this.version.value += 1;
   }
@@ -227,7 +227,7 @@ export class NodeDetail {
     void this.fill([...this.#wanted]);
   }
 
-  /** Whether the node is removed or being removed, so that requests would fail with "no such node". */
+  /** Whether the node is removed, being removed or refused for good, so that requests fail with "no such node". */
   #leaving(): boolean {
     return this.#over || (loaded.peek() && !nodeSignal(this.id)) || activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
   }
@@ -284,7 +284,7 @@ export class NodeDetail {
     }
   }
 
-  /** Loads the uptime with a request of its own, because it is sampled less often: the hub chooses the step of an answer for its series. An error leaves out only the marks of restarts. */
+  /** Loads the uptime with a request of its own: the hub chooses one step for all series of an answer, and uptime is sampled less often. After an error only the marks of restarts are missing. */
   async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);

@@ -13,8 +13,10 @@ const WARN_S = 150;
 
 /** When the session ends according to the last answer (hub time); 0 = unknown. */
 let endsAt = 0;
+/** The toast with the warning; 0 = none. */
 let note = 0;
 
+/** Whether the end is near, or unknown. */
 const isNear = (): boolean => endsAt - hubAhead() - Date.now() / 1000 < WARN_S;
 
 function forget(): void {

@@ -7,7 +7,7 @@ import { onSessionEnd } from "./session";
 export interface StepUp {
   /** The sentence that asks for the password and names the action. */
   question: string;
-  /** The hub accepts the password for so many minutes; 0 = not said. */
+  /** The hub accepts the password for this many minutes; 0 = the question does not say it. */
   minutes: number;
   confirm(password: string, code: string): Promise<void>;
   /** Ends the action with an error; without `why`, with the hub's refusal. */
@@ -15,6 +15,7 @@ export interface StepUp {
 }
 
 export const stepUp = signal<StepUp | null>(null);
+/** How long the hub accepts the password for jobs, and for other actions. */
 const OTHER_MINUTES = 5;
 export const JOB_MINUTES = 15;
 /** The open password question. Parallel actions wait for the same answer. */

@@ -7,7 +7,7 @@
 
 export interface StyledDocument {
   document: Document;
-  /** Runs `work` while the real document returns such elements, too: xterm 6.0 uses the real document for its scroll bar. */
+  /** Runs `work` while `createElement` of the real document does the same: xterm 6.0 uses the real document for its scroll bar. */
   during(work: () => void): void;
   /** Removes all sheets. */
   release(): void;

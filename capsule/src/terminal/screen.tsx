@@ -104,7 +104,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
     const fit = new FitAddon();
     made.loadAddon(fit);
     let full = false;
-    const fills = (): void => {
+    const reportFull = (): void => {
       if (full || made.buffer.normal.length < SCROLLBACK + made.rows) return;
       full = true;
       onFull();
@@ -114,7 +114,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       const size = fit.proposeDimensions();
       if (!size || !Number.isFinite(size.rows) || !element.clientHeight) return;
       made.resize(wrapping ? Math.max(FEWEST_COLUMNS, Math.min(COLUMNS, size.cols)) : COLUMNS, Math.max(FEWEST_ROWS, size.rows));
-      fills();
+      reportFull();
     };
     let filter = new AnsiFilter();
     const rows = (): ScreenRow[] =>
@@ -128,7 +128,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.textarea?.setAttribute("aria-label", label);
       made.textarea?.setAttribute("readonly", "");
       resize();
-      // The terminal handles no keys: they go to the page. Escape leaves the terminal.
+      // The terminal handles no keys: they go to the page. Escape takes the focus from the terminal.
       made.attachCustomKeyEventHandler((event) => {
         if (event.type === "keydown" && event.key === "Escape") made.blur();
         return false;
@@ -137,7 +137,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       onReady({
         write: (bytes, done) =>
           made.write(filter.clean(bytes), () => {
-            fills();
+            reportFull();
             done();
           }),
         restart: () => {
@@ -176,13 +176,13 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       });
     };
     document.fonts.load('12px "JBMono V"').then(start, start);
-    const sized = new ResizeObserver(resize);
-    sized.observe(element);
+    const resizing = new ResizeObserver(resize);
+    resizing.observe(element);
     const wheel = (): void => void requestAnimationFrame(() => onFollow(atEnd(made)));
     element.addEventListener("wheel", wheel, { passive: true });
     return () => {
       unmounted = true;
-      sized.disconnect();
+      resizing.disconnect();
       element.removeEventListener("wheel", wheel);
       made.dispose();
       styled.release();

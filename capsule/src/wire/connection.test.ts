@@ -195,9 +195,9 @@ test("subscribing again requests everything, over another socket", () => {
   hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
   connection.retryNow();
   assert.equal(ends.length, 1, "an open socket stays");
-  connection.again();
+  connection.renew();
   assert.equal(ends[0]?.closed, true);
-  connection.again();
+  connection.renew();
   assert.equal(ends.length, 2, "a socket that is being opened stays");
   assert.deepEqual(hello().sent, [["subscribe", { topic: "fleet" }]]);
   connection.stop();

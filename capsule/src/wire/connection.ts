@@ -52,7 +52,7 @@ export class Connection {
   #attempt = 0;
   #lostAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #quiet: ReturnType<typeof setTimeout> | undefined;
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined;
   #wanted = false;
   #received = false;
   #receivedAt = 0;
@@ -95,7 +95,7 @@ export class Connection {
   }
 
   /** Replaces an open socket by a new one, which subscribes to all topics from the start. Without a socket, connects now. */
-  again(): void {
+  renew(): void {
     if (this.#ready) {
       for (const watch of this.#watches.values()) watch.seq = null;
       this.#drop();
@@ -107,7 +107,7 @@ export class Connection {
   subscribe(name: string, topic: Topic): () => void {
     const watch: Watch = { topic, seq: null };
     this.#watches.set(name, watch);
-    if (this.#ready) this.#ask(name, watch);
+    if (this.#ready) this.#subscribe(name, watch);
     return () => {
       if (this.#watches.get(name) !== watch) return;
       this.#watches.delete(name);
@@ -121,7 +121,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#ready = false;
-    this.#arm(OPEN_MS, () => this.#lost(socket));
+    this.#setSilenceTimer(OPEN_MS, () => this.#lost(socket));
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (this.#socket === socket) this.#receive(socket, event.data);
     };
@@ -140,13 +140,13 @@ export class Connection {
     this.#receivedAt = this.around.now();
     switch (message[0]) {
       case "hello":
-        this.#listen(socket);
+        this.#watchSilence(socket);
         return this.#hello(message[1]);
       case "snapshot":
       case "change":
         return this.#data(message[0], message[1]);
       case "gap":
-        return this.#again(message[1]);
+        return this.#resubscribe(message[1]);
       case "rights":
         return this.onRights();
       case "error":
@@ -163,7 +163,7 @@ export class Connection {
     this.#ready = true;
     this.onHello(hello);
     this.onState({ at: "open" });
-    for (const [name, watch] of this.#watches) this.#ask(name, watch);
+    for (const [name, watch] of this.#watches) this.#subscribe(name, watch);
   }
 
   #data(kind: "snapshot" | "change", { topic: name, seq, data }: TopicMessage): void {
@@ -176,21 +176,21 @@ export class Connection {
     }
     if (!watch.topic.offset && watch.seq !== null) {
       if (seq <= watch.seq) return;
-      if (seq !== watch.seq + 1) return this.#again({ topic: name });
+      if (seq !== watch.seq + 1) return this.#resubscribe({ topic: name });
     }
     watch.seq = seq;
     watch.topic.change(data, seq);
   }
 
-  #again({ topic: name }: GapMessage): void {
+  #resubscribe({ topic: name }: GapMessage): void {
     const watch = this.#watches.get(name);
     if (!watch) return;
     watch.seq = null;
     this.#send(["unsubscribe", { topic: name }]);
-    this.#ask(name, watch);
+    this.#subscribe(name, watch);
   }
 
-  #ask(name: string, watch: Watch): void {
+  #subscribe(name: string, watch: Watch): void {
     const after = watch.topic.offset ? watch.topic.offset() : watch.seq;
     this.#send(["subscribe", after === null ? { topic: name } : { topic: name, after }]);
   }
@@ -200,23 +200,23 @@ export class Connection {
   }
 
   /** Pings a hub that was silent for a whole check interval. Without an answer within `PONG_MS` the socket is replaced. */
-  #listen(socket: WebSocket, silent = 0): void {
+  #watchSilence(socket: WebSocket, silent = 0): void {
     this.#received = false;
     const pinged = silent === SILENT_CHECKS;
     if (pinged) this.#send(["ping", {}]);
-    this.#arm(pinged ? PONG_MS : CHECK_MS, () => {
+    this.#setSilenceTimer(pinged ? PONG_MS : CHECK_MS, () => {
       if (pinged && !this.#received) this.#lost(socket);
-      else this.#listen(socket, this.#received ? 0 : silent + 1);
+      else this.#watchSilence(socket, this.#received ? 0 : silent + 1);
     });
   }
 
-  #arm(ms: number, then: () => void): void {
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(then, ms);
+  #setSilenceTimer(ms: number, then: () => void): void {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(then, ms);
   }
 
   #drop(): void {
-    clearTimeout(this.#quiet);
+    clearTimeout(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = null;
     this.#ready = false;
@@ -239,10 +239,10 @@ export class Connection {
     this.#attempt += 1;
     this.onState({ at: "waiting", until: now + wait, since: this.#lostAt });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#next(), wait);
+    this.#timer = setTimeout(() => void this.#tryConnect(), wait);
   }
 
-  async #next(): Promise<void> {
+  async #tryConnect(): Promise<void> {
     const may = await this.mayConnect();
     if (!this.#wanted || this.#socket) return;
     if (may) this.#connect();

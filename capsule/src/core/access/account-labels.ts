@@ -14,7 +14,7 @@ export const ROLE_HINTS: Record<Role, string> = {
   admin: t`Everything, including users and the audit log. Sees every node.`,
 };
 
-/** Each role includes the rights of the roles before it. */
+/** The roles up to this one, the weakest first. Each role includes the rights of the roles before it. */
 export const rolesUpTo = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role) + 1);
 
 /** The digits of a typed or pasted code, six at most. Apps show a code as "418 042". */
@@ -94,7 +94,7 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
 
 const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
 
-/** The details of a row of the audit log on one line. Details without a value are left out. */
+/** The details of a row of the audit log on one line. Details without a value are left out, except null for `GRANTS`. */
 export function detailText(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {

@@ -99,7 +99,7 @@ export interface AuditOutcome {
   label: string;
 }
 
-/** The outcome of a row. A result other than `done` is a failure. With `done`, an action that names a failed end (`job.failed`) gives that end; any other row is done. */
+/** The outcome of a row. A result other than `done` is a failure. With `done`, an action that names another end of a job or deployment than success (`job.failed`) gives that end. Any other row is done. */
 export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
   if (result !== "done") return { glyph: "fail", label: result };
   const [, subject, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
@@ -107,13 +107,13 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
   return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateLabel(state) };
 }
 
-/** A filter matches parts of a name in upper or lower case. An action matches by its label and by its name in the API. */
+/** Whether a row is in the filter's span and contains its texts, in upper or lower case. An action matches by its label or by its name in the API. */
 export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean => isWithin(row.at, span) && containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
 /** The end of an id, enough to tell two ids apart; the title attribute has the whole id. */
 export const shortId = (id: string): string => `…${id.slice(-6)}`;
-/** A unique key: each process of the hub numbers its own chain, and refusals have a chain of their own. */
+/** A unique key of a row: each process of the hub numbers its own chain, and refusals have a chain of their own. */
 export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
 /** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
@@ -135,18 +135,18 @@ export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
   return folded;
 }
 
-/** Target id -> name, as far as the rows' details (or `nodeName`) give it. */
+/** Key: the id of a target. Value: its name, or the action and node of a job. Targets that no row names are missing. */
 export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { action, actor, target, result, detail } of rows) {
     const signedIn = action === "auth.login" && result === "done";
     // `detail.username` names the target only in `user.` rows. In rows about servers it is the SSH login.
-    const known = signedIn ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
+    const name = signedIn ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
     const id = bareId(target);
     if (action === "job.create" && typeof detail.action === "string") {
       const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;
       names.set(id, node ? `${actionLabel(detail.action)}, ${node}` : actionLabel(detail.action));
-    } else if (typeof known === "string" && known && ID.test(id) && !names.has(id)) names.set(id, known);
+    } else if (typeof name === "string" && name && ID.test(id) && !names.has(id)) names.set(id, name);
   }
   return names;
 }

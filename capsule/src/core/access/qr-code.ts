@@ -12,15 +12,15 @@ for (let step = 0, value = 1; step < 255; step++) {
   LOG[value] = step;
   value = (value << 1) ^ (value > 127 ? 0x11d : 0);
 }
-const times = (a: number, b: number): number => (a && b ? (POWER[((LOG[a] as number) + (LOG[b] as number)) % 255] as number) : 0);
+const product = (a: number, b: number): number => (a && b ? (POWER[((LOG[a] as number) + (LOG[b] as number)) % 255] as number) : 0);
 
-/** The Reed-Solomon error correction bytes of one block. */
+/** The Reed-Solomon error correction bytes of one block, `count` bytes. */
 export function checkBytes(data: readonly number[], count: number): number[] {
   let divisor = [1];
   for (let root = 0; root < count; root++) {
     const next = [...divisor, 0];
     divisor.forEach((factor, index) => {
-      next[index + 1] = (next[index + 1] as number) ^ times(factor, POWER[root] as number);
+      next[index + 1] = (next[index + 1] as number) ^ product(factor, POWER[root] as number);
     });
     divisor = next;
   }
@@ -28,7 +28,7 @@ export function checkBytes(data: readonly number[], count: number): number[] {
   for (let at = 0; at < data.length; at++) {
     const lead = rest[at] as number;
     divisor.forEach((factor, index) => {
-      rest[at + index] = (rest[at + index] as number) ^ times(factor, lead);
+      rest[at + index] = (rest[at + index] as number) ^ product(factor, lead);
     });
   }
   return rest.slice(data.length);
@@ -68,7 +68,7 @@ function codewords(bytes: Uint8Array, version: number): number[] {
   return [...woven(parts), ...woven(checks)];
 }
 
-/** `value` followed by its remainder of `bits` bits. */
+/** `value` followed by its remainder by `divisor`, which has `bits` bits. */
 function withRemainder(value: number, divisor: number, bits: number): number {
   let rest = value;
   for (let step = 0; step < bits; step++) rest = (rest << 1) ^ ((rest >> (bits - 1)) * divisor);

@@ -17,7 +17,7 @@ export function alertValue(value: number | null, unit: string): string {
   return formatValue(value, unit);
 }
 
-/** A value with its limit. Empty if the value adds nothing to the name of the rule; with a limit of 0, any value fires. */
+/** A value with its limit. A limit of 0 is left out, because any value exceeds it. Empty if the value adds nothing to the name of the rule. */
 export function readingText(value: number | null, threshold: number | null, unit: string): string {
   if (value === null || unit === "flag" || unit === "level" || unit === "") return "";
   if (threshold === 0 && value > 0) return unit === "seconds" || value <= 1 ? "" : alertValue(Math.ceil(value), unit);

@@ -17,7 +17,7 @@ interface Server {
   memory: number | null;
 }
 
-/** Detectors that compare the value of one metric, with that metric. */
+/** Key: a detector that compares one metric with a threshold. Value: this metric. */
 const DETECTED: Readonly<Record<string, string>> = { cpu_saturated: "cpu.total", sensor_temperature: "temperature" };
 
 /** The charted metric of a rule, with the threshold in its unit; null if no chart shows it. */

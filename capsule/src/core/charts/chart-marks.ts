@@ -59,7 +59,7 @@ export function bootTimes({ step, times, min, max }: Bucketed): number[] {
     const [low, high] = [min[row], max[row]];
     if (low == null || high == null) return;
     const restarted = low < uptime;
-    // The bucket has a sample with an uptime of `low` seconds. The restart was after the bucket before.
+    // The bucket has a sample with an uptime of `low` seconds. The restart was after the end of the previous bucket.
     if (restarted) found.push(Math.max(last, at - low));
     // In a bucket with a restart, the highest uptime is from before the restart.
     uptime = restarted ? low : high;
@@ -71,7 +71,7 @@ export function bootTimes({ step, times, min, max }: Bucketed): number[] {
 /**
  * The newest marks of the window, at most `MOST`, the oldest first. Events about a job are left out, because the job has its own mark.
  *
- * Args: bootedAt: the reported boot time, or 0. earlier: computed boot times. step: the width of their buckets in seconds.
+ * `bootedAt`: the reported boot time; 0 = unknown. `earlier`: boot times from `bootTimes`. `step`: the width of the uptime's buckets in seconds.
  */
 export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[], bootedAt: number, { from, to }: Span, earlier: readonly number[] = [], step = 0): ChartMark[] {
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];

@@ -14,11 +14,11 @@ export interface ValueFormat {
   text: (value: number) => string;
   /** An axis mark. */
   axis: (value: number) => string;
-  /** Several values side by side, with the unit on the last one only. */
+  /** Several values side by side. Sizes and rates share one unit, which only the last value shows; a much smaller value shows its own. Any other value shows its unit. */
   row: (values: readonly (number | null)[]) => string[];
 }
 
-const known = (value: number | null): value is number => value !== null;
+const isKnown = (value: number | null): value is number => value !== null;
 
 function scaled(base: number, units: readonly string[], axis: (text: string) => string): ValueFormat {
   const text = (value: number): string => {
@@ -29,9 +29,9 @@ function scaled(base: number, units: readonly string[], axis: (text: string) => 
     text,
     axis: (value) => axis(text(value).replace(/(\.\d*?)0+(?=\s)/, "$1").replace(/\.(?=\s)/, "")),
     row: (values) => {
-      const { unit } = scale(Math.max(0, ...values.filter(known).map(Math.abs)), base, units);
+      const { unit } = scale(Math.max(0, ...values.filter(isKnown).map(Math.abs)), base, units);
       const power = base ** units.indexOf(unit);
-      const last = values.findLastIndex(known);
+      const last = values.findLastIndex(isKnown);
       return values.map((value, index) => {
         if (value === null) return UNKNOWN;
         const small = value / power;

@@ -103,7 +103,7 @@ const FIXES: Record<string, FixField> = {
   name_taken: "name",
 };
 
-/** The field that fixes a failure, which the form shows with the error. Null = only a retry helps. */
+/** The field that fixes a failure, which the form shows with the error. Null = no field fixes it. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
 interface EarlierTry {

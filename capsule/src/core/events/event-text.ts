@@ -20,14 +20,14 @@ export type NameOf = (node: string) => string | undefined;
 const DEPLOYMENTS: Readonly<Record<string, string>> = { install: t`Add server`, update: t`Update agent of`, remove: t`Remove server` };
 
 /** The entry of a type in the hub's catalogue; undefined for a type of a newer hub. */
-function known(type: string): (typeof EVENT_TYPES)[string] | undefined {
+function entryOf(type: string): (typeof EVENT_TYPES)[string] | undefined {
   const name = type.replace(/^(expected_).+(_missed)$/, "$1<type>$2");
   return Object.hasOwn(EVENT_TYPES, name) ? EVENT_TYPES[name] : undefined;
 }
 
 /** The page's text of an event. The event's own message is shown for events of programs, unknown types, and events that lack a field. */
 export function eventText({ type, source, node_id, message, details }: EventLike, nameOf: NameOf): string {
-  const words = known(type)?.[1];
+  const words = entryOf(type)?.[1];
   if (!words || source === "api") return message;
   let missing = false;
   const text = words((key) => {
@@ -48,7 +48,7 @@ interface EventRow extends EventLike {
 export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>
   csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event, nameOf)])]);
 
-/** The hub's name for a label. `text`: the whole label, or at least its first two words, because many labels begin with the same word. */
+/** The hub's name for a label; undefined = no label matches. `text`: the whole label, or at least its first two words, because many labels begin with the same word. */
 function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
@@ -81,26 +81,26 @@ export function parseEventQuery(get: (name: string) => string | null): EventsFil
   const group = get("group") ?? "";
   return {
     severity: (get("severity") ?? "").split(",").filter((one) => SEVERITIES.includes(one)).join(),
-    type: known(type) ? type : "",
+    type: entryOf(type) ? type : "",
     group: EVENT_GROUPS.some(({ key }) => key === group) ? group : "",
     search: (get("q") ?? "").trim().slice(0, MAX_SEARCH_LENGTH),
   };
 }
 
-/** Whether the hub would list a live event with this filter. */
+/** Whether a live event matches the filter, by the rules of the hub. */
 export const eventFits = (event: EventLike & { severity: string; at: number }, { severity, type, group, search, ...span }: { [Key in keyof EventsFilter]?: string | undefined } & Span): boolean =>
   isWithin(event.at, span) &&
   (!severity || severity.split(",").includes(event.severity)) &&
   (!type || event.type === type) &&
-  (!group || known(event.type)?.[0] === group) &&
+  (!group || entryOf(event.type)?.[0] === group) &&
   (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
-interface Known {
+interface WithId {
   id: string;
 }
 
 /** The live events that are newer than the list `read`. Both lists begin with the newest event. */
-export function newerEvents<E extends Known>(live: readonly E[], read: readonly Known[]): readonly E[] {
+export function newerEvents<E extends WithId>(live: readonly E[], read: readonly WithId[]): readonly E[] {
   const known = new Set(read.map(({ id }) => id));
   const end = live.findIndex(({ id }) => known.has(id));
   return end < 0 ? live : live.slice(0, end);

@@ -63,8 +63,11 @@ type State = "text" | "escape" | "charset" | "csi" | "csi-drop" | "string" | "st
 
 export class AnsiFilter {
   #state: State = "text";
+  /** The bytes of the current character, or the parameters of the current CSI. */
   #held: number[] = [];
+  /** The bytes that the current character still needs. */
   #missing = 0;
+  /** The length of the string sequence that is being removed. */
   #swallowed = 0;
   /** Whether the cursor is in the top left corner, with nothing printed since it moved there and the screen not cleared. */
   #cornered = false;

@@ -59,7 +59,7 @@ interface StepLike {
 
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
-/** Whether packages can be left out of a plan. The job then upgrades the rest by name, and such a job removes nothing. So the plan may have no removals. */
+/** Whether packages can be left out of a plan. The job then upgrades the rest by name, and such a job removes nothing. So the plan of a full upgrade must have no removals. */
 export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
 /** The packages to upgrade when the packages in `without` are left out. New packages are not named: the upgrade installs those it needs. */
 export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);

@@ -13,6 +13,7 @@ export interface Page<T> {
 export class PagedList<T, P extends Page<T>> {
   #shown: P | null = null;
   #last: Promise<unknown> = Promise.resolve();
+  /** Whether a refresh, or a read of the next page, waits for its turn. */
   #rereads = false;
   #grows = false;
   #closed = false;

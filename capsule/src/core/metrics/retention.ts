@@ -54,5 +54,5 @@ export function lossText(tier: TierLike, seconds: number, now: number): string {
   return t`${TIER_LABELS[tier.tier]}: everything before ${when} (older than ${retentionText(seconds)}; until now ${retentionText(tier.kept_s)} were kept), up to about ${size(bytesWhenFull(tier, tier.kept_s - seconds))}.`;
 }
 
-/** The text that confirms a loss: the name of one tier, or the number of several. */
+/** The text that the user types to confirm a loss: the name of one tier, or the number of several. */
 export const lossName = (tiers: readonly TierLike[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { containerRows, mayRestart, namedInPolicy, restartOrder } from "./containers";
+import { containerRows, isRestartable, namedInPolicy, restartPermission } from "./containers";
 
 test("failed containers come first, then running containers by use, then ended containers", () => {
   const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
@@ -16,19 +16,19 @@ test("failed containers come first, then running containers by use, then ended c
 
 test("a container can be restarted if the policy names it; otherwise the lines that allow it are shown", () => {
   const policy = { mode: "managed", verbs: ["check", "container-restart"], containers: ["shop", "mail-*"] };
-  assert.deepEqual(restartOrder(policy, "mail-1"), { allowed: true, lines: [] });
-  assert.deepEqual(restartOrder(policy, "shop2"), { allowed: false, lines: ["containers = shop, mail-*, shop2"] });
-  assert.deepEqual(restartOrder({ ...policy, verbs: ["check"] }, "shop"), { allowed: false, lines: ["verbs = check, container-restart"] });
-  assert.deepEqual(restartOrder({ mode: "readonly", verbs: ["check"], containers: [] }, "shop").lines, ["version = 2", "mode = managed", "containers = shop"]);
-  assert.deepEqual(restartOrder({ mode: "managed", verbs: ["upgrade"], containers: [] }, "shop").lines, ["version = 2", "containers = shop"]); // no such verb there yet
-  assert.equal(restartOrder(null, "shop").allowed, false);
+  assert.deepEqual(restartPermission(policy, "mail-1"), { allowed: true, lines: [] });
+  assert.deepEqual(restartPermission(policy, "shop2"), { allowed: false, lines: ["containers = shop, mail-*, shop2"] });
+  assert.deepEqual(restartPermission({ ...policy, verbs: ["check"] }, "shop"), { allowed: false, lines: ["verbs = check, container-restart"] });
+  assert.deepEqual(restartPermission({ mode: "readonly", verbs: ["check"], containers: [] }, "shop").lines, ["version = 2", "mode = managed", "containers = shop"]);
+  assert.deepEqual(restartPermission({ mode: "managed", verbs: ["upgrade"], containers: [] }, "shop").lines, ["version = 2", "containers = shop"]); // no such verb there yet
+  assert.equal(restartPermission(null, "shop").allowed, false);
 });
 
 test("if an engine does not name its containers, the names in the policy are offered", () => {
   const policy = { mode: "managed", verbs: ["container-restart"], containers: ["shop", "mail-*", "web"] };
   const columns = ["engine", "id", "name", "state", "image", "restarts", "oom_kills"].map((name) => ({ name, kind: "text" as const, unit: "" }));
   const rows = containerRows({ columns, rows: [["docker", "4f1c", "4f1c", "running", null, 0, 0], ["podman", "a0", "web", "running", "nginx:1", 0, 0], ["lxc", "db", "db", "running", null, 0, 0]] }, {});
-  assert.deepEqual(rows.filter(mayRestart).map((row) => row.name), ["web"]);
+  assert.deepEqual(rows.filter(isRestartable).map((row) => row.name), ["web"]);
   assert.deepEqual(namedInPolicy(policy, rows), ["shop"]);
   assert.deepEqual(namedInPolicy(policy, rows.slice(1)), []);
   assert.deepEqual(namedInPolicy(policy, [...rows, { ...rows[0]!, engine: "docker", id: "5a", name: "mail-1", image: "mail:1" }]), []); // Docker's names are known: no container is called shop

@@ -53,17 +53,18 @@ export function containerRows(table: TableLike, latest: Latest): ContainerRow[] 
 export const hasSocket = (row: ContainerRow): boolean => SOCKETS.has(row.engine);
 /** Whether only the id of the container is known: the policy does not name it, and the agent may not read its engine's socket. */
 export const isUnnamed = (row: ContainerRow): boolean => hasSocket(row) && row.image === null;
-export const mayRestart = (row: ContainerRow): boolean => hasSocket(row) && row.image !== null;
+/** Whether the engine names this container, so that a job can restart it. The policy may still refuse. */
+export const isRestartable = (row: ContainerRow): boolean => hasSocket(row) && row.image !== null;
 
 /** Names in the policy that no row has. They can be restarted although their engine reports no names. Empty if every engine reports names. */
 export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {
-  const named = new Set(rows.filter(mayRestart).map((row) => row.engine));
+  const named = new Set(rows.filter(isRestartable).map((row) => row.engine));
   if (!policy || !rows.some((row) => isUnnamed(row) && !named.has(row.engine))) return [];
-  return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartOrder(policy, name).allowed);
+  return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartPermission(policy, name).allowed);
 }
 
 /** Whether the policy allows a restart of this container; if not, the lines of policy.conf that allow it. */
-export function restartOrder(policy: ContainerPolicy | null, name: string): { allowed: boolean; lines: string[] } {
+export function restartPermission(policy: ContainerPolicy | null, name: string): { allowed: boolean; lines: string[] } {
   const patterns = policy?.containers ?? [];
   const named = patterns.some((pattern) => fits(pattern.split("*"), name));
   const allowed = named && allowsVerb(policy, RESTART, patterns);

@@ -5,7 +5,7 @@ import { t } from "../text/i18n";
 const MAX_NAME = 100;
 const MAX_TAG = 64;
 const MAX_TAGS = 32;
-/** Error texts show so many characters of a tag that is too long. */
+/** Error texts show this many characters of a tag that is too long. */
 const SHOWN = 20;
 
 /** Characters that are not displayed, and letters without ink, as in the hub (`spider/wire/text.py`). */

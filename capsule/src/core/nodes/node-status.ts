@@ -66,8 +66,8 @@ export function usedShare(latest: NodeLike["latest"], name: string): number | nu
 }
 
 /**
- * The status of a node. The hub's summary has the network's sum and the highest temperature under the bare name. Where it is missing, they are
- * computed here from the labelled series, without the loopback. `disk` is the fullest mount.
+ * The status of a node. The hub's summary has the network's sum and the highest temperature under the bare name. If the summary lacks one of
+ * these values, it is computed here from the labelled series, without the loopback. `disk` is the fullest mount.
  *
  * Pass the previous status as `before` if no labelled series has changed since. This saves the search through the labelled series.
  */
@@ -119,7 +119,7 @@ export function levelOf({ findings }: HealthLike, kind: string, object = ""): Le
 /** Whether the update count comes from missing or old package lists, so that a count of 0 proves nothing. */
 export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
 
-/** Whether the newest values are too old. `watched`: when the page began to watch the node. In the first `STALE_S` seconds it may still send once a minute. */
+/** Whether the newest values are too old; false without values. `watched`: when the page began to watch the node. In the first `STALE_S` seconds after that, the node may still send once a minute. */
 export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean => at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
 
 const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;

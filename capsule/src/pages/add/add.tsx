@@ -39,7 +39,7 @@ import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
 /** The method that has a draft, or else SSH. */
-const methodWithDraft = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
+const methodWithDraft = (): MethodKey => (!oneDraft.exists() && listDraft.exists() ? "many" : !oneDraft.exists() && commandDraft.exists() ? "command" : "ssh");
 
 /** The dialog that adds servers: form, fingerprint, steps, result. `deployment`: shows this deployment instead of the form. */
 export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {

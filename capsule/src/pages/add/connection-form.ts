@@ -151,7 +151,7 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
 
 /**
  * The input that may be stored when the dialog closes; EMPTY_CONNECTION if nothing is left. A jump host keeps its kind of credentials, so that
- * the user must enter its secret again. With the kind `same` it would receive the secret of the server.
+ * the user must enter its secret again. If its kind became `same`, it would receive the secret of the server.
  */
 export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = EMPTY_CONNECTION;
@@ -166,7 +166,7 @@ export function signInBody(entries: ConnectionForm): RetryBody {
   return { private_key, passphrase, password, sudo_password, certificate, ...(use_hub_key ? { use_hub_key } : {}) };
 }
 
-/** The form with the values of a retry instead of the first values. Of the jump host a retry can only say that there is none. */
+/** The form with the values of a retry instead of the first values. The page's retries keep the jump host or remove it. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
   const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } = body;
   const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one

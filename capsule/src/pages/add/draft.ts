@@ -1,4 +1,4 @@
-/** Drafts: the unsent input of each method to add servers, without the fields for secrets. They are in memory until they are sent or the session ends. */
+/** Drafts: the unsent input of each method to add servers, without the fields for secrets. They are in memory until they are sent or discarded, or the session ends. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";
@@ -9,8 +9,7 @@ export interface Draft<T> {
   keep(typed: T): void;
   /** Drops the draft. With `sent`: drops it only if it still has this input. */
   drop(sent?: T): void;
-  /** Whether there is a draft. */
-  left(): boolean;
+  exists(): boolean;
 }
 
 function draftOf<T extends object>(nothing: T, clean: (typed: T) => T): Draft<T> {
@@ -26,7 +25,7 @@ function draftOf<T extends object>(nothing: T, clean: (typed: T) => T): Draft<T>
       stored = sameForm(left, nothing) ? nothing : left;
     },
     drop,
-    left: () => stored !== nothing,
+    exists: () => stored !== nothing,
   };
 }
 
@@ -46,7 +45,7 @@ interface DraftState<T> {
 /** The input of a dialog, which is stored as a draft when the dialog closes. Without `draft` nothing is stored. */
 export function useDraft<T>(draft: Draft<T> | null, nothing: T): DraftState<T> {
   const [typed, setTyped] = useState<T>(() => (draft ? draft.get() : nothing));
-  const [left] = useState(() => draft?.left() ?? false);
+  const [left] = useState(() => draft?.exists() ?? false);
   const latest = useRef({ typed, settled: draft === null });
   latest.current.typed = typed;
   useEffect(

@@ -52,13 +52,13 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
   const [typed, setTyped] = useState("");
   const { sending, submit } = useSubmit();
   const [wrong, setWrong] = useState("");
-  // Fields for credentials that the hub requires again: they are not stored, and a reload has cleared the input.
+  // The credentials that the hub requires again; null = none. They are not stored, and a reload has cleared the input.
   const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
   const left = deployment.kind === "install" ? leftoverText(deployment) : "";
-  const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
+  const blocked = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = (): void => {
-    if (!onRetry || sending || closed) return;
+    if (!onRetry || sending || blocked) return;
     if (fix === "port" && portFault(value)) {
       setWrong(t`A port is a number from 1 to 65535.`);
       return;
@@ -111,7 +111,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
               </div>
             )}
             {confirm !== undefined && <ConfirmName name={confirm} value={typed} onText={setTyped} />}
-            <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={sending} disabled={closed}>
+            <Button kind={confirm === undefined ? "primary" : "destroy"} type="submit" icon="rotate-cw" busy={sending} disabled={blocked}>
               {t`Retry`}
             </Button>
           </form>
@@ -122,7 +122,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
   );
 }
 
-/** The first value of the field that fixes the failure: that of the failed try, or empty for a secret. */
+/** The first value of the field that fixes the failure: the value of the failed try; empty for a secret, a choice or no field. */
 function firstValueOf(fix: FixField, deployment: DeploymentView): string {
   if (fix === "host") return deployment.host;
   if (fix === "port") return String(deployment.port);

@@ -7,7 +7,7 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { acknowledge, snooze } from "../../state/alert-calls";
-import { forEachLimited, isRefusal } from "../../state/bulk";
+import { forEachLimited, concernsUser } from "../../state/bulk";
 import { hubNow, now } from "../../state/clock";
 import { toast } from "../../state/toasts";
 import type { AlertView } from "../../state/types";
@@ -54,7 +54,7 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
 
 /** Runs an action for each alert and reports the result as a toast. Returns whether all succeeded. */
 async function runEach(alerts: readonly AlertView[], act: (alert: AlertView) => Promise<void>, title: string, undo?: () => void): Promise<boolean> {
-  const { done, failed } = await forEachLimited(alerts, 1, act, { stopIf: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  const { done, failed } = await forEachLimited(alerts, 1, act, { stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)) });
   const [first] = failed;
   if (!first) toast("done", title, "", undo && { label: t`Undo`, run: undo });
   else toast("fail", done.length ? t`Not done for ${plural(alerts.length - done.length, "alert")}` : t`Not done`, first.error.detail);

@@ -62,6 +62,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     unpick();
     go(batch_id === null ? `/jobs/${id}` : `/batches/${batch_id}`);
   });
+  /** Whether the job is for the packages in `given`. */
   const chosen = given.length > 0 && action === first && !wantsPackages(action);
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? splitNames(names) : [];
@@ -96,7 +97,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     setSent(null);
     setSentTo(null);
   };
-  const rename = (next: string): void => {
+  const changeNames = (next: string): void => {
     setNames(next);
     setTyped("");
     setPlanning(null);
@@ -122,7 +123,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
       const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
       setReplanKey(newIdempotencyKey());
       if (plans) cancelPlans(plans);
-      // The user may have chosen something else since.
+      // The user may have chosen something else since the request.
       if (currentKey.current === planKey) {
         setPlanning(made);
         setWithout(new Set());
@@ -179,7 +180,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
           </Banner>
         )}
         {!asked && <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />}
-        {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={changeNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
         {plans && <PlansTable plans={plans} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
         {mayReboot && (!planning || working.length > 0) && <RebootChoice rebooting={rebooting} expected={working.some((id) => plans?.byNode.get(id)?.reboot === "yes")} onPick={setRebooting} />}
         {before && action !== "reboot" && <p class="t2">{before}</p>}

@@ -35,7 +35,7 @@ export function usePlans(started: BatchView | null): Plans | null {
     if (!started) return;
     const byNode = new Map<string, PlanView>(); // a new map for each batch, so that late answers of an earlier batch are dropped
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let left = false;
+    let unmounted = false;
     const read = async (): Promise<void> => {
       let over = false;
       try {
@@ -45,19 +45,19 @@ export function usePlans(started: BatchView | null): Plans | null {
           const plan = await loadPlan(job.id);
           if (plan.complete) byNode.set(job.node_id, plan);
         });
-        if (left) return;
+        if (unmounted) return;
         over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
         setFound({ batch, byNode: new Map(byNode), complete: over, failure: "" });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (left) return;
+        if (unmounted) return;
         setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(byNode), complete: false, failure: error.detail }));
       }
-      if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
+      if (!over && !unmounted) timer = setTimeout(() => void read(), EVERY_MS);
     };
     void read();
     return () => {
-      left = true;
+      unmounted = true;
       clearTimeout(timer);
     };
   }, [started?.id]);

@@ -5,7 +5,7 @@ import { rebaseTags, applyTagChange, tagCounts } from "../../core/nodes/tag-diff
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { closeDialog } from "../../state/dialogs";
-import { forEachLimited, isRefusal } from "../../state/bulk";
+import { forEachLimited, concernsUser } from "../../state/bulk";
 import { editNode, type Edit } from "../../state/node-edit";
 import { dismiss, toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
@@ -38,7 +38,7 @@ async function undo(edits: readonly Edit[]): Promise<void> {
     });
     if (edit) made.push(edit);
   };
-  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, stopIf: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)) });
   dismiss(note);
   const what = t`Tag change undone on ${plural(done.length, "node")}`;
   if (made.length) offerUndo(what, made);

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
-import { forEachLimited, isRefusal, type BulkResult } from "../../state/bulk";
+import { forEachLimited, concernsUser, type BulkResult } from "../../state/bulk";
 import { Button } from "../../ui/button";
 
 export interface BulkRun<T> {
@@ -26,7 +26,7 @@ export function useBulkRun<T>(): BulkRun<T> {
     setStopping(false);
     setThrough(0);
     try {
-      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.unmounted || failed.some(({ error }) => isRefusal(error)) });
+      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.unmounted || failed.some(({ error }) => concernsUser(error)) });
     } finally {
       setThrough(null);
     }

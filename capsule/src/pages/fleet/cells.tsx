@@ -36,7 +36,7 @@ export function useSpark(id: string): readonly (number | null)[] {
 
 export const glyphOf = (health: Health, busy: boolean): GlyphKind => (busy && health !== "off" ? "run" : health);
 
-/** Findings that a value of the row does not show. */
+/** Findings that no value of the row shows. */
 const FLAGS: readonly (readonly [string, IconName])[] = [
   ["packages_broken", "package"],
   ["unit_failed", "settings"],
@@ -69,12 +69,12 @@ export function RowBadges({ row }: { row: Row }): VNode {
   return (
     <>
       {findings.length > 0 && <Flags {...row.node.health} />}
-      <Also {...row} />
+      <AlsoText {...row} />
     </>
   );
 }
 
-function Also({ node, status, health, old }: Row): VNode {
+function AlsoText({ node, status, health, old }: Row): VNode {
   const job = runningJobOn(node.id);
   if (health === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}</span>;
   if (health === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;

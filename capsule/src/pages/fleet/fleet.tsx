@@ -77,7 +77,9 @@ interface Sorted {
   groups: readonly NodeGroup[];
   /** The filter and order of the result. */
   query: string;
+  /** The ids of all nodes when they were sorted. */
   members: readonly string[];
+  /** When the nodes were sorted, in Unix milliseconds; 0 = sort them again. */
   at: number;
   /** Whether the order is out of date, because the pointer or the focus is on the rows. */
   late: boolean;
@@ -91,7 +93,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const began = useRef(Date.now());
   const sorted = useRef<Sorted>({ groups: [], query: "", members: [], at: 0, late: false });
-  const [, again] = useState(0);
+  const [, redraw] = useState(0);
   const query = `${text}|${key}|${down}|${by}`;
   const members = ids.value;
   const { current } = sorted;
@@ -101,7 +103,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     () =>
       effect(() => {
         void now.value;
-        if (due()) again((n) => n + 1);
+        if (due()) redraw((n) => n + 1);
       }),
     [],
   );
@@ -129,7 +131,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     apply: () => {
       touched.current = false;
       sorted.current = { ...sorted.current, query: "" };
-      again((n) => n + 1);
+      redraw((n) => n + 1);
     },
   };
 }

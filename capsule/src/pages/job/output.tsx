@@ -66,9 +66,9 @@ export function Output({ detail, job, node }: Props): VNode {
   useEffect(() => {
     if (!full) return undefined;
     // The number changes with new output and with the width.
-    const look = (): void => setLinesKept(screen.current?.lines() ?? 0);
-    look();
-    const timer = setInterval(look, TEXT_MS);
+    const countLines = (): void => setLinesKept(screen.current?.lines() ?? 0);
+    countLines();
+    const timer = setInterval(countLines, TEXT_MS);
     return () => clearInterval(timer);
   }, [full]);
   const file = { href: outputUrl(job.id), download: `${node}-${job.action}-${job.id}.log` };
@@ -165,16 +165,16 @@ export function Output({ detail, job, node }: Props): VNode {
 
 type ScreenRef = { readonly current: ScreenHandle | null };
 
-/** The search in the buffer. It starts at the newest match and steps backwards. */
+/** The search in the buffer. It starts at the newest match. Enter steps to older matches. */
 function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number }): VNode {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
   const [found, setFound] = useState(0);
-  const look = (next: string, at: number): void => {
+  const showMatch = (next: string, at: number): void => {
     setFound(screen.current?.find(next, at) ?? 0);
     setPlace(at);
   };
-  const step = (by: number): void => look(words, found ? (place + by + found) % found : 0);
+  const step = (by: number): void => showMatch(words, found ? (place + by + found) % found : 0);
   return (
     <span class="row terminal-search" role="search">
       <span class="search" style={linesKept ? { width: WIDE } : undefined}>
@@ -188,13 +188,13 @@ function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number })
           spellcheck={false}
           onInput={(event) => {
             setWords(event.currentTarget.value);
-            look(event.currentTarget.value, 0);
+            showMatch(event.currentTarget.value, 0);
           }}
           onKeyDown={(event) => {
             if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
             else if (event.key === "Escape") {
               setWords("");
-              look("", 0);
+              showMatch("", 0);
               event.currentTarget.blur();
             } else return;
             event.preventDefault();

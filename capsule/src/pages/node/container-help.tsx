@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { actionLabel } from "../../core/jobs/job-labels";
-import { RESTART, restartOrder } from "../../core/nodes/containers";
+import { RESTART, restartPermission } from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { mayAct } from "../../state/session";
@@ -35,7 +35,7 @@ export function RestartContainer({ view, name, label }: RestartContainerProps): 
 
 /** The dialog: says what the restart does, or what the policy lacks. */
 export function ConfirmRestart({ view, name, onClose }: { view: NodeView; name: string; onClose: () => void }): VNode {
-  const { allowed, lines } = restartOrder(view.policy, name);
+  const { allowed, lines } = restartPermission(view.policy, name);
   const start = (): void => {
     const key = newIdempotencyKey();
     onClose();

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
-import { containerRows, hasSocket, isBad, isRunning, isUnnamed, mayRestart, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
+import { containerRows, hasSocket, isBad, isRunning, isUnnamed, isRestartable, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { count, plural, UNKNOWN } from "../../core/text/units";
@@ -93,7 +93,7 @@ export function Containers({ view, table }: ContainersProps): VNode {
                   <td title={row.image ?? undefined}>{row.image ?? UNKNOWN}</td>
                   {acts && (
                     <td>
-                      {mayRestart(row) && (
+                      {isRestartable(row) && (
                         <Button slim more={{ title: row.name }} onClick={() => setAsked(row.name)}>
                           {t`Restart…`}
                         </Button>

@@ -101,7 +101,7 @@ export function Overview(props: Props): VNode {
   );
 }
 
-/** The processes at the moment that the user chose; else, in a fixed window, those under the cursor, at first those at its end; else the current ones. */
+/** The processes at the moment that the user chose. Without such a moment: in a fixed window those at the last place of the cursor, at first at the end of the window; otherwise the current processes. */
 function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
   const seen = useRef<number | null>(null);
   const chosen = chosenMoment();
@@ -114,14 +114,14 @@ function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail"
 /** The mark of cards that show the newest values while the charts show the past. */
 const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
-/** The card of cores is shown only for more cores than this: it would be nearly empty. */
+/** The card of cores is shown only for more cores than this: with fewer cores it would be nearly empty. */
 const FEW_CORES = 8;
 const MANY_CORES = 64;
 
 const COLUMNS = 8;
 const HOT_PERCENT = 85;
 
-/** One cell for each core. Arrow keys select a core, whose value is shown below. */
+/** One cell for each core. Arrow keys or the pointer select a core, whose value is shown below the cells. */
 function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null {
   const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));

@@ -43,7 +43,7 @@ export interface LoadState {
   other: boolean;
 }
 
-/** The data of some lines in the chosen window. While that window loads, it is the data of the window before; empty if there was none. */
+/** The data of some lines in the chosen window. While that window loads, the result is the data of the previous window, or no data if there was none. */
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & LoadState {
   const names = lines.map((line) => line.series);
   const interval = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);

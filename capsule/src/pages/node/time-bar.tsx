@@ -31,13 +31,15 @@ export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.
 const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
 /** The span of the current window. */
 const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
+/** The number of points to request for a chart as wide as the page. */
 export const points = (): number => pointsFor(innerWidth);
 
 /**
  * Loads the data of a window. While the page is visible, it is loaded again for each new bucket, at most every ten seconds. A window in the
  * past is loaded once.
  *
- * `load` returns the width of the buckets in seconds, and must not reject: nothing is loaded after that. Another `names` starts anew.
+ * `load` returns the width of the buckets in seconds, and must not reject: after a rejection nothing is loaded any more. Other `names` are
+ * loaded immediately.
  */
 export function useHistory(view: TimeRange, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
   const key = timeRangeKey(view);
@@ -51,7 +53,7 @@ export function useHistory(view: TimeRange, names: string, load: (key: string, s
       due = Infinity;
       const span = spanOf(view, hubNow(), points());
       const step = await load(key, span, points());
-      // A window that ends a few seconds ago is loaded again, because its last samples may arrive late.
+      // A window that ended a few seconds ago is loaded again, because its last samples may arrive late.
       if (unmounted || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
       due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
       plan();
@@ -145,7 +147,7 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
   );
 }
 
-const moment = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
+const momentText = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
 
 /** The bar of a fixed window: its times, and buttons that move and scale it. Nothing if no window is fixed. */
 export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }): VNode | null {
@@ -180,7 +182,7 @@ export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean
         }
       >
         <b>
-          {moment(zoom.from, dated)} – {moment(zoom.to, dated)}
+          {momentText(zoom.from, dated)} – {momentText(zoom.to, dated)}
         </b>{" "}
         <span class="plain">
           {age(zoom.to - zoom.from)}

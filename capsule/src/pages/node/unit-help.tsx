@@ -24,7 +24,7 @@ export interface UnitHelpProps {
   /** The button's text; by default the label of the verb. */
   label?: string;
   slim?: boolean;
-  /** Whether to offer the last lines of the first unit as well, if the policy allows them. */
+  /** Whether to offer the last log lines of the first unit as well, if the policy allows them. */
   lines?: boolean;
 }
 
@@ -59,7 +59,7 @@ export function submitUnitJob(view: NodeView, units: string[], verb: string): Pr
   return startJob(`${actionLabel(verb)}: ${units.join(", ")}, ${view.name}`, () => submitJob(view.id, { action: verb as JobBody["action"], units }, key));
 }
 
-/** The dialog: says what the job does, and which units the policy does not allow. */
+/** The dialog before a job for units: says what the job does, and which units the policy does not allow. */
 export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; units: readonly string[]; verb: string; onClose: () => void }): VNode {
   const word = UNIT_WORDS[verb] ?? verb;
   const { allowed, refused, lines } = splitUnits(view.policy, verb, units);

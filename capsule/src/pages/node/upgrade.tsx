@@ -25,7 +25,7 @@ const ICONS: Partial<Record<string, IconName>> = {
 }; // prettier-ignore
 export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
-/** Why no job (or not this action) can start on a node; empty = it can. */
+/** Why the action cannot start on a node; without `action`, why no job can. Empty = it can start. */
 export function refusal(view: NodeView, action?: Action): string {
   const why = policyRefusal(view.policy, action);
   if (why) return why;
@@ -56,7 +56,7 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
   );
 }
 
-/** The verbs of the second menu, which are about the server itself or its holds. */
+/** The verbs of the menu “Server actions”. */
 const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "repair"]);
 
 /** The button that opens the plan of an upgrade, and the menus of all other actions. */

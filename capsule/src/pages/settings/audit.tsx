@@ -147,7 +147,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
 
 type NameOf = (id: string) => string | undefined;
 
-/** The rows of one job, folded into the newest row; or one other row. */
+/** The rows of one job, folded into the newest row; or a single row that is not folded. */
 function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf }): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest, ...before] = rows;

@@ -137,13 +137,13 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
   );
 }
 
-/** The dialog that sets up a second factor. `onLost`: called if it was switched on but its recovery codes did not arrive. */
+/** The dialog that sets up a second factor. `onLost`: called if the second factor was switched on but its recovery codes did not arrive. */
 function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void }): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
-  /** Whether the dialog must stay open, because the answer contains the recovery codes. */
+  /** Whether a code was sent and has no answer yet. The dialog stays open, because the answer contains the recovery codes. */
   const [sent, setSent] = useState(false);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
   useEffect(begin, []);

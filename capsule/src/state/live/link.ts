@@ -73,7 +73,7 @@ interface SubscribeOptions {
 export function subscribe(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: SubscribeOptions = {}): () => void {
   const framed: Topic = {
     ...topic,
-    // After the end, messages that still wait for their frame are dropped: another user may have signed in.
+    // After the unsubscription, messages that still wait for their frame are dropped: another user may have signed in.
     snapshot: (data) => onFrame(() => end && topic.snapshot(data)),
     change: (data, seq) => onFrame(() => end && topic.change(data, seq), patienceMs(data)),
   };
@@ -104,7 +104,7 @@ export function subscribe(name: string, topic: Topic, { whileHidden = false, pat
 }
 
 export { hubResponds } from "../../wire/http";
-export const tryNow = (): void => connection.again();
+export const tryNow = (): void => connection.renew();
 
 phase.subscribe((at) => {
   if (at === "ready") connection.start();
