@@ -110,6 +110,11 @@ async def _in_time(call: _Call, step: StepName, limit_s: float) -> ScriptOutput:
 async def _close(process: asyncssh.SSHClientProcess[bytes]) -> None:
     """Close a session, and wait until the server has closed it: until then it counts against the server's MaxSessions."""
     process.close()
+    # In Python 3.11.2, asyncio.timeout raises CancelledError in a task whose TaskGroup has failed. So another task waits.
+    await asyncio.create_task(_wait_closed(process))
+
+
+async def _wait_closed(process: asyncssh.SSHClientProcess[bytes]) -> None:
     with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await process.wait_closed()
