@@ -103,7 +103,7 @@ class _Agent:
             self._job_ended()
 
     async def _first(self) -> None:
-        """Start measuring after the first connection attempt, even if the hub is not reachable."""
+        """Start measuring after the first connection attempt, even if it fails; at the latest after `FIRST_S`."""
         try:
             await wait_for(FIRST_S, self.link.tried.wait())
         except asyncio.TimeoutError:
@@ -139,7 +139,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     clock, tasks = SystemClock(), _Tasks()
     agent, ceiling = _Agent(config, clock, tasks, loaded), MemoryLimit(clock, stop.set)
     tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
-    await _stopped(stop, tasks, agent.link)
+    await _wait_for_end(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
     await _save_spool(agent.spool)
     if not status:
@@ -148,7 +148,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     return status
 
 
-async def _stopped(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
+async def _wait_for_end(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
     """Wait for a signal and end the session properly; or wait until a task has ended."""
 
     async def leave() -> None:
@@ -186,7 +186,7 @@ async def _record_end(record_end: Callable[[], None]) -> None:
 
 
 def _policy_owner(path: str) -> int:
-    """The uid that must own the policy: root, unless this Spider serves only its own user, with that user's policy."""
+    """The uid that must own the policy: the user of this process if that user owns it now, else root."""
     try:
         owner = os.stat(real_path(path)).st_uid
     except OSError:

@@ -1,8 +1,9 @@
 """Compiles Spider's modules in a child process.
 
-The agent compiles its modules once, from the sources in its bundle. The heap fragments that compiling leaves would stay for months: 0.6 of
-28 MB (Python 3.11). So the agent forks a child before it loads most modules. The child compiles each module on request and returns the content
-of a .pyc file. The agent ends it when all are loaded. Nothing is written to disk. Without a child, Python compiles as usual.
+The agent's modules are compiled once, from the sources in its bundle. If the agent compiled them itself, heap fragments would stay in its memory
+for months: 0.6 of 28 MB (Python 3.11). So the agent forks a child before it loads most modules. The child compiles each module on request and
+returns the content of a .pyc file. The agent ends the child when all modules are loaded. Nothing is written to disk. Without a child, Python
+compiles as usual.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from zipimport import zipimporter
 
 _PACKAGES = ("spider", "msgpack")
 ANSWER_LIMIT_S = 30.0
-"""Limit of one module, which usually takes some milliseconds."""
+"""Longest wait for the next bytes of an answer, which usually takes some milliseconds."""
 _HEAD = 5
 """Size of an answer's header: a byte that is 1 for a package, then the length of the code that follows (0: not available)."""
 
@@ -56,7 +57,7 @@ class Compiler:
         self._answers = answers
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:  # noqa: ARG002 - importlib's names
-        """Request the code of one module from the child. None: it is not one of the bundle's, or must be compiled in this process."""
+        """Request the code of one module from the child. None: the child has no code for this name, so Python looks elsewhere."""
         if fullname.partition(".")[0] not in _PACKAGES:
             return None
         try:

@@ -46,7 +46,7 @@ def listed(path: str) -> List[str]:
 def changed_at(path: str) -> float:
     """When a file was last changed or put in its place (ctime), Unix seconds; 0 = it cannot be found.
 
-    The modification time does not say that: an installed file may have that of its build.
+    The modification time does not show this: an installed file may have the time of its build.
     """
     try:
         return os.stat(path).st_ctime

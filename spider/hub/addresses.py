@@ -2,7 +2,7 @@
 
 A hub that terminates TLS itself names its address in each session (the message `HubAddress`). The new address replaces only the host of the URL. The
 pinned key proves that the same hub answers there, so a node without a pin ignores the message. If the new address does not answer, the node
-also dials the address before it and the address of spider.conf. So the nodes find a hub that moves back.
+also dials the address of its last session and that of spider.conf. So the nodes find a hub that moves back.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class HubAddresses:
         self._left_for: Optional[Url] = None
         """The address for which this node left a session. None: it left none, or that address has led to a session."""
         self._named = config.url
-        """The address that the hub named last."""
+        """The address that the hub named last; before that, the one of spider.conf."""
         self._is_named = asyncio.Event()
         """Set once the hub has named its address in this session."""
 
@@ -62,7 +62,7 @@ class HubAddresses:
         self._is_named.clear()
 
     def receive(self, message: HubAddress) -> None:
-        """The hub has named its address. Only the first valid one of a session counts."""
+        """The hub has named its address. Only the first valid address of a session counts."""
         try:
             url = self._config.url.at(message.address)
         except ValueError as error:
@@ -73,8 +73,8 @@ class HubAddresses:
             self._is_named.set()
 
     async def move(self, dialled: Url) -> None:
-        """Wait until the hub names its address, and store it. If this session uses another one, return once the hub answers at the new one.
-        Otherwise never return.
+        """Wait until the hub names its address, and store it. If this session uses another address, return once the hub answers at the named
+        one. Otherwise never return.
 
         Args: dialled: the address of this session.
         """

@@ -12,8 +12,8 @@ HEALTHY_S = 60.0
 RETURN_S = 60.0
 RETURN_LEAST_S = 3.0
 RETURN_CAP_S = 5.0
-"""Most hubs that go away are back within a minute. So for `RETURN_S` after such a session, random waits stay between these two; only the first
-waits are shorter."""
+"""Most hubs that go away are back within a minute. So for `RETURN_S` after a session of at least `HEALTHY_S`, random waits stay between
+`RETURN_LEAST_S` and `RETURN_CAP_S`. Only the first waits may be shorter."""
 LEAST_INTERVAL_S = 1.0
 """Shortest time between the starts of two attempts."""
 NOT_MINE_S = 600.0

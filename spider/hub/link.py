@@ -38,7 +38,7 @@ from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0
 OTHER_TIMEOUT_S = 3.0
-"""Limit of a connection attempt at any address but the first. It is short, so that the first address is tried again soon."""
+"""Limit of a connection attempt at any address but the first. A short limit lets the link try the first address again soon."""
 FINISH_POLL_S = 0.02
 FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL)
 NOT_MINE = "this hub is not mine, or has forgotten me"
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 class JobDesk(Protocol):
     """The interface of `jobs.tracker.Jobs` that the link uses."""
 
-    def known(self) -> List[str]:
+    def unconfirmed(self) -> List[str]:
         """Ids of the jobs that the hub may not hold completely."""
         ...
 
@@ -78,7 +78,7 @@ class _Ended(NamedTuple):
     """How an attempt or a session ended."""
 
     code: int = 0
-    """The hub's close code, or that of a hub that is not this node's; 0: neither."""
+    """The close code of the connection, or `CLOSE_UNKNOWN` if the hub is not this node's; 0: there is none."""
     reason: str = ""
     retry_after_s: Optional[float] = None
     """Retry-After of a refused handshake, in seconds; None: there was none."""
@@ -89,13 +89,15 @@ class _Ended(NamedTuple):
 class _Session:
     """An open session: its connection, and the channel that signs its frames."""
 
-    def __init__(self, socket: WebSocket, link: SecureChannel) -> None:
+    def __init__(self, socket: WebSocket, channel: SecureChannel) -> None:
         self.socket = socket
-        self.link = link
+        self.channel = channel
 
     async def send(self, message: Message) -> None:
         """Send one message; waits while too much data is unsent."""
-        self.socket.write(self.link.send(message))  # no await in between: the frame's sequence number must match its position in the stream
+        self.socket.write(
+            self.channel.send(message)
+        )  # no await in between: the frame's sequence number must match its position in the stream
         await self.socket.drain()
 
 
@@ -122,7 +124,7 @@ class HubLink:
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
-        """Run `call` at the beginning of every session, and now if there is one."""
+        """Run `call` at the beginning of every session, and immediately if there is a session now."""
         self._on_joined.append(call)
         if self._session is not None:
             call()
@@ -145,7 +147,8 @@ class HubLink:
             raise NotConnected(str(error)) from error
 
     async def finish(self, limit_s: float) -> None:
-        """Close the open batches and wait until the hub has acknowledged all of memory. Waits at most `limit_s`, and only during a session."""
+        """Close the open batches and wait until the hub has acknowledged all batches in memory. Waits at most `limit_s`, and only during a
+        session."""
         self._outbox.flush()
         until = self._clock.monotonic() + limit_s
         while self._session is not None and not self._outbox.settled() and self._clock.monotonic() < until:
@@ -165,7 +168,10 @@ class HubLink:
             await self._clock.sleep(wait)
 
     async def _dial(self) -> _Ended:
-        """Try the addresses of the hub in turn, until it answers at one."""
+        """Try the addresses of the hub in turn, until one leads to a session or the hub refuses at one in a way that holds for all.
+
+        Returns: how the last attempt ended. If all addresses were tried in vain: the end with the highest close code.
+        """
         sessions, ended = self._sessions, _Ended()
         for at, url in enumerate(self._addresses.in_order()):
             latest = await self._attempt(url, OTHER_TIMEOUT_S if at else CONNECT_TIMEOUT_S)
@@ -214,14 +220,14 @@ class HubLink:
 
         Raises: NotProven, ProtocolError, SocketClosed, asyncio.TimeoutError: how else the session ended.
         """
-        link, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket, url))
+        channel, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket, url))
         event(log, "session_open", host=url.authority, epoch=welcome.epoch)
         self._sessions += 1
         self._addresses.opened(url)
         self._up_since = self._clock.monotonic()
         self.hub_time = welcome.hub_time_ms, self._up_since
         self._outbox.resume(welcome)
-        session = self._session = _Session(socket, link)
+        session = self._session = _Session(socket, channel)
         self._jobs.forget(welcome.forget_jobs)
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
         for call in tuple(self._on_joined):  # a callback may add another one, which `on_joined` then calls
@@ -239,28 +245,28 @@ class HubLink:
             url.authority,
             config.version,
             (*FEATURES, HUB_ADDRESS) if self._addresses.follows else FEATURES,
-            self._jobs.known(),
+            self._jobs.unconfirmed(),
             os.urandom(32),
         )
         await socket.send(opening.hello())
-        answer, link = opening.challenge(await socket.receive())
+        answer, channel = opening.challenge(await socket.receive())
         if opening.fleet != config.fleet:
             raise NotProven("the hub serves another fleet", CLOSE_UNKNOWN)
         await socket.send(answer)
-        welcome = link.receive(await socket.receive(), self._clock.monotonic())
+        welcome = channel.receive(await socket.receive(), self._clock.monotonic())
         if not isinstance(welcome, Welcome):  # the channel guarantees that the first message is a Welcome
             raise ProtocolError("no welcome")
         if len(welcome.job_ids) != len(welcome.job_offsets) or min(welcome.live_seq, welcome.backfill_seq, *welcome.job_offsets) < -1:
             raise ProtocolError("a welcome with impossible numbers")
-        return link, welcome
+        return channel, welcome
 
     async def _receive(self, session: _Session) -> None:
         while True:
             data = await session.socket.receive()
             now = self._clock.monotonic()
-            message = session.link.receive(data, now)
-            if session.link.peer_time_ms > 0:
-                self.hub_time, session.link.peer_time_ms = (session.link.peer_time_ms, now), 0
+            message = session.channel.receive(data, now)
+            if session.channel.peer_time_ms > 0:
+                self.hub_time, session.channel.peer_time_ms = (session.channel.peer_time_ms, now), 0
             if isinstance(message, Ack):
                 self._outbox.acked(message)
             elif isinstance(message, Watch):
@@ -290,14 +296,14 @@ class HubLink:
         while True:
             await self._clock.sleep(TICK_S)
             self._outbox.tick()
-            beat = session.link.due(self._clock.monotonic(), int(self._clock.now() * 1000))
+            beat = session.channel.due(self._clock.monotonic(), int(self._clock.now() * 1000))
             if beat is not None:
                 session.socket.write(beat)
                 await session.socket.drain()
 
 
 async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run these at the same time until one ends, then cancel the others. Raises the error with which it ended.
+    """Run these at the same time until one ends, then cancel the others. Raises the error of the one that ended.
 
     Several may end in the same moment. A `SessionOver` among their errors does not say why the session ended, so any other error is
     raised before it.

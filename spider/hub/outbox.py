@@ -37,17 +37,17 @@ EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000
 """From 2000 to 2100. The hub refuses rows outside this range, so the outbox drops them."""
 MAX_ANNOUNCED = 12
-"""Most layouts that the hub remembers in one session. An older one is sent again before it is used."""
+"""Most layouts that the hub remembers in one session. An older layout is sent again before a batch that needs it."""
 SENT_BYTES = 1024 * 1024
 """Most unacknowledged bytes in one stream: as much as the hub reads ahead of its commits."""
 MAX_LEASE_S = 3600
-"""Longest time that the hub may have a family watched with one message."""
+"""Longest time for which one message of the hub can mark a family as watched by a user."""
 
 log = logging.getLogger(__name__)
 
 
 def _fits_frame(layout: Layout) -> bool:
-    """Whether a frame can hold the layout."""
+    """Whether the layout has series and fits a frame."""
     return 0 < len(layout.series) <= MAX_ITEMS and sum(len(name.encode("utf-8")) + 5 for name in layout.series) <= MAX_FRAME_BYTES // 2
 
 
@@ -66,7 +66,7 @@ class Outbox:
         self._sent_immediately: Set[str] = set()
         """Families whose last row was sent immediately, because a user watched them."""
         self._share: Dict[str, float] = {}
-        """Share (0 to 1) of a batch's usual duration after which the open batch is full."""
+        """By family: the share (0 to 1) of a batch's usual duration after which the open batch is full."""
         self._ready: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._sent: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
@@ -74,7 +74,7 @@ class Outbox:
         self._moving: List[SampleBatch] = []
         """Batches that were handed to the spool and are not yet safe on disk."""
         self._confirmed: List[SampleBatch] = []
-        """The batches of `_moving` that the hub holds, by its last welcome."""
+        """The batches of `_moving` that the hub holds, according to its last welcome."""
         self._connected = False
         self._epoch = 0
         self._away_since = clock.monotonic()
@@ -156,7 +156,7 @@ class Outbox:
         return None
 
     def flush(self) -> None:
-        """Close the open batches, because no more rows may follow."""
+        """Close all open batches now, although they are not full: the program ends."""
         for family in list(self._open):
             self._close(family)
         self._wake()
@@ -189,9 +189,9 @@ class Outbox:
 
     # -- the spool's side --------------------------------------------------------------------------
 
-    def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand all waiting batches to the spool, oldest first, if they have waited or grown too long. The outbox sends none of them unless
-        the spool returns them (`put_back`).
+    def take_overdue(self, *, everything: bool = False) -> List[SampleBatch]:
+        """Hand all waiting batches to the spool, oldest first, if they have waited too long or fill too much memory. The outbox sends none of
+        them unless the spool returns them (`put_back`).
 
         Args:    everything: hand over all batches in any case, also the open ones.
         Returns: the batches; empty: there is no reason to write any.
@@ -309,7 +309,7 @@ class Outbox:
     def acked(self, ack: Ack) -> None:
         """The hub has stored a stream up to this number.
 
-        Raises: ProtocolError: a number that was never sent.
+        Raises: ProtocolError: the stream has sent no batch or record with this number.
         """
         if ack.stream == STREAM_LATE:
             self.spool.acked(ack.seq)
@@ -320,7 +320,8 @@ class Outbox:
         self._wake()
 
     def watch(self, watch: Watch) -> None:
-        """Watch these families for `lease_s` seconds; 0 ends it. Rows of a watched family are sent immediately."""
+        """Treat the first 64 of these families as watched for `lease_s` seconds, at most `MAX_LEASE_S`; 0 ends the watch. Rows of a watched
+        family are sent immediately."""
         until = self._clock.monotonic() + max(0, min(watch.lease_s, MAX_LEASE_S))
         for family in watch.families[:64]:
             self._leases[family] = until
@@ -331,7 +332,7 @@ class Outbox:
         self._wake()
 
     def settled(self) -> bool:
-        """Whether every closed batch in memory is acknowledged."""
+        """Whether the hub has acknowledged every closed batch in memory, without those that were handed to the spool."""
         return not any(self._queues())
 
     def pending(self) -> Tuple[int, int]:

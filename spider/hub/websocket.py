@@ -45,7 +45,7 @@ class WebSocketError(Exception):
 class HandshakeRefused(WebSocketError):
     """The server's answer to the upgrade request is not acceptable.
 
-    `status` is its HTTP status; 0: it has none. `retry_after_s` is its Retry-After in seconds; None: it has none.
+    `status` is the HTTP status of the answer; 0: it has none. `retry_after_s` is its Retry-After in seconds; None: it names no seconds.
     """
 
     def __init__(self, reason: str, status: int = 0, retry_after_s: Optional[float] = None) -> None:
@@ -87,7 +87,7 @@ def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     """Check the server's answer to the request.
 
     Args:   head: everything up to the empty line. key, subprotocol: those of the request.
-    Raises: HandshakeRefused: it is not the upgrade that was asked for.
+    Raises: HandshakeRefused: the answer is not the upgrade that was asked for.
     """
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
@@ -152,8 +152,9 @@ def _abort(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
-    """Make the error about an untrusted certificate. To name the issuer it fetches the certificate once more, and sends no data."""
+async def _distrust(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
+    """Make the error about an untrusted certificate. To name the issuer, fetch the certificate once more over a connection that sends no
+    data."""
     why = str(getattr(error, "verify_message", "") or error)
     try:
         _, writer = await _open(url, proxy, _tls_context(b""))
@@ -292,11 +293,11 @@ class WebSocket:
 async def connect(
     url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, proxy: Optional[Proxy] = None, timeout_s: float = CONNECT_TIMEOUT_S
 ) -> WebSocket:
-    """Connect to the hub, through an HTTP proxy if there is one. Verify its certificate, and run the handshake.
+    """Connect to the hub, through an HTTP proxy if there is one. With TLS, verify the hub's certificate. Then run the handshake.
 
-    Args:   agent: the User-Agent. pin: SHA-256 of the hub's public key, several concatenated; None: authorities verify it.
-            timeout_s: limit for all of it.
-    Raises: HandshakeRefused: the server's answer is not acceptable; WebSocketError: it was not reached, not verified or too slow.
+    Args:   agent: the User-Agent. pin: SHA-256 of the hub's public key; of several allowed keys: concatenated. None: the certificate must be
+            signed by an authority that this host trusts. timeout_s: limit of the whole call.
+    Raises: HandshakeRefused: the server's answer is not acceptable; WebSocketError: the hub was not reached, not verified or too slow.
     """
     try:
         return await wait_for(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
@@ -304,7 +305,7 @@ async def connect(
         raise WebSocketError(f"{url.authority} did not answer within {timeout_s:.0f} s") from error
 
 
-async def _through(proxy: Proxy, url: Url) -> socket.socket:
+async def _tunnel(proxy: Proxy, url: Url) -> socket.socket:
     """A connection to the hub through an HTTP proxy (CONNECT). The proxy resolves the hub's name.
 
     Raises: OSError, WebSocketError.
@@ -347,7 +348,7 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
 async def _open(url: Url, proxy: Optional[Proxy], context: Optional[ssl.SSLContext]) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     name = url.host if context else None
     if proxy is not None:
-        return await asyncio.open_connection(sock=await _through(proxy, url), ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)
+        return await asyncio.open_connection(sock=await _tunnel(proxy, url), ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)
     return await asyncio.open_connection(
         url.host, url.port, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES, happy_eyeballs_delay=0.25
     )
@@ -359,7 +360,7 @@ async def _connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes],
         reader, writer = await _open(url, proxy, context)
     except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a name that cannot be encoded is a ValueError
         if isinstance(error, OSError) and getattr(error, "verify_code", None) is not None:
-            raise await _refused(url, proxy, error) from error
+            raise await _distrust(url, proxy, error) from error
         raise WebSocketError(f"{url.authority} cannot be reached: {error}") from error
     try:
         if pin is not None and context is not None:

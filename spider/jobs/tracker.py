@@ -72,7 +72,7 @@ class Jobs:
 
     # -- called by the link ----------------------------------------------------------------
 
-    def known(self) -> List[str]:
+    def unconfirmed(self) -> List[str]:
         """Jobs that this node has files of and that the hub may not hold completely, newest last."""
         try:
             names = os.listdir(self._dir)

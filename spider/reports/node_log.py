@@ -28,7 +28,7 @@ GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 """How long to wait for the hub's answer before it is asked again."""
 RETRY_S = 10.0
-"""Delay after journalctl has failed, and limit of its first answer."""
+"""Delay after journalctl has failed, and longest wait for the first line that it prints."""
 _MACHINE = re.compile(r"[0-9a-f]{32}\Z")
 _FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def _this_machine() -> List[str]:
-    """The arguments of journalctl that select the lines of this host. Empty: the host has no machine id, so its journal has no other lines."""
+    """The arguments of journalctl that select the lines of this host. Empty: this host has no valid machine id, so no line is left out."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             name = file.read(64).strip()
@@ -64,7 +64,7 @@ class LineRateLimit:
 
 
 class LogBatch:
-    """A batch of lines that was sent or will be sent next. Without lines it asks the hub for its cursor."""
+    """A batch of lines that was sent or will be sent next. An empty batch asks the hub for the cursor up to which it holds the lines."""
 
     def __init__(self, after: str) -> None:
         self.after = after
@@ -103,7 +103,7 @@ class LogBatch:
         )
 
 
-class Journal:
+class LogSender:
     """Sends the log of this host while there is a session. `run` it as one task."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Journal:
         program: str = "journalctl",
         answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
-        """Args: level: name of the least urgent priority that is sent; empty = no line is sent. program: reads the journal."""
+        """Args: level: name of the least urgent priority that is sent; empty = no line is sent. program: journalctl."""
         self._answer_limit_s = answer_limit_s
         self._level = level
         self._clock = clock
@@ -124,7 +124,7 @@ class Journal:
         self._answers: asyncio.Queue[str] = asyncio.Queue(16)
         self._child: Optional[JournalChild] = None
         self._at = ""
-        """The cursor of the last record that was read from the child, or at which the child began."""
+        """The cursor of the last record that was read from the child; before the first record, the cursor at which the child began."""
         self._pending: Optional[LogBatch] = None
         """The last batch, until the hub has acknowledged it."""
         self._next: Optional[asyncio.Future[Optional[bytes]]] = None
@@ -168,7 +168,7 @@ class Journal:
             await self._stop()
 
     async def _serve(self) -> None:
-        """One session: ask for the cursor, then send batch after batch, each after the answer to the one before."""
+        """Serve one session: ask the hub for its cursor, then send batch after batch, each after the hub's answer to the last one."""
         acknowledge = await self._send_batch(LogBatch(""))
         if acknowledge == "" and self._pending is None:
             acknowledge = await self._begin()
@@ -186,9 +186,10 @@ class Journal:
                 acknowledge = await self._send_batch(batch)
 
     async def _begin(self) -> str:
-        """Begin a log of which the hub holds nothing: only lines after the journal's last one are sent. Returns: the hub's answer.
+        """Begin a log of which the hub holds nothing: only lines after the present last line of the journal are sent.
 
-        Raises: OSError: the journal cannot be read.
+        Returns: the cursor in the hub's answer.
+        Raises:  OSError: the journal cannot be read, or is empty.
         """
         child = await JournalChild.start(self._program, ["--lines=1"])
         try:
@@ -221,7 +222,7 @@ class Journal:
         self._at = cursor
 
     async def _gather(self, after: str) -> LogBatch:
-        """Collect lines that follow `after`, until the batch is full, `GATHER_S` after the first line, or when no record comes."""
+        """Collect lines that follow `after`. Ends when the batch is full, `GATHER_S` after the first line, or when `_record` returns None."""
         batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():
@@ -278,7 +279,7 @@ class Journal:
             await child.stop()
 
     def _log_once(self, what: str, why: str) -> None:
-        """Log a failure once, until the next success."""
+        """Log a failure, unless it was logged since the last record was read."""
         if not self._logged.get(what):
             self._logged[what] = True
             event(log, what, logging.WARNING, why=why[:200], user=os.geteuid())

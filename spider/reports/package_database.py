@@ -48,7 +48,7 @@ def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
 
 
 def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseStamp, Packages]]":
-    """The database in use and its content: the first of `DATABASES` with any packages. None: there is no such one.
+    """The database in use and its content: the first of `DATABASES` with any packages. None: no database has packages.
 
     Raises: OSError, ValueError: none has packages, and at least one cannot be read.
     """
@@ -149,7 +149,7 @@ def _without(name: str, endings: Sequence[str]) -> str:
 
 
 def _plain(packages: Packages) -> Packages:
-    """The packages cut to the limits, without characters that no package manager allows in a name or version."""
+    """The packages cut to the limits, with `_` in place of characters that no package manager allows in a name or version."""
     clean = {
         _UNPRINTABLE.sub("_", name)[:MAX_NAME_CHARS]: _UNPRINTABLE.sub("_", version)[:MAX_VERSION_CHARS] or "?"
         for name, version in packages.items()

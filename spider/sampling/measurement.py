@@ -13,7 +13,7 @@ from spider.packages.query_process import SeparateQuery
 from spider.reports.event_queue import EventQueue
 from spider.reports.event_reports import EventReports, Reporters, boot_events
 from spider.reports.host_reports import HostReports
-from spider.reports.node_log import Journal
+from spider.reports.node_log import LogSender
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.reports.unit_journal import UnitJournal
@@ -80,7 +80,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     if config.events_path:
         optional["events"] = _connect_event_reports(config, clock, link, policy_owner, boot).run()
     if config.journal:
-        journal = Journal(config.journal, clock, link.send)
+        journal = LogSender(config.journal, clock, link.send)
         link.on_joined(journal.joined)
         link.on_message(LogAck, journal.acknowledge)
         optional["journal"] = journal.run()

@@ -118,7 +118,7 @@ class _Source:
             event(log, "collector_failed", logging.WARNING, exc_info=not expected, collector=self.name, why=why)
         self._failing = True
 
-    def answered(self, in_time: bool) -> CollectedValues:
+    def for_row(self, in_time: bool) -> CollectedValues:
         """The values for this row. Without a reading in time they are null, and the first such row in a sequence is logged."""
         if not in_time and not self._late:
             event(log, "collector_late", logging.WARNING, collector=self.name)
@@ -126,7 +126,7 @@ class _Source:
         return self.result if in_time else nulls_for(self.result)
 
     def start_in_thread(self, now: float) -> "Optional[asyncio.Future[None]]":
-        """Start a reading in another thread. None: the last reading still runs."""
+        """Start a reading in another thread. Returns: the future of its end; None: not started, because the last reading still runs."""
         if self._out is not None and not self._out.done():
             return None
         self._out = asyncio.ensure_future(self._in_thread(now))
@@ -209,7 +209,7 @@ class Sampler:
                     source.stop()
 
     def _now(self) -> float:
-        """The wall clock minus this node's offset, so that samples fall on whole seconds."""
+        """The wall clock minus this node's offset. By this time, samples are due at whole seconds."""
         return self._clock.now() - self._phase_ms / 1000
 
     async def _run(self, family: _Family) -> None:
@@ -221,7 +221,7 @@ class Sampler:
             if not source.collector.blocking:
                 source.measure(self._clock.monotonic())
         if marks:
-            await self._settled({mark for mark in marks if mark is not None}, BLOCKING_LIMIT_S)
+            await self._unfinished({mark for mark in marks if mark is not None}, BLOCKING_LIMIT_S)
             now = self._now()
         if counting:
             first_s = math.ceil(now + SHORTEST_S)
@@ -251,12 +251,12 @@ class Sampler:
                 late.append(source)
             else:
                 out[done] = source
-        late += [out[left] for left in await self._settled(set(out), family.interval_s / 2)]
-        layout, row = family.row([source.answered(source not in late) for source in family.sources], taken_at_ms)
+        late += [out[left] for left in await self._unfinished(set(out), family.interval_s / 2)]
+        layout, row = family.row([source.for_row(source not in late) for source in family.sources], taken_at_ms)
         if layout.series:
             self._sink(layout, row)
 
-    async def _settled(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
+    async def _unfinished(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
         """Wait for all these readings, up to a limit. Returns: the readings that still run."""
         if not out:
             return out

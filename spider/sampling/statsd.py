@@ -1,8 +1,8 @@
 """An optional statsd socket on this host: aggregates the metrics of other programs once a minute.
 
 It accepts datagrams with lines of `name:value|type`. The types are c (counter), g (gauge; a value with a sign is a change), ms and h (timer).
-A sampling rate (`|@0.1`) is applied; lines with tags are refused. The numbers of names, and of lines and datagrams a minute, are limited.
-Refused input is counted and logged.
+Counters and timers are scaled up by a sampling rate (`|@0.1`); lines with tags are refused. The numbers of names, and of lines and datagrams a
+minute, are limited. Refused input is counted and logged.
 """
 
 import asyncio

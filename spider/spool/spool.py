@@ -27,7 +27,7 @@ KEEP_BYTES = 64 * 1024 * 1024
 STEP_S = 15.0
 """Interval of checking for batches that have waited too long."""
 WINDOW = 8
-"""Most unacknowledged records."""
+"""Most records that are sent and not yet acknowledged."""
 RATE_BYTES_S = 128 * 1024
 """Most bytes a second that are sent from disk. 72 h of a typical server take three minutes, and a slow line has room for other data."""
 LOG_REPEAT_S = 3600.0
@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 class Source(Protocol):
     """The interface of `outbox.Outbox` that the spool uses."""
 
-    def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand over the batches that have waited too long. The spool owns them until it calls `moved` or `put_back`."""
+    def take_overdue(self, *, everything: bool = False) -> List[SampleBatch]:
+        """Hand over the batches that have waited too long, or all. The spool owns them until it calls `moved` or `put_back`."""
         ...
 
     def moved(self) -> None:
@@ -59,11 +59,11 @@ class _Flight(NamedTuple):
     """A record that was sent and is not acknowledged."""
 
     order: int
-    """Its position among the records that were sent in this session, from 0. The hub acknowledges this number."""
+    """Position of the record among those that were sent in this session, from 0. The hub acknowledges this number."""
     number: int
-    """Its number in its journal."""
+    """Number of the record in its journal. A journal is the sequence of all records that one process writes."""
     segment: Optional[Segment]
-    """Its file; None: a loss of memory."""
+    """The file of the record. None: the record is a loss of rows in memory, and is in no file."""
 
 
 class Spool:
@@ -84,11 +84,11 @@ class Spool:
         self._read = 0
         """How many of `_segments`, from the first, were read in this session or could not be read."""
         self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
-        """Records that were read and not sent yet. Without a segment: losses of memory."""
+        """Records that were read and not sent yet. A record without a segment is a loss of rows in memory."""
         self._unacked: Dict[str, int] = {}
-        """Number of records without acknowledgement, by segment."""
+        """By name of the segment: how many of its records are not acknowledged."""
         self._acked_to: Dict[str, int] = {}
-        """The last acknowledged record, by segment."""
+        """By name of the segment: the number of its last acknowledged record."""
         self._to_delete: List[str] = []
         self._in_flight: Deque[_Flight] = deque()
         self._order = 0
@@ -96,10 +96,11 @@ class Spool:
         self._number = 0
         """Number of the next record that this process writes."""
         self._lost = Losses()
+        """Losses of rows in memory that have no number yet."""
         self._gaps: Deque[Pending] = deque()
-        """Losses of memory with numbers of the journal `_own`. They stay here until the hub has acknowledged them."""
+        """Losses of rows in memory with numbers of the journal `_own`. They stay here until the hub has acknowledged them."""
         self._own = os.urandom(16)
-        """Journal id of the losses of memory."""
+        """Id of the journal to which the losses of rows in memory belong."""
         self._own_number = 0
         self._bytes = self._seconds = 0
         self._busy: Optional[asyncio.Future[None]] = None
@@ -111,7 +112,7 @@ class Spool:
         self._retry_at = 0.0
         self.dropped_rows = 0
         """Rows that were dropped from disk because there were too many, or lost by disk damage. If the segment that records a loss is
-        dropped too, its rows count again."""
+        dropped too, the rows of this loss count again."""
 
     def serve(self, source: Source, wake: Callable[[], None]) -> None:
         """Connect the outbox: overdue batches come from `source`, and `wake` is called when there may be something to send."""
@@ -121,11 +122,11 @@ class Spool:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a folder and the last write to it succeeded."""
+        """Whether there is a folder, and no access to it has failed since it was last opened or written."""
         return self._folder is not None and not self._failing
 
     def lost(self, lost: Lost) -> None:
-        """Record rows that the outbox had to drop, so that the hub receives the loss."""
+        """Note rows that the outbox had to drop, so that the hub receives the loss."""
         self._lost.add(lost)
 
     def resume(self) -> None:
@@ -156,7 +157,7 @@ class Spool:
 
         Args: announced: ids of the layouts that the hub has received in this session. The id of a returned layout is added.
         """
-        if not self._ready():
+        if not self._prepare():
             return None
         segment, item = self._page[0]
         what = item.what
@@ -174,8 +175,8 @@ class Spool:
             return Gap(order, journal, item.number, *sent, what.family, what.first_ms, what.last_ms, what.rows)
         return Late(order, journal, item.number, *sent, what.layout.layout, what.coding, what.body)
 
-    def _ready(self) -> bool:
-        """Whether the first record of the page may be sent now."""
+    def _prepare(self) -> bool:
+        """If the page is empty, have it filled. Returns: whether its first record may be sent now."""
         if not self._connected or len(self._in_flight) >= WINDOW:
             return False
         if not self._page and self._read < len(self._segments):
@@ -188,7 +189,7 @@ class Spool:
         return bool(self._page) and self._tokens > 0
 
     def _number_losses(self) -> None:
-        """Number the losses of memory. They are sent once all records from disk are acknowledged."""
+        """Number the losses of rows in memory. They are sent once all records from disk are acknowledged."""
         if not self._gaps:
             for lost in self._lost.all():
                 self._gaps.append(Pending(self._own_number, lost, 64))
@@ -217,7 +218,7 @@ class Spool:
         self._wake()
 
     def _retire(self, segment: Segment) -> None:
-        """Nothing in this segment is needed any more: delete it."""
+        """Nothing in this segment is needed any more: the next step deletes its file."""
         self._segments.remove(segment)
         self._read -= 1
         self._unacked.pop(segment.name, None)
@@ -300,7 +301,7 @@ class Spool:
             self._failing = ""
 
     def _log_damage(self, folder: SpoolFolder) -> None:
-        """Log the damage that was found since the last call. The hub receives the losses that replace the records."""
+        """Log the damage that was found since the last call. The hub receives losses in place of the damaged records."""
         found, folder.damaged = folder.damaged, []
         for damage in found:
             records = damage.records if damage.records >= 0 else "unknown"
@@ -309,8 +310,8 @@ class Spool:
             self.dropped_rows += damage.rows
 
     async def _write(self, source: Source, *, everything: bool = False) -> None:
-        """Write what the outbox hands over, with the losses of memory. If that fails, the outbox gets its batches back."""
-        batches = source.overdue(everything=everything)
+        """Write the batches that the outbox hands over, and the losses of rows in memory. If that fails, the outbox gets its batches back."""
+        batches = source.take_overdue(everything=everything)
         if not batches and not (everything and self._lost.all()):
             return
         losses, self._lost = self._lost.all(), Losses()
@@ -342,13 +343,13 @@ class Spool:
     def _store(
         self, folder: SpoolFolder, number: int, batches: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
     ) -> "Tuple[int, List[Segment], List[Segment]]":
-        """In the thread: write the batches, and the losses of the old unsent segments that must make room. The caller deletes these.
+        """In the thread: write the batches and losses. Old segments that must make room are replaced by their losses.
 
-        Returns: how many numbers were used, the new segments, and the dropped ones.
+        Returns: how many numbers were used, the new segments, and the replaced ones, which the caller deletes.
         """
         packs = seal_batches(batches)
         found = [Loss("", losses)] if losses else []
-        gone = self._too_many(packs, at_rest)
+        gone = self._to_drop(packs, at_rest)
         for segment in gone[:]:
             try:
                 found.append(Loss(segment.name, losses_of(folder.read(segment))))
@@ -359,7 +360,7 @@ class Spool:
         self.dropped_rows += sum(lost.rows for loss in found if loss.instead_of for lost in loss.lost)
         return sum(len(loss.lost) for loss in found) + len(packs), begun, gone
 
-    def _too_many(self, packs: Sequence[SealedBatch], at_rest: Sequence[Segment]) -> List[Segment]:
+    def _to_drop(self, packs: Sequence[SealedBatch], at_rest: Sequence[Segment]) -> List[Segment]:
         """The oldest segments that must be dropped to make room for these batches."""
         size = self._bytes + sum(len(closed.body) + 128 for closed in packs)
         covered = Coverage()

@@ -45,7 +45,7 @@ def _number(path: str) -> Optional[int]:
 def parse_progress(text: str) -> Optional[float]:
     """Parse sync_completed.
 
-    Returns: percent; None: no operation runs (`none`).
+    Returns: percent; None: no operation runs (`none`), or the text has another form.
     Source:  Documentation/admin-guide/md.rst: sectors done, a slash, all sectors; `delayed`: it waits for an operation of another array.
     """
     if text == "delayed":
@@ -161,7 +161,7 @@ class Arrays(Collector):
 
 
 class ArrayTable:
-    """The `arrays` table. A host without arrays sends none."""
+    """The `arrays` table. A host without arrays sends no table."""
 
     subject = "arrays"
 

@@ -36,7 +36,8 @@ class BlockDevice(NamedTuple):
 
 
 def kind_of(sys: str, name: str) -> str:
-    """The type of a device in /sys/block, in the words of lsblk(8): disk, loop, lvm, crypt, raid1 …; dm for other mapped devices.
+    """The type of a device in /sys/block, in the words of lsblk(8): disk, loop, lvm, crypt, raid1 …; part for a mapped partition; dm for other
+    mapped devices.
 
     Source: Documentation/admin-guide/devices.txt, the UUID of device mapper (`LVM-`, `CRYPT-`, `mpath-`, `part1-mpath-`).
     """
@@ -60,7 +61,8 @@ def _size(path: str) -> int:
 def _serial(base: str) -> str:
     """The serial number; empty: unknown.
 
-    It is searched where virtio and mmc have it, then NVMe, then SCSI (the unit serial number page, after its header of 4 bytes).
+    Spider looks where virtio has it, then where NVMe and mmc have it, then where SCSI has it (the unit serial number page, after its header of
+    4 bytes).
     """
     for position in ("/serial", "/device/serial"):
         text = read_text(base + position, 128)
@@ -153,7 +155,7 @@ def parse_swaps(text: str) -> List[str]:
 
 
 class DiskTable:
-    """The `disks` table. A host without block devices sends none."""
+    """The `disks` table. A host without block devices sends no table."""
 
     subject = "disks"
 

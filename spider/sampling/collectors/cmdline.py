@@ -34,7 +34,7 @@ def mask(words: List[str]) -> List[str]:
     hide_next = False
     for word in words:
         pair = _PAIR.match(word)
-        if hide_next:  # also a word that begins with a dash, because a value may
+        if hide_next:  # also a word that begins with a dash, because a value may begin with one
             masked.append(_HIDDEN)
         else:
             masked.append(pair.group(1) + _HIDDEN if pair else _IN_URL.sub(r"\1" + _HIDDEN, _INSIDE.sub(_hide, word)))
@@ -50,7 +50,7 @@ def command_line(path: str) -> Optional[str]:
     """The command line or title of a process.
 
     Args:    path: /proc/PID/cmdline.
-    Returns: one line; empty for a kernel thread or a zombie; None: it ended, or is not readable.
+    Returns: one line; empty: a kernel thread or a zombie; None: the process has ended, or its command line is not readable.
     Source:  proc_pid_cmdline(5): words that end in a NUL; a process may write anything there.
     """
     try:

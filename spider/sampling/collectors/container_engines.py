@@ -37,18 +37,18 @@ log = logging.getLogger(__name__)
 class Names:
     """Requests the names of containers from the sockets of the engines. If Spider may not open a socket, it requests them from root's launcher.
 
-    Whoever may open such a socket can become root, so Spider seldom may. May be used by several threads.
+    Whoever may open such a socket can become root, so Spider seldom may open one. Several threads may use a `Names`.
     """
 
     def __init__(
         self, sockets: Sequence[Tuple[str, str]] = SOCKETS, valid_s: float = VALID_S, listed: Optional[ListedContainers] = None
     ) -> None:
-        """Args: sockets: name and socket of each engine. valid_s: interval of requests. listed: None: the launcher is not asked."""
+        """Args: sockets: name and socket of each engine. valid_s: interval of requests. listed: asks the launcher; None: it is not asked."""
         self._sockets = sockets
         self._valid_s = valid_s
         self._listed = listed
         self.complete: FrozenSet[str] = frozenset()
-        """Engines that answered the last request. They list all their containers, so one that is not listed was removed."""
+        """Engines that answered the last request. They list all their containers, so a container that is not listed was removed."""
         self._known: List[Container] = []
         self._queried_at = float("-inf")
         self._failing: Set[str] = set()
@@ -96,7 +96,7 @@ class Names:
         self._failing.add(engine)
 
     def of(self, found: Iterable[Group]) -> Dict[Group, str]:
-        """A name for each container: the engine's name for it, else the short id. A name that occurs again gets a number."""
+        """A name for each container: the engine's name for it, else the short id. A name that occurs again gets the engine and a number."""
         found = list(found)
         given = {container.id: container.name for container in self.containers(found) if container.name}
         names: Dict[Group, str] = {}
@@ -128,7 +128,8 @@ def frozen(hierarchies: Hierarchies, path: str) -> bool:
 
 
 def oom_kills(hierarchies: Hierarchies, path: str) -> Optional[int]:
-    """How many processes of a container the kernel has killed for lack of memory since its start. None: this host does not count them.
+    """How many processes of a container the kernel has killed for lack of memory since the container started. None: this host does not count
+    them.
 
     Source: cgroup-v2.rst (memory.events); cgroup-v1/memory.rst (memory.oom_control, kernel 4.13 and newer).
     """
@@ -175,7 +176,7 @@ class _Seen:
 
 
 class Containers:
-    """The `containers` table: running containers, and stopped ones as far as they are known. A host without containers sends none."""
+    """The `containers` table: running containers, and stopped ones as far as they are known. A host without containers sends no table."""
 
     subject = "containers"
 

@@ -16,7 +16,7 @@ from spider.sampling.collectors.filesystems import MAX_MOUNTS, SpaceUsage, StatQ
 from spider.sampling.collectors.mounts import Mount
 from spider.wire.metrics import series_name
 
-HUNDREDTHS = 100
+TICKS_PER_S = 100
 """Ticks per second. psutil gives processor times as seconds with two decimals."""
 
 _VIRTUAL = ("lo", "gif", "stf", "utun", "awdl", "llw", "anpi", "ap", "bridge", "ipsec", "ppp", "vmenet", "feth", "bond", "vlan")
@@ -71,12 +71,12 @@ class _Disk(NamedTuple):
 
 def ticks_of(times: Any) -> CpuTicks:
     """psutil's user, nice, system and idle seconds, as ticks; macOS provides no other states."""
-    user, nice, system, idle = (round(HUNDREDTHS * float(value)) for value in (times.user, times.nice, times.system, times.idle))
+    user, nice, system, idle = (round(TICKS_PER_S * float(value)) for value in (times.user, times.nice, times.system, times.idle))
     return CpuTicks(user, nice, system, idle, 0, 0, 0, 0)
 
 
 def _cards(psutil: Psutil) -> List[Tuple[str, Any]]:
-    """The counters of the first MAX_LABELLED cards, by name."""
+    """The first MAX_LABELLED cards, sorted by name: name and counters of each."""
     every = sorted((psutil.net_io_counters(pernic=True) or {}).items())
     return [(name, io) for name, io in every if is_card(name)][:MAX_LABELLED]
 
@@ -216,7 +216,7 @@ def find_psutil() -> Optional[Psutil]:
 
 
 def darwin_collectors(clock: Clock, hub_time: HubTime = lambda: None) -> List[Collector]:
-    """All collectors of a macOS host; each is used by one sampler only."""
+    """New collectors of all metrics of a macOS host, for one sampler."""
     psutil = find_psutil()
     found: List[Collector] = [DarwinPulse(psutil), Clocks(clock, hub_time, ask=lambda: None)]
     return [*found, DarwinBreathe(psutil, clock)] if psutil is not None else found

@@ -26,7 +26,7 @@ class DbusRefused(OSError):
     """The bus or the service refused the request; the text is the name of its error."""
 
 
-def first_type(signature: str, at: int = 0) -> int:
+def type_end(signature: str, at: int = 0) -> int:
     """The offset after the complete type that begins at `at` in a signature.
 
     Raises: ValueError: there is no complete type.
@@ -61,7 +61,7 @@ class DbusReader:
         """
         found, at = [], 0
         while at < len(signature):
-            end = first_type(signature, at)
+            end = type_end(signature, at)
             found.append(self._value(signature[at:end], 0))
             at = end
         return found
@@ -99,14 +99,14 @@ class DbusReader:
             return text.decode("ascii", "replace")
         if code == "v":
             inner = self._value("g", depth + 1)
-            if first_type(inner) != len(inner):
+            if type_end(inner) != len(inner):
                 raise ValueError("a D-Bus variant holds more than one value")
             return self._value(inner, depth + 1)
         if code in "({":
             self._skip_to(8)
             found, at = [], 1
             while signature[at] not in ")}":
-                end = first_type(signature, at)
+                end = type_end(signature, at)
                 found.append(self._value(signature[at:end], depth + 1))
                 at = end
             return tuple(found)
@@ -135,13 +135,13 @@ def _pad(data: bytearray, boundary: int) -> None:
 
 
 def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
-    """Append encoded values of the types that Spider sends: texts, 32-bit numbers and lists of texts.
+    """Append encoded values to `data`. Args: signature: the types of `values`, of those that Spider sends: texts, 32-bit numbers, lists of texts.
 
     Raises: ValueError: another type.
     """
     at = 0
     for value in values:
-        end = first_type(signature, at)
+        end = type_end(signature, at)
         kind, at = signature[at:end], end
         if kind in ("s", "o"):
             raw = value.encode()
@@ -267,7 +267,7 @@ class SystemBus:
         return data
 
     def _message(self) -> Tuple[int, int, str, List[Any]]:
-        """Returns: the message type, the serial of the call that it answers, the name of the error, the values."""
+        """Receive a message. Returns: its type, the serial of the call that it answers (-1: none), the name of the error, the values."""
         head = self._exactly(16)
         little = head[:1] == b"l"
         order = "<" if little else ">"

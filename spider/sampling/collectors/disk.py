@@ -85,7 +85,8 @@ def _used(disk: DiskCounters) -> bool:
 
 
 def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time, rounded to tenths of a percent, because the counter is in milliseconds.
+    """Share of the elapsed time in which the disk was busy, in hundredths of a percent. Rounded to tenths, because the counter is in
+    milliseconds.
 
     None: the counter decreased, or no time has passed.
     """
@@ -96,7 +97,11 @@ def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int
 
 
 def mean_wait(ended: int, took_ms: int) -> Optional[int]:
-    """Hundredths of a millisecond per completed request; 0 without requests, as in iostat(1); None: a counter decreased."""
+    """Hundredths of a millisecond per completed request; 0 without requests, as in iostat(1).
+
+    Args:    ended: number of requests that were completed; took_ms: their total time.
+    Returns: None: one of the two is impossible, because a counter decreased.
+    """
     if min(ended, took_ms) < 0 or max(ended, took_ms) > LARGEST:
         return None
     return min(LARGEST, round(100 * took_ms / ended)) if ended else 0
@@ -158,7 +163,7 @@ class Disks(Collector):
 
 
 class Volumes(Collector):
-    """volume.read, written: bytes/s; busy: percent; await: ms. A volume is a partition or a device on top of disks. Its label has its type.
+    """volume.read, written: bytes/s; busy: percent; await: ms. A volume is a partition or a device on top of disks. The label names its type.
 
     A volume is reported while it has requests since boot and a backing device. Its series begin with its second reading.
     """

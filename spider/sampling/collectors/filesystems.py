@@ -41,13 +41,13 @@ class SpaceUsage(NamedTuple):
     used: int
     """size minus all free space, including the space reserved for root; as in df."""
     inodes_used: Optional[int]
-    """Used share in hundredths of a percent; None = this file system has no fixed number of inodes."""
+    """Used share of the inodes in hundredths of a percent; None = this file system has no fixed number of inodes."""
     free: int = 0
     """Free space for users, without the space reserved for root; as in df."""
     inodes_free: int = 0
     """Number of free inodes."""
     readonly: bool = False
-    """Whether the queried mount is read-only. It may be a mount of Spider's sandbox."""
+    """Whether the queried mount is read-only. Spider's sandbox may have made this mount."""
 
 
 def measure(path: str) -> SpaceUsage:
@@ -78,7 +78,7 @@ def measure_first(candidates: List[VisibleMount]) -> Tuple[Mount, Optional[Space
 
     A container has bind mounts of single files (/etc/hosts) from the disk that also holds its volumes, often at shorter paths.
 
-    Returns: that mount and its usage. Usage None: this process cannot see the file system.
+    Returns: that mount and its usage. Usage None: this process cannot see the file system at the mount that is returned.
     Raises:  OSError: the file system answers with an error. NotADirectoryError, FileNotFoundError, PermissionError: none of its mount points
     is a folder that this process may access.
     """
@@ -177,8 +177,8 @@ class Filesystems(Collector):
     filesystem.left_out: number of file systems that are not reported, if there are too many.
 
     The list of mounts and their read-only state come from the mount namespace of process 1 where that is readable. Spider's own namespace
-    shows the sandbox of its unit, in which nearly all is read-only. The sizes of a file system that does not answer in time are null. Its
-    read-only state is still reported.
+    shows the sandbox of its unit, in which nearly all is read-only. The sizes of a file system that does not answer in time are null; the
+    read-only state of its mount is still reported.
     """
 
     family = "breathe"

@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def parse_os_release(text: str) -> Dict[str, str]:
     """Parse /etc/os-release.
 
-    Returns: its assignments; other lines are ignored.
+    Returns: the value by name of each assignment in it; other lines are ignored.
     Source:  os-release(5): values are quoted as in a shell; no expansion.
     """
     found: Dict[str, str] = {}
@@ -40,9 +40,9 @@ def parse_os_release(text: str) -> Dict[str, str]:
 def parse_cpu_model(text: str, tree: str = "") -> str:
     """Parse /proc/cpuinfo.
 
-    Args:    tree: the machine's name in the device tree, for processors without a model field.
-    Returns: the model of the first processor; empty: the kernel does not provide it.
-    Source:  /proc/cpuinfo. The field is `model name` (x86), `cpu` (POWER), or `Model` and `Hardware` (ARM boards).
+    Args:    tree: the machine's name in the device tree; empty: there is none.
+    Returns: the model of the first processor, else `tree`, else ARM's numbers of maker and part; empty: the kernel provides none of them.
+    Source:  /proc/cpuinfo. The field of the model is `model name` (x86), `cpu` (POWER), or `Model` and `Hardware` (ARM boards).
     """
     fields: Dict[str, str] = {}
     for line in text.split("\n"):

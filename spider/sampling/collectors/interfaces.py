@@ -19,15 +19,15 @@ _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dorman
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _LOOPBACK = 772
 _ENDS = frozenset({"veth", "tun"})
-"""Types of interfaces that are made for a container or a virtual machine (a tap has the type tun). In a bridge they have no row; the row of the
-bridge has their number."""
+"""Types of interfaces that are made for a container or a virtual machine (a tap has the type tun). As members of a bridge they have no row of
+their own; the row of the bridge has the number of all its members."""
 
 
 class NetworkLink(NamedTuple):
     """One interface."""
 
     number: int
-    """The kernel's index of it."""
+    """The kernel's index of the interface."""
     name: str
     kind: str
     """physical, loopback, or the kernel's word for its type."""

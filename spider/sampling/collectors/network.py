@@ -32,12 +32,13 @@ _VIRTUAL_NAMES = re.compile(
 _PULSE_PARTS = ("received", "sent", "packets_received", "packets_sent")
 _FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
 _STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
-"""Operational states (RFC 2863) as network.up. Drivers without a state (loopback, tun, some virtual cards) report `unknown`."""
+"""Value of network.up by operational state (RFC 2863). Drivers without a state (loopback, tun, some virtual cards) report `unknown`, which
+gives no network.up."""
 _UNKNOWN_SPEED = 2**32 - 1
 _CARRIES_NOTHING = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
 
 _ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
-"""The DEVTYPEs that connect a container to the network. An interface of any other type is built on another interface."""
+"""The types (DEVTYPE) of interfaces that connect a container to the network. An interface of any other type is built on another interface."""
 
 
 class InterfaceKind(NamedTuple):
@@ -49,7 +50,7 @@ class InterfaceKind(NamedTuple):
     """A bridge, bond, VLAN, tunnel or the like, whose traffic also passes other interfaces."""
     master: str
     """The interface it is enslaved to; empty = none."""
-    made_of: str = ""
+    devtype: str = ""
     """The kernel's word for its type (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = no type."""
 
 
@@ -98,7 +99,7 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
     out. So are the virtual function below a synthetic card, and the ports of a switch behind a card (DSA). A container has no hardware. There,
     an interface counts if it is not built on another one and has no name of a virtual one (`veth0`).
     """
-    cards = [name for name, kind in kinds.items() if kind.hardware and kind.made_of != "dsa"]
+    cards = [name for name, kind in kinds.items() if kind.hardware and kind.devtype != "dsa"]
     if cards:
         return sorted(name for name in cards if kinds[name].master not in cards)
     return sorted(name for name, kind in kinds.items() if not kind.stacked and not _VIRTUAL_NAMES.match(name))
@@ -117,12 +118,13 @@ def read_kind(sys: str, name: str) -> InterfaceKind:
 
 
 def folded_kind(name: str, kind: InterfaceKind) -> str:
-    """The word under which the traffic of an interface without its own series is summed up: `member` (a card), its type, or `other`."""
+    """The word under which the traffic of an interface without its own series is summed up: `member` (a card), its type, `veth` (an end of a
+    container), or `other`."""
     if kind.hardware:
         return "member"
-    if kind.made_of and kind.made_of not in _ENDS:
-        return label(kind.made_of)[:32]
-    return "veth" if kind.made_of in _ENDS and not _CARRIES_NOTHING.match(name) else "other"
+    if kind.devtype and kind.devtype not in _ENDS:
+        return label(kind.devtype)[:32]
+    return "veth" if kind.devtype in _ENDS and not _CARRIES_NOTHING.match(name) else "other"
 
 
 class _Interfaces:

@@ -176,7 +176,7 @@ class Batteries(Collector):
 
 
 class BatteryTable:
-    """The `batteries` table; most servers do not send it."""
+    """The `batteries` table. A host without batteries sends no table."""
 
     subject = "batteries"
 

@@ -5,15 +5,16 @@ from typing import Dict, List, Optional, Tuple
 from spider.sampling.collectors.base import Collector, MaybeFile, Previous, counters, gained
 
 _FILES: Dict[str, Tuple[str, ...]] = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full"), "irq": ("full",)}
-"""Left out: `full` of cpu, which is undefined for a whole system (the kernel writes 0). irq has only `full`."""
+"""By file of /proc/pressure: the lines that are used. Not `full` of cpu, which is undefined for a whole system (the kernel writes 0). irq has
+only `full`."""
 
 
 def parse_pressure(data: bytes) -> Dict[str, int]:
     """Parse a file of /proc/pressure.
 
     Returns: the `total` of each line, microseconds since boot, by `some` or `full`.
-    Raises:  ValueError: a line has no total, or it is not a number.
-    Source:  Documentation/accounting/psi.rst. The averages are not used, because the totals give the share of each second.
+    Raises:  ValueError: a line has no total, or its total is not a number.
+    Source:  Documentation/accounting/psi.rst. The averages in these files are not used, because the totals give the share of each second.
     """
     found: Dict[str, int] = {}
     for line in data.split(b"\n"):
@@ -27,7 +28,8 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
 
 
 def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
-    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay.
+    """Share of the elapsed time in which tasks waited, in tenths of a percent. Limited to 100 %, because the kernel updates the counter with a
+    delay.
 
     None: the counter decreased, or no time has passed.
     """

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 from spider.sampling.collectors.base import Collector, MaybeFile, numbers
 
 MAX_PROCESSES = 100_000
-"""Most processes that are counted."""
+"""About as many processes are counted at most."""
 _STATES: Dict[str, str] = {
     "S": "sleeping",
     "I": "sleeping",

@@ -83,7 +83,7 @@ class _Known(NamedTuple):
 
 
 class _Moved(NamedTuple):
-    """Bytes that a process read from and wrote to disks, and the time of that reading."""
+    """Bytes that a process had read from and written to disks when they were last read, and when that was (monotonic seconds)."""
 
     read: int
     written: int
@@ -124,16 +124,16 @@ class Processes:
         self._moved: Dict[Key, _Moved] = {}
 
     def _boot(self) -> float:
-        """Time of the boot, by the host's present clock. lxcfs emulates the uptime, but not this clock."""
+        """Time of the boot, by the host's present clock. Not from /proc/uptime, because lxcfs emulates that file."""
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
     def _scan(self, elapsed_s: float = 0.0) -> List[Tuple[int, int, Stat]]:
-        """Read every process once; processes that end meanwhile are left out. Only one number is stored for each.
+        """Read every process once; processes that end meanwhile are left out. Only one number of each process is stored (`_marks`).
 
         Args:    elapsed_s: seconds since the previous scan.
         Returns: the processes with the most CPU time and with the most memory, in the order of the table: CPU time since the previous scan (in
-        USER_HZ), id and stat. A CPU time of -1: its counter decreased, or rose by more than possible.
-        Raises:  OSError, ValueError: /proc is not usable. It is not used either if it hides the processes of other users (hidepid).
+        USER_HZ), id and stat. A CPU time of -1: the process's counter decreased, or rose by more than possible.
+        Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid).
         """
         before, marks = self._marks, {}
         most = (2 * elapsed_s + 1) * self._hertz * self._cores
@@ -226,7 +226,7 @@ class Processes:
         return ""
 
     def _rates(self, key: Key, now: float) -> Tuple[Optional[int], Optional[int]]:
-        """Bytes per second read from and written to disks; None: a process of another user, or its first reading."""
+        """Bytes per second read from and written to disks; None: the counters may not be read, or were not read before."""
         before = self._moved.get(key)
         found: Dict[str, int] = {}
         for line in read_text(f"{self._proc}/{key[0]}/io").split("\n"):

@@ -9,7 +9,7 @@ from spider.sampling.collectors.tcp import parse_sockstat
 CounterSums = Tuple[Tuple[str, Tuple[str, ...], int], ...]
 """Metric, the counters of the kernel that it sums, and the factor of the values that are sent."""
 
-_TCP: CounterSums = (
+_SUMS: CounterSums = (
     ("tcp.opened", ("Tcp.ActiveOpens",), 100),
     ("tcp.accepted", ("Tcp.PassiveOpens",), 100),
     ("tcp.failed", ("Tcp.AttemptFails",), 100),
@@ -87,7 +87,7 @@ class Protocols(Collector):
         found.update(parse_snmp6(self._snmp6.read_if_present() or b""))
         before, elapsed_s = self._previous.swap(found, now)
         values: List[Tuple[str, Optional[int]]] = []
-        for metric, summed, scale in _TCP:
+        for metric, summed, scale in _SUMS:
             there = [name for name in summed if name in found and name in before]
             if there:
                 values.append((metric, per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale)))

@@ -17,7 +17,7 @@ _INPUTS = {
     "power": re.compile(r"power(\d{1,4})_(?:input|average)\Z"),
     "curr": re.compile(r"curr(\d{1,4})_input\Z"),
 }
-"""Names of input files by kind. Chips of processors and power supplies provide only the average power.
+"""Patterns of the names of input files, by kind. Chips of processors and power supplies provide only the average power.
 
 Source: Documentation/hwmon/sysfs-interface.rst.
 """
@@ -72,7 +72,7 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
 
 
 def find_sensors(sys: str = "/sys") -> List[Sensor]:
-    """Find the temperature sensors: those of hwmon chips, then thermal zones that are no chip too."""
+    """Find the temperature sensors: those of hwmon chips, then the thermal zones that are not also chips."""
     found, chips = find_inputs("temp", sys)
     for zone in listed(sys + "/class/thermal"):
         if zone.startswith("thermal_zone"):
@@ -141,7 +141,7 @@ class Chips(Collector):
 
 
 def parse_number(text: str) -> Optional[int]:
-    """A whole number of sysfs; None: not a number, or 10**15 and more."""
+    """A whole number of sysfs; None: not a whole number, or its amount is 10**15 or more."""
     try:
         number = int(text) if len(text) <= 20 else None
     except ValueError:

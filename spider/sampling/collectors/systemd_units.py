@@ -18,10 +18,10 @@ _SYSTEMD = "org.freedesktop.systemd1"
 _MANAGER = "/org/freedesktop/systemd1"
 _UNSET = (0, 2**64 - 1)
 _RESULTS = {kind: kind.title() for kind in ("service", "mount", "socket", "timer", "swap", "path", "automount", "scope")}
-"""Types of units with a failure result, and the D-Bus interface that provides it."""
+"""For each type of units with a failure result: the D-Bus interface that provides the result."""
 _BAD = ("failed", "auto-restart")
 _INVOCATIONS = "/run/systemd/units"
-"""A link `invocation:UNIT` for each started unit; its target is the id of that start (systemd 239 and newer)."""
+"""A folder with a link `invocation:UNIT` for each started unit. The link's target is the id of the last start (systemd 239 and newer)."""
 _ENCODED = re.compile("[^A-Za-z0-9]|^[0-9]")
 _ORDER = {"failed": 0, "activating": 1, "deactivating": 1, "reloading": 1, "active": 2}
 RESTARTED_S = 3600.0
@@ -60,14 +60,14 @@ def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...
 
 
 def _moment_ms(value: Any) -> Optional[int]:
-    """Microseconds of the real-time clock, converted to milliseconds. None: systemd has not set the value."""
+    """Microseconds of the real-time clock, converted to milliseconds. None: the value is no number, or systemd has not set it."""
     return None if type(value) is not int or value in _UNSET else value // 1000
 
 
 def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_now_s: float) -> Optional[int]:
-    """When a timer fires next; None: it does not wait for a time.
+    """When a timer fires next, in Unix milliseconds; None: it does not wait for a time.
 
-    Args: realtime_us, monotonic_us: its next moment on each clock, 0 or 2**64 - 1: none. now_s, monotonic_now_s: the clocks at one moment.
+    Args: realtime_us, monotonic_us: the timer's next moment on each clock; 0 or 2**64 - 1: none. now_s, monotonic_now_s: the two clocks now.
     """
     due = [] if realtime_us in _UNSET else [realtime_us // 1000]
     if monotonic_us not in _UNSET:
@@ -86,10 +86,11 @@ class _Starts:
         self._seen: Optional[Dict[str, str]] = None
         """The id of the last start of each unit; None: not read yet."""
         self._restarted: Dict[str, float] = {}
-        """When a restart was last seen, monotonic seconds."""
+        """By service: when its restart was last noted, in monotonic seconds."""
 
-    def changed(self) -> List[str]:
-        """The names of services that have started since the last call, sorted. Above `MOST_QUERIED`, the next call returns the others."""
+    def take_new(self) -> List[str]:
+        """The names of services that have started since the last call, sorted. The first call returns none. Of more than `MOST_QUERIED`, the
+        next call returns the rest."""
         try:
             starts = self._read()
         except OSError:  # systemd is older than 239
@@ -103,13 +104,13 @@ class _Starts:
         return names[:MOST_QUERIED]
 
     def note_restarts(self, names: Iterable[str], now: float) -> List[str]:
-        """Store that these services were restarted. Returns: the names of all that were restarted within the last hour, sorted."""
+        """Store that these services were restarted. Returns: the names of all services that were restarted within the last hour, sorted."""
         self._restarted.update(dict.fromkeys(names, now))
         self._restarted = {name: at for name, at in self._restarted.items() if now - at < RESTARTED_S}
         return sorted(self._restarted)
 
     def _read(self) -> Dict[str, str]:
-        """Raises: OSError: there is no such folder."""
+        """The id of the last start of each unit. Raises: OSError: there is no such folder."""
         found: Dict[str, str] = {}
         for entry in os.listdir(self._folder):
             kind, colon, name = entry.partition(":")
@@ -130,13 +131,13 @@ class FailedUnits:
         self._starts = _Starts(root)
 
     def read(self, now: float) -> Optional[Reading]:
-        """Query these units, and why they failed. None: there is no systemd, or no bus."""
+        """Query the units of the table, and why units failed. None: there is no systemd, or no bus."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
             units = list_units(bus, _BAD)
             bad = {unit.name for unit in units}
-            restarted = [name for name in self._starts.changed() if name in bad or _restarts(bus, _path_of(name))]
+            restarted = [name for name in self._starts.take_new() if name in bad or _restarts(bus, _path_of(name))]
             others = [name for name in self._starts.note_restarts(restarted, now) if name not in bad]
             if others:
                 units += list_units(bus, (), tuple(others))

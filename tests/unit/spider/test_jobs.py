@@ -38,7 +38,7 @@ async def test_an_order_runs_as_a_job_whose_output_arrives_complete(node: Node) 
         jobs.start(order)
         jobs.start(order)
         await hub.until(lambda: hub.ended)
-        assert jobs.known() == []
+        assert jobs.unconfirmed() == []
     assert [(answer.answer, answer.why) for answer in hub.answers] == [("accepted", "")]
     assert hub.faults == []
     ended = hub.ended[0]
@@ -129,14 +129,14 @@ async def test_repeated_kills_of_spider_neither_lose_nor_duplicate_output(node: 
         await hub.until(lambda: len(hub.output) > 20)
     for _ in range(4):
         async with spider(node, hub) as jobs:
-            jobs.resume({job: len(hub.output) for job in jobs.known()})
+            jobs.resume({job: len(hub.output) for job in jobs.unconfirmed()})
             before = len(hub.output)
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.15):
                     await hub.until(partial(_moved, hub, before))
     async with spider(node, hub) as jobs:
         if not hub.ended:
-            jobs.resume({job: len(hub.output) for job in jobs.known()})
+            jobs.resume({job: len(hub.output) for job in jobs.unconfirmed()})
             await hub.until(lambda: hub.ended)
     assert hub.faults == []
     assert hub.output == (node.jobs / order.job / "log").read_bytes()
@@ -156,7 +156,7 @@ async def test_a_job_continues_in_the_session_after_a_broken_one(node: Node) -> 
         assert await asyncio.to_thread(node.runners[0].wait, 20) == 0  # the job goes on to its end
         assert hub.in_vain == 1  # and Spider, refused once for lack of a session, waits for the next
         hub.gone = False
-        assert jobs.known() == [order.job]
+        assert jobs.unconfirmed() == [order.job]
         jobs.resume({order.job: held})
         await hub.until(lambda: hub.ended)
     assert hub.faults == []
@@ -192,14 +192,14 @@ async def test_the_end_of_a_job_is_sent_in_each_session_until_acknowledged(node:
         await hub.until(lambda: len(hub.ended) == 1)
         jobs.resume({order.job: len(hub.output)})
         await hub.until(lambda: len(hub.ended) == 2)
-        assert jobs.known() == [order.job]
+        assert jobs.unconfirmed() == [order.job]
         jobs.done(JobDone(order.job))
-        assert jobs.known() == []
+        assert jobs.unconfirmed() == []
     assert hub.ended[0] == hub.ended[1]
     async with spider(node, hub) as jobs:
-        assert jobs.known() == [order.job]  # a restarted Spider asks
+        assert jobs.unconfirmed() == [order.job]  # a restarted Spider asks
         jobs.forget([order.job])
-        assert jobs.known() == []
+        assert jobs.unconfirmed() == []
 
 
 async def test_an_order_that_is_sent_again_starts_nothing_and_is_no_error(node: Node) -> None:
@@ -296,7 +296,7 @@ async def test_a_job_reported_as_never_begun_can_still_report_its_result(node: N
         node._start(f"stardust-job@{job}.service")
         await hub.until(lambda: len(hub.ended) == 2)
         assert hub.ended[1].state == "succeeded"
-        assert jobs.known() == []
+        assert jobs.unconfirmed() == []
     assert read_result(str(node.jobs / job)) is not None
 
 

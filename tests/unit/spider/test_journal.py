@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spider.reports.journal_reader import MAX_SOURCE, MAX_TEXT, parse_record
-from spider.reports.node_log import ANSWER_LIMIT_S, BURST_LINES, LINES_PER_S, Journal, LineRateLimit
+from spider.reports.node_log import ANSWER_LIMIT_S, BURST_LINES, LINES_PER_S, LineRateLimit, LogSender
 from spider.wire.frames import Message
 from spider.wire.report_messages import LogAck, LogLines
 from spider.wire.table_rows import LATEST_MS
@@ -102,7 +102,7 @@ class Host:
         self.left_out = 0
         self.deaf = False
         self.there = True
-        self.journal: Journal | None = None
+        self.journal: LogSender | None = None
 
     def print_line(self, *numbers: int) -> None:
         with self.file.open("a") as file:
@@ -122,7 +122,7 @@ class Host:
 
 
 async def serve(host: Host, answer_limit_s: float = ANSWER_LIMIT_S) -> asyncio.Task[None]:
-    host.journal = Journal("warning", RunningClock(50), host.hear, str(host.program), answer_limit_s)
+    host.journal = LogSender("warning", RunningClock(50), host.hear, str(host.program), answer_limit_s)
     task = asyncio.create_task(host.journal.run())
     host.journal.joined()
     return task
@@ -202,14 +202,14 @@ async def test_a_flood_is_cut_and_counted_and_a_long_backlog_is_not(tmp_path: Pa
 @pytest.mark.parametrize("program", ["no-such-program", "/bin/false"])
 async def test_without_a_journal_it_is_reported_once(caplog: pytest.LogCaptureFixture, program: str) -> None:
     host_says: list[LogLines] = []
-    journal: Journal
+    journal: LogSender
 
     async def hear(message: Message) -> None:
         assert isinstance(message, LogLines)
         host_says.append(message)
         journal.acknowledge(LogAck(""))
 
-    journal = Journal("warning", RunningClock(200), hear, program)
+    journal = LogSender("warning", RunningClock(200), hear, program)
     task = asyncio.create_task(journal.run())
     journal.joined()
     await eventually(lambda: len(host_says) > 3)
@@ -221,7 +221,7 @@ async def test_without_a_request_of_the_hub_no_log_line_is_read() -> None:
     async def hear(message: Message) -> None:
         raise AssertionError(message)
 
-    journal = Journal("", RunningClock(50), hear, "no-such-program")
+    journal = LogSender("", RunningClock(50), hear, "no-such-program")
     task = asyncio.create_task(journal.run())
     journal.joined()
     await asyncio.sleep(0)

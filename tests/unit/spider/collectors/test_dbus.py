@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, first_type
+from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, type_end
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
 from spider.sampling.collectors.systemd_units import RESTARTED_S, AllUnits, FailedCount, FailedUnits, Timers, list_units, next_elapse_ms
 from tests.support.recordings import DATA
@@ -294,14 +294,14 @@ def test_signals_are_skipped_and_oversized_messages_refused(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("signature", "end"), [("s", 1), ("as", 2), ("a{sv}i", 5), ("(s(ii))u", 7), ("aa(yv)", 6)])
-def test_the_first_type_of_a_signature(signature: str, end: int) -> None:
-    assert first_type(signature) == end
+def test_the_end_of_the_first_type_of_a_signature(signature: str, end: int) -> None:
+    assert type_end(signature) == end
 
 
 @pytest.mark.parametrize("signature", ["", "a", "(s", "a{s"])
 def test_a_truncated_signature_is_refused(signature: str) -> None:
     with pytest.raises(ValueError, match="signature"):
-        first_type(signature)
+        type_end(signature)
 
 
 def test_an_encoded_call_decodes_to_its_arguments() -> None:

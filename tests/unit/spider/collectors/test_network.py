@@ -84,9 +84,9 @@ def test_kinds_come_from_sys(tmp_path: Path) -> None:
     (tmp_path / "class/net/veth1/master").symlink_to("../br0")
     sys = str(tmp_path)
     assert read_kind(sys, "eth0") == CARD
-    assert read_kind(sys, "tun0") == STACKED._replace(made_of="tun")
-    assert read_kind(sys, "br0") == STACKED._replace(made_of="bridge")
-    assert read_kind(sys, "mv0") == PLAIN._replace(made_of="macvlan")
+    assert read_kind(sys, "tun0") == STACKED._replace(devtype="tun")
+    assert read_kind(sys, "br0") == STACKED._replace(devtype="bridge")
+    assert read_kind(sys, "mv0") == PLAIN._replace(devtype="macvlan")
     assert read_kind(sys, "veth1") == InterfaceKind(False, False, "br0")
     assert read_kind(sys, "gone") == PLAIN
 
@@ -156,8 +156,8 @@ def test_link_speed_is_reported_in_bits_where_the_card_knows_it(tmp_path: Path, 
     ("name", "kind", "word"),
     [
         ("eth1", ENSLAVED, "member"),
-        ("br0", STACKED._replace(made_of="bridge"), "bridge"),
-        ("tun0", STACKED._replace(made_of="tun"), "tun"),
+        ("br0", STACKED._replace(devtype="bridge"), "bridge"),
+        ("tun0", STACKED._replace(devtype="tun"), "tun"),
         ("veth1a", PLAIN, "veth"),
         ("sit0", PLAIN, "other"),
     ],
