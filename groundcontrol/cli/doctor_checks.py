@@ -19,7 +19,13 @@ from groundcontrol.access.clock_guard import BEHIND_S
 from groundcontrol.adapters.sqlite.admin.atomic_replace import is_unfinished
 from groundcontrol.adapters.sqlite.admin.backup import check_known
 from groundcontrol.adapters.sqlite.admin.migrate import is_blank
-from groundcontrol.adapters.sqlite.admin.offline_reader import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
+from groundcontrol.adapters.sqlite.admin.offline_reader import (
+    DamagedSpan,
+    Inspection,
+    find_damaged_records,
+    find_damaged_spans,
+    quick_check,
+)
 from groundcontrol.adapters.sqlite.engine.data_files import check_names
 from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
@@ -276,7 +282,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
         result = await quick_check(path)
         if result == "ok":
             try:
-                damaged = await damaged_pieces(path)
+                damaged = await find_damaged_spans(path)
                 sound = Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)")
                 found.append(await _pieces_finding(control, path, damaged) if damaged else sound)
             except ConfigError as exc:
@@ -286,7 +292,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
     return found
 
 
-async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPiece]) -> Finding:
+async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedSpan]) -> Finding:
     names: dict[int, str] = {}
     with contextlib.suppress(ConfigError, HubError):  # another finding reports the error of the control database
         async with await Inspection.open(control) as inspection:
@@ -307,7 +313,7 @@ async def records_finding(control: Path) -> Finding:
     broken: list[tuple[Path, DamagedRecord]] = []
     for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
         if path.is_file():
-            broken += [(path, one) for one in await broken_records(path)]
+            broken += [(path, one) for one in await find_damaged_records(path)]
     if not broken:
         return Finding("records", "ok", "every record of both databases can be read")
     names: dict[str, str] = {}

@@ -150,7 +150,7 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
     copy = config.control_db.with_name(f"{config.control_db.name}.before-rotation-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
     await copy_database(config.control_db, copy)
     async with await Inspection.open(config.control_db) as inspection:
-        credentials = await inspection.credential_holders()  # before the rotation: after it nothing may fail any more
+        credentials = await inspection.stored_credentials()  # before the rotation: after it nothing may fail any more
     records = await database.secrets.rotate(scope, keyring, rotation, new_time_id())
     return RotationDone(records, copy, credentials)
 

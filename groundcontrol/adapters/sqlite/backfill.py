@@ -17,11 +17,13 @@ from groundcontrol.samples.model import StoredPack
 from spider.wire.sample_messages import STREAM_LATE, STREAM_LIVE
 
 MAX_GAPS: Final = 2000
-"""The most stored gaps of one node. A further gap extends the newest gap of its family: the count stays exact, the edges do not."""
+"""The most stored gaps of one node. A further gap extends the newest gap of its family, if there is one: the count stays exact, the edges
+do not."""
 MAX_SESSIONS: Final = 1000
 """The most sessions of one node with stored marks (the numbers of the last stored packs)."""
 MAX_SKIPPED: Final = 1000
-"""The most stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as stored."""
+"""The most stored ranges of skipped numbers of one node. The oldest are removed. Records with the numbers of a removed range
+then count as stored."""
 
 
 def record_session(tx: Tx, session: Session, boot_no: int) -> None:
@@ -74,7 +76,7 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
             if record.number > stored:
                 _skip(tx, session.no, row["no"], stored + 1, record.number - 1)
                 stored = record.number
-            elif not _was_skipped(tx, session.no, row["no"], record.number):
+            elif not _take_skipped(tx, session.no, row["no"], record.number):
                 continue
             if record.sent is not None and _is_stored(tx, session.no, record.sent):
                 continue
@@ -101,8 +103,8 @@ def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
     )
 
 
-def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
-    """Whether this number was skipped. If so, remove it from the record."""
+def _take_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
+    """Remove a number from the skipped numbers. Returns whether it was among them."""
     row = tx.fetch_one(
         "SELECT first, last FROM skipped WHERE node = ? AND journal = ? AND first <= ? ORDER BY first DESC LIMIT 1", no, journal_no, number
     )
@@ -115,7 +117,8 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
 
 
 def _is_stored(tx: Tx, no: int, sent: PreviousSend) -> bool:
-    """Whether a pack that the node has sent in an earlier session is stored, by the final marks of that session."""
+    """Whether a pack that the node has sent in an earlier session is stored, by the final marks of that session. A
+    session without final marks counts as one that stored nothing."""
     row = tx.fetch_one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
 

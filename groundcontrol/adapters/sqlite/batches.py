@@ -123,7 +123,10 @@ def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
 
 
 def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
-    """The batch that this request, or an earlier request with the same key, has already created; None: there is none."""
+    """The batch that this request, or an earlier request with the same key, has already created; None: there is none.
+
+    Raises: Conflict: the id belongs to a batch of another request.
+    """
     if idempotency_key is not None:
         found = rows.fetch_one(
             "SELECT * FROM batch WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key

@@ -1,6 +1,6 @@
 """The chunk tables, one for each tier. A chunk has the samples of one node and family in one span of time.
 
-Until compaction merges them, a span may have several chunks, its parts. The key of a chunk combines node, span, family and part
+A span of a family may have several chunks, its parts, until compaction merges them. The key of a chunk combines node, span, family and part
 (`migrations/0005_history`).
 """
 
@@ -62,7 +62,7 @@ def after_span(no: int, span: int) -> int:
 
 
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
-    """Number -> name of those of these families that have a number."""
+    """Number -> name of these families. Families without a number are left out."""
     wanted = set(names)
     return {row["no"]: row["name"] for row in rows.fetch_all("SELECT no, name FROM family") if row["name"] in wanted}
 
@@ -104,7 +104,7 @@ def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) 
     return None if row is None else ChunkBody(row["place"], b"").span
 
 
-def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
+def newest_parts(rows: Rows, no: int, family: int) -> list[ChunkBody]:
     """All parts of the newest span of a family in the tier of seconds; empty: there is none."""
     table = TABLES[0]
     last = rows.fetch_one(

@@ -28,7 +28,7 @@ from groundcontrol.samples.model import Due, HotHour, Moved, SeriesSchema, Store
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 BATCH_PACKS: Final = 1000
-"""The number of packs after which a batch ends: an hour in packs of ten seconds, or a quarter of an hour of a watched node."""
+"""The number of packs after which a batch ends. A node sends as many in about an hour, but in a quarter of an hour while it is watched."""
 PAGE_PACKS: Final = 50
 
 
@@ -36,10 +36,10 @@ class MemoryBudget(NamedTuple):
     """The memory that one move or merge may use."""
 
     batch_bytes: int = 8 * 1024 * 1024
-    """Bytes of packs after which a batch ends. It may have a page more."""
+    """Bytes of packs after which a batch ends. It may exceed them by one page (`PAGE_PACKS`)."""
     values: int = 2_000_000
-    """Values that are moved or merged together, such as an hour of 550 series a second. Each value takes up to fifty bytes, and a pack of
-    a few kilobytes may contain a quarter of a million values."""
+    """The most values that are merged together; a move may exceed it by one pack. An hour of 550 series a second has as many. Each value
+    takes up to fifty bytes, and a pack of a few kilobytes may contain a quarter of a million values."""
 
 
 MEMORY: Final = MemoryBudget()
@@ -47,7 +47,7 @@ MEMORY: Final = MemoryBudget()
 SLOW_S: Final = 60
 """Interval in seconds from which a family counts as slow."""
 LEAST_MERGED: Final = 12
-"""A merge takes this many parts, even if the largest is longer than the others together."""
+"""A merge takes at least this many parts, even if the largest is longer than the others together."""
 
 _FIRST: Final = "SELECT node, first_ms FROM hot WHERE hour = ? AND node > ? ORDER BY node, boot, stream, seq LIMIT 1"
 _LAST: Final = "SELECT boot, stream, seq FROM hot WHERE hour = ? AND node = ? ORDER BY boot DESC, stream DESC, seq DESC LIMIT 1"
@@ -65,13 +65,13 @@ class _Batch(NamedTuple):
 
 
 class LostRace(Exception):
-    """Another compaction has moved this data meanwhile."""
+    """Some of the data that was read is gone: another compaction moved it, or it was removed."""
 
 
 async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
-    """The hours of nodes with rows that are not in chunks, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks."""
+    """The hours of nodes with rows that are not in chunks, within the newest `hot_packs.MOST_HOURS`. Each costs two queries."""
     if await reader.fetch_one("SELECT 1 FROM arrived LIMIT 1") is not None:
-        await writer.run(hot_packs.flush_staging)
+        await writer.run(hot_packs.move_arrived_to_hot)
 
     def query(rows: Rows) -> list[HotHour]:
         found = []
@@ -96,7 +96,7 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, include
     """
     sound, made, quarantined = await _sound_packs(reader, no, hour, include_slow=include_slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
-        await writer.run(hot_packs.flush_staging)
+        await writer.run(hot_packs.move_arrived_to_hot)
         sound, made, quarantined = await _sound_packs(reader, no, hour, include_slow=include_slow, memory=memory)
     if not sound:
         return Moved(0, quarantined)
@@ -112,7 +112,7 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, include
 async def _sound_packs(
     reader: Reader, no: int, hour: int, *, include_slow: bool, memory: MemoryBudget
 ) -> tuple[list[sqlite3.Row], list[Made], int]:
-    """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs before and among them."""
+    """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs that were found on the way."""
     position: PackPosition | None = hot_packs.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
@@ -147,7 +147,8 @@ def _read(rows: Rows, *, no: int, hour: int, include_slow: bool, after: PackPosi
 
 
 def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
-    """Returns: the readable packs that fit the limit, the number of unreadable packs, and the chunks of the rows."""
+    """Returns: the first readable packs, up to the one that reaches the limit; the number of unreadable packs before that one; and the
+    chunks of the rows."""
     sound: list[sqlite3.Row] = []
     groups: dict[bytes, list[StoredRow]] = {}
     damaged = values = 0
@@ -238,7 +239,7 @@ def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
 
 
 def _forget_if_merged(tx: Tx, due: Due) -> None:
-    """Delete the pending merge of a span with less than two parts: it was removed, or another compaction merged it."""
+    """Delete the pending merge of a span with less than two parts: they were removed, or another compaction merged them."""
     if len(chunks.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
         tx.execute("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
@@ -250,7 +251,8 @@ def _forget_unless_grown(tx: Tx, due: Due) -> None:
 
 
 def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list[ChunkBody], int, bytes]:
-    """Returns: the parts that fit into one chunk, the number of its samples, and the chunk; with less than two parts, 0 and no bytes."""
+    """Returns: the parts that fit into one chunk, the number of samples in that chunk, and the chunk. If less than two parts fit, the number
+    is 0, and the chunk is empty."""
     tier = TIERS[due.tier]
     try:
         taken = _that_fit(tier, found, most_values)

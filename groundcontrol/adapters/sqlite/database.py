@@ -18,9 +18,9 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     STARTS,
     DamagedFile,
     Kind,
-    check_not_lost,
+    check_control_not_lost,
     check_samples_not_lost,
-    damaged,
+    damage_error,
     is_blank,
     is_marked,
     lost_start_error,
@@ -52,10 +52,10 @@ log = logging.getLogger(__name__)
 CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
 """The oldest SQLite with STRICT tables."""
-URGENT: Final = 1
-"""Number of reading connections for urgent queries. Each query looks up a few rows."""
+URGENT_CONNECTIONS: Final = 1
+"""The number of reading connections for urgent queries. One is enough, since such a query looks up a few rows."""
 _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
-"""The latest wall clock time that a hub has stored. A hub stores it first when both its databases are open."""
+"""Reads the latest wall clock time that any hub stored. A new hub stores a time only after both its databases are open."""
 
 
 class _File:
@@ -82,7 +82,7 @@ class _File:
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: upgrade(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
-            urgent = await Reader.open(path, URGENT) if kind is CONTROL else reader
+            urgent = await Reader.open(path, URGENT_CONNECTIONS) if kind is CONTROL else reader
         except BaseException as exc:
             if reader is not None:
                 await reader.close()
@@ -101,7 +101,7 @@ class _File:
         return self.reader.damaged or self.urgent.damaged or self.writer.damaged
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Disconnect. Returns False if the disk stalls, and the writing thread with it."""
+        """Disconnect. Returns False if the disk stalls, so that the writing thread still works."""
         idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
         if not await self.writer.close(checkpoint=all(idle), limit_s=limit_s):
             return False
@@ -133,8 +133,8 @@ class Database:
     async def store(self, *, audit_key: bytes, chain: str, earlier_audit_keys: Sequence[bytes] = ()) -> Store:
         """All stores of this hub. Also finishes removals of nodes that an earlier process began.
 
-        Args: chain: the name of this process's audit chain (its hub id).
-              earlier_audit_keys: the keys that verify rows from before rotations.
+        Args: audit_key: signs new audit rows; chain: the name of this process's audit chain (its hub id).
+              earlier_audit_keys: the keys from before rotations of the audit key; they verify older rows.
         """
         control, samples = self._control, self._samples
         connections = Connections(
@@ -163,12 +163,14 @@ class Database:
 
     @property
     def broken(self) -> bool:
-        """Whether an input/output error occurred. Its connections refuse everything, and the process must end and start again."""
+        """Whether reading or writing a file failed, or a page was invalid. The file's connection then refuses everything, and the process must
+        end and start again."""
         return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
 
     @property
     def trouble(self) -> StoreError | None:
-        """The error of the last write (StoreFull, StoreReadOnly …); StoreBusy: no write completes; None: no error."""
+        """The last error of a database: StoreFull, StoreReadOnly …; StoreBusy: no write completes. None: there is none, or later
+        writes succeeded."""
         if self.broken:
             return StoreDown("the database failed and was given up; the hub must start again")
         writers = (self._control.writer, self._samples.writer)
@@ -189,7 +191,8 @@ class Database:
     async def shrink(self) -> None:
         """Free the memory of cached pages.
 
-        Each connection keeps pages until its cache is full. With little traffic that takes hours, in which the hub seems to grow.
+        Each connection keeps pages until its cache is full. With little traffic that takes hours, and the memory
+        of the hub grows all the time.
         Raises: StoreError.
         """
         for file in (self._control, self._samples):
@@ -248,11 +251,11 @@ def _forget_dead_hubs(tx: Tx) -> None:
     _note_latest(tx)
 
 
-def _count_past(highest: int) -> Callable[[Tx], int]:
+def _skip_node_numbers(highest: int) -> Callable[[Tx], int]:
     """A command that skips node numbers up to the highest in the samples database. It returns the number of skipped numbers.
 
-    A control database that lost its newest changes has a lower counter. Without the skip, a new node would inherit the samples of another
-    node, or could store none if that node was removed.
+    A control database that lost its newest changes has a lower counter. If its numbers were not skipped, a new node would
+    get the number of an earlier node. It would inherit the samples of that node or, if that node was removed, could store none.
     """
 
     def command(tx: Tx) -> int:
@@ -295,7 +298,7 @@ async def open_database(
     opened: list[_File] = []
     try:
         await asyncio.to_thread(finish, path)
-        await asyncio.to_thread(check_not_lost, path, samples_beside(path))
+        await asyncio.to_thread(check_control_not_lost, path, samples_beside(path))
         is_new = is_blank(path)
         opened.append(await _File.open(path, CONTROL, clock))
         if await opened[0].reader.run(lambda rows: rows.fetch_one(_LATEST)) is not None:
@@ -310,7 +313,7 @@ async def open_database(
         await opened[0].writer.run(_forget_dead_hubs)
         await opened[1].writer.run(_mark)
         [numbered] = await opened[1].reader.run(lambda rows: rows.fetch_all("SELECT max(node) AS highest FROM fence"))
-        if unknown := await opened[0].writer.run(_count_past(numbered["highest"])):
+        if unknown := await opened[0].writer.run(_skip_node_numbers(numbered["highest"])):
             event(
                 log, "nodes_unknown", logging.WARNING, count=unknown, means="samples of nodes that the control database lost or never had"
             )
@@ -327,12 +330,13 @@ async def open_database(
 
 
 async def _open_samples(opened: list[_File], path: Path, clock: Clock, meanwhile: Callable[[Keyring], Awaitable[None]] | None) -> None:
-    """Open the samples database while `meanwhile` runs. Adds it to `opened`, even if `meanwhile` fails or this call is cancelled."""
+    """Open the samples database while `meanwhile` runs. An opened database is added to `opened`, even if `meanwhile` fails
+    or this call is cancelled."""
     samples = asyncio.create_task(_File.open(path, SAMPLES, clock))
     beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
     try:
         done = await asyncio.gather(samples, *beside, return_exceptions=True)
-    finally:  # `gather` passes a cancellation on only when every task has ended
+    finally:  # here every task has ended: a cancelled `gather` cancels them and waits for them
         if not samples.cancelled() and samples.exception() is None:
             opened.append(samples.result())
     for one in done:
@@ -345,7 +349,7 @@ def _refusal(path: Path, error: StoreError | DamagedFile) -> StoreError | Config
     if isinstance(error, DamagedFile):
         return read_failure(path) or error
     if is_damage(error):
-        return read_failure(path) or damaged(path)
+        return read_failure(path) or damage_error(path)
     if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
         return error
     return ConfigError(f"the database {path} cannot be opened: {error.message}")

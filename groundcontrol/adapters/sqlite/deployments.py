@@ -30,7 +30,7 @@ _EXPIRED: Final = (
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
-"""Deployments that ended before a time, except the newest successful installation of each node. Beside `max`, SQLite takes the other columns
+"""Deployments that ended before a time, except the newest successful installation of each existing node. Beside `max`, SQLite takes the other columns
 from the row of the maximum."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}

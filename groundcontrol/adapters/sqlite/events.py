@@ -1,4 +1,4 @@
-"""The store of events and refusals. It also reads the audit log, and adds rows about refusals and the clock."""
+"""The store of events and refusals. It also reads the audit log, and writes rows about refusals and the clock into it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ class SqliteLog:
         self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
-        # An event is stored after it happened. So no event of the span is in a row before the newest row that was stored before the span.
+        # An event is stored after it happened, or up to `AHEAD_S` before, if the clock of its sender is ahead. So no event of the span is in a
+        # row before the newest row that was stored more than `AHEAD_S` before the span.
         sql = (
             "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
@@ -118,11 +119,11 @@ class SqliteLog:
         return [to_event(row) for row in await self._reader.run(query)]
 
     async def expire_events(self, now: float) -> int:
-        removed = sum([await self._writer.run(partial(_expire_class, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
+        removed = sum([await self._writer.run(partial(_expire_severity, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
         if removed == 0 and (too_many := await self._reader.run(self._too_many)) > 0:
             removed = await self._writer.run(partial(_expire_oldest, min(too_many, _EXPIRE_BATCH)))
         if removed == 0:
-            await self._writer.run(partial(_forget_senders, now))
+            await self._writer.run(partial(_expire_bookkeeping, now))
         return removed
 
     def _too_many(self, rows: Rows) -> int:
@@ -270,7 +271,7 @@ def _insert(tx: Tx, event: Event) -> Event:
     return event
 
 
-def _expire_class(severity: Severity, before: float, tx: Tx) -> int:
+def _expire_severity(severity: Severity, before: float, tx: Tx) -> int:
     return tx.execute(
         "DELETE FROM event WHERE no IN (SELECT no FROM event WHERE severity = ? AND received_at < ? ORDER BY received_at LIMIT ?)",
         *(severity, before, _EXPIRE_BATCH),
@@ -281,8 +282,8 @@ def _expire_oldest(most: int, tx: Tx) -> int:
     return tx.execute("DELETE FROM event WHERE no IN (SELECT no FROM event ORDER BY no LIMIT ?)", most)
 
 
-def _forget_senders(now: float, tx: Tx) -> None:
-    """Delete old rows of the tables with which events are counted and recognised."""
+def _expire_bookkeeping(now: float, tx: Tx) -> None:
+    """Delete old rows of the tables by which repeated events are recognised and events are counted."""
     tx.execute("DELETE FROM event_recent WHERE last_at < ?", now - WINDOW_S)
     tx.execute("DELETE FROM event_rate WHERE minute < ?", int(now / 60) - 1)
     tx.execute("DELETE FROM event_hour WHERE hour < ?", int(now / _HOUR_S) - 2 * _DAY_HOURS)

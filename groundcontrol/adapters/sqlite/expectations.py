@@ -38,8 +38,8 @@ from groundcontrol.events.model import Severity
 _FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
 # A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,
-# its first event in the window is at most ?7 after the start. Without INDEXED BY, SQLite would read all events of each node. Beside min(), it
-# takes the other columns from the row of the minimum.
+# its first event in the window is at most ?7 after the start. Without INDEXED BY, SQLite would read all events of each node. Beside
+# min(), SQLite takes the other columns from the row of the minimum.
 _FIRST_REPORTS: Final = (
     "SELECT node_id, id, max(received_at, CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE received_at END) AS received_at,"
     " min(CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE at END) AS first_at"

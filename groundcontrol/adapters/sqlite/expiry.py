@@ -29,7 +29,7 @@ SAMPLED_NODES: Final = 50
 SAMPLED_CHUNKS: Final = 40
 """The most chunks of a node that are measured."""
 LEAST_SAMPLES: Final = 1000
-"""The least average number of values in a measured chunk. A smaller chunk consists mostly of the names of its series."""
+"""If the measured chunks of a tier have fewer values on average, they are not used: such chunks consist mostly of the names of series."""
 
 
 async def expire(writer: Writer, bounds: Bounds) -> int:
@@ -75,8 +75,8 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
 
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
-    """Remove packs that are older than every tier's retention, or in the future. Returns the number of removed packs."""
-    hot_packs.flush_staging(tx)
+    """Remove some packs (at most `STEP_PACKS`) that are older than every tier's retention, or in the future. Returns their number."""
+    hot_packs.move_arrived_to_hot(tx)
     return tx.execute(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
         " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
@@ -96,7 +96,7 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
     }
     if not dead:
         return
-    hot_packs.flush_staging(tx)
+    hot_packs.move_arrived_to_hot(tx)
     for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
         dead -= {row["layout"] for row in tx.fetch_all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
         if not dead or looked >= hot_packs.MOST_HOURS:  # with so many hours, a later pass removes the schemas
@@ -106,7 +106,8 @@ def _remove_schemas(tx: Tx, no: int, epoch: int) -> None:
 
 
 def _has_samples_since(rows: Rows, no: int, since: float) -> bool:
-    """Whether the node has samples since then (Unix seconds). The time is rounded down to an hour, for chunks to a span of the minute tier."""
+    """Whether the node has samples from `since` on (Unix seconds). `since` is rounded down: for packs to an hour, for chunks to a span of
+    the minute tier."""
     if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
         return True
     return sqlite_chunks.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), sqlite_chunks.LAST_SPAN) is not None
@@ -126,7 +127,7 @@ def _drop_step(tx: Tx, no: int) -> int:
         if removed:
             return removed
     removed = 0
-    hot_packs.flush_staging(tx)
+    hot_packs.move_arrived_to_hot(tx)
     for hour in hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST):
         removed += tx.execute(
             "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
@@ -147,7 +148,7 @@ def _drop_rest(tx: Tx, no: int) -> None:
 def sizes(rows: Rows, since: float) -> list[TierSize]:
     """The size of each tier, measured on the newest chunks of the first `SAMPLED_NODES` nodes with chunks.
 
-    Args: since: a node without samples since this time (Unix seconds) counts as no longer sending.
+    Args: since: a node without samples since this time (Unix seconds) does not count in the samples per day.
     """
     per_day = [0.0, 0.0, 0.0]
     newest = rows.fetch_all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")

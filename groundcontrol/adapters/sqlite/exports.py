@@ -33,12 +33,13 @@ T = TypeVar("T")
 Miss = Callable[[Damage], None]
 
 PIECE_VALUES: Final = 100_000
-"""The number of values after which a piece of rows ends. It may have the values of one more pack."""
+"""The number of values after which a piece of rows ends. A piece may exceed it by the values of one pack."""
 PAGE_PACKS: Final = 20
 MAX_AGGREGATES: Final = 500_000
-"""The most aggregates that are summed at the same time. If there are more, a pass covers less time and fewer series."""
+"""About the most aggregates that are summed at the same time. If a span has more, it is summed in parts: of less time, then of fewer
+series."""
 LONGEST_S: Final = 600.0
-"""How long a range stays locked for a slow client. Compaction of the range waits."""
+"""How long a range stays locked for a slow client. Meanwhile the rows of the range are not compacted."""
 
 
 class Export:
@@ -53,8 +54,8 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Every row in [start_ms, end_ms), hour by hour. The rows of an hour are not sorted, since that would need all of them in memory. Rows
-        of chunks come first."""
+        """Every row in [start_ms, end_ms), hour by hour. The rows of an hour are not sorted, since that would need all of them in memory. Within
+        an hour, the rows in chunks come first."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._range_locked(hour, hour) as check_time, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
@@ -100,7 +101,10 @@ class Export:
     # -- aggregates ------------------------------------------------------------------------------
 
     async def rollups(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
-        """Every aggregate of a coarser tier, by span and family. A piece has whole steps of some series of one family."""
+        """Every aggregate of a coarser tier in the spans that [start, end) touches (Unix seconds), span by span, and family by family.
+
+        Yields: a family, and whole steps of some of its series.
+        """
         span, last = max(0, int(start // tier.span_s)), int(-(-end // tier.span_s)) - 1
         while (found := await self._reader.run(partial(windows.next_span, no=self._no, tier=tier, first=span, last=last))) is not None:
             for family, names in (await self._names(tier, found)).items():
@@ -158,7 +162,8 @@ class Export:
         return {family: list(names) for family, names in found.items()}
 
     async def _neighbours(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
-        """The readable chunks of an hour and of the hours beside it, if the series have counters: a rate needs the sample before it."""
+        """The readable chunks of an hour and of the hours beside it, if one of the series is a counter: a rate needs
+        the sample before it. Else: none."""
         if not any(map(is_counter, names)):
             return []
         found = []
@@ -270,16 +275,17 @@ class _Sum:
         return rollup.join(self._tables) if self._tables else None
 
 
-def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
-    """Divide a span into ranges of steps of whole hours, each small enough for this number of series."""
+def _by_steps(tier: Tier, span: int, series_count: int) -> Iterator[range]:
+    """Divide a span into ranges of steps. Each covers whole hours, as many as `MAX_AGGREGATES` allows for this number of series, but at least
+    one hour and one step."""
     whole, hour = tier.span_s // tier.step_s, max(1, HOUR_S // tier.step_s)
-    width = min(whole, max(hour, MAX_AGGREGATES // (4 * max(1, series)) // hour * hour))
+    width = min(whole, max(hour, MAX_AGGREGATES // (4 * max(1, series_count)) // hour * hour))
     for first in range(0, whole, width):
         yield range(span * whole + first, span * whole + min(first + width, whole))
 
 
 def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> Iterator[PackGroup]:
-    """The rows of a chunk, a few at a time.
+    """The rows of a chunk in [start_ms, end_ms), a few at a time. `body` None: no rows.
 
     Raises: ValueError: the chunk is damaged.
     """

@@ -28,15 +28,15 @@ MOST_BYTES: Final = 16 << 20
 """Packs move to `hot` after this many bytes at the latest. A fleet that was offline sends megabytes in a commit."""
 MOST_HOURS: Final = 1000
 """The most hours that one pass of compaction reads. Older hours follow when these are in chunks."""
-HEAD_HOURS: Final = 256
-"""The most hours in which the newest row is searched. Older rows are in chunks, or soon will be."""
+NEWEST_ROW_HOURS: Final = 256
+"""The most hours in which `newest_rows` searches. Rows of older hours are in chunks, or soon will be."""
 
 _BATCHES: Final = (
     "WITH RECURSIVE commits(no) AS (SELECT min(batch) FROM arrived"
     " UNION ALL SELECT no + 1 FROM commits WHERE no < (SELECT max(batch) FROM arrived))"
 )
 _ARRIVED: Final = "commits CROSS JOIN arrived ON arrived.batch = commits.no AND arrived.node = ?2 AND arrived.hour = ?1"
-"""The node's packs of an hour in `arrived`. It costs a seek for each commit."""
+"""The node's packs of an hour in `arrived`. This join costs a seek for each commit in `arrived`."""
 _PACKS: Final = (
     f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608 - built from constants only
     " WHERE hour = ?1 AND node = ?2 AND (boot, stream, seq) > (?3, ?4, ?5)"
@@ -45,7 +45,7 @@ _PACKS: Final = (
 )
 _ANY: Final = f"{_BATCHES} SELECT 1 FROM hot WHERE hour = ?1 AND node = ?2 UNION ALL SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608 - built from constants only
 _HAVE_ARRIVED: Final = f"{_BATCHES} SELECT 1 FROM {_ARRIVED} LIMIT 1"  # noqa: S608 - built from constants only
-_HEADS: Final = (
+_NEWEST: Final = (
     f"{_BATCHES} SELECT layout, max(last_ms) AS last_ms, coding, body FROM"  # noqa: S608 - built from constants only
     " (SELECT layout, last_ms, coding, body FROM hot WHERE hour = ?1 AND node = ?2"
     f" UNION ALL SELECT layout, last_ms, coding, body FROM {_ARRIVED}) GROUP BY layout"
@@ -75,7 +75,7 @@ START: Final = PackPosition(-1, -1, -1)
 
 
 def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
-    """The hours in [first, last] with packs of any node, oldest first. Each costs one seek when it is read."""
+    """The hours in [first, last] with packs of any node, oldest first. Each hour costs one query, when the caller asks for it."""
     while (hour := _next(rows, _NEXT_HOUR, first, last)) is not None:
         yield hour
         first = hour + 1
@@ -112,7 +112,7 @@ class SchemaTable(dict[bytes, SeriesSchema]):
 
 
 def schemas(rows: Rows, no: int, families: Iterable[str] | None = None) -> SchemaTable:
-    """The node's schemas. `families`: None: of all families."""
+    """The node's schemas of these families; `families` None: of all families."""
     wanted = None if families is None else set(families)
     found = SchemaTable()
     for row in rows.fetch_all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
@@ -125,7 +125,7 @@ def schemas(rows: Rows, no: int, families: Iterable[str] | None = None) -> Schem
     return found
 
 
-def unreadable(rows: Rows) -> list[tuple[int, str]]:
+def unreadable_schemas(rows: Rows) -> list[tuple[int, str]]:
     """The nodes (by number) and families of unreadable schemas."""
     return [
         (row["node"], family)
@@ -154,12 +154,12 @@ def has_arrived(rows: Rows, no: int, hour: int) -> bool:
 
 
 def next_batch(tx: Tx) -> int:
-    """The number in `arrived` for the current commit."""
+    """The number under which the current commit adds its packs to `arrived`."""
     newest: int | None = tx.fetch_all("SELECT max(batch) AS newest FROM arrived")[0]["newest"]
     return 1 if newest is None else newest + 1
 
 
-def flush_staging(tx: Tx) -> None:
+def move_arrived_to_hot(tx: Tx) -> None:
     """Move all packs from `arrived` to `hot`.
 
     Only in a restored or repaired file a pack may be in `hot` already; then the pack in `hot` stays.
@@ -209,8 +209,8 @@ def pieces(
     """The rows of these packs that were measured in [start_ms, end_ms), by schema. A piece has about `most` values, so a schema may come
     several times.
 
-    Args:   known: the schemas; packs of other schemas are left out.
-            miss: is called for each damaged pack, which is left out.
+    Args:   known: the wanted schemas; packs of other schemas are left out.
+            miss: is called for each damaged pack, which is left out. A pack with a damaged schema counts as damaged too.
     Raises: StoreDamaged: a pack is damaged and `miss` is None.
     """
     gathered: dict[bytes, list[StoredRow]] = {}
@@ -237,19 +237,22 @@ def pieces(
     yield from [(known[key], rows) for key, rows in gathered.items()]
 
 
-def heads(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dict[str, tuple[SeriesSchema, StoredRow]]:
-    """Family -> its newest readable row, with its schema. A damaged pack does not hide other families."""
+def newest_rows(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dict[str, tuple[SeriesSchema, StoredRow]]:
+    """Family -> its newest row, with the schema of that row. `known`: the wanted schemas.
+
+    Only the newest pack of each hour and schema is read. If it is damaged, an older hour may give the row. Families without a row are absent.
+    """
     wanted = {schema.family for schema in known.values()}
     newest: dict[str, tuple[SeriesSchema, StoredRow]] = {}
-    for hour in newest_hours(rows, HEAD_HOURS):
+    for hour in newest_hours(rows, NEWEST_ROW_HOURS):
         if wanted <= newest.keys():
             break
-        found: Sequence[sqlite3.Row] = rows.fetch_all(_HEADS, hour, no)
-        for head in sorted(found, key=lambda head: -head["last_ms"]):
-            schema = known.get(head["layout"])
+        found: Sequence[sqlite3.Row] = rows.fetch_all(_NEWEST, hour, no)
+        for pack in sorted(found, key=lambda pack: -pack["last_ms"]):
+            schema = known.get(pack["layout"])
             if schema is None or schema.family in newest:
                 continue
             with contextlib.suppress(StoreError):
-                if taken := read_pack(head, schema):
+                if taken := read_pack(pack, schema):
                     newest[schema.family] = (schema, max(taken, key=lambda row: row.taken_at_ms))
     return newest

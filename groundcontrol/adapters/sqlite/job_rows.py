@@ -31,8 +31,8 @@ _NEWEST_OF_BATCH: Final = (
     " AND CASE WHEN TRUE{} THEN job.batch IS NULL OR NOT EXISTS (SELECT 1 FROM job AS later JOIN node ON node.no = later.node"
     " WHERE later.batch = job.batch AND later.no > job.no{}) ELSE FALSE END"
 )
-"""The condition for the newest job of each batch. A template: it takes the other conditions of the filter, on `job` and then on `later`.
-Without `CASE`, SQLite would search later jobs first, which takes seconds in a large batch."""
+"""The condition for jobs without a batch, and for the newest job of each batch. A template: it takes the other
+conditions of the filter, on `job` and then on `later`. Without `CASE`, SQLite would search later jobs first, which takes seconds in a large batch."""
 _INCOMPLETE: Final = (
     "({0}.state = 'succeeded' AND {0}.action = 'reboot' AND EXISTS (SELECT 1 FROM job_report AS report,"  # noqa: S608 - built from constants only
     f" json_each(CASE WHEN json_valid(report.body) THEN report.body ELSE '[]' END, '$[{Report._fields.index('notes')}]') AS note,"
@@ -141,7 +141,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     )
 
 
-def is_order(row: sqlite3.Row) -> bool:
+def has_readable_order(row: sqlite3.Row) -> bool:
     """Whether the stored order is readable. A damaged order is never sent: without its packages it would be an order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["packages"])
@@ -151,7 +151,7 @@ def is_order(row: sqlite3.Row) -> bool:
 
 
 def to_job(row: sqlite3.Row) -> Job:
-    """A row of `select` as a `Job`. If a part is damaged, it is left out, and the job's error says so."""
+    """A row of `select` as a `Job`. If a part is damaged, parts are left out, and the job's error says so."""
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_order, load, load_for, select, to_job
+from groundcontrol.adapters.sqlite.job_rows import chosen_by, has_readable_order, insert, load, load_for, select, to_job
 from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.node_changes import note_reboot
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
@@ -138,11 +138,11 @@ class SqliteJobs:
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
                 *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
             )
-            room = at_once - _of_batches(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
+            room = at_once - _count_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
-                if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still_run(tx, row, now):
+                if (row["batch"] is not None and room <= 0) or not has_readable_order(row) or not may_still_run(tx, row, now):
                     continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
                 won = tx.execute(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
@@ -185,7 +185,7 @@ class SqliteJobs:
                 )
                 detail = {"node": row["node_id"], "action": row["action"], "for": row["created_by"]}
                 self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.withdraw", row["id"], detail, "refused")
-                closed.append(_changed(tx, JobId(row["id"])))
+                closed.append(_record_change(tx, JobId(row["id"])))
             return closed
 
         return await self._writer.run(command)
@@ -194,7 +194,7 @@ class SqliteJobs:
         def query(rows: Rows) -> list[Job]:
             check_session(rows, session)
             where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"
-            return [to_job(row) for row in select(rows, where, session.no) if is_order(row)]
+            return [to_job(row) for row in select(rows, where, session.no) if has_readable_order(row)]
 
         return await self._reader.run(query)
 
@@ -242,7 +242,7 @@ class SqliteJobs:
         if effect == "cancel":
             tx.execute("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
             self._chain.write(tx, scope, "job.cancelled", job, {"from": state, "exit_code": None, "error": None})
-            return _changed(tx, job)
+            return _record_change(tx, job)
         if effect == "request":
             tx.execute(
                 "UPDATE job SET stop = 'asked', stop_why = '', stop_by = ?, stop_at = ?, stop_force = ?, version = version + 1 WHERE no = ?",
@@ -268,8 +268,8 @@ class SqliteJobs:
                 f"UPDATE job SET state = ?, {', '.join(f'{name} = ?' for name in fields)}, version = version + 1 WHERE no = ?",  # noqa: S608  # the names of columns stand in `_merge`
                 *(to, *fields.values(), row["no"]),
             )
-            self._close(tx, row["no"])
-            after = to_job(load(tx, job)) if before == to else _changed(tx, job)
+            self._close_output(tx, row["no"])
+            after = to_job(load(tx, job)) if before == to else _record_change(tx, job)
             if before != to:
                 scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
                 detail = {"from": before, "exit_code": after.exit_code, "error": after.error.code if after.error else None}
@@ -292,7 +292,7 @@ class SqliteJobs:
     async def save_plan(self, job: JobId, part: PlanPart, by: Session) -> Job:
         def command(tx: Tx) -> Job:
             row = load_for(tx, job, by)
-            _refuse_silent(row)
+            _check_ran(row)
             if plans.save_part(tx, row["no"], part):
                 tx.execute(
                     "UPDATE job SET plan_digest = ?, version = version + 1 WHERE no = ?",
@@ -308,7 +308,7 @@ class SqliteJobs:
     async def save_report(self, job: JobId, report: Report, by: Session) -> Job:
         def command(tx: Tx) -> Job:
             row = load_for(tx, job, by)
-            _refuse_silent(row)
+            _check_ran(row)
             if plans.save_report(tx, row["no"], report):
                 tx.execute("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
                 note_reboot(tx, by, report.reboot)
@@ -333,7 +333,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> int:
             row = load_for(tx, job, by)
-            _refuse_silent(row)
+            _check_ran(row)
             end: int = row["output_end"]
             fresh = data[end - offset :] if offset <= end else b""
             if row["output_total"] is not None:
@@ -342,7 +342,7 @@ class SqliteJobs:
                 output.append(tx, row["no"], end, fresh)
                 self._digests.grow(tx, row["no"], end, fresh)
                 tx.execute("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
-                self._close(tx, row["no"])
+                self._close_output(tx, row["no"])
             return end + len(fresh)
 
         return await self._writer.run(command)
@@ -372,8 +372,9 @@ class SqliteJobs:
                 offset += len(piece)
                 left = None if left is None else left - len(piece)
 
-    def _close(self, tx: Tx, no: int) -> None:
-        """If a job has ended and its output is complete, store its digest; and an error, if the digest that the node sent differs."""
+    def _close_output(self, tx: Tx, no: int) -> None:
+        """If a job has ended and its output is complete, store the digest of the output. If the node sent another digest, and the job has no
+        error yet, also store an error."""
         row = tx.fetch_all("SELECT * FROM job WHERE no = ?", no)[0]
         if row["state"] not in TERMINAL or not holds_all(row["output_end"], row["output_total"]):
             return
@@ -404,7 +405,7 @@ class SqliteJobs:
 _NODE: Final = "SELECT no FROM node "
 
 
-def _changed(tx: Tx, job_id: JobId) -> Job:
+def _record_change(tx: Tx, job_id: JobId) -> Job:
     """Store the event of a job that has just changed its state, if any, and return the job."""
     job = to_job(load(tx, job_id))
     event = job_event(job, tx.fetch_all("SELECT name FROM node WHERE id = ?", job.node_id)[0]["name"], tx.now)
@@ -413,8 +414,8 @@ def _changed(tx: Tx, job_id: JobId) -> Job:
     return job
 
 
-def _refuse_silent(row: sqlite3.Row) -> None:
-    """Refuse output of a job that never ran.
+def _check_ran(row: sqlite3.Row) -> None:
+    """Refuse a plan, a report or output of a job that never ran.
 
     Raises: Conflict.
     """
@@ -422,7 +423,7 @@ def _refuse_silent(row: sqlite3.Row) -> None:
         raise Conflict(f"job {row['id']} is {row['state']} and never ran, so it has no output", state=row["state"])
 
 
-def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
+def _count_batch_jobs(tx: Rows, sessions: Sequence[Session]) -> int:
     """The number of open jobs of batches on nodes that are connected to this hub."""
     hub = sessions[0].hub if sessions else ""
     found = tx.fetch_all(
@@ -434,7 +435,8 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
 
 
 def delete_jobs_of(tx: Tx, node: int) -> None:
-    """Delete the output of a removed node's jobs, and store the ids of the jobs as tombstones. Deleting the node's row deletes their rows."""
+    """Delete the output of a removed node's jobs, and store the ids of the jobs as tombstones. The rows of the jobs are deleted later,
+    with the row of the node."""
     for job in tx.fetch_all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
     tx.execute("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
@@ -443,7 +445,7 @@ def delete_jobs_of(tx: Tx, node: int) -> None:
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
     """The job that this request, or an earlier request with the same key, has already created; None: there is none.
 
-    Raises: Conflict: the id belongs to a job of another request.
+    Raises: Conflict: the id belongs to a job of another request, or to a deleted job.
     """
     if idempotency_key is not None:
         where = "WHERE job.org = ? AND job.actor = ? AND job.idempotency_key = ?"

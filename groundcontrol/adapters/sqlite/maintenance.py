@@ -136,7 +136,8 @@ class SqliteMaintenance:
 
 
 def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
-    """Open a window for the node of a job or deployment, within the command that starts it. A restart opens the window again."""
+    """Open a window for the node of a job or deployment, within the command that starts it. An open window stays. If the job or
+    deployment starts again, its ended window opens again."""
     found = tx.fetch_one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
     if found is not None and found["closed_at"] is None:
         return

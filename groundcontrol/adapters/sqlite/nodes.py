@@ -107,7 +107,7 @@ class SqliteNodes:
             if (new_name, new_tags, new_note) == (before.name, before.tags, before.note):
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
-            check_granting_tags(scope, _granting(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
+            check_granting_tags(scope, _tags_in_grants(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
             tx.execute(
                 "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, version = version + 1 WHERE no = ?",
                 *(new_name, fold(new_name), to_json(new_tags), new_note, before.no),
@@ -120,7 +120,7 @@ class SqliteNodes:
 
     async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
         now = self._clock.now()
-        return await self._reader.run(lambda rows: _granting(rows, scope, tags, now))
+        return await self._reader.run(lambda rows: _tags_in_grants(rows, scope, tags, now))
 
     async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
         def command(tx: Tx) -> Node:
@@ -193,7 +193,7 @@ class SqliteNodes:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
             note_updates(tx, session, updates)
-            # An unknown count leaves the time unchanged: a repository that does not answer must not restart the wait.
+            # An unknown count leaves `security_since` unchanged: a repository that does not answer must not move that time.
             tx.execute(
                 "UPDATE node SET updates = ?1, version = version + 1, security_since ="
                 " CASE WHEN ?3 IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
@@ -234,8 +234,8 @@ def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     raise Conflict(f"there is a node named {name} already", field="name")
 
 
-def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
-    """The tags among these that appear in any grants. Grants of disabled users count, since the users may be enabled again."""
+def _tags_in_grants(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
+    """The tags among these that appear in the grants of a user or of a valid token. Disabled users count, since they may be enabled again."""
     if not tags:
         return frozenset()
     return frozenset(row["tag"] for row in rows.fetch_all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
@@ -268,7 +268,7 @@ def is_deleted(rows: Rows, scope: Scope, node: NodeId) -> bool:
 
 
 def delete_loaded(tx: Tx, chain: Chain, scope: Scope, node: Node, event: Event | None = None) -> None:
-    """Delete a node with its jobs and credentials, and leave a tombstone. event: stored instead of `node_removed`."""
+    """Delete a node with its jobs and credentials, and leave a tombstone. `event`: is stored instead of `node_removed`."""
     delete_jobs_of(tx, node.no)
     shred(tx, scope.org, "credential", node.id)
     tx.execute("DELETE FROM node WHERE no = ?", node.no)

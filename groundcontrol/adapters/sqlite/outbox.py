@@ -30,8 +30,8 @@ MOST_OF_CHANNEL: Final = 2
 MOST_PER_HOUR: Final = 300
 """The most messages of all channels together."""
 HOUR_S: Final = 3600.0
-_MOST_ENDED: Final = 100
-"""The most deliveries of a channel that one round handles. It claims few of them, and may end the others without sending."""
+_MOST_HANDLED: Final = 100
+"""The most deliveries of a channel that one round handles. The round claims few of them, and may end the others without sending."""
 _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
     "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only
@@ -47,7 +47,8 @@ _SENT: Final = (
     f" AND s.sent_at <= ?1 AND s.reason <> '{SUMMARY}')) AS n, min((SELECT min(s.sent_at) FROM delivery s"
     " WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1)) AS first FROM channel c"
 )
-"""The messages of the last hour, without those from before the clock was set back. It searches by channel, since an index has that first."""
+"""Finds the number of messages sent in the last hour, and the time of the first. Messages with a later time than now are left out: they
+were sent before the clock was set back. The query searches channel by channel, since the index begins with the channel."""
 _DUE: Final = (
     "SELECT min(max(d.at, coalesce(c.probe_at, 0))) AS at"
     " FROM (SELECT org, channel_id, min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL GROUP BY org, channel_id) d"
@@ -114,18 +115,18 @@ class _Claims:
             return
         free = (1 if channel["failures"] else MOST_OF_CHANNEL) - channel["under_way"]
         sent = channel["sent"] + channel["under_way"]
-        for _ in range(_MOST_ENDED):
+        for _ in range(_MOST_HANDLED):
             if free <= 0 or len(self._taken) >= self._most:
                 return
             row = self._tx.fetch_one(_NEXT, channel["org"], channel["id"], self._tx.now)
             if row is None:
                 return
-            if sum_up(self._tx, channel, row) or self._is_over(channel, row, sent):
+            if sum_up(self._tx, channel, row) or self._end_if_over(channel, row, sent):
                 continue
             self._lease(channel, row)
             free, sent = free - 1, sent + 1
 
-    def _is_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
+    def _end_if_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
         """End a delivery that must not be sent any more. Returns whether it has ended."""
         if not channel["enabled"] and row["kind"] != "test":
             self._tx.execute(_END, "skipped", "channel_disabled", row["org"], row["id"])
@@ -138,7 +139,7 @@ class _Claims:
         if row["until_at"] <= self._tx.now and row["attempts"]:
             self._tx.execute(_END, "failed", EXPIRED, row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "failed", EXPIRED)
-            _break(self._tx, to_delivery(row), EXPIRED)
+            _mark_broken(self._tx, to_delivery(row), EXPIRED)
             return True
         if row["kind"] in _UNCAPPED:
             return False
@@ -150,7 +151,7 @@ class _Claims:
         return True
 
     def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
-        """Count a delivery over the limit in one digest message, which is sent when the limit allows a message again."""
+        """Count a delivery over the limit in the one digest message of the channel. It is sent when the limit allows a message again."""
         counted = self._tx.execute(
             "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
             " AND reason = 'cap' AND next_at IS NOT NULL",
@@ -210,15 +211,15 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
             tx.execute(_END, "failed", code, *place)
             end_parts(tx, claimed, "failed", code)
             _end_attempt(tx, claimed, code)
-            _break(tx, claimed, code)
+            _mark_broken(tx, claimed, code)
         case NotSent(reason, until):
-            _leave(tx, row, reason, until)
+            _put_back(tx, row, reason, until)
             release_parts(tx, claimed)
     return True
 
 
-def _leave(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
-    """Put a claimed delivery back that was not sent, and remove its attempt. `until`: the new due time; None: the delivery is skipped."""
+def _put_back(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
+    """End the claim of a delivery that was not sent, and remove its attempt. `until`: the new due time; None: the delivery is skipped."""
     tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
     state = "skipped" if until is None else "deferred"
     until_at = row["until_at"] if until is None else until + give_up_s(critical=bool(row["critical"]))
@@ -268,8 +269,8 @@ def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None
         _set_state(tx, claimed, "retrying", code)
 
 
-def _break(tx: Tx, claimed: Delivery, code: str) -> None:
-    """Record that the channel refuses messages, and report that through the other channels, except after a test."""
+def _mark_broken(tx: Tx, claimed: Delivery, code: str) -> None:
+    """Record that the channel refuses messages. If that is new, and the message was no test, also report it through the other channels."""
     row = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", claimed.org, claimed.channel_id)
     if row is None:
         return

@@ -69,8 +69,11 @@ def parts_of(rows: Rows, summary: Delivery) -> list[Delivery]:
 
 
 def deliver_parts(tx: Tx, summary: Delivery, named: Collection[IncidentId]) -> None:
-    """Settle the messages of a summary that was sent. Those about an end count as sent, and those of the incidents that it names (`named`).
-    Of the others, those of ended incidents are skipped, and the rest become due."""
+    """Settle the messages of a summary that was sent.
+
+    A message counts as sent if it is about an end, or if the summary names its incident (`named`). Another message is skipped if its
+    incident has ended; else it becomes due.
+    """
     for part in parts_of(tx, summary):
         incident = tx.fetch_one("SELECT state FROM incident WHERE org = ? AND id = ?", part.org, part.incident_id)
         is_over = incident is None or incident["state"] == "resolved"
@@ -94,7 +97,7 @@ def end_parts(tx: Tx, summary: Delivery, state: str, reason: str) -> None:
 
 
 def release_parts(tx: Tx, summary: Delivery) -> None:
-    """Make each message of a summary that was not sent due by itself."""
+    """Make the messages of a summary due, each by itself. The summary was not sent."""
     if is_summary(summary):
         tx.execute(f"UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE {_PARTS}", tx.now, *_place(summary))  # noqa: S608 - built from constants only
 

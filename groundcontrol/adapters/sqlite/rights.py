@@ -22,7 +22,7 @@ NO_SUCH_NODE: Final = "NOT EXISTS (SELECT 1 FROM node WHERE node.id = "
 
 
 def admitted(scope: Scope) -> str:
-    """Conditions for a WHERE clause with the table `node`; their values are `grant_values`. Empty: every node is granted."""
+    """Conditions for a WHERE clause with the table `node`; their values are `grant_values`. An empty text: every node is granted."""
     return _ADMITTED * len(scope.grants)
 
 
@@ -89,7 +89,8 @@ def _may(rights: StoredRights | None, action: Action, node: str, tags: str, orde
 
 
 def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
-    """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: it does not exist any more."""
+    """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: the user or token does not exist
+    any more."""
     if actor == SYSTEM.actor.id or actor.isdecimal():
         return _OWNER
     user = _user(rows.fetch_one(_USER + "id = ?", actor))
@@ -114,7 +115,8 @@ def tags_of(text: str) -> tuple[str, ...]:
 
 
 def to_grants(text: str | None) -> Grants | None:
-    """Read the column `grants`. None: no limit. Damaged grants admit no node, until an admin sets them again."""
+    """Read the column `grants`. `text` None: there is no limit, and the result is None. Damaged grants admit no node, until an admin sets
+    them again."""
     try:
         return None if text is None else record_from_json(Grants, text)
     except StoreError:

@@ -132,11 +132,11 @@ class SqliteMetrics:
             tx.execute_many(_INSERT, [(batch_no, *row) for row in new_rows])
         except sqlite3.IntegrityError as exc:
             raise Conflict("a node sent a pack twice, or a pack whose layout is not stored") from exc
-        # batch 1: `arrived` is empty, so its packs were moved to `hot` and the count restarts
+        # number 1: `arrived` was empty, since its packs were moved to `hot`, and the count restarts
         before = self._arrived_bytes if batch_no > 1 else 0
         self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in new_rows)
         if batch_no >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
-            hot_packs.flush_staging(tx)
+            hot_packs.move_arrived_to_hot(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
         """Epoch, boot number and marks of each of these sessions that may write."""
@@ -177,7 +177,7 @@ class SqliteMetrics:
         return await self._reader.run(lambda rows: windows.latest(rows, no))
 
     async def unreadable(self) -> Sequence[tuple[int, str]]:
-        return await self._reader.run(hot_packs.unreadable)
+        return await self._reader.run(hot_packs.unreadable_schemas)
 
     async def gaps(self, no: int, start: float, end: float) -> Sequence[GapRow]:
         return await self._reader.run(lambda rows: read_gaps(rows, no, int(start * 1000), int(end * 1000)))
@@ -255,7 +255,7 @@ def _append(
 ) -> Marks | None:
     """Convert the packs of one session into rows for `boot` and `arrived`, and add these to `new_marks` and `new_rows` for the caller.
 
-    Late packs change `boot`, `skipped` and `gap` immediately.
+    Live packs whose number does not follow the mark are left out. Late packs change `boot`, `skipped` and `gap` immediately.
 
     Returns: the new marks; None: the session may not write any more.
     """

@@ -81,7 +81,7 @@ class Keyring(KeyringReader):
             tx.execute("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
             tx.execute("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_setting(adopt_until))
-            tx.shredding = True  # as above
+            tx.shredding = True  # for the same reason as in `create_keyring`
 
         await self._writer.run(command)
 
@@ -183,7 +183,7 @@ def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
 
 
 def insert(tx: Tx, org: int, record: SealedRecord) -> None:
-    """Store a sealed value under a new key."""
+    """Store a sealed value. No value may be stored for its table, record and column yet."""
     tx.execute(
         "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
         *(org, record.table, record.id, record.column, record.version, record.sealed),

@@ -1,7 +1,7 @@
 """The table of all stores: interface and implementation. No SQL, rows, cursors or transactions cross the interfaces.
 
 A method that changes something is one durable transaction, with the audit row of a change by a person. Only expiry, compaction and removal
-of samples take several. It returns after the commit, and may be repeated with equal arguments. Some edits name the version that they
+of samples take several. Each method returns after its commit, and may be repeated with equal arguments. Some edits name the version that they
 replace, and fail if another version is stored. The errors are those of `core/errors.py`.
 """
 
@@ -81,12 +81,12 @@ class Connections:
 
     @cached_property
     def metrics(self) -> SqliteMetrics:
-        """Shared: removing a node deletes its samples."""
+        """One object for two fields: the store of nodes deletes the samples of a removed node."""
         return SqliteMetrics(self.samples_writer, self.samples_reader)
 
     @cached_property
     def jobs(self) -> SqliteJobs:
-        """Shared: a batch makes jobs."""
+        """One object for two fields: the store of batches stops jobs."""
         return SqliteJobs(self.writer, self.reader, self.urgent, self.audit)
 
 

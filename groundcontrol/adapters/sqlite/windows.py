@@ -22,12 +22,12 @@ from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import HOUR_MS, SECONDS, TIERS, Tier
 
 _BEYOND: Final = 1
-"""Hours before and after a range in which the neighbours of its counters may be."""
+"""The number of hours before and after a window that are also read. They may have the neighbours of counter values at its edges."""
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
-    """Add all samples of a node in the builder's window to the builder, and report damage to it. If its tier does not reach back far enough,
-    the builder gets a coarser one."""
+    """Add all samples of a node in the builder's window to the builder, and report damage to the builder. If the builder's tier does not
+    reach back far enough, the builder gets a coarser one."""
     families = chunks.families(rows, builder.families)
     while not _reaches(rows, no, builder, list(families)):
         builder.coarsen(TIERS[builder.tier.no + 1])
@@ -128,10 +128,10 @@ def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | N
 
 
 def latest(rows: Rows, no: int) -> dict[str, tuple[SeriesSchema, StoredRow]]:
-    """Family -> its newest readable row, with its schema."""
-    newest = hot_packs.heads(rows, no, hot_packs.schemas(rows, no))
+    """Family -> its newest row, with the schema of that row. Damaged packs and chunks are skipped, and families without a row are absent."""
+    newest = hot_packs.newest_rows(rows, no, hot_packs.schemas(rows, no))
     for row in rows.fetch_all("SELECT no, name FROM family"):
-        last = chunks.newest(rows, no, row["no"])
+        last = chunks.newest_parts(rows, no, row["no"])
         for chunk in last:
             try:
                 read = RowChunk(chunk.body)

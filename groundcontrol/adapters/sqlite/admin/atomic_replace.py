@@ -22,6 +22,7 @@ from groundcontrol.core import failpoints
 WORK: Final = ".restore-"
 """Name prefix of the folders in which a backup is unpacked."""
 _READY: Final = ".restored-"
+"""Part of the temporary name of a new database file: `NAME.restored-TIME`."""
 
 
 def replace(control: Path, target: Path) -> list[Path]:
@@ -41,7 +42,7 @@ def replace(control: Path, target: Path) -> list[Path]:
 
 
 def is_unfinished(control: Path) -> bool:
-    """Whether a replacement was interrupted, so that the databases may not belong together."""
+    """Whether a replacement was interrupted after it became certain. Until `finish`, the databases may not belong together."""
     return bool(_markers(control))
 
 

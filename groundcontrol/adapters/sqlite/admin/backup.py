@@ -1,5 +1,5 @@
-"""Backups. A backup is one file with copies of both databases and a manifest. It is made while the hub runs, and checked before it gets
-its name.
+"""Backups. A backup is one file with copies of both databases and a manifest. It may be made while the hub runs, and is checked before the
+file gets its name.
 
 The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. `VACUUM INTO` makes the copies on read-only connections, so they do not
 block the hub's writing connection. Secrets in the copies stay sealed.
@@ -72,7 +72,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """The version of the program that made the backup."""
     files: dict[str, BackupContent]
     audit_heads: list[AuditHead]
-    """The heads of the audit chains at that time. A restored database must have them."""
+    """The last row (its number and hash) of each audit chain that no later chain had recorded at that time. A restored database must contain
+    these rows."""
     fleet: str = ""
     """The id of the fleet; empty: unknown."""
 
@@ -220,7 +221,7 @@ def _named(source: Path) -> Iterator[None]:
 
 
 def _name(packed: Path, target: Path) -> None:
-    """Give a complete, durable file its name, durably. A file that has appeared there meanwhile is never overwritten.
+    """Give the complete file `packed` its final name `target`, durably. A file that has appeared there meanwhile is never overwritten.
 
     Raises: OSError: the file did not get the name.
     """
@@ -250,7 +251,8 @@ def _unnamed_on_failure(target: Path) -> Iterator[None]:
 def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
     """Open a backup and read its manifest.
 
-    Raises: ConfigError: the file cannot be read, is no backup, or a newer program made it. Errors in the context become ConfigError too.
+    Raises: ConfigError: the file cannot be read, is no backup, or a newer program made it. Errors of the archive or of the disk in
+            the context become ConfigError too.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -258,7 +260,7 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
         raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):  # no read fails so: the caller was writing its content
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):  # no read fails with these errors: the caller was writing the content
             raise ConfigError(f"no space is left to unpack {path}") from exc
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 

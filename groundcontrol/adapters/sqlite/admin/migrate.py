@@ -30,7 +30,7 @@ _PAGES: Final = slice(28, 32)
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
-"""Finds a row in a control database on which a hub has started: starts store these settings."""
+"""Finds a row in a control database if a hub has started on it: a start stores at least one of these facts."""
 
 WorkContext = contextlib.AbstractContextManager[object]
 """A context that is entered while a connection works."""
@@ -75,7 +75,7 @@ def migrations(kind: Kind) -> list[Migration]:
 
 
 def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
-    """Check that an open database is new or of this kind, and has a schema version of at most `known`.
+    """Check that an open database is new or of this kind, and has a schema version of at most `known`, the newest of this program.
 
     Raises: ConfigError: this is no Stardust database, or a newer program made it.
     """
@@ -91,7 +91,8 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
     """Check the file, then apply the missing migrations, each in one transaction. An existing database is copied before its first change.
 
     Raises: ConfigError: the file or its copy is damaged, or the file is no Stardust database or made by a newer program. Nothing was changed.
-            sqlite3.Error: the copy could not be written; or a migration failed and was rolled back, while those before it stay.
+            sqlite3.Error: the copy could not be written; or a migration failed and was rolled back. The migrations before it stay.
+            OSError: the copy could not be written.
     """
     check_kind(db, path, kind, len(steps))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
@@ -114,7 +115,7 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
     Raises: DamagedFile.
     """
-    mark = _suspicion(path)
+    mark = _suspect_mark(path)
     if path.stat().st_size <= CHECK_LIMIT_BYTES or mark.exists():
         check_whole(db, path)
         mark.unlink(missing_ok=True)
@@ -123,10 +124,10 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 def mark_suspect(path: Path) -> None:
     """Request a check of the whole file at the next start, even if it is large. Call this after a damaged page was found in it."""
     with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the damaged page again
-        _suspicion(path).touch(mode=0o600)
+        _suspect_mark(path).touch(mode=0o600)
 
 
-def _suspicion(path: Path) -> Path:
+def _suspect_mark(path: Path) -> Path:
     return path.with_name(f"{path.name}.suspect")
 
 
@@ -135,9 +136,9 @@ class DamagedFile(ConfigError):
 
 
 def read_failure(path: Path) -> StoreDown | None:
-    """Tell a failed disk from a damaged file: read a database file and its log without SQLite, for at most `READ_LIMIT_S`.
+    """Tell a failed disk from a damaged file: read a database file and its write-ahead log without SQLite, for at most `READ_LIMIT_S`.
 
-    Call this only while this process has no connection to the file: closing any descriptor of it releases SQLite's locks.
+    Call this only while this process has no connection to the file: closing any descriptor of the file releases SQLite's locks.
     Returns: the error of the read; None: no read failed in this time.
     """
     until = time.monotonic() + READ_LIMIT_S
@@ -161,17 +162,17 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as exc:
-        raise damaged(path) from exc
+        raise damage_error(path) from exc
     if found != "ok":
-        raise damaged(path)
+        raise damage_error(path)
 
 
-def damaged(path: Path) -> DamagedFile:
-    """The error for a damaged file. It names the newest copy that can be restored."""
-    return DamagedFile(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
+def damage_error(path: Path) -> DamagedFile:
+    """The error for a damaged file. It names the newest sound copy, if there is one."""
+    return DamagedFile(f"the database {path} is damaged: restore a backup{_newest_copy_text(path)}")
 
 
-def _newest_copy(path: Path) -> str:
+def _newest_copy_text(path: Path) -> str:
     found = (
         copy
         for copy in path.parent.glob(f"{glob.escape(path.name)}.before-*")
@@ -191,7 +192,7 @@ def _is_whole(copy: Path) -> bool:
             return False
         if copy.stat().st_size > CHECK_LIMIT_BYTES:
             return int.from_bytes(head[_PAGES], "big") * int.from_bytes(head[_PAGE_SIZE], "big") <= copy.stat().st_size
-        # no program is writing a copy
+        # `immutable` skips locks and the log: no program writes to a copy
         with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except (OSError, sqlite3.Error):
@@ -223,7 +224,8 @@ def make(path: Path, kind: Kind) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether the database is missing or empty. A new database that loses its write-ahead log is a page without tables: it counts as empty."""
+    """Whether the database is missing or empty. A new database that loses its write-ahead log consists of one page without
+    tables, and counts as empty."""
     try:
         with open(path, "rb") as file:
             head = file.read(100)
@@ -246,7 +248,7 @@ def _is_new(db: sqlite3.Connection) -> bool:
     return version == 0 and tables == 0
 
 
-def check_not_lost(control: Path, samples: Path) -> None:
+def check_control_not_lost(control: Path, samples: Path) -> None:
     """Refuse to start as a new hub beside samples: a hub that ran here has lost its control database, with its users, keys and nodes.
 
     A hub that was killed at its first start leaves no samples, since they are created last.
@@ -255,20 +257,22 @@ def check_not_lost(control: Path, samples: Path) -> None:
     if size(samples) and is_blank(control):
         raise ConfigError(
             f"the database {control} is {'empty' if control.exists() else 'missing'}, but there are samples of a hub in {samples}:"
-            f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
+            f" restore a backup{_newest_copy_text(control)}; for a new hub, move {samples} away"
         )
 
 
 def lost_start_error(control: Path, samples: Path) -> ConfigError:
-    """The error for a control database that has lost its newer rows with its write-ahead log. A hub would take it for a new one."""
+    """The error for a control database that has lost its newer rows with its write-ahead log. A hub would take it for the
+    database of a new hub."""
     return ConfigError(
         f"the database {control} has lost everything since the hub's first start, as happens if its write-ahead log is removed:"
-        f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
+        f" restore a backup{_newest_copy_text(control)}; for a new hub, move {control} and {samples} away"
     )
 
 
 def is_marked(samples: Path) -> bool:
-    """Whether a hub has run on these samples. A hub marks them after it has stored its start in the control database."""
+    """Whether a hub has run on this samples database; False also if it cannot be read. A hub marks it after it has stored its start in the
+    control database."""
     if not size(samples):
         return False
     try:
@@ -279,13 +283,13 @@ def is_marked(samples: Path) -> bool:
 
 
 def check_samples_not_lost(samples: Path) -> None:
-    """Refuse empty samples. Call this if the control database shows that a hub has run.
+    """Refuse an empty samples database; a missing file passes. Call this if the control database shows that a hub has run.
 
     Raises: ConfigError.
     """
     if samples.exists() and is_blank(samples):
         raise ConfigError(
-            f"the database {samples} is empty, although a hub has run on it: restore a backup{_newest_copy(samples)};"
+            f"the database {samples} is empty, although a hub has run on it: restore a backup{_newest_copy_text(samples)};"
             f" to start without samples, move {samples} away"
         )
 

@@ -43,7 +43,7 @@ class CredentialEntry(NamedTuple):
     """The name of a stored credential for a server, without its value."""
 
     node: str
-    """The name of the node."""
+    """The name of the node; if the node is unknown, its id."""
     field: str
 
 
@@ -117,11 +117,12 @@ class Inspection:
         return await self._reader.run(lambda rows: rows.fetch_all(sql, after, _PAGE))
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
-        """The newest rows and refusals, oldest first."""
+        """The newest audit rows and refusals, at most `limit` together, oldest first."""
         return [to_audit_row(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
-        """As `LogStore.verify_audit`. In addition, each head in `known` must exist unchanged."""
+        """As `LogStore.verify_audit`. In addition, each row in `known` (the end of a chain at an earlier time) must be stored
+        unchanged."""
         return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
@@ -132,14 +133,15 @@ class Inspection:
         return await self._reader.run(last_at)
 
     async def first_password_users(self) -> list[str]:
-        """The names of users who have not changed the password that they were given."""
+        """The names of enabled users who have not changed the password that they were given."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT username FROM account WHERE must_change_password AND NOT disabled")
         )
         return [row["username"] for row in found]
 
     async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
-        """The names of nodes with unit files of an earlier edition than `current`, and of nodes with an unknown edition."""
+        """The names of nodes with unit files of an earlier edition than `current`, and of nodes with an unknown edition. Simulated nodes, and
+        nodes that have not joined yet, are left out."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
@@ -147,7 +149,8 @@ class Inspection:
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
     async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
-        """The names and agent versions of nodes whose agent has another version than `shipped`."""
+        """The names and agent versions of nodes whose agent has another known version than `shipped`. Simulated nodes, and nodes that have not
+        joined yet, are left out."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
@@ -164,7 +167,7 @@ class Inspection:
         found = await self._reader.run(lambda rows: rows.fetch_all("SELECT id, name FROM node"))
         return {row["id"]: row["name"] for row in found}
 
-    async def credential_holders(self) -> list[CredentialEntry]:
+    async def stored_credentials(self) -> list[CredentialEntry]:
         """The stored credentials of all servers."""
         found = await self._reader.run(
             lambda rows: rows.fetch_all(
@@ -199,8 +202,8 @@ async def quick_check(path: Path) -> str:
         return translate(exc, path.name).message
 
 
-class DamagedPiece(NamedTuple):
-    """A span of a node with samples that cannot be read."""
+class DamagedSpan(NamedTuple):
+    """A span of a node and tier in which stored samples cannot be read."""
 
     node_no: int
     tier: Tier
@@ -208,7 +211,7 @@ class DamagedPiece(NamedTuple):
     """The span begins at this number times `tier.span_s`, in Unix seconds."""
 
 
-async def broken_records(path: Path) -> list[DamagedRecord]:
+async def find_damaged_records(path: Path) -> list[DamagedRecord]:
     """Read every JSON record of a database (control or samples), which no check of SQLite does. Returns the damaged records.
 
     Raises: ConfigError: the file cannot be read.
@@ -224,14 +227,14 @@ async def broken_records(path: Path) -> list[DamagedRecord]:
         raise ConfigError(translate(exc, path.name).message) from exc
 
 
-async def damaged_pieces(path: Path) -> list[DamagedPiece]:
+async def find_damaged_spans(path: Path) -> list[DamagedSpan]:
     """Decode every chunk and every pack of a samples database, which no check of SQLite does.
 
-    Returns: the unreadable pieces, each span once; empty if this is no samples database of this schema.
+    Returns: the spans with unreadable chunks or packs, each once; empty if the file is no samples database of this schema.
     Raises:  ConfigError: the file cannot be read.
     """
 
-    def look() -> list[DamagedPiece]:
+    def look() -> list[DamagedSpan]:
         with opened(path) as db:
             db.row_factory = sqlite3.Row
             tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -245,17 +248,17 @@ async def damaged_pieces(path: Path) -> list[DamagedPiece]:
         raise ConfigError(translate(exc, path.name).message) from exc
 
 
-def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedSpan]:
     for tier, table in zip(TIERS, TABLES, strict=True):
         for key, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608 - built from constants only
             try:
                 RowChunk(body) if tier is SECONDS else StatChunk(body)
             except ValueError:
                 chunk = ChunkBody(key, body)
-                yield DamagedPiece(chunk.no, tier, chunk.span)
+                yield DamagedSpan(chunk.no, tier, chunk.span)
 
 
-def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedSpan]:
     known: dict[int, dict[bytes, SeriesSchema]] = {}
     for row in db.execute(
         "SELECT hour, node, layout, coding, body FROM hot UNION ALL SELECT hour, node, layout, coding, body FROM arrived ORDER BY node, hour"
@@ -265,7 +268,7 @@ def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
         try:
             read_pack(row, known[row["node"]][row["layout"]])
         except (StoreError, KeyError):
-            yield DamagedPiece(row["node"], SECONDS, row["hour"])
+            yield DamagedSpan(row["node"], SECONDS, row["hour"])
 
 
 async def copy_database(path: Path, target: Path) -> None:

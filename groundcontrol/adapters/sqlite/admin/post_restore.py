@@ -25,7 +25,7 @@ _ENDS: Final = (
 
 
 LATER_EPOCHS: Final = 1 << 32
-"""A random number below this is added to each node's session epoch, so that two restores of the same backup give different epochs."""
+"""A random number up to this is added to each node's session epoch, so that two restores of the same backup give different epochs."""
 
 
 class RestoreReport(NamedTuple):

@@ -15,7 +15,8 @@ from groundcontrol.core.errors import ConfigError, StoreFull
 
 LOCK_NAME: Final = "hub.lock"
 KEPT: Final = ".before-restore-"
-"""Suffix of a database that a restore replaced. During the restore the file has both names."""
+"""Part of the new name of a database that a restore replaced: `NAME.before-restore-TIME`. During the restore the file has the old and the
+new name."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -58,8 +59,9 @@ def make_private_file(path: Path) -> bool:
 def check_names(*paths: Path) -> None:
     """Refuse a database with a second name (a hard link).
 
-    SQLite names its write-ahead log after the database. Hubs on both names would not see each other's log, and would overwrite pages of
-    the file. The lock of a folder does not detect that. If two databases share a log, reading one destroys the log of the other.
+    SQLite names its write-ahead log after the database. If two hubs opened one file by different names, they would not see each other's
+    log, and would overwrite pages of the file. The lock of a folder does not detect that. If two databases share a log, reading one destroys the
+    log of the other.
 
     Raises: ConfigError: a file has a second name, is a folder, or cannot be examined.
     """
@@ -67,7 +69,7 @@ def check_names(*paths: Path) -> None:
     for path in paths:
         for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
             try:
-                names[file] = _names(file)
+                names[file] = _count_names(file)
             except OSError as exc:
                 raise ConfigError(f"the database {path} cannot be examined: {exc.strerror}") from exc
     shared = [file for file, count in names.items() if count > 1]
@@ -87,7 +89,7 @@ def _copy_commands(shared: list[Path]) -> str:
     return "; ".join([copying] * bool(copied) + [f"rm -f {removed}"] * bool(removed))
 
 
-def _names(path: Path) -> int:
+def _count_names(path: Path) -> int:
     """The number of names of a file, without names that a restore gave it; 0: the file is missing.
 
     Raises: ConfigError: the path is a folder. OSError.
@@ -110,7 +112,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Take the lock.
 
-        Raises: ConfigError: another hub has the lock, or it cannot be opened.
+        Raises: ConfigError: there is no such folder, another hub has the lock, or the lock cannot be opened.
         """
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder} for the database")
@@ -135,7 +137,7 @@ class FolderLock:
 def lock_folders(*folders: Path) -> list[FolderLock]:
     """Lock every folder. A folder that is given twice, even by different paths, is locked once.
 
-    Raises: ConfigError: another hub has one of the locks; then no folder is locked.
+    Raises: ConfigError: as `FolderLock`, for one of the folders; then no folder is locked.
     """
     locks: list[FolderLock] = []
     try:

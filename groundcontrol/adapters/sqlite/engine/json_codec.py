@@ -58,7 +58,7 @@ def _or_damage() -> Iterator[None]:
 def record_from_json(kind: type[T], text: str | bytes) -> T:
     """Read the text of `record_to_json`; missing fields get their defaults.
 
-    Raises: StoreError: the text is damaged. The functions below raise it too.
+    Raises: StoreError: the text is damaged. The functions below that read stored texts raise it too, except `object_or_damage`.
     """
     with _or_damage():
         return _build(kind, msgspec.json.decode(text))

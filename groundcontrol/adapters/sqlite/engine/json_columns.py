@@ -33,7 +33,7 @@ from groundcontrol.samples.model import Retention
 class DamagedRecord(NamedTuple):
     table: str
     row: str
-    """The key of its row."""
+    """The key of the row that contains the record."""
     column: str
     node: str
     """The id of the record's node; in the samples database the node's number; empty: the record belongs to no node."""

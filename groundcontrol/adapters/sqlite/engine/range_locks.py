@@ -1,8 +1,8 @@
 """Locks on ranges of a node's time: the rows of a range are either read piece by piece or moved, never both at the same time.
 
-An export in one transaction would last as long as its client reads, and block the checkpoint of the write-ahead log. In several short
-transactions it would see moved rows twice or not at all. So no row of a range moves while the range is read. A reader waits for a move in
-progress; a mover tries again later. Rows that arrive meanwhile are read once or not at all.
+If an export were one transaction, it would last as long as its client reads, and block the checkpoint of the write-ahead log. If it were
+several short transactions without locks, it would see moved rows twice or not at all. So no row of a range moves while the range is read. A reader
+waits for a move in progress; a mover tries again later. Rows that arrive meanwhile are read once or not at all.
 """
 
 from __future__ import annotations

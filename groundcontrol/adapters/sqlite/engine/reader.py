@@ -24,7 +24,7 @@ WAIT_LIMIT_S: Final = 10.0
 CLOSE_LIMIT_S: Final = 1.0
 """How long a query without a caller may delay the end of the hub."""
 BREAK_OFF_EVERY_S: Final = 0.02
-"""Interval of interrupts at the end. A query has several statements, and an interrupt ends only the running statement."""
+"""Interval in which `close` interrupts queries. A query has several statements, and an interrupt ends only the running statement."""
 
 
 class Reader:
@@ -39,9 +39,9 @@ class Reader:
         for thread in threads:
             self._free.put_nowait(thread)
         self.broken = False
-        """Whether a connection had an input/output error, so that the process should end and start again."""
+        """Whether reading the file failed, or a page was invalid, so that the process should end and start again."""
         self.damaged = False
-        """Whether that error was an invalid page of the file."""
+        """Whether a page of the file was invalid."""
         self._closing = False
 
     @classmethod
@@ -59,7 +59,8 @@ class Reader:
     async def run(self, query: Callable[[Rows], T]) -> T:
         """Run a query in a read transaction on a free connection.
 
-        Raises: StoreBusy: no connection became free in time. StoreDown: the database failed. Also any error of the query.
+        Raises: StoreBusy: no connection became free in time, or the reader is being closed. StoreDown: the database failed. Also any error of
+            the query.
         """
         return await self._run(lambda db: _query(db, query))
 

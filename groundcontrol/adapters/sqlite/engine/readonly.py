@@ -1,7 +1,7 @@
 """Read-only access to a database beside its writer, also on a read-only file system.
 
 SQLite needs an index (`-shm`) to read a file with a write-ahead log. A hub that ends removes the index, and on a read-only file system
-SQLite cannot create it again. So it refuses the database, although the file is complete.
+SQLite cannot create it again. So SQLite refuses the database, although the file is complete.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
 
 
 def uri_of(path: Path) -> str:
-    """The URI that opens the file for reading. It declares the file immutable if its log is empty and its whole file system is read-only.
+    """The URI that opens the file for reading. It declares the file immutable if its write-ahead log is empty, and its whole file system is
+    read-only.
 
     A read-only mount alone is not enough, since a hub may write to the files through another mount.
     """
@@ -53,7 +54,8 @@ def uri_of(path: Path) -> str:
 
 
 def check_readable(path: Path) -> None:
-    """Check that SQLite can open the file. Any other fault than a read-only file system passes: the caller's own access raises its error.
+    """Check that SQLite can open the file. Other faults than a read-only file system pass: the caller's own access then raises the
+    error.
 
     Raises: ReadOnlyHere: SQLite cannot open the file because its file system is read-only.
     """
@@ -69,9 +71,9 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def unchanged(path: Path) -> Iterator[None]:
-    """Check that a file that is declared immutable stays so until the end of the context.
+    """Check at the end of the context that a file that `uri_of` declared immutable at the start is still immutable.
 
-    Raises: ConfigError: its file system became writable.
+    Raises: ConfigError: it is not, since its file system became writable.
     """
     before = uri_of(path)
     yield

@@ -55,7 +55,7 @@ class Rows:
         self._db = db
 
     def fetch_all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Every row of the result. A text that is damaged, so that it is not UTF-8, shows its bad bytes as `\\xe3`."""
+        """Every row of the result. In a query, a damaged text (not UTF-8) shows each bad byte as in `\\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
         except sqlite3.OperationalError as exc:
@@ -74,7 +74,7 @@ class Rows:
 
 
 class Tx(Rows):
-    """The part of one command in a transaction. It is committed as a whole or not at all."""
+    """One command's part of a transaction. The part is committed as a whole or not at all."""
 
     def __init__(self, db: sqlite3.Connection, now: float) -> None:
         super().__init__(db)

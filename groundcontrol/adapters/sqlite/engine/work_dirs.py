@@ -44,7 +44,7 @@ def sweep(beside: Path) -> None:
     except OSError:  # a folder that cannot be listed may still accept new files
         return
     for path in found:
-        with contextlib.suppress(OSError):  # the path is locked or no folder, or without locks its use is unknown
+        with contextlib.suppress(OSError):  # the folder is in use (or may be, on a file system without locks), or it is no folder
             _sweep(path)
 
 

@@ -24,7 +24,7 @@ QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 512
 """The most commands that share one transaction."""
 STALL_S: Final = 10.0
-"""A transaction that takes this long shows that the disk stalls. Then waiting and further commands are refused."""
+"""A transaction that takes this long shows that the disk stalls. Until it ends, queued and further commands are refused."""
 CLOSE_LIMIT_S: Final = 30.0
 """Time limit of `close`. If it passes, no acknowledged command is lost: the next start does the checkpoint."""
 STALLED_LIMIT_S: Final = 0.5
@@ -55,8 +55,8 @@ class _Outcome(NamedTuple):
 class Writer:
     """Runs commands one after the other on the writing thread.
 
-    A command's answer comes only after the commit. Commands that arrive during a transaction share the next one. There each command has
-    its own savepoint, so that a failed command does not affect the others.
+    A caller gets the result of its command only after the commit. Commands that arrive during a transaction share the next one. In a
+    shared transaction each command has its own savepoint, so that a failed command does not affect the others.
     """
 
     def __init__(
@@ -81,16 +81,17 @@ class Writer:
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
         self.publish: Callable[[BusEvent], None] = lambda _: None
-        """Called with each message that a command publishes, after the commit."""
+        """Is called after the commit with each message that a command published."""
         self.edition = 0
         """Rises with each transaction that changed something, before its callers get their results. Data read under an earlier number is
         outdated."""
         self.trouble: StoreError | None = None
-        """The error of the last transaction; None: it was committed."""
+        """The last error of the database, not of a command; None: there was none, or a later transaction with changes was committed."""
         self.broken = False
-        """Whether the connection had an input/output error. Then it refuses commands, and the process should end and start again."""
+        """Whether reading or writing the file failed, or a page was invalid. Then commands are refused, and the process should end and start
+        again."""
         self.damaged = False
-        """Whether the error was an invalid page of the file."""
+        """Whether a page of the file was invalid."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
 
     @property
@@ -126,8 +127,8 @@ class Writer:
     async def close(self, *, checkpoint: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Finish the queue, checkpoint the write-ahead log into the file, disconnect.
 
-        Args:    checkpoint: whether to do that; with active readers the checkpoint would wait for them.
-        Returns: False: the time limit passed, since the disk stalls. The thread still works, and the process must end without it.
+        Args:    checkpoint: False: no checkpoint. It would wait for active readers.
+        Returns: False: the time limit passed, since the disk stalls. The thread still works, and the process must end without waiting for it.
         """
         self._closing = True
         self._wake.set()
@@ -177,7 +178,7 @@ class Writer:
                 await self._run_group(group)
 
     async def _woken(self) -> bool:
-        """Wait for a command. Returns False if none has arrived and the checkpoint is due."""
+        """Wait for a command or for `close`. Returns False if neither came before a checkpoint is due."""
         if not self._shredding or self.broken:
             return await self._wake.wait()
         with contextlib.suppress(TimeoutError):
@@ -296,7 +297,7 @@ class Writer:
 def _checkpoint(db: sqlite3.Connection) -> bool:
     """Move the write-ahead log into the file and truncate the log.
 
-    Returns: whether that is complete; False: a reader was active.
+    Returns: whether the whole log was moved; False: a reader was active.
     """
     busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return busy is not None and busy[0] == 0

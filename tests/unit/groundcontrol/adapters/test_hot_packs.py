@@ -57,7 +57,7 @@ async def counts(database: Database) -> tuple[int, int]:
 
 
 async def settle(database: Database) -> None:
-    await database._samples.writer.run(hot_packs.flush_staging)
+    await database._samples.writer.run(hot_packs.move_arrived_to_hot)
 
 
 async def test_packs_read_the_same_before_and_after_they_are_flushed(store: Store, database: Database) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, damaged, migrations, upgrade
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, damage_error, migrations, upgrade
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.tx import Tx
@@ -203,9 +203,9 @@ def test_the_newest_whole_copy_is_named(tmp_path: Path, left: int | None) -> Non
     whole = good.read_bytes()
     bad.write_bytes(whole[:left] if left is not None else whole[:4096] + b"\xff" * (len(whole) - 4096))
     os.utime(good, (1, 1))
-    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup; the newest copy is {good}"
+    assert str(damage_error(path)) == f"the database {path} is damaged: restore a backup; the newest copy is {good}"
     good.unlink()
-    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup"
+    assert str(damage_error(path)) == f"the database {path} is damaged: restore a backup"
 
 
 @pytest.mark.holds("SAFETY-9", "S-34")
