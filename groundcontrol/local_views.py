@@ -37,7 +37,7 @@ class DialledView(Answer):
     is_other: bool
     """Whether the hub tells this node to dial another address."""
     follows: bool
-    """Whether the node moves to that address: it has pinned the hub's key, and its agent is new enough."""
+    """Whether the node moves to this other address: the node has pinned the hub's key, and its agent is new enough."""
 
 
 class DialledListView(Answer):

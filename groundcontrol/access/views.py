@@ -183,7 +183,7 @@ class ApiTokenView(Answer):
     name: str
     role: Literal["admin", "operator", "viewer"]
     grants: GrantsView | None
-    """Null: every node that its owner sees."""
+    """Null: every node that the owner sees."""
     sensitive: bool
     """Whether the token allows actions for which users must prove their password again, such as the removal of a node."""
     created_at: float

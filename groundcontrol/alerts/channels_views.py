@@ -92,7 +92,7 @@ class ChannelView(Answer):
     """The code of the last failure, such as `http:401`, `smtp:550` or `tls_certificate`."""
     state_since_at: float
     tested_at: float | None
-    """When the receiver last took a test message."""
+    """When the receiver last accepted a test message."""
     target_masked: str
 
 
@@ -158,7 +158,7 @@ class NotificationsView(Answer):
     skipped: int
     failed: int
     due: int
-    """Messages that are due or under way."""
+    """The number of messages in the states `due` and `sending`."""
     reasons: dict[str, int]
     """How many messages were skipped, deferred or failed, by reason."""
     oldest_due_at: float | None

@@ -73,7 +73,7 @@ class MaintenanceView(Answer):
     created_at: float
     closed_at: float | None
     active: bool
-    """Whether it is open now."""
+    """Whether the window is open now."""
     next_from_at: float | None
     """The start of the present or next occurrence; null: the window is over."""
     next_until_at: float | None
@@ -95,7 +95,7 @@ class ExpectationBody(Body):
     zone: str
     """The time zone, such as Europe/Budapest."""
     start: str = msgspec.field(name="from", default="00:00")
-    """An event before this time does not count. If `from` is not before `by`, it is a time of the day before."""
+    """An event before this time of day does not count. If `from` is not before `by`, `from` is on the previous day."""
     days: list[Day] | None = None
     """Null: every day."""
     grace_s: float = 900.0

@@ -22,7 +22,7 @@ class ChannelExplanation(Answer):
     sentence: str
     """A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent."""
     parts: list[SentencePart]
-    """The sentence in parts, so that its times can be shown in another zone."""
+    """`sentence` in parts, so that its times can be shown in another zone."""
     next_at: float | None
 
 

@@ -26,11 +26,11 @@ class AlertFlags(Answer):
     suppressed_by: str | None
     """The rule whose alert explains this one."""
     stale: bool
-    """Whether its data is missing. Until the data is back, the alert neither ends nor changes its level."""
+    """Whether the data of the alert is missing. Until the data is back, the alert neither ends nor changes its level."""
     flapping: bool
-    """Whether it changes so often that its changes are not sent."""
+    """Whether the alert changes so often that its changes are not sent."""
     maintenance: str | None
-    """The open maintenance window that delays its messages."""
+    """The open maintenance window that delays the messages of the alert."""
 
 
 class AlertView(Answer):
@@ -38,7 +38,7 @@ class AlertView(Answer):
     rule_id: str
     rule_name: str
     notice: bool
-    """Whether its rule makes notices, which are shown and never sent."""
+    """Whether the rule of the alert makes notices, which are shown and never sent."""
     node_id: str | None
     """Null: the alert is about the hub itself, or about an event without a server."""
     object: str
@@ -51,14 +51,14 @@ class AlertView(Answer):
     """When the value had been past the threshold for `for_s` of the rule."""
     resolved_at: float | None
     reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
-    """Why it ended."""
+    """Why the alert ended."""
     value: float | None
     threshold: float | None
     flags: AlertFlags
     acknowledged_by: str
     note: str
     retro: bool
-    """Whether it was already over when late samples showed it. Nobody is notified of it."""
+    """Whether the alert was already over when late samples showed it. Nobody is notified of such an alert."""
     incident_id: str
 
 
@@ -147,9 +147,9 @@ class RuleView(Answer):
     changed: bool
     kind: str
     unit: str
-    """The unit of its value and thresholds, such as percent, seconds or bytes/s."""
+    """The unit of the rule's value and thresholds, such as percent, seconds or bytes/s."""
     notice: bool
-    """Whether its alerts are shown and never sent."""
+    """Whether the alerts of the rule are shown and never sent."""
     action: str | None
     version: int
 
@@ -252,7 +252,7 @@ class AppliedRule(Answer):
 class AppliedRulesView(Answer):
     dry_run: bool
     rules: list[AppliedRule]
-    """In the order of the file."""
+    """The rules in the order of the file."""
     left: list[str]
     """Ids of rules of the hub that are not in the file. They stay unchanged."""
 
@@ -274,13 +274,13 @@ class PreviewEpisode(Answer):
     since_at: float
     until_at: float | None
     told: bool
-    """Whether a channel would have got a message."""
+    """Whether the rule, if it had been in force, would have sent a message of the episode."""
 
 
 class PreviewView(Answer):
     would_fire: list[PreviewEpisode]
     told: int
-    """How many messages a channel without quiet hours would have got."""
+    """How many messages the rule, if it had been in force, would have sent to a channel without quiet hours."""
     per_day: float
     """Episodes per day with samples. Less than a day counts as one day."""
     complete: bool

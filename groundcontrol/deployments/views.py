@@ -237,7 +237,7 @@ class HostKeyView(Answer):
     host: str
     """The owner of the key: the server or its jump host."""
     port: int
-    """The port at which the key was presented. It tells the server from a jump host of the same name."""
+    """The port at which the key was presented. The port distinguishes the server from a jump host of the same name."""
 
 
 class StepView(Answer):

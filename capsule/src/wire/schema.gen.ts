@@ -40,11 +40,11 @@ export interface AlertFlags {
   snoozed_until: number | null;
   /** The rule whose alert explains this one. */
   suppressed_by: string | null;
-  /** Whether its data is missing. Until the data is back, the alert neither ends nor changes its level. */
+  /** Whether the data of the alert is missing. Until the data is back, the alert neither ends nor changes its level. */
   stale: boolean;
-  /** Whether it changes so often that its changes are not sent. */
+  /** Whether the alert changes so often that its changes are not sent. */
   flapping: boolean;
-  /** The open maintenance window that delays its messages. */
+  /** The open maintenance window that delays the messages of the alert. */
   maintenance: string | null;
 }
 
@@ -52,7 +52,7 @@ export interface AlertView {
   id: string;
   rule_id: string;
   rule_name: string;
-  /** Whether its rule makes notices, which are shown and never sent. */
+  /** Whether the rule of the alert makes notices, which are shown and never sent. */
   notice: boolean;
   /** Null: the alert is about the hub itself, or about an event without a server. */
   node_id: string | null;
@@ -65,14 +65,14 @@ export interface AlertView {
   /** When the value had been past the threshold for `for_s` of the rule. */
   fired_at: number;
   resolved_at: number | null;
-  /** Why it ended. */
+  /** Why the alert ended. */
   reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
   value: number | null;
   threshold: number | null;
   flags: AlertFlags;
   acknowledged_by: string;
   note: string;
-  /** Whether it was already over when late samples showed it. Nobody is notified of it. */
+  /** Whether the alert was already over when late samples showed it. Nobody is notified of such an alert. */
   retro: boolean;
   incident_id: string;
 }
@@ -88,7 +88,7 @@ export interface ApiTokenView {
   username: string;
   name: string;
   role: "admin" | "operator" | "viewer";
-  /** Null: every node that its owner sees. */
+  /** Null: every node that the owner sees. */
   grants: GrantsView | null;
   /** Whether the token allows actions for which users must prove their password again, such as the removal of a node. */
   sensitive: boolean;
@@ -114,7 +114,7 @@ export interface AppliedRule {
 
 export interface AppliedRulesView {
   dry_run: boolean;
-  /** In the order of the file. */
+  /** The rules in the order of the file. */
   rules: AppliedRule[];
   /** Ids of rules of the hub that are not in the file. They stay unchanged. */
   left: string[];
@@ -267,7 +267,7 @@ export interface ChannelExplanation {
   reason: string;
   /** A sentence that says when the channel was notified, until when the message is delayed, or why it is not sent. */
   sentence: string;
-  /** The sentence in parts, so that its times can be shown in another zone. */
+  /** `sentence` in parts, so that its times can be shown in another zone. */
   parts: SentencePart[];
   next_at: number | null;
 }
@@ -306,7 +306,7 @@ export interface ChannelView {
   /** The code of the last failure, such as `http:401`, `smtp:550` or `tls_certificate`. */
   state_reason: string;
   state_since_at: number;
-  /** When the receiver last took a test message. */
+  /** When the receiver last accepted a test message. */
   tested_at: number | null;
   target_masked: string;
 }
@@ -477,7 +477,7 @@ export interface DialledView {
   address: string;
   /** Whether the hub tells this node to dial another address. */
   is_other: boolean;
-  /** Whether the node moves to that address: it has pinned the hub's key, and its agent is new enough. */
+  /** Whether the node moves to this other address: the node has pinned the hub's key, and its agent is new enough. */
   follows: boolean;
 }
 
@@ -574,7 +574,7 @@ export interface ExpectationBody {
   by: string;
   /** The time zone, such as Europe/Budapest. */
   zone: string;
-  /** An event before this time does not count. If `from` is not before `by`, it is a time of the day before. */
+  /** An event before this time of day does not count. If `from` is not before `by`, `from` is on the previous day. */
   from?: string;
   /** Null: every day. */
   days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
@@ -710,7 +710,7 @@ export interface HostKeyView {
   fingerprint: string;
   /** The owner of the key: the server or its jump host. */
   host: string;
-  /** The port at which the key was presented. It tells the server from a jump host of the same name. */
+  /** The port at which the key was presented. The port distinguishes the server from a jump host of the same name. */
   port: number;
 }
 
@@ -1161,7 +1161,7 @@ export interface MaintenanceView {
   created_by: string;
   created_at: number;
   closed_at: number | null;
-  /** Whether it is open now. */
+  /** Whether the window is open now. */
   active: boolean;
   /** The start of the present or next occurrence; null: the window is over. */
   next_from_at: number | null;
@@ -1359,7 +1359,7 @@ export interface NotificationsView {
   deferred: number;
   skipped: number;
   failed: number;
-  /** Messages that are due or under way. */
+  /** The number of messages in the states `due` and `sending`. */
   due: number;
   /** How many messages were skipped, deferred or failed, by reason. */
   reasons: Record<string, number>;
@@ -1522,13 +1522,13 @@ export interface PreviewEpisode {
   level: "warning" | "critical";
   since_at: number;
   until_at: number | null;
-  /** Whether a channel would have got a message. */
+  /** Whether the rule, if it had been in force, would have sent a message of the episode. */
   told: boolean;
 }
 
 export interface PreviewView {
   would_fire: PreviewEpisode[];
-  /** How many messages a channel without quiet hours would have got. */
+  /** How many messages the rule, if it had been in force, would have sent to a channel without quiet hours. */
   told: number;
   /** Episodes per day with samples. Less than a day counts as one day. */
   per_day: number;
@@ -1717,9 +1717,9 @@ export interface RuleView {
   origin: "default" | "user";
   changed: boolean;
   kind: string;
-  /** The unit of its value and thresholds, such as percent, seconds or bytes/s. */
+  /** The unit of the rule's value and thresholds, such as percent, seconds or bytes/s. */
   unit: string;
-  /** Whether its alerts are shown and never sent. */
+  /** Whether the alerts of the rule are shown and never sent. */
   notice: boolean;
   action: string | null;
   version: number;
