@@ -65,8 +65,10 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _counter("jobs_ended_total", "Jobs that reached a final state.", tracker.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
-    yield _counter("pages_cut_total", "Live pages that the hub disconnected because they read too slowly.", parts.live.cut)
-    yield _counter("connections_cut_total", "Connections that the hub closed because they read too slowly.", parts.runner.unread_cut)
+    yield _counter("pages_cut_total", "Live pages that the hub disconnected because they read too slowly.", parts.live.slow_readers_dropped)
+    yield _counter(
+        "connections_cut_total", "Connections that the hub closed because they read too slowly.", parts.runner.slow_readers_dropped
+    )
     yield _gauge("events_waiting", "Events of nodes that wait for the database.", registry.events.waiting)
     yield from _alerts(services[AlertService], services[Outbox])
     yield from _writers(parts.databases())

@@ -19,7 +19,7 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample, table_view
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.topics import PAGE, Feed, log
+from groundcontrol.web.live.topics import NODES_OF_A_READ, Feed, log
 from groundcontrol.web.services import Services
 from spider.logs import event
 
@@ -111,7 +111,7 @@ class FleetFeed(Feed):
         nodes: list[NodeView] = []
         cursor: str | None = None
         while True:
-            page = await services[NodeStore].nodes(self.scope, PAGE, cursor)
+            page = await services[NodeStore].nodes(self.scope, NODES_OF_A_READ, cursor)
             nodes += [node_list_view(services, node, holders, packed=True) for node in page.items]
             cursor = page.next
             if cursor is None:

@@ -13,7 +13,7 @@ from groundcontrol.core.errors import NotFound, Unauthenticated
 from groundcontrol.core.permissions import Action, authorize
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
 from groundcontrol.web.client_address import client_of_request
-from groundcontrol.web.connections import answer_for
+from groundcontrol.web.connections import charge_answer_to
 from groundcontrol.web.cookies import SAFE_METHODS, Cookies, check_csrf, check_same_origin
 from groundcontrol.web.local_socket import local_actor
 from groundcontrol.web.request import ApiRequest, check_size
@@ -46,7 +46,7 @@ class Admission:
                 pending: admits a session that must change its password first.
                 enrolling: admits a session that must set up a second factor first.
                 step_up: needs a password check within the last five minutes.
-                local: exists on the local socket only.
+                local: the route exists on the local socket only.
         Raises: TooLarge, NotFound, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
         """
         check_size(request)
@@ -56,7 +56,7 @@ class Admission:
         if action is not None:
             caller = await self._caller(request, address)
             if caller.user is not None:
-                answer_for(request, caller.user.id)
+                charge_answer_to(request, caller.user.id)
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
@@ -75,7 +75,7 @@ class Admission:
         return replace(call, caller_if_any=caller)
 
     def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool) -> None:
-        if not _is_open(caller, pending=pending, enrolling=enrolling):
+        if not _admits_unfinished(caller, pending=pending, enrolling=enrolling):
             check_complete(caller)
         authorize(caller.scope, action)
         if step_up:
@@ -99,8 +99,8 @@ class Admission:
         return caller
 
 
-def _is_open(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
-    """Whether a route for unfinished log-ins admits this caller."""
+def _admits_unfinished(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
+    """Whether the route admits this caller even if the log-in is unfinished."""
     if caller.user is not None and caller.user.must_change_password:
         return pending
     return enrolling

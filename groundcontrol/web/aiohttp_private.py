@@ -45,7 +45,8 @@ class WatchedHandler(web.RequestHandler):
 
 
 class BareResponse(web.Response):
-    """A response outside of the application. It removes the Server header itself; for others a signal of the application does."""
+    """A response outside of the application. It removes the header Server itself. From other responses a signal of the application removes
+    it."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -64,6 +65,6 @@ class ServerRunner(web.AppRunner):
 
 
 def stop_heartbeat(socket: web.WebSocketResponse) -> None:
-    """Stop the pings of a closed socket. The answer to the close frame has restarted them, and their timers would hold the socket in memory
-    for half a minute."""
+    """Stop the pings of a closed socket. The browser's answer to the close frame has restarted them. Without this, their timers hold the
+    socket in memory for half a minute."""
     socket._cancel_heartbeat()  # noqa: SLF001

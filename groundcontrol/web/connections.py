@@ -21,8 +21,8 @@ from groundcontrol.web.limits import WebLimits
 from spider.logs import event
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-"""The most data that all clients together may leave unread: four of the longest answers, of 7 MB each. A byte of it may be in memory twice,
-in the body of an answer and in its joined head and body."""
+"""The most data that all clients together may leave unread: room for four of the longest answers, of 7 MB each. A byte may be in memory
+twice: in the body of its answer, and in the copy of head and body that is being sent."""
 
 
 class BufferedConnection(Protocol):
@@ -35,28 +35,29 @@ class BufferedConnection(Protocol):
 
     @property
     def unread_bytes(self) -> int: ...
-    def drop_unread(self) -> None: ...
+    def drop_slow_reader(self) -> None: ...
 
 
 class SendBudget:
-    """All connections with unread data, oldest first."""
+    """The connections with unread data, except WebSockets, in the order in which they were added."""
 
     def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         self.most_bytes = most_bytes
         self._holders: dict[BufferedConnection, None] = {}
 
     def add(self, connection: BufferedConnection) -> None:
-        """Add a connection. Over the limit, the account with the most unread data loses its oldest connection."""
+        """Add a connection. While there is too much unread data, the account with the most of it loses its oldest connection. The last
+        connection stays."""
         self._holders[connection] = None
         sizes = {holder: holder.unread_bytes for holder in self._holders}
         while len(sizes) > 1 and sum(sizes.values()) > self.most_bytes:
-            of: Counter[str] = Counter()
+            by_account: Counter[str] = Counter()
             for holder, size in sizes.items():
-                of[holder.account] += size
-            [(most, _)] = of.most_common(1)
-            dropped = next(holder for holder in sizes if holder.account == most)
+                by_account[holder.account] += size
+            [(account, _)] = by_account.most_common(1)
+            dropped = next(holder for holder in sizes if holder.account == account)
             del sizes[dropped], self._holders[dropped]
-            dropped.drop_unread()
+            dropped.drop_slow_reader()
 
     def remove(self, connection: BufferedConnection) -> None:
         """Remove a connection whose data was read, or that ended."""
@@ -65,18 +66,19 @@ class SendBudget:
 
 MAX_LINE_BYTES: Final = 8190
 MAX_HEADER_BYTES: Final = 32 * 1024
-"""Size limit of one header. Browsers send the cookies of all servers on a host name, and another server may have many."""
+"""Size limit of one header. Browsers send the cookies of all servers on a host name, and another server may have set many."""
 MAX_HEADERS: Final = 100
 TOO_MANY_HEADERS: Final = "Too many headers received"
 """The library's text for this error, which has no class of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Most bytes of an incomplete head, which stays in memory. The head of a next request that arrives during an answer counts, too."""
+"""The most bytes of an incomplete request head, which stays in memory. This limit also holds for a head that arrives during the answer to
+an earlier request."""
 MAX_SILENT: Final = 512
-"""The most connections without a request yet. One more drops the oldest, so that silent clients keep nobody out."""
+"""The most connections on which no request has arrived yet. One more ends the oldest of them, so that silent clients keep nobody out."""
 MAX_IDLE: Final = 512
-"""The most connections that wait for their next request. One more drops the oldest, which clients expect."""
+"""The most connections that wait for their next request. One more ends the oldest of them; clients expect that servers do this."""
 MAX_IDLE_OF_AN_ADDRESS: Final = 32
-"""The same limit for one address; a browser opens six connections. A configured proxy has only the total limit."""
+"""The same limit for one address; a browser opens six connections. A configured proxy and the local socket have only the total limit."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -91,13 +93,13 @@ class ConnectionTable:
     def __init__(self, proxies: Sequence[Network], limits: WebLimits) -> None:
         self._proxies = proxies
         self.limits = limits
-        self._fresh: dict[_Connection, None] = {}
+        self._silent: dict[_Connection, None] = {}
         """Connections that have not sent a request yet."""
         self._all: dict[_Connection, None] = {}
         self._by_address: dict[str, dict[_Connection, None]] = {}
-        """Connections by `key_of`."""
+        """Result of `key_of` -> the connections with it."""
         self.send_budget = SendBudget()
-        self.cut = 0
+        self.slow_readers = 0
         """Number of connections that were dropped because they did not read their data."""
 
     def key_of(self, transport: asyncio.BaseTransport) -> str:
@@ -108,23 +110,23 @@ class ConnectionTable:
 
     def add(self, connection: _Connection) -> None:
         """Add a connection. Over a limit, drop the oldest silent or idle connection."""
-        self._fresh[connection] = self._all[connection] = None
+        self._silent[connection] = self._all[connection] = None
         of_address = self._by_address.setdefault(connection.key, {})
         of_address[connection] = None
-        if len(self._fresh) > MAX_SILENT:
-            next(iter(self._fresh)).drop_silent()
+        if len(self._silent) > MAX_SILENT:
+            next(iter(self._silent)).drop_if_silent()
         if connection.key and len(of_address) > MAX_IDLE_OF_AN_ADDRESS:
             _drop_idle(of_address, MAX_IDLE_OF_AN_ADDRESS)
         if len(self._all) > MAX_IDLE:
             _drop_idle(self._all, MAX_IDLE)
 
-    def forget_fresh(self, connection: _Connection) -> None:
+    def count_as_not_silent(self, connection: _Connection) -> None:
         """Do not count this connection as silent any more, since it has sent a request or ends."""
-        self._fresh.pop(connection, None)
+        self._silent.pop(connection, None)
 
     def remove(self, connection: _Connection) -> None:
-        """Remove a connection that ended."""
-        self._fresh.pop(connection, None)
+        """Remove a connection that ends."""
+        self._silent.pop(connection, None)
         self._all.pop(connection, None)
         of_address = self._by_address.get(connection.key)
         if of_address is not None:
@@ -136,15 +138,26 @@ class ConnectionTable:
 def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
     idle = [one for one in connections if one.idle]
     for one in idle[: max(0, len(idle) + 1 - limit)]:
-        one.drop_idle()
+        one.drop_if_idle()
 
 
 class _Connection(WatchedHandler):
-    __slots__ = ("_body", "_deadline", "_head_bytes", "_headers_of", "_table", "_unread_timer", "answer_bytes", "key", "user", "websocket")
+    __slots__ = (
+        "_body",
+        "_deadline",
+        "_head_bytes",
+        "_header_writer",
+        "_table",
+        "_unread_timer",
+        "answer_bytes",
+        "key",
+        "user",
+        "websocket",
+    )
 
     def __init__(self, headers: HeaderWriter, table: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
-        self._headers_of = headers
+        self._header_writer = headers
         self._table = table
         self._deadline: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
@@ -157,22 +170,22 @@ class _Connection(WatchedHandler):
         self.user = ""
         """The user of the current request."""
         self.answer_bytes = 0
-        """The length of the answer that is being written, if it is in one piece; else 0."""
+        """The length of the body that is being written, if the answer is a `web.Response` with bytes; else 0."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.key = self._table.key_of(transport)
-        self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_silent)
+        self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_if_silent)
         self._table.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._end_deadline()
-        self._end_unread()
+        self._cancel_deadline()
+        self._stop_counting_unread()
         self._table.remove(self)
         super().connection_lost(exc)
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """Set the parser of all later bytes: aiohttp calls this when a WebSocket is open."""
+        """Set the parser of all later bytes. aiohttp calls this when a WebSocket is open."""
         self.websocket = True
         super().set_parser(parser, data_received_cb)
 
@@ -186,25 +199,25 @@ class _Connection(WatchedHandler):
         if self.heads_read > before:
             self._head_bytes = 0
             self._body = self.newest_body
-            self._end_deadline()
-            self._table.forget_fresh(self)
+            self._cancel_deadline()
+            self._table.count_as_not_silent(self)
             return
         if is_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
                 self.transport.abort()
         if idle and self._deadline is None:
-            self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_idle)
+            self._deadline = asyncio.get_running_loop().call_later(self._table.limits.headers_s, self.drop_if_idle)
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:
-            self._unread_timer = asyncio.get_running_loop().call_later(self._table.limits.unread_s, self.drop_unread)
+            self._unread_timer = asyncio.get_running_loop().call_later(self._table.limits.unread_s, self.drop_slow_reader)
             if not self.websocket:  # a WebSocket's sender has a limit of its own
                 self._table.send_budget.add(self)
 
     def resume_writing(self) -> None:
-        self._end_unread()
+        self._stop_counting_unread()
         super().resume_writing()
 
     @property
@@ -214,7 +227,7 @@ class _Connection(WatchedHandler):
 
     @property
     def unread_bytes(self) -> int:
-        """Bytes in memory that the client has not read yet. An answer in one piece counts whole until its end."""
+        """Bytes in memory that the client has not read yet. The body of a `web.Response` counts whole until all of it is written."""
         waiting = 0 if self.transport is None else cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
         return max(waiting, self.answer_bytes)
 
@@ -228,32 +241,32 @@ class _Connection(WatchedHandler):
         """Whether the last request is answered and no other has arrived."""
         return self.heads_read > 0 and self.awaits_request
 
-    def drop_silent(self) -> None:
-        """End a connection that still has not sent a request."""
-        self._table.forget_fresh(self)
+    def drop_if_silent(self) -> None:
+        """End the connection if it still has not sent a request."""
+        self._table.count_as_not_silent(self)
         if self.silent and self.transport is not None:
             self.transport.abort()
 
-    def drop_idle(self) -> None:
-        """End a connection that waits for its next request."""
+    def drop_if_idle(self) -> None:
+        """End the connection if it waits for its next request."""
         if self.idle:
             self._table.remove(self)
             self.force_close()
 
-    def drop_unread(self) -> None:
-        """End a connection whose client reads too slowly. It ends in the next loop iteration, since its transport may be writing."""
+    def drop_slow_reader(self) -> None:
+        """End the connection, whose client reads too slowly. It ends in the next loop iteration, since its transport may be writing."""
         if self.transport is not None:
-            self._table.cut += 1
-            self._end_unread()
+            self._table.slow_readers += 1
+            self._stop_counting_unread()
             asyncio.get_running_loop().call_soon(self.transport.abort)
 
-    def _end_unread(self) -> None:
+    def _stop_counting_unread(self) -> None:
         self._table.send_budget.remove(self)
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
 
-    def _end_deadline(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -261,7 +274,7 @@ class _Connection(WatchedHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer, then free its body. aiohttp would hold the body until the next request of the connection."""
+        """Write an answer, then free its body. Without this, aiohttp holds the body until the next request of the connection."""
         if not isinstance(resp, web.Response):
             return await super().finish_response(request, resp, start_time)
         self.answer_bytes = len(resp.body) if isinstance(resp.body, bytes) else 0
@@ -278,7 +291,10 @@ class _Connection(WatchedHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002  # the hub has its own texts
     ) -> web.StreamResponse:
-        """Answer a request that never reached the application, in the usual form and without internal details."""
+        """Answer a request that never reached the application, in the usual form and without internal details.
+
+        Raises: ConnectionError: part of another answer is sent already.
+        """
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         error: HubError
@@ -300,7 +316,7 @@ class _Connection(WatchedHandler):
             event(log, "request_crashed", logging.ERROR, error=repr(exc))
             error = HubError("outside of any handler")
         response = problem_response(error, BareResponse)
-        self._headers_of.write(response)
+        self._header_writer.write(response)
         response.force_close()
         return response
 
@@ -316,17 +332,17 @@ class _Server(web.Server):
         return _Connection(self._headers, self._table, self, loop=asyncio.get_running_loop(), **self._options)
 
 
-def answer_for(request: web.BaseRequest, user: str) -> None:
-    """Charge the unread part of this answer to a user; empty: to the client's address."""
+def charge_answer_to(request: web.BaseRequest, user: str) -> None:
+    """Charge the unread part of the answer to this request to a user. `user` empty: to the client's address."""
     if isinstance(request.protocol, _Connection):
         request.protocol.user = user
 
 
 def _refuse_unknown_expect(handler: _Handler, headers: HeaderWriter) -> _Handler:
-    """Refuse an unknown `Expect` in the hub's own form. aiohttp would refuse it before any middleware."""
+    """Refuse an unknown `Expect` in the hub's own form. aiohttp's own refusal has another form and passes no middleware."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        answer_for(request, "")
+        charge_answer_to(request, "")
         expected = request.headers.getall(hdrs.EXPECT, [])
         if all(value.lower() in ("", "100-continue") for value in expected):
             return await handler(request)
@@ -338,7 +354,7 @@ def _refuse_unknown_expect(handler: _Handler, headers: HeaderWriter) -> _Handler
 
 
 class HubRunner(ServerRunner):
-    """Runs the application with the hub's limits. Request bodies are never decompressed, since that would precede authentication."""
+    """Runs the application with the hub's limits. Request bodies are never decompressed, since aiohttp does that before authentication."""
 
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(app, handle_signals=False)
@@ -346,9 +362,9 @@ class HubRunner(ServerRunner):
         self._table = ConnectionTable(proxies, limits)
 
     @property
-    def unread_cut(self) -> int:
+    def slow_readers_dropped(self) -> int:
         """Number of connections that were dropped because they did not read their data."""
-        return self._table.cut
+        return self._table.slow_readers
 
     def make_server(self, inner: web.Server) -> web.Server:
         """The server with the hub's own connections."""

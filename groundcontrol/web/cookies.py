@@ -19,12 +19,13 @@ HUB_CHARS: Final = 8
 
 
 class Cookies:
-    """Names and attributes of the cookies, with and without TLS. The names differ, so that a downgrade is visible.
+    """Names and attributes of the cookies, with and without TLS. The names differ, so a hub with TLS accepts no cookie that was set without
+    TLS.
 
     With TLS each name starts with `__Host-`. Only this host can set such a cookie, and only over TLS. Browsers require the path `/` for it.
 
-    Without TLS, a browser sends a host's cookies to servers on all ports of the host. So the refresh and the device cookie have the path
-    of the one call that reads them. Another server may be a second hub, so the names contain an id of the hub.
+    Without TLS, a browser sends a host's cookies to servers on all ports of the host. So the refresh cookie and the device cookie each have
+    the path of the one call that reads them. Another server on the host may be a second hub, so the names contain an id of the hub.
     """
 
     def __init__(self, hub: str, *, secure: bool) -> None:
@@ -46,7 +47,7 @@ class Cookies:
         return request.cookies.get(self.device_name, "")
 
     def set(self, response: web.StreamResponse, access: str, refresh: str, device: str = "") -> None:
-        """Set the cookies; an empty value leaves the browser's cookie unchanged."""
+        """Set the cookies. An empty `refresh` or `device` leaves that cookie of the browser unchanged."""
         self._set(response, self.access_name, access, "/", LIFETIME_S)
         if refresh:
             self._set(response, self.refresh_name, refresh, self._refresh_path, int(ABSOLUTE_S))
@@ -68,16 +69,17 @@ _FETCH_SITE: Final = "Sec-Fetch-Site"
 
 
 def check_same_origin(request: web.Request, origins: Collection[str], *, required: bool) -> None:
-    """Check that `Sec-Fetch-Site` and `Origin` are those of the page.
+    """Check that `Sec-Fetch-Site` and `Origin` are those of the page, if the request has these headers.
 
-    Args:   required: also refuse a request without both headers (a browser always sends at least one).
+    Args:   required: also refuse a request that has neither header (a browser always sends at least one).
     Raises: CrossSite.
     """
     site = request.headers.getall(_FETCH_SITE, [])
     origin = request.headers.getall(hdrs.ORIGIN, [])
     if origin and (len(origin) != 1 or origin[0] not in origins):
         raise CrossSite(
-            f"this page is not served from {origin[0][:200]!r}: open it under its own address, or correct the hub's (--lan or --server-url)",
+            f"{origin[0][:200]!r} is not an address of this hub's page: open the page under the hub's address, or correct that address"
+            " (--lan or --server-url)",
             origins=sorted(origins),
         )
     if site and site != ["same-origin"]:

@@ -29,7 +29,7 @@ class SlotLimiter:
 
     @contextlib.contextmanager
     def take(self, who: UserId | None) -> Iterator[None]:
-        """Hold a slot. `who`: None: the local socket.
+        """Hold a slot until the context ends. `who` None: the caller on the local socket.
 
         Raises: Unavailable: no slot is free, or this user has their share already.
         """
@@ -46,24 +46,24 @@ class SlotLimiter:
 
 
 class BudgetLimiter:
-    """A shared budget. A call for which too little is left waits for a limited time, and users take turns."""
+    """A shared budget. A call for which too little is left waits for a limited time. The waiting users take turns."""
 
-    def __init__(self, what: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:
-        """`what`: the error text for an exhausted budget. `most_waiting`: how many calls of one user may wait."""
-        self._what = what
+    def __init__(self, refusal: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:
+        """`refusal`: the error text for an exhausted budget. `most_waiting`: how many calls of one user may wait."""
+        self._refusal = refusal
         self._most = most
         self._most_of_one = most_of_one
         self._patience_s = patience_s
         self._most_waiting = most_waiting
         self._taken: Counter[UserId | None] = Counter()
         self._waiting: dict[UserId | None, dict[asyncio.Future[None], int]] = {}
-        """User -> waiting calls with their sizes, the oldest call first. The user whose last admission is the longest ago comes first."""
+        """User -> (waiting call -> its size), the oldest call first. The user who has waited longest for an admission comes first."""
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[bool]:
-        """Hold `size` of the budget. Yields whether the call has waited.
+        """Hold `size` of the budget until the context ends. Yields whether the call has waited.
 
-        Args:   who: None: the local socket. size: a size above `most_of_one` is never admitted.
+        Args:   who: the user; None for the caller on the local socket. size: a size above `most_of_one` is never admitted.
         Raises: Unavailable: the budget stayed exhausted for too long, or too many calls of this user wait already.
         """
         own = self._waiting.setdefault(who, {})
@@ -87,19 +87,19 @@ class BudgetLimiter:
             raise self._refused() from None
 
     def _refused(self) -> Unavailable:
-        return Unavailable(self._what, retry_after_s=10)
+        return Unavailable(self._refusal, retry_after_s=10)
 
     def _let_in(self) -> None:
-        while (found := self._next()) is not None:
+        while (found := self._next_that_fits()) is not None:
             who, turn = found
-            self._taken[who] += self._forget(who, turn)
+            self._taken[who] += self._stop_waiting(who, turn)
             own = self._waiting.pop(who, None)
             if own is not None:
                 self._waiting[who] = own
             if not turn.done():
                 turn.set_result(None)
 
-    def _next(self) -> tuple[UserId | None, asyncio.Future[None]] | None:
+    def _next_that_fits(self) -> tuple[UserId | None, asyncio.Future[None]] | None:
         for who, own in self._waiting.items():
             turn, size = next(iter(own.items()))
             if self._taken[who] + size > self._most_of_one:
@@ -109,7 +109,8 @@ class BudgetLimiter:
             return who, turn
         return None
 
-    def _forget(self, who: UserId | None, turn: asyncio.Future[None]) -> int:
+    def _stop_waiting(self, who: UserId | None, turn: asyncio.Future[None]) -> int:
+        """Remove a call from those that wait. Returns its size."""
         own = self._waiting[who]
         size = own.pop(turn)
         if not own:
@@ -118,7 +119,7 @@ class BudgetLimiter:
 
     def _leave(self, who: UserId | None, turn: asyncio.Future[None], size: int) -> None:
         if turn in self._waiting.get(who, ()):
-            self._forget(who, turn)
+            self._stop_waiting(who, turn)
         else:  # it was admitted, perhaps at the moment of its cancellation
             self._taken[who] -= size
             self._taken += Counter()  # removes users without a share
@@ -126,15 +127,17 @@ class BudgetLimiter:
 
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
-"""small: independent of the amount of data. page: a page of rows. scan: rows until enough match, or all rows of one request. fleet:
-every node's newest values, every table or every running job. many: one request for many nodes or servers. history: samples of a time
-range; its handlers limit values, exports and outputs themselves, with the limiters above.
+"""How much a call reads or does.
+
+small: the same, however much data is stored. page: one page of rows. scan: rows until enough of them match, or all rows that belong to
+one object. fleet: every node's newest values, every table or every running job. many: work for many nodes or servers. history: samples of
+a time range, or stored output. The handlers of `history` use the limiters above themselves.
 """
 
 
 class Limit(NamedTuple):
     at_once: int
-    """Concurrent calls of all users. Calls that keep a reading connection of the database busy for long must leave one free."""
+    """Concurrent calls of all users. Calls that occupy a reading connection of the database for long must leave one such connection free."""
     at_once_of_a_user: int
     waiting_of_a_user: int
     """Waiting calls of one user; further ones are refused immediately."""
@@ -151,11 +154,11 @@ LIMITS: Final[dict[Cost, Limit]] = {
     "many": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
 }
 PATIENCE_S: Final = 10.0
-"""How long a call waits for a slot. The page's timeout is fifteen seconds."""
+"""How long a call waits for a slot. The page waits fifteen seconds for an answer."""
 
 
 class Costs:
-    """Limits the calls of each cost class, in total and for one user."""
+    """Limits the calls of each cost class that has a row in `LIMITS`, in total and for one user."""
 
     def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS, patience_s: float = PATIENCE_S) -> None:
         self._limiters = {
@@ -165,13 +168,13 @@ class Costs:
             )
             for cost, limit in limits.items()
         }  # fmt: skip
-        self._budgets = {cost: _Budget(clock, limit.burst, limit.a_second) for cost, limit in limits.items()}
+        self._rates = {cost: _RateLimiter(clock, limit.burst, limit.a_second) for cost, limit in limits.items()}
 
     @contextlib.asynccontextmanager
     async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[bool]:
-        """Hold a slot for one call; users take turns. Yields whether the call has waited.
+        """Hold a slot for one call until the context ends. Yields whether the call has waited.
 
-        Args:   who: None: the local socket, which has no limit of calls a second.
+        Args:   who: the user; None for the caller on the local socket, who has no limit of calls a second.
         Raises: TooManyRequests: this user has made too many calls. Unavailable: no slot became free in time, or too many calls wait.
         """
         limiter = self._limiters.get(cost)
@@ -179,32 +182,35 @@ class Costs:
             yield False
             return
         if who is not None:
-            self._budgets[cost].spend(who)
+            self._rates[cost].spend(who)
         async with limiter.take(who, 1) as waited:
             yield waited
 
 
-class _Budget:
-    """A token bucket for each user, refilled over time."""
+class _RateLimiter:
+    """Limits the calls of each user over time: `burst` calls without a pause, then `a_second` calls a second."""
 
     def __init__(self, clock: Clock, burst: int, a_second: float) -> None:
         self._clock = clock
         self._burst = burst
         self._a_second = a_second
         self._spent: dict[UserId, tuple[float, float]] = {}
-        """User -> (spent calls, monotonic time of that count). A user with a full bucket has no entry."""
+        """User -> (spent calls, monotonic time of that count). Over time the count falls; a user whose count is 0 has no entry."""
 
     def spend(self, who: UserId) -> None:
-        """Count one call. Raises: TooManyRequests."""
+        """Count one call.
+
+        Raises: TooManyRequests: this user has made too many calls.
+        """
         now = self._clock.monotonic()
-        for user in [user for user in self._spent if not self._left(user, now)]:
+        for user in [user for user in self._spent if not self._still_spent(user, now)]:
             del self._spent[user]
-        spent = self._left(who, now) + 1
+        spent = self._still_spent(who, now) + 1
         if spent > self._burst:
             wait_s = math.ceil((spent - self._burst) / self._a_second)
             raise TooManyRequests(f"this user has made too many of these calls; repeat in {wait_s} seconds", retry_after_s=wait_s)
         self._spent[who] = spent, now
 
-    def _left(self, who: UserId, now: float) -> float:
+    def _still_spent(self, who: UserId, now: float) -> float:
         spent, at = self._spent.get(who, (0.0, now))
         return max(0.0, spent - (now - at) * self._a_second)

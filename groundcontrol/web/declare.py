@@ -16,7 +16,7 @@ from groundcontrol.web.services import Provider, Services
 
 
 class Stream(Protocol):
-    """A topic with its own stream for each browser."""
+    """The messages of a topic for one browser. No other browser shares them."""
 
     topic: str
 
@@ -31,15 +31,15 @@ class LiveTopic(NamedTuple):
     cost: Cost
     """Cost class of the first message."""
     find: Callable[[Services, Scope, str], Awaitable[Owned]] | None = None
-    """Reads the object with the caller's rights. Raises: NotFound."""
+    """(services, scope, id): reads the object with the caller's rights. Raises: NotFound."""
     feed: Callable[[Services, Scope, str, LiveLimits], Feed] | None = None
-    """Shared by all browsers with the same rights."""
+    """(services, scope, id, limits): makes the feed that all browsers with the same rights share."""
     stream: Callable[[Services, Callable[[], Scope], str, int, Callable[[bytes], None], Callable[[], Awaitable[None]]], Stream] | None = (
         None
     )
-    """(services, scope, id, offset, put, room): one stream for each browser.
+    """(services, scope, id, offset, put, room): makes the stream of one browser.
 
-    `scope()` returns the present scope. `await room()` waits until the browser's send queue has space.
+    `scope()` returns the browser's current scope. `put` queues a message. `await room()` waits until the browser's send queue has space.
     """
 
 
@@ -75,7 +75,7 @@ class Slice(NamedTuple):
     routes: tuple[Route, ...] = ()
     topics: tuple[LiveTopic, ...] = ()
     provides: tuple[Provider, ...] = ()
-    """Its services. Their makers take what they need from `Services`, in any order."""
+    """The services of this part. Their factories may take any other service from `Services`; the order of the rows has no effect."""
     starts: tuple[type[Starts], ...] = ()
     """Services that the hub starts before it listens."""
     tasks: tuple[type[Runs], ...] = ()

@@ -21,7 +21,7 @@ _UCRED = struct.Struct("iII")
 
 @contextlib.contextmanager
 def short_path(path: Path) -> Iterator[str]:
-    """A name for a socket that fits the kernel's 107 bytes, for a folder of any depth. It is valid within the context."""
+    """A name for a socket of at most 107 bytes, which is the kernel's limit, in a folder of any depth. It is valid within the context."""
     if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
         yield str(path)
         return
@@ -33,7 +33,7 @@ def short_path(path: Path) -> Iterator[str]:
 
 
 def listen(path: Path) -> socket.socket:
-    """Make the listening socket, which never has another mode than 0600. It replaces the socket of a killed hub.
+    """Make the listening socket, which never has another mode than 0600. A socket file that a killed hub left is replaced.
 
     The caller holds the lock of the data folder.
     """

@@ -27,6 +27,7 @@ class Parameter(NamedTuple):
     kind: Literal["string", "integer", "boolean"] = "string"
     required: bool = False
     many: bool = False
+    """Whether a request may repeat the parameter."""
 
 
 class Route(NamedTuple):
@@ -46,6 +47,7 @@ class Route(NamedTuple):
     enrolling: bool = False
     """Open to a session that must set up a second factor first."""
     step_up: bool = False
+    """Needs a password check within the last five minutes."""
     local: bool = False
     """Only through the local socket; over the network the address does not exist."""
     query: tuple[Parameter, ...] = ()
@@ -63,8 +65,8 @@ class Route(NamedTuple):
     """
 
 
-LIMIT: Final = Parameter("limit", "at most this many, 1 to 500 (100)", "integer")
-CURSOR: Final = Parameter("cursor", "`next` of the page before")
+LIMIT: Final = Parameter("limit", "at most this many rows, 1 to 500 (default 100)", "integer")
+CURSOR: Final = Parameter("cursor", "`next` of the previous page")
 NODE: Final = Parameter("node", "only those of this node")
 USER: Final = Parameter("user", "those of this user, for admins; `*` = of everybody; without it the caller's own")
 FORCE: Final = Parameter("force", "forget a server that is gone", "boolean")

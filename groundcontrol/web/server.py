@@ -70,8 +70,8 @@ def build_app(
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     table = tuple(route for each in slices for route in each.routes)
     for route in (*table, *routes):
-        app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route, limits.body_s))
-    app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encode(table)))
+        app.router.add_route(route.method, ROOT + route.path, _handler_of(gate, services.costs, route, limits.body_s))
+    app.router.add_route("GET", ROOT + "/openapi.json", _description_handler(openapi.encode(table)))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
     app.on_shutdown.append(_close_live)
@@ -83,7 +83,7 @@ def make_runner(app: web.Application) -> HubRunner:
     return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies, app[LIMITS])
 
 
-def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handle:
+def _handler_of(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
             request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
@@ -105,7 +105,7 @@ def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handl
     return handle
 
 
-def _describe(description: bytes) -> Handle:
+def _description_handler(description: bytes) -> Handle:
     async def describe(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=description, content_type="application/json")
 

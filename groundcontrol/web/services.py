@@ -60,7 +60,7 @@ def provide(kind: type[T]) -> Callable[[Callable[[Services], T]], Provider]:
 
 
 class Services:
-    """Parts of `web` by name, services of slices by type: `services[JobService]`."""
+    """The parts that `web` needs, as attributes, and the services of slices by type: `services[JobService]`."""
 
     def __init__(
         self,

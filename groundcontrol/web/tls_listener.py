@@ -1,7 +1,7 @@
 """The listener of a hub that terminates TLS itself (`--lan`).
 
-aiohttp's own site allows any number of unfinished handshakes, each for a minute. This listener bounds the number and the time. A full
-table drops the oldest handshake, so that silent clients keep nobody out.
+aiohttp's own listener allows any number of unfinished handshakes, each for a minute. This listener bounds the number and the time. One
+handshake too many ends the oldest one, so that silent clients keep nobody out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spider.logs import event
 MAX_HANDSHAKES: Final = 1024
 HANDSHAKE_S: Final = 10.0
 CLOSE_S: Final = 2.0
-"""How long a peer may take to answer the end of TLS."""
+"""How long a client may take to answer the hub's message that ends TLS."""
 PAUSE_S: Final = 0.1
 """Pause after a failed accept, for example without free file descriptors."""
 MAX_PLAIN_BYTES: Final = 4096
@@ -35,13 +35,13 @@ class TlsListener:
     """Accepts connections of one socket, and passes each to the HTTP server once its handshake is complete."""
 
     def __init__(
-        self, listener: socket.socket, context: ssl.SSLContext, protocol: Callable[[], asyncio.Protocol], origin: str, backlog: int,
+        self, listener: socket.socket, context: ssl.SSLContext, make_protocol: Callable[[], asyncio.Protocol], origin: str, backlog: int,
         *, most: int = MAX_HANDSHAKES, handshake_s: float = HANDSHAKE_S,
     ) -> None:  # fmt: skip
-        """Args: protocol: makes the protocol of a connection. origin: the page's origin, to which browsers without TLS are redirected."""
+        """Args: make_protocol: makes the protocol of a connection. origin: the page's origin, to which clients without TLS are redirected."""
         self._listener = listener
         self._context = context
-        self._protocol = protocol
+        self._make_protocol = make_protocol
         self._redirect = (
             f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {origin}/\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         ).encode()
@@ -49,7 +49,7 @@ class TlsListener:
         self._most = most
         self._handshake_s = handshake_s
         self._handshakes: dict[asyncio.Task[None], None] = {}
-        """The oldest first."""
+        """Unfinished handshakes, the oldest first."""
         self._listening = asyncio.Event()
         self._accepting: asyncio.Task[None] | None = None
 
@@ -101,7 +101,11 @@ class TlsListener:
                 if not await self._begins_tls(connection):
                     return
                 await loop.connect_accepted_socket(
-                    self._protocol, connection, ssl=self._context, ssl_handshake_timeout=self._handshake_s, ssl_shutdown_timeout=CLOSE_S
+                    self._make_protocol,
+                    connection,
+                    ssl=self._context,
+                    ssl_handshake_timeout=self._handshake_s,
+                    ssl_shutdown_timeout=CLOSE_S,
                 )
                 handed_over = True
         except (OSError, TimeoutError):  # ssl's errors are OSErrors
@@ -113,8 +117,8 @@ class TlsListener:
                 connection.close()
 
     async def _begins_tls(self, connection: socket.socket) -> bool:
-        """Whether the first byte begins a handshake. A browser that came by http:// is redirected to the page."""
-        await _readable(connection)
+        """Whether the first byte begins a handshake. A client that sends another byte is redirected to the page's https:// address."""
+        await _wait_readable(connection)
         first = connection.recv(1, socket.MSG_PEEK)
         if first and first != _TLS_HANDSHAKE:
             loop = asyncio.get_running_loop()
@@ -125,7 +129,7 @@ class TlsListener:
         return first == _TLS_HANDSHAKE
 
 
-async def _readable(connection: socket.socket) -> None:
+async def _wait_readable(connection: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
     loop.add_reader(connection, arrived.set)

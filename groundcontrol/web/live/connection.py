@@ -1,4 +1,4 @@
-"""One browser tab on the live socket. It reads its rights from the store again and again."""
+"""One browser tab on the live socket. It reads the rights of its user from the store again and again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from spider.logs import event
 MAX_TOPICS: Final = 64
 STORE_RETRY_S: Final = 0.1
 FLUSH_LIMIT_S: Final = 5.0
-"""How long the last message may stay in the system's buffers."""
+"""How long the connection may stay open after the close message to send the rest of its data."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_TRY_LATER: Final = 1013
 CLOSE_MALFORMED: Final = 4400
@@ -76,7 +76,10 @@ class _End(Exception):
 
 @contextlib.asynccontextmanager
 async def _in_time(limit_s: float) -> AsyncIterator[None]:
-    """A time limit for a read of rights. Raises: StoreBusy: the read took too long, or the limit is not above 0."""
+    """A time limit for a read of rights.
+
+    Raises: StoreBusy: the read took too long, or `limit_s` is not above 0.
+    """
     if limit_s <= 0.0:
         raise StoreBusy("the database has too many reads")
     try:
@@ -87,7 +90,7 @@ async def _in_time(limit_s: float) -> AsyncIterator[None]:
 
 
 def _close_reason(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
-    """Close code and reason; a lost connection has no reason."""
+    """The close code and the reason; the reason is empty if the connection was lost."""
     for exc in ended.exceptions:
         if isinstance(exc, _End):
             return exc.code, exc.reason
@@ -105,7 +108,7 @@ class Connection:
         transport: asyncio.Transport | None,
         caller: Caller,
         limits: LiveLimits,
-        known: Mapping[str, LiveTopic],
+        topic_kinds: Mapping[str, LiveTopic],
     ) -> None:
         self._services = services
         self._feeds = feeds
@@ -113,16 +116,16 @@ class Connection:
         self._transport = transport
         self._caller = caller
         self._limits = limits
-        self._known = known
+        self._topic_kinds = topic_kinds
         self._outgoing = SendQueue(services.clock, patience_s=limits.patience_s)
         self._topics: dict[str, Callable[[bool], None]] = {}
-        """Topic -> function that ends it; True: the page may subscribe again soon."""
+        """Topic -> function that ends the subscription. Its argument: whether the page may subscribe again soon."""
         self._group: asyncio.TaskGroup | None = None
         self._checks = 0
-        """Number of checks of the user's identity that have begun. Some of them run at the same time."""
+        """How many reads of the user's rights have begun. Some of them run at the same time."""
         self._newest_check = 0
-        """Number of the check that has set `_caller`."""
-        self._check = asyncio.Event()
+        """The count of `_checks` when the read began that has set `_caller`."""
+        self._reload_requested = asyncio.Event()
         self._end_requested = asyncio.Event()
         self._end: _End | None = None
         self.too_slow = False
@@ -141,16 +144,16 @@ class Connection:
         """Queue a message for this browser."""
         self._outgoing.put(message)
 
-    def belongs_to(self, revoked: Revoked) -> bool:
-        """Whether a revocation may concern the user of this socket."""
+    def may_be_affected_by(self, revoked: Revoked) -> bool:
+        """Whether a revocation may concern the session or the user of this connection."""
         session, user = self._caller.session, self._caller.user
         if session is not None and revoked.session == session.id:
             return True
         return user is not None and revoked.user in (user.id, ALL_USERS)
 
     def reload_rights(self) -> None:
-        """Read the rights from the store again as soon as possible."""
-        self._check.set()
+        """Let the connection read the rights from the store again as soon as possible."""
+        self._reload_requested.set()
 
     def end(self, code: int, reason: str) -> None:
         """End the connection from outside."""
@@ -181,7 +184,10 @@ class Connection:
             stop_heartbeat(self._socket)
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
-        """Send the reason and close. Data that the browser does not read within seconds is dropped."""
+        """Close the connection with this code and reason. If the page was too slow, a gap message for each of its topics comes first.
+
+        Data that the browser does not read within seconds is dropped.
+        """
         try:
             async with asyncio.timeout(self._limits.close_s):
                 for topic in topics if code == CLOSE_TOO_SLOW else ():
@@ -216,8 +222,8 @@ class Connection:
     async def _watch_rights(self) -> None:
         """Read the rights again after every revocation, and every `rights_reload_s`.
 
-        If the store does not answer, the last known rights count for one more round. They never count after a revocation
-        or the end of the session.
+        If the store does not answer, the last known rights stay valid until the next read. After a revocation, or after the end of the
+        session, they do not: then the connection ends.
         """
         if self._caller.user is None:
             return
@@ -229,10 +235,10 @@ class Connection:
                 wait = max(0.0, min(wait, ends - self._services.clock.now()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._check.wait()
-            changed = self._check.is_set()
+                    await self._reload_requested.wait()
+            changed = self._reload_requested.is_set()
             must_know = changed or (ends is not None and ends <= self._services.clock.now())
-            self._check.clear()
+            self._reload_requested.clear()
             try:
                 await self._renew_rights(changed=changed)
                 unsure = False
@@ -244,9 +250,9 @@ class Connection:
                 unsure = True
 
     async def _renew_rights(self, *, changed: bool = False) -> None:
-        """Read the user's rights now. Topics that they do not allow end; topics that now show less or more start again.
+        """Read the user's rights now. Topics that the rights do not allow end. Topics that now show less or more start again.
 
-        Args:   changed: a revocation arrived. Then the page is told even if the rights look the same: they may have changed twice.
+        Args:   changed: a revocation arrived. Then the page receives a message even if the rights are the same: they may have changed twice.
         Raises: StoreError: the store did not answer for all or some topics.
         """
         self._checks += 1
@@ -266,9 +272,9 @@ class Connection:
         for topic in topics if anew else ():
             if _covers_many(topic):
                 self._stop(topic)  # before any wait: no topic continues with old rights while another is read
-        ends_at = asyncio.get_running_loop().time() + self._limits.rights_s
+        deadline = asyncio.get_running_loop().time() + self._limits.rights_s
         for topic in topics:
-            await self._allow(topic, anew=anew, ends_at=ends_at)
+            await self._recheck_topic(topic, anew=anew, deadline=deadline)
 
     async def _read_caller(self) -> Caller:
         """Read the current state of the user. A busy store is queried again until the time limit.
@@ -282,17 +288,18 @@ class Connection:
                 except StoreBusy:
                     await self._services.clock.sleep(STORE_RETRY_S)
 
-    async def _allow(self, topic: str, *, anew: bool, ends_at: float) -> None:
-        """End a topic that the user's rights do not allow; with `anew`, start again a topic whose content depends on them.
+    async def _recheck_topic(self, topic: str, *, anew: bool, deadline: float) -> None:
+        """End a topic that the user's rights do not allow. If the grants changed, start a topic of many objects again.
 
-        Args:   ends_at: the end of the time limit of all lookups after a change of rights, by the loop's clock.
-        Raises: StoreError: the store did not answer, and the rights are unchanged.
+        Args:   anew: whether the grants changed.
+                deadline: with `anew`, the time until which all lookups together may take, by the loop's clock.
+        Raises: StoreError: the store did not answer, and `anew` is False.
         """
         declared, key = self._parse(topic)
         try:
             authorize(self.scope, declared.action)
             if declared.find is not None and (self.scope.grants or anew):
-                async with _in_time(ends_at - asyncio.get_running_loop().time() if anew else self._limits.rights_s):
+                async with _in_time(deadline - asyncio.get_running_loop().time() if anew else self._limits.rights_s):
                     await self._check_resource(declared, key)
             if anew and not key:
                 self.put(encode("gap", GapMessage(topic=topic)))
@@ -305,7 +312,7 @@ class Connection:
 
     # -- messages of the page ------------------------------------------------------------
 
-    def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], HandleMessage]]:
+    def _message_kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], HandleMessage]]:
         """Every message that a page may send, with its schema and handler."""
         return {
             "subscribe": (_SUBSCRIBE, self._subscribe),
@@ -314,20 +321,20 @@ class Connection:
         }
 
     async def _read(self) -> None:
-        kinds = self._kinds()
+        kinds = self._message_kinds()
         async for message in self._socket:
             if message.type is not WSMsgType.BINARY:
                 raise _End(CLOSE_MALFORMED, "messages are MessagePack in binary frames")
             try:
                 kind, raw = _ENVELOPE.decode(message.data)
-                known = kinds.get(kind)
-                body = known[0].decode(raw) if known else None
+                schema, handle = kinds.get(kind, (None, None))
+                body = schema.decode(raw) if schema else None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
                 raise _End(CLOSE_MALFORMED, f"this is not a message of the live socket: {exc}"[:120]) from exc
-            if known is None:
+            if handle is None:
                 self.put(encode("error", live_error(BadRequest(f"there is no message {kind[:40]!r}"))))
                 continue
-            await known[1](body)
+            await handle(body)
         raise _End(self._socket.close_code or CLOSE_GOING_AWAY, "")
 
     async def _ping(self, _body: Nothing) -> None:
@@ -355,14 +362,14 @@ class Connection:
             await self._begin(body, topic, key)
 
     def _parse(self, text: str) -> tuple[LiveTopic, str]:
-        """The declaration of a topic, and the id of its object or "".
+        """The declaration of a topic, and the id of its object, or "" if the topic has none.
 
-        Raises: BadRequest.
+        Raises: BadRequest: there is no such topic.
         """
         match = _TOPIC.match(text)
-        topic = self._known.get(match[1]) if match else None
+        topic = self._topic_kinds.get(match[1]) if match else None
         if match is None or topic is None or (topic.find is None) != (match[2] is None):
-            forms = [kind if topic.find is None else f"{kind}:<id>" for kind, topic in self._known.items()]
+            forms = [kind if topic.find is None else f"{kind}:<id>" for kind, topic in self._topic_kinds.items()]
             raise BadRequest(f"a topic is {', '.join(forms[:-1])} or {forms[-1]}")
         return topic, match[2] or ""
 

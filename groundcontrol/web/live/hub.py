@@ -28,10 +28,12 @@ from spider.logs import event
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_CONNECTIONS: Final = 512
 MAX_OF_A_USER: Final = 32
-"""Concurrent live pages of one account, so that it cannot take the live page from others. `LiveLimits` bounds those of one address."""
+"""The most simultaneous live pages of one user, so that one user cannot use up `MAX_CONNECTIONS`. `LiveLimits.of_an_address` bounds the
+pages of one address."""
 HEARTBEAT_S: Final = 20.0
 INTEREST_TTL_S: Final = 30.0
-"""How long nodes still send each second after the last page closed. Each renewal costs a frame to the node."""
+"""How long nodes still send each second after the last page that shows them closed. Pages renew this time; each renewal costs a frame to
+the node."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ _FeedKey = tuple[int, tuple[Grants, ...], str]
 
 
 def _feed_key(scope: Scope, topic: str) -> _FeedKey:
-    """The key of a feed. All callers see the same of a topic of one object, and their right to it is checked before. So its key has no grants."""
+    """The key of a feed. The key of a topic of one object has no grants, since all callers with a right to the object see the same."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
 
@@ -59,11 +61,11 @@ class LiveHub:
         self._connections: set[Connection] = set()
         self._feeds: dict[_FeedKey, tuple[Feed, asyncio.Task[None]]] = {}
         self._left: dict[_FeedKey, float] = {}
-        """Feed without subscribers -> the monotonic time at which the last one left."""
+        """Key of a feed without subscribers -> the monotonic time at which the last subscriber left."""
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
-        self.cut = 0
+        self.slow_readers_dropped = 0
         """Number of pages that were disconnected because they did not read their data."""
 
     # -- start and end -------------------------------------------------------------------
@@ -74,7 +76,7 @@ class LiveHub:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self._revocations(), name="live revocations")
-                group.create_task(self._beat(), name="live interest")
+                group.create_task(self._keep_interest(), name="live interest")
         finally:
             self._group = None
 
@@ -108,7 +110,7 @@ class LiveHub:
             await socket.prepare(request)
             await connection.run(self._hello(call.caller))
         finally:
-            self.cut += connection.too_slow
+            self.slow_readers_dropped += connection.too_slow
             self._connections.discard(connection)
             if not self._connections:
                 self._empty.set()
@@ -137,7 +139,7 @@ class LiveHub:
         async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as subscription:
             async for message in subscription:
                 for connection in list(self._connections):
-                    if not isinstance(message, Revoked) or connection.belongs_to(message):
+                    if not isinstance(message, Revoked) or connection.may_be_affected_by(message):
                         connection.reload_rights()
 
     # -- feeds ---------------------------------------------------------------------------
@@ -148,19 +150,19 @@ class LiveHub:
         Raises: HubError: the object does not exist, the hub is stopping, or the snapshot failed.
         """
         scope = connection.scope
-        feed_key, feed = _feed_key(scope, topic), self._feed(scope, topic, declared, key)
+        feed_key, feed = _feed_key(scope, topic), self._find_or_start(scope, topic, declared, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
-            # The feed has removed only this subscription. It may have got another one meanwhile, or another feed may have replaced it.
+            # `feed.join` has removed only its own subscription. Meanwhile the feed may have got another one, or another feed has replaced it.
             found = self._feeds.get(feed_key)
             if found is not None and found[0] is feed and feed.empty:
                 self._drop(feed_key)
             raise
-        self._interest(feed)
+        self._publish_interest(feed)
 
     def leave(self, connection: Connection, scope: Scope, topic: str, *, may_return: bool) -> None:
-        """Remove a connection from a topic. A topic without subscribers ends; if the last one may return, a little later."""
+        """Remove a connection from a topic. A topic without subscribers ends: immediately, or after `linger_s` if its last one may return."""
         feed_key = _feed_key(scope, topic)
         found = self._feeds.get(feed_key)
         if found is None:
@@ -180,7 +182,7 @@ class LiveHub:
         task.cancel()
         feed.close()
 
-    def _feed(self, scope: Scope, topic: str, declared: LiveTopic, key: str) -> Feed:
+    def _find_or_start(self, scope: Scope, topic: str, declared: LiveTopic, key: str) -> Feed:
         feed_key = _feed_key(scope, topic)
         self._left.pop(feed_key, None)
         found = self._feeds.get(feed_key)
@@ -203,16 +205,17 @@ class LiveHub:
             event(log, "live_feed_crashed", logging.ERROR, topic=feed.topic, exc_info=True)
             feed.end(HubError("a feed crashed"))
 
-    def _interest(self, *feeds: Feed) -> None:
+    def _publish_interest(self, *feeds: Feed) -> None:
         nodes = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched()))
         if nodes:
             closely = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched_closely()))
             self.services.bus.publish(Interest(nodes, INTEREST_TTL_S, closely))
 
-    async def _beat(self) -> None:
+    async def _keep_interest(self) -> None:
+        """End the topics whose last page has not returned in time, and renew the interest in the nodes of all others."""
         while True:
             await self.services.clock.sleep(self.limits.interest_every_s)
             now = self.services.clock.monotonic()
             for feed_key in [feed_key for feed_key, since in self._left.items() if now - since >= self.limits.linger_s]:
                 self._drop(feed_key)
-            self._interest(*(feed for feed_key, (feed, _) in self._feeds.items() if feed_key not in self._left))
+            self._publish_interest(*(feed for feed_key, (feed, _) in self._feeds.items() if feed_key not in self._left))

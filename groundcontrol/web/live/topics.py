@@ -26,7 +26,7 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 FIRST_BELOW: Final = 1 << 52
-"""Upper bound of the first number. The page represents whole numbers exactly up to twice this bound."""
+"""Upper bound of the first number of a topic's changes. The page represents whole numbers exactly up to twice this bound."""
 
 
 class ReplayBuffer:
@@ -67,9 +67,10 @@ class ReplayBuffer:
 
 
 REPLAY_BYTES: Final = 32 << 10
-"""Most bytes of changes that a topic stores for subscribers that return. The topics of one page together fit into its send queue
-(`send_queue.MAX_QUEUED_BYTES`)."""
-PAGE: Final = 500
+"""Most bytes of changes that a topic stores for subscribers that return. The stored changes of all topics of one page fit into the page's
+send queue (`send_queue.MAX_QUEUED_BYTES`)."""
+NODES_OF_A_READ: Final = 500
+"""How many nodes one query of a snapshot reads from the store."""
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ Send = Callable[[bytes], None]
 
 
 class _Subscriber:
-    """One browser on a feed. Changes wait in `early` until the browser has its snapshot. `missed`: more came than may wait."""
+    """One browser on a feed."""
 
     __slots__ = ("deliver", "early", "early_most", "missed")
 
@@ -85,7 +86,9 @@ class _Subscriber:
         self.deliver = deliver
         self.early_most = early_most
         self.early: list[bytes] | None = []
+        """The changes that wait until the snapshot is sent; None: it is sent."""
         self.missed = False
+        """Whether more changes came than may wait."""
 
     def take(self, message: bytes) -> None:
         if self.early is None:
@@ -97,7 +100,7 @@ class _Subscriber:
 
 
 class Feed(ABC):
-    """One topic of one organisation."""
+    """One topic, as all browsers with the same organisation and grants see it."""
 
     policy: ClassVar[QueuePolicy] = "ordered"
     limit: ClassVar[int] = 256
@@ -136,13 +139,15 @@ class Feed(ABC):
         return ()
 
     def watched_closely(self) -> tuple[NodeId, ...]:
-        """Nodes that should also send their tables."""
+        """Nodes that should also send their tables while a page shows this topic."""
         return ()
 
     async def join(self, key: object, deliver: Send, after: int | None = None) -> None:
         """Add a subscriber: send it a snapshot, then every later change. A second call with the same key sends a new snapshot.
 
-        Args:   after: the number of the last change that the page received. If the later changes are stored, they replace the snapshot.
+        Args:   key: identifies the subscriber.
+                deliver: sends bytes to the subscriber; it does not block.
+                after: the number of the last change that the page received. If the later changes are stored, they replace the snapshot.
         Raises: HubError: the object does not exist, or the snapshot failed.
         """
         subscriber = self._subscribers[key] = _Subscriber(deliver, self.limits.early_most)
@@ -176,7 +181,7 @@ class Feed(ABC):
         return topic_message("snapshot", self.topic, seq, await self.snapshot())
 
     def _begin(self, key: object, subscriber: _Subscriber, snapshot: bytes) -> None:
-        """Send a subscriber its snapshot, and what has waited for it."""
+        """Send a subscriber its snapshot, then the changes that waited until then; a gap message instead if more came than may wait."""
         if not self._is_subscribed(key, subscriber):
             return
         early, subscriber.early = subscriber.early or [], None
@@ -202,7 +207,7 @@ class Feed(ABC):
         self._send(encode("gap", GapMessage(topic=self.topic)))
 
     async def renew(self) -> None:
-        """Send all subscribers a gap message and a new snapshot, which is read once for all of them."""
+        """Send all subscribers a gap message. Then send one new snapshot to those that already had one; the others still wait for theirs."""
         self._lose()
         anew = [(key, subscriber) for key, subscriber in self._subscribers.items() if subscriber.early is None]
         if not anew:
@@ -218,7 +223,7 @@ class Feed(ABC):
                 subscriber.early = None  # after an error too: the page has received a gap message and subscribes again
 
     def close(self) -> None:
-        """End a feed without subscribers. A `join` that still waits for the start of the feed returns, since its subscriber has left."""
+        """Let each `join` that still waits for the start of the feed return. Call this for a feed without subscribers that does not run."""
         self._listening.set()
 
     def end(self, error: HubError) -> None:
@@ -229,9 +234,9 @@ class Feed(ABC):
 
     async def run(self) -> None:
         """Follow the bus until cancelled, or until the topic's object is deleted."""
-        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as bus_event:
+        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as subscription:
             self._listening.set()
-            async for message in bus_event:
+            async for message in subscription:
                 try:
                     if isinstance(message, BusGap):
                         await self.renew()

@@ -73,10 +73,10 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def encode(kind: Literal["hello", "snapshot", "change", "gap", "rights", "error", "pong"], body: Answer) -> bytes:
-    """`[kind, body]`."""
+    """The bytes of the message `[kind, body]`."""
     return _ENCODER.encode((kind, body))
 
 
 def topic_message(kind: Literal["snapshot", "change"], topic: str, seq: int, data: Answer) -> bytes:
-    """A snapshot or a change of a topic."""
+    """The bytes of a snapshot or a change of a topic."""
     return encode(kind, TopicMessage(topic=topic, seq=seq, data=data))

@@ -26,7 +26,7 @@ class Played:
         self.unread_bytes = unread_bytes
         self.dropped = False
 
-    def drop_unread(self) -> None:
+    def drop_slow_reader(self) -> None:
         self.dropped = True
 
 
