@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.data_dir import become_owner, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.data_dir import become_owner, only_here, open_vault_of, read_settings, valid_config
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import add_act, add_acts, add_settings, count
 from groundcontrol.core.audit import AuditHead, AuditRow
@@ -80,7 +80,7 @@ async def _export(args: argparse.Namespace) -> int:
 
 async def _verify(args: argparse.Namespace) -> int:
     known = [*(_read_expected(text) for text in args.expect), *(head for name in args.head for head in _read_log(name))]
-    config = need(read_settings(args))
+    config = valid_config(read_settings(args))
     become_owner(config.data_dir)
     async with await Inspection.open(config.control_db) as inspection:
         vault = await open_vault_of(config.secret, inspection)

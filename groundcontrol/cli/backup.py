@@ -18,7 +18,7 @@ from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.data_dir import become_owner, only_here, read_settings
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.formatting import moment
-from groundcontrol.cli.options import add_settings, complain, count, file_path, progress
+from groundcontrol.cli.options import add_settings, complain, count, file_path, progress_printer
 from groundcontrol.core.errors import ConfigError, HubError
 from groundcontrol.core.last_backup import record_backup
 from groundcontrol.data_dir import user_name
@@ -50,14 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Make a backup, and print its file, size, time and audit heads. Exit status 128 + the signal if a signal ended it."""
+    """Make a backup. Print its file, its size, its time, and the last row of each chain of the audit log (audit heads).
+
+    Exit status 128 + the signal's number if a signal ended the backup.
+    """
     only_here(args, "a backup is made")
     settings = read_settings(args)
     target: Path = args.target
     in_folder = await asyncio.to_thread(target.is_dir)
     if args.keep is not None and not in_folder:
         raise CliError(f"--keep needs a folder, and {target} is not a folder")
-    target = named(target)
+    target = backup_file(target)
     try:
         found = settings.control_db.is_file()
     except OSError as exc:
@@ -68,7 +71,7 @@ async def run(args: argparse.Namespace) -> int:
     if await asyncio.to_thread(is_unfinished, settings.control_db):
         raise CliError("a restore was interrupted, so the databases may not belong together: start the hub, which finishes it first")
 
-    report = progress(as_json=args.json)
+    report = progress_printer(as_json=args.json)
     fleet = await fleet_in(settings.control_db)
     cancellation, caught = backup.Cancellation(), list[int]()
     _end_at_signals(cancellation, caught)
@@ -111,8 +114,8 @@ def _end_at_signals(cancellation: backup.Cancellation, caught: list[int]) -> Non
         asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
-def named(target: Path) -> Path:
-    """The file to write. In a folder its name is the time."""
+def backup_file(target: Path) -> Path:
+    """The file to write for a target. In a folder its name is the current time."""
     return target / (time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ENDING) if target.is_dir() else target
 
 
@@ -130,7 +133,7 @@ def check_target(file: Path) -> None:
 
 
 async def fleet_in(control: Path) -> str:
-    """The id of the database's fleet; empty: the keyring cannot be read. Then no older backup is removed."""
+    """The id of the database's fleet; empty: there is no keyring, or it cannot be read. Without the id no older backup is removed."""
     async with await Inspection.open(control) as inspection:
         try:
             keyring = await inspection.secrets.keyring()
@@ -140,10 +143,10 @@ async def fleet_in(control: Path) -> str:
 
 
 def _remove_old(made: Path, made_at: float, fleet: str, keep: int) -> tuple[list[Path], list[Path]]:
-    """Remove backups of this hub that this command named, except the `keep` newest, including `made`.
+    """Remove backups of this hub whose file names are those of `backup_file`. The `keep` newest stay, `made` among them.
 
-    Other hubs may use the folder, so the content of a file decides. An unreadable file stays. A backup dated later than `made` stays and
-    does not count: otherwise, after a day with a fast clock, each new backup would be removed.
+    Other hubs may use the folder, so the fleet id in a file decides. An unreadable file stays. A backup dated later than `made` stays and
+    does not count among the newest: after a day with a fast clock, the backups of that day count as newer than all real ones.
 
     Returns: the removed files, and the files that are dated later.
     """

@@ -30,7 +30,7 @@ DEFAULT_FOLDER: Final = ".stardust"
 CONTROL_NAME: Final = "stardust.db"
 TIMEOUT_S: Final = 30.0
 STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
-"""The timeouts of an answer of any length: they apply to each part of it."""
+"""The timeouts for an answer of any length: for the connection, and for each read of data."""
 PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
 UNTRUSTED: Final = "hub.untrusted"
@@ -84,7 +84,7 @@ class HubLocation(NamedTuple):
 
     folder: Path
     service: InstalledService | None
-    """The installed service with this data folder; the settings of another service would be wrong."""
+    """The installed service with this data folder."""
     elsewhere: InstalledService | None
     """The installed service, if it has another data folder."""
 
@@ -101,7 +101,7 @@ def hub_location(args: argparse.Namespace) -> HubLocation:
         own = service is not None and service.data_dir is not None and folder.absolute() == service.data_dir
         return HubLocation(folder, service, None) if own else HubLocation(folder, None, service)
     if service.data_dir is None:
-        found = f"where the service {SERVICE} has its data is not known ({'; '.join(service.faults)})"
+        found = f"the data folder of the service {SERVICE} is unknown ({'; '.join(service.faults)})"
         raise NotReadable(found, "run this as root, or name the folder with --data-dir")
     return HubLocation(service.data_dir, service, None)
 
@@ -153,7 +153,10 @@ class Hub:
         elif os.path.exists(self._folder / CONTROL_NAME):
             what = "it is stopped or starting: look at its log, and start it the way it was started before"
         elif elsewhere is not None and elsewhere.data_dir is not None:
-            what = f"no hub has run there; the service {SERVICE} has {elsewhere.data_dir}: leave --data-dir and STARDUST_DATA_DIR out"
+            what = (
+                f"no hub has run there; the data folder of the service {SERVICE} is {elsewhere.data_dir}:"
+                " leave out --data-dir and STARDUST_DATA_DIR"
+            )
         else:
             what = "no hub has run there: name the right folder with --data-dir (`stardust serve` makes a new hub)"
         return CliError(f"no hub answers in the data folder {self._folder}: {what}", UNREACHABLE)
@@ -229,7 +232,7 @@ class Hub:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
     async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
-        """The error for a certificate that is not trusted. To describe it, this fetches it once more, and sends nothing else."""
+        """The error for a certificate that is not trusted. To describe the certificate, this opens one more connection, without a request."""
         if isinstance(exc, aiohttp.ServerFingerprintMismatch):
             return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
         error = exc.certificate_error

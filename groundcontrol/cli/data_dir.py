@@ -32,11 +32,12 @@ _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], P
 
 
 class DataDirSettings(NamedTuple):
-    """The settings of a hub that would be started from here."""
+    """The settings of the hub with this data folder, as this command finds them."""
 
     config: Config | None
-    """None: the settings are invalid, and a hub would refuse them."""
+    """None: the settings are invalid, and no hub starts with them."""
     faults: tuple[str, ...]
+    """One text for each invalid setting."""
     secret_given: bool
     """False: this command got no secret, and `config.secret` is a random one."""
     data_dir: Path
@@ -51,8 +52,8 @@ def only_here(args: argparse.Namespace, what: str) -> None:
         raise CliError(f"{what} on the hub's own machine only, without --url")
 
 
-def given_settings(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str]]:
-    """The data folder, and the environment for a hub in it. Variables of this command override those of the service.
+def location_and_environ(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str]]:
+    """The location of the hub, and its environment. Variables of this command override those of the installed service.
 
     Raises: NotReadable: the service's settings cannot be read.
     """
@@ -78,7 +79,7 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
 
     Raises: NotReadable: the user may not read the data folder, or the settings of the installed service.
     """
-    location, environ = given_settings(args)
+    location, environ = location_and_environ(args)
     service = location.service
     if service is not None:
         _check_rights(location.folder, location.folder / CONTROL_NAME)
@@ -120,7 +121,7 @@ def _check_rights(folder: Path, control: Path) -> None:
         raise NotYours(folder, owner)
 
 
-def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
+def valid_config(settings: DataDirSettings, *, secret: bool = True) -> Config:
     """The settings, if they are valid.
 
     Raises: ConfigError: they are invalid; CliError: no secret was given.
@@ -128,7 +129,7 @@ def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
     if settings.config is None:
         raise ConfigError("\n".join(settings.faults))
     if secret and not settings.secret_given:
-        raise CliError("this needs the secret of the hub: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
+        raise CliError("this command needs the secret of the hub: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
     return settings.config
 
 
@@ -165,7 +166,7 @@ def become_owner(folder: Path) -> None:
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The id of the process that holds the folder's lock; None: no visible process. The lock itself is not touched."""
+    """The id of the process that holds the folder's lock; None: this process can see none. The lock itself is not touched."""
     for path in (folder, folder / LOCK_NAME):
         try:
             wanted, mount = path.stat(), mount_of(path)
@@ -182,7 +183,9 @@ def lock_holder(folder: Path) -> int | None:
 def flock_holders(locks: str, device: int, inode: int) -> list[int]:
     """The ids of the processes that hold a whole-file lock on a file.
 
-    Args: locks: the text of /proc/locks; device: the number of the file system; inode: of the file.
+    Args: locks: the text of /proc/locks.
+          device: the device number of the file system.
+          inode: the file's.
     """
     wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
     found = []
@@ -194,7 +197,7 @@ def flock_holders(locks: str, device: int, inode: int) -> list[int]:
 
 
 def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
-    """Whether a process has this file open. True if that cannot be read, since a running hub must not be overlooked."""
+    """Whether a process has this file open. True if its open files cannot be read, since a running hub must not be overlooked."""
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -206,7 +209,7 @@ def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
 
 
 def written_pid(folder: Path) -> str:
-    """The process id that the hub has written; empty: none."""
+    """The process id that the hub has written into the folder; empty: no such file can be read."""
     try:
         return (folder / PID_NAME).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError):

@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere
 from groundcontrol.cli import doctor_checks
 from groundcontrol.cli.client import CliError, Hub, NotReadable, NotYours, shown
-from groundcontrol.cli.data_dir import DataDirSettings, become_owner, given_settings, only_here, read_settings
+from groundcontrol.cli.data_dir import DataDirSettings, become_owner, location_and_environ, only_here, read_settings
 from groundcontrol.cli.doctor_checks import Finding
 from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import add_settings
@@ -25,7 +25,7 @@ from groundcontrol.core.errors import ConfigError, HubError
 
 CheckResults = Finding | Iterable[Finding]
 
-_RIGHTS: Final = "give the owner of the data folder this right, then run this again"
+_RIGHTS: Final = "give the owner of the data folder access to this path, then run this again"
 _ORDER: Final = ("ok", "warning", "problem")
 
 
@@ -54,7 +54,7 @@ async def run(args: argparse.Namespace) -> int:
 async def examine(args: argparse.Namespace) -> list[Finding]:
     """Run every check that the settings and permissions of this process allow."""
     try:
-        secret_file = given_settings(args)[1].get("STARDUST_SECRET_FILE")
+        secret_file = location_and_environ(args)[1].get("STARDUST_SECRET_FILE")
         settings = read_settings(args)
     except NotReadable as exc:
         return [Finding("folder" if isinstance(exc, NotYours) else "settings", "problem", exc.found, exc.remedy)]

@@ -25,27 +25,28 @@ _PATHS: Final = {
     *(item.env for item in SETTINGS if item.kind == "path"),
     *(f"{item.env}_FILE" for item in SETTINGS if item.kind == "secret"),
 }
+"""The variables whose values are paths."""
 _SPECIFIERS: Final = {"%": "%", "S": "/var/lib", "E": "/etc", "C": "/var/cache", "L": "/var/log", "t": "/run", "N": SERVICE, "p": SERVICE}
 
 
 class InstalledService:
-    """The environment of the service's hub. It may contain a secret, so `repr` does not show it."""
+    """The unit of the installed service, and the environment of its hub. The environment may contain a secret, so `repr` does not show it."""
 
     def __init__(self, unit: Path, data_dir: Path | None, environ: Mapping[str, str], faults: tuple[str, ...]) -> None:
         self.unit = unit
         self.data_dir = data_dir
-        """None: only a file that this user may not read names the data folder."""
+        """None: unknown, since a file that may name it cannot be read (`faults`)."""
         self.environ = environ
         """Variable -> value of every setting, including flags and credentials of the unit. A credential is given as its file."""
         self.faults = faults
-        """One text for each unreadable or invalid file of settings."""
+        """One text for each part of the settings that is unreadable or invalid: a file, or a line of the unit."""
 
     def __repr__(self) -> str:
         return f"InstalledService({self.unit})"
 
 
 def find_installed(root: Path = ROOT) -> InstalledService | None:
-    """The service on this machine; None: no service runs `stardust serve`."""
+    """The service on this machine; None: there is no unit of this name, or it does not run `stardust serve`."""
     unit = next((path for folder in _FOLDERS if os.path.exists(path := root / folder / f"{SERVICE}.service")), None)
     return None if unit is None else _Unit(root, unit).read()
 

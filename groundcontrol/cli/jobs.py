@@ -12,7 +12,7 @@ from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.client import node_of as find_node
 from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError, count
-from groundcontrol.cli.run import follow_batch, follow_job, plan_text, report
+from groundcontrol.cli.run import follow_batch, follow_job, plan_text, print_result
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 from spider.wire.ids import is_id
 
@@ -126,5 +126,5 @@ async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
     if job["plan_digest"] and job["action"] != "plan":
         print(plan_text(await hub.get(f"/jobs/{wanted}/plan")))
     sys.stdout.flush()
-    await report(hub, job)
+    await print_result(hub, job)
     return 0

@@ -31,7 +31,7 @@ async def run(args: argparse.Namespace) -> int:
     if args.act == "remove":
         return await removal.remove(args)
     if removal.is_given(args):
-        raise UsageError("nodes: these flags are for remove")
+        raise UsageError("nodes: the flags of a removal are for remove alone")
     if args.act != "list":
         return await _decide(args)
     if args.node:

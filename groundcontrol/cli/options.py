@@ -13,8 +13,8 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 
 MAX_COUNT: Final = 500
 EXIT_STATUS: Final = (
-    "Exit status: 0 done; 1 it failed or was refused, also a job that was ordered; 2 the command is wrong;"
-    " 4 no hub answers, or it stopped answering: what was ordered may continue; 130 Ctrl-C."
+    "Exit status: 0 done; 1 the command, or a job that it ordered, failed or was refused; 2 the command is wrong;"
+    " 4 no hub answers, or the hub stopped answering: what was ordered may continue; 130 Ctrl-C."
 )
 
 
@@ -46,7 +46,8 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 
 def add_json(parser: argparse.ArgumentParser, *, after_act: bool = False) -> None:
-    """Add `--json`. `after_act`: the parser is that of an act. Its flag has no default, which would reset a flag before the act."""
+    """Add `--json`. `after_act`: the parser is that of an act. Then the flag gets no default, so that it does not reset a flag before the
+    act."""
     default = argparse.SUPPRESS if after_act else False
     parser.add_argument("--json", action="store_true", default=default, help="the answer, or the error, as JSON for programs")
 
@@ -89,7 +90,7 @@ def add_settings(parser: argparse.ArgumentParser, *, after_act: bool = False) ->
 
 
 def add_acts(parser: argparse.ArgumentParser, default: str | None = None) -> Any:
-    """Add the choice of a verb's acts. `default`: the act if none is named; it then has no arguments."""
+    """Add the choice of a verb's acts (its subcommands). `default`: the act if none is named. It then has no arguments."""
     acts = parser.add_subparsers(dest="act", required=default is None, metavar="ACT", parser_class=Parser)
     parser.set_defaults(act=default)
     return acts
@@ -124,11 +125,11 @@ def file_path(text: str) -> Path:
 
 
 def wants_json(words: Sequence[str]) -> bool:
-    """Whether `--json` was given. Errors of the parser need this before the words are parsed."""
+    """Whether `--json` was given. This reads the words before they are parsed, to report errors of the parser in the wanted form."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
-def progress(*, as_json: bool) -> Callable[[str], None]:
+def progress_printer(*, as_json: bool) -> Callable[[str], None]:
     """A function that prints progress on standard error; with `--json` it prints nothing."""
 
     def report(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli.client import CliError, Hub
-from groundcontrol.cli.data_dir import become_owner, need, only_here, read_settings
+from groundcontrol.cli.data_dir import become_owner, only_here, read_settings, valid_config
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
@@ -62,7 +62,7 @@ async def run(args: argparse.Namespace) -> int:
 
 async def _restore(args: argparse.Namespace) -> int:
     apply_process_limits()
-    config = need(read_settings(args))
+    config = valid_config(read_settings(args))
     if not 1 <= args.days <= 400:
         raise CliError("--days is 1 to 400")
     if config.control_db.exists():

@@ -20,9 +20,9 @@ from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.engine.data_files import check_names, lock_folders, make_private_folder
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.data_dir import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, open_vault_of, read_settings, valid_config
 from groundcontrol.cli.formatting import moment
-from groundcontrol.cli.options import add_settings, file_path, progress
+from groundcontrol.cli.options import add_settings, file_path, progress_printer
 from groundcontrol.cli.typed import given_secret
 from groundcontrol.config import Config, Secret
 from groundcontrol.core.errors import ConfigError
@@ -34,7 +34,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 
 Asker = Callable[[str], Secret | None]
-"""Shows the reason and returns the hub's secret at the time of the backup; None: no user can answer."""
+"""(reason) -> the hub's secret at the time of the backup; None: no user can answer. A user who is asked sees the reason."""
 
 
 class RestoreDone(NamedTuple):
@@ -43,7 +43,7 @@ class RestoreDone(NamedTuple):
     resealed: bool
     """Whether the backup had an old secret, so that its secrets were sealed again under the hub's secret."""
     aside: list[Path]
-    """The paths of the old databases."""
+    """The paths to which the old databases were moved."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ async def run(args: argparse.Namespace) -> int:
     """Restore, all or nothing: existing data changes only after the backup has passed every check."""
     only_here(args, "a backup is restored")
     apply_process_limits()
-    config = need(read_settings(args))
+    config = valid_config(read_settings(args))
     ask = _asker(args)
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
@@ -78,7 +78,7 @@ async def run(args: argparse.Namespace) -> int:
         if holder is not None:
             raise ConfigError(f"a hub is running on the folder {folder} (process {holder}): stop it first")
 
-    report = progress(as_json=args.json)
+    report = progress_printer(as_json=args.json)
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     await asyncio.to_thread(check_names, config.control_db, samples_beside(config.control_db))
     locks = lock_folders(config.data_dir, config.control_db.parent)
@@ -113,7 +113,7 @@ def _asker(args: argparse.Namespace) -> Asker:
 
 
 def _check_readable(file: Path) -> None:
-    """Check the file as the owner of the data folder, who this process is by now. A missing file is reported later.
+    """Check that the owner of the data folder may read the file. Call this after `become_owner`. A missing file is reported later.
 
     Raises: CliError: the owner may not read the file.
     """
@@ -122,7 +122,7 @@ def _check_readable(file: Path) -> None:
             return
         remedy = f"chown {user_name(os.geteuid())} {file}"
     except PermissionError:
-        remedy = "put it where this user may read it"
+        remedy = "move it to a folder that this user may read"
     raise CliError(f"{file} cannot be read by the user {user_name(os.geteuid())}, who owns the data folder: {remedy}")
 
 
@@ -131,7 +131,7 @@ async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope
     control = folder / "control.db"
     os.rename(folder / "samples.db", samples_beside(control))
     report("opening the vault and verifying the audit log")
-    vault, own = await _prove(config, ask, control, manifest)
+    vault, own = await _open_and_verify(config, ask, control, manifest)
     if not own:
         report("sealing all secrets again under the hub's secret")
         vault = await _reseal(folder, control, vault, config.secret, scope)
@@ -140,8 +140,11 @@ async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope
     return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
 
 
-async def _prove(config: Config, ask: Asker, control: Path, manifest: Manifest) -> tuple[Vault, bool]:
-    """The vault of the backup, and whether the hub's own secret opens it."""
+async def _open_and_verify(config: Config, ask: Asker, control: Path, manifest: Manifest) -> tuple[Vault, bool]:
+    """Open the vault of the backup, and verify its audit log. Returns the vault, and whether the hub's own secret opens it.
+
+    Raises: ConfigError: no given secret opens the vault, or the audit log is damaged.
+    """
     async with await Inspection.open(control) as inspection:
         try:
             vault, own = await open_vault_of(config.secret, inspection), True
@@ -161,7 +164,7 @@ async def _prove(config: Config, ask: Asker, control: Path, manifest: Manifest) 
 
 
 async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope: Scope) -> Vault:
-    """Rotate the copies to the hub's secret, as `stardust rotate-secret` does."""
+    """Seal all secrets in the unpacked databases again under the hub's secret, as `stardust rotate-secret` does."""
     database = await open_database(folder, clock=SystemClock(), control=control)
     try:
         keyring = await database.secrets.keyring()
@@ -173,7 +176,7 @@ async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope
 
 
 async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> RestoreReport:
-    """Migrate the copies to this program's schema, and close open jobs and sessions in them."""
+    """Migrate the unpacked databases to this program's schema, and close open jobs and sessions in them."""
     clock = SystemClock()
     database = await open_database(folder, clock=clock, control=control)
     try:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 from groundcontrol.adapters.sqlite.admin import backup
 from groundcontrol.adapters.sqlite.admin.offline_reader import CredentialEntry, Inspection, copy_database
 from groundcontrol.adapters.sqlite.database import Database, open_database
-from groundcontrol.cli.backup import check_target, fleet_in, named
+from groundcontrol.cli.backup import backup_file, check_target, fleet_in
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.data_dir import become_owner, lock_holder, need, only_here, read_settings
-from groundcontrol.cli.options import add_settings, file_path, progress
+from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, read_settings, valid_config
+from groundcontrol.cli.options import add_settings, file_path, progress_printer
 from groundcontrol.cli.typed import answered, given_secret
 from groundcontrol.config import Config, Secret
 from groundcontrol.core.errors import ConfigError
@@ -61,16 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Rotate the secret. After an interrupted run, a second run finds its result."""
+    """Rotate the secret. If an interrupted run has rotated it already, this run reports that and changes nothing."""
     only_here(args, "a secret is rotated")
     apply_process_limits()
-    config = need(read_settings(args))
+    config = valid_config(read_settings(args))
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     new = given_secret(args.new_secret_file, "new secret", twice=True)
     if new.reveal() == check_secret(config.secret.reveal()):
         raise CliError("the new secret equals the old one; make another secret with: stardust secret new")
     become_owner(config.data_dir)
-    check(config)
+    check_rotatable(config)
     confirms = sys.stdin.isatty() and not args.json and not args.yes
     target: Path | None = args.backup
     if not args.json:
@@ -78,13 +78,13 @@ async def run(args: argparse.Namespace) -> int:
     if confirms and answered("Rotate the secret? [y/N]").lower() not in ("y", "yes"):
         raise CliError("nothing was changed")
     if confirms and target is None:
-        answer = answered("A folder or file for a new backup after it (empty: none):")
+        answer = answered("A folder or file for a new backup after the rotation (empty: no backup):")
         target = file_path(answer) if answer else None
     if target is not None:
-        check_target(named(target))
+        check_target(backup_file(target))
     done = await rotate(config, new, Scope(actor, DEFAULT_ORG))
     if target is not None:
-        target = named(target)  # again, since the rotation took seconds: the name is the time of the content
+        target = backup_file(target)  # again, since the rotation took seconds: the name is the time of the content
         await _back_up(config, target, as_json=args.json)
     if args.json:
         document = {"rotated": done is not None, **({} if done is None else _to_json(done))}
@@ -105,12 +105,12 @@ async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
     """
     try:
         fleet = await fleet_in(config.control_db)
-        await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress(as_json=as_json), fleet=fleet)
+        await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress_printer(as_json=as_json), fleet=fleet)
     except ConfigError as exc:
-        raise CliError(f"the secret was rotated, start the hub with the new one, but {exc}") from exc
+        raise CliError(f"the secret was rotated: start the hub with the new secret. But no backup was made: {exc}") from exc
 
 
-def check(config: Config) -> None:
+def check_rotatable(config: Config) -> None:
     """Raises: ConfigError: no rotation is possible; the text says why."""
     if not config.control_db.is_file():
         raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
@@ -123,8 +123,8 @@ def check(config: Config) -> None:
 async def rotate(config: Config, new: Secret, scope: Scope) -> RotationDone | None:
     """Rotate, all or nothing.
 
-    Returns: None: the new secret already opens the vault.
-    Raises:  ConfigError, HubError: nothing was changed; the text says why.
+    Returns: None: nothing was changed, since the new secret opens the vault already.
+    Raises:  ConfigError, HubError: no secret was changed; the text says why.
     """
     database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
     try:
@@ -166,9 +166,9 @@ def _summary(done: RotationDone) -> str:
         f"The old database is {done.copy}; it opens with the old secret: delete it once the hub runs.",
         "",
         "Whoever has the old secret and a copy of the old database knows the secrets in it. If both have leaked, also replace:",
-        "  on every node: its keys derive from the fleet key, which this does not change; deploy the nodes again from a hub with a new data folder",
+        "  on every node: its keys derive from the fleet key, which a rotation does not change; deploy the nodes again from a hub with a new data folder",
         "  the hub's own SSH key, if it has one: stardust ssh-key replace",
-        "  the password and the second factor of every user: passwords can be guessed from their hashes, and the seeds of the codes were in it",
+        "  the password and the second factor of every user: passwords can be guessed from their hashes, and the seeds of the codes were in the database",
     ]
     by_node: dict[str, list[str]] = {}
     for credential in done.credentials:

@@ -1,5 +1,5 @@
-"""`stardust run ACTION`: orders jobs and shows their progress. For one node it shows the output, filtered for the terminal; for many nodes
-a line each."""
+"""`stardust run ACTION`: orders jobs and shows their progress. For one node it shows the output, filtered for the terminal; for many nodes,
+a line for each change of a job's state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 if every job succeeded, 1 if one did not."""
+    """Exit status 0: every job succeeded, or was only ordered (`--no-wait`). 1: a job did not succeed, or a node refused it."""
     named, packages = list(args.node), list(args.words)
     if not named and not args.tag:
         if not packages:
@@ -67,13 +67,13 @@ async def run(args: argparse.Namespace) -> int:
     request |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
-            await _explain_mistake(hub, packages)
+            await _warn_of_node_names(hub, packages)
         if len(named) == 1 and not args.tag:
             return await _one(watch, args, await node_of(hub, named[0]), request)
         return await _many(watch, args, await _chosen(hub, named, args.tag), request)
 
 
-async def _explain_mistake(hub: Hub, packages: list[str]) -> None:
+async def _warn_of_node_names(hub: Hub, packages: list[str]) -> None:
     """Warn if a word that counts as a package is also the name of a node."""
     names = {node["name"] async for node in hub.every("/nodes", "nodes")}
     for word in packages:
@@ -97,11 +97,11 @@ async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, request: di
 async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
     """Show a job until its end. Returns the exit status of the command."""
     watch.follows(job["id"])
-    job = await _end_of(watch, job, print_output=not as_json)
+    job = await _follow_until_end(watch, job, print_output=not as_json)
     if as_json:
         print(json.dumps(job))
     else:
-        await report(watch, job)
+        await print_result(watch, job)
     return 0 if job["state"] == "succeeded" else 1
 
 
@@ -112,7 +112,7 @@ def print_ordered(job: Any, node: Any) -> None:
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
 
 
-async def _end_of(watch: JobWatch, job: Any, *, print_output: bool) -> Any:
+async def _follow_until_end(watch: JobWatch, job: Any, *, print_output: bool) -> Any:
     offset, cleaner, last_text, ends_open = 0, AnsiFilter(), None, False
 
     def take(piece: bytes) -> None:
@@ -150,8 +150,8 @@ class Reads(Protocol):
     async def get(self, path: str) -> Any: ...
 
 
-async def report(hub: Reads, job: Any) -> None:
-    """Print the result of an ended job, and the remaining work, on standard error; a plan on standard output."""
+async def print_result(hub: Reads, job: Any) -> None:
+    """Print the result of an ended job and its report on standard error, and its plan on standard output."""
     if job["action"] == "plan" and job["plan_digest"]:
         print(plan_text(await hub.get(f"/jobs/{job['id']}/plan")))
     for change in job["changes"]:
@@ -175,10 +175,10 @@ def plan_text(plan: Any) -> str:
         ]
         for step in plan["steps"]
     ]  # fmt: skip
-    package = [[package["package"], package["version"], package["reason"]] for package in plan["kept"]]
+    kept = [[package["package"], package["version"], package["reason"]] for package in plan["kept"]]
     counts = plan["counts"]
     parts = [table(("PACKAGE", "FROM", "TO", "", "REPOSITORY"), rows)] if rows else []
-    parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), package)] if package else []
+    parts += ["kept back:\n" + table(("PACKAGE", "VERSION", "WHY"), kept)] if kept else []
     size = "" if plan["download_bytes"] is None else f", {plan['download_bytes']} bytes to download"
     reboot = {"yes": ", a reboot is expected", "no": ""}.get(plan["reboot"], ", whether a reboot is due is not known")
     what = f"{counts['upgrades']} upgrades, {counts['new']} new, {counts['removals']} removals"
@@ -257,7 +257,7 @@ async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]
 
 
 def batch_table(batch: Any, names: Mapping[str, str]) -> str:
-    """The result of each node."""
+    """A table with the result of each node, and the number of jobs in each state."""
     rows = [
         [
             names.get(job["node_id"], job["node_id"]), job["state"], job["phase"] or MISSING, str(job["changes"]),

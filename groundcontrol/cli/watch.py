@@ -36,10 +36,10 @@ class JobWatch:
 
     async def __aexit__(self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None) -> None:
         if kind is asyncio.CancelledError and self._ordered:  # Ctrl-C ends the command, never the job
-            self._note(f"it continues without this command; {self._follow_hint()}")
+            self._note(f"what was ordered continues without this command; {self._follow_hint()}")
 
     def follows(self, ordered: str) -> None:
-        """Record the id of the job, batch or deployment, for the hint how to follow it later."""
+        """Record the id of the followed job, batch or deployment. After an interruption, the user is told how to follow it again."""
         self._ordered = ordered
 
     async def order(self, path: str, body: object) -> Any:
@@ -50,7 +50,7 @@ class JobWatch:
     async def begin(self, kind: str, nodes: Sequence[str], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
         """Begin deployments of nodes once, even if the answer is lost.
 
-        Such requests have no Idempotency-Key. So before a repeat, this looks for deployments in the hub's list that have begun since.
+        Such requests have no Idempotency-Key. So before a repeat, this looks in the hub's list for deployments that the lost request began.
 
         Args:    kind: the kind of the deployments.
                  nodes: ids.
@@ -61,13 +61,13 @@ class JobWatch:
         self._ordered = ""  # otherwise the hint would name an earlier job
         newest = (await self._repeat(lambda: self._hub.get("/deployments", {"limit": "1"})))["deployments"]
         before = newest[0]["id"] if newest else None
-        lost = False
+        sent = False
 
         async def once() -> list[Any]:
-            nonlocal lost
-            if lost and (begun := await self._begun_since(before, kind, nodes)):
+            nonlocal sent
+            if sent and (begun := await self._begun_since(before, kind, nodes)):
                 return begun
-            lost = True
+            sent = True
             return await ask()
 
         return await self._repeat(once)
@@ -85,7 +85,7 @@ class JobWatch:
         return [found[node] for node in nodes if node in found]
 
     async def post(self, path: str) -> Any:
-        """Send a request that does no harm if it is sent twice."""
+        """Send POST without a body, again while the hub is unreachable. Use it only where a second request does no harm."""
         return await self._repeat(lambda: self._hub.post(path, None))
 
     async def get(self, path: str) -> Any:

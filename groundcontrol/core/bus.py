@@ -75,7 +75,7 @@ class Changed(NamedTuple):
 
 
 class EventStored(NamedTuple):
-    """topic event. This event is committed, or an equal one was counted in it; read the rest from the store."""
+    """topic event. An event is committed: in a new row, or counted in the row of an equal event. Read the rest of the row from the store."""
 
     id: EventId
     org: int
@@ -83,19 +83,19 @@ class EventStored(NamedTuple):
     node: NodeId | None
     object: str
     at: float
-    """Of this event; the row has the time of its first one."""
+    """Time of this event, Unix seconds. The row has the time of its first event."""
     times: int
     """The number of equal events that this row counts; 1: the event is new."""
     severity: Literal["info", "warning", "error"]
 
 
 class Interest(NamedTuple):
-    """topic interest. Browsers watch these nodes for `ttl_s` seconds, and some of them in detail, with all of their tables."""
+    """topic interest. Browsers watch these nodes, so the nodes send their values each second for the next `ttl_s` seconds."""
 
     nodes: tuple[NodeId, ...]
     ttl_s: float
     closely: tuple[NodeId, ...] = ()
-    """The nodes that are watched in detail."""
+    """Those of the nodes that also send their tables."""
 
 
 class Revoked(NamedTuple):
@@ -124,7 +124,7 @@ class Bus(Protocol):
         ...
 
     def has_subscribers(self, topic: Topic) -> bool:
-        """Whether this topic has subscribers; True if the bus cannot tell. If not, the caller need not make an expensive event."""
+        """Whether this topic has subscribers; True if the bus cannot tell. If False, the caller need not make an expensive event."""
         ...
 
     @property

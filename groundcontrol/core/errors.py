@@ -18,7 +18,7 @@ class HubError(Exception):
 
 
 class ConfigError(Exception):
-    """A setting is missing, invalid or unsafe. The hub does not start (exit 78)."""
+    """A setting, or the data of the hub, is missing, invalid or unsafe. The hub does not start (exit status 78), or the command fails."""
 
 
 # -- store -----------------------------------------------------------------------------
@@ -31,7 +31,7 @@ class StoreError(HubError):
 
 
 class StoreDown(StoreError):
-    """The database does not answer. The result of the command is unknown: repeat it."""
+    """The database does not answer. Whether the request took effect is unknown: repeat it."""
 
     code = "store.down"
 
@@ -43,7 +43,7 @@ class StoreBusy(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk of the database is full. The hub acknowledges nothing until space is free."""
+    """The disk of the database is full. Until space is free, the hub stores no data of nodes and no changes of users."""
 
     code = "store.full"
 
@@ -91,13 +91,13 @@ class VaultError(HubError):
 
 
 class BadRequest(HubError):
-    """The request is invalid. The text names the field."""
+    """The request is invalid. The text says why."""
 
     code = "request.invalid"
 
 
 class EventUnknown(BadRequest):
-    """No event has this type, or a program may not report it. docs/events.md lists the types."""
+    """No event has this type, or programs may not report events of this type. docs/events.md lists the types."""
 
     code = "event.type_unknown"
 
@@ -109,7 +109,7 @@ class TooLarge(HubError):
 
 
 class HeadersTooLarge(HubError):
-    """The request has too many or too large headers. Other sites of the same host name may have set many cookies."""
+    """The request has too many or too large headers. Other servers on the same host name may have set many cookies."""
 
     code = "request.headers_too_large"
 
@@ -175,7 +175,7 @@ class TotpEnrolmentRequired(HubError):
 
 
 class TooManyAttempts(HubError):
-    """The rate limit is reached. Repeat after `retry_after_s` seconds, a value of `detail`."""
+    """The rate limit is reached. Repeat after `Retry-After`."""
 
     code = "auth.rate_limited"
 
@@ -211,7 +211,7 @@ class Forbidden(HubError):
 
 
 class LinkExpired(Forbidden):
-    """The link in the message is older than a week, or another hub made it. Use the link in a newer message."""
+    """The link of an alert message is older than a week, or another hub made it. Use the link in a newer message."""
 
     code = "link.expired"
 
@@ -244,7 +244,7 @@ class PolicyRefuses(HubError):
 
 
 class CredentialsRequired(HubError):
-    """The hub stores no credentials for this server. Send the credentials that `give` names with the request."""
+    """The hub stores no credentials for this server. Send credentials with the request; `facts` name them in `give`."""
 
     code = "credentials_required"
 
@@ -268,7 +268,7 @@ class JobNotCancellable(Conflict):
 
 
 class ClockBehind(HubError):
-    """The hub's clock is behind its own audit log. Nobody can log in until the clock is correct, or accepted on the hub's machine."""
+    """The hub's clock is behind its own audit log. Nobody can log in until the clock is correct, or a user of the hub's machine accepts it."""
 
     code = "auth.clock_behind"
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, NewType, Protocol
 from groundcontrol.core.errors import Forbidden, NotFound
 from groundcontrol.core.scope import Grants, Role, Scope
 from groundcontrol.core.verbs import ACTING as _ACTING
-from groundcontrol.core.verbs import WORDS
+from groundcontrol.core.verbs import HUB_VERBS
 
 FixedAction = Literal[
     "account.use",
@@ -106,7 +106,7 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "maintenance.manage": _Right(_ACTING, for_tokens=True),
     "alert.handle": _Right(_ACTING, for_tokens=True),
     "delivery.read": _Right(_ALL, for_tokens=True),
-    **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in WORDS.items()},
+    **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in HUB_VERBS.items()},
 }
 """`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""
 
@@ -119,7 +119,7 @@ FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if rig
 WHOLE_FLEET: Final = frozenset[Action](
     {"audit.read", "hub.read", "node.enrol", "invite.organisation", "alert.manage", "delivery.read", "hub_key.use", "hub_key.manage"}
 )
-"""Actions that concern the whole fleet. A user with grants is limited to some nodes and may not do them."""
+"""Actions that concern the whole fleet. A user with grants may not do them, since grants limit a user to some nodes."""
 
 
 class Owned(Protocol):
@@ -130,7 +130,7 @@ class Owned(Protocol):
 
 
 def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> None:
-    """Raise if the actor may not do this. After each wait, call it again with the stored rights, since they may have changed.
+    """Raise if the actor may not do this. After each wait, read the rights again and repeat this call, since they may have changed.
 
     Args:   resource: the object of the action, if it exists already.
     Raises: NotFound: the object belongs to another organisation, or is a node outside the caller's grants;
@@ -192,7 +192,7 @@ def check_new_tags(scope: Scope, tags: Collection[str]) -> None:
     Raises: Forbidden: the caller is limited to some nodes, and a node with these tags would not be among them.
     """
     if not all(any(tag in tags for tag in grant.tags) for grant in scope.grants):
-        raise Forbidden("your rights are limited to some nodes: give the new one a tag that you are granted")
+        raise Forbidden("your rights are limited to some nodes: give the new node a tag that you are granted")
 
 
 def check_granting_tags(scope: Scope, tags: Collection[str]) -> None:

@@ -26,7 +26,7 @@ class Actor(NamedTuple):
     name: str
     role: Role
     address: str = ""
-    """The client address of the request; empty = not by network."""
+    """The client address of the request; empty: the request did not come over the network."""
 
 
 def node_actor(node: str, address: str = "") -> Actor:

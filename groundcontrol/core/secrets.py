@@ -51,7 +51,10 @@ class KeyRotation(Protocol):
         ...
 
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
-        """Raises: VaultError, ConfigError: a stored record does not open, or differs from the sealed one."""
+        """Check that the stored records open with the stored keyring, and have the contents that were sealed.
+
+        Raises: VaultError, ConfigError: a record does not open, or differs.
+        """
         ...
 
 

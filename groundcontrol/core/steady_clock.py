@@ -14,26 +14,27 @@ log = logging.getLogger(__name__)
 STEADY_S: Final = 3600.0
 """How long the clock must be steady after a jump before the hub removes anything by its clock."""
 DISTRUST_S: Final = 60.0
-"""After a larger jump the clock is not believed for `STEADY_S`."""
+"""After a jump larger than this, the clock is not believed for `STEADY_S`."""
 JUMP_S: Final = 30.0
-"""A larger jump is recorded. Codes of a second factor change every 30 s, and corrections of a time service are smaller."""
+"""A jump larger than this is recorded. Codes of a second factor change every 30 s, and corrections of a time service are smaller."""
 WORST_JUMP_WINDOW_S: Final = 3600.0
-"""How long a jump counts for `worst_jump_s`."""
+"""The period of which `worst_jump_s` gives the greatest jump."""
 
 
 class SteadyClock:
-    """Whether the wall clock advances like the monotonic clock. After a jump it may be wrong, and removal cannot be undone."""
+    """Whether the wall clock advances like the monotonic clock. After a jump the wall clock may be wrong. Then nothing may be removed by age,
+    since a removal cannot be undone."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset = clock.now() - clock.monotonic()
         self._steady_since: float | None = None
         self.jumped = False
-        """Whether the clock jumped, and the nodes have not confirmed it since. `housekeeping.py` resets this when they do."""
+        """Whether the clock jumped, and the nodes' clocks have not confirmed it since. `housekeeping.py` resets this when they do."""
         self.jump_s = 0.0
-        """The jump that the last `believed` found; negative: back; 0: none larger than `JUMP_S`."""
+        """The jump that the last call of `believed` found; negative: back; 0: none larger than `JUMP_S`."""
         self._jumps: deque[tuple[float, float]] = deque(maxlen=1000)
-        """(monotonic time, seconds)."""
+        """The recorded jumps: (monotonic time, seconds)."""
 
     def start(self, last_seen: float | None) -> None:
         """Compare the clock with a time at which this hub, or its previous process, certainly ran. More than `STEADY_S` apart counts as a
@@ -51,7 +52,7 @@ class SteadyClock:
         return max((abs(jump_s) for at, jump_s in self._jumps if at >= since), default=0.0)
 
     def believed(self) -> bool:
-        """Compare both clocks. Returns whether the wall clock may be believed. Call this often: only here are jumps found."""
+        """Compare both clocks. Returns whether the wall clock may be believed. Call this often, since it finds the jumps."""
         offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
         by_s = offset - self._offset
         self.jump_s = by_s if abs(by_s) > JUMP_S else 0.0

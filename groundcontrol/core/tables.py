@@ -34,7 +34,7 @@ class PackageState(NamedTuple):
     """The stored state of a node's packages."""
 
     digest: str
-    """Empty: the expected state is not stored, so the node sends its whole list again."""
+    """Empty: the store does not have the state before the node's changes, so the node sends its whole list again."""
     changed: int
     """The number of packages that were added, removed or changed in version; 0 for the first list."""
 

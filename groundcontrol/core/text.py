@@ -43,12 +43,13 @@ def fold(text: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a text from a user has no invisible characters."""
+    """Whether a text from a user has no control and no invisible characters."""
     return text.isprintable() and UNSEEN_CHAR.search(text) is None
 
 
 def first_invisible(text: str) -> str:
-    """The code of the first character that `is_visible` refuses, as U+200D, except inside an emoji; empty: there is none."""
+    """The code of the first character that `is_visible` refuses, such as U+200D; empty: there is none. The invisible parts of an emoji are
+    allowed."""
     return next((f"U+{ord(char):04X}" for char in _EMOJI_PARTS.sub("", text) if not is_visible(char)), "")
 
 

@@ -30,7 +30,7 @@ class HubVerb(NamedTuple):
     """Requires the password once more, and a typed name or number."""
 
 
-WORDS: Final[dict[str, HubVerb]] = {
+HUB_VERBS: Final[dict[str, HubVerb]] = {
     "check": HubVerb("Check for updates", menu="Check now"),
     "refresh": HubVerb("Refresh package lists", menu="Check now", hint="reads the repositories again"),
     "plan": HubVerb("Plan"),
@@ -74,3 +74,4 @@ WORDS: Final[dict[str, HubVerb]] = {
 JOBS: Final = tuple(verb.name for verb in CATALOGUE if not verb.selfcare)
 """The verbs that are ordered as jobs. The agent's selfcare verbs have routes of their own."""
 PLANNED: Final = tuple(verb.name for verb in CATALOGUE if verb.planned)
+"""The verbs that the verb `plan` can plan."""

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from groundcontrol.core.errors import BadRequest, HubError, NotFound
 from groundcontrol.core.ids import BatchId, NodeId
-from groundcontrol.core.verbs import WORDS
+from groundcontrol.core.verbs import HUB_VERBS
 from groundcontrol.jobs.model import TRANSITIONS, Batch, Job, JobFilter, JobRequest, JobState
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import BatchStore, JobStore
@@ -205,7 +205,7 @@ def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeI
     """
     reboots = request.action == REBOOT or request.reboot
     longer = not reboots or len(nodes) == 1
-    if reboots or WORDS[request.action].dangerous:
+    if reboots or HUB_VERBS[request.action].dangerous:
         call.services.auth.require_step_up(call.caller, longer=longer)
     elif VERBS[request.action].policy != READONLY:
         call.services.auth.require_step_up_for_many(call.caller, nodes, longer=longer)

@@ -240,7 +240,7 @@ def constants() -> str:
 
 def verb_titles() -> str:
     """The file of all verbs' titles. It is a separate file, since the page's first view needs only the titles."""
-    rows = "".join(f"  {json.dumps(name)}: t`{verbs.WORDS[name].title}`,\n" for name in VERBS)
+    rows = "".join(f"  {json.dumps(name)}: t`{verbs.HUB_VERBS[name].title}`,\n" for name in VERBS)
     return f"{VERBS_HEAD}export const ACTION_LABELS: Readonly<Record<string, string>> = {{\n{rows}}};\n"
 
 
@@ -248,7 +248,7 @@ def verb_rows() -> str:
     """The other properties of each verb in a node's menu, in its order. False properties are left out, and so are verbs of units and
     containers, which are not in this menu."""
     rows = []
-    for name, words in verbs.WORDS.items():
+    for name, words in verbs.HUB_VERBS.items():
         verb = VERBS[name]
         if verb.beside:
             continue

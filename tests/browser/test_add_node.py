@@ -443,7 +443,7 @@ def test_a_limited_user_learns_that_a_new_node_needs_a_granted_tag(browser: Brow
         for way in ("Many servers", "One-line command", "Over SSH"):
             dialog.get_by_role("radio", name=way).click()
             expect(needed).to_be_visible()
-        refused = dialog.get_by_text("your rights are limited to some nodes: give the new one a tag that you are granted")
+        refused = dialog.get_by_text("your rights are limited to some nodes: give the new node a tag that you are granted")
         dialog.get_by_label("Host name or IP").fill("127.0.0.1")
         dialog.get_by_label("SSH user").fill("ada")
         dialog.get_by_role("radio", name="Password", exact=True).click()

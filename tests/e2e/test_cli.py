@@ -243,7 +243,7 @@ async def test_ctrl_c_ends_the_command_and_says_how_to_follow_the_job_again(shar
         _, told = await run.communicate()
     job = ordered.removeprefix("job ").partition(":")[0]
     assert run.returncode == 130
-    assert told.decode() == f"stardust: it continues without this command; follow it again with: stardust jobs follow {job}\n"
+    assert told.decode() == f"stardust: what was ordered continues without this command; follow it again with: stardust jobs follow {job}\n"
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "queued"
 
 

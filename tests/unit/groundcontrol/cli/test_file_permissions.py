@@ -191,7 +191,7 @@ def test_root_is_warned_of_a_backup_that_the_folders_owner_cannot_read(strangers
     closed = strangers.parent / "roots"
     closed.mkdir(mode=0o700)
     shutil.copy(file, closed)
-    cases = ((file, f"chown {STRANGER} {file}"), (closed / file.name, "put it where this user may read it"))
+    cases = ((file, f"chown {STRANGER} {file}"), (closed / file.name, "move it to a folder that this user may read"))
     answers = as_stranger(strangers, *(f"restore {path} --replace --json" for path, _ in cases), user=0)
     for (path, remedy), told in zip(cases, answers, strict=True):
         assert told.status == 1, told

@@ -180,7 +180,7 @@ def no_hub(args: argparse.Namespace) -> str:
 def test_without_an_answering_hub_no_second_one_is_suggested(machine: Path, tmp_path: Path) -> None:
     assert "the service stardust-hub is stopped or starting: look with `systemctl status stardust-hub`" in no_hub(words())
     there = no_hub(words(data_dir=str(tmp_path / "nowhere")))
-    assert f"the service stardust-hub has {machine}/var/lib/stardust-hub" in there
+    assert f"the data folder of the service stardust-hub is {machine}/var/lib/stardust-hub" in there
     used = tmp_path / "used"
     used.mkdir()
     (used / "stardust.db").touch()

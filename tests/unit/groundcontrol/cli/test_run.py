@@ -47,7 +47,9 @@ BUSY = CliError("64 outputs are under way already", "unavailable")
 
 
 async def followed(hub: Told) -> dict[str, Any]:
-    ended: dict[str, Any] = await run._end_of(JobWatch(cast("Hub", hub), quiet=True, retry_s=0.0), job("queued", "", 0), print_output=True)
+    ended: dict[str, Any] = await run._follow_until_end(
+        JobWatch(cast("Hub", hub), quiet=True, retry_s=0.0), job("queued", "", 0), print_output=True
+    )
     return ended
 
 
