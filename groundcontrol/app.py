@@ -232,7 +232,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     code = await auth.first_log_in.create_admin(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
         _print_first_login(config, code)
-    if behind := await auth.clock_guard.look():
+    if behind := await auth.clock_guard.compare_at_start():
         print_notice(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
         print_notice("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
     try:

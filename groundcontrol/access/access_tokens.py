@@ -42,7 +42,7 @@ class AccessTokens:
         self._key = key
         self._issuer = issuer
         self._seen: dict[str, dict[str, Any]] = {}
-        """Token -> its claims, for tokens whose signature is valid. Checking a signature is the most expensive step of a request."""
+        """Token -> its claims, for tokens whose signature is valid. So each signature is checked once: that is the most expensive step of a request."""
 
     def issue(self, *, user: str, session: str, password_version: int, authenticated_at: float, now: float) -> tuple[str, float]:
         """Make a token. Times are Unix seconds. Returns: the token, and when it expires."""
@@ -64,7 +64,7 @@ class AccessTokens:
     def read(self, token: str, now: float) -> Claims:
         """Check the form, header, signature and claims of a token.
 
-        Raises: Unauthenticated: the token is invalid or expired. The text does not say which check failed.
+        Raises: Unauthenticated: the token is invalid or expired. If it is invalid, the text does not say which check failed.
         """
         claims = self._verified(token)
         if claims is None or set(claims) != _CLAIMS:

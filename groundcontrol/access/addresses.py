@@ -44,7 +44,10 @@ def is_loopback(text: str) -> bool:
 
 
 def rate_limit_key(text: str) -> str:
-    """The rate limit key of an address: the address itself, or the /64 network of an IPv6 address, since one customer gets a whole /64."""
+    """The key by which attempts from an address are counted; `unknown` if the text is no address.
+
+    It is the address itself, or the /64 network of an IPv6 address, since one customer gets a whole /64.
+    """
     address = parse(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -121,7 +121,7 @@ async def me(call: ApiRequest) -> MeView:
     """The user of this session, and when the session expires."""
     user, session = call.caller.user, call.caller.session
     if user is None or session is None:
-        raise BadRequest("the local socket has no session")
+        raise BadRequest("a caller through the local socket or with a token has no session")
     return MeView(user=user_view(user, must_enrol=call.caller.must_enrol), csrf_token=session.csrf_token, expires_at=session.expires_at)
 
 
@@ -152,7 +152,7 @@ async def end_other_sessions(call: ApiRequest) -> None:
 
 
 async def begin_totp(call: ApiRequest) -> TotpView:
-    """Create a TOTP secret. It takes effect when its first code is confirmed."""
+    """Create a TOTP secret. It takes effect when the user confirms it with a code."""
     user, _ = person_of(call.caller)
     made = await call.services.auth.factors.begin(call.scope, user)
     return TotpView(secret=made.secret, uri=made.uri)
@@ -240,7 +240,7 @@ async def create_user(call: ApiRequest, body: NewUserBody) -> OneTimePasswordVie
 
 
 async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
-    """Change a user's role or nodes, or disable or enable the user. It takes effect with the user's next request."""
+    """Change a user's role or nodes, or disable or enable the user. The change takes effect with the user's next request."""
     person = await call.services.auth.user_admin.edit(
         call.scope, call.username, role=body.role, disabled=body.disabled, grants=grants_of(body.grants), all_nodes=body.all_nodes
     )
@@ -254,7 +254,7 @@ async def reset_password(call: ApiRequest) -> OneTimePasswordView:
 
 
 def grants_of(body: GrantsBody | None) -> Grants | None:
-    """Check grants and bring them into their stored form.
+    """Check grants and bring them into their stored form. None: the body names none.
 
     Raises: BadRequest.
     """

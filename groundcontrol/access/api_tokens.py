@@ -56,7 +56,7 @@ class ApiTokens:
     ) -> NewToken:
         """Create a token of `owner`.
 
-        Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many, or the password has changed meanwhile.
+        Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: the user has too many tokens, or the password has changed meanwhile.
         """
         label = " ".join(name.split())
         if not 1 <= len(label) <= MAX_NAME_CHARS or not is_visible(label):

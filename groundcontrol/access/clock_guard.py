@@ -15,13 +15,13 @@ from spider.clock import Clock
 from spider.logs import event
 
 BEHIND_S: Final = 3600.0
-"""How far the clock may be behind the newest audit row when a hub starts."""
+"""How far the clock may be behind the row that was the newest of the audit log when the hub started."""
 
 log = logging.getLogger(__name__)
 
 
 class ClockGuard:
-    """Refuses all log-ins while the clock is behind the newest audit row.
+    """Refuses all log-ins while the clock is more than BEHIND_S behind the audit log.
 
     It allows them again when the clock is set right, or when the owner of the hub's machine accepts it.
     """
@@ -31,8 +31,8 @@ class ClockGuard:
         self._clock = clock
         self._last: float | None = None
 
-    async def look(self) -> float:
-        """Compare the clock with the audit log, once at the start. Returns: how many seconds the clock is behind; 0.0: it is not behind."""
+    async def compare_at_start(self) -> float:
+        """Read the time of the newest audit row, and report a clock that is behind it. Returns: `behind_s`."""
         self._last = await self._store.last_audit_at()
         behind = self.behind_s
         if behind:
@@ -47,7 +47,7 @@ class ClockGuard:
 
     @property
     def latest(self) -> float:
-        """The present time for comparing expiry times, in Unix seconds. After the clock was set back, expired tokens stay expired."""
+        """The present time for comparing expiry times, in Unix seconds. If the clock is behind, it is the time of the newest audit row, so that expired tokens stay expired."""
         return self._clock.now() + self.behind_s
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class ClockGuard:
             )
 
     async def accept(self, scope: Scope) -> float:
-        """Accept the clock as it is now. Returns: how many seconds it was behind; 0.0: it was not behind."""
+        """Accept the clock as it is now. Returns: `behind_s` before that."""
         behind = self.behind_s
         if behind:
             await self._store.accept_clock(scope, behind)

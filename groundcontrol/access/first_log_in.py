@@ -45,7 +45,8 @@ class FirstLogIn:
 
         Args:    password: None: the default password. A default or weak password must be changed at the first log-in.
         Returns: the setup code to print once on the console; None: this is not a first start, or the password meets the rules.
-        Raises:  ConfigError: the database was set up before, and all users are gone. A second set-up would give the hub to a stranger.
+        Raises:  ConfigError: the database was set up before, but its users or its record of that are gone. A second set-up would give the hub to
+                 a stranger.
         """
         if await self._users.initialised_at() is not None:
             if await self._users.count_users() == 0:
@@ -79,7 +80,7 @@ class FirstLogIn:
     async def check(self, user: User, setup_code: str | None, *, inside: bool) -> None:
         """Check a log-in with a password that must be changed.
 
-        Args:   inside: the client's address is certain and private.
+        Args:   inside: whether the client's address is certain and private.
         Raises: FirstLogInRefused.
         """
         expired = password_expired(user, await self._users.initialised_at(), self._clock.now())

@@ -91,7 +91,7 @@ class Passwords:
         return await self._run(lambda: self._verify(stored, password), RESERVED_SLOTS if known else 0)
 
     def close(self) -> None:
-        """End the threads when their work is done."""
+        """End each thread after the hash that it computes. Waiting hashes are cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _peppered(self, password: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Limits how many nodes a session or token may change without a fresh proof of the password. Small requests add up."""
+"""Limits how many nodes a session or token may change without a fresh proof of the password, in one request or in many."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class SecondFactor:
         await self._store[UserStore].clear_attempts(attempt.returned)
 
     async def _reserve(self, user: User, address: str, origin: LoginOrigin, browser: str = "") -> Attempt:
-        """Count an attempt. Each known address has its own count, so a stranger with the password cannot lock the user out there."""
+        """Count an attempt. Each known address and browser has its own count, so a stranger with the password cannot lock the user out there."""
         attempt = second_factor_attempt(user.id, address, origin=origin, browser=browser)
         wait = await self._store[UserStore].reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
@@ -153,7 +153,7 @@ class SecondFactor:
     async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
         """Switch the second factor off; all sessions except `keep` end. Without `keep` it is a reset, which empties all limits of the user.
 
-        Raises: NotFound: the user has no second factor.
+        Raises: NotFound: the user has no second factor; Unauthenticated: `keep` has ended.
         """
         if user.totp_since is None:
             raise NotFound("there is no second factor")

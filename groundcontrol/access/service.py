@@ -42,7 +42,7 @@ from groundcontrol.access.sessions import (
     within_session,
 )
 from groundcontrol.access.store import ApiTokenStore, UserAdminStore, UserStore
-from groundcontrol.access.trusted_browsers import Devices
+from groundcontrol.access.trusted_browsers import BrowserCookies
 from groundcontrol.access.users import UserAdmin
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Revoked
@@ -119,7 +119,7 @@ class AuthService:
         self.passwords = passwords
         self.first_log_in = FirstLogIn(store[UserStore], clock, passwords, words, always_setup_code=always_setup_code)
         self._addresses = KnownAddresses(store[UserStore], pepper)
-        self._devices = Devices(pepper)
+        self._devices = BrowserCookies(pepper)
         self.factors = SecondFactor(
             store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, addresses=self._addresses
         )
@@ -150,7 +150,8 @@ class AuthService:
                 device: the cookie of a known browser.
         Raises: BadCredentials: unknown user or wrong password, with the same text after the same time; TooManyAttempts;
                 TotpRequired: the password is correct, and a code is missing; TotpWrong;
-                SetupCodeRequired: a first password from an address that is not certainly private;
+                SetupCodeRequired: a first password without the setup code, from an address that is not certainly private, or from any address
+                if `always_setup_code`;
                 Forbidden: a first or one-time password is older than 24 hours; Unavailable: too many log-ins at the same time; ClockBehind.
         """
         self.clock_guard.check()
@@ -162,13 +163,13 @@ class AuthService:
         user = await self._users.user_by_name(username)
         right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=origin in ("place", "device"))
         if user is None or not right or user.disabled:
-            await self._refused(user, username, address, "password")
+            await self._note_refusal(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
         if user.must_change_password:
             try:
                 await self.first_log_in.check(user, setup_code, inside=address_sure and is_private(address))
             except FirstLogInRefused as refused:
-                await self._refused(user, user.username, address, refused.why)
+                await self._note_refusal(user, user.username, address, refused.why)
                 raise refused.error from None
         second = user.totp_since is not None
         if second:
@@ -187,7 +188,7 @@ class AuthService:
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _origin(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
-        """Returns: the origin of the attempt, the account whose buckets count it, and the id of a known browser."""
+        """Returns: the origin of the attempt, the account whose buckets count it, and the id of the browser; empty: it is not known."""
         device = self._devices.read(cookie, self._clock.now())
         lookup = await self._addresses.lookup_login(username, address)
         account = lookup.user or name_key(username)
@@ -279,7 +280,7 @@ class AuthService:
     async def reload_caller(self, caller: Caller) -> Caller:
         """The same caller with the rights that the store has now, for connections that outlive their token.
 
-        Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
+        Raises: Unauthenticated: the session or token has ended; PasswordChangeRequired; TotpEnrolmentRequired.
         """
         now = await self.reload_unfinished_caller(caller)
         check_complete(now)
@@ -299,7 +300,9 @@ class AuthService:
         return caller
 
     def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
-        """Refuse an action unless the password was proved within the last five minutes. A sensitive token and the local socket need no proof.
+        """Refuse an action unless the password was proved within the last five minutes.
+
+        A sensitive token and the local socket need no proof. Other tokens are refused.
 
         Args:   longer: allow fifteen minutes if the password was proved again after the log-in.
         Raises: StepUpRequired.
@@ -320,11 +323,12 @@ class AuthService:
         try:
             self.require_step_up(caller, longer=longer)
         except StepUpRequired:
-            known = caller.session or caller.token
-            if known is None or not self._portions.take(known.id, nodes):
+            holder = caller.session or caller.token
+            if holder is None or not self._portions.take(holder.id, nodes):
                 raise
 
     async def _live(self, session_id: SessionId) -> AuthState:
+        """The state of a session. Raises: Unauthenticated: the session has ended."""
         found = await self._auth_states.auth_state(session_id)
         if found is None or found.session.revoked_at is not None or found.user.disabled or found.session.expires_at <= self._clock.now():
             raise Unauthenticated("the session is over; log in again")
@@ -338,7 +342,7 @@ class AuthService:
         """Set a new password; the user's other sessions end.
 
         Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable; Unauthenticated: the session has ended;
-                StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
+                StepUpRequired: there is a second factor, and it was not proved within the last five minutes; not if the password must be changed.
         """
         user, session = person_of(caller)
         if user.totp_since is not None and not user.must_change_password:
@@ -384,12 +388,12 @@ class AuthService:
         attempt = proof_attempt(user.id, address, origin=await self._addresses.origin_of(user.username, address))
         await self._reserve(attempt)
         if not await self.passwords.verify(user.password_hash, password, known=True):
-            await self._refused(user, user.username, address, "proof")
+            await self._note_refusal(user, user.username, address, "proof")
             raise BadCredentials("the password is wrong")
         return attempt
 
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
-        """Set a password without the old one, for the owner of the hub's machine. The user's sessions, tokens and limits end.
+        """Set a password without the old one, for the owner of the hub's machine. The user's sessions and tokens end, and the limits are emptied.
 
         Raises: NotFound; WeakPassword; Unavailable.
         """
@@ -411,7 +415,7 @@ class AuthService:
             wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
             raise TooManyAttempts(f"too many attempts; try again in {wait_s} seconds", retry_after_s=wait_s)
 
-    async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
+    async def _note_refusal(self, user: User | None, username: str, address: str, why: str) -> None:
         name = user.username if user is not None else "unknown"
         actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
         target = f"user:{user.id}" if user is not None else "user:unknown"

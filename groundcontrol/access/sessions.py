@@ -27,7 +27,7 @@ ABSOLUTE_2FA_S: Final = 12 * 3600.0
 STEP_UP_S: Final = 300.0
 """How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
 JOB_STEP_UP_S: Final = 900.0
-"""How long a proof after the log-in is valid for jobs. Otherwise an evening of upgrades would ask every five minutes."""
+"""How long a proof that was given after the log-in is valid for jobs. Otherwise an evening of upgrades would ask for the password every five minutes."""
 USER_AGENT_CHARS: Final = 200
 
 

@@ -36,7 +36,7 @@ class Bucket(NamedTuple):
 
 
 class LoginLookup(NamedTuple):
-    """The account and the address of a log-in attempt."""
+    """What the store knows about the user name and the address of a log-in attempt."""
 
     user: UserId | None
     """None: no user has this name."""
@@ -62,16 +62,17 @@ class UserStore(Protocol):
         ...
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """Store the hash with the next `password_version`, and revoke the user's sessions except `keep`. NotFound: `keep` has ended.
+        """Store the hash with the next `password_version`, and revoke the user's sessions except `keep`.
 
         Without `keep` it is a reset: the user's waiting jobs, invites and tokens end too.
+        Raises: NotFound: `keep` has ended.
         """
         ...
 
     async def lookup_login(self, username: str, address: bytes) -> LoginLookup:
         """The user of this name, and whether they have logged in from this address. It takes equally long for an unknown name.
 
-        An address is known for ADDRESS_LIFETIME_S after a log-in. That of the newest log-in stays known, so that every user has one.
+        An address is known for ADDRESS_LIFETIME_S after a log-in. The address of the newest log-in stays known even longer, so that every user has a known address.
         """
         ...
 
@@ -145,7 +146,7 @@ class UserAdminStore(Protocol):
     ) -> User:
         """Change the values that are not None. A disabled user loses all sessions.
 
-        Conflict: an admin would have grants, or no admin would be left.
+        Raises: Conflict: an admin would have grants, or no admin would be left.
         """
         ...
 
@@ -158,7 +159,7 @@ class UserAdminStore(Protocol):
         ...
 
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
-        """End the user's sessions except `keep`. Returns: their number. NotFound: `keep` has ended, and no other session was ended."""
+        """End the user's sessions except `keep`. Returns: their number. Raises: NotFound: `keep` has ended, and no other session was ended."""
         ...
 
     async def totp_rule(self) -> TotpRule: ...
@@ -166,7 +167,7 @@ class UserAdminStore(Protocol):
 
 
 class PreferenceStore(Protocol):
-    """The store interface of users' settings of their own page."""
+    """The store interface of each user's preferences for the page."""
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences: ...
     async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
@@ -180,7 +181,7 @@ class FactorStore(Protocol):
     async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
         """Store a seed that is not confirmed yet, in place of an earlier one.
 
-        Conflict: a second factor is on, or the version is not the next one. Of concurrent callers with the same version one succeeds.
+        Raises: Conflict: a second factor is on, or the version is not the next one. Of concurrent callers with the same version one succeeds.
         """
         ...
 

@@ -31,7 +31,7 @@ def seed_text(seed: bytes) -> str:
 
 
 def uri(seed: bytes, username: str) -> str:
-    """The content of the QR code."""
+    """The URI of a seed, which the QR code contains."""
     label = quote(f"{ISSUER}:{username}", safe="")
     query = urlencode({"secret": seed_text(seed), "issuer": ISSUER, "algorithm": "SHA1", "digits": DIGITS, "period": STEP_S})
     return f"otpauth://totp/{label}?{query}"
@@ -54,7 +54,10 @@ def code_of(seed: bytes, step: int) -> str:
 
 
 def step_of(seed: bytes, code: str, now: float) -> int | None:
-    """The valid step of a code; None: the code is wrong. Both take equally long. Args: now: Unix seconds."""
+    """The step of a code, among those that are valid now; None: the code is wrong or too old. Each case takes equally long.
+
+    Args: now: Unix seconds.
+    """
     given, current, found = _plain(code), int(now // STEP_S), None
     for step in range(max(0, current - WINDOW), current + WINDOW + 1):
         if hmac.compare_digest(code_of(seed, step).encode(), given.encode("utf-8", "surrogatepass")):

@@ -20,8 +20,8 @@ KNOWN_S: Final = 400 * 86_400.0
 _FORM: Final = re.compile(r"([0-9a-z]{1,40})\.([0-9]{1,9})\.([0-9]{1,12})\.([0-9a-f]{16})\.([0-9a-f]{64})\Z")
 
 
-class Device(NamedTuple):
-    """The content of a valid cookie."""
+class BrowserCookie(NamedTuple):
+    """The content of a valid cookie of a known browser."""
 
     user: UserId
     password_version: int
@@ -30,8 +30,8 @@ class Device(NamedTuple):
     """The id of the browser, which changes when a log-in renews the cookie."""
 
 
-class Devices:
-    """Makes and reads these cookies. The store holds nothing about them."""
+class BrowserCookies:
+    """Makes and reads the cookies of known browsers. The store holds nothing about them."""
 
     def __init__(self, pepper: bytes) -> None:
         self._key = hmac.digest(pepper, b"known devices", hashlib.sha256)
@@ -41,15 +41,15 @@ class Devices:
         payload = f"{user}.{password_version}.{int(now)}.{secrets.token_hex(8)}"
         return f"{payload}.{self._mac(payload)}"
 
-    def read(self, cookie: str, now: float) -> Device | None:
-        """The content of a cookie; None: it is invalid or older than KNOWN_S."""
+    def read(self, cookie: str, now: float) -> BrowserCookie | None:
+        """The content of a cookie; None: it is invalid, or was not made within KNOWN_S of `now`."""
         found = _FORM.match(cookie)
         if found is None:
             return None
         payload, mac = cookie.rpartition(".")[::2]
         if not hmac.compare_digest(mac, self._mac(payload)) or not -KNOWN_S <= int(found[3]) - now <= KNOWN_S:
             return None
-        return Device(UserId(found[1]), int(found[2]), found[4])
+        return BrowserCookie(UserId(found[1]), int(found[2]), found[4])
 
     def _mac(self, payload: str) -> str:
         return hmac.digest(self._key, payload.encode(), hashlib.sha256).hex()

@@ -106,12 +106,12 @@ class LatestValues:
             found.update((name, (value, taken_at)) for name, value in scaled(newest.schema, newest.row).items())
         return found
 
-    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
-        """The summary of a node for lists, from the newest row of each family. `written`: the caller sends it as JSON.
+    def summary(self, node: NodeId, *, as_json: bool = False) -> Collection[SummaryFragment]:
+        """The summary of a node for lists, from the newest row of each family. `as_json`: the caller sends it as JSON.
 
         The collection is live: copy it to keep its present content.
         """
-        if written:
+        if as_json:
             self._written_until = self._clock.monotonic() + WRITTEN_S
         held = self._latest.get(node)
         return () if held is None else held.fragments()

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from groundcontrol.agents.codec import decode_rows
 from groundcontrol.core.text import clean, visible
 from groundcontrol.nodes.model import LogBatch, LogLine, NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.nodes.summary import Summary
+from groundcontrol.nodes.summary import SummaryReader
 from groundcontrol.samples.backfill import PreviousSend
 from groundcontrol.samples.model import SeriesSchema
 from spider.wire.errors import ProtocolError
@@ -54,13 +54,13 @@ class KnownSchema(NamedTuple):
 
     row: SeriesSchema
     scales: tuple[int, ...]
-    summary: Summary
+    summary: SummaryReader
     """Positions in a row of the values that lists show."""
 
     @classmethod
     def of(cls, row: SeriesSchema, scales: Sequence[int]) -> KnownSchema:
         """Build it for a layout whose series have these scales."""
-        return cls(row, tuple(scales), Summary(row.series, scales))
+        return cls(row, tuple(scales), SummaryReader(row.series, scales))
 
 
 def schema_id_of(family: str, series: Sequence[str]) -> bytes:

@@ -36,7 +36,7 @@ from groundcontrol.nodes.views import (
     Sample,
     TablesView,
     chosen_series,
-    is_known,
+    is_in_catalogue,
     node_view,
     process_views,
     sample_views,
@@ -100,7 +100,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         raise Forbidden("rights depend on tags: a user who is limited to some nodes may not change them")
     tags = None if body.tags is None else checked_tags(body.tags)
     granting = frozenset[str]() if tags is None else await services[NodeStore].tags_in_grants(call.scope, {*before.tags} ^ {*tags})
-    if granting:  # such a change of tags is a change of rights, and needs the same proof
+    if granting:  # grants name these tags, so the change is a change of rights
         check_granting_tags(call.scope, granting)
         services.auth.require_step_up(call.caller)
     node = await services[NodeStore].edit_node(
@@ -125,12 +125,12 @@ async def node_detail_view(services: Services, scope: Scope, node_id: NodeId) ->
 
 def node_list_view(services: Services, node: Node, holders: Collection[str], *, packed: bool = False) -> NodeView:
     """A node with its summary, for JSON or, if `packed`, for MessagePack; `holders` are the nodes with stored credentials."""
-    shown = services[NewestValues].summary(node.id, written=not packed)
+    shown = services[NewestValues].summary(node.id, as_json=not packed)
     return node_view_with(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in holders)
 
 
 def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
-    """A node with its present state: whether it is online, and when the hub last received a message from it."""
+    """A node with its present state: its connection, its health, and when the hub last received a message from it."""
     presence = services[Presence]
     return node_view(
         node,
@@ -216,19 +216,21 @@ async def get_tables(call: ApiRequest) -> TablesView:
     tables = {table.subject: table for table in await services[NodeTableStore].tables(call.scope, call.node_id)}
     found = {**tables, **services[ReceivedTables].tables(call.node_id)}
     # A newer version of the hub that ran on this database may have stored other tables. They are left out until the node sends them again.
-    return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name) and is_known(found[name])])
+    return TablesView(
+        tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name) and is_in_catalogue(found[name])]
+    )
 
 
 async def get_processes(call: ApiRequest) -> PastProcessesView:
-    """The top processes at or before a time of the last day."""
+    """The last reading of the top processes at or before a time (now, if none is given). The hub keeps readings of one day."""
     at = whole_number(call.query("at").get("at"), "at", 0, MAX_TIME_S, int(call.services.clock.now()))
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     unsaved = call.services[UnsavedReadings].reading(node.no, at)  # read before the store: a reading that is saved meanwhile is in both
     stored = await call.services[ProcessHistoryStore].reading(node.no, at)
-    known = [reading for reading in (unsaved, stored) if reading is not None]
-    if not known:
+    readings = [reading for reading in (unsaved, stored) if reading is not None]
+    if not readings:
         return PastProcessesView(at=at, reading=None)
-    found = max(known, key=lambda reading: reading.at_ms)
+    found = max(readings, key=lambda reading: reading.at_ms)
     reading = ProcessReadingView(
         taken_at=found.at_ms / 1000, by_cpu=process_views(by_cpu(found)), by_memory=process_views(by_memory(found))
     )

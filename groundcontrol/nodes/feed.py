@@ -27,11 +27,11 @@ FLEET_REPLAY_BYTES: Final = 1 << 20
 """The size limit of the replay buffer of `fleet`: about a snapshot of a thousand nodes. A subscriber that missed more gets a snapshot."""
 
 NEWEST: Final = ("cpu.total", "load.1")
-"""Series that are sent with every row even if unchanged. A page takes the first of them that a node has as its sign of life."""
+"""Series that are sent with every row even if unchanged. A page takes the first of them that a node has as the sign that the node is alive."""
 
 
 class NodeFeed(Feed):
-    """The topic `node:<id>`: every row of a node as it arrives."""
+    """The topic `node:<id>`: new values, tables and other changes of a node as they arrive."""
 
     def __init__(self, services: Services, org: int, node: NodeId, *, limits: LiveLimits) -> None:
         super().__init__(services, org, f"node:{node}", limits=limits)
@@ -64,7 +64,7 @@ class NodeFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """The topic `fleet`: changed values of all nodes as they arrive, and other changes of a node at most once a second."""
+    """The topic `fleet`: changed values of all nodes as they arrive, and other changes of nodes at intervals of `changes_every_s`."""
 
     policy = "latest"
     limit = 20_000
@@ -74,15 +74,15 @@ class FleetFeed(Feed):
         super().__init__(services, org, "fleet", grants, limits=limits)
         self._known: set[NodeId] = set()
         """Nodes that were sent and not removed since."""
-        self._making = 0
-        """The number of snapshots in progress; one may take several pages."""
-        self._gone: set[NodeId] = set()
-        """Nodes that were deleted while a snapshot was in progress. A page that was read before may still list them."""
+        self._snapshots_in_progress = 0
+        """The number of snapshots in progress. One reads several pages of nodes from the store."""
+        self._deleted_meanwhile: set[NodeId] = set()
+        """Nodes that were deleted while a snapshot was in progress. A page that was read before the deletion still lists them."""
         self._sent: dict[NodeId, Sequence[SummaryFragment]] = {}
-        """The last summary sent of each node. A snapshot or a whole row of a node clears it, since both contain other values."""
-        self._values: set[NodeId] = set()
+        """The last summary sent of each node. It is forgotten when a snapshot or the node's whole row is sent, since these may contain other values."""
+        self._with_values: set[NodeId] = set()
         """Nodes with new values to send."""
-        self._changed: set[NodeId] = set()
+        self._with_changes: set[NodeId] = set()
         """Nodes with other changes to send."""
         self._new_values = asyncio.Event()
         self._changes_waiting = asyncio.Event()
@@ -94,13 +94,13 @@ class FleetFeed(Feed):
         return tuple(self._known)
 
     async def snapshot(self) -> FleetData:
-        self._making += 1
+        self._snapshots_in_progress += 1
         try:
-            nodes = [node for node in await self._all() if node.id not in self._gone]
+            nodes = [node for node in await self._all() if node.id not in self._deleted_meanwhile]
         finally:
-            self._making -= 1
-            if not self._making:
-                self._gone.clear()
+            self._snapshots_in_progress -= 1
+            if not self._snapshots_in_progress:
+                self._deleted_meanwhile.clear()
         self._known.update(NodeId(node.id) for node in nodes)
         self._sent.clear()
         return FleetData(nodes=nodes)
@@ -120,13 +120,13 @@ class FleetFeed(Feed):
     async def take(self, bus_event: BusEvent, /) -> None:
         match bus_event:
             case NodesUpdated(nodes=nodes):
-                self._values.update(nodes)
+                self._with_values.update(nodes)
                 self._new_values.set()
                 return
             case SessionChanged(node=node):
-                self._changed.add(node)
+                self._with_changes.add(node)
             case Changed(kind="node", id=id_):
-                self._changed.add(NodeId(id_))
+                self._with_changes.add(NodeId(id_))
             case _:
                 return
         self._changes_waiting.set()
@@ -141,12 +141,12 @@ class FleetFeed(Feed):
         while True:
             await self._new_values.wait()
             self._new_values.clear()
-            fresh, self._values = self._values & self._known, set()
+            fresh, self._with_values = self._with_values & self._known, set()
             if fresh:
                 self.emit(FleetChange(nodes=[], latest={node: self._changed_values(node) for node in sorted(fresh)}, removed=[]))
 
     def _changed_values(self, node: NodeId) -> dict[str, Sample]:
-        """The summary of a node without unchanged values, such as sizes and most values of an idle server. NEWEST is always in it."""
+        """The values of a node's summary that differ from those sent last, and those of NEWEST."""
         fragments = [*self.services[NewestValues].summary(node)]
         before, self._sent[node] = self._sent.get(node, ()), fragments
         changed: dict[str, Shown] = {}
@@ -164,12 +164,12 @@ class FleetFeed(Feed):
         while True:
             await self._changes_waiting.wait()
             self._changes_waiting.clear()
-            nodes, self._changed = self._changed, set()
+            nodes, self._with_changes = self._with_changes, set()
             try:
                 change = await self._change(nodes)
             except HubError as exc:
                 event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
-                self._changed |= nodes
+                self._with_changes |= nodes
                 self._changes_waiting.set()
             else:
                 if change.nodes or change.removed:
@@ -188,15 +188,15 @@ class FleetFeed(Feed):
                 gone.add(node_id)
                 continue
             change.nodes.append(node_list_view(services, node, holders, packed=True))
-        # State changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
+        # The state of this feed changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
         for node_id in nodes:  # a row may be older than values that were sent while later rows were read
             self._sent.pop(node_id, None)
         change.removed += sorted(gone & self._known)
         self._known -= gone
         self._known |= nodes - gone
-        self._gone -= nodes
-        if self._making:
-            self._gone |= gone
+        self._deleted_meanwhile -= nodes
+        if self._snapshots_in_progress:
+            self._deleted_meanwhile |= gone
         return change
 
 

@@ -37,10 +37,10 @@ class NewestValues(Protocol):
         """Series -> the newest value and its time in Unix seconds."""
         ...
 
-    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
-        """The values of a node that lists show, a fragment for each family. The collection follows new rows: copy it to keep it.
+    def summary(self, node: NodeId, *, as_json: bool = False) -> Collection[SummaryFragment]:
+        """The values of a node that lists show, a fragment for each family. New rows change the collection: copy it to keep it.
 
-        Args: written: the caller sends the fragments as JSON.
+        Args: as_json: the caller sends the fragments as JSON.
         """
         ...
 
@@ -74,7 +74,7 @@ class UnsavedReadings(Protocol):
     """Readings of the process history that have arrived and are not stored yet."""
 
     def reading(self, no: int, at: float) -> ProcessReading | None:
-        """The last reading of node number `no` at or before a time in Unix seconds; None: none waits."""
+        """The last reading of node number `no` at or before a time in Unix seconds; None: no such reading waits to be stored."""
         ...
 
 

@@ -39,7 +39,7 @@ async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
     with call.services[JournalReads].take(call.user_id):
         found = await call.services[UnitJournals].read_journal(node.id, body.unit, body.lines, body.level)
     if found.refused == "policy":
-        raise PolicyRefuses(_closed(node, found.why), mode=node.policy.mode if node.policy else "")
+        raise PolicyRefuses(_refusal_text(node, found.why), mode=node.policy.mode if node.policy else "")
     if found.refused == "busy":
         raise Unavailable("the node reads its journal for other requests: try again in some seconds", retry_after_s=5)
     if found.refused:
@@ -51,7 +51,7 @@ async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
     return UnitJournalView(body.unit, level, found.left_out, lines)
 
 
-def _closed(node: Node, why: str) -> str:
+def _refusal_text(node: Node, why: str) -> str:
     if why:
         return f"{node.name} shows no lines of its journal, because its policy file is not valid: {why}"
     return (

@@ -10,11 +10,11 @@ from spider.wire.tables import FAILED
 
 SUBJECT: Final = "processes"
 TOP: Final = 10
-"""Processes by CPU, and as many by memory."""
+"""How many processes of a reading are kept by CPU, and as many by memory."""
 MINUTE_MS: Final = 60_000
 KEEP_S: Final = 86_400.0
 AHEAD_S: Final = 3600.0
-"""How far a reading may be dated ahead of the hub's clock. A later one would be shown in an hour that is not over."""
+"""How far a reading may be dated ahead of the hub's clock. The history drops readings that are dated later."""
 _COLUMNS: Final = ("name", "user", "cpu", "memory")
 
 
@@ -38,25 +38,25 @@ class ProcessReading(NamedTuple):
 
 
 def top_processes(table: SubjectTable) -> ProcessReading | None:
-    """The top processes of a table of processes. None: reading the table failed, or it lacks a column."""
+    """The top processes of a table of processes. None: the node could not read its processes, or the table lacks a column."""
     if table.total == FAILED or not {*_COLUMNS} <= {*table.columns}:
         return None
     indexes = [table.columns.index(name) for name in _COLUMNS]
     rows = enumerate(zip(*(iter(table.cells),) * len(table.columns), strict=True))
     uses = [(number, _use(*(row[index] for index in indexes))) for number, row in rows]
-    busiest, largest = _first(uses, "cpu"), _first(uses, "memory")
-    kept = dict([*busiest, *largest])  # by row: two processes may have equal values
+    busiest, largest = _top(uses, "cpu"), _top(uses, "memory")
+    kept = dict([*busiest, *largest])  # by the number of the row, since two processes may have equal values
     return ProcessReading(round(table.taken_at * 1000), sorted(kept.values(), key=lambda use: (use.name, use.user)))
 
 
 def by_cpu(reading: ProcessReading) -> list[ProcessUse]:
     """The processes that used the most CPU, the busiest first."""
-    return [use for _, use in _first(enumerate(reading.processes), "cpu")]
+    return [use for _, use in _top(enumerate(reading.processes), "cpu")]
 
 
 def by_memory(reading: ProcessReading) -> list[ProcessUse]:
     """The processes that used the most memory, the largest first."""
-    return [use for _, use in _first(enumerate(reading.processes), "memory")]
+    return [use for _, use in _top(enumerate(reading.processes), "memory")]
 
 
 def is_kept(reading: ProcessReading, now: float) -> bool:
@@ -65,7 +65,7 @@ def is_kept(reading: ProcessReading, now: float) -> bool:
 
 
 def with_reading(readings: Sequence[ProcessReading], new: ProcessReading) -> list[ProcessReading]:
-    """Add a reading. Only the last reading of each minute stays."""
+    """The readings and the new one, by time. Of each minute only the last reading stays."""
     minute = new.at_ms // MINUTE_MS
     if any(old.at_ms // MINUTE_MS == minute and old.at_ms >= new.at_ms for old in readings):
         return list(readings)
@@ -84,6 +84,6 @@ def _amount(cell: object) -> int | None:
     return cell if isinstance(cell, int) else None
 
 
-def _first(uses: Iterable[tuple[int, ProcessUse]], resource: str) -> list[tuple[int, ProcessUse]]:
+def _top(uses: Iterable[tuple[int, ProcessUse]], resource: str) -> list[tuple[int, ProcessUse]]:
     known = [(number, use) for number, use in uses if getattr(use, resource) is not None]
     return sorted(known, key=lambda one: getattr(one[1], resource), reverse=True)[:TOP]

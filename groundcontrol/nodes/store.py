@@ -87,7 +87,7 @@ class NodeStore(Protocol):
 
 
 class NodeTableStore(Protocol):
-    """The store interface of tables and packages: the newest of each node, deleted with the node."""
+    """The store interface of what nodes report: events, and the newest tables and packages of each node, deleted with the node."""
 
     async def save_table(self, session: Session, table: SubjectTable) -> None:
         """Replace the stored table of this subject."""
@@ -95,7 +95,7 @@ class NodeTableStore(Protocol):
 
     async def tables(self, scope: Scope, node: NodeId) -> Sequence[SubjectTable]: ...
     async def save_events(self, session: Session, events: Sequence[Event]) -> None:
-        """Store the events that a node reports. Events above its rate are only counted. Raises: Fenced: the session is over."""
+        """Store the events that a node reports. Events above the node's rate are only counted. Raises: Fenced: the session is over."""
         ...
 
     async def packages_digest(self, session: Session) -> str:
@@ -105,7 +105,8 @@ class NodeTableStore(Protocol):
     async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
         """Apply changes to the stored package list.
 
-        They must start at its digest and lead to the digest that they name. Otherwise nothing changes, and the returned digest is empty.
+        The changes name a digest before and a digest after them. The stored list must have the first, and the changed list the second.
+        Otherwise nothing changes, and the returned digest is empty.
         """
         ...
 

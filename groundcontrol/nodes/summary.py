@@ -24,7 +24,7 @@ SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.free", "filesystem.used
 """A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
 
 The fullest mount has the greatest used / (used + free), as in `df` and in alerts. If the free space is not known, used / size counts.
-If no mount could be measured, the summary contains `/` with null.
+If no mount could be measured, the summary contains one mount (`/`, if the node has it) with null.
 """
 
 SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
@@ -104,8 +104,8 @@ class _Mount(NamedTuple):
     size: _Slot | None
 
 
-class Summary:
-    """The positions in a series schema that a summary needs. They are found once for each schema, and used for each row.
+class SummaryReader:
+    """Reads the summary from rows of one series schema. It finds the positions of the values in the schema once, for all rows.
 
     All series of a metric are in one schema, since a metric belongs to one family. So `pack_summary` can join the summaries of several schemas.
     """
@@ -132,14 +132,14 @@ class Summary:
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
     def read(self, values: SummaryValues, taken_at: float) -> SummaryFragment:
-        """The summary of a row, in the units of the catalogue."""
+        """The part of the summary that comes from one row, in the units of the catalogue."""
         found = {name: Shown(None if (value := values[at]) is None else value / scale, taken_at) for name, at, scale in self._plain}
         for metric, scale, parts in self._sums:
             measured = [value for at in parts if (value := values[at]) is not None]
             # the sum leaves out devices that could not be measured
             found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)
         if self._mounts:
-            fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
+            fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _used_share(mount, values))
             for slot in (fullest.size, fullest.free, fullest.used):
                 if slot is not None:
                     found[slot.name] = Shown(_scaled(slot, values), taken_at)
@@ -164,7 +164,7 @@ def _rank(value: float | None) -> float:
     return -1e300 if value is None else value
 
 
-def _share(mount: _Mount, values: SummaryValues) -> float:
+def _used_share(mount: _Mount, values: SummaryValues) -> float:
     used, free = values[mount.used.at], None if mount.free is None else values[mount.free.at]
     if used is None:
         return _rank(None)

@@ -52,6 +52,7 @@ class UpdateList(NamedTuple):
     cut: int
     """The number of nodes with more updates than their list holds."""
     oldest_at: float | None
+    """When the oldest of the lists was read, in Unix seconds; None: no list is known."""
     next: str | None
 
 
@@ -106,7 +107,7 @@ class Tally:
         self.oldest_at: float | None = None
 
     def add(self, table: SubjectTable) -> None:
-        """Add the table of one node, whose reading did not fail. If a package has several rows, the row that `row_of` returns counts."""
+        """Add the table of a node that could read its updates. If a package has several rows, the row that `row_of` returns counts."""
         self.told += 1
         self.cut += table.total > len(table.cells) // max(1, len(table.columns))
         self.oldest_at = table.taken_at if self.oldest_at is None else min(self.oldest_at, table.taken_at)

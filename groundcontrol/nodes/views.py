@@ -411,7 +411,7 @@ class NodeUpdatesView(Answer):
     next: str | None
 
 
-def is_known(table: SubjectTable) -> bool:
+def is_in_catalogue(table: SubjectTable) -> bool:
     """Whether the catalogue contains the table's subject and all its columns."""
     subject = BY_NAME.get(table.subject)
     return subject is not None and {*table.columns} <= {column.name for column in subject.columns}

@@ -54,7 +54,7 @@ from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, ReceivedTables, UnsavedReadings
 from groundcontrol.nodes.model import NewNode, Node
-from groundcontrol.nodes.summary import Summary, SummaryFragment
+from groundcontrol.nodes.summary import SummaryFragment, SummaryReader
 from groundcontrol.samples.store import DamageReports
 from groundcontrol.slices import PROVIDERS, ROUTES, SLICES
 from groundcontrol.vault import Vault
@@ -106,12 +106,12 @@ class PlayedNodes:
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         return self.values.get(node, {})
 
-    def summary(self, node: NodeId, *, written: bool = False) -> list[SummaryFragment]:
+    def summary(self, node: NodeId, *, as_json: bool = False) -> list[SummaryFragment]:
         """As if each moment of `values` were a row of its own, in millionths."""
         moments: dict[float, dict[str, int | None]] = {}
         for name, (value, at) in self.values.get(node, {}).items():
             moments.setdefault(at, {})[name] = None if value is None else round(value * 1_000_000)
-        return [Summary(list(row), [1_000_000] * len(row)).read(list(row.values()), at) for at, row in moments.items()]
+        return [SummaryReader(list(row), [1_000_000] * len(row)).read(list(row.values()), at) for at, row in moments.items()]
 
 
 async def never_online(_node: NodeId, _timeout_s: float) -> None:

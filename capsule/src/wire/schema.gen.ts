@@ -2428,7 +2428,7 @@ export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "n
  * A summary contains these under their full names, for the fullest mount: `filesystem.used{mount=/var}`.
  *
  * The fullest mount has the greatest used / (used + free), as in `df` and in alerts. If the free space is not known, used / size counts.
- * If no mount could be measured, the summary contains `/` with null.
+ * If no mount could be measured, the summary contains one mount (`/`, if the node has it) with null.
  */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.free", "filesystem.used"] as const;
 

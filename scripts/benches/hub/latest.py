@@ -82,8 +82,8 @@ def latest_1000(count: int = NODES, rounds: int = ROUNDS) -> Results:
     calls: dict[str, Callable[[], object]] = {
         "packed": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
         "packed_again": lambda: [summary_msgpack(registry.values.summary(node)) for node in nodes],
-        "json": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
-        "json_again": lambda: [summary_json(registry.values.summary(node, written=True)) for node in nodes],
+        "json": lambda: [summary_json(registry.values.summary(node, as_json=True)) for node in nodes],
+        "json_again": lambda: [summary_json(registry.values.summary(node, as_json=True)) for node in nodes],
     }
     took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *calls)}
     for second in range(rounds):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.access import rate_limits, totp
-from groundcontrol.access.trusted_browsers import Devices
+from groundcontrol.access.trusted_browsers import BrowserCookies
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core.errors import (
     BadCredentials,
@@ -385,7 +385,7 @@ async def test_the_browser_cookie_of_another_user_is_ignored(ready: Door, harm: 
         "nothing": "",
         "another password": ready.service._devices.make(UserId(good.partition(".")[0]), 2, now),
         "another user": good.replace(good.partition(".")[0], "0" * 26),
-        "another key": Devices(b"q" * 32).make(UserId(good.partition(".")[0]), 1, now),
+        "another key": BrowserCookies(b"q" * 32).make(UserId(good.partition(".")[0]), 1, now),
         "cut": good[:-1],
         "too old": ready.service._devices.make(UserId(good.partition(".")[0]), 1, now - 401 * 86_400),
         "a word": "admin",

@@ -310,7 +310,7 @@ async def test_json_summaries_are_prepared_for_a_minute_after_a_request(place: P
         return fragment
 
     assert show(1).text == b"", "nobody has asked"
-    place.registry.values.summary(NODE, written=True)
+    place.registry.values.summary(NODE, as_json=True)
     await place.passes(WRITTEN_S - 1)
     fragment = show(2)
     assert msgspec.json.decode(b"{%b}" % fragment.text) == msgspec.to_builtins(fragment.shown)

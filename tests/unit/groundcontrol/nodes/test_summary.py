@@ -15,8 +15,8 @@ from groundcontrol.nodes.summary import (
     SUMMARY_SERIES,
     SUMMARY_SUMS,
     Shown,
-    Summary,
     SummaryFragment,
+    SummaryReader,
     pack_summary,
     write_summary,
 )
@@ -40,7 +40,7 @@ TAKEN_AT = 1_790_000_000.25
 
 
 def fragment(values: Named) -> SummaryFragment:
-    return Summary(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()), TAKEN_AT)
+    return SummaryReader(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()), TAKEN_AT)
 
 
 def summary(values: Named) -> dict[str, float | None]:
