@@ -20,7 +20,7 @@ import type { JobBody, NodeView } from "../state/types";
 import { rememberFocus } from "../ui/dialog";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
-import { start, verbIcon } from "../pages/node/upgrade";
+import { startAction, verbIcon } from "../pages/node/upgrade";
 import { SECTIONS } from "./sections";
 
 const GROUPS = { Actions: t`Actions`, Nodes: t`Nodes`, Jobs: t`Jobs`, Views: t`Views` };
@@ -98,7 +98,7 @@ function jobEntries(text: string): Entry[] {
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;
       const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;
-      return readonly ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "job", node: node.id, action }) };
+      return readonly ? { ...base, label, run: () => void startAction(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "job", node: node.id, action }) };
     }),
   );
   return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];

@@ -1,7 +1,7 @@
 /** Whether Ground Control can store data. */
 
 import { effect, signal } from "@preact/signals";
-import { health } from "../wire/http";
+import { fetchHealth } from "../wire/http";
 import { live } from "./live/link";
 
 const EVERY_MS = 10_000;
@@ -11,7 +11,7 @@ export const hubCanStore = signal(true);
 async function ask(): Promise<void> {
   if (document.hidden) return;
   try {
-    hubCanStore.value = (await health()).database;
+    hubCanStore.value = (await fetchHealth()).database;
   } catch {
     // The socket reports a hub that does not answer.
   }

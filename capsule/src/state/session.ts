@@ -159,7 +159,7 @@ export const resumesAt = signal(0);
 let attempt = 0;
 let again: ReturnType<typeof setTimeout> | undefined;
 
-function later(act: () => Promise<void>): void {
+function repeatLater(act: () => Promise<void>): void {
   const wait = backoff(attempt, Math.random()) * 1000;
   attempt += 1;
   resumesAt.value = Date.now() + wait;
@@ -182,7 +182,7 @@ export async function resume(): Promise<void> {
       return;
     }
     phase.value = "unreachable";
-    later(resume);
+    repeatLater(resume);
   } finally {
     clearTimeout(silent);
   }
@@ -240,7 +240,7 @@ export async function logOut(): Promise<void> {
     }
     clear();
     csrf = "";
-    later(stillLeaving);
+    repeatLater(stillLeaving);
   } finally {
     clearTimeout(silent);
   }

@@ -148,7 +148,7 @@ export function idempotencyKey(): string {
 }
 
 /** The hub's public health. An answer with status 503 is a health view, too. Raises the errors of `fetch` and of `json` as they are, not ApiError. */
-export async function health(): Promise<HealthView> {
+export async function fetchHealth(): Promise<HealthView> {
   const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   return (await answer.json()) as HealthView;
 }

@@ -19,13 +19,13 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { ActionError, useAction } from "../use-action";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { deploymentBody, formErrors, EMPTY_CONNECTION, afterRetry, type ConnectionForm, type FormErrors } from "./connection-form";
-import { FailureBox, ViewerNote, ToSettings, triesOf } from "./failure";
+import { FailureBox, ViewerNote, SettingsButton, triesOf } from "./failure";
 import { LastServer, Options } from "./form-options";
 import { Method, type MethodKey } from "./method";
 import { BulkAdd } from "./bulk-add";
@@ -150,7 +150,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
       taken: onSent,
       late: (one) => {
         oneDraft.drop(entries);
-        startedNote(what, () => openDeployment(one.peek()));
+        toastStarted(what, () => openDeployment(one.peek()));
       },
       refused: (why, error) => {
         const field = FIELD_OF[String(error.facts["field"] ?? "")];
@@ -258,7 +258,7 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
             </Button>
           )}
           <span class="t3 end aside">{update && node && mayAct.value ? t`To try the update again, go to the node’s settings.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
-          {update && <ToSettings deployment={deployment} onClose={onClose} />}
+          {update && <SettingsButton deployment={deployment} onClose={onClose} />}
           <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
       </Dialog>

@@ -16,7 +16,7 @@ import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 import { readText, UNREADABLE } from "./chosen-file";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
@@ -124,7 +124,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
       },
       late: (path) => {
         listDraft.drop(typed);
-        startedNote(what, () => go(path));
+        toastStarted(what, () => go(path));
       },
       refused: (why, error) => {
         setRefusal(why);

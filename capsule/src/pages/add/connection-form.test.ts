@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deploymentBody, likeTheLast, formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, changedKeyReason, withoutSecrets } from "./connection-form";
+import { deploymentBody, likeTheLast, formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, missingCredentialsReason, withoutSecrets } from "./connection-form";
 import type { DeploymentView } from "../../state/types";
 
 test("a retry replaces the typed values, and no value of the first key goes with another key", () => {
@@ -30,8 +30,8 @@ test("a jump host with its own secret asks for it again, and never falls back to
 });
 
 test("the page says why the hub requires credentials again", () => {
-  assert.match(changedKeyReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
-  assert.match(changedKeyReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
+  assert.match(missingCredentialsReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
+  assert.match(missingCredentialsReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
 });
 
 test("only the chosen way to sign in is sent, and the hub's key needs no secret", () => {

@@ -195,7 +195,7 @@ export function credentialsBody(entries: ConnectionForm): RetryBody {
 }
 
 /** Why the hub requires credentials again, from the facts of its refusal `credentials_required`. */
-export const changedKeyReason = (facts: Readonly<Record<string, unknown>>): string =>
+export const missingCredentialsReason = (facts: Readonly<Record<string, unknown>>): string =>
   Array.isArray(facts["dropped"])
     ? t`This is a different server, or it should show a different host key. Nothing entered for the previous one is sent there: enter a key or a password for this one.`
     : t`No credentials are stored for this server: enter a key or a password.`;

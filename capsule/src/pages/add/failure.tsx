@@ -15,7 +15,7 @@ import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { useSubmit } from "../jobs/submit/use-submit";
 import { KeyField, SignInFields } from "./connection-fields";
-import { signInBody, changedKeyReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
+import { signInBody, missingCredentialsReason, portFault, wholeKey, type ConnectionForm } from "./connection-form";
 
 interface Props {
   deployment: DeploymentView;
@@ -32,7 +32,7 @@ export function ViewerNote(): VNode {
 }
 
 /** A button to the settings of the node, where the user can remove it in another way or request its update again. Nothing if the node is gone. */
-export function ToSettings({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode | null {
+export function SettingsButton({ deployment, onClose }: { deployment: DeploymentView; onClose: () => void }): VNode | null {
   const id = deployment.node_id;
   if (!mayAct.value || !id || nodeName(id) === undefined) return null;
   const open = (): void => {
@@ -73,7 +73,7 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
         if (asks) setAgain((before) => before ?? entries);
-        setWrong(asks ? changedKeyReason(error.facts) : why);
+        setWrong(asks ? missingCredentialsReason(error.facts) : why);
       },
       back: () => openDeployment(deployment),
     });

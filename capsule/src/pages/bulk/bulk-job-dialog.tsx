@@ -25,7 +25,7 @@ import { useNodes } from "./use-nodes";
 import { useLostAnswer } from "../jobs/submit/use-lost-answer";
 import { cancelPlans, PlansTable, usePlans, withWork } from "./plans";
 import { RebootChoice } from "../jobs/submit/reboot-choice";
-import { isUnanswered, startedNote, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
+import { isUnanswered, toastStarted, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
 
 type Action = BatchBody["action"];
 
@@ -157,7 +157,7 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
         unpick();
         go(path);
       },
-      late: (path) => startedNote(what, () => go(path)),
+      late: (path) => toastStarted(what, () => go(path)),
       refused: (why, error) => {
         setWrong(why);
         if (isUnanswered(error)) return markUnanswered();

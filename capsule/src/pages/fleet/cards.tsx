@@ -12,7 +12,7 @@ import { Icon } from "../../ui/icon";
 import { Mark, Meter } from "../../ui/meter";
 import { useInView } from "../../ui/use-in-view";
 import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
-import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security } from "./cells";
+import { RowBadges, glyphOf, runningJobOn, RowCheckbox, SecurityPill } from "./cells";
 
 /** With more cards, a card out of view shows only its name and is not redrawn. */
 const MAX_LIVE_CARDS = 60;
@@ -66,7 +66,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         <span class="meta t3 cut grow">
           <RowBadges row={row} />
         </span>
-        {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
+        {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <SecurityPill count={node.updates.security} />}
       </div>
       <div class="three">
         <Third name={t`CPU`} value={disconnected ? null : status.cpu} level={levelOf(levels, "cpu")} live={sampleAttributes("cpu.total", latest["cpu.total"])} />

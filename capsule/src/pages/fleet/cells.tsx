@@ -107,7 +107,7 @@ export function shareCell(value: number | null, level: Level, live: SampleAttrib
   );
 }
 
-export function Security({ count }: { count: number | null }): VNode | null {
+export function SecurityPill({ count }: { count: number | null }): VNode | null {
   if (!count) return null;
   return (
     <span class="pill warn small">

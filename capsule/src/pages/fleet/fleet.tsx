@@ -87,7 +87,7 @@ interface Sorted {
 
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
-/** The sorted groups. They are sorted again at most every five seconds, and not while the pointer is over the rows or a row has the focus. */
+/** The sorted groups. They are sorted again at most every five seconds, and not while the pointer is over the rows or a row has the focus. Call `touch` when the pointer enters or leaves the rows, and `apply` to sort now. */
 function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);

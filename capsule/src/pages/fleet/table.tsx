@@ -22,7 +22,7 @@ import { sampleAttributes } from "../../ui/sample-attributes";
 import { Spark } from "../../ui/spark";
 import { VirtualList } from "../../ui/virtual-list";
 import { groupName } from "./group-name";
-import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security, shareCell, useSpark } from "./cells";
+import { RowBadges, glyphOf, runningJobOn, RowCheckbox, SecurityPill, shareCell, useSpark } from "./cells";
 import type { GroupRowProps } from "./group-header";
 import type { SortKey } from "./sort-filter";
 
@@ -235,7 +235,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
           )}
         </span>
         <span role="cell" class="row right">
-          <Security count={node.updates.security} />
+          <SecurityPill count={node.updates.security} />
           {updates === null ? <span class="unknown">{UNKNOWN}</span> : <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>}
         </span>
         <span role="cell" class="right t3 nowrap">

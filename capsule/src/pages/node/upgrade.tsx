@@ -34,7 +34,7 @@ export function refusal(view: NodeView, action?: Action): string {
 }
 
 /** Starts an action that changes no installed package, without a dialog, and opens its job. */
-export function start({ id, name }: NodeView, action: Action): Promise<void> {
+export function startAction({ id, name }: NodeView, action: Action): Promise<void> {
   const key = newIdempotencyKey();
   return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));
 }
@@ -48,7 +48,7 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
   const label = known.menu ?? actionLabel(action);
   return (
     <>
-      <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void start(view, action) : setOpenDialog(true))}>
+      <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void startAction(view, action) : setOpenDialog(true))}>
         {known.readonly ? label : t`${label}…`}
       </Button>
       {openDialog && <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(false)} />}
@@ -74,7 +74,7 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
   const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
     JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
       const action = name as Action;
-      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setOpenDialog(action) };
+      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void startAction(view, action) : () => setOpenDialog(action) };
     });
   const split = !refusal(view, "upgrade");
   const groups = all ? [] : [

@@ -13,8 +13,8 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
-import { credentialsBody, formErrors, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
-import { DEPLOYMENTS, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { credentialsBody, formErrors, knownHostForm, missingCredentialsReason, type ConnectionForm } from "../add/connection-form";
+import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -39,11 +39,11 @@ function Ask({ view }: { view: NodeView }): VNode {
       what,
       send: () => redeployNode(view.id, needs ? credentialsBody(entries) : {}),
       taken: (one) => openDeployment(one.peek()),
-      late: (one) => startedNote(what, () => openDeployment(one.peek())),
+      late: (one) => toastStarted(what, () => openDeployment(one.peek())),
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
         if (asks) setNeeds(true);
-        setRefusal(asks ? changedKeyReason(error.facts) : why);
+        setRefusal(asks ? missingCredentialsReason(error.facts) : why);
       },
       back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "redeploy", node: view.id })),
     });

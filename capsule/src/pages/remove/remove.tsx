@@ -21,12 +21,12 @@ import { TextField } from "../../ui/field";
 import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
-import { credentialsBody, formErrors, EMPTY_CONNECTION, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
-import { FailureBox, ToSettings, triesOf } from "../add/failure";
+import { credentialsBody, formErrors, EMPTY_CONNECTION, knownHostForm, missingCredentialsReason, type ConnectionForm } from "../add/connection-form";
+import { FailureBox, SettingsButton, triesOf } from "../add/failure";
 import { useDeployment } from "../add/use-deployment";
 import { LoadingDialog } from "../add/loading-dialog";
 import { ProgressBar, Steps } from "../add/steps";
-import { DEPLOYMENTS, isUnanswered, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DEPLOYMENTS, isUnanswered, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 
 /** The dialog that removes a node: the user types its name, then follows the steps. `deployment`: shows this removal. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
@@ -89,13 +89,13 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       taken: onStarted,
       late: (one) => {
         if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // a node that is only forgotten is removed immediately
-        else startedNote(what, () => openDeployment(one.peek()));
+        else toastStarted(what, () => openDeployment(one.peek()));
       },
       refused: (why, error) => {
         const asked = error.code === "credentials_required";
         if (asked) setNeeds(true);
         if (isUnanswered(error)) setUnansweredAt((held) => held ?? sentAt);
-        setRefusal(asked ? changedKeyReason(error.facts) : why);
+        setRefusal(asked ? missingCredentialsReason(error.facts) : why);
       },
       back: (unanswered) => (unanswered ? go(DEPLOYMENTS) : showDialog({ kind: "remove", node: view.id })),
     });
@@ -157,7 +157,7 @@ function Running({ deployment, name, onClose, onRetry }: { deployment: Deploymen
       <Steps deployment={deployment} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
         <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This continues when you close the dialog.`}</span>
-        {failed && <ToSettings deployment={deployment} onClose={onClose} />}
+        {failed && <SettingsButton deployment={deployment} onClose={onClose} />}
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
           {done ? t`Done` : failed ? t`Close` : t`Run in background`}
         </Button>

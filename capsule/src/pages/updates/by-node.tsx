@@ -16,7 +16,7 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { VirtualList } from "../../ui/virtual-list";
-import { Security } from "../fleet/cells";
+import { SecurityPill } from "../fleet/cells";
 
 /** The nodes with updates, or with security updates, that match a search. */
 export function matchingRows(all: readonly Row[], search: string, security: boolean): Row[] {
@@ -60,7 +60,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                   {node.reboot_required === "yes" && <span class="pill small">{t`reboot due`}</span>}
                 </span>
                 <span role="cell" class="row right num">
-                  <Security count={node.updates.security} />
+                  <SecurityPill count={node.updates.security} />
                   {node.updates.total}
                 </span>
                 <span role="cell" class="t3 cut">

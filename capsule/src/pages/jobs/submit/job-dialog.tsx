@@ -23,7 +23,7 @@ import { PlanTable } from "../../job/plan-table";
 import { RebootChoice } from "./reboot-choice";
 import { startJob } from "./start-job";
 import { useLostAnswer } from "./use-lost-answer";
-import { isUnanswered, startedNote, useSubmit, submitErrorText } from "./use-submit";
+import { isUnanswered, toastStarted, useSubmit, submitErrorText } from "./use-submit";
 
 type Action = JobBody["action"];
 
@@ -107,7 +107,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
         onClose();
         go(path);
       },
-      late: (path) => startedNote(what, () => go(path)),
+      late: (path) => toastStarted(what, () => go(path)),
       refused: (why, error) => {
         setTrouble(why ? { why, again: "start" } : null);
         if (isUnanswered(error)) markUnanswered();

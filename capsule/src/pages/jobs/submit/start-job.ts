@@ -4,7 +4,7 @@ import { go, pageUrl } from "../../../state/router";
 import { JOB_MINUTES, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError, type JobView } from "../../../state/types";
-import { isUnanswered, startedNote, stepUpQuestion, submitErrorText } from "./use-submit";
+import { isUnanswered, toastStarted, stepUpQuestion, submitErrorText } from "./use-submit";
 
 /**
  * Starts a job without a dialog, and opens its page. If the user has opened another page or a dialog since, only a toast reports the result.
@@ -19,7 +19,7 @@ export async function startJob(what: string, send: () => Promise<JobView>, press
   try {
     const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (passwordAsked = pressed || stays()), JOB_MINUTES)).id}`;
     if (stays()) go(path);
-    else startedNote(what, () => go(path));
+    else toastStarted(what, () => go(path));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.code === "auth.step_up_required" && passwordAsked) return; // the user closed the password question

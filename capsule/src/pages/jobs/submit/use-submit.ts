@@ -47,7 +47,7 @@ export const submitErrorText = (error: ApiError, again = true): string => {
 export const stepUpQuestion = (what: string): string => t`Enter your password to start “${what}”.`;
 
 /** Shows the toast for a request that was accepted after its dialog was closed. */
-export const startedNote = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
+export const toastStarted = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
 
 /**
  * Sends a request from a dialog. The request continues when the dialog is closed, and then a toast reports the result.
