@@ -26,8 +26,8 @@ _SECTIONS = {
 }
 _OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
 ADDRESS_FILE = "hub-address"
-"""Name of a file in the state folder. Its first line is the url of spider.conf. The other lines are hosts to dial before that one: the host
-that the hub named last, and the host at which it answered before."""
+"""Name of a file in the state folder. Its first line is the url of spider.conf. The other lines are hosts to dial before the host of this url:
+the host that the hub named last, and the host at which the hub answered when it named it."""
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
 """Longest time span and largest size of the samples on disk while the hub is away. spider.conf may lower both; with 0, samples stay in
@@ -75,7 +75,7 @@ class Url(NamedTuple):
     def at(self, address: str) -> "Url":
         """This URL with another host: an IP address without brackets, or a host name in lower case.
 
-        Raises: ValueError: it is neither an IP address nor a host name, or this URL is not `wss://`.
+        Raises: ValueError: `address` is neither an IP address nor a host name, or this URL is not `wss://`.
         """
         try:
             name = f"[{address}]" if ":" in address and socket.inet_pton(socket.AF_INET6, address) else address
@@ -136,8 +136,8 @@ class Config:
     url: Url
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the hub's public key (SubjectPublicKeyInfo), several keys concatenated. It is set for a hub whose certificate no authority
-    has signed; None: authorities verify the certificate."""
+    """SHA-256 of the hub's public key (SubjectPublicKeyInfo); of several allowed keys: concatenated. It is set for a hub whose certificate no
+    authority has signed. None: an authority must have signed the certificate."""
     node: str
     """Id of this node, 26 characters."""
     generation: int
@@ -168,7 +168,7 @@ class Config:
     units: int = 0
     """Edition of the unit files that started this program; 0 = unknown."""
     kept: Tuple[Url, ...] = ()
-    """URLs to which a hub with a pinned key has moved since spider.conf was written. The one that the hub named last comes first."""
+    """Further URLs of a hub with a pinned key, from `ADDRESS_FILE`. The URL that the hub named last comes first."""
 
     @property
     def urls(self) -> Tuple[Url, ...]:
@@ -179,7 +179,7 @@ class Config:
     def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
         """Read flags, environment and files.
 
-        Raises: ConfigError: a flag is wrong; else with all errors of the environment and the files together.
+        Raises: ConfigError: flags are wrong; or, with right flags, the environment or the files are. It lists all these faults.
         """
         flags = parse_flags(argv)
         faults: List[str] = []

@@ -5,7 +5,7 @@ import time
 from typing import Sequence, Tuple
 
 SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
-"""Each engine of root and its socket."""
+"""The engines that run as root: name and socket of each."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 VERSIONS: Sequence[str] = ("", "/v1.24")
 """A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a

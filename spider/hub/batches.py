@@ -61,7 +61,7 @@ class Losses:
 
 
 class Coverage:
-    """The measured time that batches cover. It is that of the family with the most rows."""
+    """The measured time that batches cover, taken from the family with the most rows."""
 
     def __init__(self) -> None:
         self._rows: Dict[str, int] = {}

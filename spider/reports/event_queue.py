@@ -112,7 +112,7 @@ class EventQueue:
         self._last = 0
 
     def load(self) -> None:
-        """Read the events that an earlier run left. Other files in the folder, and second files of one event, are removed.
+        """Read the events that an earlier run left. Other files in the folder, and further files of an event with the same id, are removed.
 
         Raises: OSError: a file or the folder cannot be read. Nothing is lost; call it again later.
         """
@@ -210,7 +210,7 @@ def _read(path: str) -> "ReportedEvent | None":
         with open(path, encoding="utf-8") as file:
             found, kind, at_ms, message, details = json.loads(file.read(MAX_FILE_BYTES))
         details = _details(kind, json.loads(details or "{}"))
-        # The hub ends the session at an event beyond the limits, and would receive it again in the next one.
+        # If an event beyond the limits were sent, the hub would end the session, and receive the event again in the next one.
         valid = EVENT_ID.match(found) and 0 <= at_ms <= LATEST_MS and len(message) <= MAX_MESSAGE_CHARS
         return ReportedEvent(found, str(kind), int(at_ms), str(message), details) if valid else None
     except (FileNotFoundError, ValueError, TypeError, OverflowError, RecursionError):

@@ -1,4 +1,4 @@
-"""Takes events from programs of this host over a socket, and reports them to the hub until it has stored them.
+"""Takes events from programs of this host over a socket, and reports them to the hub until the hub has stored them.
 
 The kernel identifies the caller (SO_PEERCRED). Root and the users that the policy names may report. A connection carries one line of JSON
 and one line of answer.
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
     code: str
     """accepted; type: it has not the form of an event; user: not allowed; rate or busy: too many; disk: it cannot be written."""
     text: str
-    """The id of an accepted event, or a sentence for people."""
+    """The id of an accepted event. If the event was refused, or older events were dropped: a sentence for people."""
 
 
 class Reporters:
@@ -304,7 +304,7 @@ def boot_events(record: BootRecord) -> List[ReportedEvent]:
 
 
 def _uid_of(writer: asyncio.StreamWriter) -> int:
-    """The user that has connected, by the kernel."""
+    """The uid of the program that has connected, according to the kernel."""
     raw = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _pid, uid, _gid = _UCRED.unpack(raw)
     return int(uid)

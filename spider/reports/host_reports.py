@@ -101,9 +101,9 @@ class HostReports:
                 event(log, "identity_failed", logging.ERROR, exc_info=True)
             else:
                 self._learn_identity(identity)
-            await self._identity_or_policy_changed()
+            await self._wait_for_identity()
 
-    async def _identity_or_policy_changed(self) -> None:
+    async def _wait_for_identity(self) -> None:
         """Wait until the identity is due. A changed policy file makes it due at once, so that the owner does not wait a minute."""
         ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
         while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
@@ -140,7 +140,7 @@ class HostReports:
         )
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
-        """Returns: seconds until the next reading."""
+        """Read the available updates and the condition of the packages. Returns: seconds until the next reading."""
         wait_s = await self._read_updates(manager)
         found = manager.condition()
         before = self._available.condition
@@ -151,7 +151,7 @@ class HostReports:
         return wait_s if found.faults == [] else min(wait_s, UPDATES_RETRY_S)  # somebody may be at work, or repair it by hand
 
     async def _read_updates(self, manager: UpdateQuery) -> float:
-        """Returns: seconds until the next reading."""
+        """Read the available updates and held packages. Returns: seconds until the next reading."""
         try:
             updates = await run_in_thread(manager.available_updates, "updates")
             if updates is None:

@@ -29,11 +29,12 @@ log = logging.getLogger(__name__)
 
 
 class JournalLine(NamedTuple):
-    """One line and its cursor, its place in the journal."""
+    """One line of the journal."""
 
     cursor: str
+    """journalctl's name for the line's place in the journal."""
     at_ms: int
-    """Unix milliseconds, at most `LATEST_MS`: the hub ends the session at a later time."""
+    """Unix milliseconds, at most `LATEST_MS`: the hub refuses a later time and ends the session."""
     priority: int
     """0 (emergency) to 7 (debug), as in syslog(3)."""
     source: str
@@ -139,7 +140,7 @@ class JournalChild:
                 return
             self._stderr = (self._stderr + chunk)[-400:]
 
-    async def listened(self) -> None:
+    async def errors_end(self) -> None:
         """Wait for the end of the error output, which is then complete in `complaint`. Call it after `record` has returned None."""
         await asyncio.wait({self._listener})
 

@@ -28,7 +28,8 @@ MAX_LEASE_S = 3600
 COST_SHARE = 0.01
 """Largest share of a core for reading one subject. A subject that costs more is read less often."""
 SOON_S = 1.0
-"""A table may be sent this much before the shortest time between two (`Subject.rests_s`), because the next reading would be much later."""
+"""A table may be sent this much before the shortest time between two (`Subject.rests_s`) is over. If it waited, it would be sent only after the
+next reading."""
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ class Tables:
         self._changed.set()
 
     def watch(self, watch: Watch) -> None:
-        """Watch these subjects for `lease_s` seconds (0 ends it), and read them at the interval of the message. Unknown names are ignored."""
+        """Treat these subjects as watched for `lease_s` seconds (0 ends the watch), and read them at the interval of the message. Unknown names
+        are ignored."""
         now = self._clock.monotonic()
         for name in watch.families:
             source = self._sources.get(name)

@@ -120,9 +120,9 @@ class UnitJournal:
         return found
 
     async def _check_readable(self) -> None:
-        """Tell a unit without lines from a journal that cannot be read.
+        """Check that the journal has a readable line at all.
 
-        Raises: _Refused.
+        Raises: _Refused: it has none.
         """
         if not (await self._lines(["--lines=1"])).lines:
             raise _Refused("unreadable", "the journal is empty, or may not be read (group systemd-journal)")
@@ -147,7 +147,7 @@ async def _all(child: JournalChild) -> Tuple[_Lines, str]:
     while True:
         record = await child.record()
         if record is None:
-            await child.listened()
+            await child.errors_end()
             return _Lines(list(lines), left_out), child.complaint
         try:
             line = parse_record(record)

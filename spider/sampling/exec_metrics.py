@@ -172,7 +172,7 @@ class Programs(Collector):
         self._adopts: Optional[bool] = None
         """Whether orphaned processes of programs become children of this process (subreaper); None = no program has run yet."""
         self._children: Set[int] = set()
-        """Children in other sessions that existed before these programs were run."""
+        """Ids of this process's children in other sessions, from before the programs of the present reading were started."""
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - the interface passes it to every collector
         """Run all programs concurrently."""

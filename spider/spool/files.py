@@ -1,4 +1,4 @@
-"""The spool's files: append-only segments of `spool/records.py`. All calls block, so they run in a thread.
+"""The spool's files: append-only segments in the format of `spool/records.py`. All calls block, so they run in a thread.
 
 Each process writes its segments under its own journal id, and reads a segment once it is complete. Record numbers ascend from the first
 number of the segment.
@@ -52,11 +52,11 @@ class Segment:
         answered."""
         self.journal = journal
         self.first = first
-        """Number of its first record."""
+        """Number of the segment's first record."""
         self.count = 0
         self.size = HEAD_BYTES
         self.covered_s = 0
-        """Seconds of measured time that it covers."""
+        """Seconds of measured time that the segment covers."""
         self.lost = 0
         """Number of damaged records that were already reported."""
         self.known: Dict[int, Lost] = {}
@@ -156,7 +156,7 @@ class SpoolFolder:
         replaced: Set[str] = set()
         for name in names:
             try:
-                one = self._find(name)
+                one = self._load(name)
             except OSError as error:  # an unreadable file does not block the others
                 self.unreadable.append((name, str(error)))
                 continue
@@ -184,7 +184,7 @@ class SpoolFolder:
                 if name in self._replaced:
                     self._unlink(name)
                 else:
-                    one = self._find(name)
+                    one = self._load(name)
             except FileNotFoundError:
                 continue  # the file was removed meanwhile
             except OSError as error:
@@ -195,7 +195,8 @@ class SpoolFolder:
                 segments.append(one[0])
         return segments
 
-    def _find(self, name: str) -> Optional[Tuple[Segment, RecordContent]]:
+    def _load(self, name: str) -> Optional[Tuple[Segment, RecordContent]]:
+        """Read a segment of an earlier run. None: the file was deleted, because it has no readable record of this node."""
         data = self._read(name)
         content = parse_segment(data, self._node)
         if content is None and len(data) > HEAD_BYTES and not is_foreign(data, self._node):
@@ -229,7 +230,7 @@ class SpoolFolder:
 
         Args:    first: number of the first record. A `Loss` takes one number for each `Lost` in it.
         Returns: the new segments; the last one may get more records.
-        Raises:  OSError: the records were removed again, as far as the disk still allowed it.
+        Raises:  OSError: the disk failed. The records were removed again, as far as the disk still allowed it.
         """
         begun: List[Segment] = []
         before = self._current
@@ -254,9 +255,9 @@ class SpoolFolder:
         return begun
 
     def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
-        """Write losses to a new segment of another journal, under the numbers from `first` that they have there.
+        """Write losses to a new segment of another journal, under numbers from `first`.
 
-        The hub may have received them under these numbers.
+        They keep the journal and the numbers under which the hub may have received them.
 
         Raises: OSError: as in `append`.
         """
@@ -318,7 +319,7 @@ class SpoolFolder:
         return self._current
 
     def _undo(self, before: Optional[Segment], totals: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
-        """Undo a failed write. If that fails as well, the next records get another journal id, because these numbers may be used."""
+        """Undo a failed write. If that fails as well, the next records get another journal id: records with these numbers may be on disk."""
         self.seal()
         try:
             for segment in begun:
@@ -344,7 +345,7 @@ class SpoolFolder:
         return self._current
 
     def take_out(self, segment: Segment) -> List[Pending]:
-        """Read a complete segment that is about to be sent, and rename its file to `.out`. A read-only or full disk keeps the name.
+        """Read a complete segment that is about to be sent, and rename its file to `.out`. On a read-only or full disk the file keeps its name.
 
         Raises: OSError: the file cannot be renamed for another reason, or not be read.
         """

@@ -72,7 +72,7 @@ class RecordContent(NamedTuple):
     replaced: Set[str]
     """Names of segments whose loss is recorded in this one. A crash may have left their files; `SpoolFolder.open` deletes them."""
     whole: bool
-    """False: its end is not a complete record."""
+    """False: the segment's end is not a complete record."""
     holes: List[Tuple[int, int]]
     """Number ranges (end exclusive) of damaged records before readable ones, and of batches whose layout is damaged."""
     lead: Dict[int, Lost]
@@ -98,7 +98,7 @@ def head_of(node: bytes) -> bytes:
 
 
 def is_foreign(data: bytes, node: bytes) -> bool:
-    """Whether this is a segment of another node."""
+    """Whether the head is undamaged and names another node."""
     if len(data) < HEAD_BYTES or _CRC.unpack_from(data, _HEAD.size)[0] != crc32(data[: _HEAD.size]):
         return False
     magic, owner = _HEAD.unpack_from(data)
@@ -228,9 +228,9 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
 
 
 def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
-    """The losses that replace the records `start` to `end` (exclusive): one for each known record, and one for all others.
+    """The losses that replace the records `start` to `end` (exclusive): one for each record in `known`, and one for all others.
 
-    Args: before, after: the readable neighbours, at least one of them.
+    Args: before, after: the readable records next to these; None: there is none on this side, but never on both. known: losses by record number.
     """
     filled = [Pending(number, known[number], LOST_BYTES) for number in sorted(known) if start <= number < end]
     unknown = next((number for number in range(start, end) if number not in known), None)

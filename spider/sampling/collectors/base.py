@@ -29,7 +29,7 @@ class KernelFile:
     def read(self) -> bytes:
         """The whole present content.
 
-        Raises: OSError: it cannot be opened or read, or is larger than `MAX_FILE_BYTES`.
+        Raises: OSError: the file cannot be opened or read, or is larger than `MAX_FILE_BYTES`.
         """
         if self._fd >= 0:
             try:
@@ -67,9 +67,9 @@ class MaybeFile(KernelFile):
         self._seen = False
 
     def read_if_present(self) -> Optional[bytes]:
-        """The whole file; None: it could never be read so far.
+        """The whole file; None: the file could never be read so far.
 
-        Raises: OSError: it could be read before, and now it cannot.
+        Raises: OSError: the file could be read before, and now it cannot.
         """
         try:
             data = self.read()
@@ -135,7 +135,7 @@ class Collector:
 
 
 class Previous(Generic[T]):
-    """The previous reading of a value that is reported as a difference. Before the first `swap` it is the value passed here, of time 0."""
+    """The previous reading of a value that is reported as a difference. The first `swap` returns the value that is passed here, as of time 0."""
 
     def __init__(self, value: T) -> None:
         self._value = value
@@ -181,7 +181,7 @@ def per_second_of_all(pairs: Iterable[Tuple[int, int]], elapsed_s: float, scale:
 
 
 def level(value: int) -> Optional[int]:
-    """A gauge. None: the value is negative by an error of the kernel, or larger than any value on the wire."""
+    """The value of a gauge, unchanged. None: it is negative by an error of the kernel, or larger than any value on the wire."""
     return value if 0 <= value <= LARGEST else None
 
 

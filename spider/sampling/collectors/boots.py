@@ -43,12 +43,13 @@ class _Known(NamedTuple):
     at_ms: int
     """When the record was written, Unix milliseconds."""
     before: Ending
+    """How the boot before `boot` ended."""
 
 
 def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
     """How the boot before the present one ended, by the last records of wtmp.
 
-    Args:   data: whole records. booted_at: Unix seconds of the present boot.
+    Args:   data: whole records, oldest first. wide: whether a record has 400 bytes, not 384. booted_at: Unix seconds of the present boot.
     Source: utmp(5), systemd-update-utmp.service(8): `reboot` records at the start, a `shutdown` record at an orderly end.
     """
     form, size = record_form(wide)

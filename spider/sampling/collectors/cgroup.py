@@ -57,7 +57,7 @@ def unescape(text: str) -> str:
 
 
 def container_of(name: str, above: str) -> Optional[Tuple[str, str]]:
-    """Engine and id of the container with this cgroup; None: it is no container's.
+    """Engine and id of the container with this cgroup; None: the cgroup is not that of a container.
 
     Args: name, above: names of the cgroup and of its parent.
     """
@@ -149,7 +149,7 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
 
 
 def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies], List[Group]]:
-    """The present services and containers. None: the host has no cgroups that Spider can see."""
+    """The hierarchies, and the present services and containers in them. Hierarchies None: the host has no cgroups that Spider can see."""
     hierarchies = find_hierarchies(root)
     if hierarchies is None:
         return None, []

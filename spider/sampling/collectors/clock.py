@@ -9,7 +9,8 @@ from spider.files import read_text
 from spider.sampling.collectors.base import LARGEST, Collector
 
 HubTime = Callable[[], Optional[Tuple[int, float]]]
-"""The hub's clock (Unix milliseconds) and the monotonic second of its arrival; None: not received yet."""
+"""Returns the hub's clock in its last message (Unix milliseconds), and the monotonic second at which the message arrived. None: no message has
+arrived yet."""
 
 _TIMEX = struct.Struct("@i4li")
 """First fields of struct timex: modes; offset, freq, maxerror, esterror; status."""

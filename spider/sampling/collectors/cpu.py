@@ -51,7 +51,7 @@ _NOTHING = Activity(None, None, None, None, None)
 class CpuShares(NamedTuple):
     """Hundredths of a percent of the time between two readings.
 
-    They are rounded, because one tick is the finest step: a second of two cores has about 200 ticks, half a percent each (`FEW_TICKS`).
+    The shares are rounded, because one tick is the finest step: a second of two cores has about 200 ticks, half a percent each (`FEW_TICKS`).
     """
 
     total: int
@@ -121,7 +121,7 @@ def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]
     """Ticks of the first eight states between two readings. Guest time is left out, because user and nice include it.
 
     Iowait or idle may decrease (proc_stat(5)). The kernel learns why a core slept only when the core wakes. It then moves time from one state
-    to the other (kernel/time/tick-sched.c). So a negative one counts as 0, and the other gets the rest of their sum.
+    to the other (kernel/time/tick-sched.c). So if one of the two has decreased, it counts as 0, and the other gets the sum of both differences.
 
     Args:    most: most ticks of one state that can have passed.
     Returns: None: a state decreased, or more ticks than possible have passed; then no share is valid.
@@ -134,7 +134,7 @@ def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]
 
 
 def most_ticks(elapsed_s: float) -> int:
-    """Most ticks that can pass on one core. A late reading may cover twice the interval plus a second."""
+    """Most ticks of one core that are believed after `elapsed_s`: those of twice the time plus a second, because a reading may be late."""
     return round((2 * elapsed_s + 1) * HERTZ)
 
 

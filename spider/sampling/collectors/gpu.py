@@ -31,7 +31,7 @@ class Gpu(NamedTuple):
 
 
 def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
-    """Device folder and name (with its bus address) of each card of a vendor."""
+    """Folder in /sys/class/drm and name (driver and bus address) of each card of a vendor."""
     found = []
     for card in listed(sys + "/class/drm"):
         device = f"{sys}/class/drm/{card}/device"
@@ -124,7 +124,7 @@ class Gpus(Collector):
 
 
 def awake(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """How long the GPU was awake, in hundredths of a percent of the time. None: the counter decreased, or no time has passed."""
+    """Share of the elapsed time in which the GPU was awake, in hundredths of a percent. None: the counter decreased, or no time has passed."""
     if later_ms < earlier_ms or elapsed_s <= 0:
         return None
     return max(0, min(10000, round(10000 - (later_ms - earlier_ms) * 10 / elapsed_s)))

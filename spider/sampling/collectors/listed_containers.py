@@ -49,9 +49,9 @@ class ListedContainers:
         self._failing = False
 
     def containers(self, running: FrozenSet[str], now: float) -> List[Container]:
-        """The containers that the policy names. Empty: it names none, or the launcher refuses. May block for `ASK_LIMIT_S`.
+        """The containers that the policy names. Empty: the policy names none, or the launcher refuses. May block for `ASK_LIMIT_S`.
 
-        If the launcher does not answer, those of the last list that still run.
+        If the launcher does not answer, the result has those containers of the last list that still run.
 
         Args: running: ids of the containers that have a cgroup. now: monotonic seconds.
         """

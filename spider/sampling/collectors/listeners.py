@@ -124,7 +124,7 @@ class Listening:
         return Reading([rows[key] for key in sorted(rows)], len(rows))
 
     def _sockets(self) -> Optional[List[Listener]]:
-        """None: this kernel cannot be queried."""
+        """The listening sockets. None: this kernel cannot be queried."""
         found: List[Listener] = []
         answered = False
         try:

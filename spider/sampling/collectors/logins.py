@@ -129,7 +129,7 @@ def lives(pid: int, proc: str = "/proc") -> bool:
 
 
 class LoggedIn:
-    """The `users` table. A host without utmp and logind sends none."""
+    """The `users` table. A host without utmp and logind sends no table."""
 
     subject = "users"
 

@@ -47,7 +47,7 @@ def field_of(data: bytes, name: bytes) -> Optional[int]:
 def parse_meminfo(data: bytes, spare: int = 0) -> Memory:
     """Parse /proc/meminfo.
 
-    Args:   spare: bytes of a cache that the kernel does not count as available although it can shrink.
+    Args:   spare: bytes by which a cache can shrink that the kernel does not count as available.
     Raises: ValueError: a needed line is missing, or is not a number of kB.
     Source: proc_meminfo(5). Kernels before 3.14 have no MemAvailable. It is then estimated as in free(1) of that time: free memory, buffers,
     cache and reclaimable slabs, without shared memory, which cannot be dropped.

@@ -6,7 +6,8 @@ from typing import Dict, List, NamedTuple, Set, Tuple
 MAX_MOUNT_POINTS = 1024
 """Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
-"""If more than this number of names in one folder lead to mount points, these mount points are a crowd. Others displace them."""
+"""If more than this number of names in one folder lead to mount points, these mount points are a crowd. If there are too many file systems to
+report, those of a crowd are left out early."""
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 """Read-only images (snaps, CDs), which are always full."""
 _POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
@@ -120,8 +121,8 @@ def is_remote(kind: str) -> bool:
 def choose(mounts: List[Mount], disk_kinds: Set[str]) -> List[List[Mount]]:
     """Choose the file systems to report: those on disks, remote ones, a /tmp in memory, and the file system at `/`.
 
-    Left out are: other file systems in memory (tmpfs), because they count as memory; images, because they are always full; hidden mounts;
-    mounts below /dev, /proc, /run (except /run/media) and /sys.
+    Left out are: other file systems in memory (tmpfs), because they count as memory; images, because they are always full; mounts that a later
+    one at the same point hides; mounts below /dev, /proc, /run (except /run/media) and /sys.
 
     Returns: the mount points of each file system. Mounts of the whole file system come first, then mounts at shorter paths.
     """
@@ -189,7 +190,8 @@ def points_of(own: List[Mount]) -> Dict[str, List[str]]:
 
 
 def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
-    """The paths at which this process sees the file system of a mount. Its sandbox may have another file system at the mount's path.
+    """The paths at which this process sees the file system of a mount. The sandbox of this process may have another file system at the mount's
+    path.
 
     Args: own: the result of `points_of` for this process.
     """

@@ -12,7 +12,7 @@ from spider.wire.metrics import series_name
 MOST = 40
 """Most services that are reported, and most containers."""
 CHOOSE_S = 600.0
-"""How long a choice of the largest ones is kept. Each change of the series costs a new layout (the message with their names)."""
+"""How long a choice of the largest services or containers is kept. Each change costs a new layout (the message with the names of series)."""
 LINGER_S = 3600.0
 """How long a series continues after its service has ended. Otherwise each log-in and log-out of a user would cost a new layout."""
 _PARTS = ("cpu", "memory", "read", "written")
@@ -171,9 +171,9 @@ class _Kind:
         self._named: Dict[str, _Named] = {}
 
     def measure(self, usage: Dict[str, ServiceUsage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
-        """Series and values of the chosen services or containers. A chosen one that has ended has the values 0.
+        """Series and values of the chosen services or containers. Those that were chosen and have ended have the values 0.
 
-        Args: usage: resource use of each present one.
+        Args: usage: resource use of each present service or container, by name.
         """
         before, self._before = self._before, usage
         self._named = {name: named for name, named in self._named.items() if name in usage or now - named.seen_at < LINGER_S}

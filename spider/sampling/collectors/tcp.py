@@ -38,8 +38,8 @@ _ORDER = [name for _, name in sorted(STATES.items())]
 def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
     """Parse one line of /proc/net/sockstat or sockstat6.
 
-    Args:    name: `TCP` or `TCP6`.
-    Returns: its pairs, such as inuse, orphan, tw, alloc, mem; empty: there is no such line.
+    Args:    name: the word before the colon, such as `TCP` or `UDP6`.
+    Returns: the numbers of the line by name, such as inuse, orphan, tw, alloc, mem; empty: there is no such line.
     Raises:  ValueError: the line is not made of names and numbers.
     Source:  net/ipv4/proc.c: `inuse` counts the sockets of this network namespace that are connected or listen, except those in TIME_WAIT.
     `tw` counts the sockets in TIME_WAIT, of IPv4 and IPv6 together.
@@ -75,9 +75,9 @@ def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, 
 
 
 def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> List[int]:
-    """Compute the number of sockets in each state of `_ORDER`. The scan has no established and time_wait; the totals of sockstat give these.
+    """Compute the number of sockets in each state of `_ORDER`. The scan does not count established and time_wait; the totals of sockstat do.
 
-    Args: scanned, stubs: the result of `count_states`. inuse, time_wait: the totals.
+    Args: scanned, stubs: the result of `count_states`. inuse, time_wait: the totals of sockstat.
 
     The state established gets the sockets in use minus the scanned ones. Sockets in syn_recv are not in the totals, because such a connection
     has no socket yet. Scan and totals are read at different moments, so established may be wrong by the changes in between.
