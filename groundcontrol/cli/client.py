@@ -146,7 +146,7 @@ class Hub:
             await self._http.close()
 
     def _no_hub(self) -> CliError:
-        """The error for a missing hub. Only if no hub ran here or is installed, the remedy is a new hub."""
+        """The error for a missing hub. A new hub is proposed only if none has run in this folder, and no hub with a known folder is installed."""
         service, elsewhere = self._location.service, self._location.elsewhere
         if service is not None:
             what = f"the service {SERVICE} is stopped or starting: look with `systemctl status {SERVICE}` and `journalctl -u {SERVICE}`"

@@ -47,7 +47,10 @@ class DataDirSettings(NamedTuple):
 
 
 def only_here(args: argparse.Namespace, what: str) -> None:
-    """Raises: CliError: the command names a hub elsewhere."""
+    """Check that the command is for the hub on this machine. `what`: what the command does, for the error text.
+
+    Raises: CliError: the command has `--url`.
+    """
     if args.url is not None:
         raise CliError(f"{what} on the hub's own machine only, without --url")
 

@@ -21,7 +21,7 @@ class Topic(NamedTuple):
 
 
 class SessionChanged(NamedTuple):
-    """topic session. The session `epoch` owns the node now; `online` False: no session does."""
+    """topic session. The session `epoch` owns the node now; `online` False: no session owns it."""
 
     node: NodeId
     epoch: int

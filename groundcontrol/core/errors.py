@@ -6,7 +6,7 @@ from __future__ import annotations
 class HubError(Exception):
     """A request was refused or failed. The text tells the user what happened and what to do.
 
-    `code` is public and stable. `detail` has values for programs, never secrets.
+    `code` is public and stable. `detail` has values for programs, never secrets; an HTTP answer has them in `facts`.
     """
 
     code = "internal"

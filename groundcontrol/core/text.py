@@ -14,7 +14,7 @@ _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _EMOJI: Final = r"\u2122\u2139\u2190-\u2bff\U0001f000-\U0001faff"
 """Content of a character class: symbols, most emoji among them."""
 _EMOJI_PARTS: Final = re.compile(rf"(?<=[{_EMOJI}])\ufe0f|(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])")
-"""The variation selector after an emoji, and the joiner between two: they form one visible character."""
+"""The variation selector after an emoji, and the joiner between two emoji. Both only change how the emoji look."""
 _WRITTEN: Final = {"\n": "⏎", "\t": "⇥"}
 
 

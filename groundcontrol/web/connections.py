@@ -81,6 +81,7 @@ MAX_IDLE_OF_AN_ADDRESS: Final = 32
 """The same limit for one address; a browser opens six connections. A configured proxy and the local socket have only the total limit."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
+"""How long the hub still receives the rest of a request body after its answer. Then the connection ends."""
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class ConnectionTable:
 
 
 def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
+    """Drop the oldest idle connections, so that fewer than `limit` idle ones remain."""
     idle = [one for one in connections if one.idle]
     for one in idle[: max(0, len(idle) + 1 - limit)]:
         one.drop_if_idle()

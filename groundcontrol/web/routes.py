@@ -69,4 +69,4 @@ LIMIT: Final = Parameter("limit", "at most this many rows, 1 to 500 (default 100
 CURSOR: Final = Parameter("cursor", "`next` of the previous page")
 NODE: Final = Parameter("node", "only those of this node")
 USER: Final = Parameter("user", "those of this user, for admins; `*` = of everybody; without it the caller's own")
-FORCE: Final = Parameter("force", "forget a server that is gone", "boolean")
+FORCE: Final = Parameter("force", "delete the node without contact to its server", "boolean")

@@ -350,6 +350,7 @@ class Connection:
             self.put(encode("error", live_error(exc, body.topic[:64])))
 
     async def _start(self, body: SubscribeBody) -> None:
+        """Check a subscription, and begin it within the limits of its cost class. It replaces an earlier one to the same topic."""
         topic, key = self._parse(body.topic)
         if body.after is not None and body.after < 0:
             raise BadRequest("after must not be negative")
@@ -374,6 +375,7 @@ class Connection:
         return topic, match[2] or ""
 
     async def _begin(self, body: SubscribeBody, topic: LiveTopic, key: str) -> None:
+        """Authorize the current caller, then run the topic's stream or join its shared feed."""
         caller = None
         while caller is not self._caller:  # the rights may have changed while the store was queried
             caller = self._caller
@@ -382,7 +384,7 @@ class Connection:
         if topic.stream is not None:
             stream = topic.stream(self._services, lambda: self.scope, key, body.after or 0, self.put, self._outgoing.room)
             assert self._group is not None
-            self._topics[body.topic] = _canceller(self._group.create_task(self._guarded(stream), name=f"live {stream.topic}"))
+            self._topics[body.topic] = _canceller(self._group.create_task(self._run_stream(stream), name=f"live {stream.topic}"))
             return
         await self._join(body.topic, topic, key, body.after)
 
@@ -406,7 +408,7 @@ class Connection:
         if topic.find is not None:
             authorize(self.scope, topic.action, await topic.find(self._services, self.scope, key))
 
-    async def _guarded(self, stream: Stream) -> None:
+    async def _run_stream(self, stream: Stream) -> None:
         try:
             await stream.run()
         except Exception:

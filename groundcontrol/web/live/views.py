@@ -10,8 +10,8 @@ from groundcontrol.web.answer import Answer, Body
 
 # MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
 # Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
-# ["rights", {}], ["error", {code, message}], ["pong", {}]. `after` is the number of the last received change, or an offset in the output of a job:
-# the changes since follow, or a snapshot if they are no longer known. docs/live.md has it in words.
+# ["rights", {}], ["error", {code, message, topic}], ["pong", {}]. `after` is the number of the last received change, or an offset in the output
+# of a job. The later changes follow; if the hub does not have all of them any more, a snapshot follows. docs/live.md describes all this in words.
 # Data by topic:
 #   fleet            snapshot FleetData; change FleetChange (values as they come, up to 40 times a second; a node's facts at most once a second)
 #   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
