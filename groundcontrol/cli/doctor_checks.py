@@ -26,7 +26,7 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import (
     find_damaged_spans,
     quick_check,
 )
-from groundcontrol.adapters.sqlite.engine.data_files import check_names
+from groundcontrol.adapters.sqlite.engine.data_files import check_no_hard_links
 from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
 from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, written_pid
@@ -268,7 +268,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub ran here before, restore a backup"))
             continue
         try:
-            check_names(path)
+            check_no_hard_links(path)
         except ConfigError as exc:
             found.append(Finding("database", "problem", str(exc), "the hub does not start before this is corrected"))
         if is_blank(path):

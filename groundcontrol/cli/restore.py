@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish, is_unfinished, replace
+from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish_replacement, is_unfinished, replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import Manifest, samples_beside
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport
 from groundcontrol.adapters.sqlite.database import open_database
-from groundcontrol.adapters.sqlite.engine.data_files import check_names, lock_folders, make_private_folder
+from groundcontrol.adapters.sqlite.engine.data_files import check_no_hard_links, lock_folders, make_private_folder
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, open_vault_of, read_settings, valid_config
 from groundcontrol.cli.formatting import moment
@@ -80,12 +80,12 @@ async def run(args: argparse.Namespace) -> int:
 
     report = progress_printer(as_json=args.json)
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
-    await asyncio.to_thread(check_names, config.control_db, samples_beside(config.control_db))
+    await asyncio.to_thread(check_no_hard_links, config.control_db, samples_beside(config.control_db))
     locks = lock_folders(config.data_dir, config.control_db.parent)
     try:
         if await asyncio.to_thread(is_unfinished, config.control_db):
             report("finishing an earlier, interrupted restore")
-        await asyncio.to_thread(finish, config.control_db)
+        await asyncio.to_thread(finish_replacement, config.control_db)
         if config.control_db.exists() and not args.replace:
             raise CliError(f"{config.control_db} already exists: with --replace it is renamed, and the backup replaces it")
         with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
@@ -137,7 +137,7 @@ async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope
         vault = await _reseal(folder, control, vault, config.secret, scope)
     report("closing open jobs and sessions")
     settled = await _settle(folder, control, vault, scope, manifest)
-    return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
+    return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace_databases, control, config.control_db))
 
 
 async def _open_and_verify(config: Config, ask: Asker, control: Path, manifest: Manifest) -> tuple[Vault, bool]:

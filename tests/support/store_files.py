@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, make
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, make_database
 from groundcontrol.adapters.sqlite.database import CONTROL_NAME, Database, open_database
 from groundcontrol.adapters.sqlite.engine.data_files import make_private_file, make_private_folder
 from spider.clock import Clock, SystemClock
@@ -22,7 +22,7 @@ def _new_file(kind: Kind) -> bytes:
     """A new database as a first start makes it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "new.db"
-        make(path, kind)
+        make_database(path, kind)
         return path.read_bytes()
 
 

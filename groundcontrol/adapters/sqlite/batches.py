@@ -99,7 +99,7 @@ class SqliteBatches:
 def _shown(scope: Scope) -> str:
     """The condition for batches that a caller may see: with grants, only the caller's own and those with a granted node.
 
-    Its values are `_shown_values`.
+    The values for its question marks are `_shown_values`.
     """
     return f"(? OR actor = ? OR {_SOME_JOB}{admitted(scope)}))"
 

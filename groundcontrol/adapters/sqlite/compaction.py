@@ -166,11 +166,11 @@ def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, li
         values += len(taken) * len(schema.series)
         if values >= most_values:
             break
-    known = {family: _sound(bodies) for family, bodies in batch.known.items()}
+    known = {family: _readable_chunks(bodies) for family, bodies in batch.known.items()}
     return sound, damaged, compaction.make_chunks([(batch.schemas[key], taken) for key, taken in groups.items()], known)
 
 
-def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
+def _readable_chunks(bodies: Sequence[bytes]) -> list[RowChunk]:
     """The readable chunks. Without a damaged neighbour one rate is missing, but compaction can continue."""
     found = []
     for body in bodies:
@@ -229,7 +229,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
 
 
 def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
-    """The shortest parts: `LEAST_MERGED`, and further ones that are no longer than all shorter parts together."""
+    """The shortest parts: the `LEAST_MERGED` shortest, and each further part that is no longer than all shorter parts together."""
     taken: list[ChunkBody] = []
     for part in sorted(parts, key=lambda part: len(part.body)):
         if len(taken) >= LEAST_MERGED and len(part.body) > sum(len(short.body) for short in taken):

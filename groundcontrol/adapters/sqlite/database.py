@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.adapters.sqlite.admin.atomic_replace import finish
+from groundcontrol.adapters.sqlite.admin.atomic_replace import finish_replacement
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     CONTROL,
@@ -24,7 +24,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     is_blank,
     is_marked,
     lost_start_error,
-    make,
+    make_database,
     mark_suspect,
     migrations,
     read_failure,
@@ -34,7 +34,13 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
 from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
-from groundcontrol.adapters.sqlite.engine.data_files import FolderLock, check_names, lock_folders, make_private_file, make_private_folder
+from groundcontrol.adapters.sqlite.engine.data_files import (
+    FolderLock,
+    check_no_hard_links,
+    lock_folders,
+    make_private_file,
+    make_private_folder,
+)
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
@@ -113,7 +119,7 @@ class _File:
 def _make_if_blank(path: Path, kind: Kind) -> None:
     if is_blank(path):
         try:
-            make(path, kind)
+            make_database(path, kind)
         except OSError as exc:
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreFull(f"no space is left for the database {path.name}") from exc
@@ -153,7 +159,7 @@ class Database:
         return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
 
     def publish_to(self, publish: Callable[[BusEvent], None]) -> None:
-        """Call this function from now on with each event, after its commit."""
+        """Set the function that is called with each published message, after the commit of its command."""
         self._control.writer.publish = publish
 
     @property
@@ -293,11 +299,11 @@ async def open_database(
         raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
     path = data_dir / CONTROL_NAME if control is None else control
     await asyncio.to_thread(make_private_folder, data_dir)
-    await asyncio.to_thread(check_names, path, samples_beside(path))
+    await asyncio.to_thread(check_no_hard_links, path, samples_beside(path))
     locks = await asyncio.to_thread(lock_folders, data_dir, path.parent)
     opened: list[_File] = []
     try:
-        await asyncio.to_thread(finish, path)
+        await asyncio.to_thread(finish_replacement, path)
         await asyncio.to_thread(check_control_not_lost, path, samples_beside(path))
         is_new = is_blank(path)
         opened.append(await _File.open(path, CONTROL, clock))

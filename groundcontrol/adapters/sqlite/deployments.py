@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, of_old, read_cursor
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -26,12 +26,12 @@ from groundcontrol.deployments.model import Deployment, DeploymentError, Deploym
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200
 _EXPIRED: Final = (
-    f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608 - built from constants only
+    f"{old_rows_sql('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608 - built from constants only
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
-"""Deployments that ended before a time, except the newest successful installation of each existing node. Beside `max`, SQLite takes the other columns
-from the row of the maximum."""
+"""Deployments that ended before a time, except the newest successful installation of each existing node. Beside `max`, SQLite takes
+the other columns from the row of the maximum."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 

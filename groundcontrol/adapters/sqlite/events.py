@@ -10,7 +10,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, of_old, read_cursor
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -120,13 +120,13 @@ class SqliteLog:
 
     async def expire_events(self, now: float) -> int:
         removed = sum([await self._writer.run(partial(_expire_severity, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
-        if removed == 0 and (too_many := await self._reader.run(self._too_many)) > 0:
-            removed = await self._writer.run(partial(_expire_oldest, min(too_many, _EXPIRE_BATCH)))
+        if removed == 0 and (excess := await self._reader.run(self._count_excess)) > 0:
+            removed = await self._writer.run(partial(_expire_oldest, min(excess, _EXPIRE_BATCH)))
         if removed == 0:
             await self._writer.run(partial(_expire_bookkeeping, now))
         return removed
 
-    def _too_many(self, rows: Rows) -> int:
+    def _count_excess(self, rows: Rows) -> int:
         """How many rows are above the limit; 0 or less: none. Counting is slow, so it is done only if the numbers of the rows allow so many."""
         span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
         return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
@@ -164,7 +164,7 @@ class SqliteLog:
         await self._writer.run(command)
 
     async def expire_refusals(self, before: float) -> int:
-        sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608 - built from constants only
+        sql = f"DELETE FROM refusal WHERE no IN ({old_rows_sql('refusal')} LIMIT ?)"  # noqa: S608 - built from constants only
         return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), _REFUSAL_BATCH))
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:

@@ -85,7 +85,7 @@ class Export:
             after = PackPosition(*(page[-1][name] for name in PackPosition._fields))
             missed: list[bool] = []
             miss = None if self._miss is None else partial(missed.append, True)
-            async for piece in _made_on_thread(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
+            async for piece in _made_on_thread(hot_packs.row_groups(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
                 yield piece
             if missed:
                 self._report_damage(SECONDS, hour)

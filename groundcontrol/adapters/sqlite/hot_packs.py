@@ -1,7 +1,7 @@
 """Packs (rows of one family, as a node sent them) that are not in chunks yet. They are first in the table `arrived`, then in `hot`.
 
 `arrived` is ordered by commit, `hot` by hour and node, as queries read it. A move to `hot` writes a page for each node, so the packs of many
-commits move together. Readers read both tables; expiry and compaction move the packs first.
+commits move together. Queries read both tables. Expiry and compaction first move the packs to `hot`.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
     return found
 
 
-def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
+def paged_packs(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
     """All packs of a node and hour in order, with at most `PAGE_PACKS` in memory."""
     after = START
     while page := packs(rows, no, hour, after, PAGE_PACKS):
@@ -197,7 +197,7 @@ def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
         after = PackPosition(*(page[-1][name] for name in PackPosition._fields))
 
 
-def pieces(
+def row_groups(
     found: Iterable[sqlite3.Row],
     known: SchemaTable,
     start_ms: int,

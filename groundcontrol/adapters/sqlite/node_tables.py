@@ -185,7 +185,7 @@ _MADE_OF: Final = (
     "SELECT node.no, told.taken_at, told.total, length(told.columns), length(told.cells) FROM node"
     " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
 )
-"""A query for the versions of all tables that does not read their content."""
+"""A query for times and lengths of the tables of all nodes, by which a change is noticed. It does not read the content of the tables."""
 _TALLIES: Final = 8
 """The most tallies in the cache."""
 _PACKAGES: Final = 16
@@ -211,7 +211,7 @@ class _Answers(Generic[_V]):
 
 
 def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
-    """A digest of the versions of the tables of all nodes that the caller may see."""
+    """A digest of the result of `_MADE_OF`, for these subjects and all nodes that the caller may see."""
     sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
     found = [tuple(row) for subject in subjects for row in rows.fetch_all(sql, subject, scope.org, *grant_values(scope))]
     return hashlib.sha256(repr(found).encode()).digest()

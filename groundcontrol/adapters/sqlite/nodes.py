@@ -217,7 +217,7 @@ def _note_dropped(no: int, tx: Tx) -> None:
 
 
 def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
-    """Name an adopted node after its host, if it has no other name yet and the name is free."""
+    """Name an adopted node after its host, if the node has no other name yet, and the host's name is free."""
     if node.name != adopted_name(node.id) or not hostname:
         return
     taken = tx.fetch_one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))

@@ -60,8 +60,8 @@ _NEXT: Final = (
     " AND e.next_at IS NOT NULL AND (e.next_at <= d.next_at OR e.attempts > 0) AND (e.revision, e.id) < (d.revision, d.id)))"
     " ORDER BY d.next_at, d.id LIMIT 1"
 )
-"""The next message of a channel. A message waits for an earlier message about its incident that is due, being sent, or tried again. It does
-not wait for a message that is held until later."""
+"""The next message of a channel. A message waits for an earlier message about the same incident that is due, being sent, or tried again. It
+does not wait for a message that is held until later."""
 _ORPHANS: Final = (
     "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
@@ -91,7 +91,7 @@ class SqliteOutbox:
 
 
 class _Claims:
-    """One round over the channels with due deliveries, the longest waiting first."""
+    """One round over the channels with due deliveries. The channel with the delivery that is due longest comes first."""
 
     def __init__(self, tx: Tx, most: int) -> None:
         self._tx = tx
@@ -151,7 +151,8 @@ class _Claims:
         return True
 
     def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
-        """Count a delivery over the limit in the one digest message of the channel. It is sent when the limit allows a message again."""
+        """Count a delivery over the limit in the one digest message of the channel. The digest is sent when the limit allows a
+        message again."""
         counted = self._tx.execute(
             "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
             " AND reason = 'cap' AND next_at IS NOT NULL",

@@ -19,7 +19,7 @@ _kept_back: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
 
 
 def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
-    """Store one part, and remove the parts of any other plan of this job. `job`: the number of its row.
+    """Store one part, and remove the parts of any other plan of this job. `job`: the row number of the job.
 
     Returns: whether anything changed.
     Raises:  Conflict: the plan has more than `MAX_STEPS` steps.

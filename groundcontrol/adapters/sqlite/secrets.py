@@ -63,7 +63,7 @@ class Keyring(KeyringReader):
                 return bytes(known["body"])
             tx.execute("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
-            tx.shredding = True  # checkpoint immediately: without its write-ahead log, the hub must not look like a new one
+            tx.shredding = True  # checkpoint immediately: if the write-ahead log is lost later, the database must not look new
             return keyring
 
         return await self._writer.run(command)

@@ -21,7 +21,7 @@ from spider.clock import Clock
 def check_session(rows: Rows, session: Session) -> None:
     """Check that this session may write for its node.
 
-    Raises: Fenced: the node was removed, or another session or none owns it.
+    Raises: Fenced: the node was removed, another session owns it, or no session does.
     """
     row = rows.fetch_one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
     if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):

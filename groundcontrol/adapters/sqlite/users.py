@@ -24,7 +24,7 @@ from groundcontrol.core.text import fold
 from spider.clock import Clock
 
 _RETENTION_S: Final = 30 * 86400.0
-"""How long the rows of expired sessions are kept."""
+"""How long the row of a session stays stored after the session has expired."""
 SESSION: Final = (
     "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
     " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"

@@ -39,7 +39,9 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
         if hot_packs.packs(rows, no, hour, limit=1):
             fresh_hours |= {hour - 1, hour, hour + 1}
         low, high = (-hot_packs.HIGHEST, hot_packs.HIGHEST) if more else (builder.start_ms, builder.end_ms)
-        for schema, taken in hot_packs.pieces(hot_packs.paged(rows, no, hour), schemas, low, high, partial(builder.miss, SECONDS, hour)):
+        for schema, taken in hot_packs.row_groups(
+            hot_packs.paged_packs(rows, no, hour), schemas, low, high, partial(builder.miss, SECONDS, hour)
+        ):
             builder.add(schema, taken)
     tier = builder.tier
     span_ms = tier.span_s * 1000
@@ -67,7 +69,7 @@ def _skip_damaged(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Itera
 
 
 def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
-    """Whether the builder's tier reaches back as far as the next coarser tier. It does not if its samples were stored for less time."""
+    """Whether the builder's tier has samples of the window from as early as the next coarser tier. Samples of a finer tier expire earlier."""
     tier = builder.tier
     if tier is TIERS[-1]:
         return True

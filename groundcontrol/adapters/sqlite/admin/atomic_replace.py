@@ -25,7 +25,7 @@ _READY: Final = ".restored-"
 """Part of the temporary name of a new database file: `NAME.restored-TIME`."""
 
 
-def replace(control: Path, target: Path) -> list[Path]:
+def replace_databases(control: Path, target: Path) -> list[Path]:
     """Replace the database `target` and its samples with the new database `control` and its samples.
 
     Returns: the new paths of the old databases.
@@ -38,18 +38,18 @@ def replace(control: Path, target: Path) -> list[Path]:
         os.rename(new, ready)
         sync(ready)
         failpoints.hit(f"restore.{name}.ready")
-    return finish(target)
+    return finish_replacement(target)
 
 
 def is_unfinished(control: Path) -> bool:
-    """Whether a replacement was interrupted after it became certain. Until `finish`, the databases may not belong together."""
+    """Whether a replacement was interrupted after it became certain. Until `finish_replacement`, the databases may not belong together."""
     return bool(_markers(control))
 
 
-def finish(control: Path) -> list[Path]:
-    """Finish an interrupted replacement if the file of its new control database exists; otherwise remove its files.
+def finish_replacement(control: Path) -> list[Path]:
+    """Finish an interrupted replacement if the file of the new control database exists; otherwise remove the new files.
 
-    At no moment is the control database missing, so no hub mistakes this for a first start.
+    The control database is never missing meanwhile, so no hub that starts then takes the folder for a new one.
     Returns: the new paths of the old databases.
     """
     aside: list[Path] = []

@@ -25,13 +25,13 @@ from typing import IO, Final
 
 import msgspec
 
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, copy, migrations
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, migrations, write_copy
 from groundcontrol.adapters.sqlite.audit import chain_heads
 from groundcontrol.adapters.sqlite.engine.connection import translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened, unchanged
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.engine.work_dirs import sweep, work_folder
+from groundcontrol.adapters.sqlite.engine.work_dirs import remove_abandoned, work_folder
 from groundcontrol.core.audit import AuditHead
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.data_dir import user_name
@@ -131,7 +131,7 @@ def make(
             raise ConfigError(f"{target} already exists: a backup never replaces another file")
         if not target.parent.is_dir():
             raise ConfigError(f"there is no folder {target.parent}")
-        sweep(target.parent)
+        remove_abandoned(target.parent)
         with work_folder(target.parent) as folder:
             check_known(control)
             return _make(control, target, folder, version, report, fleet, cancellation)
@@ -174,7 +174,7 @@ def _make(
         with _named(source), unchanged(source), opened(source) as db, cancellation.watch(db):
             if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
                 raise ConfigError(f"{source} is not a database of Stardust")
-            copy(db, folder / name, cancellation.watch)
+            write_copy(db, folder / name, cancellation.watch)
         with opened(folder / name) as db:
             schema: int = db.execute("PRAGMA user_version").fetchone()[0]
         with open(folder / name, "rb") as file:

@@ -40,7 +40,7 @@ class Kind(NamedTuple):
     """One of the two database files."""
 
     script: str
-    """The name of its script in the folder of a migration."""
+    """The name of this kind's script in the folder of a migration."""
     application_id: int
     """The application id in the header of the file, so that the kinds cannot be confused."""
     page_size: int
@@ -97,9 +97,9 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
     check_kind(db, path, kind, len(steps))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if not _is_new(db):
-        check(db, path)
+        _check_at_start(db, path)
         if any(step.sql for step in steps[version:]):
-            copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
+            write_copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
     for step in steps[version:]:
         script = f"BEGIN IMMEDIATE; {step.sql}; PRAGMA application_id = {kind.application_id}; PRAGMA user_version = {step.no}; COMMIT;"
         try:
@@ -110,7 +110,7 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migratio
             raise
 
 
-def check(db: sqlite3.Connection, path: Path) -> None:
+def _check_at_start(db: sqlite3.Connection, path: Path) -> None:
     """Check the file as a whole. A file larger than `CHECK_LIMIT_BYTES` is checked only after a hub found damage in it.
 
     Raises: DamagedFile.
@@ -132,7 +132,8 @@ def _suspect_mark(path: Path) -> Path:
 
 
 class DamagedFile(ConfigError):
-    """SQLite reported an invalid page in a database file. It may report that of a sound file too, if the disk failed to read it."""
+    """SQLite reported an invalid page in a database file. SQLite may report that of a sound file too, if the disk failed
+    to read the file."""
 
 
 def read_failure(path: Path) -> StoreDown | None:
@@ -199,7 +200,7 @@ def _is_whole(copy: Path) -> bool:
         return False
 
 
-def make(path: Path, kind: Kind) -> None:
+def make_database(path: Path, kind: Kind) -> None:
     """Replace a missing or empty file by a new database. It is made under another name first, so that a kill never leaves a partial file.
 
     Raises: OSError, sqlite3.Error, and as `make_private_file`.
@@ -302,7 +303,7 @@ def size(path: Path) -> int:
         return 0
 
 
-def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], WorkContext] = contextlib.nullcontext) -> None:
+def write_copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], WorkContext] = contextlib.nullcontext) -> None:
     """Replace the file `target` by a consistent copy of the open database, and check the copy. After an error the copy is removed.
 
     Args:   watched: makes a context from the connection to the copy. The copy is checked within it.

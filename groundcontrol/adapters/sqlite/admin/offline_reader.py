@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, lost_start_error, migrations
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, is_marked, lost_start_error, migrations, write_copy
 from groundcontrol.adapters.sqlite.audit import chain_heads, check_heads, last_at, listed, to_audit_row, verify
 from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
@@ -83,7 +83,7 @@ class Inspection:
     async def check_start(self) -> None:
         """Check that the database records a start if a hub has run on its samples.
 
-        Raises: ConfigError: it does not, so its newer rows are lost.
+        Raises: ConfigError: the database records no start, although a hub has run: its newer rows are lost.
         """
         samples = samples_beside(self.path)
         marked = await asyncio.to_thread(is_marked, samples)  # before the record is read, since a hub may be at its first start now
@@ -279,7 +279,7 @@ async def copy_database(path: Path, target: Path) -> None:
 
     def write() -> None:
         with opened(path) as db:
-            copy(db, target)
+            write_copy(db, target)
         sync(target)
 
     try:

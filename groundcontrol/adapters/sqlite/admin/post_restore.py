@@ -70,7 +70,8 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
 
 
 async def open_fences(samples: Writer) -> None:
-    """Reset the fences of all nodes. A session that began during the backup may have left a newer fence, which would refuse the node."""
+    """Reset the fences of all nodes. A session that began during the backup may have left a newer fence, which refuses the next
+    session of the node."""
     await samples.run(lambda tx: tx.execute("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 

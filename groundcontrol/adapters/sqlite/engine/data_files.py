@@ -56,7 +56,7 @@ def make_private_file(path: Path) -> bool:
         raise ConfigError(f"the database {path} cannot be opened: {exc.strerror}") from exc
 
 
-def check_names(*paths: Path) -> None:
+def check_no_hard_links(*paths: Path) -> None:
     """Refuse a database with a second name (a hard link).
 
     SQLite names its write-ahead log after the database. If two hubs opened one file by different names, they would not see each other's

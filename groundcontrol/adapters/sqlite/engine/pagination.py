@@ -53,8 +53,9 @@ def first_id(at: float) -> str:
     return to_text(min(max(0, int(at * 1000)), (1 << 48) - 1).to_bytes(6, "big") + bytes(10))
 
 
-def of_old(table: str) -> str:
-    """The start of a query for the rows of all organisations with an id below the first parameter, a `first_id`. It names the rows `old`."""
+def old_rows_sql(table: str) -> str:
+    """The start of a query for the rows of all organisations with an id below its first parameter (made by `first_id`). The query gives the
+    table the alias `old`, and selects `old.no`."""
     return (
         f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608 - built from constants only
         f" UNION ALL SELECT (SELECT min(org) FROM {table} WHERE org > orgs.org) FROM orgs WHERE orgs.org IS NOT NULL)"

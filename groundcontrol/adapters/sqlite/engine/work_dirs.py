@@ -1,4 +1,5 @@
-"""Temporary folders for making a backup, in the folder of its target. A lock in each shows whether its program still runs."""
+"""Temporary folders for making a backup, in the folder of the backup's target. A lock in each shows whether the program that made it still
+runs."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _TRIES: Final = 10
 
 @contextlib.contextmanager
 def work_folder(beside: Path) -> Iterator[Path]:
-    """Make a new, private folder. At the end of the context it is removed with its content.
+    """Make a new, private folder in the folder `beside`. At the end of the context it is removed with its content.
 
     Raises: OSError.
     """
@@ -37,7 +38,7 @@ def work_folder(beside: Path) -> Iterator[Path]:
         _discard(path)
 
 
-def sweep(beside: Path) -> None:
+def remove_abandoned(beside: Path) -> None:
     """Remove the folders of killed programs: folders with our name, owner, mode and content, whose lock is free. Follows no link."""
     try:
         found = [path for path in beside.iterdir() if _NAME.fullmatch(path.name)]
@@ -45,10 +46,10 @@ def sweep(beside: Path) -> None:
         return
     for path in found:
         with contextlib.suppress(OSError):  # the folder is in use (or may be, on a file system without locks), or it is no folder
-            _sweep(path)
+            _remove_if_abandoned(path)
 
 
-def _sweep(path: Path) -> None:
+def _remove_if_abandoned(path: Path) -> None:
     with contextlib.ExitStack() as resources:
         folder = _open(path, resources)
         folder_info = os.fstat(folder)
@@ -62,7 +63,7 @@ def _sweep(path: Path) -> None:
 def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-        # on failure a sweep is removing the folder: make another one
+        # on failure another program, in `remove_abandoned`, is removing the folder: make another one
         with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as resources:
             folder = _open(path, resources)
             _lock_folder(path, _open_lock(folder, resources))
@@ -71,12 +72,15 @@ def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
 
 
 def _lock_folder(path: Path, lock: int) -> None:
-    """Raises: BlockingIOError, FileNotFoundError: a sweep is removing the folder."""
+    """Lock a new folder. On a file system without locks, nothing is done.
+
+    Raises: BlockingIOError, FileNotFoundError: another program is removing the folder (`remove_abandoned`).
+    """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # without locks on this file system, no sweep removes the folder
+    except OSError:  # without locks on this file system, no program removes the folder
         pass
     path.stat()
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.atomic_replace import replace
+from groundcontrol.adapters.sqlite.admin.atomic_replace import replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST, samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL
 from groundcontrol.adapters.sqlite.database import open_database
@@ -95,7 +95,7 @@ async def test_a_full_backup_target_is_not_reported_as_a_full_hub(tmp_path: Path
     folder = tmp_path / "target"
     folder.mkdir()
     await made_in(tmp_path)
-    monkeypatch.setattr(backup, "copy", full)
+    monkeypatch.setattr(backup, "write_copy", full)
     with pytest.raises(ConfigError, match=f"^no backup was made: {folder}: no space is left$"):
         backup.make(tmp_path / "data" / "stardust.db", folder / "one", "1.0", quietly)
     assert list(folder.iterdir()) == []
@@ -205,7 +205,7 @@ def test_a_restore_replaces_a_database_whose_name_is_a_pattern(tmp_path: Path) -
     for control, content in ((old, "old"), (new, "new")):
         for path in (control, samples_beside(control)):
             edit(path, f"CREATE TABLE content AS SELECT '{content}' AS word")
-    kept = replace(new, old)
+    kept = replace_databases(new, old)
     assert [path.name.partition(".before-restore-")[0] for path in kept] == ["hub[1]-samples.db", "hub[1].db"]
     for path, content in [*((path, "old") for path in kept), (old, "new"), (samples_beside(old), "new")]:
         with closing(sqlite3.connect(path)) as db:

@@ -110,13 +110,13 @@ async def test_a_window_read_in_pieces_gives_the_same_result(store: Store, monke
     span = (AT_MS / 1000 - 60, AT_MS / 1000 + PACKS * ROWS + 60)
     whole = await window_of(store, session, LAYOUT.series, *span, 50)
     held: list[int] = []
-    pieces, add = hot_packs.pieces, WindowBuilder.add
+    row_groups, add = hot_packs.row_groups, WindowBuilder.add
 
     def adding(builder: WindowBuilder, layout: SeriesSchema, rows: Sequence[StoredRow]) -> None:
         held.append(len(layout.series) * len(rows))
         add(builder, layout, rows)
 
-    monkeypatch.setattr(hot_packs, "pieces", partial(pieces, most=100))
+    monkeypatch.setattr(hot_packs, "row_groups", partial(row_groups, most=100))
     monkeypatch.setattr(WindowBuilder, "add", adding)
     assert await window_of(store, session, LAYOUT.series, *span, 50) == whole
     assert sum(held) == PACKS * ROWS * 2
