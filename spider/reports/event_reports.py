@@ -71,7 +71,7 @@ class Reporters:
         self._users: FrozenSet[int] = frozenset()
         self._until = float("-inf")
 
-    def may(self, uid: int) -> bool:
+    def may_report(self, uid: int) -> bool:
         """Whether this user may report events."""
         if uid in (0, self._owner):
             return True
@@ -249,7 +249,7 @@ class EventReports:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             return Answer("type", f"it is longer than {MAX_REQUEST_BYTES} bytes")
-        if not await _alone(self._policy, lambda: self._reporters.may(uid), "policy"):
+        if not await _alone(self._policy, lambda: self._reporters.may_report(uid), "policy"):
             return Answer("user", "the policy of this server does not let this user report events (line 'events' in policy.conf)")
         return await self._take(uid, line)
 

@@ -108,7 +108,7 @@ class PackageSync:
         self._hub_digest = message.digest
         self._due.set()
 
-    def look(self) -> None:
+    def check_now(self) -> None:
         """Check now instead of at the next interval, because packages may have changed."""
         self._due.set()
 

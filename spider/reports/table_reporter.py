@@ -91,7 +91,7 @@ class _Source:
         interval_s = self.interval_s if self.lease_until > now else self.subject.interval_s
         self.due = now if self.read_at is None else max(now, self.read_at + max(interval_s, self.cost_s / COST_SHARE))
 
-    def rests(self, now: float) -> bool:
+    def must_wait(self, now: float) -> bool:
         """Whether a new table must wait: nobody watches, and the last one was sent only recently (`rests_s`)."""
         return self.lease_until <= now < self.sent_at + self.subject.rests_s - SOON_S
 
@@ -237,7 +237,7 @@ class Tables:
         sent = self._sent.get(name)
         source.table = table
         differs = sent is None or not same(source.subject, sent, table) or now - source.sent_at >= RESEND_S
-        if differs and (sent is None or not source.rests(now)):
+        if differs and (sent is None or not source.must_wait(now)):
             self._pending.add(name)
             self._changed.set()
 

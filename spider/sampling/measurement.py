@@ -87,7 +87,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
 
     def job_ended() -> None:
         host_reports.job_ended()
-        inventory.look()
+        inventory.check_now()
 
     return Measurement(
         {

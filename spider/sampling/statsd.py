@@ -143,11 +143,11 @@ class Statsd(Collector):
         if not lines:
             self._refused += 1
         for line in lines:
-            self.take(line)
+            self.add_line(line)
 
     # -- aggregation ---------------------------------------------------------------------------------
 
-    def take(self, line: bytes) -> None:
+    def add_line(self, line: bytes) -> None:
         """Add one line."""
         self._lines += 1
         if self._lines > LINES_PER_MINUTE:

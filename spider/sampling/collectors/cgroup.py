@@ -33,7 +33,7 @@ _BELOW: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("kubepods", "kubernetes", re.compile(_HEX + r"\Z")),
 )
 """Name patterns where the parent cgroup identifies the engine: the parent's name (or a part of it), the engine, the pattern."""
-_PASSING = re.compile(r"(?:run-|stardust-job@|user-runtime-dir@|systemd-coredump@|.*@[0-9a-f]{8,})|session-")
+_TRANSIENT = re.compile(r"(?:run-|stardust-job@|user-runtime-dir@|systemd-coredump@|.*@[0-9a-f]{8,})|session-")
 """Services that get a new name at each start."""
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -156,9 +156,9 @@ def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies]
     return hierarchies, list(walk(hierarchies.tree, own_prefix(proc)))
 
 
-def passing(name: str) -> bool:
+def is_transient(name: str) -> bool:
     """Whether a service gets a new name at each start."""
-    return _PASSING.match(name) is not None
+    return _TRANSIENT.match(name) is not None
 
 
 def group_names(root: str = ROOT) -> Dict[int, str]:

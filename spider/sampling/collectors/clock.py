@@ -48,7 +48,7 @@ def parse_timex(state: int, data: bytes) -> Optional[Timex]:
     return Timex(state != _TIME_ERROR and not status & _STA_UNSYNC, error_us, offset)
 
 
-def filtered(status: str) -> bool:
+def has_call_filter(status: str) -> bool:
     """Whether a process has a system call filter. Args: status: its /proc/PID/status (proc_pid_status(5): `Seccomp`)."""
     return "\nSeccomp:\t2" in status
 
@@ -59,7 +59,7 @@ def read_kernel_clock(status_path: str = "/proc/self/status") -> Optional[Timex]
     Returns: None: this process has a system call filter, this Python cannot call into C, or the call failed. The filter of Spider's own unit
     forbids the call, because it can also set a clock. Other filters may kill the process, so the call is not tried under any filter.
     """
-    if filtered(read_text(status_path)):
+    if has_call_filter(read_text(status_path)):
         return None
     try:
         import ctypes  # noqa: PLC0415 - it may fail where memory must not be made executable

@@ -102,7 +102,7 @@ class Names:
         names: Dict[Group, str] = {}
         taken: Dict[str, int] = {}
         for group in sorted(found, key=lambda group: (group.kind, group.name, group.path)):
-            name = given.get(group.name) or short(group)
+            name = given.get(group.name) or short_id(group)
             taken[name] = taken.get(name, 0) + 1
             names[group] = name if taken[name] == 1 else f"{name} ({group.kind} {taken[name]})"
         return names
@@ -114,12 +114,12 @@ def is_closed(path: str) -> bool:
     return not os.access(path, os.R_OK | os.W_OK) and (os.path.exists(path) or (os.path.exists(folder) and not os.access(folder, os.X_OK)))
 
 
-def short(group: Group) -> str:
+def short_id(group: Group) -> str:
     """The first twelve digits of a full id. Some engines use names as ids; these are not cut."""
     return group.name[:12] if len(group.name) == 64 else group.name
 
 
-def frozen(hierarchies: Hierarchies, path: str) -> bool:
+def is_frozen(hierarchies: Hierarchies, path: str) -> bool:
     """Whether the processes of a cgroup are frozen. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
     if hierarchies.unified and "\nfrozen 1" in "\n" + read_text(f"{hierarchies.unified}{path}/cgroup.events", 256):
         return True
@@ -193,7 +193,7 @@ class Containers:
         rows: List[Tuple[Cell, ...]] = []
         for group, name in self._names.of(running).items():
             known = named.pop(group.name, None)
-            state = "frozen" if hierarchies is not None and frozen(hierarchies, group.path) else "running"
+            state = "frozen" if hierarchies is not None and is_frozen(hierarchies, group.path) else "running"
             if state == "running" and known is not None and known.state == "unhealthy":
                 state = known.state
             killed = oom_kills(hierarchies, group.path) if hierarchies is not None else None
@@ -201,7 +201,7 @@ class Containers:
             if seen.started_at_ms is None and hierarchies is not None:
                 seen.started_at_ms = started_at_ms(hierarchies, group.path, self._proc)
             image = known.image if known is not None else None
-            seen.row = (group.kind, short(group), name, state, image, seen.restarts, killed, seen.started_at_ms)
+            seen.row = (group.kind, short_id(group), name, state, image, seen.restarts, killed, seen.started_at_ms)
             rows.append(seen.row)
         rows += self._stopped(now, named)
         rows += [

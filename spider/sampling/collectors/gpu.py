@@ -106,7 +106,7 @@ class Gpus(Collector):
         slept = read_sleep_ms(self._sys)
         before, elapsed_s = self._slept.swap(slept, now)
         for name in sorted(slept.keys() & before.keys()):
-            share = awake(slept[name], before[name], elapsed_s)
+            share = awake_share(slept[name], before[name], elapsed_s)
             named += [(series_name("gpu.awake", "gpu", label(name)), share)]
         return self._report(named)
 
@@ -123,7 +123,7 @@ class Gpus(Collector):
             self._nvidia = None
 
 
-def awake(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
+def awake_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
     """Share of the elapsed time in which the GPU was awake, in hundredths of a percent. None: the counter decreased, or no time has passed."""
     if later_ms < earlier_ms or elapsed_s <= 0:
         return None

@@ -5,7 +5,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from spider.files import read_text
 from spider.sampling.collectors.base import LARGEST, Collector, gained, label
-from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, passing
+from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, is_transient
 from spider.sampling.collectors.container_engines import Names
 from spider.wire.metrics import series_name
 
@@ -223,7 +223,7 @@ class ServicesAndContainers(Collector):
         return self._report(found)
 
     def _usage(self, hierarchies: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, ServiceUsage]:
-        wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and passing(group.name))]
+        wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and is_transient(group.name))]
         names = {group: group.name for group in wanted} if services else self._names.of(wanted)
         return {label(name): read_usage(hierarchies, group.path, stacked) for group, name in names.items()}
 

@@ -148,7 +148,7 @@ class Hub:
 class Nobody(Reporters):
     """No user of this host may report, whichever user runs the test."""
 
-    def may(self, uid: int) -> bool:
+    def may_report(self, uid: int) -> bool:
         assert uid == os.geteuid()
         return False
 
@@ -210,7 +210,7 @@ def test_the_policy_lists_the_users_who_may_report_events(tmp_path: Path) -> Non
     clock, path = ManualClock(), tmp_path / "policy.conf"
     reporters = Reporters(str(path), os.geteuid(), clock)
     named, other = pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("daemon").pw_uid
-    assert (reporters.may(0), reporters.may(named)) == (True, False)
+    assert (reporters.may_report(0), reporters.may_report(named)) == (True, False)
     for text, allowed in (
         ("[policy]\nversion = 2\nmode = monitor\nevents = nobody, not-a-user\n", True),
         ("[policy]\nversion = 2\nmode = monitor\nevents = nobody\nwrong = 1\n", False),
@@ -218,7 +218,7 @@ def test_the_policy_lists_the_users_who_may_report_events(tmp_path: Path) -> Non
     ):
         path.write_text(text)
         path.chmod(0o644)
-        assert (reporters.may(0), reporters.may(named), reporters.may(other)) == (True, allowed, False)
+        assert (reporters.may_report(0), reporters.may_report(named), reporters.may_report(other)) == (True, allowed, False)
 
 
 async def test_requests_of_a_caller_are_limited_in_form_size_and_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,7 +252,7 @@ async def test_connections_of_one_user_do_not_block_other_users(tmp_path: Path, 
         await eventually(lambda: reports._callers == {os.geteuid(): 4})
         assert await command(path, "health_ok") == LATER
         monkeypatch.setattr("spider.reports.event_reports._uid_of", lambda _writer: 4711)
-        monkeypatch.setattr(reports._reporters, "may", lambda _uid: True)
+        monkeypatch.setattr(reports._reporters, "may_report", lambda _uid: True)
         assert await command(path, "health_ok") == 0
         for _, writer in held:
             writer.close()

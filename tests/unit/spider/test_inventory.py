@@ -107,7 +107,7 @@ async def test_the_whole_inventory_is_sent_once_and_then_only_changes(tmp_path: 
         inventory.acknowledge(PackagesHeld(digest_of(first)))
         second = {"musl": "1.2.5", "curl": "8.0"}
         alpine(tmp_path, second)
-        inventory.look()
+        inventory.check_now()
         await next_news(hub)
         assert hub.receive_part[-1] == InstalledPackages(
             digest_of(first), digest_of(second), 0, 1, ["busybox", "curl", "musl"], ["", "8.0", "1.2.5"]

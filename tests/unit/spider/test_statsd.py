@@ -78,7 +78,7 @@ def test_any_datagram_gives_series_of_the_catalogue(datagrams: list[bytes]) -> N
 def test_names_and_lines_are_bounded_and_the_excess_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for number in range(LINES_PER_MINUTE + 100):
-        bench.statsd.take(b"n%d:1|c" % (number % (MAX_NAMES + 50)))
+        bench.statsd.add_line(b"n%d:1|c" % (number % (MAX_NAMES + 50)))
     assert len(bench.read(60)) == MAX_NAMES
     assert caplog.messages == ["statsd_left_out"]
     bench.send("n1:9e15|c", *["n1:9e15|c"] * 50, "big:9e15|c")
@@ -88,7 +88,7 @@ def test_names_and_lines_are_bounded_and_the_excess_is_logged(caplog: pytest.Log
 def test_beyond_the_bound_a_datagram_is_counted_unread_until_the_next_minute(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     for _ in range(LINES_PER_MINUTE):
-        bench.statsd.take(b"n:1|c")
+        bench.statsd.add_line(b"n:1|c")
     for datagram in (b"n:1|c\n\nno line at all\n", b"n:1|c", b"\n" * 8192, b""):  # not taken apart: empty lines count
         bench.statsd.datagram_received(datagram)
     assert bench.read(60) == {"statsd.rate{name=n}": LINES_PER_MINUTE // 60 * SCALE}

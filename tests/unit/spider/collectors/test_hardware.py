@@ -16,7 +16,7 @@ import pytest
 
 from spider.sampling.collectors.arrays import Arrays, ArrayTable, parse_progress, read_btrfs
 from spider.sampling.collectors.base import Collector
-from spider.sampling.collectors.gpu import Gpu, Gpus, awake
+from spider.sampling.collectors.gpu import Gpu, Gpus, awake_share
 from spider.sampling.collectors.nvml import RETRY_S, Nvml
 from spider.sampling.collectors.power import Batteries, BatteryTable, Energy, Zone, milliwatts
 from spider.sampling.collectors.sensors import Chips
@@ -168,7 +168,7 @@ def test_amd_and_intel_gpus_report_the_values_of_their_drivers(tmp_path: Path) -
         "gpu.awake{gpu=i915 0000:05:00.0}": 10_000,
         "gpu.awake{gpu=xe 0000:04:00.0}": 0,
     }
-    assert awake(1, 2, 1.0) is None
+    assert awake_share(1, 2, 1.0) is None
 
 
 NVML = """

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.container_list import fetch, parse_containers
-from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
+from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, is_transient, own_prefix, unescape, walk
 from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names
 from spider.sampling.collectors.services import (
     MOST,
@@ -236,9 +236,9 @@ def test_units_that_live_under_a_minute_or_have_generated_names_have_no_series(t
         group2(tmp_path / "cg", f"system.slice/new{number}.service", 0, 0)
         names = {parse_series(series)[1] for series in read(collector, 60.0 * number)}
         assert names == {f"new{before}.service" for before in range(number)}
-    assert passing("stardust-job@01jbst1ce2fmz8yjjvdhyrx7x0.service")
-    assert passing("systemd-coredump@3-1234-0.service")
-    assert not passing("ssh.service")
+    assert is_transient("stardust-job@01jbst1ce2fmz8yjjvdhyrx7x0.service")
+    assert is_transient("systemd-coredump@3-1234-0.service")
+    assert not is_transient("ssh.service")
 
 
 def test_an_ended_unit_reports_zero_for_an_hour_and_then_has_no_series(tmp_path: Path) -> None:

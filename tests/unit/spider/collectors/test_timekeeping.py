@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.sampling.collectors.clock import Clocks, Timex, filtered, parse_timex, read_kernel_clock, timesyncd
+from spider.sampling.collectors.clock import Clocks, Timex, has_call_filter, parse_timex, read_kernel_clock, timesyncd
 from tests.support.clock import ManualClock
 from tests.support.recordings import read, write
 
@@ -44,7 +44,7 @@ def test_behind_a_seccomp_filter_the_kernel_is_not_queried(tmp_path: Path) -> No
     """A call that a filter forbids may end the process."""
     write(tmp_path, {"status": "Name:\tpython3\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t14\n"})
     assert read_kernel_clock(str(tmp_path / "status")) is None
-    assert not filtered("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t0\n")
+    assert not has_call_filter("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t0\n")
 
 
 def test_timesyncd_says_so_by_a_file(tmp_path: Path) -> None:
