@@ -86,9 +86,9 @@ class Follower:
             self.jobs.start(JobStart(job, order))
 
     def _resume(self) -> None:
-        ended = [job for job in self.jobs.known() if os.path.exists(os.path.join(OUT, job + ".ended"))]
+        ended = [job for job in self.jobs.unconfirmed() if os.path.exists(os.path.join(OUT, job + ".ended"))]
         self.jobs.forget(ended)
-        self.jobs.resume({job: self._size(job) for job in self.jobs.known()})
+        self.jobs.resume({job: self._size(job) for job in self.jobs.unconfirmed()})
 
     async def watch_orders(self) -> None:
         while True:
