@@ -93,7 +93,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def print_recovery(call: ApiRequest, body: RecoveryBody) -> RecoveryView:
         """Return the recovery key once; with `again`, once more. The hub records each time."""
-        before = await call.services[RecoveryStore].print_recovery(call.scope, again=body.again)
+        before = await call.services[RecoveryStore].note_recovery_print(call.scope, again=body.again)
         if before is not None:
             raise Conflict("the recovery key was printed before; to print it again, use --again", printed_at=before)
         return RecoveryView(recovery=recovery_text(fleet_key, fleet_id))

@@ -12,7 +12,7 @@ MANY_NODES: Final = 10
 WINDOW_S: Final = 15 * 60.0
 
 
-class Portions:
+class ChangeLimit:
     """Counts the distinct nodes that each session or token changes. `take` does not await, so concurrent requests cannot both pass."""
 
     def __init__(self, clock: Clock) -> None:

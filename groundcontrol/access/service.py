@@ -15,7 +15,7 @@ from groundcontrol.access.clock_guard import ClockGuard
 from groundcontrol.access.first_log_in import FirstLogIn, FirstLogInRefused
 from groundcontrol.access.model import AuthState, LoginSession, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
-from groundcontrol.access.portions import Portions
+from groundcontrol.access.portions import ChangeLimit
 from groundcontrol.access.rate_limits import (
     LONGEST_WAIT_S,
     Attempt,
@@ -114,7 +114,7 @@ class AuthService:
         self.issuer = issuer
         self._tokens = AccessTokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
-        self._portions = Portions(clock)
+        self._portions = ChangeLimit(clock)
         self.clock_guard = ClockGuard(store[LogStore], clock)
         self.passwords = passwords
         self.first_log_in = FirstLogIn(store[UserStore], clock, passwords, words, always_setup_code=always_setup_code)

@@ -90,7 +90,7 @@ class TotpConfirmBody(Body):
 
 
 class RecoveryCodesView(Answer):
-    """Ten codes, shown once. Each is valid for one log-in."""
+    """Ten codes, shown once. Each is valid once."""
 
     codes: list[str]
 

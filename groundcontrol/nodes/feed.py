@@ -96,7 +96,7 @@ class FleetFeed(Feed):
     async def snapshot(self) -> FleetData:
         self._snapshots_in_progress += 1
         try:
-            nodes = [node for node in await self._all() if node.id not in self._deleted_meanwhile]
+            nodes = [node for node in await self._all_nodes() if node.id not in self._deleted_meanwhile]
         finally:
             self._snapshots_in_progress -= 1
             if not self._snapshots_in_progress:
@@ -105,7 +105,7 @@ class FleetFeed(Feed):
         self._sent.clear()
         return FleetData(nodes=nodes)
 
-    async def _all(self) -> list[NodeView]:
+    async def _all_nodes(self) -> list[NodeView]:
         services = self.services
         holders = await credential_holders(services)
         nodes: list[NodeView] = []

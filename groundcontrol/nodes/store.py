@@ -126,7 +126,7 @@ class NodeTableStore(Protocol):
 
 
 class RecoveryStore(Protocol):
-    async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
+    async def note_recovery_print(self, scope: Scope, *, again: bool) -> float | None:
         """Record that the recovery key is printed now; the key itself is stored nowhere.
 
         Returns: None: the caller may print the key. A time: it was printed then, and `again` is not set: the caller must not print it.

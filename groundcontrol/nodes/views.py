@@ -144,7 +144,7 @@ class EventBody(NodeEventBody):
 
 class StoredEventView(Answer):
     id: str
-    """The id of the stored event. An equal event of the last minutes may share it."""
+    """The id of the stored event. An equal event that follows within some minutes is only counted, and gets the id of the first."""
 
 
 class FleetData(Answer):
@@ -291,7 +291,7 @@ class UnitJournalView(Answer):
     level: Literal["warning", "all"]
     """The level of these lines. warning: it was requested, or the node's owner shows no others."""
     left_out: int
-    """How many of the requested lines did not fit; the oldest are left out."""
+    """How many of the requested lines did not fit into the node's answer; the oldest are left out."""
     lines: list[UnitLineView]
     """Oldest first. The hub does not store them."""
 

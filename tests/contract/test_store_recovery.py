@@ -24,8 +24,8 @@ async def test_a_generation_only_rises_and_each_rise_is_in_the_log(store: Store)
 
 
 async def test_the_recovery_key_is_printed_once_unless_repeated_explicitly(store: Store) -> None:
-    assert await store.recovery.print_recovery(SCOPE, again=False) is None
-    assert await store.recovery.print_recovery(SCOPE, again=False)
-    assert await store.recovery.print_recovery(SCOPE, again=True) is None
+    assert await store.recovery.note_recovery_print(SCOPE, again=False) is None
+    assert await store.recovery.note_recovery_print(SCOPE, again=False)
+    assert await store.recovery.note_recovery_print(SCOPE, again=True) is None
     assert await store.recovery.adopt_until() == 0.0
     await store.recovery.end_adoption(SCOPE)

@@ -257,17 +257,17 @@ async def _save_table(ground: Ground) -> Race:
 # -- recovery and adoption -------------------------------------------------------------------------------
 
 
-@CASES.of("recovery.print_recovery")
+@CASES.of("recovery.note_recovery_print")
 async def _print_recovery(ground: Ground) -> Race:
     """One prints it; all others get its time, and that it is not to be printed again unless they insist."""
     store = ground.store
 
     async def held() -> object:
-        return await store.recovery.print_recovery(SCOPE, again=False)
+        return await store.recovery.note_recovery_print(SCOPE, again=False)
 
-    rivals = Rivals("last", lambda _: store.recovery.print_recovery(SCOPE, again=True), lambda _: ground.now)
+    rivals = Rivals("last", lambda _: store.recovery.note_recovery_print(SCOPE, again=True), lambda _: ground.now)
     return Race(
-        lambda: store.recovery.print_recovery(SCOPE, again=False),
+        lambda: store.recovery.note_recovery_print(SCOPE, again=False),
         held,
         ground.now,
         ("recovery.print",),

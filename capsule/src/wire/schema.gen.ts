@@ -1586,7 +1586,7 @@ export interface RecoveryBody {
   again?: boolean;
 }
 
-/** Ten codes, shown once. Each is valid for one log-in. */
+/** Ten codes, shown once. Each is valid once. */
 export interface RecoveryCodesView {
   codes: string[];
 }
@@ -1879,7 +1879,7 @@ export interface StopView {
 }
 
 export interface StoredEventView {
-  /** The id of the stored event. An equal event of the last minutes may share it. */
+  /** The id of the stored event. An equal event that follows within some minutes is only counted, and gets the id of the first. */
   id: string;
 }
 
@@ -1980,7 +1980,7 @@ export interface UnitJournalView {
   unit: string;
   /** The level of these lines. warning: it was requested, or the node's owner shows no others. */
   level: "warning" | "all";
-  /** How many of the requested lines did not fit; the oldest are left out. */
+  /** How many of the requested lines did not fit into the node's answer; the oldest are left out. */
   left_out: number;
   /** Oldest first. The hub does not store them. */
   lines: UnitLineView[];

@@ -91,7 +91,7 @@ class SqliteRecovery:
         self._reader = reader
         self._chain = chain
 
-    async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
+    async def note_recovery_print(self, scope: Scope, *, again: bool) -> float | None:
         def command(tx: Tx) -> float | None:
             before = _time(tx, _PRINTED)
             if before and not again:
