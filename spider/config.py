@@ -341,7 +341,7 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
 
 
 def _read_kept(state_dir: str, url: Url) -> Tuple[Url, ...]:
-    """The URLs to dial before the url of spider.conf. Empty if none are stored, or if that url has changed since."""
+    """The URLs to dial before the url of spider.conf. Empty: none are stored, or that url has changed since they were stored."""
     first, *addresses = read_text(os.path.join(state_dir, ADDRESS_FILE), 1024).split("\n")
     try:
         return tuple(map(url.at, addresses[:2])) if first == url.text else ()

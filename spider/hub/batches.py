@@ -85,7 +85,7 @@ class SampleBatch:
         self.first_ms = 0
         self.newest_ms = 0
         self.born_at = born_at
-        """When its first row was added, in monotonic seconds."""
+        """When the first row of the batch was added, in monotonic seconds."""
         self.seq = -1
         """Sequence number, set when the batch is first sent in this session; -1 = not sent."""
         self.sent: Optional[SentBatch] = None

@@ -130,7 +130,7 @@ class HubLink:
             call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
-        """Run `call` with every message of this kind, after the link has handled it. It replaces an earlier `call` for this kind."""
+        """Run `call` with every message of this kind, after the link has handled it. `call` replaces an earlier one for this kind."""
         self._handlers[kind] = call
 
     async def send(self, message: Message) -> None:

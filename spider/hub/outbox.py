@@ -23,7 +23,7 @@ from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LATE, STREAM_LIV
 KEEP_S = 600.0
 """Longest time that samples stay in memory while the hub is away and the spool is not usable."""
 KEEP_BYTES = 4 * 1024 * 1024
-"""Most bytes of samples in memory; beyond it, unsent batches are dropped."""
+"""Most bytes of samples in memory. Beyond this size, unsent batches are dropped."""
 SPOOL_AFTER_S = 60.0
 """Once a batch has waited this long for an absent hub, all batches go to disk together. That is one write and one fsync a minute."""
 CROWDED_BYTES = KEEP_BYTES // 2

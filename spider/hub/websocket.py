@@ -55,7 +55,7 @@ class HandshakeRefused(WebSocketError):
 
 
 class SocketClosed(WebSocketError):
-    """The connection is closed. `code` and `reason` are those of the side that closed it; the code is 1006 if it was cut."""
+    """The connection is closed. `code` and `reason` are those of the side that closed it; the code is 1006 if the connection was cut."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"closed with {code}" + (f" ({reason})" if reason else ""))

@@ -111,7 +111,8 @@ def parse_time(text: str) -> int:
 
 
 def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
-    """Hand the event to the agent at the socket `path`. Returns: the code and the text of its answer; the code `away`: there was none."""
+    """Hand the event to the agent at the socket `path`. Returns: the code and the text of the agent's answer. The code `away`: there was no
+    answer."""
     answer = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:

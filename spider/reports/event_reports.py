@@ -55,7 +55,8 @@ class Answer(NamedTuple):
     """The answer to a caller."""
 
     code: str
-    """accepted; type: it has not the form of an event; user: not allowed; rate or busy: too many; disk: it cannot be written."""
+    """accepted; type: what the caller sent has not the form of an event; user: this user may not report; rate: too many events; busy: too many
+    callers; disk: the event cannot be written."""
     text: str
     """The id of an accepted event. If the event was refused, or older events were dropped: a sentence for people."""
 

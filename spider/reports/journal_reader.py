@@ -146,7 +146,7 @@ class JournalChild:
 
     @property
     def complaint(self) -> str:
-        """The last 400 bytes of its error output so far."""
+        """The last 400 bytes of journalctl's error output so far."""
         return self._stderr.decode("utf-8", "replace").strip()
 
     async def stop(self) -> None:

@@ -22,11 +22,11 @@ from spider.wire.metrics import INTERVAL_S
 from spider.wire.sample_messages import Layout, Row
 
 SHORTEST_S = 0.2
-"""Shortest time between the baseline of a counter and its first difference. Shorter differences are noise."""
+"""Shortest time between the baseline of a counter and its first difference. A difference over a shorter time is noise."""
 EARLY_S = 0.05
 """Timers may fire slightly early. A timer that fires this much before a second counts for that second."""
 BLOCKING_LIMIT_S = 10.0
-"""Longest time that a row waits for collectors that run in threads. It never waits longer than half its family's interval."""
+"""Longest time that a row waits for collectors that run in threads. The row never waits longer than half the interval of its family."""
 SEEN_GAP_S = 5
 """A gap of this length or longer is logged."""
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def layout_of(family: str, interval_s: int, series: Sequence[str]) -> Layout:
-    """Make the layout of these series. Its id depends on its content only.
+    """Make the layout of these series. The layout's id depends on its content only.
 
     The id is the first 8 bytes of SHA-256 over the family and the series in UTF-8. A newline, which no name contains, follows each of them.
     `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
@@ -73,7 +73,7 @@ class TickSchedule:
         return (self._tick(now) + 1) * self._interval_s + self._phase - now
 
     def take(self, now: float) -> Tuple[Optional[int], int]:
-        """Call it when a timer fires.
+        """Take the sample that is due now. Call this method when a timer fires.
 
         Returns: the whole second of the sample, and the number of samples missed before it. None: this sample was taken already, because the
         timer fired too early.

@@ -48,7 +48,7 @@ class Segment:
     def __init__(self, name: str, journal: bytes, first: int) -> None:
         self.name = name
         self.out = name.endswith(".out")
-        """Whether records of it may have been sent. Only the hub knows which of them it stored, so the file stays until the hub has
+        """Whether records of the segment may have been sent. Only the hub knows which of them it stored, so the file stays until the hub has
         answered."""
         self.journal = journal
         self.first = first

@@ -48,7 +48,7 @@ class Pending(NamedTuple):
     number: int
     what: "Union[SealedBatch, Lost]"
     size: int
-    """Bytes that it counts for in the rate limit of sending; 0: it is not sent."""
+    """Bytes that the record counts for in the rate limit of sending; 0: the record is not sent."""
 
 
 class Loss(NamedTuple):
@@ -66,7 +66,7 @@ class RecordContent(NamedTuple):
     journal: bytes
     first: int
     end: int
-    """The number of its last readable record, plus one."""
+    """The number of the segment's last readable record, plus one."""
     items: List[Pending]
     """Its records in order, with losses in place of damaged ones."""
     replaced: Set[str]
@@ -78,7 +78,7 @@ class RecordContent(NamedTuple):
     lead: Dict[int, Lost]
     """Losses that the first record's chain describes, by number: of the records before this segment."""
     covered_s: int
-    """Seconds of measured time that its batches cover."""
+    """Seconds of measured time that the segment's batches cover."""
 
 
 class _Found(NamedTuple):

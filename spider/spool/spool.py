@@ -33,7 +33,7 @@ RATE_BYTES_S = 128 * 1024
 LOG_REPEAT_S = 3600.0
 """Shortest time between two log events about a disk that keeps failing."""
 RETRY_S = 60.0
-"""First delay before an unreadable file is retried; it doubles each time."""
+"""First delay before an unreadable file is retried. The delay doubles each time."""
 RETRY_MAX_S = 3600.0
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Spool:
         self._lost.add(lost)
 
     def resume(self) -> None:
-        """A session has begun. All unacknowledged records are sent again; their numbers tell the hub which ones it already holds."""
+        """A session has begun. All unacknowledged records are sent again; their numbers tell the hub which records it already holds."""
         self._rewind()
         self._connected = True
         self._due.set()
@@ -176,7 +176,7 @@ class Spool:
         return Late(order, journal, item.number, *sent, what.layout.layout, what.coding, what.body)
 
     def _prepare(self) -> bool:
-        """If the page is empty, have it filled. Returns: whether its first record may be sent now."""
+        """If the page is empty, have it filled. Returns: whether the first record of the page may be sent now."""
         if not self._connected or len(self._in_flight) >= WINDOW:
             return False
         if not self._page and self._read < len(self._segments):

@@ -60,7 +60,7 @@ class KernelFile:
 
 
 class MaybeFile(KernelFile):
-    """A file that many hosts lack or protect from Spider. On these hosts its metrics are left out."""
+    """A file that many hosts lack or protect from Spider. On these hosts the metrics from this file are left out."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -92,9 +92,9 @@ class Collector:
     """
 
     family: str
-    """The family in `metrics.py` that its series belong to."""
+    """The family in `metrics.py` to which the collector's series belong."""
     counts = False
-    """Whether it reports differences. Then the sampler makes a first reading that only sets the baseline."""
+    """Whether the collector reports differences. Then the sampler makes a first reading that only sets the baseline."""
     blocking = False
     """Whether a reading may take long or hang (disks, buses). Then the sampler runs it outside the event loop, one call at a time."""
 

@@ -26,7 +26,7 @@ class BlockDevice(NamedTuple):
     kind: str
     """The type, as `kind_of` returns it, or `part`."""
     parents: List[str]
-    """Kernel names of the devices below it."""
+    """Kernel names of the devices below this one."""
     model: str
     serial: str
     size: int

@@ -42,7 +42,7 @@ class Block(NamedTuple):
     kind: str
     """disk, a type of volume (partition, lvm, crypt, multipath, raid, dm, md, loop, zram, bcache, drbd, zvol), or one of `NOT_REPORTED`."""
     name: str
-    """The name that people use: `vg0-root` for dm-0. A loop device has its file appended."""
+    """The name that people use: `vg0-root` for dm-0. For a loop device, the path of its file follows the name."""
 
 
 def kind_by_name(name: str) -> str:

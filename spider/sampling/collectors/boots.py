@@ -68,7 +68,7 @@ def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
 
 
 def _wtmp(path: str, size: int) -> bytes:
-    """The last records of wtmp. Empty: it cannot be read."""
+    """The last records of wtmp. Empty: wtmp cannot be read, or has none."""
     try:
         with open(path, "rb") as file:
             whole = os.fstat(file.fileno()).st_size // size * size
@@ -116,7 +116,7 @@ class BootRecord:
         return Ending(YES, known.at_ms) if known.ended else Ending(NO, None)
 
     def end(self) -> None:
-        """Record that Spider was stopped. Every orderly shutdown stops it."""
+        """Record that Spider was stopped. Every orderly shutdown of the host stops Spider."""
         if self.before is not None:
             self._write(self.before, ended=True)
 

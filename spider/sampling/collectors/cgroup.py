@@ -75,7 +75,7 @@ class Hierarchies(NamedTuple):
     """The mount points of the cgroup hierarchies."""
 
     tree: str
-    """The hierarchy to walk: version 2, systemd's own, or that of a controller."""
+    """The hierarchy to walk: version 2, systemd's own, or the hierarchy of a controller."""
     unified: str
     """The version 2 hierarchy; empty = none."""
     controllers: Dict[str, str]

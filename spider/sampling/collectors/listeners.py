@@ -36,7 +36,7 @@ class Listener(NamedTuple):
     uid: int
     inode: int
     cgroup: int
-    """Inode of its cgroup in the version 2 tree; 0 = the kernel does not provide it."""
+    """Inode of the socket's cgroup in the version 2 tree; 0 = the kernel does not provide it."""
 
 
 def request(family: int, protocol: int) -> bytes:

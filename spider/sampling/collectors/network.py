@@ -49,7 +49,7 @@ class InterfaceKind(NamedTuple):
     stacked: bool
     """A bridge, bond, VLAN, tunnel or the like, whose traffic also passes other interfaces."""
     master: str
-    """The interface it is enslaved to; empty = none."""
+    """Name of the interface that this one is enslaved to; empty = none."""
     devtype: str = ""
     """The kernel's word for its type (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = no type."""
 
@@ -138,7 +138,7 @@ class _Interfaces:
         self.chosen: List[str] = []
 
     def look(self, present: List[str], now: float) -> None:
-        """Update `kinds` and `chosen` for these names, if necessary."""
+        """Update `kinds` and `chosen`, if these names differ from the last ones or `RESCAN_S` have passed."""
         if present != self._present or now - self._looked_at >= RESCAN_S:
             self._present, self._looked_at = present, now
             self.kinds = {name: read_kind(self._sys, name) for name in present}

@@ -41,7 +41,7 @@ class Nvml:
         """The last error in the log."""
 
     def read(self, now: float) -> List[Gpu]:
-        """Query each GPU. Empty: there is none, the query failed, or it is paused after a failure.
+        """Query each GPU. Empty: there is no GPU, the query failed, or queries are paused after a failure.
 
         Args: now: monotonic seconds.
         """

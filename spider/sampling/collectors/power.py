@@ -92,7 +92,7 @@ class Supply(NamedTuple):
     health: Optional[float]
     """Present capacity in percent of the design capacity."""
     cycles: Optional[int]
-    """How often it was charged completely; None: not counted."""
+    """How often the battery was charged completely; None: not counted."""
     watts: Optional[float]
     """Charging power; negative: discharging."""
     model: str

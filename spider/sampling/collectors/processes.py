@@ -16,7 +16,7 @@ from spider.wire.text import plain
 TOP = 30
 """The table has this many processes with the most CPU time, and as many with the most memory."""
 MARK_S = 0.5
-"""The first reading has no previous reading to compare with. So it scans twice, this many seconds apart."""
+"""The first reading has no previous reading to compare with. So the first reading scans twice, this many seconds apart."""
 RESCAN_S = 60.0
 """How long the stored user and command line of a process are used before they are read again."""
 
@@ -50,7 +50,7 @@ class Stat(NamedTuple):
     state: bytes
     threads: int
     ticks: int
-    """CPU time since it started, in USER_HZ."""
+    """CPU time since the process started, in USER_HZ."""
     started: int
     """Start time after boot, in USER_HZ."""
     pages: int

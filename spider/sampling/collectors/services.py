@@ -23,11 +23,11 @@ class ServiceUsage(NamedTuple):
     """Resource use of a cgroup. None: this host does not count the value for this cgroup."""
 
     cpu_ns: Optional[int]
-    """CPU time since its start."""
+    """CPU time since the cgroup was made."""
     memory: Optional[int]
     """Present memory in bytes."""
     read: Optional[int]
-    """Bytes read from disks since its start."""
+    """Bytes read from disks since the cgroup was made."""
     written: Optional[int]
 
 
@@ -158,7 +158,7 @@ class _Named(NamedTuple):
 
     seen_at: float
     parts: Tuple[str, ...]
-    """The values that this host counts for it."""
+    """The values that this host counts for the cgroup."""
 
 
 class _Kind:

@@ -130,7 +130,7 @@ class Tcp(Collector):
             return 0
 
     def _scan(self, now: float) -> bool:
-        """Scan all states except the most frequent ones, and schedule the next scan. False: it failed."""
+        """Scan all states except the most frequent ones, and schedule the next scan. False: the scan failed."""
         began = self._cpu_time()
         try:
             self._scanned = count_states(self._netlink.dump(_TCPDIAG_GETSOCK, _REQUEST))
