@@ -66,7 +66,7 @@ async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
-    """Change a channel. Changes other than of its name require the password once more. The old receiver is notified of a new target."""
+    """Change a channel. Every change except a new name requires the password again. The old receiver is notified of a new target."""
     if body != ChannelPatch(name=body.name):
         call.services.auth.require_step_up(call.caller)
     changes_hours = body.quiet_hours is not msgspec.UNSET
@@ -168,7 +168,7 @@ async def _scope_of(call: ApiRequest, link: Link) -> Scope:
     try:
         channel = await call.services[ChannelStore].channel(asking, link.channel)
     except NotFound:
-        raise LinkExpired("the channel of this link was deleted: log in") from None
+        raise LinkExpired("the channel of this link was deleted: log in to handle the alert") from None
     return asking._replace(actor=asking.actor._replace(name=f"link:{channel.name}"))
 
 

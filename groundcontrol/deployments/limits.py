@@ -47,7 +47,8 @@ class Slot:
 
 
 PATIENCE_S: Final = 10.0
-"""The store waits this long for its disk before it refuses (`adapters.sqlite.engine.writer.STALL_S`)."""
+"""How long the write lock may be held before requests are refused: as long as the store itself waits for its disk
+(`adapters.sqlite.engine.writer.STALL_S`)."""
 
 
 class WriteLock(asyncio.Lock):
@@ -70,7 +71,7 @@ class WriteLock(asyncio.Lock):
 
     @contextlib.asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Hold the lock for a request. If another task holds it, the request waits at most until `patience_s` after that task got it.
+        """Hold the lock for a request. The wait ends `patience_s` after the present holder acquired it, not after this request began.
 
         Raises: StoreBusy: the time is over, and nothing was done.
         """
@@ -79,7 +80,7 @@ class WriteLock(asyncio.Lock):
             async with asyncio.timeout_at(since + self._patience_s):
                 await self.acquire()
         except TimeoutError:
-            raise StoreBusy(f"an earlier request has not been stored for {self._patience_s:g} s or longer; try again later") from None
+            raise StoreBusy(f"the hub has been storing an earlier request for {self._patience_s:g} s or longer; try again later") from None
         try:
             yield
         finally:
@@ -100,9 +101,10 @@ class ServiceLimits(NamedTuple):
     remembered: int = 256
     """Most deployments whose fields stay in memory: as many as may be open."""
     leave_s: float = 300.0
-    """How long root on a node has to uninstall the agent, from the accepted order to its `Farewell`."""
+    """Time limit for the uninstallation on the node, from its acceptance of the order until its `Farewell` arrives."""
     fast_removals: int = 25
-    """With more removals through live sessions, each reads its rows less often: a thousand would need more than one core."""
+    """Number of simultaneous removals (through live sessions) that poll at full speed. With more, each polls the database less often, because
+    a thousand at full speed would need more than one core."""
     forget_wait_s: float = 5.0
     """How long a request to delete a node waits for the end. Deleting the samples of a year may take longer."""
     stop_s: float = 6.0

@@ -1,4 +1,4 @@
-"""Limits the work of each kind that runs at the same time, in total and for one user, so that no user starves the others."""
+"""Limits how many calls of each kind run at the same time, in total and for each user, so that no user starves the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.core.ids import UserId
 from spider.clock import Clock
 
 MAX_WAITING_OF_ONE: Final = 1000
-"""The most waiting calls of one user. Each costs some 30 kB. A page with sixty charts requests their values at the same time."""
+"""How many calls of one user may wait. Each costs some 30 kB. A page with sixty charts requests their values at the same time."""
 
 
 class SlotLimiter:
@@ -29,7 +29,7 @@ class SlotLimiter:
 
     @contextlib.contextmanager
     def take(self, who: UserId | None) -> Iterator[None]:
-        """Hold a slot until the context ends. `who` None: the caller on the local socket.
+        """Hold a slot until the context ends. `who`: the user, or None for a call through the hub's local socket.
 
         Raises: Unavailable: no slot is free, or this user has their share already.
         """
@@ -57,7 +57,8 @@ class BudgetLimiter:
         self._most_waiting = most_waiting
         self._taken: Counter[UserId | None] = Counter()
         self._waiting: dict[UserId | None, dict[asyncio.Future[None], int]] = {}
-        """User -> (waiting call -> its size), the oldest call first. The user who has waited longest for an admission comes first."""
+        """User -> (waiting call -> its size), the oldest call first. Users in the order of their last admission, or of their first
+        waiting call if that is later."""
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[bool]:
@@ -137,7 +138,7 @@ a time range, or stored output. The handlers of `history` use the limiters above
 
 class Limit(NamedTuple):
     at_once: int
-    """Concurrent calls of all users. Calls that occupy a reading connection of the database for long must leave one such connection free."""
+    """Concurrent calls of all users. The database has few reading connections: the limits of the slow classes together must leave one free."""
     at_once_of_a_user: int
     waiting_of_a_user: int
     """Waiting calls of one user; further ones are refused immediately."""

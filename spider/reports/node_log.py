@@ -28,7 +28,7 @@ GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 """How long to wait for the hub's answer before it is asked again."""
 RETRY_S = 10.0
-"""Delay after journalctl has failed, and longest wait for the first line that it prints."""
+"""Delay after journalctl has failed, and how long to wait for its first record."""
 _MACHINE = re.compile(r"[0-9a-f]{32}\Z")
 _FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
 
@@ -64,7 +64,7 @@ class LineRateLimit:
 
 
 class LogBatch:
-    """A batch of lines that was sent or will be sent next. An empty batch asks the hub for the cursor up to which it holds the lines."""
+    """Lines that were sent or will be sent next. With `cursor` equal to `after`, it asks for the cursor up to which the hub holds the lines."""
 
     def __init__(self, after: str) -> None:
         self.after = after
@@ -169,21 +169,21 @@ class LogSender:
 
     async def _serve(self) -> None:
         """Serve one session: ask the hub for its cursor, then send batch after batch, each after the hub's answer to the last one."""
-        acknowledge = await self._send_batch(LogBatch(""))
-        if acknowledge == "" and self._pending is None:
-            acknowledge = await self._begin()
+        held = await self._send_batch(LogBatch(""))
+        if held == "" and self._pending is None:
+            held = await self._begin()
         while not self._joined.is_set():
             batch = self._pending
-            if batch is not None and acknowledge == batch.cursor:
+            if batch is not None and held == batch.cursor:
                 self.left_out += batch.left_out
                 batch = self._pending = None
-            if batch is None or batch.after != acknowledge:
+            if batch is None or batch.after != held:
                 self._pending = None
-                if self._child is None or self._at != acknowledge:
-                    await self._follow(acknowledge)
-                batch = self._pending = await self._gather(acknowledge)
-            if batch.cursor != acknowledge:
-                acknowledge = await self._send_batch(batch)
+                if self._child is None or self._at != held:
+                    await self._follow(held)
+                batch = self._pending = await self._gather(held)
+            if batch.cursor != held:
+                held = await self._send_batch(batch)
 
     async def _begin(self) -> str:
         """Begin a log of which the hub holds nothing: only lines after the present last line of the journal are sent.
@@ -212,8 +212,8 @@ class LogSender:
 
     async def _follow(self, cursor: str) -> None:
         await self._stop()
-        # --follow alone shows only the boot that it takes for the current one. --merge does not, but would also read journals of other
-        # hosts.
+        # --follow alone shows only lines of the current boot, which it may guess wrong. --merge shows all boots, but also the journals of
+        # other hosts, so the machine id is selected.
         words = ["--follow", "--merge", "--priority=" + self._level, "--output-fields=" + _FIELDS, *_this_machine()]
         # Not --after-cursor: if the line of the cursor does not pass --priority, it skips the first line that does (before
         # systemd 255). Without --no-tail it would print ten lines and wait for a new one.
@@ -222,7 +222,8 @@ class LogSender:
         self._at = cursor
 
     async def _gather(self, after: str) -> LogBatch:
-        """Collect lines that follow `after`. Ends when the batch is full, `GATHER_S` after the first line, or when `_record` returns None."""
+        """Collect lines that follow `after`. Ends when the batch is full, `GATHER_S` have passed since the first
+        line, another session has begun, or the child has ended."""
         batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():

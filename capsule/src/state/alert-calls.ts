@@ -30,12 +30,12 @@ export async function snooze(id: string, until: number | null): Promise<void> {
 export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
 
 /** A page of the resolved incidents. */
-export const findIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
+export const findResolvedIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
 
 /** One incident with its timeline. */
 export const findIncident = (id: string): Promise<IncidentDetailView> => call<IncidentDetailView>("GET", `incidents/${id}`);
 
-/** Runs the action of a link in a message. It needs no sign-in, because the token names the alert and the action. */
+/** Runs the action of a link in a message. It needs no sign-in: the token names the alert and proves that the link came from this hub. The action is not part of the token. */
 export const followLink = (body: LinkBody): Promise<LinkView> => call<LinkView>("POST", "links/alert", { body, renews: false });
 
 // -- rules -------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ export async function removeRule(id: string): Promise<void> {
   await loadRules();
 }
 
-/** When the rule fires on the stored samples of a span of Unix seconds; null if this hub has no previews. */
+/** The times at which this rule would have fired on the stored samples between `from` and `to` (Unix seconds); null: this hub cannot preview rules. */
 export async function previewRule(rule: RuleBody, from: number, to: number): Promise<PreviewView | null> {
   try {
     return await call<PreviewView>("POST", "rules/preview", { body: { rule, from, to } });

@@ -27,9 +27,9 @@ const SETTLE_MS = 1000;
 /** The interval at which gaps in the live window are read again. */
 const MEND_MS = 10_000;
 /** This long after the first live sample, history has the samples that the agent collected while nobody watched. */
-const COALESCE_MS = 1500;
-/** How often the past is read after the first live sample, while the window still has a gap. */
-const COALESCE_READS = 2;
+const COMPLETE_AFTER_MS = 1500;
+/** How many times the past is read after the first live sample, as long as the window has a gap. */
+const COMPLETE_READS = 2;
 /** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
 
@@ -48,7 +48,7 @@ export interface HistoryData extends Span {
 export class NodeDetail {
   readonly view = signal<NodeView | null>(null);
   readonly failure = signal<ApiError | null>(null);
-  /** The node's health, which rarely changes from one second to the next. */
+  /** The node's health. A computed value, so that its readers do not redraw each second. */
   readonly health = computed(() => {
     const node = this.view.value;
     return node ? rowOf(node, now.value).health : "wait";
@@ -70,7 +70,7 @@ export class NodeDetail {
   /** The tables by subject; null = not loaded yet. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
   readonly tablesFailure = signal<ApiError | null>(null);
-  /** Jobs and events since `#marksFrom` or earlier; of very many, only the newest. */
+  /** The jobs and events since `#marksFrom`, perhaps with some older ones; at most `MARK_PAGES` pages of each, the newest. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
   readonly #liveTables = new Map<string, TableView>();
   #marksFrom = Infinity;
@@ -147,25 +147,25 @@ export class NodeDetail {
     this.#note = 0;
     this.view.value = node;
     this.#addSamples(node.latest);
-    // An agent that nobody watched sends once a minute. Now it sends what it has collected since. An offline node cannot, so its window is whole.
+    // An agent that nobody watched sends once a minute. Now it sends what it has collected since. An offline node sends nothing more, so gaps may be shown immediately (`whole`).
     this.#hasSample = false;
     this.window.whole = node.state !== "online";
     if (!this.window.whole) this.#completeIn(MEND_MS);
   }
 
-  #completeIn(ms: number, reads = COALESCE_READS): void {
+  #completeIn(ms: number, reads = COMPLETE_READS): void {
     clearTimeout(this.#wholeTimer);
     this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
   }
 
-  /** Reads the past again once the collected samples have arrived. Until then missing samples are unknown, and the window has no gaps. */
+  /** Reads the past again once the collected samples have arrived. Until then a missing sample may still arrive, so the charts show no gap. */
   async #complete(reads: number): Promise<void> {
     this.#wholeTimer = undefined;
     if (this.#leaving()) return;
     this.#filled.clear();
     await this.fill([...this.#wanted]);
     if (this.#closed || this.#wholeTimer !== undefined) return;
-    if (reads > 1 && this.#hasGap()) return this.#completeIn(COALESCE_MS, reads - 1);
+    if (reads > 1 && this.#hasGap()) return this.#completeIn(COMPLETE_AFTER_MS, reads - 1);
     this.window.whole = true;
     this.version.value += 1;
   }
@@ -183,7 +183,7 @@ export class NodeDetail {
     this.#addSamples(latest);
     if (!this.window.whole && !this.#hasSample && latest["cpu.total"]) {
       this.#hasSample = true;
-      this.#completeIn(COALESCE_MS);
+      this.#completeIn(COMPLETE_AFTER_MS);
     }
   }
 
@@ -325,7 +325,8 @@ export class NodeDetail {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (mine === this.#marksRequested) this.#marksFrom = Infinity; // retried with the next window; the tabs of jobs and events show the error
+      // The next call of `loadMarks` tries again. No error is shown here, because the tabs of jobs and events show it.
+      if (mine === this.#marksRequested) this.#marksFrom = Infinity;
       return;
     }
     if (!this.#closed && mine === this.#marksRequested) this.happened.value = { jobs, events };

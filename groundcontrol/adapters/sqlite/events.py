@@ -41,7 +41,7 @@ MOST_REFUSALS: Final = 100_000
 
 
 class SqliteLog:
-    """`LogStore`."""
+    """Implements `LogStore` in SQLite."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class SqliteLog:
         self, scope: Scope, nodes: Collection[NodeId], span: tuple[float, float], limit: int, *, without: Collection[str], fleet: bool
     ) -> Sequence[Event]:
         granted, values = _granted(scope)
-        # An event is stored after it happened, or up to `AHEAD_S` before, if the clock of its sender is ahead. So no event of the span is in a
-        # row before the newest row that was stored more than `AHEAD_S` before the span.
+        # The time of an event may be up to `AHEAD_S` later than the time of its storage, because its sender's clock may be ahead. So rows up
+        # to the last one stored more than `AHEAD_S` before the span began cannot hold an event of the span, and are skipped.
         sql = (
             "SELECT * FROM event INDEXED BY event_by_node WHERE org = ? AND {}"  # noqa: S608 - built from constants only
             " AND no > coalesce((SELECT no FROM event WHERE org = ? AND id < ? ORDER BY id DESC LIMIT 1), 0) AND at >= ? AND at <= ?"
@@ -127,7 +127,10 @@ class SqliteLog:
         return removed
 
     def _count_excess(self, rows: Rows) -> int:
-        """How many rows are above the limit; 0 or less: none. Counting is slow, so it is done only if the numbers of the rows allow so many."""
+        """How many rows are above the limit; 0 or less: none.
+
+        Counting is slow, so it is skipped if the highest row number minus the lowest already shows that there are not too many.
+        """
         span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
         return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
 
@@ -203,7 +206,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
         known = tx.fetch_one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
         if known is not None:
             return EventId(known["id"])
-        if not _within_rate(tx, event):
+        if not _count_in_rate(tx, event):
             return None
     event = event._replace(received_at=event.received_at or tx.now, last_at=event.last_at or event.at)
     stored = _count_again(tx, event) or _insert(tx, event)
@@ -213,7 +216,7 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     return stored.id
 
 
-def _within_rate(tx: Tx, event: Event) -> bool:
+def _count_in_rate(tx: Tx, event: Event) -> bool:
     """Count an event of a sender. Returns whether it is within the limit; if not, the event `events_throttled` is recorded."""
     sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
     budget = f"{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
@@ -224,7 +227,7 @@ def _within_rate(tx: Tx, event: Event) -> bool:
     )[0]["count"]
     if count <= MOST_A_MINUTE:
         return True
-    node = event.node_id if event.node_id == sender else None  # a program may report about any node
+    node = event.node_id if event.node_id == sender else None  # blame the node only if it reported about itself
     found = tx.fetch_one("SELECT name FROM node WHERE id = ?", node)
     name = "a program" if found is None else found["name"]
     record_event(tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=node, name=name, org=event.org))
@@ -250,7 +253,7 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
     )
     if first is None:
         return None
-    if first["id"] == event.id:  # the same command again
+    if first["id"] == event.id:  # a repeated command: the event is stored already, and is not counted a second time
         return to_event(first)
     tx.execute("UPDATE event SET count = count + 1, last_at = max(last_at, ?) WHERE no = ?", event.last_at, first["no"])
     return to_event(tx.fetch_all(_EVENT + "WHERE no = ?", first["no"])[0])

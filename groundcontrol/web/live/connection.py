@@ -39,7 +39,7 @@ from spider.logs import event
 MAX_TOPICS: Final = 64
 STORE_RETRY_S: Final = 0.1
 FLUSH_LIMIT_S: Final = 5.0
-"""How long the connection may stay open after the close message to send the rest of its data."""
+"""How long unsent bytes may stay in the transport's buffer after the close, before the connection is aborted."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_TRY_LATER: Final = 1013
 CLOSE_MALFORMED: Final = 4400
@@ -199,7 +199,8 @@ class Connection:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # aiohttp waits for the transport with one shared future: a cancelled send has cancelled it for the close as well.
+            # aiohttp's send and close wait on the same future. If a send was cancelled, so was this future, and `close` raises
+            # CancelledError although this task was not cancelled.
             event(log, "live_close_incomplete", code=code)
         finally:
             if self._transport is not None and self._transport.get_write_buffer_size():
@@ -250,10 +251,11 @@ class Connection:
                 unsure = True
 
     async def _renew_rights(self, *, changed: bool = False) -> None:
-        """Read the user's rights now. Topics that the rights do not allow end. Topics that now show less or more start again.
+        """Read the user's rights now. End the topics that the user may no longer see, and restart those that now show less or more.
 
-        Args:   changed: a revocation arrived. Then the page receives a message even if the rights are the same: they may have changed twice.
-        Raises: StoreError: the store did not answer for all or some topics.
+        Args:   changed: a revocation arrived. Then the page receives a message even if the rights look the same, because they may have
+                    changed and changed back.
+        Raises: StoreError: the store did not answer for all or some topics. _End: the session is over.
         """
         self._checks += 1
         check = self._checks
@@ -292,7 +294,7 @@ class Connection:
         """End a topic that the user's rights do not allow. If the grants changed, start a topic of many objects again.
 
         Args:   anew: whether the grants changed.
-                deadline: with `anew`, the time until which all lookups together may take, by the loop's clock.
+                deadline: loop time by which all lookups together must be done; used only with `anew`.
         Raises: StoreError: the store did not answer, and `anew` is False.
         """
         declared, key = self._parse(topic)

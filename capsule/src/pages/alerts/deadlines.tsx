@@ -43,10 +43,10 @@ export function DeadlinesTab(): VNode {
   return (
     <div class="stack">
       <div class="section-head">
-        <p class="t3 meta grow">{t`A deadline expects an event of each server by a time of day, such as a finished backup. A missed one fires an alert.`}</p>
+        <p class="t3 meta grow">{t`A deadline is a time of day by which each server must report an event, such as a finished backup. If the event does not come in time, an alert fires.`}</p>
         {list.items && list.items.length > 0 && add}
       </div>
-      <ListView list={list} what={t`the deadlines`} refused={t`Your role cannot see deadlines.`} empty={<Empty icon="calendar-clock" title={t`No deadlines`} text={t`With one, a backup that does not come is noticed.`}>{add || undefined}</Empty>}>
+      <ListView list={list} what={t`the deadlines`} refused={t`Your role cannot see deadlines.`} empty={<Empty icon="calendar-clock" title={t`No deadlines`} text={t`A deadline alerts you when an expected event, such as a backup, does not come.`}>{add || undefined}</Empty>}>
         {(items) => (
           <div class="stack">
             {items.map((one) => (
@@ -157,7 +157,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
 
 function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClose: () => void; onDone: () => void }): VNode {
   const act = useAction();
-  const end = act.dialogProps(onClose);
+  const dialog = act.dialogProps(onClose);
   const remove = async (): Promise<void> => {
     if (!(await act.run(() => deleteExpectation(one.id)))) return;
     toast("done", t`${one.name} was deleted`);
@@ -165,12 +165,12 @@ function DeleteDeadline({ one, onClose, onDone }: { one: ExpectationView; onClos
     onClose();
   };
   return (
-    <Dialog title={t`Delete ${one.name}`} icon="trash-2" size="narrow" onClose={end.onClose}>
+    <Dialog title={t`Delete ${one.name}`} icon="trash-2" size="narrow" onClose={dialog.onClose}>
       <div class="body">
         <ActionError text={act.refusal} />
         <p>{t`Nobody is notified any more when this event does not come. Its calendar is lost.`}</p>
       </div>
-      <Foot {...end} focused>
+      <Foot {...dialog} focused>
         <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>
           {t`Delete deadline`}
         </Button>

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { findIncidents } from "../../state/alert-calls";
+import { findResolvedIncidents } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { endedIncidents } from "../../state/incidents";
 import type { IncidentView } from "../../state/types";
@@ -21,7 +21,7 @@ import { TimelineFold } from "./timeline";
 export function HistoryTab(): VNode {
   const list = useList<IncidentView>(
     async (cursor) => {
-      const page = await findIncidents(cursor);
+      const page = await findResolvedIncidents(cursor);
       return { items: page.incidents, next: page.next };
     },
     (one) => one.id,
