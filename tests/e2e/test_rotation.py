@@ -7,6 +7,7 @@ import calendar
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import subprocess
@@ -131,7 +132,12 @@ def typing(folder: Path, *words: str, typed: dict[str, str], env: dict[str, str]
         os.close(theirs)
         assert process.stdout is not None
         for question, answer in typed.items():
-            while not said.endswith(question.encode() + b" ") and (more := process.stdout.read(1)):
+            while not said.endswith(question.encode() + b" "):
+                if not select.select([process.stdout], [], [], LIMIT_S)[0]:
+                    process.kill()
+                    pytest.fail(f"the question {question!r} did not come within {LIMIT_S:g} s: {said.decode()}")
+                if not (more := os.read(process.stdout.fileno(), 1)):
+                    break
                 said += more
             os.write(ours, answer.encode() + b"\n")
         rest, _ = process.communicate(timeout=LIMIT_S)
@@ -165,7 +171,7 @@ def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path:
     assert "never replaces another file; nothing was changed" in taken.stderr
     nowhere = stardust(hub.folder, *rotate, "--backup", str(tmp_path / "none" / "file"), env=old, status=1)
     assert f"there is no folder {tmp_path / 'none'} for a backup; nothing was changed" in nowhere.stderr
-    status, said = typing(hub.folder, *rotate, typed={"[y/N]": "y", "(empty: none):": str(copies)}, env=old)
+    status, said = typing(hub.folder, *rotate, typed={"[y/N]": "y", "(empty: no backup):": str(copies)}, env=old)
     assert status == 0, said
     [after] = copies.iterdir()
     assert f"A backup that opens with the new secret: {after}" in said
