@@ -28,7 +28,7 @@ SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 LATE: Final = "late"
 """The reason of a message that could not be sent before its incident was over."""
 LATE_S: Final = 600.0
-"""If a critical incident lasted longer than this, a channel is told of it even after its end."""
+"""If a critical incident lasted longer than this, channels receive a message about it even after its end."""
 
 SkipReason = Literal[
     "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",

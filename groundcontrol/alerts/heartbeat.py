@@ -32,7 +32,7 @@ class Heartbeat:
         evaluates: Callable[[], bool] = lambda: True,
     ) -> None:
         """Args:
-        url: None: send no heartbeat. The URL is a secret: whoever knows it can send a false heartbeat.
+        url: None: send no heartbeat. The URL is a secret: anyone with the URL can send a false heartbeat.
         next_due: reads from the store when the next message is due, in Unix seconds; None: no message is open.
         evaluates: whether the rules are evaluated in time.
         """

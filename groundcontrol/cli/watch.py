@@ -39,7 +39,7 @@ class JobWatch:
             self._note(f"what was ordered continues without this command; {self._follow_hint()}")
 
     def follows(self, ordered: str) -> None:
-        """Record the id of the followed job, batch or deployment. After an interruption, the user is told how to follow it again."""
+        """Record the id of the followed job, batch or deployment. After an interruption, the command prints how to follow it again."""
         self._ordered = ordered
 
     async def order(self, path: str, body: object) -> Any:

@@ -69,7 +69,7 @@ class FleetError(Exception):
 
 
 class FleetOptions(NamedTuple):
-    """How the fleet departs from servers that connect at once, stay connected and send valid messages."""
+    """How the fleet departs from servers that connect immediately, stay connected and send valid messages."""
 
     churn_per_minute: float
     """Sessions that are cut each minute. Their servers reconnect immediately."""

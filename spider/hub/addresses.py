@@ -21,7 +21,7 @@ from spider.wire.frames import SUBPROTOCOL, HubAddress
 from spider.wire.rfc6455 import CODE_NORMAL
 
 FIRST_TRY_S = (2.0, 20.0)
-"""A node first tries a new address after a random time between these seconds. So the nodes of a fleet do not all move at once."""
+"""A node first tries a new address after a random time between these seconds. So the nodes of a fleet do not all move at the same time."""
 TRY_EVERY_S = 600.0
 """Interval of the attempts at a new address that did not answer."""
 

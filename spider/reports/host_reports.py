@@ -104,7 +104,7 @@ class HostReports:
             await self._wait_for_identity()
 
     async def _wait_for_identity(self) -> None:
-        """Wait until the identity is due. A changed policy file makes it due at once, so that the owner does not wait a minute."""
+        """Wait until the identity is due. A changed policy file makes it due immediately, so that the owner does not wait a minute."""
         ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
         while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
             await _due(self._identity_due, POLICY_S)

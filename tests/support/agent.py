@@ -57,7 +57,7 @@ IDENTITY = Identity(
 
 
 QUESTION = LogLines("", "", 0, [], [], [], [])
-"""A message that the hub answers at once, with a `LogAck`. It acknowledges samples only every five seconds."""
+"""A message that the hub answers immediately, with a `LogAck`. It acknowledges samples only every five seconds."""
 
 
 class AgentClosed(Exception):

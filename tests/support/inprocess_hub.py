@@ -115,7 +115,7 @@ class PlayedNodes:
 
 
 async def never_online(_node: NodeId, _timeout_s: float) -> None:
-    """Wait for a node that never connects. Raises: TimeoutError, at once."""
+    """Wait for a node that never connects. Raises: TimeoutError, immediately."""
     raise TimeoutError
 
 

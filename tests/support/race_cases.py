@@ -1,4 +1,4 @@
-"""The form of a race case: one command of the store, which `test_store_raced.py` repeats, and calls twenty times at once."""
+"""The form of a race case: one command of the store, which `test_store_raced.py` repeats, and calls twenty times at the same time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Rivals(NamedTuple):
 
 
 class Race(NamedTuple):
-    """What must be true of one command, after any number of calls at once or in a row."""
+    """What must be true of one command, after any number of calls at the same time or in a row."""
 
     act: Callable[[], Awaitable[object]]
     """Calls the command, always with equal arguments."""

@@ -35,7 +35,7 @@ NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
 
 
 class SpaceUsage(NamedTuple):
-    """The result of statvfs, in bytes where nothing else is said."""
+    """The result of statvfs. Sizes are in bytes."""
 
     size: int
     used: int

@@ -94,7 +94,7 @@ class Large(Measuring):
 
 class Holding(Measuring):
     """A node that buffers its samples after the first FIRST ones. `holds` is set when it has HELD_S of them. Once the test sets `goes_on`, it
-    sends all of them, and each further one at once."""
+    sends all of them, and each further one immediately."""
 
     FIRST = 4
 
