@@ -27,7 +27,9 @@ const styles = {
     build.onResolve({ filter: /^assets\/.*\.woff2$/ }, (args) => ({ path: path.join(modules, FONTS[args.path]) }));
     build.onLoad({ filter: /src\/styles\/.*\.css$/, namespace: "file" }, async (args) => {
       const text = await fs.promises.readFile(args.path, "utf8");
-      const dark = [...text.matchAll(/\[data-theme=dark\]([^{},]*)\{[^}]*\}/g)].map((found) => found[0].replace("data-theme=dark", "data-theme=auto"));
+      const dark = [...text.matchAll(/\[data-theme=dark\]([^{},]*)\{[^}]*\}/g)].map((found) =>
+        found[0].replace("data-theme=dark", "data-theme=auto"),
+      );
       const auto = dark.length ? `\n@media screen and (prefers-color-scheme:dark){${dark.join("\n")}}` : "";
       return { contents: text.replace(/^\[data-theme=dark\][^{},]*\{[^}]*\}/gm, "@media screen{$&}") + auto, loader: "css" };
     });
@@ -40,7 +42,17 @@ const sheets = {
   setup(build) {
     build.onResolve({ filter: /^sheet:/ }, (args) => ({ path: args.path.slice("sheet:".length), namespace: "sheet" }));
     build.onLoad({ filter: /.*/, namespace: "sheet" }, async (args) => {
-      const made = await esbuild.build({ absWorkingDir: here, entryPoints: [args.path], bundle: true, minify: true, write: false, target: "es2022", plugins: [styles], legalComments: "none", logLevel: "warning" });
+      const made = await esbuild.build({
+        absWorkingDir: here,
+        entryPoints: [args.path],
+        bundle: true,
+        minify: true,
+        write: false,
+        target: "es2022",
+        plugins: [styles],
+        legalComments: "none",
+        logLevel: "warning",
+      });
       return { contents: made.outputFiles[0].text, loader: "text" };
     });
   },
@@ -53,8 +65,21 @@ const CHUNKS = {
   alerts: ["pages/alerts/alerts", "pages/alerts/link"],
   messenger: ["pages/alerts/messenger-trouble"],
   jobs: [
-    "pages/bulk/bulk-job-dialog", "pages/bulk/forget", "pages/bulk/selection-bar", "pages/bulk/tags", "pages/fleet/first-run", "pages/fleet/pending-approval", "pages/fleet/columns-dialog", "pages/fleet/saved-views", "pages/job/job-report",
-    "pages/jobs/submit/job-dialog", "pages/node/container-help", "pages/node/containers", "pages/node/past-processes", "pages/node/unit-help", "pages/node/units",
+    "pages/bulk/bulk-job-dialog",
+    "pages/bulk/forget",
+    "pages/bulk/selection-bar",
+    "pages/bulk/tags",
+    "pages/fleet/first-run",
+    "pages/fleet/pending-approval",
+    "pages/fleet/columns-dialog",
+    "pages/fleet/saved-views",
+    "pages/job/job-report",
+    "pages/jobs/submit/job-dialog",
+    "pages/node/container-help",
+    "pages/node/containers",
+    "pages/node/past-processes",
+    "pages/node/unit-help",
+    "pages/node/units",
   ],
   access: ["pages/login/change", "pages/login/enrol", "pages/login/second", "pages/settings/settings"],
   columns: ["pages/fleet/columns", "pages/fleet/group-header", "pages/fleet/sort-menu"],
@@ -64,9 +89,24 @@ const CHUNKS = {
 };
 const named = new Set(Object.values(CHUNKS).flat());
 /** The pages that no chunk names. */
-CHUNKS.pages = [...fs.readFileSync(path.join(source, "app/routes.tsx"), "utf8").matchAll(/import\("\.\.\/(pages\/[^"]+)"\)/g)].map(([, page]) => page).filter((page) => !named.has(page));
+CHUNKS.pages = [...fs.readFileSync(path.join(source, "app/routes.tsx"), "utf8").matchAll(/import\("\.\.\/(pages\/[^"]+)"\)/g)]
+  .map(([, page]) => page)
+  .filter((page) => !named.has(page));
 /** Modules that are loaded with the first of these chunks, and shared by them. */
-const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs", "ui/radio-cards", "ui/segmented", "core/text/local-datetime", "pages/list-view", "pages/use-action", "pages/nodes-field", "pages/date-range"];
+const LATER = [
+  "ui/later-assets",
+  "state/role-watch",
+  "state/node-label",
+  "ui/form",
+  "ui/tabs",
+  "ui/radio-cards",
+  "ui/segmented",
+  "core/text/local-datetime",
+  "pages/list-view",
+  "pages/use-action",
+  "pages/nodes-field",
+  "pages/date-range",
+];
 const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access", "alerts"]);
 /** The chunks that use parts of the first view. Importing its entry keeps it in one chunk; split by use, it packs two kilobytes worse. */
 const WITH_FIRST = new Set([...WITH_LATER, "columns", "issues", "messenger", "terminal", "expiry"]);
@@ -150,11 +190,13 @@ if (catalogue) {
   files.push(file);
   ahead = `<script src="/${file}"></script>\n`; // not deferred: it runs before the first module
 }
-const boot = ["Loading {0}", "Loading {0} takes longer than usual."].map((message) => (words[message] ?? message).replace("{0}", "Stardust").replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`));
+const boot = ["Loading {0}", "Loading {0} takes longer than usual."].map((message) =>
+  (words[message] ?? message).replace("{0}", "Stardust").replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`),
+);
 const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
 const html = fs
   .readFileSync(path.join(here, "assets/index.html"), "utf8")
-  .replace("<html lang=\"en\"", `<html lang="${language}"`)
+  .replace('<html lang="en"', `<html lang="${language}"`)
   .replace('<script type="module"', `${ahead}<script type="module"`)
   .replace("{loading}", () => boot[0])
   .replace("{slow}", () => boot[1])
@@ -165,7 +207,7 @@ const html = fs
   .replaceAll("{icon}", `/${icon}`);
 fs.writeFileSync(path.join(out, "index.html"), html);
 fs.writeFileSync(path.join(out, "licences.txt"), licenceTexts);
-fs.writeFileSync(path.join(out, "build.json"), JSON.stringify({ build, entry: `/${app}` }) + "\n");
+fs.writeFileSync(path.join(out, "build.json"), `${JSON.stringify({ build, entry: `/${app}` })}\n`);
 
 for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
   const full = path.join(file.parentPath ?? file.path, file.name);

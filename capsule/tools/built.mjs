@@ -20,14 +20,21 @@ const read = (folder) =>
   );
 const page = read(out);
 
-for (const [file, bytes] of page) if (file.endsWith(".js") && /\(\?<[=!]/.test(bytes)) found.push(`${file}: contains a lookbehind, and Safari before 16.4 refuses a script with one`);
+for (const [file, bytes] of page)
+  if (file.endsWith(".js") && /\(\?<[=!]/.test(bytes))
+    found.push(`${file}: contains a lookbehind, and Safari before 16.4 refuses a script with one`);
 
 const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), "capsule-"));
 try {
   const copy = path.join(elsewhere, "of/the/page");
-  for (const part of ["package.json", "tsconfig.base.json", "build.mjs", "assets", "src", "tools"]) fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
+  for (const part of ["package.json", "tsconfig.base.json", "build.mjs", "assets", "src", "tools"])
+    fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
   // The bundler resolves links: packages that end up in the page are copied, the others are linked.
-  const bundled = new Set(Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])));
+  const bundled = new Set(
+    Object.values(outputs).flatMap(({ inputs }) =>
+      Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []),
+    ),
+  );
   const { dependencies } = JSON.parse(fs.readFileSync(path.join(here, "package.json"), "utf8"));
   for (const name of new Set([...bundled, ...Object.keys(dependencies)])) {
     const [from, to] = [here, copy].map((folder) => path.join(folder, "node_modules", name));
@@ -39,7 +46,9 @@ try {
   if (built.status) found.push(`the page cannot be built in another folder: ${built.stderr}`);
   else {
     const other = read(path.join(elsewhere, "built"));
-    for (const file of new Set([...page.keys(), ...other.keys()])) if (!other.get(file)?.equals(page.get(file) ?? Buffer.of())) found.push(`${file}: differs or is missing in a build in another folder`);
+    for (const file of new Set([...page.keys(), ...other.keys()]))
+      if (!other.get(file)?.equals(page.get(file) ?? Buffer.of()))
+        found.push(`${file}: differs or is missing in a build in another folder`);
   }
 } finally {
   fs.rmSync(elsewhere, { recursive: true, force: true });

@@ -3,8 +3,15 @@ import fs from "node:fs";
 import path from "node:path";
 
 const SHIPPED = [
-  "preact", "@preact/signals", "@preact/signals-core", "uplot", "@xterm/xterm", "@xterm/addon-fit",
-  "lucide-static", "@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono",
+  "preact",
+  "@preact/signals",
+  "@preact/signals-core",
+  "uplot",
+  "@xterm/xterm",
+  "@xterm/addon-fit",
+  "lucide-static",
+  "@fontsource-variable/inter",
+  "@fontsource-variable/jetbrains-mono",
 ];
 
 export function licences(modules) {

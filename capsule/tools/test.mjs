@@ -24,5 +24,7 @@ await esbuild.build({
   logLevel: "warning",
 });
 const built = fs.readdirSync(out, { recursive: true }).filter((file) => file.endsWith(".test.mjs"));
-const ran = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...built.map((file) => path.join(out, file))], { stdio: "inherit" });
+const ran = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...built.map((file) => path.join(out, file))], {
+  stdio: "inherit",
+});
 process.exit(ran.status ?? 1);

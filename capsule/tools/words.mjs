@@ -13,19 +13,58 @@ const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(here, "words");
 /** Attributes of HTML elements with text for people. Every attribute of a component counts as such, except NOT_SHOWN and unions of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
-const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$/;
+const NOT_SHOWN =
+  /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab|verb)$|^(?:Icon|FilterText) name$/;
 /** Elements whose text is the same in every language. */
 const TYPED = new Set(["code", "kbd"]);
 /** Names, examples of input, and texts for programmers. */
 const NAMES = new Set([
-  "Stardust", "Stardust,", "Edge", "Opera", "Firefox", "Chrome", "Safari", "Python", "Android", "Windows", "ChromeOS", "Linux", "Ed25519", "ECDSA P-256", "ECDSA P-384", "ECDSA P-521",
-  "KiB", "MiB", "GiB", "TiB", "PiB", "Mbit/s", "Gbit/s", "Tbit/s", "ground control", "major tom", "stardust backup FOLDER", "-----BEGIN OPENSSH PRIVATE KEY-----",
-  "ssh-ed25519-cert-v01@openssh.com AAAA…", "avg(cpu.total, 10m)", "Europe/Budapest", "disk sda", "admin", "user.create", "g f", "g a", "g u", "g j", "g e", "g s",
+  "Stardust",
+  "Stardust,",
+  "Edge",
+  "Opera",
+  "Firefox",
+  "Chrome",
+  "Safari",
+  "Python",
+  "Android",
+  "Windows",
+  "ChromeOS",
+  "Linux",
+  "Ed25519",
+  "ECDSA P-256",
+  "ECDSA P-384",
+  "ECDSA P-521",
+  "KiB",
+  "MiB",
+  "GiB",
+  "TiB",
+  "PiB",
+  "Mbit/s",
+  "Gbit/s",
+  "Tbit/s",
+  "ground control",
+  "major tom",
+  "stardust backup FOLDER",
+  "-----BEGIN OPENSSH PRIVATE KEY-----",
+  "ssh-ed25519-cert-v01@openssh.com AAAA…",
+  "avg(cpu.total, 10m)",
+  "Europe/Budapest",
+  "disk sda",
+  "admin",
+  "user.create",
+  "g f",
+  "g a",
+  "g u",
+  "g j",
+  "g e",
+  "g s",
 ]);
 /** Selectors and fonts in constants. */
 const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
 const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
-const QUIET_CALLS = /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
+const QUIET_CALLS =
+  /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
 const NO_MESSAGE = "shown but does not go through i18n.ts";
 const letters = (text) => /\p{L}/u.test(text);
 /** Whether a text looks like a message: two words side by side, or a word that begins or ends like a sentence. */
@@ -38,10 +77,15 @@ const DERIVED = ["available percent", "used percent", "per core"];
 function named() {
   const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
   const words = (name) => name.replace(/_at$/, "").replaceAll("_", " ");
-  const head = (name) => (/^(?:pid|cpu|mac|mtu|tcp|udp|gpu|psi|next_at|last_at)$/.test(name) ? "" : words(name).charAt(0).toUpperCase() + words(name).slice(1));
+  const head = (name) =>
+    /^(?:pid|cpu|mac|mtu|tcp|udp|gpu|psi|next_at|last_at)$/.test(name) ? "" : words(name).charAt(0).toUpperCase() + words(name).slice(1);
   const metrics = [...schema.matchAll(/\{"name": "([^"]+)", "unit": "([^"]*)"/g)].flatMap(([, name, unit]) => {
     const [family, ...rest] = name.split(".");
-    return [head(family), rest.length ? rest.join(" ").replaceAll("_", " ") : family, /^(?:bytes|bytes\/s|bits\/s|percent|celsius|seconds|milliseconds|flag)$/.test(unit) ? "" : unit];
+    return [
+      head(family),
+      rest.length ? rest.join(" ").replaceAll("_", " ") : family,
+      /^(?:bytes|bytes\/s|bits\/s|percent|celsius|seconds|milliseconds|flag)$/.test(unit) ? "" : unit,
+    ];
   });
   const columns = JSON.parse(/COLUMNS: readonly string\[\] = (.*);/.exec(schema)[1]).map(head);
   const sentences = JSON.parse(/SENTENCES: readonly string\[\] = (.*);/.exec(schema)[1]);
@@ -53,7 +97,9 @@ const faults = [];
 const used = new Set();
 
 const api = new API({ cwd: here });
-const folders = fs.readdirSync(path.join(here, "src"), { withFileTypes: true }).filter((entry) => entry.isDirectory() && fs.existsSync(path.join(here, "src", entry.name, "tsconfig.json")));
+const folders = fs
+  .readdirSync(path.join(here, "src"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && fs.existsSync(path.join(here, "src", entry.name, "tsconfig.json")));
 const projects = api.updateSnapshot({ openProjects: folders.map(({ name }) => `src/${name}/tsconfig.json`) }).getProjects();
 const read = new Set();
 for (const { program, checker, rootFiles } of projects) {
@@ -74,7 +120,10 @@ function textOf(node) {
 }
 
 function walk(file, name, checker) {
-  const say = (node, why) => faults.push(`src/${name}:${file.text.slice(0, node.getStart(file)).split("\n").length}: ${why}: ${node.getText(file).trim().slice(0, 100)}`);
+  const say = (node, why) =>
+    faults.push(
+      `src/${name}:${file.text.slice(0, node.getStart(file)).split("\n").length}: ${why}: ${node.getText(file).trim().slice(0, 100)}`,
+    );
 
   function note(key, words, node) {
     if (key !== key.trim()) say(node, "a message must not begin or end with a blank");
@@ -96,19 +145,25 @@ function walk(file, name, checker) {
   /** Reports literals in a shown position: each text there must be a message, even a short one. */
   function shown(node) {
     switch (node?.kind) {
-      case K.JsxExpression: case K.ParenthesizedExpression: case K.AsExpression: case K.NonNullExpression: case K.SpreadElement:
+      case K.JsxExpression:
+      case K.ParenthesizedExpression:
+      case K.AsExpression:
+      case K.NonNullExpression:
+      case K.SpreadElement:
         return shown(node.expression);
       case K.ConditionalExpression:
         shown(node.whenTrue);
         return shown(node.whenFalse);
       case K.BinaryExpression:
         if ([K.BarBarToken, K.QuestionQuestionToken, K.PlusToken].includes(node.operatorToken.kind)) shown(node.left);
-        if ([K.BarBarToken, K.QuestionQuestionToken, K.PlusToken, K.AmpersandAmpersandToken].includes(node.operatorToken.kind)) shown(node.right);
+        if ([K.BarBarToken, K.QuestionQuestionToken, K.PlusToken, K.AmpersandAmpersandToken].includes(node.operatorToken.kind))
+          shown(node.right);
         return;
       case K.TemplateExpression:
         node.templateSpans.forEach((span) => shown(span.expression));
         return plain(node);
-      case K.StringLiteral: case K.NoSubstitutionTemplateLiteral:
+      case K.StringLiteral:
+      case K.NoSubstitutionTemplateLiteral:
         return plain(node);
     }
   }
@@ -130,7 +185,15 @@ function walk(file, name, checker) {
   function quiet(node) {
     for (let at = node, { parent } = node; parent; at = parent, { parent } = parent) {
       switch (parent.kind) {
-        case K.ImportDeclaration: case K.ExportDeclaration: case K.ImportEqualsDeclaration: case K.LiteralType: case K.TemplateLiteralType: case K.CaseClause: case K.NewExpression: case K.ExternalModuleReference: case K.ModuleDeclaration:
+        case K.ImportDeclaration:
+        case K.ExportDeclaration:
+        case K.ImportEqualsDeclaration:
+        case K.LiteralType:
+        case K.TemplateLiteralType:
+        case K.CaseClause:
+        case K.NewExpression:
+        case K.ExternalModuleReference:
+        case K.ModuleDeclaration:
           return parent.kind !== K.NewExpression || parent.expression.getText(file) !== "ApiError";
         case K.TaggedTemplateExpression:
           return true;
@@ -152,7 +215,9 @@ function walk(file, name, checker) {
         case K.ElementAccessExpression:
           if (parent.argumentExpression === at) return true;
           break;
-        case K.ArrowFunction: case K.Block: case K.SourceFile:
+        case K.ArrowFunction:
+        case K.Block:
+        case K.SourceFile:
           return false;
       }
     }
@@ -176,7 +241,11 @@ function walk(file, name, checker) {
         break;
       }
       case K.JsxExpression:
-        if ((node.parent.kind === K.JsxElement || node.parent.kind === K.JsxFragment) && !TYPED.has(node.parent.openingElement?.tagName.getText(file))) shown(node);
+        if (
+          (node.parent.kind === K.JsxElement || node.parent.kind === K.JsxFragment) &&
+          !TYPED.has(node.parent.openingElement?.tagName.getText(file))
+        )
+          shown(node);
         break;
       case K.JsxAttribute: {
         const tag = node.parent.parent.tagName.getText(file);
@@ -184,8 +253,22 @@ function walk(file, name, checker) {
         if (/^[a-z]/.test(tag) ? SHOWN.has(attribute) : !hidden(tag, attribute)) shown(node.initializer);
         break;
       }
-      case K.StringLiteral: case K.NoSubstitutionTemplateLiteral: case K.TemplateExpression:
-        if (reads(textOf(node)) && !NAMES.has(textOf(node).replaceAll(/\{\d\}/g, " ").trim()) && !CODE.test(textOf(node)) && !used.has(node) && !quiet(node) && !chosen(node)) say(node, "looks like a message but does not go through i18n.ts");
+      case K.StringLiteral:
+      case K.NoSubstitutionTemplateLiteral:
+      case K.TemplateExpression:
+        if (
+          reads(textOf(node)) &&
+          !NAMES.has(
+            textOf(node)
+              .replaceAll(/\{\d\}/g, " ")
+              .trim(),
+          ) &&
+          !CODE.test(textOf(node)) &&
+          !used.has(node) &&
+          !quiet(node) &&
+          !chosen(node)
+        )
+          say(node, "looks like a message but does not go through i18n.ts");
         break;
     }
     node.forEachChild(visit);
@@ -203,8 +286,10 @@ const languages = fs.existsSync(folder) ? fs.readdirSync(folder).filter((one) =>
 for (const language of languages) {
   for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(folder, language), "utf8")))) {
     if (!messages.has(key)) faults.push(`words/${language}: the page has no message ${JSON.stringify(key)}`);
-    else if (typeof words === "string" && places(words) !== places(key)) faults.push(`words/${language}: the placeholders differ from those in ${JSON.stringify(key)}`);
-    else if (typeof words !== typeof messages.get(key)) faults.push(`words/${language}: the page has another number of plural forms of ${JSON.stringify(key)}`);
+    else if (typeof words === "string" && places(words) !== places(key))
+      faults.push(`words/${language}: the placeholders differ from those in ${JSON.stringify(key)}`);
+    else if (typeof words !== typeof messages.get(key))
+      faults.push(`words/${language}: the page has another number of plural forms of ${JSON.stringify(key)}`);
   }
 }
 for (const fault of faults) console.error(fault);

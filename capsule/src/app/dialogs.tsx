@@ -8,7 +8,11 @@ import { toast } from "../state/toasts";
 import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
 
 /** Reports that a dialog could not be loaded, and reports it again if the page cannot be reloaded. */
-const reportLoadFailure = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || reportLoadFailure(what) });
+const reportLoadFailure = (what: string): unknown =>
+  toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), {
+    label: t`Try again`,
+    run: async () => (await reloadPage()) || reportLoadFailure(what),
+  });
 
 /** If a dialog fails to load, closes the dialog and reports the failure as a toast. */
 const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = closeDialog): ((props: P) => VNode | null) =>

@@ -105,7 +105,12 @@ export function StepUpDialog(): VNode {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`);
+      if (error.code === "auth.totp_wrong")
+        setWrongCode(
+          recovery
+            ? t`This recovery code is wrong or was already used.`
+            : t`The code is wrong, expired or already used. Wait for the next one.`,
+        );
       else {
         const isWrong = error.code === "auth.bad_credentials";
         setWrong(isWrong ? t`The password is wrong.` : error.detail);
@@ -125,13 +130,33 @@ export function StepUpDialog(): VNode {
       >
         <div class="body">
           <p>{request?.question}</p>
-          <SecretField label={t`Your password`} value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          <SecretField
+            label={t`Your password`}
+            value={password}
+            onText={setPassword}
+            wrong={wrong}
+            input={{ autocomplete: "current-password", required: true, autofocus: true }}
+          />
           {second && (
             <>
               {recovery ? (
-                <TextField key="recovery" label={t`Recovery code`} value={code} onText={setCode} wrong={wrongCode} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }} />
+                <TextField
+                  key="recovery"
+                  label={t`Recovery code`}
+                  value={code}
+                  onText={setCode}
+                  wrong={wrongCode}
+                  input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }}
+                />
               ) : (
-                <CodeField key="code" label={t`6-digit code`} value={code} onText={setCode} onFull={(digits) => void confirm(digits)} wrong={wrongCode} />
+                <CodeField
+                  key="code"
+                  label={t`6-digit code`}
+                  value={code}
+                  onText={setCode}
+                  onFull={(digits) => void confirm(digits)}
+                  wrong={wrongCode}
+                />
               )}
               <div>
                 <Button
@@ -149,7 +174,10 @@ export function StepUpDialog(): VNode {
             </>
           )}
         </div>
-        <Foot status={request && request.minutes > 5 ? t`Not asked again for ${request.minutes} min.` : ""} onClose={() => request?.cancel()}>
+        <Foot
+          status={request && request.minutes > 5 ? t`Not asked again for ${request.minutes} min.` : ""}
+          onClose={() => request?.cancel()}
+        >
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Confirm`}
           </Button>

@@ -53,7 +53,13 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
       const head = document.querySelector<HTMLElement>("main h1");
       document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
       // A user who already moved the focus keeps it: this effect may run after a field of the new page got it.
-      if (head !== announced && !justLoaded && [document.body, announced ?? before].includes(document.activeElement) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
+      if (
+        head !== announced &&
+        !justLoaded &&
+        [document.body, announced ?? before].includes(document.activeElement) &&
+        !document.querySelector("dialog[open], main :is(input, textarea, select):focus")
+      )
+        head?.focus({ preventScroll: true });
       announced = head;
     };
     const observer = new MutationObserver(announce);
@@ -67,7 +73,14 @@ function SignedIn({ loaded }: { loaded: boolean }): VNode {
     };
   }, [route.key]);
   useEffect(() => {
-    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* the banner reports an offline hub */), CHECK_MS);
+    const timer = setInterval(
+      () =>
+        void import("../state/session-expiry").then(
+          ({ checkExpiry }) => checkExpiry(),
+          () => undefined /* the banner reports an offline hub */,
+        ),
+      CHECK_MS,
+    );
     return () => clearInterval(timer);
   }, []);
   return (

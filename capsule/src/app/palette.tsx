@@ -43,17 +43,47 @@ interface Entry {
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 5;
-const RANGES: readonly (readonly [string | null, string])[] = [[null, t`Live`], ["1h", t`Last hour`], ["24h", t`Last 24 hours`], ["7d", t`Last 7 days`], ["30d", t`Last 30 days`]];
+const RANGES: readonly (readonly [string | null, string])[] = [
+  [null, t`Live`],
+  ["1h", t`Last hour`],
+  ["24h", t`Last 24 hours`],
+  ["7d", t`Last 7 days`],
+  ["30d", t`Last 30 days`],
+];
 
 function actions(): Entry[] {
-  const act = (key: string, label: string, icon: IconName, run: () => void, hint = ""): Entry => ({ key, group: "Actions", label, hint, keyed: hint !== "", icon, run });
+  const act = (key: string, label: string, icon: IconName, run: () => void, hint = ""): Entry => ({
+    key,
+    group: "Actions",
+    label,
+    hint,
+    keyed: hint !== "",
+    icon,
+    run,
+  });
   const { path } = pageUrl.value;
   const nodes = [...picked.value];
   return [
-    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => showDialog({ kind: "bulk-job", nodes, action: "upgrade" }), "u")] : []),
-    ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))] : []),
+    ...(mayAct.value && nodes.length
+      ? [
+          act(
+            "picked",
+            t`Upgrade the ${nodes.length} selected…`,
+            "package",
+            () => showDialog({ kind: "bulk-job", nodes, action: "upgrade" }),
+            "u",
+          ),
+        ]
+      : []),
+    ...(mayTag.value && nodes.length
+      ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))]
+      : []),
     ...(mayAct.value ? [act("add", t`Add node`, "plus", () => showDialog({ kind: "add" }), "n")] : []),
-    ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
+    ...(path.startsWith("/n/")
+      ? RANGES.map(([range, words], index) =>
+          act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1)),
+        )
+      : []),
     ...SECTIONS.map(({ key, label, icon, href }) => act(key, t`Go to ${label}`, icon, () => go(href), ["g", key[0]].join(" "))),
     act("deployments", t`Go to Deployments`, "server", () => go("/jobs?of=deployments")),
     ...(isAdmin.value ? [act("audit", t`Go to Audit log`, "scroll-text", () => go("/settings/audit"))] : []),
@@ -69,19 +99,45 @@ function actions(): Entry[] {
 /** Whether one of the words begins with a word of the search. */
 const matchesWordStart = (search: string, words: string): boolean => {
   const candidates = words.toLowerCase().split(/\s+/);
-  return search.toLowerCase().split(/\s+/).some((typed) => typed !== "" && candidates.some((word) => word.startsWith(typed)));
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .some((typed) => typed !== "" && candidates.some((word) => word.startsWith(typed)));
 };
 
 function upgradeEntry(node: NodeView): Entry {
-  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "job", node: node.id, action: "upgrade" }) };
+  return {
+    key: `upgrade-${node.id}`,
+    group: "Actions",
+    label: t`Upgrade ${node.name}…`,
+    hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"),
+    why: ineligibleReason(node, "upgrade"),
+    icon: "package",
+    run: () => showDialog({ kind: "job", node: node.id, action: "upgrade" }),
+  };
 }
 
 /** One upgrade for each node that has updates and can upgrade now, and one for each tag. */
 function upgradeEntries(): Entry[] {
-  const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgradeEntry(node)).filter(({ why }) => !why);
+  const one = rows.value
+    .filter(({ node }) => node.updates.total)
+    .map(({ node }) => upgradeEntry(node))
+    .filter(({ why }) => !why);
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({
-    key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
-    run: () => showDialog({ kind: "bulk-job", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
+    key: `tag-${tag}`,
+    group: "Actions",
+    label: t`Upgrade all with tag ${tag}…`,
+    hint: plural(count, "node"),
+    icon: "package",
+    run: () =>
+      showDialog({
+        kind: "bulk-job",
+        nodes: rows
+          .peek()
+          .filter(({ node }) => node.tags.includes(tag))
+          .map(({ node }) => node.id),
+        action: "upgrade",
+      }),
   })); // prettier-ignore
   return [...one, ...tagged];
 }
@@ -94,11 +150,21 @@ function jobEntries(text: string): Entry[] {
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
     verbs.flatMap(([name, { also = "", readonly }]): Entry | Entry[] => {
-      if (name === "upgrade") return node.updates.total === 0 && !text.toLowerCase().includes(node.name.toLowerCase()) ? [] : upgradeEntry(node);
+      if (name === "upgrade")
+        return node.updates.total === 0 && !text.toLowerCase().includes(node.name.toLowerCase()) ? [] : upgradeEntry(node);
       const action = name as JobBody["action"];
       const label = `${actionLabel(name)}: ${node.name}`;
-      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;
-      return readonly ? { ...base, label, run: () => void startAction(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "job", node: node.id, action }) };
+      const base = {
+        key: `${action}-${node.id}`,
+        group: "Actions",
+        also,
+        hint: "",
+        why: ineligibleReason(node, action),
+        icon: verbIcon(name),
+      } as const;
+      return readonly
+        ? { ...base, label, run: () => void startAction(node, action) }
+        : { ...base, label: `${label}…`, run: () => showDialog({ kind: "job", node: node.id, action }) };
     }),
   );
   return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];
@@ -108,18 +174,55 @@ function entries(text: string): Entry[] {
   const label = (entry: Entry): string => `${entry.label} ${entry.also ?? ""} ${entry.hint}`;
   const named = (entry: Entry): string => `${entry.label} ${entry.also ?? ""}`;
   const typed = text.trim() !== "";
-  const nodes: Entry[] = bestMatches(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
-    .map(({ node, health }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: health, run: () => go(`/n/${node.id}`) }));
-  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobLabel(job)}, ${nodeLabel(job.node_id)}`, hint: stateLabel(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
-  const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
-  const tagged: Entry[] = tags.value.map(([tag, count]) => ({ key: `tagged-${tag}`, group: "Views", label: t`Show nodes tagged ${tag}`, also: `tag:${tag}`, hint: plural(count, "node"), icon: "tag", run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`) }));
+  const nodes: Entry[] = bestMatches(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES).map(
+    ({ node, health }) => ({
+      key: node.id,
+      group: "Nodes",
+      label: node.name,
+      hint: node.address,
+      glyph: health,
+      run: () => go(`/n/${node.id}`),
+    }),
+  );
+  const ran: Entry[] = jobs.value.map((job) => ({
+    key: job.id,
+    group: "Jobs",
+    label: t`${jobLabel(job)}, ${nodeLabel(job.node_id)}`,
+    hint: stateLabel(job.state),
+    glyph: jobGlyph(job.state),
+    run: () => go(`/jobs/${job.id}`),
+  }));
+  const views: Entry[] = preferences.value.views.map(({ name, query }) => ({
+    key: `view-${name}`,
+    group: "Views",
+    label: name,
+    hint: "",
+    icon: "filter",
+    run: () => go(`/?${query}`),
+  }));
+  const tagged: Entry[] = tags.value.map(([tag, count]) => ({
+    key: `tagged-${tag}`,
+    group: "Views",
+    label: t`Show nodes tagged ${tag}`,
+    also: `tag:${tag}`,
+    hint: plural(count, "node"),
+    icon: "tag",
+    run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`),
+  }));
   const orderable = typed && mayAct.value;
   const first = bestMatches(text, [...actions(), ...(orderable ? upgradeEntries() : [])], named, typed ? MOST_NODES : 99);
-  const acts = [...first, ...(orderable ? bestMatches(text, jobEntries(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
+  const acts = [
+    ...first,
+    ...(orderable ? bestMatches(text, jobEntries(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : []),
+  ];
   // A search for the whole name of a node lists nodes before actions.
   const exact = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
   const both = exact.length ? [...exact, ...nodes.filter((entry) => !exact.includes(entry)), ...acts] : [...acts, ...nodes];
-  return [...both, ...(typed ? bestMatches(text, ran, label, MOST_OTHERS) : []), ...bestMatches(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
+  return [
+    ...both,
+    ...(typed ? bestMatches(text, ran, label, MOST_OTHERS) : []),
+    ...bestMatches(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS),
+  ];
 }
 
 export function Palette(): VNode {
@@ -200,10 +303,22 @@ export function Palette(): VNode {
             <div key={group} role="group" aria-label={GROUPS[group]}>
               <h3 role="presentation">{GROUPS[group]}</h3>
               {part.map((entry) => (
-                <div key={entry.key} id={`palette-${found.indexOf(entry)}`} role="option" aria-selected={entry === found[chosen]} aria-disabled={entry.why ? true : undefined} onClick={() => run(entry)} onMouseMove={() => setAt(found.indexOf(entry))}>
+                <div
+                  key={entry.key}
+                  id={`palette-${found.indexOf(entry)}`}
+                  role="option"
+                  aria-selected={entry === found[chosen]}
+                  aria-disabled={entry.why ? true : undefined}
+                  onClick={() => run(entry)}
+                  onMouseMove={() => setAt(found.indexOf(entry))}
+                >
                   {entry.icon ? <Icon name={entry.icon} /> : <Glyph kind={entry.glyph ?? "ok"} />}
                   <span class="cut">{entry.label}</span>
-                  {entry.why ? <span class="end right">{entry.why}</span> : entry.hint && (entry.keyed ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)}
+                  {entry.why ? (
+                    <span class="end right">{entry.why}</span>
+                  ) : (
+                    entry.hint && (entry.keyed ? <kbd class="end">{entry.hint}</kbd> : <span class="t3 end">{entry.hint}</span>)
+                  )}
                 </div>
               ))}
             </div>

@@ -26,7 +26,13 @@ interface Row {
  * `path`: without its first slash. `:id` stands for an id. `/:tab` may be left out: it is one of `tabs`, by default the first; without
  * `tabs` the page checks it. `what`: the page in a sentence about loading it.
  */
-function row<T extends string>(section: Section, path: string, what: string, load: () => Promise<ComponentType<Named<T>>>, tabs?: readonly T[]): Row {
+function row<T extends string>(
+  section: Section,
+  path: string,
+  what: string,
+  load: () => Promise<ComponentType<Named<T>>>,
+  tabs?: readonly T[],
+): Row {
   const source = path.replace(":id", "(?<id>[0-9A-Za-z]{1,64})").replace("/:tab", "(/(?<tab>[^/]+))?");
   return { section, path: RegExp(`^${source}$`), tabs, Page: lazy(what, load, null, "page") };
 }
@@ -63,7 +69,14 @@ export function routeOf(path: string): Route {
     const found = path.exec(parts.join("/"));
     if (!found) continue;
     const { id = "", tab = tabs?.[0] ?? "" } = found.groups ?? {};
-    if (!tabs || tabs.includes(tab)) return { section, key: `${first}/${id}`, node: first === "n" ? id : "", job: first === "jobs" ? id : "", view: () => <Page id={id} tab={tab} /> };
+    if (!tabs || tabs.includes(tab))
+      return {
+        section,
+        key: `${first}/${id}`,
+        node: first === "n" ? id : "",
+        job: first === "jobs" ? id : "",
+        view: () => <Page id={id} tab={tab} />,
+      };
   }
   return { section: "fleet", key: path, node: "", job: "", view: () => <NotFound /> };
 }

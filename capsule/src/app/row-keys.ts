@@ -12,13 +12,20 @@ function step(by: number): boolean {
   const all = [...document.querySelectorAll<HTMLElement>(ROWS)].filter((row) => row.checkVisibility());
   const here = focusedRow();
   // Without a focused row, starts at the row that Tab reaches if the table marks one, otherwise at the first row in view.
-  const next = here ? all[all.indexOf(here) + by] : (all.find((row) => row.getAttribute("role") === "row" && row.tabIndex === 0 && all.some((other) => other.tabIndex < 0)) ?? all.find((row) => row.getBoundingClientRect().top >= 0));
+  const next = here
+    ? all[all.indexOf(here) + by]
+    : (all.find((row) => row.getAttribute("role") === "row" && row.tabIndex === 0 && all.some((other) => other.tabIndex < 0)) ??
+      all.find((row) => row.getBoundingClientRect().top >= 0));
   next?.focus();
   return all.length > 0;
 }
 
 /** Moves from a focused row with an arrow key. Returns whether it did; otherwise the key scrolls the page. */
-export const moveByArrow = (key: string): boolean => (key === "ArrowDown" || key === "ArrowUp") && document.activeElement === focusedRow() && focusedRow() !== null && step(key === "ArrowDown" ? 1 : -1);
+export const moveByArrow = (key: string): boolean =>
+  (key === "ArrowDown" || key === "ArrowUp") &&
+  document.activeElement === focusedRow() &&
+  focusedRow() !== null &&
+  step(key === "ArrowDown" ? 1 : -1);
 
 /** Handles j, k, o, x and e. Returns whether the key did something. */
 export function handleRowLetter(key: string): boolean {

@@ -24,7 +24,15 @@ const ROWS = [
   { key: "fleet", href: "/", icon: "server", label: t`Fleet`, number: () => (loaded.value ? `${ids.value.length}` : "") },
   { key: "alerts", href: "/alerts", icon: "bell", label: t`Alerts`, number: () => firingCount.value, counted: t`firing:` },
   { key: "updates", href: "/updates", icon: "package", label: t`Updates`, number: () => updateCount.value },
-  { key: "jobs", href: "/jobs", icon: "list-checks", label: t`Jobs`, number: () => running.value.length, words: (number) => t`${number} running`, counted: t`running:` },
+  {
+    key: "jobs",
+    href: "/jobs",
+    icon: "list-checks",
+    label: t`Jobs`,
+    number: () => running.value.length,
+    words: (number) => t`${number} running`,
+    counted: t`running:`,
+  },
   { key: "events", href: "/events", icon: "scroll-text", label: t`Events` },
   { key: "settings", href: "/settings", icon: "settings", label: t`Settings` },
 ] as const satisfies readonly Row[];

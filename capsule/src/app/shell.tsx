@@ -25,8 +25,16 @@ import { MenuButton } from "../ui/menu";
 import type { Route } from "./routes";
 import { SECTIONS } from "./sections";
 
-const StorageWarning = lazy(t`what is wrong`, async () => (await import("../pages/storage-warning")).StorageWarning, () => null);
-const MessengerTrouble = lazy(t`what is wrong`, async () => (await import("../pages/alerts/messenger-trouble")).MessengerTrouble, () => null);
+const StorageWarning = lazy(
+  t`what is wrong`,
+  async () => (await import("../pages/storage-warning")).StorageWarning,
+  () => null,
+);
+const MessengerTrouble = lazy(
+  t`what is wrong`,
+  async () => (await import("../pages/alerts/messenger-trouble")).MessengerTrouble,
+  () => null,
+);
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
@@ -71,7 +79,12 @@ function Side({ route }: { route: Route }): VNode {
   const query = pageUrl.value.query.get("q") ?? "";
   const { views } = preferences.value;
   const tagged = ([tag, count]: readonly [string, number]): VNode => (
-    <a key={tag} class="nav" href={`/?q=${encodeURIComponent(tagFilter(tag))}`} aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}>
+    <a
+      key={tag}
+      class="nav"
+      href={`/?q=${encodeURIComponent(tagFilter(tag))}`}
+      aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}
+    >
       <Icon name="tag" size="small" />
       <span class="cut">{tag}</span>
       <span class="count">{count}</span>
@@ -90,7 +103,12 @@ function Side({ route }: { route: Route }): VNode {
         <div class="tags">
           <h2>{t`Views`}</h2>
           {views.map(({ name, query: saved }) => (
-            <a key={name} class="nav" href={`/?${saved}`} aria-current={route.key === "fleet" && pageUrl.value.query.toString() === saved ? "true" : undefined}>
+            <a
+              key={name}
+              class="nav"
+              href={`/?${saved}`}
+              aria-current={route.key === "fleet" && pageUrl.value.query.toString() === saved ? "true" : undefined}
+            >
               <Icon name="filter" size="small" />
               <span class="cut">{name}</span>
             </a>
@@ -113,11 +131,11 @@ function Side({ route }: { route: Route }): VNode {
         {entries(SECTIONS.slice(-1), route)}
         <button type="button" class="nav" onClick={nextTheme} title={t`Theme: ${THEME_WORDS[theme.value]}`}>
           <Icon name={THEME_ICONS[theme.value]} />
-          {t`Theme`}{" "}<span class="count">{THEME_WORDS[theme.value]}</span>
+          {t`Theme`} <span class="count">{THEME_WORDS[theme.value]}</span>
         </button>
         <button type="button" class="nav" onClick={() => void logOut()} title={t`Sign out ${user.value?.username ?? ""}`}>
           <Icon name="log-out" />
-          {t`Sign out`}{" "}<span class="count cut">{user.value?.username}</span>
+          {t`Sign out`} <span class="count cut">{user.value?.username}</span>
         </button>
       </div>
     </nav>
@@ -165,7 +183,7 @@ function Top({ route }: { route: Route }): VNode {
       <Crumb route={route} />
       <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => showDialog({ kind: "palette" })}>
         <Icon name="search" size="small" />
-        <span class="grow">{t`Search or run a command`}{" "}</span>
+        <span class="grow">{t`Search or run a command`} </span>
         <kbd>{t`Ctrl K`}</kbd>
       </button>
       {first && (
@@ -218,7 +236,8 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(lastMessageBeforeLoss.value)}.` : t`No data yet.`} </span>
+          <b>{t`No connection to Ground Control.`}</b>{" "}
+          <span class="plain">{connections.value ? t`Values are from ${clock(lastMessageBeforeLoss.value)}.` : t`No data yet.`} </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? t`Trying now…` : t`Trying again in ${wait} s.`}
           </span>
@@ -254,7 +273,7 @@ function TabBar({ route }: { route: Route }): VNode {
             {label}
             {shown ? (
               <span class="dot">
-                <span class="hidden-text">{counted}{" "}</span>
+                <span class="hidden-text">{counted} </span>
                 {shown}
               </span>
             ) : null}

@@ -22,7 +22,11 @@ const filterField = (): HTMLElement | null => document.querySelector<HTMLElement
 function neighbour(step: number): void {
   const [, first, id = "", ...tab] = pageUrl.peek().path.split("/");
   if (first !== "n") return;
-  const ids = rows.peek().map(({ node }) => node).sort((a, b) => names.compare(a.name, b.name)).map((node) => node.id);
+  const ids = rows
+    .peek()
+    .map(({ node }) => node)
+    .sort((a, b) => names.compare(a.name, b.name))
+    .map((node) => node.id);
   const next = ids[ids.indexOf(id) + step];
   if (next) go(["", "n", next, ...tab].join("/") + location.search);
 }

@@ -8,7 +8,15 @@ export function Toasts(): VNode {
   return (
     <div class="toasts" role="region" aria-label={t`Notifications`}>
       {toasts.value.slice(-MOST).map(({ id, kind, title, text, action }) => (
-        <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => pauseToast(id)} onMouseLeave={() => resumeToast(id)} onFocusCapture={() => pauseToast(id)} onBlurCapture={() => resumeToast(id)}>
+        <div
+          key={id}
+          class="toast"
+          role={kind === "fail" ? "alert" : "status"}
+          onMouseEnter={() => pauseToast(id)}
+          onMouseLeave={() => resumeToast(id)}
+          onFocusCapture={() => pauseToast(id)}
+          onBlurCapture={() => resumeToast(id)}
+        >
           <Glyph kind={kind} size="large" label="" />
           <div class="grow">
             <b class="strong">{title}</b>

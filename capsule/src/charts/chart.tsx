@@ -23,7 +23,8 @@ interface Keys {
 }
 
 /** The shape of a plot: other lines, bands, colours or axis steps need a new plot. */
-const shapeOf = ({ shade, data, series, binary }: ChartProps): string => `${shade}|${binary ? "binary" : ""}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
+const shapeOf = ({ shade, data, series, binary }: ChartProps): string =>
+  `${shade}|${binary ? "binary" : ""}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
 
 /** The chart component that draws with the loaded library. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
@@ -85,7 +86,9 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       };
       // The font must be loaded before the first text: a canvas never replaces a fallback font.
       document.fonts.load(FONT).then(build, build);
-      const resizing = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
+      const resizing = new ResizeObserver(() =>
+        plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }),
+      );
       resizing.observe(element);
       const stopVisible = observeVisible(element, (near) => {
         sight.current.near = near;
@@ -175,7 +178,8 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     const at = keys?.at ?? own;
     const chart = plot.current;
     // Uses the size that the plot already has: asking the browser would force a layout for each chart.
-    const moment = at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH_PX);
+    const moment =
+      at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH_PX);
     return (
       <div
         class="plot"
@@ -191,7 +195,14 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         onBlur={clearKeys}
         onKeyDown={press}
       >
-        {moment && chart && <Tooltip props={props} moment={moment} left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}
+        {moment && chart && (
+          <Tooltip
+            props={props}
+            moment={moment}
+            left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")}
+            width={box.current?.clientWidth ?? 0}
+          />
+        )}
         <span class="hidden-text" role="status">
           {keys && moment ? momentSentence(props, moment) : ""}
         </span>

@@ -31,7 +31,12 @@ export interface PlotHooks {
 }
 
 function faded(colour: string, share: number): string {
-  return colour + Math.round(share * 255).toString(16).padStart(2, "0");
+  return (
+    colour +
+    Math.round(share * 255)
+      .toString(16)
+      .padStart(2, "0")
+  );
 }
 
 /** The width and the left edge of the plot area in CSS pixels. */
@@ -95,9 +100,21 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
   const fill = Number(token("--c-fill")) || 0.1;
   const drawn: uPlot.Series[] = series.map(({ name, colour, filled, dashed }, index) => {
     const stroke = token(`--c${colour}`);
-    return { label: name, stroke, width: lineWidth(), points: { show: true, size: 4, fill: stroke, filter: () => isolatedRows(held.props.data.columns.values[index] ?? []) }, spanGaps: false, ...(filled ? { fill: faded(stroke, fill) } : {}), ...(dashed ? { dash: [4, 3] } : {}) };
+    return {
+      label: name,
+      stroke,
+      width: lineWidth(),
+      points: { show: true, size: 4, fill: stroke, filter: () => isolatedRows(held.props.data.columns.values[index] ?? []) },
+      spanGaps: false,
+      ...(filled ? { fill: faded(stroke, fill) } : {}),
+      ...(dashed ? { dash: [4, 3] } : {}),
+    };
   });
-  const bands: uPlot.Band[] = series.flatMap(({ colour, stackedOn }, index) => (stackedOn === undefined ? [] : [{ series: [index + 1, stackedOn + 1] as [number, number], fill: faded(token(`--c${colour}`), 2 * fill) }]));
+  const bands: uPlot.Band[] = series.flatMap(({ colour, stackedOn }, index) =>
+    stackedOn === undefined
+      ? []
+      : [{ series: [index + 1, stackedOn + 1] as [number, number], fill: faded(token(`--c${colour}`), 2 * fill) }],
+  );
   if (held.props.data.band) {
     series.forEach(({ colour }) => {
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: false };
@@ -135,9 +152,22 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
           size: 24,
           space: 54,
           // A label that would be cut off at the right edge is left out.
-          values: (plot, splits, _axis, _space, increment) => splits.map((at) => (plot.valToPos(at, "x") > widthOf(plot) - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60))),
+          values: (plot, splits, _axis, _space, increment) =>
+            splits.map((at) =>
+              plot.valToPos(at, "x") > widthOf(plot) - 10 ? "" : increment >= DAY_S || midnight(at) ? day(at) : clock(at, increment < 60),
+            ),
         },
-        { stroke: text, font: FONT, grid: { stroke: token("--grid"), width: 1 }, ticks: { show: false }, size: (plot, marks) => axisWidth(plot, marks), gap: AXIS_GAP, space: 34, ...(binary ? { incrs: BINARY_STEPS } : {}), values: (_plot, splits) => splits.map(held.props.words.axis) },
+        {
+          stroke: text,
+          font: FONT,
+          grid: { stroke: token("--grid"), width: 1 },
+          ticks: { show: false },
+          size: (plot, marks) => axisWidth(plot, marks),
+          gap: AXIS_GAP,
+          space: 34,
+          ...(binary ? { incrs: BINARY_STEPS } : {}),
+          values: (_plot, splits) => splits.map(held.props.words.axis),
+        },
       ],
       series: [{}, ...drawn],
       bands,

@@ -48,7 +48,12 @@ export interface PanelProps extends ChartProps {
 export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
   const phone = useIsPhone();
-  const tableToggle: MenuItem = { label: table ? t`View as chart` : t`View as table`, ...(phone ? {} : { hint: "v" }), icon: "table-2", run: () => setTable(!table) };
+  const tableToggle: MenuItem = {
+    label: table ? t`View as chart` : t`View as table`,
+    ...(phone ? {} : { hint: "v" }),
+    icon: "table-2",
+    run: () => setTable(!table),
+  };
   return (
     <figure
       class={`card ${wide ? "two-wide" : ""}`}
@@ -62,8 +67,31 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
       <header>
         <h3>{title}</h3>
         <Legend chart={chart} legend={legend} />
-        {table && <Button slim kind="quiet" icon="table-2" name={t`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
-        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[tableToggle, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(csvRows(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+        {table && (
+          <Button
+            slim
+            kind="quiet"
+            icon="table-2"
+            name={t`View ${chart.label} as chart`}
+            more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }}
+            onClick={() => setTable(false)}
+          />
+        )}
+        <MenuButton
+          label={t`${chart.label}, more`}
+          class="quiet slim only-icon chart-menu"
+          groups={[
+            [
+              tableToggle,
+              {
+                label: t`Download as CSV`,
+                icon: "download",
+                run: () => downloadText(csv(csvRows(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv"),
+              },
+            ],
+            more,
+          ]}
+        >
           <Icon name="ellipsis" size="small" />
         </MenuButton>
       </header>
@@ -87,7 +115,8 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
         return (
           <span key={name} class={newest && ageS !== null ? "dimmed" : ""}>
             <i class={`key-${colour}`} />
-            <span class="t3">{name}</span> <b {...live}>{newest && ageS !== null ? t`${texts[index] ?? ""}, ${shortDuration(ageS)} ago` : texts[index]}</b>
+            <span class="t3">{name}</span>{" "}
+            <b {...live}>{newest && ageS !== null ? t`${texts[index] ?? ""}, ${shortDuration(ageS)} ago` : texts[index]}</b>
           </span>
         );
       })}
@@ -98,11 +127,15 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
 /** All shown data as measured; times without samples have no row. */
 function csvRows({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
   const { columns, band, from, to } = data;
-  const heads = series.flatMap((_, index) => (band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""]));
+  const heads = series.flatMap((_, index) =>
+    band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""],
+  );
   const measured = tableRows(columns, from, to, Infinity).flatMap((one) => ("row" in one ? [one.row] : []));
   const rows = measured.map((row, place) => {
     const at = columns.times[row] as number;
-    const cells = columns.values.flatMap((column, index) => (band ? [column[row], band.min[index]?.[row], band.max[index]?.[row]] : [column[row]]));
+    const cells = columns.values.flatMap((column, index) =>
+      band ? [column[row], band.min[index]?.[row], band.max[index]?.[row]] : [column[row]],
+    );
     const after = columns.times[measured[place + 1] ?? -1] ?? at + 1;
     const marks = marksNear(group.marks, (at + after) / 2, (after - at) / 2).map((mark) => mark.text);
     return [iso(at), ...cells.map((cell) => cell ?? null), marks.join("; ")];
@@ -114,7 +147,10 @@ function csvRows({ data, group, series }: ChartProps, names: readonly string[]):
 function DataTable({ label, series, data, words, group }: ChartProps): VNode {
   const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;
-  const rows = tableRows(columns, from, to, gapS, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.gap.from }));
+  const rows = tableRows(columns, from, to, gapS, since).map((one) => ({
+    ...one,
+    at: "row" in one ? (times[one.row] as number) : one.gap.from,
+  }));
   const shown = rows.map((one, place) => ({ ...one, next: rows[place + 1]?.at ?? to })).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>

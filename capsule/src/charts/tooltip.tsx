@@ -32,7 +32,9 @@ export function momentAt({ data, group }: ChartProps, at: number, reach: number)
   if (missing) return { at, values: [], range: [], gaps: [], missing: missing.to - missing.from, marks };
   const limit = Number.isFinite(gapS) ? gapS : to - from;
   const rows = columns.values.map((column) => sampleRow(columns.times, column, at, limit));
-  const gaps = (apart ? seriesGaps(columns, from, to, gapS, apart) : []).map((own) => own.find((one) => at > one.from && at < one.to)).map((one) => (one ? one.to - one.from : 0));
+  const gaps = (apart ? seriesGaps(columns, from, to, gapS, apart) : [])
+    .map((own) => own.find((one) => at > one.from && at < one.to))
+    .map((one) => (one ? one.to - one.from : 0));
   const nearest = rows.filter((row) => row >= 0).map((row) => columns.times[row] as number);
   return {
     at: nearest.length ? nearest.reduce((best, one) => (Math.abs(one - at) < Math.abs(best - at) ? one : best)) : at,
@@ -63,7 +65,12 @@ export function timeText(at: number, { from, to }: { from: number; to: number },
 
 /** The moment as one sentence for screen readers. */
 export function momentSentence({ series, words, data }: ChartProps, moment: Moment): string {
-  const values = moment.missing > 0 ? t`no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`).join(", ");
+  const values =
+    moment.missing > 0
+      ? t`no data for ${age(moment.missing)}`
+      : series
+          .map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`)
+          .join(", ");
   return [`${timeText(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");
 }
 
@@ -92,11 +99,7 @@ export function Tooltip({ props, moment, left, width }: { props: ChartProps; mom
           );
         })
       )}
-      {threshold && (
-        <div class="t3">
-          {tElements`threshold ${<b class={threshold.level}>{words.axis(threshold.at)}</b>}`}
-        </div>
-      )}
+      {threshold && <div class="t3">{tElements`threshold ${<b class={threshold.level}>{words.axis(threshold.at)}</b>}`}</div>}
       {moment.marks.map((mark) => (
         <div key={`${mark.at}${mark.text}`} class={mark.level}>
           <span class="cut">{mark.text}</span>

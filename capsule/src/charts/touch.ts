@@ -15,8 +15,10 @@ interface TouchOptions {
 /** Returns a function that removes the listeners. */
 export function selectByTouch(element: HTMLElement, { plot, onAt, onZoom }: TouchOptions): () => void {
   let start: number | null = null;
-  const leftOf = (event: PointerEvent, chart: uPlot): number => Math.max(0, Math.min(chart.over.clientWidth, event.clientX - chart.over.getBoundingClientRect().left));
-  const show = (left: number, width: number, chart: uPlot): void => chart.setSelect({ left, top: 0, width, height: width ? chart.over.clientHeight : 0 }, false);
+  const leftOf = (event: PointerEvent, chart: uPlot): number =>
+    Math.max(0, Math.min(chart.over.clientWidth, event.clientX - chart.over.getBoundingClientRect().left));
+  const show = (left: number, width: number, chart: uPlot): void =>
+    chart.setSelect({ left, top: 0, width, height: width ? chart.over.clientHeight : 0 }, false);
   const down = (event: PointerEvent): void => {
     const chart = plot();
     start = chart && event.pointerType === "touch" && event.isPrimary ? leftOf(event, chart) : null;

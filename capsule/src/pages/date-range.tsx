@@ -8,9 +8,23 @@ import { setQuery } from "../state/router";
 export function DateRange({ from, to }: DayRange): VNode {
   return (
     <div class="row date-range" role="group" aria-label={t`Dates`}>
-      <input type="date" class="input" aria-label={t`From date`} value={from} max={to || undefined} onChange={({ currentTarget }) => setQuery({ from: currentTarget.value || null })} />
+      <input
+        type="date"
+        class="input"
+        aria-label={t`From date`}
+        value={from}
+        max={to || undefined}
+        onChange={({ currentTarget }) => setQuery({ from: currentTarget.value || null })}
+      />
       <span class="t3">–</span>
-      <input type="date" class="input" aria-label={t`To date`} value={to} min={from || undefined} onChange={({ currentTarget }) => setQuery({ to: currentTarget.value || null })} />
+      <input
+        type="date"
+        class="input"
+        aria-label={t`To date`}
+        value={to}
+        min={from || undefined}
+        onChange={({ currentTarget }) => setQuery({ to: currentTarget.value || null })}
+      />
     </div>
   );
 }

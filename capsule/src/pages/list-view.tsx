@@ -24,13 +24,26 @@ export interface ListState<T> {
 export function useList<T>(load: (cursor?: string) => Promise<Page<T>>, key: (item: T) => string, question = ""): ListState<T> {
   const { list, found, failure } = usePaged<T, Page<T>>(load, key, [question]);
   useEffect(() => void list.refresh(), [list]);
-  return { items: found?.items ?? null, next: found?.next ?? null, failure, load: () => void list.refresh(), more: () => void list.more(), set: (change) => list.change(change) };
+  return {
+    items: found?.items ?? null,
+    next: found?.next ?? null,
+    failure,
+    load: () => void list.refresh(),
+    more: () => void list.more(),
+    set: (change) => list.change(change),
+  };
 }
 
 /** A notice that the user's role does not allow something. */
 export function RoleRefusal({ what }: { what: string }): VNode {
   const who = user.value;
-  return <Empty icon="lock" title={t`Your role does not allow this`} text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_LABELS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
+  return (
+    <Empty
+      icon="lock"
+      title={t`Your role does not allow this`}
+      text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_LABELS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`}
+    />
+  );
 }
 
 interface Props<T> {
@@ -47,7 +60,8 @@ interface Props<T> {
 export function ListView<T>({ list, what, refused, empty, children }: Props<T>): VNode {
   const { items, failure } = list;
   if (failure?.status === 403) return <RoleRefusal what={refused} />;
-  if (failure && !items) return <Failure title={t`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
+  if (failure && !items)
+    return <Failure title={t`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
   if (!items) return <Loading what={what} onRetry={list.load} />;
   return (
     <div class="stack">

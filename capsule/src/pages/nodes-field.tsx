@@ -13,7 +13,17 @@ interface Chosen {
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 
 /** A field for all nodes (null), or for the nodes with some tags and nodes by name. */
-export function NodesField({ label, value, onChange, every }: { label: string; value: Chosen | null; onChange: (chosen: Chosen | null) => void; every: string }): VNode {
+export function NodesField({
+  label,
+  value,
+  onChange,
+  every,
+}: {
+  label: string;
+  value: Chosen | null;
+  onChange: (chosen: Chosen | null) => void;
+  every: string;
+}): VNode {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));
   const nameOf = (node: string): string => known.find((one) => one.id === node)?.name ?? t`removed node ${node.slice(0, 8)}`;
@@ -41,14 +51,23 @@ export function NodesField({ label, value, onChange, every }: { label: string; v
                 {value.nodes.map((node) => (
                   <span class="tag tall" key={node}>
                     {nameOf(node)}
-                    <button type="button" aria-label={t`Remove node ${nameOf(node)}`} onClick={() => onChange({ ...value, nodes: value.nodes.filter((one) => one !== node) })}>
+                    <button
+                      type="button"
+                      aria-label={t`Remove node ${nameOf(node)}`}
+                      onClick={() => onChange({ ...value, nodes: value.nodes.filter((one) => one !== node) })}
+                    >
                       ×
                     </button>
                   </span>
                 ))}
               </div>
             )}
-            <select id={id} class="input" value="" onChange={(event) => event.currentTarget.value && onChange({ ...value, nodes: [...value.nodes, event.currentTarget.value] })}>
+            <select
+              id={id}
+              class="input"
+              value=""
+              onChange={(event) => event.currentTarget.value && onChange({ ...value, nodes: [...value.nodes, event.currentTarget.value] })}
+            >
               <option value="">{known.length ? t`Add a node…` : t`There are no nodes yet`}</option>
               {known
                 .filter((one) => !value.nodes.includes(one.id))

@@ -1,6 +1,18 @@
 /** The tabs that an address can name. They are in this file because the router needs them before it loads the pages. */
 
-export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "rules", "settings"] as const;
+export const NODE_TABS = [
+  "overview",
+  "measures",
+  "processes",
+  "hardware",
+  "services",
+  "packages",
+  "jobs",
+  "logs",
+  "events",
+  "rules",
+  "settings",
+] as const;
 export type NodeTab = (typeof NODE_TABS)[number];
 
 export const SETTINGS_TABS = ["account", "users", "tokens", "joining", "history", "hub", "audit", "appearance"] as const;

@@ -47,7 +47,10 @@ export function useAction(what = t`Not done`): Action {
       setBusy(false);
     }
   };
-  const dialogProps: Action["dialogProps"] = (close) => ({ onClose: () => busy || close(), status: busy ? t`Sent, waiting for the answer.` : "" });
+  const dialogProps: Action["dialogProps"] = (close) => ({
+    onClose: () => busy || close(),
+    status: busy ? t`Sent, waiting for the answer.` : "",
+  });
   return { busy, refusal, run, dialogProps };
 }
 

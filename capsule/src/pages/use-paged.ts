@@ -16,7 +16,11 @@ interface PagedState<T, P extends Page<T>> {
  *
  * The list keeps its length when the user returns to the page or reloads it. `failure` is the last error: then the items may be old.
  */
-export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, question: readonly unknown[]): PagedState<T, P> {
+export function usePaged<T, P extends Page<T>>(
+  read: (cursor?: string) => Promise<P>,
+  key: (item: T) => string,
+  question: readonly unknown[],
+): PagedState<T, P> {
   const [shown, setShown] = useState<PagedState<T, P> | null>(null);
   const name = question.map(String).join(" ");
   const list = useMemo(() => {

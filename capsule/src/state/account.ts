@@ -10,14 +10,22 @@ import { ApiError } from "./types";
 const PAGE = 50;
 
 /** A page of the viewer's own sessions, or of those of another user (only for admins). */
-export const loadSessions = (cursor?: string, user?: string): Promise<SessionsView> => call<SessionsView>("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
-export const endSession = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
+export const loadSessions = (cursor?: string, user?: string): Promise<SessionsView> =>
+  call<SessionsView>("GET", "auth/sessions", { query: { limit: PAGE, cursor, user } });
+export const endSession = (id: string): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", `auth/sessions/${id}`), t`Enter your password to end a session.`);
 /** Ends all of the viewer's sessions except this one. */
-export const endOtherSessions = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
+export const endOtherSessions = (): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", "auth/sessions"), t`Enter your password to end all other sessions.`);
 
 /** Creates a new secret, which is active after `switchOnTotp`. */
-export const beginTotp = (): Promise<TotpView> => withStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
-const confirmTotp = (code: string): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }), t`Enter your password to set up a second factor.`);
+export const beginTotp = (): Promise<TotpView> =>
+  withStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
+const confirmTotp = (code: string): Promise<RecoveryCodesView> =>
+  withStepUp(
+    () => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }),
+    t`Enter your password to set up a second factor.`,
+  );
 
 /**
  * Switches the second factor on with a first code. Returns the recovery codes, or null if it was switched on but the answer was lost: then the
@@ -35,5 +43,7 @@ export async function switchOnTotp(code: string): Promise<readonly string[] | nu
 }
 
 /** Creates recovery codes; the old ones become invalid. */
-export const newRecoveryCodes = (): Promise<RecoveryCodesView> => withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
-export const stopTotp = (): Promise<void> => withStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);
+export const newRecoveryCodes = (): Promise<RecoveryCodesView> =>
+  withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
+export const stopTotp = (): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);

@@ -4,8 +4,41 @@ import { t } from "../core/text/i18n";
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type {
-  AlertsView, AlertView, ChannelBody, ChannelExplanation, ChannelKindsView, ChannelKindView, ChannelPatch, ChannelsView, ChannelView, DaysView, DayView, DeliveriesView, DeliveryView, ExpectationBody, ExpectationPatch, ExpectationsView, ExpectationView, ExplainView, FormatPreviewBody, FormatPreviewView, IncidentDetailView, IncidentsView, LinkBody, LinkView,
-  MaintenanceBody, MaintenancesView, MaintenanceView, MetricsView, MetricView, PreviewView, RuleBody, RulePatch, RulesView, RuleView, TestView,
+  AlertsView,
+  AlertView,
+  ChannelBody,
+  ChannelExplanation,
+  ChannelKindsView,
+  ChannelKindView,
+  ChannelPatch,
+  ChannelsView,
+  ChannelView,
+  DaysView,
+  DayView,
+  DeliveriesView,
+  DeliveryView,
+  ExpectationBody,
+  ExpectationPatch,
+  ExpectationsView,
+  ExpectationView,
+  ExplainView,
+  FormatPreviewBody,
+  FormatPreviewView,
+  IncidentDetailView,
+  IncidentsView,
+  LinkBody,
+  LinkView,
+  MaintenanceBody,
+  MaintenancesView,
+  MaintenanceView,
+  MetricsView,
+  MetricView,
+  PreviewView,
+  RuleBody,
+  RulePatch,
+  RulesView,
+  RuleView,
+  TestView,
 } from "../wire/schema.gen"; // prettier-ignore
 import { noteAlerts } from "./alerts";
 import { hubNow } from "./clock";
@@ -23,14 +56,20 @@ export async function acknowledge(ids: readonly string[], note: string): Promise
 /** Snoozes an alert until a time in Unix seconds. A time in the past, or null, ends its snooze. */
 export async function snooze(id: string, until: number | null): Promise<void> {
   const ahead = until !== null && until > hubNow();
-  noteAlerts([await (ahead ? call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } }) : call<AlertView>("POST", `alerts/${id}/unsnooze`))]);
+  noteAlerts([
+    await (ahead
+      ? call<AlertView>("POST", `alerts/${id}/snooze`, { body: { until_at: until } })
+      : call<AlertView>("POST", `alerts/${id}/unsnooze`)),
+  ]);
 }
 
 /** Why each channel did or did not report the alert. */
-export const explain = async (id: string): Promise<readonly ChannelExplanation[]> => (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
+export const explain = async (id: string): Promise<readonly ChannelExplanation[]> =>
+  (await call<ExplainView>("GET", `alerts/${id}/explain`)).channels;
 
 /** A page of the resolved incidents. */
-export const findResolvedIncidents = (cursor?: string): Promise<IncidentsView> => call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
+export const findResolvedIncidents = (cursor?: string): Promise<IncidentsView> =>
+  call<IncidentsView>("GET", "incidents", { query: { limit: PAGE, cursor, state: "resolved" } });
 
 /** One incident with its timeline. */
 export const findIncident = (id: string): Promise<IncidentDetailView> => call<IncidentDetailView>("GET", `incidents/${id}`);
@@ -83,11 +122,15 @@ export const loadMetrics = async (): Promise<readonly MetricView[]> => (await ca
 
 export const loadChannels = async (): Promise<readonly ChannelView[]> => (await call<ChannelsView>("GET", "channels")).channels;
 export const loadKinds = async (): Promise<readonly ChannelKindView[]> => (await call<ChannelKindsView>("GET", "channels/kinds")).kinds;
-export const addChannel = (body: ChannelBody): Promise<ChannelView> => withStepUp(() => call<ChannelView>("POST", "channels", { body }), t`Enter your password to add a channel.`);
-export const editChannel = (id: string, body: ChannelPatch): Promise<ChannelView> => withStepUp(() => call<ChannelView>("PATCH", `channels/${id}`, { body }), t`Enter your password to change a channel.`);
-export const deleteChannel = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `channels/${id}`), t`Enter your password to delete a channel.`);
+export const addChannel = (body: ChannelBody): Promise<ChannelView> =>
+  withStepUp(() => call<ChannelView>("POST", "channels", { body }), t`Enter your password to add a channel.`);
+export const editChannel = (id: string, body: ChannelPatch): Promise<ChannelView> =>
+  withStepUp(() => call<ChannelView>("PATCH", `channels/${id}`, { body }), t`Enter your password to change a channel.`);
+export const deleteChannel = (id: string): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", `channels/${id}`), t`Enter your password to delete a channel.`);
 export const testChannel = async (id: string): Promise<string> => (await call<TestView>("POST", `channels/${id}/test`)).delivery_id;
-export const previewFormat = async (body: FormatPreviewBody): Promise<Record<string, unknown>> => (await call<FormatPreviewView>("POST", "channels/preview", { body })).payload;
+export const previewFormat = async (body: FormatPreviewBody): Promise<Record<string, unknown>> =>
+  (await call<FormatPreviewView>("POST", "channels/preview", { body })).payload;
 
 // -- deliveries --------------------------------------------------------------------------------------
 
@@ -96,7 +139,8 @@ export interface DeliveriesQuery {
   channel?: string | undefined;
 }
 
-export const findDeliveries = (only: DeliveriesQuery, cursor?: string): Promise<DeliveriesView> => call<DeliveriesView>("GET", "deliveries", { query: { limit: PAGE, cursor, ...only } });
+export const findDeliveries = (only: DeliveriesQuery, cursor?: string): Promise<DeliveriesView> =>
+  call<DeliveriesView>("GET", "deliveries", { query: { limit: PAGE, cursor, ...only } });
 export const retryDelivery = (id: string): Promise<DeliveryView> => call<DeliveryView>("POST", `deliveries/${id}/retry`);
 
 /** A delivery of a channel; null if it is not among the channel's newest deliveries. */
@@ -107,16 +151,21 @@ export async function deliveryOf(channel: string, id: string): Promise<DeliveryV
 
 // -- maintenance and deadlines -----------------------------------------------------------------------
 
-export const loadMaintenance = async (): Promise<readonly MaintenanceView[]> => (await call<MaintenancesView>("GET", "maintenance")).maintenance;
+export const loadMaintenance = async (): Promise<readonly MaintenanceView[]> =>
+  (await call<MaintenancesView>("GET", "maintenance")).maintenance;
 export const addMaintenance = (body: MaintenanceBody): Promise<MaintenanceView> => call<MaintenanceView>("POST", "maintenance", { body });
 export const endMaintenance = (id: string): Promise<void> => call<undefined>("DELETE", `maintenance/${id}`);
 
-export const loadExpectations = async (): Promise<readonly ExpectationView[]> => (await call<ExpectationsView>("GET", "expectations")).expectations;
+export const loadExpectations = async (): Promise<readonly ExpectationView[]> =>
+  (await call<ExpectationsView>("GET", "expectations")).expectations;
 /** The calendar of a deadline, the newest day first. */
 export const loadDays = async (id: string): Promise<readonly DayView[]> => (await call<DaysView>("GET", `expectations/${id}/days`)).days;
-export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("POST", "expectations", { body }), t`Enter your password to add a deadline.`);
-export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> => withStepUp(() => call<ExpectationView>("PATCH", `expectations/${id}`, { body }), t`Enter your password to change a deadline.`);
-export const deleteExpectation = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `expectations/${id}`), t`Enter your password to delete a deadline.`);
+export const addExpectation = (body: ExpectationBody): Promise<ExpectationView> =>
+  withStepUp(() => call<ExpectationView>("POST", "expectations", { body }), t`Enter your password to add a deadline.`);
+export const editExpectation = (id: string, body: ExpectationPatch): Promise<ExpectationView> =>
+  withStepUp(() => call<ExpectationView>("PATCH", `expectations/${id}`, { body }), t`Enter your password to change a deadline.`);
+export const deleteExpectation = (id: string): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", `expectations/${id}`), t`Enter your password to delete a deadline.`);
 
 onSessionEnd(() => {
   rules.value = null;

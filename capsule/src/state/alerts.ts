@@ -13,7 +13,9 @@ export const alerts = signal<ReadonlyMap<string, AlertView>>(new Map());
 /** Whether more alerts fire than the hub sends. */
 const more = signal(false);
 /** The number of firing alerts, without notices and alerts that another alert explains. */
-const firing = computed(() => [...alerts.value.values()].filter(({ state, notice, flags }) => state === "firing" && !notice && !flags.suppressed_by).length);
+const firing = computed(
+  () => [...alerts.value.values()].filter(({ state, notice, flags }) => state === "firing" && !notice && !flags.suppressed_by).length,
+);
 /** The count for the sidebar; empty = none. */
 export const firingCount = computed(() => (firing.value ? `${firing.value}${more.value ? "+" : ""}` : ""));
 

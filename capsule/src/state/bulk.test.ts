@@ -47,9 +47,11 @@ test("with `alone` the first item runs alone, and then the others run in paralle
 });
 
 test("a refusal of the user ends the run, and a refusal of one item does not", async () => {
-  const act = (code: ApiError["code"]) => async (one: number): Promise<void> => {
-    if (one === 2) throw refused(code);
-  };
+  const act =
+    (code: ApiError["code"]) =>
+    async (one: number): Promise<void> => {
+      if (one === 2) throw refused(code);
+    };
   const stopIf = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => concernsUser(error));
   const whole = await forEachLimited(THINGS, 1, act("not_found" as ApiError["code"]), { stopIf });
   assert.deepEqual([whole.done, whole.failed.map(({ one }) => one), whole.left], [[1, 3, 4, 5, 6], [2], []]);
@@ -58,5 +60,8 @@ test("a refusal of the user ends the run, and a refusal of one item does not", a
 });
 
 test("an error other than a refusal is thrown", async () => {
-  await assert.rejects(forEachLimited(THINGS, 2, async () => Promise.reject(new TypeError("ours"))), TypeError);
+  await assert.rejects(
+    forEachLimited(THINGS, 2, async () => Promise.reject(new TypeError("ours"))),
+    TypeError,
+  );
 });

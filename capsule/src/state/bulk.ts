@@ -19,7 +19,12 @@ interface BulkOptions<T> {
 }
 
 /** Runs `act` for all items, at most `limit` at the same time. An ApiError is part of the result; any other error is thrown. */
-export async function forEachLimited<T>(things: readonly T[], limit: number, act: (one: T) => Promise<unknown>, { alone = false, onProgress, stopIf }: BulkOptions<T> = {}): Promise<BulkResult<T>> {
+export async function forEachLimited<T>(
+  things: readonly T[],
+  limit: number,
+  act: (one: T) => Promise<unknown>,
+  { alone = false, onProgress, stopIf }: BulkOptions<T> = {},
+): Promise<BulkResult<T>> {
   const result: BulkResult<T> = { done: [], failed: [], left: [] };
   let next = 0;
   const mayStart = (): boolean => next < things.length && !stopIf?.(result);

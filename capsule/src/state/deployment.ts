@@ -32,7 +32,8 @@ export async function confirmHostKey(id: string, fingerprint: string): Promise<v
   followDeployment(await call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } }));
 }
 
-export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => followDeployment(await call<DeploymentView>("GET", `deployments/${id}`));
+export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> =>
+  followDeployment(await call<DeploymentView>("GET", `deployments/${id}`));
 
 export async function cancelDeployment(id: string): Promise<void> {
   noteDeployment(await call<DeploymentView>("POST", `deployments/${id}/cancel`));

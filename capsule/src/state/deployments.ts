@@ -21,7 +21,8 @@ const version = signal(0);
 /** An event starts a read after this wait, so that several events cause one read. */
 const SETTLE_MS = 500;
 
-export const deploymentEnded = (deployment: DeploymentView): boolean => deployment.state !== "running" && deployment.state !== "awaiting_host_key";
+export const deploymentEnded = (deployment: DeploymentView): boolean =>
+  deployment.state !== "running" && deployment.state !== "awaiting_host_key";
 
 export const activeDeployments = computed<readonly DeploymentView[]>(() => {
   void version.value;
@@ -71,7 +72,8 @@ function notifyState(deployment: DeploymentView): void {
   const done = { install: deployment.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
   const open = { label: t`Open`, run: (): void => openDeployment(deployment) };
   if (deployment.state === "succeeded") toast("done", t`${name} was ${done}`);
-  else if (deployment.state === "failed") notes.set(id, toast("fail", t`${name} could not be ${done}`, deployment.error?.message ?? "", open));
+  else if (deployment.state === "failed")
+    notes.set(id, toast("fail", t`${name} could not be ${done}`, deployment.error?.message ?? "", open));
   else if (deployment.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name}: compare its host key`, "", open));
 }
 

@@ -11,7 +11,10 @@ export const nodeRules = async (id: string): Promise<NodeRule[]> => (await call<
 
 /** The firing alerts of a node with the expressions of their rules. Raises: ApiError. */
 export async function firingRules(id: string): Promise<FiringRule[]> {
-  const [{ alerts }, rules] = await Promise.all([call<AlertsView>("GET", "alerts", { query: { node: id, state: "firing" } }), nodeRules(id)]);
+  const [{ alerts }, rules] = await Promise.all([
+    call<AlertsView>("GET", "alerts", { query: { node: id, state: "firing" } }),
+    nodeRules(id),
+  ]);
   const exprs = new Map(rules.map(({ rule }) => [rule.id, rule.expr]));
   return alerts.map(({ rule_id, object, level, threshold }) => ({ expr: exprs.get(rule_id) ?? "", object, level, threshold }));
 }

@@ -21,7 +21,8 @@ const BATCH_MS = 250;
 const LARGE_FLEET = 60;
 const LARGE_BATCH_MS = 1000;
 const HIDDEN_BATCH_MS = 1500;
-const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? HIDDEN_BATCH_MS : map.size > LARGE_FLEET ? LARGE_BATCH_MS : BATCH_MS);
+const patienceMs = ({ nodes, removed }: FleetChange): number =>
+  nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? HIDDEN_BATCH_MS : map.size > LARGE_FLEET ? LARGE_BATCH_MS : BATCH_MS;
 const map = new Map<string, Signal<NodeView>>();
 /** The last view of each node that arrived live. The answer to an edit may have replaced it in `map`. */
 const lastLive = new Map<string, NodeView>();
@@ -153,7 +154,11 @@ function merged(before: NodeView["latest"], after: NodeView["latest"], labels: r
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = subscribe("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: (data) => patienceMs(data as FleetChange) });
+  end = subscribe(
+    "fleet",
+    { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) },
+    { patienceMs: (data) => patienceMs(data as FleetChange) },
+  );
 });
 onSessionEnd(() => {
   end?.();
@@ -204,8 +209,21 @@ export const isReporting = (status: NodeStatus): boolean => status.at !== null &
 
 export const fleetSummary = computed<FleetSummary>(() => {
   const v: FleetSummary = {
-    nodes: 0, online: 0, counts: { ok: 0, notice: 0, warn: 0, crit: 0, off: 0, stale: 0, back: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
-    received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false, newest: 0,
+    nodes: 0,
+    online: 0,
+    counts: { ok: 0, notice: 0, warn: 0, crit: 0, off: 0, stale: 0, back: 0, wait: 0 },
+    cpu: null,
+    cores: 0,
+    memoryUsed: 0,
+    memoryTotal: 0,
+    received: 0,
+    sent: 0,
+    updates: 0,
+    updateNodes: 0,
+    security: 0,
+    securityNodes: 0,
+    updatesKnown: false,
+    newest: 0,
   }; // prettier-ignore
   let weighted = 0;
   let weight = 0;
@@ -263,5 +281,8 @@ effect(() => {
   const { cpu, received } = fleetSummary.peek();
   const { cpu: cpus, network } = trail.peek();
   const isCurrent = cpu !== null && at - lastMessageAt() < UNHEARD_S;
-  trail.value = { cpu: [...cpus, isCurrent ? cpu : null].slice(-TRAIL_POINTS), network: [...network, isCurrent ? received : null].slice(-TRAIL_POINTS) };
+  trail.value = {
+    cpu: [...cpus, isCurrent ? cpu : null].slice(-TRAIL_POINTS),
+    network: [...network, isCurrent ? received : null].slice(-TRAIL_POINTS),
+  };
 });

@@ -126,6 +126,8 @@ export class JobDetail {
 export const loadPlan = (id: string): Promise<PlanView> => call<PlanView>("GET", `jobs/${id}/plan`);
 export const loadReport = (id: string): Promise<ReportView> => call<ReportView>("GET", `jobs/${id}/report`);
 
-export const submitBatch = (body: BatchBody, key: string): Promise<BatchView> => call<BatchView>("POST", "jobs", { body, idempotencyKey: key });
+export const submitBatch = (body: BatchBody, key: string): Promise<BatchView> =>
+  call<BatchView>("POST", "jobs", { body, idempotencyKey: key });
 export const loadBatch = (id: string): Promise<BatchView> => call<BatchView>("GET", `batches/${id}`);
-export const cancelBatch = (id: string): Promise<BatchView> => call<BatchView>("POST", `batches/${id}/cancel`, { idempotencyKey: idempotencyKey() });
+export const cancelBatch = (id: string): Promise<BatchView> =>
+  call<BatchView>("POST", `batches/${id}/cancel`, { idempotencyKey: idempotencyKey() });

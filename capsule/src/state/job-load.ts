@@ -8,13 +8,24 @@ import { subscribeWithRetry } from "./live/subscribe-with-retry";
 const POINTS = 120;
 
 /** Watches a node without showing it. Returns the unsubscriber. */
-export const watchNode = (id: string): (() => void) => subscribeWithRetry(`node:${id}`, { snapshot: () => undefined, change: () => undefined, refused: () => undefined });
+export const watchNode = (id: string): (() => void) =>
+  subscribeWithRetry(`node:${id}`, { snapshot: () => undefined, change: () => undefined, refused: () => undefined });
 
 export const loadNode = (id: string): Promise<NodeView> => call<NodeView>("GET", `nodes/${id}`);
 
 /** `device` and `network` are the names of a disk and an interface; empty = the node has none. `from` and `to`: Unix seconds. */
-export function loadJobHistory(id: string, device: string, network: string, { from, to }: { from: number; to: number }): Promise<HistoryView> {
-  const metric = ["cpu.total", "memory.used", ...(device ? DISK.map((name) => seriesName(name, "device", device)) : []), ...(network ? NETWORK.map((name) => seriesName(name, "interface", network)) : [])];
+export function loadJobHistory(
+  id: string,
+  device: string,
+  network: string,
+  { from, to }: { from: number; to: number },
+): Promise<HistoryView> {
+  const metric = [
+    "cpu.total",
+    "memory.used",
+    ...(device ? DISK.map((name) => seriesName(name, "device", device)) : []),
+    ...(network ? NETWORK.map((name) => seriesName(name, "interface", network)) : []),
+  ];
   return call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });
 }
 

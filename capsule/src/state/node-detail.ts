@@ -2,7 +2,19 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
-import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
+import type {
+  EventsView,
+  EventView,
+  HistoryView,
+  JobsView,
+  JobView,
+  NodeChange,
+  NodeView,
+  PackagesView,
+  Sample,
+  TableView,
+  TablesView,
+} from "../wire/schema.gen";
 import { t } from "../core/text/i18n";
 import { LIVE_S, type Span } from "../core/charts/time-range";
 import { GAP_INTERVALS, findGaps, LiveWindow } from "../core/charts/window";
@@ -229,7 +241,11 @@ export class NodeDetail {
 
   /** Whether the node is removed, being removed or refused for good, so that requests fail with "no such node". */
   #leaving(): boolean {
-    return this.#over || (loaded.peek() && !nodeSignal(this.id)) || activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
+    return (
+      this.#over ||
+      (loaded.peek() && !nodeSignal(this.id)) ||
+      activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id)
+    );
   }
 
   /** Whether the live window has a gap with samples after it. */
@@ -254,7 +270,9 @@ export class NodeDetail {
       this.tablesFailure.value = null;
       const read = tables.map((table) => [table.subject, table] as const);
       // Live tables that arrived during the read may be newer than the answer, or missing in it.
-      const newer = [...this.#liveTables].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
+      const newer = [...this.#liveTables].filter(
+        ([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at),
+      );
       this.tables.value = Object.fromEntries([...read, ...newer]);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -264,7 +282,9 @@ export class NodeDetail {
 
   /** A page of the installed packages. */
   packages(search: string, cursor?: string): Promise<PackagesView> {
-    return call<PackagesView>("GET", `nodes/${this.id}/packages`, { query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) } });
+    return call<PackagesView>("GET", `nodes/${this.id}/packages`, {
+      query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) },
+    });
   }
 
   /** Loads a time range of history. The shown range stays until the answer arrives. */
@@ -289,7 +309,8 @@ export class NodeDetail {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);
       const found = part?.series[UPTIME];
-      if (!this.#closed && mine === this.#lastRequest) this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
+      if (!this.#closed && mine === this.#lastRequest)
+        this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
     }
@@ -334,8 +355,11 @@ export class NodeDetail {
 
   /** Reads history with as many requests as necessary, because the hub limits the series of one answer. Each answer has its own steps. */
   #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView[]> {
-    const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
-    return Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
+    const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) =>
+      names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES),
+    );
+    return Promise.all(
+      parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })),
+    );
   }
 }
-

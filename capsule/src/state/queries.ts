@@ -30,9 +30,12 @@ const EXPORT_PAGE = 500;
 /** The maximum of events in one file. */
 const MAX_EXPORTED = 20_000;
 
-export const findJobs = (query: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...query } });
-export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
-export const findEvents = (query: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...query } });
+export const findJobs = (query: JobsQuery, cursor?: string): Promise<JobsView> =>
+  call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...query } });
+export const findDeployments = (cursor?: string): Promise<DeploymentsView> =>
+  call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
+export const findEvents = (query: EventsQuery, cursor?: string): Promise<EventsView> =>
+  call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...query } });
 
 /** All events, newest first, up to the maximum of one file. `whole` = there are no others. */
 export async function allEvents(query: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
@@ -49,9 +52,12 @@ export async function allEvents(query: EventsQuery): Promise<{ events: EventView
 export type JournalLevel = UnitJournalView["level"];
 
 /** The last lines of a unit's journal, read on the node. */
-export const readUnitJournal = (nodeId: string, unit: string, level: JournalLevel): Promise<UnitJournalView> => call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit, level } });
+export const readUnitJournal = (nodeId: string, unit: string, level: JournalLevel): Promise<UnitJournalView> =>
+  call<UnitJournalView>("POST", `nodes/${nodeId}/journal`, { body: { unit, level } });
 
 /** The top processes at or before a time, in Unix seconds. */
-export const loadPastProcesses = (nodeId: string, at: number): Promise<PastProcessesView> => call<PastProcessesView>("GET", `nodes/${nodeId}/processes`, { query: { at } });
+export const loadPastProcesses = (nodeId: string, at: number): Promise<PastProcessesView> =>
+  call<PastProcessesView>("GET", `nodes/${nodeId}/processes`, { query: { at } });
 
-export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> => call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });
+export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> =>
+  call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

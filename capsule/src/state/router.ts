@@ -56,10 +56,14 @@ function restoreScroll(): void {
 }
 
 for (const kind of ["wheel", "keydown", "pointerdown"]) addEventListener(kind, () => (restoration += 1), { passive: true, capture: true });
-addEventListener("scroll", () => {
-  clearTimeout(scrollTimer);
-  scrollTimer = setTimeout(saveScroll, SETTLE_MS);
-}, { passive: true });
+addEventListener(
+  "scroll",
+  () => {
+    clearTimeout(scrollTimer);
+    scrollTimer = setTimeout(saveScroll, SETTLE_MS);
+  },
+  { passive: true },
+);
 addEventListener("pagehide", saveScroll);
 addEventListener("popstate", async () => {
   clearTimeout(scrollTimer);

@@ -9,7 +9,10 @@ import { withStepUp } from "./step-up";
 
 /** Updates the agent of one node to the hub's version. A toast reports the end. Undefined = the hub started no update. */
 export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
-  const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }), t`Enter your password to update an agent.`);
+  const answer = await withStepUp(
+    () => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }),
+    t`Enter your password to update an agent.`,
+  );
   const one = answer.deployments[0];
   if (one) followDeployment(one);
   return one;

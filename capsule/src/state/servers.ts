@@ -2,7 +2,15 @@
 
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
-import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
+import type {
+  ConfirmedView,
+  DeploymentsView,
+  DeploymentView,
+  ManyDeploymentsBody,
+  RetryBody,
+  ServerListBody,
+  ServerListView,
+} from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
 const MAX_SERVERS = 500;
@@ -21,6 +29,10 @@ export async function loadServers(batch: string): Promise<readonly DeploymentVie
 }
 
 export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]): Promise<ConfirmedView> =>
-  withStepUp(() => call<ConfirmedView>("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }), t`Enter your password to confirm these fingerprints.`);
+  withStepUp(
+    () => call<ConfirmedView>("POST", "deployments/host-keys", { body: { host_keys: [...shown] } }),
+    t`Enter your password to confirm these fingerprints.`,
+  );
 
-export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> => withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body }), t`Enter your password to retry the deployment.`);
+export const tryAgain = (id: string, body: RetryBody = {}): Promise<DeploymentView> =>
+  withStepUp(() => call<DeploymentView>("POST", `deployments/${id}/retry`, { body }), t`Enter your password to retry the deployment.`);

@@ -59,6 +59,11 @@ export async function checkExpiry(): Promise<void> {
     dismiss(note); // the user signed in again in another tab
     note = 0;
   } else if (!note) {
-    note = toast("wait", t`You will be signed out at ${clock(endsAt - hubAhead(), false)}`, t`A session ends after a set time, even while it is used. Sign in again to go on here; nothing that is open is lost.`, { label: t`Sign in again`, run: renewSignIn });
+    note = toast(
+      "wait",
+      t`You will be signed out at ${clock(endsAt - hubAhead(), false)}`,
+      t`A session ends after a set time, even while it is used. Sign in again to go on here; nothing that is open is lost.`,
+      { label: t`Sign in again`, run: renewSignIn },
+    );
   }
 }

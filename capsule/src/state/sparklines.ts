@@ -36,7 +36,11 @@ let era = 0;
 
 function sparkOf(id: string): Spark {
   let spark = sparks.get(id);
-  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), watchers: 0, filled: false, lastAt: 0, shownAt: 0 }));
+  if (!spark)
+    sparks.set(
+      id,
+      (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), watchers: 0, filled: false, lastAt: 0, shownAt: 0 }),
+    );
   return spark;
 }
 
@@ -94,7 +98,9 @@ async function fill(some: readonly string[], startedIn: number): Promise<void> {
   const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
   let past: HistoriesView | null = null;
   try {
-    past = await call<HistoriesView>("GET", "history", { query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
+    past = await call<HistoriesView>("GET", "history", {
+      query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS },
+    });
   } catch (error) {
     // The hub refuses a request if one of its nodes was removed, so each node is asked for alone.
     if (error instanceof ApiError && error.status === 404 && some.length > 1) {

@@ -28,7 +28,12 @@ onSessionEnd(() => stepUp.peek()?.cancel(OVER));
  *
  * `question` names the action. `minutes`: how long the hub accepts the password for such actions. Raises: the hub's refusal if the user cancels.
  */
-export async function withStepUp<T>(act: () => Promise<T>, question: string, wanted = (): boolean => true, minutes = OTHER_MINUTES): Promise<T> {
+export async function withStepUp<T>(
+  act: () => Promise<T>,
+  question: string,
+  wanted = (): boolean => true,
+  minutes = OTHER_MINUTES,
+): Promise<T> {
   try {
     return await act();
   } catch (error) {

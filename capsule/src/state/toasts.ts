@@ -24,7 +24,9 @@ const stays = ({ kind }: Toast): boolean => kind === "fail" || kind === "wait";
 export function toast(kind: Toast["kind"], title: string, text = "", action?: Toast["action"]): number {
   const id = ++last;
   // Newer toasts do not remove an older one that stays and has an action.
-  toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter((one, at, all) => at >= all.length - MOST || (one.action && stays(one)));
+  toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter(
+    (one, at, all) => at >= all.length - MOST || (one.action && stays(one)),
+  );
   resumeToast(id);
   return id;
 }

@@ -7,7 +7,9 @@ const PAGE = 100;
 const NODES = 500;
 
 export const loadUpdates = (search: string, security: boolean, cursor?: string): Promise<PackageUpdatesView> =>
-  call<PackageUpdatesView>("GET", "updates", { query: { limit: PAGE, cursor, search: search || undefined, security: security ? "true" : undefined } });
+  call<PackageUpdatesView>("GET", "updates", {
+    query: { limit: PAGE, cursor, search: search || undefined, security: security ? "true" : undefined },
+  });
 
 export const loadNodesOf = (packageName: string, cursor?: string): Promise<NodeUpdatesView> =>
   call<NodeUpdatesView>("GET", "updates/nodes", { query: { limit: NODES, cursor, package: packageName } });

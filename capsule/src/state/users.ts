@@ -4,7 +4,18 @@ import { t } from "../core/text/i18n";
 import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
 import { call } from "../wire/http";
 import type {
-  AccountView, AccountsView, ApiTokensView, AuditPageView, AuditView, NewTokenBody, NewTokenView, NewUserBody, OneTimePasswordView, SettingsPatch, SettingsView, UserPatch,
+  AccountView,
+  AccountsView,
+  ApiTokensView,
+  AuditPageView,
+  AuditView,
+  NewTokenBody,
+  NewTokenView,
+  NewUserBody,
+  OneTimePasswordView,
+  SettingsPatch,
+  SettingsView,
+  UserPatch,
 } from "../wire/schema.gen"; // prettier-ignore
 import { isAdmin } from "./session";
 import { withStepUp } from "./step-up";
@@ -14,17 +25,24 @@ const PAGE = 100;
 const user = (name: string): string => `users/${encodeURIComponent(name)}`;
 
 export const loadUsers = (cursor?: string): Promise<AccountsView> => call<AccountsView>("GET", "users", { query: { limit: PAGE, cursor } });
-export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
-export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
-export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
+export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> =>
+  withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
+export const patchUser = (name: string, body: UserPatch): Promise<AccountView> =>
+  withStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
+export const resetPassword = (name: string): Promise<OneTimePasswordView> =>
+  withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
 
 /** A page of the viewer's own tokens; for an admin, of all tokens. */
-export const loadTokens = (cursor?: string): Promise<ApiTokensView> => call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
-export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
-export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
+export const loadTokens = (cursor?: string): Promise<ApiTokensView> =>
+  call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
+export const addToken = (body: NewTokenBody): Promise<NewTokenView> =>
+  withStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
+export const revokeToken = (id: string): Promise<void> =>
+  withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
 
 export const loadSettings = (): Promise<SettingsView> => call<SettingsView>("GET", "settings");
-export const patchSettings = (body: SettingsPatch): Promise<SettingsView> => withStepUp(() => call<SettingsView>("PATCH", "settings", { body }), t`Enter your password to change the settings of the hub.`);
+export const patchSettings = (body: SettingsPatch): Promise<SettingsView> =>
+  withStepUp(() => call<SettingsView>("PATCH", "settings", { body }), t`Enter your password to change the settings of the hub.`);
 
 const AUDIT_PAGE = 500;
 const MAX_READ = 10_000;
@@ -45,7 +63,9 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
   let next: string | null | undefined = cursor;
   let read = 0;
   do {
-    const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined } });
+    const page: AuditPageView = await call<AuditPageView>("GET", "audit", {
+      query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined },
+    });
     rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
     read += page.audit.length;
     next = page.audit.every(({ at }) => at < from) ? null : page.next;

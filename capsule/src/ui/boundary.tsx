@@ -13,6 +13,12 @@ export class Boundary extends Component<{ children: ComponentChildren }, { broke
 
   override render(): ComponentChildren {
     if (!this.state.broken) return this.props.children;
-    return <Failure title={t`This part of the page failed`} error={{ detail: t`If trying again does not help, reload the page.`, instance: "", status: 404 }} onRetry={() => this.setState({ broken: false })} />;
+    return (
+      <Failure
+        title={t`This part of the page failed`}
+        error={{ detail: t`If trying again does not help, reload the page.`, instance: "", status: 404 }}
+        onRetry={() => this.setState({ broken: false })}
+      />
+    );
   }
 }

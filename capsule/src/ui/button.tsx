@@ -21,7 +21,19 @@ interface Props {
   children?: ComponentChildren;
 }
 
-export function Button({ kind = "", icon, slim = false, busy = false, name, type = "button", class: extra = "", disabled = false, more = {}, children, onClick }: Props): VNode {
+export function Button({
+  kind = "",
+  icon,
+  slim = false,
+  busy = false,
+  name,
+  type = "button",
+  class: extra = "",
+  disabled = false,
+  more = {},
+  children,
+  onClick,
+}: Props): VNode {
   const classes = ["button", kind, slim ? "slim" : "", name ? "only-icon" : "", extra].filter(Boolean).join(" ");
   return (
     <button

@@ -25,11 +25,13 @@ export function CodeField({ label, value, onText, onFull, wrong = "", autofocus 
     const field = input.current;
     if (!field) return;
     // The caret stays at the end: in the middle it would not match the drawn digits.
-    if (field.selectionStart === field.selectionEnd && field.selectionEnd !== field.value.length) field.setSelectionRange(field.value.length, field.value.length);
+    if (field.selectionStart === field.selectionEnd && field.selectionEnd !== field.value.length)
+      field.setSelectionRange(field.value.length, field.value.length);
     setRange([field.selectionStart ?? 0, field.selectionEnd ?? 0]);
   };
   useEffect(look, [value]);
-  const active = (cell: number): boolean => focused && (range[0] === range[1] ? cell === Math.min(value.length, LENGTH - 1) : cell >= range[0] && cell < range[1]);
+  const active = (cell: number): boolean =>
+    focused && (range[0] === range[1] ? cell === Math.min(value.length, LENGTH - 1) : cell >= range[0] && cell < range[1]);
   return (
     <div class="field">
       <label for={id}>{label}</label>

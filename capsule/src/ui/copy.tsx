@@ -30,7 +30,13 @@ export function CopyButton({ text, name, slim = true }: { text: () => string; na
   };
   return (
     <>
-      <Button kind={name ? "quiet" : ""} slim={slim} icon={message === t`Copied` ? "check" : "copy"} {...(name ? { name: message || name } : {})} onClick={() => void copy()}>
+      <Button
+        kind={name ? "quiet" : ""}
+        slim={slim}
+        icon={message === t`Copied` ? "check" : "copy"}
+        {...(name ? { name: message || name } : {})}
+        onClick={() => void copy()}
+      >
         {name ? undefined : message || t`Copy`}
       </Button>
       <span class="hidden-text" role="status">

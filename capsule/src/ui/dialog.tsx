@@ -32,7 +32,8 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
       last = event.target;
     };
     const observer = new MutationObserver(() => {
-      if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
+      if (document.activeElement === document.body && last instanceof Element && !last.isConnected)
+        head.current?.focus({ preventScroll: true });
     });
     // Chromium closes a dialog at a second Esc, even if `cancel` is prevented. Then the dialog opens again, and `onClose` decides.
     let leaving = false;

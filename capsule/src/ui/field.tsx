@@ -42,7 +42,17 @@ function Input({ id, hint, wrong, value, onText, inputRef, attributes }: InputPr
   );
 }
 
-export function TextField({ label, hint, wrong = "", value, onText, type = "text", inputRef, input = {}, class: extra = "" }: TextProps): VNode {
+export function TextField({
+  label,
+  hint,
+  wrong = "",
+  value,
+  onText,
+  type = "text",
+  inputRef,
+  input = {},
+  class: extra = "",
+}: TextProps): VNode {
   const id = useId();
   return (
     <div class={`field ${extra}`}>
@@ -60,7 +70,10 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
     <div class={`field ${extra}`}>
       <label for={id}>{label}</label>
       <div class="secret">
-        <Input {...{ id, hint, wrong, value, onText, inputRef }} attributes={{ spellcheck: false, autocapitalize: "off", ...input, type: shown ? "text" : "password" }} />
+        <Input
+          {...{ id, hint, wrong, value, onText, inputRef }}
+          attributes={{ spellcheck: false, autocapitalize: "off", ...input, type: shown ? "text" : "password" }}
+        />
         <Button name={shown ? t`Hide ${label}` : t`Show ${label}`} icon={shown ? "eye-off" : "eye"} onClick={() => setShown(!shown)} />
       </div>
       <FieldNote id={id} hint={hint} wrong={wrong} />

@@ -7,11 +7,27 @@ interface Chip {
 }
 
 /** A filter with a few values: one value is chosen, or all. */
-export function FilterChips({ label, chips, value, onPick }: { label: string; chips: readonly Chip[]; value: string; onPick: (key: string) => void }): VNode {
+export function FilterChips({
+  label,
+  chips,
+  value,
+  onPick,
+}: {
+  label: string;
+  chips: readonly Chip[];
+  value: string;
+  onPick: (key: string) => void;
+}): VNode {
   return (
     <div class="row wrap" role="group" aria-label={label}>
       {chips.map((chip) => (
-        <button key={chip.key} type="button" class="chip" aria-pressed={value === chip.key} onClick={() => onPick(value === chip.key ? "" : chip.key)}>
+        <button
+          key={chip.key}
+          type="button"
+          class="chip"
+          aria-pressed={value === chip.key}
+          onClick={() => onPick(value === chip.key ? "" : chip.key)}
+        >
           {chip.mark}
           {chip.label}
         </button>

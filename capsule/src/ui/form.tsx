@@ -6,12 +6,24 @@ import { tagsError } from "../core/nodes/node-name";
 import { t } from "../core/text/i18n";
 import { FieldNote, type FieldProps, TextField } from "./field";
 
-export function SelectField({ label, hint, value, onPick, options }: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
+export function SelectField({
+  label,
+  hint,
+  value,
+  onPick,
+  options,
+}: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
   const id = useId();
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <select id={id} class="input" value={value} aria-describedby={hint ? `${id}-hint` : undefined} onChange={(event) => onPick(event.currentTarget.value)}>
+      <select
+        id={id}
+        class="input"
+        value={value}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        onChange={(event) => onPick(event.currentTarget.value)}
+      >
         {options.map(([key, words]) => (
           <option key={key} value={key}>
             {words}
@@ -23,7 +35,15 @@ export function SelectField({ label, hint, value, onPick, options }: FieldProps 
   );
 }
 
-export function Check({ checked, onCheck, children }: { checked: boolean; onCheck: (on: boolean) => void; children: ComponentChildren }): VNode {
+export function Check({
+  checked,
+  onCheck,
+  children,
+}: {
+  checked: boolean;
+  onCheck: (on: boolean) => void;
+  children: ComponentChildren;
+}): VNode {
   return (
     <label class="check">
       <input type="checkbox" checked={checked} onChange={(event) => onCheck(event.currentTarget.checked)} />
@@ -32,11 +52,29 @@ export function Check({ checked, onCheck, children }: { checked: boolean; onChec
   );
 }
 
-export function Switch({ label, hint, checked, onCheck }: { label: string; hint?: string; checked: boolean; onCheck: (on: boolean) => void }): VNode {
+export function Switch({
+  label,
+  hint,
+  checked,
+  onCheck,
+}: {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  onCheck: (on: boolean) => void;
+}): VNode {
   const id = useId();
   return (
     <div class="switch-row">
-      <button type="button" class="switch" role="switch" aria-checked={checked} aria-labelledby={id} aria-describedby={hint ? `${id}-hint` : undefined} onClick={() => onCheck(!checked)} />
+      <button
+        type="button"
+        class="switch"
+        role="switch"
+        aria-checked={checked}
+        aria-labelledby={id}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        onClick={() => onCheck(!checked)}
+      />
       <div onClick={() => onCheck(!checked)}>
         <span id={id} class="medium">
           {label}
@@ -52,12 +90,25 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
 }
 
 /** A field for tags. A tag that the hub would refuse is not cut but shown whole, with the error. */
-export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
+export function TagsField({
+  label,
+  tags,
+  wrong = "",
+  onTags,
+}: {
+  label: string;
+  tags: readonly string[];
+  wrong?: string;
+  onTags: (tags: string[]) => void;
+}): VNode {
   const id = useId();
   const [text, setText] = useState("");
   const fault = tagsError(tags) || wrong;
   const add = (): void => {
-    const fresh = text.split(/[\s,]+/).map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
+    const fresh = text
+      .split(/[\s,]+/)
+      .map((tag) => tag.trim())
+      .filter((tag) => tag && !tags.includes(tag));
     if (fresh.length) onTags([...tags, ...new Set(fresh)]);
     setText("");
   };
@@ -87,7 +138,8 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
             if (event.key === "Enter" || event.key === ",") {
               if (text) event.preventDefault();
               add();
-            } else if (event.key === "Escape") add(); // Esc closes the dialog, whose draft includes the tag
+            } else if (event.key === "Escape")
+              add(); // Esc closes the dialog, whose draft includes the tag
             else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
           }}
         />
@@ -99,5 +151,12 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
 
 /** A field for the name of the object to remove; the button stays disabled until it matches. */
 export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }): VNode {
-  return <TextField label={t`Type ${name} to confirm`} value={value} onText={onText} input={{ autocomplete: "off", spellcheck: false, "aria-required": true }} />;
+  return (
+    <TextField
+      label={t`Type ${name} to confirm`}
+      value={value}
+      onText={onText}
+      input={{ autocomplete: "off", spellcheck: false, "aria-required": true }}
+    />
+  );
 }

@@ -73,7 +73,14 @@ function shape(kind: GlyphKind): VNode {
       return (
         <>
           <circle cx="6" cy="6" r="5.4" fill="var(--ok-f)" />
-          <path d="m3.6 6.2 1.7 1.7 3.2-3.6" fill="none" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" />
+          <path
+            d="m3.6 6.2 1.7 1.7 3.2-3.6"
+            fill="none"
+            stroke="var(--surface)"
+            stroke-width="1.5"
+            stroke-linecap="round"
+            stroke-linejoin="round"
+          />
         </>
       );
     case "wait":
@@ -89,7 +96,15 @@ function shape(kind: GlyphKind): VNode {
 }
 
 /** With an empty `label` the glyph is decoration: a text at its side says the same. */
-export function Glyph({ kind, size = "", label = GLYPH_WORDS[kind] }: { kind: GlyphKind; size?: "" | "tiny" | "large"; label?: string }): VNode {
+export function Glyph({
+  kind,
+  size = "",
+  label = GLYPH_WORDS[kind],
+}: {
+  kind: GlyphKind;
+  size?: "" | "tiny" | "large";
+  label?: string;
+}): VNode {
   return (
     <svg class={`glyph ${size}`} viewBox="0 0 12 12" {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" })}>
       {shape(kind)}

@@ -15,13 +15,19 @@ export async function reloadPage(): Promise<boolean> {
 }
 
 /** The text for a module that failed to load. */
-export const loadFailureText = (what: string): string => t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
+export const loadFailureText = (what: string): string =>
+  t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
 
 /**
  * A component that is loaded when it is first shown. `meanwhile` draws it until then and after a failure. Without `meanwhile` a placeholder or
  * the failure is shown, in an element with the class `frame`.
  */
-export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: ((props: P) => VNode | null) | null, frame?: string): (props: P) => VNode | null {
+export function lazy<P extends object>(
+  what: string,
+  load: () => Promise<ComponentType<P>>,
+  meanwhile?: ((props: P) => VNode | null) | null,
+  frame?: string,
+): (props: P) => VNode | null {
   let cached: ComponentType<P> | null = null;
   return function Lazy(props: P): VNode | null {
     const [part, setPart] = useState<ComponentType<P> | null>(() => cached);
@@ -41,7 +47,15 @@ export function lazy<P extends object>(what: string, load: () => Promise<Compone
     if (meanwhile) return meanwhile(props);
     return (
       <div class={frame}>
-        {failed ? <Failure title={t`This part of the page could not be loaded`} error={{ detail: loadFailureText(what), instance: "", status: 404 }} onRetry={() => void reloadPage()} /> : <Loading what={what} />}
+        {failed ? (
+          <Failure
+            title={t`This part of the page could not be loaded`}
+            error={{ detail: loadFailureText(what), instance: "", status: 404 }}
+            onRetry={() => void reloadPage()}
+          />
+        ) : (
+          <Loading what={what} />
+        )}
       </div>
     );
   };

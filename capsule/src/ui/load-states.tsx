@@ -7,7 +7,17 @@ import { Icon, type IconName } from "./icon";
 import { isLost, OfflineNotice, useOnceBack } from "./offline-notice";
 import { useLoadingStage } from "./use-loading-stage";
 
-export function Empty({ icon, title, text, children }: { icon: IconName; title: string; text: ComponentChildren; children?: ComponentChildren }): VNode {
+export function Empty({
+  icon,
+  title,
+  text,
+  children,
+}: {
+  icon: IconName;
+  title: string;
+  text: ComponentChildren;
+  children?: ComponentChildren;
+}): VNode {
   return (
     <div class="card empty">
       <Icon name={icon} size="huge" />
@@ -62,7 +72,17 @@ export function Skeletons({ rows }: { rows: number }): VNode {
 }
 
 /** A placeholder for rows: empty at first, then a skeleton, then a sentence as well. `above` is the class of a placeholder above the rows. */
-export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
+export function Loading({
+  rows = 5,
+  what,
+  onRetry,
+  above,
+}: {
+  rows?: number;
+  what: string;
+  onRetry?: () => void;
+  above?: string;
+}): VNode | null {
   const stage = useLoadingStage();
   if (stage === 0) return null;
   if (isLost()) return <OfflineNotice what={what} />;

@@ -48,7 +48,15 @@ export function MenuButton({ label, groups, note = "", class: extra = "", childr
   };
   return (
     <>
-      <button ref={button} type="button" class={`button ${extra}`} aria-label={label} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
+      <button
+        ref={button}
+        type="button"
+        class={`button ${extra}`}
+        aria-label={label}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
         {children}
       </button>
       {open && (
@@ -72,30 +80,32 @@ export function MenuButton({ label, groups, note = "", class: extra = "", childr
           }}
         >
           {note && <p class="note">{note}</p>}
-          {groups.filter((group) => group.length).map((group, index) => (
-            <div key={index} role="none">
-              {(index > 0 || note) && <hr />}
-              {group.map((item) => (
-                <button
-                  key={item.label}
-                  type="button"
-                  role="menuitem"
-                  tabIndex={-1}
-                  class={item.danger ? "danger" : ""}
-                  onClick={() => {
-                    setOpen(false);
-                    button.current?.focus();
-                    item.run();
-                  }}
-                >
-                  {item.icon && <Icon name={item.icon} />}
-                  <span>
-                    {item.label} {item.hint && <small>{item.hint}</small>}
-                  </span>
-                </button>
-              ))}
-            </div>
-          ))}
+          {groups
+            .filter((group) => group.length)
+            .map((group, index) => (
+              <div key={index} role="none">
+                {(index > 0 || note) && <hr />}
+                {group.map((item) => (
+                  <button
+                    key={item.label}
+                    type="button"
+                    role="menuitem"
+                    tabIndex={-1}
+                    class={item.danger ? "danger" : ""}
+                    onClick={() => {
+                      setOpen(false);
+                      button.current?.focus();
+                      item.run();
+                    }}
+                  >
+                    {item.icon && <Icon name={item.icon} />}
+                    <span>
+                      {item.label} {item.hint && <small>{item.hint}</small>}
+                    </span>
+                  </button>
+                ))}
+              </div>
+            ))}
         </div>
       )}
     </>

@@ -18,7 +18,13 @@ interface Hub {
 }
 
 /** Set once by the app, because this layer has no state of its own. */
-let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined, answers: async () => true };
+let hub: Hub = {
+  lostSince: signal(null),
+  retryIn: signal(null),
+  connections: signal(0),
+  tryNow: () => undefined,
+  answers: async () => true,
+};
 
 export function setHub(given: Hub): void {
   hub = given;
@@ -34,7 +40,10 @@ export function OfflineNotice({ what, children }: { what: string; children?: Com
       <Icon name="wifi-off" size="huge" />
       <h2>{t`Waiting for ${what}`}</h2>
       <p>
-        {t`No data yet. It appears as soon as Ground Control answers.`}{" "}<span class="num" aria-hidden="true">{left ? t`Trying again in ${left} s.` : t`Trying now…`}</span>
+        {t`No data yet. It appears as soon as Ground Control answers.`}{" "}
+        <span class="num" aria-hidden="true">
+          {left ? t`Trying again in ${left} s.` : t`Trying now…`}
+        </span>
       </p>
       <div class="row">
         <Button slim icon="rotate-cw" onClick={hub.tryNow}>

@@ -9,7 +9,17 @@ export interface Tab {
 }
 
 /** `onArrow`: an arrow key moves to this tab. A click follows the link of its tab. */
-export function Tabs({ label, tabs, current, onArrow }: { label: string; tabs: readonly Tab[]; current: string; onArrow: (tab: Tab) => void }): VNode {
+export function Tabs({
+  label,
+  tabs,
+  current,
+  onArrow,
+}: {
+  label: string;
+  tabs: readonly Tab[];
+  current: string;
+  onArrow: (tab: Tab) => void;
+}): VNode {
   const list = useRef<HTMLDivElement>(null);
   // On a phone the tabs are wider than the screen. This centres the current tab, and again when the font has loaded and changed the widths.
   useEffect(() => {
@@ -17,7 +27,8 @@ export function Tabs({ label, tabs, current, onArrow }: { label: string; tabs: r
     // After an arrow key, a click or going back, the focus moves from the old tab to the current one.
     if (list.current?.contains(document.activeElement)) chosen?.focus();
     const centre = (): void => {
-      if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+      if (chosen && list.current)
+        list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
     };
     centre();
     void document.fonts.ready.then(centre);
@@ -41,7 +52,14 @@ export function Tabs({ label, tabs, current, onArrow }: { label: string; tabs: r
       }}
     >
       {tabs.map((tab) => (
-        <a key={tab.key} href={tab.href} role="tab" aria-selected={tab.key === current} tabIndex={tab.key === current ? 0 : -1} aria-controls="panel">
+        <a
+          key={tab.key}
+          href={tab.href}
+          role="tab"
+          aria-selected={tab.key === current}
+          tabIndex={tab.key === current ? 0 : -1}
+          aria-controls="panel"
+        >
           {tab.label}
           {tab.count !== undefined && <span class="count">{tab.count}</span>}
         </a>

@@ -9,7 +9,17 @@ const EXTRA = 3;
  *
  * `height` is that of a row in pixels. `keep` is the index of a row that is always drawn, so that it keeps the focus while scrolling.
  */
-export function VirtualList({ count, height, keep = -1, row }: { count: number; height: number; keep?: number; row: (index: number) => ComponentChildren }): VNode {
+export function VirtualList({
+  count,
+  height,
+  keep = -1,
+  row,
+}: {
+  count: number;
+  height: number;
+  keep?: number;
+  row: (index: number) => ComponentChildren;
+}): VNode {
   const box = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<readonly [number, number]>([0, Math.ceil(innerHeight / height) + EXTRA]);
   useLayoutEffect(() => {
@@ -31,7 +41,9 @@ export function VirtualList({ count, height, keep = -1, row }: { count: number; 
   const last = Math.min(range[1], count);
   const above = keep >= 0 && keep < first;
   const below = keep >= last && keep < count;
-  const space = (name: string, rows: number): VNode => <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />;
+  const space = (name: string, rows: number): VNode => (
+    <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />
+  );
   return (
     <div ref={box} role="rowgroup" class="rows">
       {[

@@ -47,7 +47,14 @@ function rig(mayConnect = async (): Promise<boolean> => true, onRights = (): voi
     now: () => 0,
     random: () => 0.999,
   };
-  const connection = new Connection("ws://x", (state) => states.push(state), () => undefined, mayConnect, around, onRights);
+  const connection = new Connection(
+    "ws://x",
+    (state) => states.push(state),
+    () => undefined,
+    mayConnect,
+    around,
+    onRights,
+  );
   return {
     connection,
     ends,
@@ -76,7 +83,10 @@ test("a topic is subscribed after the hello, and its sequence numbers are checke
   end.say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
   end.say(["change", { topic: "fleet", seq: 5, data: "a" }]);
   end.say(["change", { topic: "fleet", seq: 5, data: "again" }]);
-  assert.deepEqual(got, [["snapshot", "all"], ["change", "a", 5]]);
+  assert.deepEqual(got, [
+    ["snapshot", "all"],
+    ["change", "a", 5],
+  ]);
   connection.stop();
 });
 
@@ -89,7 +99,10 @@ test("after a missing number the topic is subscribed from the start", () => {
   end.say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
   end.say(["change", { topic: "fleet", seq: 6, data: "b" }]);
   assert.deepEqual(got, [["snapshot", "all"]]);
-  assert.deepEqual(end.sent.slice(1), [["unsubscribe", { topic: "fleet" }], ["subscribe", { topic: "fleet" }]]);
+  assert.deepEqual(end.sent.slice(1), [
+    ["unsubscribe", { topic: "fleet" }],
+    ["subscribe", { topic: "fleet" }],
+  ]);
   connection.stop();
 });
 
@@ -99,7 +112,10 @@ test("after a loss it waits, reconnects and continues after the last number", as
     const { connection, ends, states, hello } = rig();
     const got: unknown[] = [];
     connection.subscribe("fleet", listener(got));
-    connection.subscribe("job:1", listener([], () => 77));
+    connection.subscribe(
+      "job:1",
+      listener([], () => 77),
+    );
     connection.start();
     hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
     ends[0]?.onclose?.();
@@ -109,9 +125,19 @@ test("after a loss it waits, reconnects and continues after the last number", as
     await Promise.resolve();
     assert.equal(ends.length, 2);
     const end = hello();
-    assert.deepEqual(end.sent, [["subscribe", { topic: "fleet", after: 4 }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    assert.deepEqual(end.sent, [
+      ["subscribe", { topic: "fleet", after: 4 }],
+      ["subscribe", { topic: "job:1", after: 77 }],
+    ]);
     end.say(["change", { topic: "fleet", seq: 5, data: "missed" }]);
-    assert.deepEqual(got, [["snapshot", "all"], ["change", "missed", 5]], "missed changes arrive without a snapshot");
+    assert.deepEqual(
+      got,
+      [
+        ["snapshot", "all"],
+        ["change", "missed", 5],
+      ],
+      "missed changes arrive without a snapshot",
+    );
     connection.stop();
   } finally {
     mock.timers.reset();
@@ -123,14 +149,20 @@ test("a restarted hub counts from the beginning, but output offsets stay valid",
   try {
     const { connection, ends, hello } = rig();
     connection.subscribe("fleet", listener([]));
-    connection.subscribe("job:1", listener([], () => 77));
+    connection.subscribe(
+      "job:1",
+      listener([], () => 77),
+    );
     connection.start();
     hello().say(["snapshot", { topic: "fleet", seq: 4, data: "all" }]);
     ends[0]?.onclose?.();
     mock.timers.tick(500);
     await Promise.resolve();
     await Promise.resolve();
-    assert.deepEqual(hello("two").sent, [["subscribe", { topic: "fleet" }], ["subscribe", { topic: "job:1", after: 77 }]]);
+    assert.deepEqual(hello("two").sent, [
+      ["subscribe", { topic: "fleet" }],
+      ["subscribe", { topic: "job:1", after: 77 }],
+    ]);
     connection.stop();
   } finally {
     mock.timers.reset();
@@ -223,7 +255,10 @@ test("a silent hub gets a ping, then its socket is closed", () => {
     mock.timers.tick(10_000);
     assert.equal(states.at(-1)?.at, "open");
     quiet(1);
-    assert.deepEqual(end.sent, [["ping", {}], ["ping", {}]]);
+    assert.deepEqual(end.sent, [
+      ["ping", {}],
+      ["ping", {}],
+    ]);
     mock.timers.tick(10_000);
     assert.equal(states.at(-1)?.at, "waiting");
     connection.stop();

@@ -84,14 +84,23 @@ async function send(method: Method, path: string, { query = {}, body = {}, idemp
 }
 
 const connectionError = (error: unknown): ApiError =>
-  (error as Error).name === "TimeoutError" ? new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`) : new ApiError("network", 0, t`Ground Control could not be reached.`);
+  (error as Error).name === "TimeoutError"
+    ? new ApiError("timeout", 0, t`Ground Control did not answer within 15 s.`)
+    : new ApiError("network", 0, t`Ground Control could not be reached.`);
 
 async function errorOf(response: Response): Promise<ApiError> {
   const { status, headers } = response;
   const after = Number(headers.get("retry-after") || NaN);
   const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
   const code = problem ? ((problem.code ?? "internal") as FailureCode) : "answer.unreadable";
-  return new ApiError(code, status, String(problem?.detail || problem?.title || t`Ground Control answered ${status}.`), problem?.facts, problem?.instance, Number.isFinite(after) ? after : null);
+  return new ApiError(
+    code,
+    status,
+    String(problem?.detail || problem?.title || t`Ground Control answered ${status}.`),
+    problem?.facts,
+    problem?.instance,
+    Number.isFinite(after) ? after : null,
+  );
 }
 
 interface Options {

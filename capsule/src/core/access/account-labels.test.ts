@@ -11,16 +11,32 @@ const lines = (text: string): string[] => (qrCode(bytes(text)) ?? []).map((row) 
 
 test("the check bytes of a QR code equal those of the example in the standard", () => {
   // "01234567" as a version 1-M symbol, ISO/IEC 18004 annex I
-  assert.deepEqual(checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10), [165, 36, 212, 193, 237, 54, 199, 135, 44, 85]);
+  assert.deepEqual(
+    checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10),
+    [165, 36, 212, 193, 237, 54, 199, 135, 44, 85],
+  );
 });
 
 test("a QR code equals the code that two other programs make", () => {
   // Checked with OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
-  assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
+  assert.equal(
+    createHash("sha256").update(lines(URI).join("\n")).digest("hex"),
+    "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09",
+  );
 });
 
 test("a QR code grows with its text, and a text that is too long gives null", () => {
-  for (const [length, size] of [[1, 21], [14, 21], [15, 25], [122, 45], [123, 49], [213, 57], [214, 61], [666, 97]] as const) assert.equal(lines("x".repeat(length)).length, size);
+  for (const [length, size] of [
+    [1, 21],
+    [14, 21],
+    [15, 25],
+    [122, 45],
+    [123, 49],
+    [213, 57],
+    [214, 61],
+    [666, 97],
+  ] as const)
+    assert.equal(lines("x".repeat(length)).length, size);
   assert.equal(qrCode(new Uint8Array(667)), null);
 });
 
@@ -45,9 +61,20 @@ test("a secret is shown in groups of four", () => {
 });
 
 test("a session is named by browser and system", () => {
-  assert.equal(deviceName("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"), "Chrome on Linux");
-  assert.equal(deviceName("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"), "Safari on iOS");
-  assert.equal(deviceName("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0"), "Edge on Windows");
+  assert.equal(
+    deviceName("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"),
+    "Chrome on Linux",
+  );
+  assert.equal(
+    deviceName(
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
+    ),
+    "Safari on iOS",
+  );
+  assert.equal(
+    deviceName("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0"),
+    "Edge on Windows",
+  );
   assert.equal(deviceName("Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0"), "Firefox on Android");
   assert.equal(deviceName("curl/8.14.1"), "curl");
   assert.equal(deviceName(""), "Unknown program");
@@ -71,8 +98,14 @@ test("recovery codes name their user", () => {
 
 test("details of the audit log fit on a line", () => {
   assert.equal(detailText({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: every node · days: 90");
-  assert.equal(detailText({ error: null, exit_code: 0, from: "running", second_factor: false }), "exit code: 0 · from: running · second factor: no");
-  assert.equal(detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }), "before: host a, port 22 · grants: nodes none, tags web, db");
+  assert.equal(
+    detailText({ error: null, exit_code: 0, from: "running", second_factor: false }),
+    "exit code: 0 · from: running · second factor: no",
+  );
+  assert.equal(
+    detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }),
+    "before: host a, port 22 · grants: nodes none, tags web, db",
+  );
   assert.equal(detailText({ error: null }), "");
 });
 
@@ -93,8 +126,18 @@ test("rows outside the dates do not match", () => {
 
 test("the rows of one job are one entry, and a refusal is an entry of its own", () => {
   const of = (n: number, action: string, target: string, result = "done") => ({ ...row, n, action, target, result });
-  const rows = [of(6, "job.succeeded", "job:j1"), of(5, "user.create", "u"), of(4, "job.running", "j1"), of(3, "job.create", "j2", "refused"), of(2, "job.create", "j2"), of(1, "job.create", "j1")];
-  assert.deepEqual(foldAudit(rows).map((entry) => entry.map(({ n }) => n)), [[6, 4, 1], [5], [3], [2]]);
+  const rows = [
+    of(6, "job.succeeded", "job:j1"),
+    of(5, "user.create", "u"),
+    of(4, "job.running", "j1"),
+    of(3, "job.create", "j2", "refused"),
+    of(2, "job.create", "j2"),
+    of(1, "job.create", "j1"),
+  ];
+  assert.deepEqual(
+    foldAudit(rows).map((entry) => entry.map(({ n }) => n)),
+    [[6, 4, 1], [5], [3], [2]],
+  );
   assert.deepEqual(foldAudit([]), []);
 });
 
@@ -105,7 +148,7 @@ test("an action is found by its label and by its name in the API", () => {
 });
 
 test("a row is shown with the page's labels, and names instead of ids", () => {
-  const [node, job, batch] = ["0".repeat(25) + "n", "0".repeat(25) + "j", "0".repeat(20) + "abcdef"];
+  const [node, job, batch] = [`${"0".repeat(25)}n`, `${"0".repeat(25)}j`, `${"0".repeat(20)}abcdef`];
   const ordered = { ...row, action: "job.create", target: job, detail: { node, batch, action: "upgrade" } };
   const began = { ...row, action: "job.running", target: `job:${job}`, detail: { from: "accepted", exit_code: null, error: null } };
   const signed = { ...row, action: "auth.login", target: `user:${"0".repeat(25)}u`, actor: "ada", detail: {} };
@@ -129,7 +172,10 @@ test("a deployment is named after its server and not its login; a user by the us
     ],
     () => undefined,
   );
-  assert.deepEqual([one, other, user].map((id) => names.get(id)), ["10.0.0.7", "web-1", "grace"]);
+  assert.deepEqual(
+    [one, other, user].map((id) => names.get(id)),
+    ["10.0.0.7", "web-1", "grace"],
+  );
 });
 
 test("a failed job or deployment is shown as failed, and a running one as done", () => {
@@ -140,11 +186,31 @@ test("a failed job or deployment is shown as failed, and a running one as done",
   assert.equal(shown("job.unknown").split(" ")[0], "warn");
   assert.equal(shown("job.cancelled").split(" ")[0], "off");
   assert.equal(shown("job.expired").split(" ")[0], "off");
-  for (const action of ["job.create", "job.dispatch", "job.accepted", "job.running", "job.succeeded", "deployment.running", "deployment.succeeded", "deployment.awaiting_host_key", "node.edit", "of_a_later_hub.failed"]) assert.equal(shown(action), "done done", action);
+  for (const action of [
+    "job.create",
+    "job.dispatch",
+    "job.accepted",
+    "job.running",
+    "job.succeeded",
+    "deployment.running",
+    "deployment.succeeded",
+    "deployment.awaiting_host_key",
+    "node.edit",
+    "of_a_later_hub.failed",
+  ])
+    assert.equal(shown(action), "done done", action);
   assert.equal(shown("auth.login", "refused"), "fail refused");
 });
 
 test("the CSV file has the given rows, and no formula", () => {
   const hostile = { ...row, actor: "=HYPERLINK(1)", target: 'a "b",\nc', detail: { why: "x" } };
-  assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`, ""].join("\r\n"));
+  assert.equal(
+    auditCsv([row, hostile]),
+    [
+      "n,at,actor,address,action,target,result,detail",
+      "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}",
+      `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`,
+      "",
+    ].join("\r\n"),
+  );
 });

@@ -24,10 +24,21 @@ export const codeDigits = (text: string): string => text.replace(/\D/g, "").slic
 export const groupSecret = (secret: string): string => secret.replace(/\s/g, "").replace(/(.{4})(?=.)/g, "$1 ");
 
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
-  [/\bEdgA?\//, "Edge"], [/\bOPR\//, "Opera"], [/\bFirefox\/|\bFxiOS\//, "Firefox"], [/\bHeadlessChrome\/|\bChrome\/|\bCriOS\//, "Chrome"], [/\bSafari\//, "Safari"], [/^curl\//, "curl"], [/^python/i, "Python"],
+  [/\bEdgA?\//, "Edge"],
+  [/\bOPR\//, "Opera"],
+  [/\bFirefox\/|\bFxiOS\//, "Firefox"],
+  [/\bHeadlessChrome\/|\bChrome\/|\bCriOS\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
+  [/^curl\//, "curl"],
+  [/^python/i, "Python"],
 ];
 const SYSTEMS: readonly (readonly [RegExp, string])[] = [
-  [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
+  [/\bAndroid\b/, "Android"],
+  [/\biPhone\b|\biPad\b/, "iOS"],
+  [/\bWindows\b/, "Windows"],
+  [/\bMac OS X\b|\bMacintosh\b/, "macOS"],
+  [/\bCrOS\b/, "ChromeOS"],
+  [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
 /** A name such as "Firefox on Linux" for a User-Agent. An unknown User-Agent is shown as sent, cut to 60 characters; an empty one as "Unknown program". */
@@ -55,7 +66,13 @@ export const grantsNothing = (grants: GrantsLike): boolean => !grants.nodes.leng
 
 /** The recovery codes as a text file or for printing. */
 export function recoveryText(codes: readonly string[], username: string, host: string): string {
-  return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
+  return [
+    t`Stardust recovery codes of ${username} at ${host}`,
+    t`Each one signs you in once, in place of the code from the app.`,
+    "",
+    ...codes,
+    "",
+  ].join("\n");
 }
 
 /** The detail in which null stands for every node. */

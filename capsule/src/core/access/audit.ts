@@ -108,7 +108,10 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
 }
 
 /** Whether a row is in the filter's span and contains its texts, in upper or lower case. An action matches by its label or by its name in the API. */
-export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean => isWithin(row.at, span) && containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
+export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean =>
+  isWithin(row.at, span) &&
+  containsText(row.actor, actor) &&
+  (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
 /** The end of an id, enough to tell two ids apart; the title attribute has the whole id. */
@@ -169,4 +172,7 @@ const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "d
 
 /** The rows as CSV, with times in ISO 8601 and details as JSON. */
 export const auditCsv = (rows: readonly AuditRowLike[]): string =>
-  csv([COLUMNS, ...rows.map((row) => [row.n, iso(row.at), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)])]);
+  csv([
+    COLUMNS,
+    ...rows.map((row) => [row.n, iso(row.at), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)]),
+  ]);

@@ -28,7 +28,12 @@ export function passwordRules(password: string, repeat: string, username: string
   const { length } = [...password]; // characters, as the hub counts
   return {
     long: length >= MIN_LENGTH && length <= MAX_LENGTH,
-    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && wordsThatDoNotCount(password, username).length === 0,
+    ownWords:
+      password !== "" &&
+      low !== current.toLowerCase() &&
+      low !== username.toLowerCase() &&
+      new Set(low).size > 4 &&
+      wordsThatDoNotCount(password, username).length === 0,
     match: password !== "" && password === repeat,
   };
 }

@@ -49,7 +49,10 @@ const dataBytes = (version: number): number => totalBytes(version) - (CHECK[vers
 /** The bytes of a symbol: length, content and padding, then the error correction bytes. Blocks are interleaved. */
 function codewords(bytes: Uint8Array, version: number): number[] {
   const room = dataBytes(version);
-  const head = version < 10 ? [4 * 16 + (bytes.length >> 4), (bytes.length & 15) << 4] : [4 * 16 + (bytes.length >> 12), (bytes.length >> 4) & 255, (bytes.length & 15) << 4];
+  const head =
+    version < 10
+      ? [4 * 16 + (bytes.length >> 4), (bytes.length & 15) << 4]
+      : [4 * 16 + (bytes.length >> 12), (bytes.length >> 4) & 255, (bytes.length & 15) << 4];
   const data = head;
   for (const byte of bytes) {
     data[data.length - 1] = (data[data.length - 1] as number) | (byte >> 4);
@@ -64,7 +67,8 @@ function codewords(bytes: Uint8Array, version: number): number[] {
     at += length;
   }
   const checks = parts.map((part) => checkBytes(part, CHECK[version - 1] as number));
-  const woven = (rows: number[][]): number[] => Array.from({ length: Math.max(...rows.map((row) => row.length)) }, (_, column) => rows.flatMap((row) => row[column] ?? [])).flat();
+  const woven = (rows: number[][]): number[] =>
+    Array.from({ length: Math.max(...rows.map((row) => row.length)) }, (_, column) => rows.flatMap((row) => row[column] ?? [])).flat();
   return [...woven(parts), ...woven(checks)];
 }
 
@@ -126,18 +130,25 @@ export function qrCode(bytes: Uint8Array): Grid | null {
     (fixed[y] as boolean[])[x] = true;
   };
   const rings = (cx: number, cy: number, radius: number, light: readonly number[]): void => {
-    for (let y = -radius; y <= radius; y++) for (let x = -radius; x <= radius; x++) set(cx + x, cy + y, !light.includes(Math.max(Math.abs(x), Math.abs(y))));
+    for (let y = -radius; y <= radius; y++)
+      for (let x = -radius; x <= radius; x++) set(cx + x, cy + y, !light.includes(Math.max(Math.abs(x), Math.abs(y))));
   };
   for (let step = 0; step < size; step++) {
     set(6, step, step % 2 === 0);
     set(step, 6, step % 2 === 0);
   }
-  for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]] as const) rings(x, y, 4, [2, 4]);
+  for (const [x, y] of [
+    [3, 3],
+    [size - 4, 3],
+    [3, size - 4],
+  ] as const)
+    rings(x, y, 4, [2, 4]);
   const marks = version > 1 ? Math.floor(version / 7) + 2 : 0;
   const gap = Math.ceil((size - 13) / (2 * marks - 2)) * 2;
   const places = Array.from({ length: marks }, (_, index) => (index === 0 ? 6 : size - 7 - (marks - 1 - index) * gap));
   const last = size - 7;
-  for (const x of places) for (const y of places) if (!((x === 6 && y === 6) || (x === 6 && y === last) || (x === last && y === 6))) rings(x, y, 2, [1]);
+  for (const x of places)
+    for (const y of places) if (!((x === 6 && y === 6) || (x === 6 && y === last) || (x === last && y === 6))) rings(x, y, 2, [1]);
   const format = (mask: number): void => {
     const bits = withRemainder(mask, 0x537, 10) ^ 0x5412; // level M is 00
     const bit = (index: number): boolean => ((bits >> index) & 1) === 1;

@@ -37,8 +37,10 @@ export interface Flag {
 export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string) => string): Flag[] {
   const { flags } = alert;
   const found: Flag[] = [];
-  if (flags.acknowledged) found.push({ key: "acknowledged", text: alert.acknowledged_by ? t`${alert.acknowledged_by} has it` : t`acknowledged`, kind: "ok" });
-  if (alert.state === "firing" && flags.snoozed_until !== null && flags.snoozed_until > now) found.push({ key: "snoozed", text: t`snoozed until ${timeOrDate(flags.snoozed_until, now)}`, kind: "" });
+  if (flags.acknowledged)
+    found.push({ key: "acknowledged", text: alert.acknowledged_by ? t`${alert.acknowledged_by} has it` : t`acknowledged`, kind: "ok" });
+  if (alert.state === "firing" && flags.snoozed_until !== null && flags.snoozed_until > now)
+    found.push({ key: "snoozed", text: t`snoozed until ${timeOrDate(flags.snoozed_until, now)}`, kind: "" });
   if (flags.suppressed_by) found.push({ key: "suppressed", text: t`because of: ${ruleName(flags.suppressed_by)}`, kind: "" });
   if (flags.maintenance) found.push({ key: "maintenance", text: t`in maintenance`, kind: "" });
   if (flags.flapping) found.push({ key: "flapping", text: t`changes too often`, kind: "warn" });
@@ -46,12 +48,19 @@ export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string
   return found;
 }
 
-const END_WORDS = { cleared: t`ended`, object_gone: t`no longer there`, rule_disabled: t`rule switched off`, node_removed: t`server removed`, not_repeated: t`not reported again` } as const;
+const END_WORDS = {
+  cleared: t`ended`,
+  object_gone: t`no longer there`,
+  rule_disabled: t`rule switched off`,
+  node_removed: t`server removed`,
+  not_repeated: t`not reported again`,
+} as const;
 
 export const endWords = ({ reason }: Pick<AlertLike, "reason">): string => (reason === null ? END_WORDS.cleared : END_WORDS[reason]);
 
 /** Whether somebody still has to look at an alert. */
-export const isOpen = ({ state, flags }: AlertLike, now: number): boolean => state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
+export const isOpen = ({ state, flags }: AlertLike, now: number): boolean =>
+  state === "firing" && !flags.acknowledged && !flags.suppressed_by && !((flags.snoozed_until ?? 0) > now);
 
 export interface IncidentLike {
   id: string;
@@ -71,7 +80,10 @@ export interface IncidentGroup<I, A> {
 const RANK = { critical: 0, warning: 1 } as const;
 
 /** The open incidents with the newest views of their alerts, worst first, then newest. `known` has alerts by id. */
-export function openIncidents<A extends AlertLike, I extends IncidentLike & { alerts: readonly A[] }>(incidents: readonly I[], known: ReadonlyMap<string, A>): IncidentGroup<I, A>[] {
+export function openIncidents<A extends AlertLike, I extends IncidentLike & { alerts: readonly A[] }>(
+  incidents: readonly I[],
+  known: ReadonlyMap<string, A>,
+): IncidentGroup<I, A>[] {
   const byIncident = new Map<string, Map<string, A>>();
   const add = (alert: A): void => {
     const held = byIncident.get(alert.incident_id) ?? new Map<string, A>();
@@ -90,7 +102,8 @@ export function openIncidents<A extends AlertLike, I extends IncidentLike & { al
 }
 
 /** Whether all of it that fires is only shown: nobody is notified. */
-export const isNotice = ({ firing }: { firing: readonly { notice: boolean }[] }): boolean => firing.length > 0 && firing.every(({ notice }) => notice);
+export const isNotice = ({ firing }: { firing: readonly { notice: boolean }[] }): boolean =>
+  firing.length > 0 && firing.every(({ notice }) => notice);
 
 /** The end of "until tomorrow": 8:00 of the next day, in the browser's time zone. */
 export function tomorrow(now: number): number {

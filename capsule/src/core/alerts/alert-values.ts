@@ -13,7 +13,8 @@ export function alertValue(value: number | null, unit: string): string {
   if (value === null) return "—";
   if (unit === "percent") return `${+value.toFixed(1)}%`;
   if (unit === "celsius") return `${+value.toFixed(1)}${NBSP}°C`;
-  if (unit === "seconds") return value < 60 && !Number.isInteger(value) ? `${+value.toFixed(value < 10 ? 3 : 0)}${NBSP}${t`s`}` : age(value);
+  if (unit === "seconds")
+    return value < 60 && !Number.isInteger(value) ? `${+value.toFixed(value < 10 ? 3 : 0)}${NBSP}${t`s`}` : age(value);
   return formatValue(value, unit);
 }
 

@@ -77,7 +77,8 @@ export const KIND_HINTS: Readonly<Record<string, string>> = {
   pagerduty: t`Opens and closes incidents in PagerDuty.`,
 };
 
-const resolveRef = (schema: Schema, defs: Record<string, Schema>): Schema => (schema.$ref ? resolveRef(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema);
+const resolveRef = (schema: Schema, defs: Record<string, Schema>): Schema =>
+  schema.$ref ? resolveRef(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema;
 
 export function targetFields(kind: string, given: Readonly<Record<string, unknown>>): TargetField[] {
   const root = given as Schema;
@@ -97,7 +98,13 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
           path,
           label: LABELS[path] ?? name.replaceAll("_", " "),
           hint: HINTS[`${kind} ${path}`] ?? HINTS[path] ?? "",
-          kind: choices.length ? ("choice" as const) : one.type === "array" ? ("list" as const) : number ? ("number" as const) : ("text" as const),
+          kind: choices.length
+            ? ("choice" as const)
+            : one.type === "array"
+              ? ("list" as const)
+              : number
+                ? ("number" as const)
+                : ("text" as const),
           choices,
           secret: raw.writeOnly === true || one.writeOnly === true,
           required: must,
@@ -110,7 +117,8 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
 }
 
 /** Whether all required fields have a value. */
-export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean => fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
+export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean =>
+  fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
 
 /** The target in the hub's form, without empty fields. A number that is invalid is sent as text, and the hub refuses it. */
 export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<string, string>>): Record<string, unknown> {
@@ -122,7 +130,8 @@ export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<
     const last = names.pop() ?? "";
     let parent = target;
     for (const name of names) parent = (parent[name] ??= {}) as Record<string, unknown>;
-    parent[last] = kind === "number" && /^-?\d+$/.test(text) ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
+    parent[last] =
+      kind === "number" && /^-?\d+$/.test(text) ? Number(text) : kind === "list" ? text.split(/[\s,;]+/).filter(Boolean) : text;
   }
   return target;
 }

@@ -56,7 +56,9 @@ export function deliverySentence(one: DeliveryLike, now: number): string {
       return one.attempts > 1 ? t`Sent at try ${one.attempts}` : t`Sent`;
     case "due":
     case "sending":
-      return one.attempts && one.next_at !== null ? t`Try ${one.attempts} failed: ${why}. Next at ${timeOrDate(one.next_at, now)}` : t`About to be sent`;
+      return one.attempts && one.next_at !== null
+        ? t`Try ${one.attempts} failed: ${why}. Next at ${timeOrDate(one.next_at, now)}`
+        : t`About to be sent`;
     case "deferred":
       return one.next_at === null ? t`Held: ${why}` : t`Held until ${timeOrDate(one.next_at, now)}: ${why}`;
     case "skipped":

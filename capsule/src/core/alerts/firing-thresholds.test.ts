@@ -3,7 +3,12 @@ import { test } from "node:test";
 import { firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
 
 const server = { cores: 4, memory: 1000 };
-const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({ expr, threshold, object, level });
+const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({
+  expr,
+  threshold,
+  object,
+  level,
+});
 const line = (series: string, ...firing: FiringRule[]): unknown => firingThreshold([series], firing, server);
 
 test("a firing alert draws its threshold in the chart of its metric", () => {
@@ -22,7 +27,11 @@ test("the threshold of a labelled metric is drawn only for its object, and the w
 });
 
 test("a chart of several servers draws the first critical threshold, or else the first threshold", () => {
-  const [warn, other, crit] = [{ at: 90, level: "warn" }, { at: 80, level: "warn" }, { at: 97, level: "crit" }] as const;
+  const [warn, other, crit] = [
+    { at: 90, level: "warn" },
+    { at: 80, level: "warn" },
+    { at: 97, level: "crit" },
+  ] as const;
   assert.equal(worstThreshold([null, warn, crit, other]), crit);
   assert.equal(worstThreshold([null, warn, other]), warn);
   assert.equal(worstThreshold([null]), null);

@@ -44,4 +44,5 @@ export function firingThreshold(series: readonly string[], firing: readonly Firi
 }
 
 /** The threshold that a chart of several servers draws: the first critical one, else the first one. */
-export const worstThreshold = (found: readonly (Threshold | null)[]): Threshold | null => found.find((one) => one?.level === "crit") ?? found.find((one) => one !== null) ?? null;
+export const worstThreshold = (found: readonly (Threshold | null)[]): Threshold | null =>
+  found.find((one) => one?.level === "crit") ?? found.find((one) => one !== null) ?? null;

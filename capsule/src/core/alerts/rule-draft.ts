@@ -37,7 +37,18 @@ export interface RuleDraft {
   overrides: readonly OverrideDraft[];
 }
 
-export const NEW_DRAFT: RuleDraft = { name: "", expr: "avg(cpu.total, 10m)", select: null, when: "above", warn: { trigger: 90, clear: 80 }, crit: null, for_s: 300, clear_s: 60, enabled: true, overrides: [] };
+export const NEW_DRAFT: RuleDraft = {
+  name: "",
+  expr: "avg(cpu.total, 10m)",
+  select: null,
+  when: "above",
+  warn: { trigger: 90, clear: 80 },
+  crit: null,
+  for_s: 300,
+  clear_s: 60,
+  enabled: true,
+  overrides: [],
+};
 
 interface RuleLike {
   name: string;
@@ -49,13 +60,26 @@ interface RuleLike {
   for_s: number;
   clear_s: number;
   enabled: boolean;
-  overrides: readonly { select: SelectLike; enabled: boolean | null; warn: ThresholdLike | null; crit: ThresholdLike | null; for_s: number | null }[];
+  overrides: readonly {
+    select: SelectLike;
+    enabled: boolean | null;
+    warn: ThresholdLike | null;
+    crit: ThresholdLike | null;
+    for_s: number | null;
+  }[];
 }
 
 export function draftOf(rule: RuleLike): RuleDraft {
   const { name, expr, select, when, warn, crit, for_s, clear_s, enabled } = rule;
   return {
-    name, expr, when, warn, crit, for_s, clear_s, enabled,
+    name,
+    expr,
+    when,
+    warn,
+    crit,
+    for_s,
+    clear_s,
+    enabled,
     select: select.all ? null : { tags: [...select.tags], nodes: [...select.nodes] },
     overrides: rule.overrides,
   }; // prettier-ignore
@@ -82,7 +106,8 @@ export interface RuleDraftBody {
   overrides: OverrideBody[];
 }
 
-const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null => threshold === null || (threshold.trigger !== null && threshold.clear !== null);
+const isWhole = (threshold: ThresholdDraft | null): threshold is ThresholdLike | null =>
+  threshold === null || (threshold.trigger !== null && threshold.clear !== null);
 
 /** The body of the request; null while a number is missing. An exception that is off may have incomplete or contradictory levels: then it is sent without levels. */
 export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
@@ -92,12 +117,24 @@ export function bodyOf(draft: RuleDraft): RuleDraftBody | null {
   for (const one of draft.overrides) {
     const { warn: lower, crit: upper, enabled, for_s } = one;
     const select = { all: one.select.all, tags: [...one.select.tags], nodes: [...one.select.nodes] };
-    if (isWhole(lower) && isWhole(upper) && (enabled !== false || !levelFaults(draft, one).length)) overrides.push({ select, enabled, warn: lower, crit: upper, for_s });
+    if (isWhole(lower) && isWhole(upper) && (enabled !== false || !levelFaults(draft, one).length))
+      overrides.push({ select, enabled, warn: lower, crit: upper, for_s });
     else if (enabled === false) overrides.push({ select, enabled, warn: null, crit: null, for_s });
     else return null;
   }
   const select = draft.select ? { all: false, ...draft.select } : { all: true, tags: [], nodes: [] };
-  return { name: draft.name.trim(), expr: draft.expr.trim(), select, when: draft.when, warn, crit, for_s: draft.for_s, clear_s: draft.clear_s, enabled: draft.enabled, overrides };
+  return {
+    name: draft.name.trim(),
+    expr: draft.expr.trim(),
+    select,
+    when: draft.when,
+    warn,
+    crit,
+    for_s: draft.for_s,
+    clear_s: draft.clear_s,
+    enabled: draft.enabled,
+    overrides,
+  };
 }
 
 /** The faults of the rule's levels, or of the levels that apply to the servers of an exception. */
@@ -108,7 +145,11 @@ function levelFaults(draft: RuleDraft, exception?: OverrideDraft): string[] {
   const outOfOrder = (first: number | null, then: number | null): boolean => first !== null && then !== null && sign * (then - first) < 0;
   const faults: string[] = [];
   if ([warn, crit].some((one) => one && outOfOrder(one.clear, one.trigger))) {
-    faults.push(draft.when === "above" ? t`A level must end at or below the value at which it starts.` : t`A level must end at or above the value at which it starts.`);
+    faults.push(
+      draft.when === "above"
+        ? t`A level must end at or below the value at which it starts.`
+        : t`A level must end at or above the value at which it starts.`,
+    );
   }
   if (warn && crit && outOfOrder(warn.trigger, crit.trigger)) faults.push(t`The critical level must start after the warning.`);
   return faults;
@@ -122,8 +163,10 @@ export function draftFaults(draft: RuleDraft): string[] {
   const exceptions = draft.overrides.filter(({ enabled }) => enabled !== false).flatMap((one) => levelFaults(draft, one));
   faults.push(...new Set([...levelFaults(draft), ...exceptions]));
   if (draft.select && !draft.select.tags.length && !draft.select.nodes.length) faults.push(t`Choose the servers of the rule.`);
-  if ([draft.for_s, draft.clear_s, ...draft.overrides.map(({ for_s }) => for_s ?? 0)].some((seconds) => seconds < 0 || seconds > LONGEST_S)) faults.push(t`A time is 0 to 7 days.`);
+  if ([draft.for_s, draft.clear_s, ...draft.overrides.map(({ for_s }) => for_s ?? 0)].some((seconds) => seconds < 0 || seconds > LONGEST_S))
+    faults.push(t`A time is 0 to 7 days.`);
   if (draft.overrides.length > MOST_OVERRIDES) faults.push(t`A rule has at most ${MOST_OVERRIDES} exceptions.`);
-  if (draft.overrides.some(({ select }) => !select.all && !select.tags.length && !select.nodes.length)) faults.push(t`An exception needs a tag.`);
+  if (draft.overrides.some(({ select }) => !select.all && !select.tags.length && !select.nodes.length))
+    faults.push(t`An exception needs a tag.`);
   return faults;
 }

@@ -111,9 +111,11 @@ function subjectWords(expr: string): Words {
 export const LEVEL_WORDS = { warning: t`warning`, critical: t`critical` } as const;
 
 /** Whether any value above zero crosses the threshold, so that the sentence needs no number. The unit `level` is 1 for a warning and 2 for critical. */
-const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean => words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
+const isAny = (rule: RuleLike, words: Words, threshold: ThresholdLike): boolean =>
+  words.any !== undefined && rule.when === "above" && (threshold.trigger === 0 || rule.unit === "level" || words.event === true);
 
-const severityWords = (trigger: number): string => (trigger >= 0.5 ? t`reported as an error` : trigger >= 0.25 ? t`reported as a warning or an error` : "");
+const severityWords = (trigger: number): string =>
+  trigger >= 0.5 ? t`reported as an error` : trigger >= 0.25 ? t`reported as a warning or an error` : "";
 
 function levelWords(rule: RuleLike, words: Words, any: boolean): string {
   if (rule.unit === "level" && rule.warn && rule.crit) return t`→ warning or critical, as the deadline says`;

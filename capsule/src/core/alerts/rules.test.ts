@@ -5,22 +5,55 @@ import { expressionParts, metricExpression } from "./expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "./rule-draft";
 import { previewSentence, ruleGroup, ruleSentence, selectWords, type RuleLike } from "./rule-text";
 
-const rule = (part: Partial<RuleLike>): RuleLike => ({ expr: "avg(cpu.total, 10m)", when: "above", warn: { trigger: 95, clear: 85 }, crit: null, for_s: 0, unit: "percent", ...part });
+const rule = (part: Partial<RuleLike>): RuleLike => ({
+  expr: "avg(cpu.total, 10m)",
+  when: "above",
+  warn: { trigger: 95, clear: 85 },
+  crit: null,
+  for_s: 0,
+  unit: "percent",
+  ...part,
+});
 const plain = (text: string): string => text.replaceAll("\u00a0", " ");
 
 test("a rule reads as a sentence with its levels", () => {
   assert.equal(plain(ruleSentence(rule({}))), "CPU total, mean of 10 min: above 95% → warning");
-  assert.equal(plain(ruleSentence(rule({ crit: { trigger: 98, clear: 90 }, for_s: 300 }))), "CPU total, mean of 10 min: above 95% → warning · above 98% → critical, for 5 min");
-  assert.equal(plain(ruleSentence(rule({ expr: "detector(filesystem_fills)", when: "below", warn: { trigger: 72, clear: 96 }, unit: "hours" }))), "Time until a file system is full: below 72 hours → warning");
+  assert.equal(
+    plain(ruleSentence(rule({ crit: { trigger: 98, clear: 90 }, for_s: 300 }))),
+    "CPU total, mean of 10 min: above 95% → warning · above 98% → critical, for 5 min",
+  );
+  assert.equal(
+    plain(ruleSentence(rule({ expr: "detector(filesystem_fills)", when: "below", warn: { trigger: 72, clear: 96 }, unit: "hours" }))),
+    "Time until a file system is full: below 72 hours → warning",
+  );
 });
 
 test("a rule that fires at any value has no number", () => {
-  assert.equal(plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))), "A service has failed, for 2 min → warning");
-  assert.equal(plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))), "Event node_cloned → critical");
+  assert.equal(
+    plain(ruleSentence(rule({ expr: "state(unit_failed)", warn: { trigger: 0, clear: 0 }, for_s: 120, unit: "flag" }))),
+    "A service has failed, for 2 min → warning",
+  );
+  assert.equal(
+    plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))),
+    "Event node_cloned → critical",
+  );
   const failed = { warn: { trigger: 0, clear: 0 }, crit: { trigger: 0.5, clear: 0.5 }, unit: "flag" };
-  assert.equal(plain(ruleSentence(rule({ expr: "event(backup_failed)", ...failed }))), "Event backup_failed → warning · reported as an error → critical");
-  assert.equal(plain(ruleSentence(rule({ expr: "event(custom{name=off-site})", ...failed, warn: { trigger: 0.25, clear: 0.25 } }))), "Event off-site reported as a warning or an error → warning · reported as an error → critical");
-  assert.equal(plain(ruleSentence(rule({ expr: "detector(memory_oom)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 10, clear: 5 }, unit: "processes" }))), "Killed programs in 5 min: above 0 processes → warning · above 10 processes → critical");
+  assert.equal(
+    plain(ruleSentence(rule({ expr: "event(backup_failed)", ...failed }))),
+    "Event backup_failed → warning · reported as an error → critical",
+  );
+  assert.equal(
+    plain(ruleSentence(rule({ expr: "event(custom{name=off-site})", ...failed, warn: { trigger: 0.25, clear: 0.25 } }))),
+    "Event off-site reported as a warning or an error → warning · reported as an error → critical",
+  );
+  assert.equal(
+    plain(
+      ruleSentence(
+        rule({ expr: "detector(memory_oom)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 10, clear: 5 }, unit: "processes" }),
+      ),
+    ),
+    "Killed programs in 5 min: above 0 processes → warning · above 10 processes → critical",
+  );
   const missed = rule({ expr: "state(deadline_missed)", warn: { trigger: 0, clear: 0 }, crit: { trigger: 1, clear: 1 }, unit: "level" });
   assert.equal(plain(ruleSentence(missed)), "An expected event is missing → warning or critical, as the deadline says");
 });
@@ -31,7 +64,12 @@ test("an unknown expression is shown as it is", () => {
 });
 
 test("the parts of an expression make the same expression again", () => {
-  for (const [text, label] of [["avg(cpu.total, 10m)", ""], ["max(filesystem.used_percent{mount=/var}, 6h)", "mount"], ["last(md.missing)", ""], ["rate(memory.oom_kills, 45s)", ""]] as const) {
+  for (const [text, label] of [
+    ["avg(cpu.total, 10m)", ""],
+    ["max(filesystem.used_percent{mount=/var}, 6h)", "mount"],
+    ["last(md.missing)", ""],
+    ["rate(memory.oom_kills, 45s)", ""],
+  ] as const) {
     const parts = expressionParts(text);
     assert.ok(parts.kind === "metric");
     assert.equal(metricExpression(parts, label), text);
@@ -73,13 +111,25 @@ test("a draft has an error text for each fault", () => {
 
 test("a draft becomes a body only when all its numbers are given", () => {
   assert.equal(bodyOf({ ...DRAFT, crit: { trigger: null, clear: 1 } }), null);
-  const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: false, warn: { trigger: null, clear: null }, crit: null, for_s: 60 };
+  const exception = {
+    select: { all: false, tags: ["db"], nodes: [] },
+    enabled: false,
+    warn: { trigger: null, clear: null },
+    crit: null,
+    for_s: 60,
+  };
   assert.equal(bodyOf({ ...DRAFT, overrides: [{ ...exception, enabled: null }] }), null);
   assert.deepEqual(bodyOf({ ...DRAFT, overrides: [exception] })?.overrides, [{ ...exception, warn: null }]);
 });
 
 test("an exception is checked together with the rule's levels that it does not replace", () => {
-  const exception = { select: { all: false, tags: ["db"], nodes: [] }, enabled: null, warn: null, crit: { trigger: 80, clear: 70 }, for_s: null };
+  const exception = {
+    select: { all: false, tags: ["db"], nodes: [] },
+    enabled: null,
+    warn: null,
+    crit: { trigger: 80, clear: 70 },
+    for_s: null,
+  };
   assert.deepEqual(draftFaults({ ...DRAFT, overrides: [exception] }), ["The critical level must start after the warning."]);
   assert.deepEqual(draftFaults({ ...DRAFT, overrides: [{ ...exception, warn: { trigger: 75, clear: 70 } }] }), []);
   assert.equal(draftFaults({ ...DRAFT, overrides: [{ ...exception, crit: { trigger: 95, clear: 96 } }] }).length, 1);
@@ -96,7 +146,18 @@ test("the hidden levels of an exception that is off are sent only if they are va
 
 test("a stored rule and its draft are the same", () => {
   const select = { all: false, tags: ["web"], nodes: [] };
-  const stored = { name: "Busy", expr: "avg(cpu.total, 10m)", select, when: "above" as const, warn: { trigger: 90, clear: 80 }, crit: null, for_s: 0, clear_s: 0, enabled: true, overrides: [{ select, enabled: null, warn: null, crit: { trigger: 99, clear: 90 }, for_s: null }] };
+  const stored = {
+    name: "Busy",
+    expr: "avg(cpu.total, 10m)",
+    select,
+    when: "above" as const,
+    warn: { trigger: 90, clear: 80 },
+    crit: null,
+    for_s: 0,
+    clear_s: 0,
+    enabled: true,
+    overrides: [{ select, enabled: null, warn: null, crit: { trigger: 99, clear: 90 }, for_s: null }],
+  };
   assert.deepEqual(bodyOf(draftOf(stored)), stored);
   const on = { ...stored, overrides: stored.overrides.map((one) => ({ ...one, enabled: true, for_s: 60 })) };
   assert.deepEqual(bodyOf(draftOf(on)), on);
@@ -113,7 +174,16 @@ test("rules are grouped and their servers named", () => {
 
 test("a preview is one sentence", () => {
   const episode = (node_id: string): { node_id: string; told: boolean } => ({ node_id, told: true });
-  assert.equal(plain(previewSentence({ would_fire: [episode("a"), episode("a"), episode("b")], told: 2, complete: true }, 7)), "Would have fired 3 times in the last 7 days on 2 servers, and notified you 2 times.");
-  assert.equal(plain(previewSentence({ would_fire: [episode("a")], told: 0, complete: true }, 7)), "Would have fired 1 time in the last 7 days on 1 server, and notified nobody.");
-  assert.equal(previewSentence({ would_fire: [], told: 0, complete: false }, 7), "Would not have fired in the last 7 days. The history does not cover all of it.");
+  assert.equal(
+    plain(previewSentence({ would_fire: [episode("a"), episode("a"), episode("b")], told: 2, complete: true }, 7)),
+    "Would have fired 3 times in the last 7 days on 2 servers, and notified you 2 times.",
+  );
+  assert.equal(
+    plain(previewSentence({ would_fire: [episode("a")], told: 0, complete: true }, 7)),
+    "Would have fired 1 time in the last 7 days on 1 server, and notified nobody.",
+  );
+  assert.equal(
+    previewSentence({ would_fire: [], told: 0, complete: false }, 7),
+    "Would not have fired in the last 7 days. The history does not cover all of it.",
+  );
 });

@@ -77,7 +77,13 @@ export function dayState(day: DayLike, now: number): DayState {
   return day.due_at > now ? "coming" : "not_judged";
 }
 
-export const DAY_STATE_WORDS: Record<DayState, string> = { met: t`met`, late: t`late`, missed: t`missed`, not_judged: t`not judged`, coming: t`to come` };
+export const DAY_STATE_WORDS: Record<DayState, string> = {
+  met: t`met`,
+  late: t`late`,
+  missed: t`missed`,
+  not_judged: t`not judged`,
+  coming: t`to come`,
+};
 
 /** The results of a day: "2026-11-03: 3 met, 1 missed". */
 export function dayWords(day: DayLike, now: number): string {

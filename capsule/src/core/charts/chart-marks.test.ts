@@ -7,7 +7,14 @@ const event = { type: "node_offline", severity: "warning" as const, at: 120, mes
 
 test("marks are sorted by time: jobs at their start, events and restarts when they happened", () => {
   const marks = chartMarks([job], [event, { ...event, type: "job_succeeded" }], 110, { from: 50, to: 200 });
-  assert.deepEqual(marks.map(({ at, kind, level }) => [at, kind, level]), [[100, "job", "crit"], [110, "restart", ""], [120, "event", "warn"]]);
+  assert.deepEqual(
+    marks.map(({ at, kind, level }) => [at, kind, level]),
+    [
+      [100, "job", "crit"],
+      [110, "restart", ""],
+      [120, "event", "warn"],
+    ],
+  );
   assert.equal(marks[0]?.text.replaceAll("\u00a0", " "), "Upgrade packages: failed, took 1 min 12 s");
 });
 
@@ -21,15 +28,27 @@ test("each restart is found once where the uptime fell, also after an outage", (
   const min = [5000, 5600, 30, 500, null, 100, 700];
   const max = [5540, 6140, 6200, 1040, null, 640, 1240];
   assert.deepEqual(bootTimes({ step: 600, times, min, max }), [1200, 2900]);
-  assert.deepEqual(bootTimes({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }), []);
+  assert.deepEqual(
+    bootTimes({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }),
+    [],
+  );
 });
 
 test("earlier restarts are shown in addition to the newest, which the server reports", () => {
   const marks = chartMarks([], [], 5000, { from: 0, to: 9000 }, [1200, 4950], 60);
-  assert.deepEqual(marks.map(({ at, text }) => [at, text]), [[1200, "restarted"], [5000, "restarted"]]);
+  assert.deepEqual(
+    marks.map(({ at, text }) => [at, text]),
+    [
+      [1200, "restarted"],
+      [5000, "restarted"],
+    ],
+  );
 });
 
 test("marks near a moment", () => {
   const marks = chartMarks([job], [event], 0, { from: 0, to: 200 });
-  assert.deepEqual(marksNear(marks, 118, 3).map((mark) => mark.at), [120]);
+  assert.deepEqual(
+    marksNear(marks, 118, 3).map((mark) => mark.at),
+    [120],
+  );
 });

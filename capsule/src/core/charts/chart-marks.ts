@@ -37,7 +37,9 @@ function eventMarkText({ type, message }: EventLike): string {
 
 function jobText(job: JobLike): string {
   const [what, state] = [actionLabel(job.action), stateLabel(job.state).toLowerCase()];
-  return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
+  return job.started_at !== null && job.ended_at !== null
+    ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}`
+    : t`${what}: ${state}`;
 }
 
 /** A computed boot time is the reported one if they differ by at most this time plus the width of a bucket. */
@@ -73,11 +75,27 @@ export function bootTimes({ step, times, min, max }: Bucketed): number[] {
  *
  * `bootedAt`: the reported boot time; 0 = unknown. `earlier`: boot times from `bootTimes`. `step`: the width of the uptime's buckets in seconds.
  */
-export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[], bootedAt: number, { from, to }: Span, earlier: readonly number[] = [], step = 0): ChartMark[] {
+export function chartMarks(
+  jobs: readonly JobLike[],
+  events: readonly EventLike[],
+  bootedAt: number,
+  { from, to }: Span,
+  earlier: readonly number[] = [],
+  step = 0,
+): ChartMark[] {
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];
   const all: ChartMark[] = [
-    ...jobs.map((job): ChartMark => ({ at: job.started_at ?? job.created_at, kind: "job", level: job.state === "failed" ? "crit" : job.state === "interrupted" || job.state === "unknown" ? "warn" : "", text: jobText(job) })),
-    ...events.filter((event) => !/^job_/.test(event.type)).map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: eventMarkText(event) })),
+    ...jobs.map(
+      (job): ChartMark => ({
+        at: job.started_at ?? job.created_at,
+        kind: "job",
+        level: job.state === "failed" ? "crit" : job.state === "interrupted" || job.state === "unknown" ? "warn" : "",
+        text: jobText(job),
+      }),
+    ),
+    ...events
+      .filter((event) => !/^job_/.test(event.type))
+      .map((event): ChartMark => ({ at: event.at, kind: "event", level: LEVELS[event.severity], text: eventMarkText(event) })),
     ...boots.map((at) => ({ at, kind: "restart", level: "", text: t`restarted` }) as const),
   ];
   return all
@@ -87,4 +105,5 @@ export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[
 }
 
 /** The marks within `reach` seconds of a moment. */
-export const marksNear = (marks: readonly ChartMark[], at: number, reach: number): ChartMark[] => marks.filter((mark) => Math.abs(mark.at - at) <= reach);
+export const marksNear = (marks: readonly ChartMark[], at: number, reach: number): ChartMark[] =>
+  marks.filter((mark) => Math.abs(mark.at - at) <= reach);

@@ -3,12 +3,36 @@ import { test } from "node:test";
 import { aggregate, alignSeries, MAX_NODES, parseNodeIds } from "./compare";
 
 test("nodes with different sample times share whole seconds, and only a real gap breaks a line", () => {
-  const parts = [{ times: [1.3, 2.3, 5.8, 9.3], column: [10, 11, null, 12] }, { times: [1.7, 2.7, 3.7], column: [20, 21, 22] }];
-  assert.deepEqual(alignSeries(parts, 1), { times: [1, 2, 3, 6, 9], values: [[10, 11, null, null, 12], [20, 21, 22, null, null]] });
+  const parts = [
+    { times: [1.3, 2.3, 5.8, 9.3], column: [10, 11, null, 12] },
+    { times: [1.7, 2.7, 3.7], column: [20, 21, 22] },
+  ];
+  assert.deepEqual(alignSeries(parts, 1), {
+    times: [1, 2, 3, 6, 9],
+    values: [
+      [10, 11, null, null, 12],
+      [20, 21, 22, null, null],
+    ],
+  });
 });
 
 test("nodes that sample once a minute share whole minutes", () => {
-  assert.deepEqual(alignSeries([{ times: [72, 132], column: [1, 2] }, { times: [97, 157], column: [3, 4] }], 60), { times: [60, 120], values: [[1, 2], [3, 4]] });
+  assert.deepEqual(
+    alignSeries(
+      [
+        { times: [72, 132], column: [1, 2] },
+        { times: [97, 157], column: [3, 4] },
+      ],
+      60,
+    ),
+    {
+      times: [60, 120],
+      values: [
+        [1, 2],
+        [3, 4],
+      ],
+    },
+  );
 });
 
 test("a sample that is a little early or late goes to the second after the previous one", () => {
@@ -17,7 +41,12 @@ test("a sample that is a little early or late goes to the second after the previ
   // A slower sampler falls behind by one second at most.
   const slow = Array.from({ length: 300 }, (_, turn) => turn * 1.01);
   const { times } = alignSeries([{ times: slow, column: slow }], 1);
-  slow.forEach((at) => assert.ok(times.some((second) => at - second >= 0 && at - second < 2), String(at)));
+  slow.forEach((at) =>
+    assert.ok(
+      times.some((second) => at - second >= 0 && at - second < 2),
+      String(at),
+    ),
+  );
   assert.equal(new Set(times).size, times.length);
 });
 

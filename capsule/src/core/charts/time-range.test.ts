@@ -5,7 +5,11 @@ import { panSpan, parseTimeRange, zoomSpan, spanOf, stepFor, typedSpan, timeRang
 const read = (query: string) => parseTimeRange((name) => new URLSearchParams(query).get(name));
 
 test("a time range is read from the query and written back", () => {
-  for (const view of [{ range: "live", zoom: null }, { range: "7d", zoom: null }, { range: "24h", zoom: { from: 1000, to: 2000 } }] as const) {
+  for (const view of [
+    { range: "live", zoom: null },
+    { range: "7d", zoom: null },
+    { range: "24h", zoom: { from: 1000, to: 2000 } },
+  ] as const) {
     const query = new URLSearchParams(Object.entries(timeRangeQuery(view)).filter((pair): pair is [string, string] => pair[1] !== null));
     assert.deepEqual(read(query.toString()), view);
   }
@@ -14,7 +18,8 @@ test("a time range is read from the query and written back", () => {
 test("invalid values in the query are ignored", () => {
   assert.deepEqual(read("range=year"), { range: "live", zoom: null });
   assert.deepEqual(read("range=__proto__"), { range: "live", zoom: null });
-  for (const bad of ["from=5", "from=9&to=5", "from=1e3&to=2e3", "from=-5&to=50", "from=100&to=105", "from=0&to=99999999999"]) assert.equal(read(bad).zoom, null, bad);
+  for (const bad of ["from=5", "from=9&to=5", "from=1e3&to=2e3", "from=-5&to=50", "from=100&to=105", "from=0&to=99999999999"])
+    assert.equal(read(bad).zoom, null, bad);
 });
 
 test("ranges end on a bucket border, and need no more points than requested", () => {

@@ -27,7 +27,12 @@ function scaled(base: number, units: readonly string[], axis: (text: string) => 
   };
   return {
     text,
-    axis: (value) => axis(text(value).replace(/(\.\d*?)0+(?=\s)/, "$1").replace(/\.(?=\s)/, "")),
+    axis: (value) =>
+      axis(
+        text(value)
+          .replace(/(\.\d*?)0+(?=\s)/, "$1")
+          .replace(/\.(?=\s)/, ""),
+      ),
     row: (values) => {
       const { unit } = scale(Math.max(0, ...values.filter(isKnown).map(Math.abs)), base, units);
       const power = base ** units.indexOf(unit);
@@ -44,7 +49,11 @@ function scaled(base: number, units: readonly string[], axis: (text: string) => 
   };
 }
 
-const each = (text: (value: number) => string, axis = text): ValueFormat => ({ text, axis, row: (values) => values.map((value) => (value === null ? UNKNOWN : text(value))) });
+const each = (text: (value: number) => string, axis = text): ValueFormat => ({
+  text,
+  axis,
+  row: (values) => values.map((value) => (value === null ? UNKNOWN : text(value))),
+});
 
 export const SIZE_FORMAT = scaled(1024, SIZES, (text) => text);
 export const RATE_FORMAT = scaled(1000, RATES, (text) => text.replace("/s", ""));
@@ -55,8 +64,14 @@ export const BIT_FORMAT: ValueFormat = {
   axis: (value) => bits.axis(value * 8),
   row: (values) => bits.row(values.map((value) => (value === null ? null : value * 8))),
 };
-export const PERCENT_FORMAT = each((value) => percent(value, 1), (value) => `${axisMark(value)}%`);
-export const PLAIN_FORMAT = each((value) => value.toFixed(2), (value) => axisMark(value));
+export const PERCENT_FORMAT = each(
+  (value) => percent(value, 1),
+  (value) => `${axisMark(value)}%`,
+);
+export const PLAIN_FORMAT = each(
+  (value) => value.toFixed(2),
+  (value) => axisMark(value),
+);
 export const DEGREE_FORMAT = each((value) => `${value.toFixed(0)}°`);
 
 /** An axis mark without trailing zeros: "5", "0.5", "12". */
@@ -80,5 +95,8 @@ export function valueFormatOf(unit: string, bits = false): ValueFormat {
   if (unit === "bytes/s") return bits ? BIT_FORMAT : RATE_FORMAT;
   if (unit === "percent") return PERCENT_FORMAT;
   if (unit === "celsius") return DEGREE_FORMAT;
-  return each((value) => formatValue(value, unit), (value) => (unit === "flag" || unit === "bits/s" || unit === "seconds" ? formatValue(value, unit) : axisMark(value)));
+  return each(
+    (value) => formatValue(value, unit),
+    (value) => (unit === "flag" || unit === "bits/s" || unit === "seconds" ? formatValue(value, unit) : axisMark(value)),
+  );
 }

@@ -1,6 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { breakGaps, fromBuckets, findGaps, isolatedRows, LiveWindow, nearestRow, seriesGaps, partOf, sampleRow, bridgeGaps, stacked, tableRows } from "./window";
+import {
+  breakGaps,
+  fromBuckets,
+  findGaps,
+  isolatedRows,
+  LiveWindow,
+  nearestRow,
+  seriesGaps,
+  partOf,
+  sampleRow,
+  bridgeGaps,
+  stacked,
+  tableRows,
+} from "./window";
 
 test("a gap of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
@@ -87,7 +100,11 @@ test("there are no gaps before the past of every series was read", () => {
 
 test("gaps have their ends, also before the first and after the last sample", () => {
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
-  assert.deepEqual(findGaps(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);
+  assert.deepEqual(findGaps(columns, 0, 40, 2.5), [
+    { from: 0, to: 10 },
+    { from: 11, to: 20 },
+    { from: 21, to: 40 },
+  ]);
   assert.deepEqual(findGaps({ times: [], values: [[]] }, 0, 40, 2.5), []);
 });
 
@@ -97,7 +114,12 @@ test("each of several servers has its own gaps, except the common ones", () => {
   const other = [1, 1, null, null, null, null, 1, 1, 1, 1, 1];
   const young = times.map((at) => (at > 6 ? 1 : null));
   const never = times.map(() => null);
-  assert.deepEqual(seriesGaps({ times, values: [one, other, young, never] }, 0, 21, 2.5, [0, 0, 7, 30]), [[], [{ from: 1, to: 6 }], [], []]);
+  assert.deepEqual(seriesGaps({ times, values: [one, other, young, never] }, 0, 21, 2.5, [0, 0, 7, 30]), [
+    [],
+    [{ from: 1, to: 6 }],
+    [],
+    [],
+  ]);
   assert.deepEqual(seriesGaps({ times, values: [one, never] }, 0, 21, 2.5, [0, 5])[1], [{ from: 5, to: 21 }]);
 });
 
@@ -106,7 +128,10 @@ test("a table has a row for each value and each gap, and no row for the break of
   const gap = (from: number, to: number): object => ({ gap: { from, to } });
   assert.deepEqual(tableRows(columns, 0, 40, 2.5), [gap(0, 10), { row: 0 }, { row: 1 }, gap(11, 20), { row: 3 }, { row: 4 }, gap(21, 40)]);
   assert.deepEqual(tableRows(columns, 0, 20, 2.5, 9), [{ row: 0 }, { row: 1 }, gap(11, 20), { row: 3 }]);
-  assert.deepEqual(tableRows(columns, 0, 40, Infinity), [0, 1, 3, 4].map((row) => ({ row })));
+  assert.deepEqual(
+    tableRows(columns, 0, 40, Infinity),
+    [0, 1, 3, 4].map((row) => ({ row })),
+  );
 });
 
 test("series of several nodes do not break each other's lines, their own gaps do", () => {
@@ -120,7 +145,10 @@ test("series of several nodes do not break each other's lines, their own gaps do
 
 test("the nearest row is found, and the nearest sample of one column within a limit", () => {
   assert.equal(nearestRow([], 5), -1);
-  assert.deepEqual([0, 11, 14, 16, 99].map((at) => nearestRow([10, 12, 15], at)), [0, 0, 2, 2, 2]);
+  assert.deepEqual(
+    [0, 11, 14, 16, 99].map((at) => nearestRow([10, 12, 15], at)),
+    [0, 0, 2, 2, 2],
+  );
   const times = [10, 11, 12, 13];
   assert.equal(sampleRow(times, [1, null, undefined, 2], 11.2, 2.5), 0);
   assert.equal(sampleRow(times, [1, null, undefined, 2], 12.2, 2.5), 3);

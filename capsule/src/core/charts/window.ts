@@ -16,7 +16,8 @@ export interface Columns {
 }
 
 /** The values plus those of a base column. A missing value of the base counts as zero. */
-export const stacked = (values: readonly Cell[], base: readonly Cell[]): Cell[] => values.map((value, row) => (value == null ? value : value + (base[row] ?? 0)));
+export const stacked = (values: readonly Cell[], base: readonly Cell[]): Cell[] =>
+  values.map((value, row) => (value == null ? value : value + (base[row] ?? 0)));
 
 interface Track {
   times: number[];
@@ -93,7 +94,9 @@ export class LiveWindow {
   columns(names: readonly string[], until: number, interval: number): Columns {
     const from = until - this.seconds;
     const tracks = names.map((name) => this.#tracks.get(name));
-    const parts = tracks.map((track) => (track ? track.times.slice(firstFrom(track.times, from), track.times.findLastIndex((at) => at <= until + 1) + 1) : []));
+    const parts = tracks.map((track) =>
+      track ? track.times.slice(firstFrom(track.times, from), track.times.findLastIndex((at) => at <= until + 1) + 1) : [],
+    );
     const times = union(parts);
     const values = tracks.map((track): Cell[] => {
       if (!track) return times.map(() => null);
@@ -176,7 +179,8 @@ export function sampleRow(times: readonly number[], column: readonly Cell[], at:
 
 /** Inserts a row of nulls into each gap longer than `limit` seconds, and replaces undefined by null. */
 export function breakGaps({ times, values }: Columns, limit: number): Columns {
-  if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined))) return { times, values };
+  if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined)))
+    return { times, values };
   const outTimes: number[] = [];
   const outValues: Cell[][] = values.map(() => []);
   times.forEach((at, row) => {
@@ -192,7 +196,8 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
 }
 
 /** The first part with any of these series; undefined = none. A part is one answer of the hub, with its own times and step. */
-export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
+export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined =>
+  parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
 
 /**
  * Prepares the hub's buckets for a chart.
@@ -233,7 +238,11 @@ export function seriesGaps({ times, values }: Columns, from: number, until: numb
   const all = findGaps({ times, values }, Math.max(from, Math.min(...since)), until, limit);
   return values.map((column, index) => {
     const start = Math.max(from, since[index] ?? from);
-    const found = column.some((value) => value != null) ? findGaps({ times, values: [column] }, start, until, limit) : until - start > limit ? [{ from: start, to: until }] : [];
+    const found = column.some((value) => value != null)
+      ? findGaps({ times, values: [column] }, start, until, limit)
+      : until - start > limit
+        ? [{ from: start, to: until }]
+        : [];
     return found.filter((own) => !all.some((one) => one.from <= own.from && one.to >= own.to));
   });
 }

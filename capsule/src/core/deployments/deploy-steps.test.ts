@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { beganAt, deploymentLabel, deploymentStatusText, dialogTitle, fixFor, leftoverText, stepTitle } from "./deploy-steps";
 
 const step = (name: string, state: string) => ({ name, state });
-const one = { kind: "install" as const, state: "running", again: false, error: null, steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")] };
+const one = {
+  kind: "install" as const,
+  state: "running",
+  again: false,
+  error: null,
+  steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")],
+};
 
 test("a deployment shows its request and its status", () => {
   assert.equal(deploymentLabel(one), "Add server");
@@ -47,7 +53,8 @@ test("a failure that one field fixes names the field", () => {
 });
 
 test("leftovers of a failed installation are reported only if its steps prove them", () => {
-  const ended = (code: string, ...steps: [string, string, string?][]): string => leftoverText({ error: code ? { code } : null, steps: steps.map(([name, state, detail = ""]) => ({ name, state, detail })) });
+  const ended = (code: string, ...steps: [string, string, string?][]): string =>
+    leftoverText({ error: code ? { code } : null, steps: steps.map(([name, state, detail = ""]) => ({ name, state, detail })) });
   const back = "everything was taken back: the server is as before";
   assert.match(ended("no_sudo", ["connect", "done", "192.0.2.1"], ["become_root", "failed"], ["probe", "skipped"]), /changed nothing/);
   assert.match(ended("no_space", ["become_root", "done"], ["probe", "failed"], ["upload", "skipped"]), /changed nothing/);

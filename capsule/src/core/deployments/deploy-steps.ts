@@ -31,7 +31,17 @@ export function stepTitle(name: string, kind = "install"): string {
   return STEP_TITLES[name] ?? name.replaceAll("_", " ");
 }
 
-export type FixField = "host" | "port" | "username" | "private_key" | "passphrase" | "password" | "sudo_password" | "install_python" | "name" | null;
+export type FixField =
+  | "host"
+  | "port"
+  | "username"
+  | "private_key"
+  | "passphrase"
+  | "password"
+  | "sudo_password"
+  | "install_python"
+  | "name"
+  | null;
 
 interface DeploymentLike {
   kind: "install" | "update" | "remove";
@@ -59,13 +69,19 @@ export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" 
 }
 
 /** The start of the last try, in seconds. */
-export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number => steps[0]?.started_at ?? created_at;
+export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number =>
+  steps[0]?.started_at ?? created_at;
 
 /** The status of a deployment in plain words. */
 export function deploymentStatusText({ kind, state, error, steps }: DeploymentLike): string {
   if (error) return error.message;
   if (state === "awaiting_host_key") return t`Waiting for its fingerprint to be confirmed`;
-  if (state === "succeeded") return { install: t`Connected`, update: t`Updated`, remove: removalVerified(steps) ? t`Removed` : t`Forgotten, the server was not contacted` }[kind];
+  if (state === "succeeded")
+    return {
+      install: t`Connected`,
+      update: t`Updated`,
+      remove: removalVerified(steps) ? t`Removed` : t`Forgotten, the server was not contacted`,
+    }[kind];
   if (state === "cancelled") return t`Cancelled`;
   const step = steps.find((each) => each.state === "running") ?? steps.find((each) => each.state === "waiting");
   return !step || steps.every((each) => each.state === "waiting") ? t`Waiting for its turn` : stepTitle(step.name, kind);
@@ -141,7 +157,12 @@ interface EndedDeployment {
  */
 export function leftoverText({ error, steps }: EndedDeployment): string {
   if (error?.code === "hub_stopped") return "";
-  const untouched = steps.every(({ name, state, detail }) => LOGIN_STEPS.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
+  const untouched = steps.every(
+    ({ name, state, detail }) =>
+      LOGIN_STEPS.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail),
+  );
   if (untouched) return t`This attempt changed nothing on the server.`;
-  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this attempt started on the server has been undone.` : "";
+  return steps.some(({ detail }) => detail.startsWith("everything was taken back"))
+    ? t`What this attempt started on the server has been undone.`
+    : "";
 }

@@ -10,7 +10,14 @@ const field = (text: string): Buffer => {
 };
 const openssh = (cipher: string, kind: string): string => {
   const one = Buffer.from([0, 0, 0, 1]);
-  const body = Buffer.concat([Buffer.from("openssh-key-v1\0"), field(cipher), field(cipher === "none" ? "none" : "bcrypt"), field(cipher === "none" ? "" : "0123456789abcdef\0\0\0\x10"), one, field(field(kind).toString("latin1"))]);
+  const body = Buffer.concat([
+    Buffer.from("openssh-key-v1\0"),
+    field(cipher),
+    field(cipher === "none" ? "none" : "bcrypt"),
+    field(cipher === "none" ? "" : "0123456789abcdef\0\0\0\x10"),
+    one,
+    field(field(kind).toString("latin1")),
+  ]);
   return `-----BEGIN OPENSSH PRIVATE KEY-----\n${body.toString("base64").replace(/(.{70})/g, "$1\n")}\n-----END OPENSSH PRIVATE KEY-----\n`;
 };
 
@@ -26,5 +33,6 @@ test("older kinds of private keys are recognised by their labels", () => {
 });
 
 test("any other text is no private key", () => {
-  for (const text of ["", "ssh-ed25519 AAAA me@here", "-----BEGIN OPENSSH PRIVATE KEY-----\nnothing of the kind"]) assert.equal(parseKeyHeader(text), null);
+  for (const text of ["", "ssh-ed25519 AAAA me@here", "-----BEGIN OPENSSH PRIVATE KEY-----\nnothing of the kind"])
+    assert.equal(parseKeyHeader(text), null);
 });

@@ -16,7 +16,10 @@ test("a node is removed with stored credentials, else through its connection, el
 test("the request for credentials has a reason", () => {
   assert.match(credentialsReason({ ...node, state: "offline" }), /not connected/);
   assert.match(credentialsReason({ ...node, policy: { mode: "readonly", verbs: [] } }), /mode = readonly/);
-  assert.match(credentialsReason({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }), /does not allow “Remove agent” \(verb uninstall\)/);
+  assert.match(
+    credentialsReason({ ...node, policy: { mode: "managed", verbs: ["refresh"] } }),
+    /does not allow “Remove agent” \(verb uninstall\)/,
+  );
 });
 
 test("a node that was only forgotten was not removed from its server", () => {
@@ -29,6 +32,9 @@ test("a removal request matches the removal that runs, or ended after it was sen
   const one = (id: string, ended_at: number | null, node_id: string | null = "n1", kind = "remove") => ({ id, kind, node_id, ended_at });
   const of = (...told: ReturnType<typeof one>[]): string | undefined => removalSince(told, "n1", 100)?.id;
   assert.equal(of(one("running", null), one("before", 90)), "running");
-  assert.equal(of(one("other node", null, "n2"), one("added", null, "n1", "install"), one("failed since", 101), one("before", 90)), "failed since");
+  assert.equal(
+    of(one("other node", null, "n2"), one("added", null, "n1", "install"), one("failed since", 101), one("before", 90)),
+    "failed since",
+  );
   assert.equal(of(one("before", 90), one("gone", null, null)), undefined);
 });

@@ -27,7 +27,8 @@ export const REMOVAL_TEXTS: Record<RemovalMethod, string> = {
 };
 
 /** Whether a finished removal was verified on the server. Otherwise the node was only forgotten. */
-export const removalVerified = (steps: readonly { name: string; state: string }[]): boolean => steps.some(({ name, state }) => name === "verify" && state === "done");
+export const removalVerified = (steps: readonly { name: string; state: string }[]): boolean =>
+  steps.some(({ name, state }) => name === "verify" && state === "done");
 
 interface DeploymentLike {
   kind: string;

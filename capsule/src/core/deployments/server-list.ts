@@ -36,7 +36,8 @@ interface HostKeyHolder {
 }
 
 /** Whether the shown key belongs to a jump host: the host or port of the key is not that of the server. */
-export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
+export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean =>
+  key !== null && (key.host !== host || key.port !== port);
 
 export interface PendingHostKey {
   fingerprint: string;
@@ -66,7 +67,13 @@ export function pendingHostKeys(rows: readonly HostKeyHolder[]): PendingHostKey[
 
 export type ServerGroup = "failed" | "asks" | "open" | "done" | "other";
 export const SERVER_GROUPS: readonly ServerGroup[] = ["failed", "asks", "open", "done", "other"];
-export const SERVER_GROUP_LABELS: Record<ServerGroup, string> = { failed: t`failed`, asks: t`waiting for you`, open: t`in progress`, done: t`connected`, other: t`cancelled` };
+export const SERVER_GROUP_LABELS: Record<ServerGroup, string> = {
+  failed: t`failed`,
+  asks: t`waiting for you`,
+  open: t`in progress`,
+  done: t`connected`,
+  other: t`cancelled`,
+};
 
 export function serverGroupOf(state: string): ServerGroup {
   switch (state) {

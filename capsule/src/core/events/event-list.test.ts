@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { prependEvent } from "./event-list";
 
 const event = (at: number, id = `e${at}`) => ({ id, at });
-const after = (...came: ReturnType<typeof event>[]) => came.reduce<readonly ReturnType<typeof event>[]>((held, one) => prependEvent(held, one), []);
+const after = (...came: ReturnType<typeof event>[]) =>
+  came.reduce<readonly ReturnType<typeof event>[]>((held, one) => prependEvent(held, one), []);
 const names = (events: readonly { id: string }[]): string[] => events.map((one) => one.id);
 
 test("the last received event comes first, whatever the hub's clock showed", () => {

@@ -6,7 +6,8 @@ const nameOf = (id: string): string | undefined => (id === "n1" ? "web-01" : und
 const hub = { source: "hub", node_id: "n1", message: "in English", details: {} };
 
 test("an event of a job uses the labels of the buttons", () => {
-  const of = (action: string, state: string): string => eventText({ ...hub, type: `job_${state}`, details: { job: "1", action, name: "on" } }, nameOf);
+  const of = (action: string, state: string): string =>
+    eventText({ ...hub, type: `job_${state}`, details: { job: "1", action, name: "on" } }, nameOf);
   assert.equal(of("full-upgrade", "succeeded"), "Full upgrade on on: succeeded");
   assert.equal(of("refresh", "unknown"), "Refresh package lists on on: outcome unknown");
   assert.equal(of("of-tomorrow", "failed"), "of-tomorrow on on: failed");
@@ -15,8 +16,14 @@ test("an event of a job uses the labels of the buttons", () => {
 test("a text of the hub's events uses their fields, with the name that the node had then", () => {
   assert.equal(eventText({ ...hub, type: "node_online" }, nameOf), "web-01 is online");
   assert.equal(eventText({ ...hub, type: "node_online", details: { name: "old" } }, nameOf), "old is online");
-  assert.equal(eventText({ ...hub, type: "unit_failed", source: "agent", details: { unit: "a.service" } }, nameOf), "a.service failed on web-01");
-  assert.equal(eventText({ ...hub, type: "expected_backup_missed", details: { event: "backup_completed", due: "05:00" } }, nameOf), "web-01: backup_completed did not arrive by 05:00");
+  assert.equal(
+    eventText({ ...hub, type: "unit_failed", source: "agent", details: { unit: "a.service" } }, nameOf),
+    "a.service failed on web-01",
+  );
+  assert.equal(
+    eventText({ ...hub, type: "expected_backup_missed", details: { event: "backup_completed", due: "05:00" } }, nameOf),
+    "web-01: backup_completed did not arrive by 05:00",
+  );
 });
 
 test("the event's own message is shown for programs, for a missing field, and for an unknown type", () => {
@@ -40,8 +47,17 @@ test("the CSV of events has the page's texts", () => {
 
 test("a live event is shown where the hub would list it", () => {
   const one = { ...hub, type: "expected_backup_completed_missed", severity: "error", at: 100 };
-  for (const only of [{}, { group: "alert" }, { severity: "error,info" }, { type: one.type }, { search: "ENGLISH" }, { from: 100, to: 101 }]) assert.ok(eventFits(one, only));
-  for (const only of [{ group: "hub" }, { severity: "info" }, { type: "node_online" }, { search: "french" }, { from: 101 }, { to: 100 }]) assert.ok(!eventFits(one, only));
+  for (const only of [
+    {},
+    { group: "alert" },
+    { severity: "error,info" },
+    { type: one.type },
+    { search: "ENGLISH" },
+    { from: 100, to: 101 },
+  ])
+    assert.ok(eventFits(one, only));
+  for (const only of [{ group: "hub" }, { severity: "info" }, { type: "node_online" }, { search: "french" }, { from: 101 }, { to: 100 }])
+    assert.ok(!eventFits(one, only));
 });
 
 test("the shown text of an event can be searched", () => {

@@ -46,12 +46,26 @@ interface EventRow extends EventLike {
 
 /** The events as CSV with the page's texts. Other columns have the hub's names and values. */
 export const eventsCsv = (events: readonly EventRow[], nameOf: NameOf): string =>
-  csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event, nameOf)])]);
+  csv([
+    ["at", "severity", "type", "source", "node", "node_id", "message"],
+    ...events.map((event) => [
+      iso(event.at),
+      event.severity,
+      event.type,
+      event.source,
+      event.node_id === null ? "" : nameOf(event.node_id),
+      event.node_id,
+      eventText(event, nameOf),
+    ]),
+  ]);
 
 /** The hub's name for a label; undefined = no label matches. `text`: the whole label, or at least its first two words, because many labels begin with the same word. */
 function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
-  return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
+  return (
+    Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ??
+    (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined)
+  );
 }
 
 /** The search text for the hub: a label that the page shows, or at least its first two words, becomes the hub's name. */
@@ -80,7 +94,10 @@ export function parseEventQuery(get: (name: string) => string | null): EventsFil
   const type = get("type") ?? "";
   const group = get("group") ?? "";
   return {
-    severity: (get("severity") ?? "").split(",").filter((one) => SEVERITIES.includes(one)).join(),
+    severity: (get("severity") ?? "")
+      .split(",")
+      .filter((one) => SEVERITIES.includes(one))
+      .join(),
     type: entryOf(type) ? type : "",
     group: EVENT_GROUPS.some(({ key }) => key === group) ? group : "",
     search: (get("q") ?? "").trim().slice(0, MAX_SEARCH_LENGTH),
@@ -88,7 +105,10 @@ export function parseEventQuery(get: (name: string) => string | null): EventsFil
 }
 
 /** Whether a live event matches the filter, by the rules of the hub. */
-export const eventFits = (event: EventLike & { severity: string; at: number }, { severity, type, group, search, ...span }: { [Key in keyof EventsFilter]?: string | undefined } & Span): boolean =>
+export const eventFits = (
+  event: EventLike & { severity: string; at: number },
+  { severity, type, group, search, ...span }: { [Key in keyof EventsFilter]?: string | undefined } & Span,
+): boolean =>
   isWithin(event.at, span) &&
   (!severity || severity.split(",").includes(event.severity)) &&
   (!type || event.type === type) &&

@@ -2,30 +2,64 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byDay, foldEvents } from "./fold-events";
 
-const event = (type: string, node_id: string, at: number, rule = "") => ({ type, severity: "info", node_id, at, details: rule ? { rule } : {} });
+const event = (type: string, node_id: string, at: number, rule = "") => ({
+  type,
+  severity: "info",
+  node_id,
+  at,
+  details: rule ? { rule } : {},
+});
 
 test("the same event on many nodes is one run; the same event on few nodes, or another type, is not", () => {
   const many = Array.from({ length: 6 }, (_, place) => event("node_online", `n${place}`, 1000 - place));
-  assert.deepEqual(foldEvents([event("job_failed", "a", 2000), ...many, event("node_offline", "b", 900)]).map((run) => run.length), [1, 6, 1]);
-  assert.deepEqual(foldEvents(many.slice(0, 4)).map((run) => run.length), [1, 1, 1, 1]);
+  assert.deepEqual(
+    foldEvents([event("job_failed", "a", 2000), ...many, event("node_offline", "b", 900)]).map((run) => run.length),
+    [1, 6, 1],
+  );
+  assert.deepEqual(
+    foldEvents(many.slice(0, 4)).map((run) => run.length),
+    [1, 1, 1, 1],
+  );
   const failed = Array.from({ length: 6 }, (_, place) => event("job_failed", `n${place}`, 1000));
   assert.equal(foldEvents(failed).length, 6);
 });
 
 test("alerts of one rule are one run, also where other events stand between", () => {
   const due = Array.from({ length: 6 }, (_, place) => event("alert_firing", `n${place}`, 1000 - 2 * place, "Reboot is due"));
-  const between = due.flatMap((one, place) => [one, event("alert_firing", `m${place}`, one.at - 1, place ? "CPU fully used" : "Server is hot")]);
+  const between = due.flatMap((one, place) => [
+    one,
+    event("alert_firing", `m${place}`, one.at - 1, place ? "CPU fully used" : "Server is hot"),
+  ]);
   const runs = foldEvents(between);
-  assert.deepEqual(runs.map((run) => [run.length, run[0]?.details["rule"]]), [[6, "Reboot is due"], [1, "Server is hot"], [5, "CPU fully used"]]);
+  assert.deepEqual(
+    runs.map((run) => [run.length, run[0]?.details["rule"]]),
+    [
+      [6, "Reboot is due"],
+      [1, "Server is hot"],
+      [5, "CPU fully used"],
+    ],
+  );
 });
 
 test("a node that comes twice, or much later, begins another run", () => {
   const five = Array.from({ length: 5 }, (_, place) => event("node_online", `n${place}`, 1000));
-  assert.deepEqual(foldEvents([...five, event("node_online", "n0", 1000)]).map((run) => run.length), [5, 1]);
-  assert.deepEqual(foldEvents([...five, event("node_online", "n9", 100)]).map((run) => run.length), [5, 1]);
+  assert.deepEqual(
+    foldEvents([...five, event("node_online", "n0", 1000)]).map((run) => run.length),
+    [5, 1],
+  );
+  assert.deepEqual(
+    foldEvents([...five, event("node_online", "n9", 100)]).map((run) => run.length),
+    [5, 1],
+  );
 });
 
 test("runs are grouped by day", () => {
   const days = byDay([[event("a", "x", 250)], [event("a", "x", 210)], [event("a", "x", 90)]], (at) => Math.floor(at / 100) * 100);
-  assert.deepEqual(days.map(({ day, runs }) => [day, runs.length]), [[200, 2], [0, 1]]);
+  assert.deepEqual(
+    days.map(({ day, runs }) => [day, runs.length]),
+    [
+      [200, 2],
+      [0, 1],
+    ],
+  );
 });

@@ -9,7 +9,18 @@ interface EventLike {
 }
 
 /** Types of events that many nodes have at the same time, for example after a restart of the hub or when a rule fires for all nodes. */
-const FOLDED: ReadonlySet<string> = new Set(["node_online", "node_offline", "node_registered", "node_joined", "agent_updated", "reboot_required", "updates_found", "security_updates_found", "alert_firing", "alert_resolved"]);
+const FOLDED: ReadonlySet<string> = new Set([
+  "node_online",
+  "node_offline",
+  "node_registered",
+  "node_joined",
+  "agent_updated",
+  "reboot_required",
+  "updates_found",
+  "security_updates_found",
+  "alert_firing",
+  "alert_resolved",
+]);
 /** A run has at least this many events; fewer events have a row each. */
 const LEAST = 5;
 /** The most seconds between an event of a run and the next one. */
@@ -29,7 +40,8 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
     const index = FOLDED.has(event.type) ? newest.get(key) : undefined;
     const run = index !== undefined && runs.length - index <= MAX_ROWS_BETWEEN ? runs[index] : undefined;
     const last = run?.at(-1);
-    if (run && last && Math.abs(last.at - event.at) <= MAX_APART_S && !run.some(({ node_id }) => node_id === event.node_id)) run.push(event);
+    if (run && last && Math.abs(last.at - event.at) <= MAX_APART_S && !run.some(({ node_id }) => node_id === event.node_id))
+      run.push(event);
     else newest.set(key, runs.push([event]) - 1);
   }
   // The events of a run that is too short return to their own positions.

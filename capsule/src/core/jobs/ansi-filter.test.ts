@@ -5,12 +5,15 @@ import { AnsiFilter } from "./ansi-filter";
 const ESC = "\x1b";
 const clean = (...parts: (string | number[])[]): string => {
   const cleaner = new AnsiFilter();
-  return parts.map((part) => Buffer.from(cleaner.clean(typeof part === "string" ? Buffer.from(part) : Uint8Array.from(part))).toString("latin1")).join("");
+  return parts
+    .map((part) => Buffer.from(cleaner.clean(typeof part === "string" ? Buffer.from(part) : Uint8Array.from(part))).toString("latin1"))
+    .join("");
 };
 const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
 
 test("colours, line ends and sequences of progress bars pass unchanged", () => {
-  for (const kept of ["a\r\nb\tc\bd", `${ESC}[1;32mok${ESC}[0m`, `${ESC}[2K\r50%`, `${ESC}[3A${ESC}[1G`, `${ESC}7x${ESC}8`, "grün — ✓"]) assert.equal(clean(kept), utf8(kept));
+  for (const kept of ["a\r\nb\tc\bd", `${ESC}[1;32mok${ESC}[0m`, `${ESC}[2K\r50%`, `${ESC}[3A${ESC}[1G`, `${ESC}7x${ESC}8`, "grün — ✓"])
+    assert.equal(clean(kept), utf8(kept));
 });
 
 test("titles, clipboards, device strings and private modes are removed with their content", () => {
@@ -35,7 +38,8 @@ test("C1 controls in either coding, direction marks and invalid UTF-8 are remove
 test("old output may scroll out of view, but is not erased", () => {
   assert.equal(clean(`a${ESC}[3Jb${ESC}[03;1Jc${ESC}[1Jd`), "abcd");
   assert.equal(clean(`${ESC}[H${ESC}[2J${ESC}[3J`), `${ESC}[H${ESC}[2J`);
-  for (const home of ["[H", "[1;1H", "[;H", "[0;01f"]) for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);
+  for (const home of ["[H", "[1;1H", "[;H", "[0;01f"])
+    for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);
   // Sequences that redraw their own lines pass unchanged.
   for (const kept of [`${ESC}[J`, `${ESC}[5A\r${ESC}[J`, `${ESC}[H50%${ESC}[J`, `${ESC}[2;1H${ESC}[J`]) assert.equal(clean(kept), kept);
   const much = `${ESC}[H${ESC}[J`.repeat(2000);

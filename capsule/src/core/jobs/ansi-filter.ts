@@ -179,7 +179,7 @@ export class AnsiFilter {
     const parameters = String.fromCharCode(...this.#held);
     const letter = String.fromCharCode(final);
     if (letter === "J") {
-      const part = parseInt(parameters) || 0;
+      const part = parseInt(parameters, 10) || 0;
       if (part === 1 || part === 3) return;
       if (part === 0 && this.#cornered) {
         this.#held = [0x32];

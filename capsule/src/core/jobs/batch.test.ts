@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { consequence, countGroups, groupsText, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs, nodesToReboot, restartsText } from "./batch";
+import {
+  consequence,
+  countGroups,
+  groupsText,
+  jobGroupOf,
+  isDangerous,
+  policyRefusal,
+  listSome,
+  countJobs,
+  nodesToReboot,
+  restartsText,
+} from "./batch";
 
 test("jobs are counted by group", () => {
   const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));

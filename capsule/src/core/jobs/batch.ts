@@ -16,7 +16,12 @@ interface PolicyLike {
 export const JOB_GROUPS = ["failed", "open", "done", "other"] as const;
 export type JobGroup = (typeof JOB_GROUPS)[number];
 
-export const JOB_GROUP_LABELS: Record<JobGroup, string> = { failed: t`with problems`, open: t`in progress`, done: t`succeeded`, other: t`cancelled or expired` };
+export const JOB_GROUP_LABELS: Record<JobGroup, string> = {
+  failed: t`with problems`,
+  open: t`in progress`,
+  done: t`succeeded`,
+  other: t`cancelled or expired`,
+};
 
 /** The group of a job's state. */
 export function jobGroupOf(state: string): JobGroup {
@@ -42,15 +47,22 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
 }
 
 /** For example "2 with problems, 31 succeeded", failures first; empty if there is no job. */
-export const groupsText = (counts: Record<JobGroup, number>): string => JOB_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`).join(", ");
+export const groupsText = (counts: Record<JobGroup, number>): string =>
+  JOB_GROUPS.filter((group) => counts[group] > 0)
+    .map((group) => `${counts[group]} ${JOB_GROUP_LABELS[group]}`)
+    .join(", ");
 
 /** Why the policy of a server refuses an action; without `action`, why it refuses every job. Empty = the policy does not refuse it, or is unknown. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
-  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;
-  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where the agent was installed.`;
-  if (policy.mode === "readonly" && action && !VERBS[action]?.readonly) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
-  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionLabel(action)}” (verb ${action}).`;
+  if (policy.mode === "monitor")
+    return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where the agent was installed.`;
+  if (policy.mode === "invalid")
+    return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where the agent was installed.`;
+  if (policy.mode === "readonly" && action && !VERBS[action]?.readonly)
+    return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
+  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*"))
+    return t`This server’s own policy does not allow “${actionLabel(action)}” (verb ${action}).`;
   return "";
 }
 
@@ -83,7 +95,10 @@ export function restartsText(plans: readonly { restarts: readonly string[] }[], 
   const counts = new Map<string, number>();
   for (const { restarts } of plans) for (const name of restarts) counts.set(name, (counts.get(name) ?? 0) + 1);
   const found = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
-  return listSome(found.map(([name, count]) => t`${name} on ${count} ${pluralWord(count, "server")}`), most);
+  return listSome(
+    found.map(([name, count]) => t`${name} on ${count} ${pluralWord(count, "server")}`),
+    most,
+  );
 }
 
 interface EndedBatch {
@@ -93,4 +108,6 @@ interface EndedBatch {
 
 /** The nodes of a batch that need a reboot. Empty before all its jobs have ended, and for a batch of reboots. `required` gives a node's `reboot_required`. */
 export const nodesToReboot = ({ action, jobs }: EndedBatch, required: (node: string) => string | undefined): string[] =>
-  action === "reboot" || !jobs.every(({ state }) => jobEnded(state)) ? [] : jobs.map(({ node_id }) => node_id).filter((node) => required(node) === "yes");
+  action === "reboot" || !jobs.every(({ state }) => jobEnded(state))
+    ? []
+    : jobs.map(({ node_id }) => node_id).filter((node) => required(node) === "yes");

@@ -16,5 +16,8 @@ test("a policy is reported before an offline state, and an unknown policy exclud
 });
 
 test("reasons are counted, the most common first", () => {
-  assert.deepEqual(ineligibleReasons([node("offline"), node("online", "monitor"), node("offline"), node("online")], "upgrade"), [["not connected", 2], ["monitoring only, by its own policy", 1]]);
+  assert.deepEqual(ineligibleReasons([node("offline"), node("online", "monitor"), node("offline"), node("online")], "upgrade"), [
+    ["not connected", 2],
+    ["monitoring only, by its own policy", 1],
+  ]);
 });

@@ -11,7 +11,12 @@ interface EligibilityInput {
 /** A short reason why a node cannot run a job now; empty = it can. */
 export function ineligibleReason(node: EligibilityInput, action: string): string {
   const refusal = policyRefusal(node.policy, action);
-  if (refusal) return node.policy?.mode === "monitor" ? t`monitoring only, by its own policy` : node.policy?.mode === "invalid" ? t`its policy file is not valid` : t`not allowed by its own policy`;
+  if (refusal)
+    return node.policy?.mode === "monitor"
+      ? t`monitoring only, by its own policy`
+      : node.policy?.mode === "invalid"
+        ? t`its policy file is not valid`
+        : t`not allowed by its own policy`;
   if (node.state === "pending") return t`never connected`;
   return node.state === "online" ? "" : t`not connected`;
 }

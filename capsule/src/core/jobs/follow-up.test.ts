@@ -21,7 +21,10 @@ test("the outcome names a reboot that is due, or that something did not come bac
   assert.equal(outcomeLabel(done, "due"), "Succeeded, reboot needed");
   assert.equal(outcomeLabel(done, "since"), "Succeeded");
   assert.equal(outcomeLabel({ ...done, lost: true }), "Succeeded, not everything came back");
-  assert.deepEqual([outcomeGlyph(done), outcomeGlyph({ ...done, lost: true }), outcomeGlyph({ state: "failed", lost: true })], ["done", "warn", "fail"]);
+  assert.deepEqual(
+    [outcomeGlyph(done), outcomeGlyph({ ...done, lost: true }), outcomeGlyph({ state: "failed", lost: true })],
+    ["done", "warn", "fail"],
+  );
 });
 
 test("a report without findings has no follow-up", () => {

@@ -35,7 +35,8 @@ const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "r
 export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
 
 /** Whether the report names anything that remains to be done, or does not know whether a reboot is needed. */
-export const hasFollowUp = (report: ReportLike): boolean => report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
+export const hasFollowUp = (report: ReportLike): boolean =>
+  report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
 
 interface Ended {
   state: string;
@@ -51,4 +52,5 @@ export function outcomeLabel({ state, lost }: Ended, need: RebootNeed = "no"): s
 }
 
 /** The glyph of a job's state; a warning if it succeeded and not everything came back. */
-export const outcomeGlyph = ({ state, lost }: Ended): ReturnType<typeof jobGlyph> => (lost && state === "succeeded" ? "warn" : jobGlyph(state));
+export const outcomeGlyph = ({ state, lost }: Ended): ReturnType<typeof jobGlyph> =>
+  lost && state === "succeeded" ? "warn" : jobGlyph(state);

@@ -33,7 +33,8 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expir
 export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionLabel = (action: string): string => ACTION_LABELS[action] ?? action;
 /** The label of a job's action; for a plan also that of the planned action. */
-export const jobLabel = (job: { action: string; for?: string | null }): string => (job.action === "plan" && job.for ? t`Plan: ${actionLabel(job.for)}` : actionLabel(job.action));
+export const jobLabel = (job: { action: string; for?: string | null }): string =>
+  job.action === "plan" && job.for ? t`Plan: ${actionLabel(job.for)}` : actionLabel(job.action);
 /** The label of a phase. The phase `commit` has the label of its action, because some actions do not install anything. */
 export function phaseLabel(phase: string, action: string): string {
   if (phase === "commit" && /remove$/.test(action)) return t`removing`;
@@ -54,9 +55,20 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
 
 /** Labels for the states of the fleet's filter. */
 export const NODE_STATE_LABELS: Record<string, string> = {
-  online: t`online`, critical: t`critical`, warning: t`warning`, notice: t`notice`, stale: t`stale`, offline: t`offline`, reconnecting: t`reconnecting`, pending: t`pending`,
+  online: t`online`,
+  critical: t`critical`,
+  warning: t`warning`,
+  notice: t`notice`,
+  stale: t`stale`,
+  offline: t`offline`,
+  reconnecting: t`reconnecting`,
+  pending: t`pending`,
 }; // prettier-ignore
 export const GROUPING_LABELS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
 
 /** The policies that the owner of a server can set, for a choice. */
-export const POLICIES: readonly [string, string][] = [["managed", t`Managed`], ["readonly", t`Read only`], ["monitor", t`Monitor`]]; // prettier-ignore
+export const POLICIES: readonly [string, string][] = [
+  ["managed", t`Managed`],
+  ["readonly", t`Read only`],
+  ["monitor", t`Monitor`],
+]; // prettier-ignore

@@ -9,7 +9,13 @@ test("the window begins before the job, is never short, and ends with it or now"
 });
 
 test("series are added up, and a gap in all of them stays a gap", () => {
-  assert.deepEqual(sumOfSeries([[1, null, null], [2, 3, null]]), [3, 3, null]);
+  assert.deepEqual(
+    sumOfSeries([
+      [1, null, null],
+      [2, 3, null],
+    ]),
+    [3, 3, null],
+  );
   assert.deepEqual(sumOfSeries([]), []);
 });
 

@@ -16,14 +16,22 @@ export function jobWindow(startedAt: number, endedAt: number | null, now: number
 /** The sum of several series; null at times without any value. */
 export function sumOfSeries(series: readonly Values[]): (number | null)[] {
   const length = Math.max(0, ...series.map((values) => values.length));
-  return Array.from({ length }, (_, index) => series.reduce<number | null>((sum, values) => {
-    const value = values[index] ?? null;
-    return value === null ? sum : (sum ?? 0) + value;
-  }, null));
+  return Array.from({ length }, (_, index) =>
+    series.reduce<number | null>((sum, values) => {
+      const value = values[index] ?? null;
+      return value === null ? sum : (sum ?? 0) + value;
+    }, null),
+  );
 }
 
 /** An SVG path in a box of 100 × 100. `times` are the starts of buckets of `step` seconds, drawn at their middle. A gap breaks the line. */
-export function linePath(times: readonly number[], step: number, values: Values, { from, to }: { from: number; to: number }, top: number): string {
+export function linePath(
+  times: readonly number[],
+  step: number,
+  values: Values,
+  { from, to }: { from: number; to: number },
+  top: number,
+): string {
   let path = "";
   let drawing = false;
   times.forEach((time, index) => {

@@ -11,7 +11,10 @@ export interface Loaded<T> {
 
 /** The items newest first. Left out are items older than the last one of a list that is not read to its end: unread items may belong before them. */
 export function mergeNewest<T>(timeOf: (item: T) => number, ...lists: readonly Loaded<T>[]): T[] {
-  const end = Math.max(-Infinity, ...lists.filter(({ whole }) => !whole).map(({ items }) => (items.length ? timeOf(items.at(-1) as T) : Infinity)));
+  const end = Math.max(
+    -Infinity,
+    ...lists.filter(({ whole }) => !whole).map(({ items }) => (items.length ? timeOf(items.at(-1) as T) : Infinity)),
+  );
   return lists
     .flatMap(({ items }) => items)
     .filter((item) => timeOf(item) >= end)
@@ -39,7 +42,11 @@ interface DeploymentFilter {
 export function deploymentFits({ state, host, name, created_by }: DeploymentLike, filter: DeploymentFilter): boolean {
   const group = serverGroupOf(state);
   const words = filter.search.toLowerCase();
-  return (!filter.state || filter.state === (group === "asks" ? "open" : group)) && (!filter.by || filter.by === created_by) && [host, name, created_by].some((text) => text.toLowerCase().includes(words));
+  return (
+    (!filter.state || filter.state === (group === "asks" ? "open" : group)) &&
+    (!filter.by || filter.by === created_by) &&
+    [host, name, created_by].some((text) => text.toLowerCase().includes(words))
+  );
 }
 
 /** Groups the deployments of one request, at the position of the newest one. */

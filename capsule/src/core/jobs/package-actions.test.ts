@@ -2,7 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decimalSize } from "../text/units";
 import { phaseLabel } from "./job-labels";
-import { canLeaveOut, isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planChips, remainingUpgrades, stopStatusText, wantsPackages } from "./package-actions";
+import {
+  canLeaveOut,
+  isPlanned,
+  skippedNodes,
+  mayForce,
+  splitNames,
+  packagesLabel,
+  planChips,
+  remainingUpgrades,
+  stopStatusText,
+  wantsPackages,
+} from "./package-actions";
 
 test("names may be separated by blanks, commas and line breaks, each once", () => {
   assert.deepEqual(splitNames(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
@@ -11,8 +22,17 @@ test("names may be separated by blanks, commas and line breaks, each once", () =
 
 test("a plan is shown as a few chips, the most urgent first", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes", download_bytes: 48_000_000 };
-  assert.deepEqual(planChips(plan), [["reboot", "reboot expected"], ["security", "1 for security"], ["removal", "2 removals"], ["change", "1 upgrade"], ["size", `${decimalSize(48_000_000)} to download`]]);
-  assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [["change", "Nothing to do"], ["kept", "3 kept back"]]);
+  assert.deepEqual(planChips(plan), [
+    ["reboot", "reboot expected"],
+    ["security", "1 for security"],
+    ["removal", "2 removals"],
+    ["change", "1 upgrade"],
+    ["size", `${decimalSize(48_000_000)} to download`],
+  ]);
+  assert.deepEqual(planChips({ counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 3 }, reboot: "yes", download_bytes: null }), [
+    ["change", "Nothing to do"],
+    ["kept", "3 kept back"],
+  ]);
 });
 
 test("the remaining upgrades of a plan lack the packages that the user left out", () => {
@@ -65,15 +85,31 @@ test("only upgrades are labelled with all packages", () => {
     assert.equal(packagesLabel({ action, packages: [] }), "All packages");
     assert.equal(packagesLabel({ action: "plan", for: action, packages: [] }), "All packages");
   }
-  for (const action of ["reboot", "refresh", "check", "repair", "autoremove", "clean", "rekey"]) assert.equal(packagesLabel({ action, for: null, packages: [] }), "", action);
+  for (const action of ["reboot", "refresh", "check", "repair", "autoremove", "clean", "rekey"])
+    assert.equal(packagesLabel({ action, for: null, packages: [] }), "", action);
   assert.equal(packagesLabel({ action: "plan", for: "autoremove", packages: [] }), "");
   assert.equal(packagesLabel({ action: "install", packages: ["curl", "jq"] }), "curl, jq");
 });
 
 test("nodes without a plan are listed by reason, and waited for only while they can answer", () => {
   const job = (node_id: string, state: string): { node_id: string; state: string } => ({ node_id, state });
-  const jobs = [job("a", "succeeded"), job("b", "queued"), job("c", "running"), job("d", "queued"), job("e", "expired"), job("f", "succeeded")];
+  const jobs = [
+    job("a", "succeeded"),
+    job("b", "queued"),
+    job("c", "running"),
+    job("d", "queued"),
+    job("e", "expired"),
+    job("f", "succeeded"),
+  ];
   const left = skippedNodes({ jobs, refused: [{ node_id: "g" }] }, new Set(["a"]), (node) => node !== "b");
-  assert.deepEqual([...left], [["away", ["b"]], ["planning", ["c", "d"]], ["silent", ["e", "f"]], ["refused", ["g"]]]);
+  assert.deepEqual(
+    [...left],
+    [
+      ["away", ["b"]],
+      ["planning", ["c", "d"]],
+      ["silent", ["e", "f"]],
+      ["refused", ["g"]],
+    ],
+  );
   assert.equal(skippedNodes({ jobs: [job("a", "succeeded")], refused: [] }, new Set(["a"]), () => false).size, 0);
 });

@@ -24,7 +24,9 @@ interface Stoppable {
 }
 
 /** The verbs that a user can request as a job, in menu order. Plans are left out, because the page requests plans itself. */
-export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VERBS).filter(([action, verb]) => !verb.selfcare && action !== "plan");
+export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VERBS).filter(
+  ([action, verb]) => !verb.selfcare && action !== "plan",
+);
 
 export const isPlanned = (action: string): action is PlannedVerb => VERBS[action]?.planned === true;
 export const wantsPackages = (action: string): boolean => VERBS[action]?.packages === "needed";
@@ -45,7 +47,19 @@ export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABEL
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
 /** The packages and units, or the container, of a job. An upgrade that names none is about all packages. Empty for any other job. */
-export function packagesLabel({ action, for: planned, packages, units = [], container = null }: { action: string; for?: string | null; packages: readonly string[]; units?: readonly string[]; container?: string | null }): string {
+export function packagesLabel({
+  action,
+  for: planned,
+  packages,
+  units = [],
+  container = null,
+}: {
+  action: string;
+  for?: string | null;
+  packages: readonly string[];
+  units?: readonly string[];
+  container?: string | null;
+}): string {
   if (packages.length || units.length) return [...packages, ...units].join(", ");
   if (container) return container;
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
@@ -60,9 +74,11 @@ interface StepLike {
 /** Whether a step replaces a package by another version of it. */
 export const isUpgrade = ({ from, to }: StepLike): boolean => from !== "" && to !== "";
 /** Whether packages can be left out of a plan. The job then upgrades the rest by name, and such a job removes nothing. So the plan of a full upgrade must have no removals. */
-export const canLeaveOut = (action: string, { counts }: PlanLike): boolean => !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
+export const canLeaveOut = (action: string, { counts }: PlanLike): boolean =>
+  !!VERBS[action]?.upgrades && (action !== "full-upgrade" || counts.removals === 0);
 /** The packages to upgrade when the packages in `without` are left out. New packages are not named: the upgrade installs those it needs. */
-export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] => steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
+export const remainingUpgrades = (steps: readonly StepLike[], without: ReadonlySet<string>): string[] =>
+  steps.filter((step) => isUpgrade(step) && !without.has(step.package)).map((step) => step.package);
 
 export type PlanChipKind = "change" | "removal" | "security" | "reboot" | "kept" | "size";
 
@@ -77,20 +93,31 @@ export function planChips({ counts, reboot, download_bytes }: PlanLike): readonl
     ["size", download_bytes ?? 0, t`${decimalSize(download_bytes ?? 0)} to download`],
   ];
   const shown = parts.filter(([, count]) => count > 0).map(([kind, , text]) => [kind, text] as const);
-  if (counts.upgrades + counts.new + counts.removals === 0) return [["change", t`Nothing to do`], ...shown.filter(([kind]) => kind === "kept")];
+  if (counts.upgrades + counts.new + counts.removals === 0)
+    return [["change", t`Nothing to do`], ...shown.filter(([kind]) => kind === "kept")];
   return reboot === "yes" ? [["reboot", t`reboot expected`], ...shown] : shown;
 }
 
 /** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or the hub refused to request the plan. */
 export type SkipReason = "away" | "planning" | "silent" | "refused";
 
-export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
+export const SKIP_REASON_LABELS: Record<SkipReason, string> = {
+  away: t`not connected`,
+  planning: t`still planning`,
+  silent: t`no plan reported`,
+  refused: t`refused`,
+};
 
 /** The nodes of a batch of plans that have no plan yet, by reason. */
-export function skippedNodes({ jobs, refused }: PlanBatch, plans: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
+export function skippedNodes(
+  { jobs, refused }: PlanBatch,
+  plans: { has: (node: string) => boolean },
+  online: (node: string) => boolean,
+): Map<SkipReason, string[]> {
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
-  for (const { node_id, state } of jobs) if (!plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+  for (const { node_id, state } of jobs)
+    if (!plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
   for (const { node_id } of refused) add("refused", node_id);
   return found;
 }
@@ -112,7 +139,8 @@ export function stopStatusText(job: Stoppable): string {
 }
 
 /** Whether the server has answered that it cannot stop the job immediately, and force was not used yet. */
-export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
+export const mayForce = ({ stop }: Stoppable): boolean =>
+  stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
 export const STOP_HINT = t`The job stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;
 

@@ -17,5 +17,12 @@ test("words are found in each line, in any case, and across wrapped rows", () =>
 test("an empty search finds nothing, and no match crosses a line end", () => {
   assert.deepEqual(searchRows([row("abc")], "", 10), []);
   assert.deepEqual(searchRows([row("nee"), row("dle")], "needle", 10), []);
-  assert.equal(searchRows(Array.from({ length: 2000 }, () => row("x")), "x", 10).length, 1000);
+  assert.equal(
+    searchRows(
+      Array.from({ length: 2000 }, () => row("x")),
+      "x",
+      10,
+    ).length,
+    1000,
+  );
 });

@@ -6,5 +6,6 @@ test("an unanswered request matches only a later job with its action, user and n
   const job = { action: "upgrade", node_id: "n1", created_by: "ada", created_at: 100.2 };
   const sent = { action: "upgrade", nodes: ["n0", "n1"], by: "ada", at: 100 };
   assert.equal(findUnconfirmedJob([{ ...job, node_id: "n2" }, job], sent), job);
-  for (const other of [{ action: "refresh" }, { node_id: "n2" }, { created_by: "bob" }, { created_at: 60 }]) assert.equal(findUnconfirmedJob([{ ...job, ...other }], sent), undefined);
+  for (const other of [{ action: "refresh" }, { node_id: "n2" }, { created_by: "bob" }, { created_at: 60 }])
+    assert.equal(findUnconfirmedJob([{ ...job, ...other }], sent), undefined);
 });

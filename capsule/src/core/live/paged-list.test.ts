@@ -85,9 +85,17 @@ test("a requested page is neither lost nor doubled by a change", async () => {
 
 test("an item that moved between two pages appears once", async () => {
   const one = hub(..."fed");
-  const pages = [["a", "b"], ["b", "c"]];
+  const pages = [
+    ["a", "b"],
+    ["b", "c"],
+  ];
   const shown: Page<string>[] = [];
-  const list = new PagedList<string, Page<string>>(async (cursor) => ({ items: pages[cursor ? 1 : 0] as string[], next: cursor ? null : "x" }), one.list.key, (all) => shown.push(all), assert.ifError);
+  const list = new PagedList<string, Page<string>>(
+    async (cursor) => ({ items: pages[cursor ? 1 : 0] as string[], next: cursor ? null : "x" }),
+    one.list.key,
+    (all) => shown.push(all),
+    assert.ifError,
+  );
   await list.refresh();
   await list.more();
   assert.deepEqual(shown.at(-1), { items: ["a", "b", "c"], next: null });
@@ -96,10 +104,20 @@ test("an item that moved between two pages appears once", async () => {
 });
 
 test("the first read has the requested number of pages, and later reads as many as are shown", async () => {
-  const pages: Page<string>[] = [{ items: ["a", "b"], next: "1" }, { items: ["c", "d"], next: "2" }, { items: ["e"], next: null }];
+  const pages: Page<string>[] = [
+    { items: ["a", "b"], next: "1" },
+    { items: ["c", "d"], next: "2" },
+    { items: ["e"], next: null },
+  ];
   const shown: Page<string>[] = [];
   const asked: (string | undefined)[] = [];
-  const list = new PagedList<string, Page<string>>(async (cursor) => (asked.push(cursor), pages[Number(cursor ?? 0)] as Page<string>), String, (all) => shown.push(all), assert.ifError, 2);
+  const list = new PagedList<string, Page<string>>(
+    async (cursor) => (asked.push(cursor), pages[Number(cursor ?? 0)] as Page<string>),
+    String,
+    (all) => shown.push(all),
+    assert.ifError,
+    2,
+  );
   assert.equal(list.pages, 0);
   await list.refresh();
   assert.deepEqual(shown, [{ items: ["a", "b", "c", "d"], next: "2" }]);

@@ -49,7 +49,8 @@ export class PagedList<T, P extends Page<T>> {
       do {
         changes = this.#changes; // an answer read before a change may lack that change
         all = await this.read();
-        for (pages = 1; all.next !== null && (all.items.length < wanted || pages < least) && !this.#closed; pages += 1) all = this.#joined(all, await this.read(all.next));
+        for (pages = 1; all.next !== null && (all.items.length < wanted || pages < least) && !this.#closed; pages += 1)
+          all = this.#joined(all, await this.read(all.next));
       } while (changes !== this.#changes && !this.#closed);
       this.#pages = pages;
       this.#take(all);

@@ -25,7 +25,13 @@ test("a value has its unit, and an unknown value is a dash", () => {
 
 test("metrics are grouped by family in catalogue order, with labels in natural order", () => {
   const sample = { value: 1, at: 0 };
-  const latest = { temperature: sample, "disk.read{device=sd10}": sample, "disk.read{device=sd9}": sample, "cpu.total": sample, "of.a.newer{what=ever}": sample };
+  const latest = {
+    temperature: sample,
+    "disk.read{device=sd10}": sample,
+    "disk.read{device=sd9}": sample,
+    "cpu.total": sample,
+    "of.a.newer{what=ever}": sample,
+  };
   const groups = metricGroups(latest, UNITS, "");
   assert.deepEqual(
     groups.map((group) => [group.family, group.values.map((measure) => `${measure.name}: ${measure.unit}`)]),
@@ -40,5 +46,8 @@ test("metrics are grouped by family in catalogue order, with labels in natural o
 test("a metric is listed only if it contains all words", () => {
   const sample = { value: 1, at: 0 };
   const latest = { "disk.read{device=sda}": sample, "disk.read{device=sdb}": sample, "cpu.total": sample };
-  assert.deepEqual(metricGroups(latest, UNITS, "READ sdb").flatMap((group) => group.values.map((measure) => measure.series)), ["disk.read{device=sdb}"]);
+  assert.deepEqual(
+    metricGroups(latest, UNITS, "READ sdb").flatMap((group) => group.values.map((measure) => measure.series)),
+    ["disk.read{device=sdb}"],
+  );
 });

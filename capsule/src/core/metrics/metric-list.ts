@@ -39,7 +39,7 @@ export function formatValue(value: number | null | undefined, unit: string): str
     case "seconds":
       return age(value);
     case "milliseconds":
-      return plain(value) + NBSP + "ms";
+      return `${plain(value) + NBSP}ms`;
     case "flag":
       return value ? t`yes` : t`no`;
     case "":
@@ -52,7 +52,11 @@ export function formatValue(value: number | null | undefined, unit: string): str
 const plain = (value: number): string => (Number.isInteger(value) ? count(value) : digits3(value));
 
 /** The values by family, in catalogue order. Only series whose names contain all of `words` are listed. */
-export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
+export function metricGroups(
+  latest: Readonly<Record<string, SampleLike>>,
+  units: ReadonlyMap<string, string>,
+  words: string,
+): MetricGroup[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const order = new Map([...units.keys()].map((metric, index) => [metric, index]));
   const found: (MetricValue & { family: string; order: number })[] = [];
@@ -61,7 +65,14 @@ export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units
     const unit = parts && units.get(parts.metric);
     if (!parts || typeof unit !== "string" || !wanted.every((word) => series.toLowerCase().includes(word))) continue;
     const [family = "", ...rest] = parts.metric.split(".");
-    found.push({ series, sample, unit, family, name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family), order: order.get(parts.metric) ?? 0 });
+    found.push({
+      series,
+      sample,
+      unit,
+      family,
+      name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family),
+      order: order.get(parts.metric) ?? 0,
+    });
   }
   found.sort((a, b) => a.order - b.order || collator.compare(a.name, b.name));
   const groups = new Map<string, MetricGroup>();

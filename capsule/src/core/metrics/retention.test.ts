@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { retentionError, parseRetention, retentionText, lossName, lossText, shortenedTiers } from "./retention";
 
 test("a duration is parsed as people write it, and formatted so that parsing gives the same", () => {
-  for (const seconds of [7200, 86_400, 90_000, 30 * 86_400, 400 * 86_400, 7261]) assert.equal(parseRetention(retentionText(seconds)), seconds);
+  for (const seconds of [7200, 86_400, 90_000, 30 * 86_400, 400 * 86_400, 7261])
+    assert.equal(parseRetention(retentionText(seconds)), seconds);
   assert.equal(retentionText(86_400), "24 h");
   assert.equal(retentionText(30 * 86_400), "30 d");
   assert.equal(parseRetention("1.5 d"), 129_600);
@@ -29,7 +30,10 @@ const TIERS = [
 ] as const;
 
 test("only tiers with a shorter retention become shorter", () => {
-  const of = (wanted: Parameters<typeof shortenedTiers>[1]): string => shortenedTiers(TIERS, wanted).map(({ tier }) => tier).join();
+  const of = (wanted: Parameters<typeof shortenedTiers>[1]): string =>
+    shortenedTiers(TIERS, wanted)
+      .map(({ tier }) => tier)
+      .join();
   assert.equal(of({}), "");
   assert.equal(of({ "1s": 2 * DAY_S, "1m": 30 * DAY_S }), "");
   assert.equal(of({ "1s": DAY_S - 1, "1m": 31 * DAY_S, "1h": 300 * DAY_S }), "1s,1h");

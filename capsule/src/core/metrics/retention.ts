@@ -4,7 +4,12 @@ import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { size } from "../text/units";
 
-const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
+const UNITS: readonly (readonly [string, number])[] = [
+  ["d", 86_400],
+  ["h", 3600],
+  ["min", 60],
+  ["s", 1],
+]; // prettier-ignore
 const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
 const MIN_S = 2 * 3600;
 const MAX_S = 3660 * 86_400;
@@ -45,7 +50,8 @@ interface TierLike {
 export const bytesWhenFull = (tier: TierLike, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
 
 /** The tiers that become shorter. A tier without a wanted value does not change. */
-export const shortenedTiers = <T extends TierLike>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
+export const shortenedTiers = <T extends TierLike>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] =>
+  tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
 
 /** Says which samples a shorter tier loses, and their largest possible size. `seconds` is the new duration. */
 export function lossText(tier: TierLike, seconds: number, now: number): string {
@@ -55,4 +61,5 @@ export function lossText(tier: TierLike, seconds: number, now: number): string {
 }
 
 /** The text that the user types to confirm a loss: the name of one tier, or the number of several. */
-export const lossName = (tiers: readonly TierLike[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));
+export const lossName = (tiers: readonly TierLike[]): string =>
+  tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length);

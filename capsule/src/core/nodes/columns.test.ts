@@ -3,8 +3,25 @@ import { test } from "node:test";
 import { chosenColumns, columnText, fleetCsv } from "./columns";
 
 const SHOWN = {
-  name: "web-1", address: "10.0.0.1", tags: ["prod", "web"], os: "debian Debian 12", system: "Debian 12", kernel: "6.1.0", agent: "1.4", note: "", reboot: "yes",
-  state: "warning", health: "warning", findings: ["reboot_due"], cpu: 12.5, memory: null, disk: 40, load: 0, updates: 3, security: null, failed: 0,
+  name: "web-1",
+  address: "10.0.0.1",
+  tags: ["prod", "web"],
+  os: "debian Debian 12",
+  system: "Debian 12",
+  kernel: "6.1.0",
+  agent: "1.4",
+  note: "",
+  reboot: "yes",
+  state: "warning",
+  health: "warning",
+  findings: ["reboot_due"],
+  cpu: 12.5,
+  memory: null,
+  disk: 40,
+  load: 0,
+  updates: 3,
+  security: null,
+  failed: 0,
 }; // prettier-ignore
 
 test("stored columns are shown in the order of the table, and unknown ones are left out", () => {
@@ -13,8 +30,14 @@ test("stored columns are shown in the order of the table, and unknown ones are l
 
 test("a cell is empty if its value is unknown or adds nothing", () => {
   const text = (key: Parameters<typeof columnText>[0], change = {}): string => columnText(key, { ...SHOWN, ...change });
-  assert.deepEqual([text("os"), text("kernel"), text("address"), text("reboot"), text("failed", { failed: 2 })], ["Debian 12", "6.1.0", "10.0.0.1", "needed", "2"]);
-  assert.deepEqual([text("address", { name: "10.0.0.1" }), text("reboot", { reboot: "unknown" }), text("failed"), text("note")], ["", "", "", ""]);
+  assert.deepEqual(
+    [text("os"), text("kernel"), text("address"), text("reboot"), text("failed", { failed: 2 })],
+    ["Debian 12", "6.1.0", "10.0.0.1", "needed", "2"],
+  );
+  assert.deepEqual(
+    [text("address", { name: "10.0.0.1" }), text("reboot", { reboot: "unknown" }), text("failed"), text("note")],
+    ["", "", "", ""],
+  );
 });
 
 test("the fleet's CSV has one row for each node, and no formula", () => {

@@ -44,10 +44,45 @@ export function columnText(key: ColumnKey, shown: Shown): string {
 
 /** All values of these nodes as CSV, whatever columns the table shows. */
 export function fleetCsv(rows: readonly Shown[]): string {
-  const head = ["name", "state", "health", "findings", "tags", "cpu_percent", "memory_percent", "disk_percent", "load", "updates", "security_updates", "system", "kernel", "agent", "address", "reboot", "failed_units", "note"];
+  const head = [
+    "name",
+    "state",
+    "health",
+    "findings",
+    "tags",
+    "cpu_percent",
+    "memory_percent",
+    "disk_percent",
+    "load",
+    "updates",
+    "security_updates",
+    "system",
+    "kernel",
+    "agent",
+    "address",
+    "reboot",
+    "failed_units",
+    "note",
+  ];
   const cells = (one: Shown): CsvCell[] => [
-    one.name, one.state, one.health, one.findings.join(" "), one.tags.join(" "), one.cpu, one.memory, one.disk, one.load, one.updates, one.security,
-    one.system, one.kernel, one.agent, one.address, one.reboot, one.failed, one.note,
+    one.name,
+    one.state,
+    one.health,
+    one.findings.join(" "),
+    one.tags.join(" "),
+    one.cpu,
+    one.memory,
+    one.disk,
+    one.load,
+    one.updates,
+    one.security,
+    one.system,
+    one.kernel,
+    one.agent,
+    one.address,
+    one.reboot,
+    one.failed,
+    one.note,
   ]; // prettier-ignore
   return csv([head, ...rows.map(cells)]);
 }

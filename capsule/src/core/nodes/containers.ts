@@ -45,7 +45,18 @@ export function containerRows(table: TableLike, latest: Latest): ContainerRow[] 
   const rows = table.rows.map((row): ContainerRow => {
     const [engine = null, id = null, name = null, state = null, image = null, restarts = null, kills = null, started = null] = read(row);
     const usage = (part: string): number | null => latest[`container.${part}{container=${text(name)}}`]?.value ?? null;
-    return { engine: text(engine), id: text(id), name: text(name), state: text(state), image: text(image) || null, restarts: number(restarts), oomKills: number(kills), startedAt: number(started), cpu: usage("cpu"), memory: usage("memory") };
+    return {
+      engine: text(engine),
+      id: text(id),
+      name: text(name),
+      state: text(state),
+      image: text(image) || null,
+      restarts: number(restarts),
+      oomKills: number(kills),
+      startedAt: number(started),
+      cpu: usage("cpu"),
+      memory: usage("memory"),
+    };
   });
   return rows.sort((a, b) => rank(a) - rank(b) || (b.cpu ?? -1) - (a.cpu ?? -1) || (b.memory ?? -1) - (a.memory ?? -1));
 }
@@ -60,7 +71,9 @@ export const isRestartable = (row: ContainerRow): boolean => hasSocket(row) && r
 export function namedInPolicy(policy: ContainerPolicy | null, rows: readonly ContainerRow[]): string[] {
   const named = new Set(rows.filter(isRestartable).map((row) => row.engine));
   if (!policy || !rows.some((row) => isUnnamed(row) && !named.has(row.engine))) return [];
-  return policy.containers.filter((name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartPermission(policy, name).allowed);
+  return policy.containers.filter(
+    (name) => !name.includes("*") && !rows.some((row) => row.name === name) && restartPermission(policy, name).allowed,
+  );
 }
 
 /** Whether the policy allows a restart of this container; if not, the lines of policy.conf that allow it. */

@@ -3,7 +3,18 @@
 import { LEVELS, numberNamed, NUMBERS, REBOOTS, splitToken, STATES, TEXTS } from "./filter";
 import { t } from "../text/i18n";
 
-const EXAMPLES: Record<string, string> = { tag: "web", state: "offline", health: "critical", finding: "filesystem", reboot: "yes", os: "debian", kernel: "6.1", agent: "1.2", address: "10.0.", note: "backup" };
+const EXAMPLES: Record<string, string> = {
+  tag: "web",
+  state: "offline",
+  health: "critical",
+  finding: "filesystem",
+  reboot: "yes",
+  os: "debian",
+  kernel: "6.1",
+  agent: "1.2",
+  address: "10.0.",
+  note: "backup",
+};
 
 export function filterError(token: string): string {
   const bare = token.replace(/^-/, "");
@@ -14,7 +25,8 @@ export function filterError(token: string): string {
   if (name && operator === ":") return t`“${key}” needs a comparison: use ${name}>80`;
   if (name) return t`“${bare}” needs a number, as in ${name}>80`;
   if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
-  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is not a key, so “${bare}” is searched as text. Keys are tag, state, health, finding, reboot, ${TEXTS.join(", ")}, and ${compared} as in cpu>80.`;
+  if (!Object.hasOwn(EXAMPLES, key))
+    return t`“${word}” is not a key, so “${bare}” is searched as text. Keys are tag, state, health, finding, reboot, ${TEXTS.join(", ")}, and ${compared} as in cpu>80.`;
   if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is not a state: use ${STATES.join(", ")}`;
   if (key === "health" && want.replace(/"/g, "")) return t`“${want}” is not a level: use ${LEVELS.join(", ")}`;
   if (key === "reboot" && want.replace(/"/g, "")) return t`“${want}” is not an answer: use ${REBOOTS.join(", ")}`;

@@ -60,10 +60,12 @@ export const tokensOf = (text: string): string[] =>
     .match(/("[^"]*"|[^\s"])+/g) ?? [];
 
 /** Splits a part into key, operator and value; null for a word. An address with colons is a word. */
-export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token.replace(/:(?=[<>=])/, ""));
+export const splitToken = (token: string): RegExpExecArray | null =>
+  /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token.replace(/:(?=[<>=])/, ""));
 
 /** The numeric key with this name; undefined if there is none. `mem` is short for `memory`. */
-export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
+export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined =>
+  NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
 
 export function parseFilter(text: string): Filter {
   const tests: Test[] = [];
@@ -97,7 +99,13 @@ function parseToken(token: string, reject: () => void): Test | void {
   const text = TEXTS.find((known) => known === key);
   if (text) return (row) => row[text].toLowerCase().includes(want);
   if (key === "reboot") return REBOOTS.includes(want) ? (row) => row.reboot === want : reject();
-  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "broken" && row.findings.includes("packages_broken")) || (want === "online" && !AWAY.includes(row.state)) : reject();
+  if (key === "state")
+    return STATES.includes(want)
+      ? (row) =>
+          row.state === want ||
+          (want === "broken" && row.findings.includes("packages_broken")) ||
+          (want === "online" && !AWAY.includes(row.state))
+      : reject();
   if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : reject();
   if (key === "finding") return (row) => row.findings.includes(want);
   if (operator) reject();
@@ -105,4 +113,5 @@ function parseToken(token: string, reject: () => void): Test | void {
 }
 
 /** The parts of a filter with its `state:` replaced; an empty state removes it. */
-export const withState = (tokens: readonly string[], state: string): string[] => tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);
+export const withState = (tokens: readonly string[], state: string): string[] =>
+  tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);

@@ -32,7 +32,12 @@ export const kindLabel = (kind: string): string => KINDS[kind] ?? kind.replace(/
  *
  * Until the hub finds `offline`, an offline node without a critical finding comes after the critical ones, because it may be back in seconds.
  */
-export function severityOf({ health, node: { health: { findings } } }: RowLike): number {
+export function severityOf({
+  health,
+  node: {
+    health: { findings },
+  },
+}: RowLike): number {
   const [worst] = findings;
   const urgency = worst ? urgencyOf(worst.kind) / 100 : -0.5;
   if (health !== "off" || findings.some(({ kind }) => kind === "offline")) return healthRank[health] + urgency;
@@ -47,7 +52,12 @@ interface RowLike {
 const NONE: readonly string[] = [];
 
 /** The kinds of findings about a node, the worst first. `offline` is added before the hub finds it, and removed while the node reconnects. */
-export function findingKinds({ health, node: { health: { findings } } }: RowLike): readonly string[] {
+export function findingKinds({
+  health,
+  node: {
+    health: { findings },
+  },
+}: RowLike): readonly string[] {
   if (!findings.length && health !== "off") return NONE;
   const kinds = new Set(findings.map(({ kind }) => kind));
   if (health === "back") kinds.delete("offline");

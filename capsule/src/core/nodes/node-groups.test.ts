@@ -15,7 +15,10 @@ test("each node is in one group, keeps its order, and nodes without a tag come l
 
 test("groups by state come worst first", () => {
   const nodes = [node("a"), node("b", [], "", "offline"), node("c", [], "", "critical")];
-  assert.deepEqual(groupNodes(nodes, "state").map(({ key }) => key), ["offline", "critical", "online"]);
+  assert.deepEqual(
+    groupNodes(nodes, "state").map(({ key }) => key),
+    ["offline", "critical", "online"],
+  );
 });
 
 test("a closed group keeps its header and shows none of its nodes", () => {
@@ -23,7 +26,11 @@ test("a closed group keeps its header and shows none of its nodes", () => {
     { key: "db", ids: ["c"] },
     { key: "web", ids: ["b", "d"] },
   ];
-  assert.deepEqual(tableLines(groups, new Set(["web"])), [{ group: "db", size: 1, closed: false }, { id: "c" }, { group: "web", size: 2, closed: true }]);
+  assert.deepEqual(tableLines(groups, new Set(["web"])), [
+    { group: "db", size: 1, closed: false },
+    { id: "c" },
+    { group: "web", size: 2, closed: true },
+  ]);
 });
 
 test("a kept order drops removed nodes, inserts new ones, and moves none", () => {

@@ -37,7 +37,10 @@ export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup
 export type TableRow = { group: string; size: number; closed: boolean } | { id: string };
 
 export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<string>): TableRow[] {
-  return groups.flatMap(({ key, ids }) => [{ group: key, size: ids.length, closed: closed.has(key) }, ...(closed.has(key) ? [] : ids.map((id) => ({ id })))]);
+  return groups.flatMap(({ key, ids }) => [
+    { group: key, size: ids.length, closed: closed.has(key) },
+    ...(closed.has(key) ? [] : ids.map((id) => ({ id }))),
+  ]);
 }
 
 /** The shown order without removed nodes. A new node follows the node that is before it in the wanted order. */
@@ -58,7 +61,8 @@ export function keepOrder(shown: readonly string[], wanted: readonly string[]): 
 export const parseClosed = (text: string | null): ReadonlySet<string> => new Set(text === null ? [] : text.split(",").map(unescaped));
 
 /** The parameter for these closed groups; null = none. The group without a name alone gives a comma, because an empty parameter is dropped. */
-export const closedQuery = (closed: ReadonlySet<string>): string | null => (closed.size ? [...closed].sort().map(encodeURIComponent).join() || "," : null);
+export const closedQuery = (closed: ReadonlySet<string>): string | null =>
+  closed.size ? [...closed].sort().map(encodeURIComponent).join() || "," : null;
 
 function unescaped(text: string): string {
   try {

@@ -3,11 +3,13 @@ import { test } from "node:test";
 import { nameError, tagsError } from "./node-name";
 
 test("a name that the hub would refuse has an error: the code of an invisible character, or the maximum length", () => {
-  for (const good of ["", "web-01", "Rechner im Keller", " web\u00a001 ", "計算機", "a".repeat(100), "🛰".repeat(100)]) assert.equal(nameError(good), "", good);
+  for (const good of ["", "web-01", "Rechner im Keller", " web\u00a001 ", "計算機", "a".repeat(100), "🛰".repeat(100)])
+    assert.equal(nameError(good), "", good);
   assert.match(nameError("web\u202e10-bd"), /cannot be seen \(U\+202E\)/);
   assert.match(nameError("web\u200b01"), /\(U\+200B\)/);
   assert.match(nameError("web\u00ad01"), /\(U\+00AD\)/);
-  for (const unseen of ["\u3164", "\u115f", "\u2800", "\u034f", "\ufe0f", "\u180e", "\uffa0"]) assert.ok(nameError(`web${unseen}01`), unseen);
+  for (const unseen of ["\u3164", "\u115f", "\u2800", "\u034f", "\ufe0f", "\u180e", "\uffa0"])
+    assert.ok(nameError(`web${unseen}01`), unseen);
   assert.equal(nameError("a".repeat(101)), "A name has at most 100 characters; this has 101.");
 });
 

@@ -32,7 +32,8 @@ export function nameError(name: string): string {
 export function tagsError(tags: readonly string[]): string {
   const hidden = tags.find((tag) => invisibleCharacter(tag));
   // The message leaves the character out: it could change the direction of the message, too.
-  if (hidden) return t`The tag ${hidden.replace(new RegExp(INVISIBLE, "gu"), "")} contains a character that cannot be seen (${invisibleCharacter(hidden)}). Remove it and type it again.`;
+  if (hidden)
+    return t`The tag ${hidden.replace(new RegExp(INVISIBLE, "gu"), "")} contains a character that cannot be seen (${invisibleCharacter(hidden)}). Remove it and type it again.`;
   const long = tags.find((tag) => lengthOf(tag) > MAX_TAG);
   if (long) return t`A tag has at most ${MAX_TAG} characters; ${[...long].slice(0, SHOWN).join("")}… has ${lengthOf(long)}.`;
   return tags.length > MAX_TAGS ? t`There are at most ${MAX_TAGS} tags; these are ${tags.length}.` : "";

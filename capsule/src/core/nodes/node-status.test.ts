@@ -3,7 +3,14 @@ import { test } from "node:test";
 import { healthOf, levelOf, listsAreOld, nodeStatusOf, type HealthLike, type NodeLike } from "./node-status";
 
 const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
-const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100, updates: { total: 0, checked_at: 50 }, health: { level: "ok", findings: [] } });
+const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({
+  state,
+  latest,
+  identity: { cpu_cores: 4 },
+  last_seen_at: 100,
+  updates: { total: 0, checked_at: 50 },
+  health: { level: "ok", findings: [] },
+});
 
 test("a node's status is the same from a summary and from all series", () => {
   const whole = nodeStatusOf(
@@ -24,9 +31,14 @@ test("a node's status is the same from a summary and from all series", () => {
   );
   assert.deepEqual([whole.memory, whole.disk, whole.mount, whole.received, whole.temperature], [25, 90, "/srv", 7, 60]);
   assert.equal(nodeStatusOf(node({ "network.received": sample(7) })).received, 7);
-  const later = { ...node({ "cpu.total": sample(13, 101), "memory.used": sample(2), "memory.total": sample(4), "network.received": sample(null) }) };
+  const later = {
+    ...node({ "cpu.total": sample(13, 101), "memory.used": sample(2), "memory.total": sample(4), "network.received": sample(null) }),
+  };
   const carried = nodeStatusOf(later, whole);
-  assert.deepEqual([carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature], [13, 101, 50, 90, "/srv", null, 60]);
+  assert.deepEqual(
+    [carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature],
+    [13, 101, 50, 90, "/srv", null, 60],
+  );
 });
 
 test("a disk is full when only root can write to it", () => {
@@ -36,14 +48,21 @@ test("a disk is full when only root can write to it", () => {
   assert.equal(nodeStatusOf(node(mount)).disk, 92);
 });
 
-const finding = (kind: string, level: "notice" | "warning" | "critical", object = ""): HealthLike["findings"][number] => ({ kind, object, level });
+const finding = (kind: string, level: "notice" | "warning" | "critical", object = ""): HealthLike["findings"][number] => ({
+  kind,
+  object,
+  level,
+});
 
 test("health is the worst of the hub's findings and the state of the connection", () => {
   const at = (level: HealthLike["level"], more: Partial<NodeLike> = {}, now = 100): string => {
     const one = { ...node({ "cpu.total": sample(99) }), health: { level, findings: [] }, ...more };
     return healthOf(one, nodeStatusOf(one), now);
   };
-  assert.deepEqual((["ok", "notice", "warning", "critical", "unknown"] as const).map((level) => at(level)), ["ok", "notice", "warn", "crit", "ok"]);
+  assert.deepEqual(
+    (["ok", "notice", "warning", "critical", "unknown"] as const).map((level) => at(level)),
+    ["ok", "notice", "warn", "crit", "ok"],
+  );
   assert.equal(at("ok", {}, 106), "stale");
   assert.equal(at("critical", {}, 106), "crit"); // missing values end no finding
   assert.equal(at("critical", { state: "offline" }), "off");
@@ -58,13 +77,28 @@ test("just after the page begins to watch, a value may be as old as an unwatched
 });
 
 test("a value is marked by the worst finding about it", () => {
-  const health: HealthLike = { level: "critical", findings: [finding("filesystem", "critical", "/srv"), finding("filesystem", "warning", "/"), finding("cpu", "notice")] };
-  assert.deepEqual([levelOf(health, "filesystem", "/"), levelOf(health, "filesystem", "/srv"), levelOf(health, "filesystem")], ["warn", "crit", "crit"]);
+  const health: HealthLike = {
+    level: "critical",
+    findings: [finding("filesystem", "critical", "/srv"), finding("filesystem", "warning", "/"), finding("cpu", "notice")],
+  };
+  assert.deepEqual(
+    [levelOf(health, "filesystem", "/"), levelOf(health, "filesystem", "/srv"), levelOf(health, "filesystem")],
+    ["warn", "crit", "crit"],
+  );
   assert.deepEqual([levelOf(health, "filesystem", "/var"), levelOf(health, "cpu"), levelOf(health, "memory")], ["", "", ""]);
 });
 
 test("zero updates prove nothing while package lists are old or missing", () => {
-  for (const [total, checked_at, found, old] of [[0, 50, false, false], [0, null, false, true], [3, null, false, true], [null, null, false, false], [0, 50, true, true]] as const) {
-    assert.equal(listsAreOld({ updates: { total, checked_at }, health: { level: "ok", findings: found ? [finding("lists_stale", "warning")] : [] } }), old);
+  for (const [total, checked_at, found, old] of [
+    [0, 50, false, false],
+    [0, null, false, true],
+    [3, null, false, true],
+    [null, null, false, false],
+    [0, 50, true, true],
+  ] as const) {
+    assert.equal(
+      listsAreOld({ updates: { total, checked_at }, health: { level: "ok", findings: found ? [finding("lists_stale", "warning")] : [] } }),
+      old,
+    );
   }
 });

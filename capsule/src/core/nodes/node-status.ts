@@ -117,10 +117,12 @@ export function levelOf({ findings }: HealthLike, kind: string, object = ""): Le
 }
 
 /** Whether the update count comes from missing or old package lists, so that a count of 0 proves nothing. */
-export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean => (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
+export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean =>
+  (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");
 
 /** Whether the newest values are too old; false without values. `watched`: when the page began to watch the node. In the first `STALE_S` seconds after that, the node may still send once a minute. */
-export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean => at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
+export const isOld = ({ at }: NodeStatus, now: number, watched = 0): boolean =>
+  at !== null && now - at > (now - watched > STALE_S ? STALE_S : UNWATCHED_S);
 
 const HEALTHS = { ok: "ok", unknown: "ok", notice: "notice", warning: "warn", critical: "crit" } as const;
 

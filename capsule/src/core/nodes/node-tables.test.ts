@@ -23,7 +23,10 @@ test("rows are sorted by a column, and unknown values come last in both directio
 });
 
 test("words select rows by any column", () => {
-  assert.deepEqual(filterRows(TABLE.rows, "10 C").map((row) => row[0]), ["c"]);
+  assert.deepEqual(
+    filterRows(TABLE.rows, "10 C").map((row) => row[0]),
+    ["c"],
+  );
   assert.equal(filterRows(TABLE.rows, " "), TABLE.rows);
 });
 
@@ -36,5 +39,11 @@ test("cells have their unit, and ids are unformatted", () => {
 });
 
 test("a column's name becomes a label", () => {
-  assert.deepEqual(["started_at", "next_at", "mac", "cpu", "description"].map(columnLabel), ["Started", "Next run", "MAC", "CPU", "Description"]);
+  assert.deepEqual(["started_at", "next_at", "mac", "cpu", "description"].map(columnLabel), [
+    "Started",
+    "Next run",
+    "MAC",
+    "CPU",
+    "Description",
+  ]);
 });

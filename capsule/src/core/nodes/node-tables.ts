@@ -7,7 +7,20 @@ import { UNKNOWN } from "../text/units";
 
 /** Numbers that are not rounded or scaled. */
 const UNFORMATTED = new Set(["pid", "port", "mtu"]);
-const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure`, rotational: t`Type`, candidate: t`Available` };
+const WORDS: Readonly<Record<string, string>> = {
+  pid: "PID",
+  cpu: "CPU",
+  mac: "MAC",
+  mtu: "MTU",
+  next: t`Next run`,
+  last: t`Last run`,
+  tcp: "TCP",
+  udp: "UDP",
+  gpu: "GPU",
+  psi: t`Pressure`,
+  rotational: t`Type`,
+  candidate: t`Available`,
+};
 
 export type TableCell = string | number | null;
 
@@ -49,7 +62,9 @@ export function sortRows(table: TableLike, order: RowOrder | null): readonly (re
 /** The rows that contain all of these words, each in any cell. */
 export function filterRows(rows: readonly (readonly TableCell[])[], words: string): readonly (readonly TableCell[])[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-  return wanted.length ? rows.filter((row) => wanted.every((word) => row.some((cell) => cell !== null && String(cell).toLowerCase().includes(word)))) : rows;
+  return wanted.length
+    ? rows.filter((row) => wanted.every((word) => row.some((cell) => cell !== null && String(cell).toLowerCase().includes(word))))
+    : rows;
 }
 
 export function cellText(column: ColumnLike, cell: TableCell, now: number): string {

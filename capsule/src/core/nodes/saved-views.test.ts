@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findView, withoutView, withView } from "./saved-views";
 
-const views = [{ name: "Prod", query: "q=prod" }, { name: "By tag", query: "group=tag" }];
+const views = [
+  { name: "Prod", query: "q=prod" },
+  { name: "By tag", query: "group=tag" },
+];
 const names = (found: readonly { name: string }[]): string => found.map(({ name }) => name).join();
 
 test("a view is appended, replaces the one of its name, or returns to its place", () => {

@@ -6,7 +6,8 @@ export interface SavedView {
 }
 
 /** The view of this name. Upper and lower case are equal, as in the hub. */
-export const findView = (views: readonly SavedView[], name: string): SavedView | undefined => views.find((view) => view.name.toLowerCase() === name.toLowerCase());
+export const findView = (views: readonly SavedView[], name: string): SavedView | undefined =>
+  views.find((view) => view.name.toLowerCase() === name.toLowerCase());
 
 /** Replaces the view of the same name, or inserts the view at position `at`. */
 export function withView(views: readonly SavedView[], made: SavedView, at = views.length): SavedView[] {
@@ -14,4 +15,5 @@ export function withView(views: readonly SavedView[], made: SavedView, at = view
   return same ? views.map((view) => (view === same ? made : view)) : [...views.slice(0, at), made, ...views.slice(at)];
 }
 
-export const withoutView = (views: readonly SavedView[], name: string): SavedView[] => views.filter((view) => view !== findView(views, name));
+export const withoutView = (views: readonly SavedView[], name: string): SavedView[] =>
+  views.filter((view) => view !== findView(views, name));

@@ -9,7 +9,10 @@ test("tags are appended and removed, and a node that needs no change is left alo
 });
 
 test("tags are counted over nodes", () => {
-  assert.deepEqual(tagCounts([{ tags: ["b", "a"] }, { tags: ["a"] }, { tags: [] }]), [["a", 2], ["b", 1]]);
+  assert.deepEqual(tagCounts([{ tags: ["b", "a"] }, { tags: ["a"] }, { tags: [] }]), [
+    ["a", 2],
+    ["b", 1],
+  ]);
 });
 
 test("a change applies to the current tags: changes of other users stay", () => {
@@ -26,7 +29,10 @@ test("an undo restores tags in their order, if there was no change since", () =>
 });
 
 test("a name that another user has set since stays", () => {
-  const [before, after] = [{ name: "one", tags: ["a"] }, { name: "two", tags: ["a", "b"] }];
+  const [before, after] = [
+    { name: "one", tags: ["a"] },
+    { name: "two", tags: ["a", "b"] },
+  ];
   assert.deepEqual(rebasePatch(before, before, after), { name: "two", tags: ["a", "b"] });
   assert.deepEqual(rebasePatch({ name: "other", tags: ["a"] }, before, after), { tags: ["a", "b"] });
   assert.equal(rebasePatch({ name: "other", tags: ["b", "a"] }, before, after), null);

@@ -7,7 +7,8 @@ export function applyTagChange(tags: readonly string[], add: readonly string[], 
   return same(next, tags) ? null : next;
 }
 
-const same = (one: readonly string[], other: readonly string[]): boolean => one.length === other.length && one.every((tag, index) => tag === other[index]);
+const same = (one: readonly string[], other: readonly string[]): boolean =>
+  one.length === other.length && one.every((tag, index) => tag === other[index]);
 
 /** Applies the change from `before` to `after` to the current tags; null = no change. Changes of other users are kept. */
 export function rebaseTags(now: readonly string[], before: readonly string[], after: readonly string[]): string[] | null {

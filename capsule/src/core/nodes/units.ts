@@ -48,7 +48,16 @@ export function unitRows(units: TableLike, services: TableLike | undefined, late
     const name = text(unit);
     const [, newer = null, result = null, changed = null, restarts = null] = known.get(name) ?? [];
     const usage = (part: string): number | null => latest[`service.${part}{service=${name}}`]?.value ?? null;
-    return { name, description: text(description), state: text(newer) || text(state), result: text(result), since: number(newer === null ? since : changed), restarts: number(restarts), cpu: usage("cpu"), memory: usage("memory") };
+    return {
+      name,
+      description: text(description),
+      state: text(newer) || text(state),
+      result: text(result),
+      since: number(newer === null ? since : changed),
+      restarts: number(restarts),
+      cpu: usage("cpu"),
+      memory: usage("memory"),
+    };
   });
   return rows.sort((a, b) => Number(hasFailed(b)) - Number(hasFailed(a)));
 }
@@ -73,17 +82,22 @@ export function fits(parts: readonly string[], name: string): boolean {
 }
 
 /** Units that no job may restart, because their restart ends all log-in sessions (`spider/packages/after/services.py`). */
-const NEVER_ALONE = new Set(["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`));
+const NEVER_ALONE = new Set(
+  ["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`),
+);
 /** Units that no policy allows (`spider/wire/units.py`). */
-const PROTECTED = /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
+const PROTECTED =
+  /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
 
 /** Whether a job with this verb may name the unit, provided that the policy allows it. */
-const isOrderable = (name: string, verb: string): boolean => KINDS.test(name) && !PROTECTED.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
+const isOrderable = (name: string, verb: string): boolean =>
+  KINDS.test(name) && !PROTECTED.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
 
 /** The verbs that make sense in the unit's state and that the policy allows. */
 export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
   if (!policy || policy.mode !== "managed" || !namesUnit(policy.units, row.name)) return [];
-  const fitting = row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
+  const fitting =
+    row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
   return fitting.filter((verb) => policy.verbs.includes(verb) && isOrderable(row.name, verb));
 }
 
@@ -110,10 +124,17 @@ export function splitUnits(policy: UnitPolicy | null, verb: string, units: reado
 }
 
 /** Whether mode and `verbs` of the policy allow the verb. Without patterns a node does not report the verb, so only the mode counts. */
-export const allowsVerb = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean => policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
+export const allowsVerb = (policy: Policy | null, verb: string, patterns: readonly string[]): boolean =>
+  policy?.mode === "managed" && (!patterns.length || policy.verbs.includes(verb));
 
 /** The lines of policy.conf that allow a verb for the names in `unnamed`. `key`: the key of the line that lists names. `patterns`: what that line lists now; empty = there is no such line. */
-export function missingLines(policy: Policy | null, verb: string, key: string, patterns: readonly string[], unnamed: readonly string[]): string[] {
+export function missingLines(
+  policy: Policy | null,
+  verb: string,
+  key: string,
+  patterns: readonly string[],
+  unnamed: readonly string[],
+): string[] {
   const managed = policy?.mode === "managed";
   return [
     ...(patterns.length ? [] : ["version = 2"]),

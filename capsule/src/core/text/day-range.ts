@@ -28,6 +28,9 @@ export function parseDays(get: (name: string) => string | null): DayRange {
   return { from: valid(get("from")), to: valid(get("to")) };
 }
 
-export const spanOf = ({ from, to }: DayRange): Span => ({ from: from ? dayStart(from, 0) : undefined, to: to ? dayStart(to, 1) : undefined });
+export const spanOf = ({ from, to }: DayRange): Span => ({
+  from: from ? dayStart(from, 0) : undefined,
+  to: to ? dayStart(to, 1) : undefined,
+});
 
 export const isWithin = (at: number, { from, to }: Span): boolean => (from === undefined || at >= from) && (to === undefined || at < to);

@@ -6,7 +6,10 @@ test("without a catalogue all messages are in English", () => {
   assert.equal(t`Add node`, "Add node");
   assert.equal(t`${3} of ${"many"} nodes, $& {`, "3 of many nodes, $& {");
   assert.equal(t`${""}`, "");
-  assert.deepEqual([0, 1, 2].map((amount) => pluralWord(amount, "node")), ["nodes", "node", "nodes"]);
+  assert.deepEqual(
+    [0, 1, 2].map((amount) => pluralWord(amount, "node")),
+    ["nodes", "node", "nodes"],
+  );
   assert.equal(pluralWord(2, "series", "series"), "series");
   assert.deepEqual(tElements`Type ${{ type: "b" }} here.`, ["Type ", { type: "b" }, " here."]);
 });

@@ -30,11 +30,14 @@ function pieces(parts: TemplateStringsArray): readonly string[] {
 }
 
 /** A message: t`Add node`, t`${shown} of ${total} nodes`. */
-export const t = (parts: TemplateStringsArray, ...values: Value[]): string => pieces(parts).reduce((text, piece, at) => text + (at % 2 ? values[+piece] : piece));
+export const t = (parts: TemplateStringsArray, ...values: Value[]): string =>
+  pieces(parts).reduce((text, piece, at) => text + (at % 2 ? values[+piece] : piece));
 
 /** A message that contains elements: its texts and values, in the order of the language. */
-export const tElements = <T>(parts: TemplateStringsArray, ...values: (T | Value)[]): (T | Value)[] => pieces(parts).map((piece, at) => (at % 2 ? (values[+piece] as T) : piece));
+export const tElements = <T>(parts: TemplateStringsArray, ...values: (T | Value)[]): (T | Value)[] =>
+  pieces(parts).map((piece, at) => (at % 2 ? (values[+piece] as T) : piece));
 
 /** The word for this number: `pluralWord(2, "node")` is "nodes". */
 export const pluralWord = (amount: number, one: string, many = `${one}s`): string =>
-  (words[`${one}|${many}`] as Forms | undefined)?.[(rules ??= new Intl.PluralRules(words["{}"] as string)).select(amount)] ?? (amount === 1 ? one : many);
+  (words[`${one}|${many}`] as Forms | undefined)?.[(rules ??= new Intl.PluralRules(words["{}"] as string)).select(amount)] ??
+  (amount === 1 ? one : many);

@@ -8,7 +8,10 @@ const [FIRST, SECOND] = [1_792_888_200, 1_792_891_800];
 
 test("an unchanged text gives its original moment, also in a repeated hour", () => {
   assert.equal(localDatetime(FIRST), localDatetime(SECOND));
-  assert.deepEqual([FIRST, SECOND].map((at) => parseLocalDatetime(localDatetime(at), at)), [FIRST, SECOND]);
+  assert.deepEqual(
+    [FIRST, SECOND].map((at) => parseLocalDatetime(localDatetime(at), at)),
+    [FIRST, SECOND],
+  );
 });
 
 test("a changed text is read as local time", () => {

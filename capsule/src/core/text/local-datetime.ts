@@ -38,5 +38,7 @@ function offsetText(at: number): string {
 export function repeatedHourOffset(at: number): string {
   const other = Number.isFinite(at) ? repeatedMoment(at) : null;
   if (other === null) return "";
-  return at < other ? t`This time comes twice: the first one is meant, ${offsetText(at)}.` : t`This time comes twice: the second one is meant, ${offsetText(at)}.`;
+  return at < other
+    ? t`This time comes twice: the first one is meant, ${offsetText(at)}.`
+    : t`This time comes twice: the second one is meant, ${offsetText(at)}.`;
 }

@@ -10,7 +10,10 @@ const [D, H, MIN, S] = [t`d`, t`h`, t`min`, t`s`];
 const local = (at: number): Date => new Date(at * 1000);
 
 /** The time as "14:05:09". `toTimeString` begins with it in every browser and language. */
-export const clock = (at: number, withSeconds = true): string => local(at).toTimeString().slice(0, withSeconds ? 8 : 5);
+export const clock = (at: number, withSeconds = true): string =>
+  local(at)
+    .toTimeString()
+    .slice(0, withSeconds ? 8 : 5);
 
 /** Day and month without the year, for the axis of a chart. */
 export const day = (at: number): string => `${local(at).getDate()}${NBSP}${MONTHS[local(at).getMonth()] ?? ""}`;
@@ -19,7 +22,8 @@ export const day = (at: number): string => `${local(at).getDate()}${NBSP}${MONTH
 const dayText = (at: number): string => local(at).toDateString();
 
 /** Day and month, with the year unless it is the current one. */
-export const date = (at: number, now: number): string => day(at) + (dayText(at).slice(11) === dayText(now).slice(11) ? "" : NBSP + dayText(at).slice(11));
+export const date = (at: number, now: number): string =>
+  day(at) + (dayText(at).slice(11) === dayText(now).slice(11) ? "" : NBSP + dayText(at).slice(11));
 
 export const sameDay = (one: number, other: number): boolean => dayText(one) === dayText(other);
 
@@ -57,7 +61,12 @@ export function shortDuration(seconds: number): string {
 }
 
 function parts(whole: number): string {
-  const units: [number, string][] = [[86400, D], [3600, H], [60, MIN], [1, S]];
+  const units: [number, string][] = [
+    [86400, D],
+    [3600, H],
+    [60, MIN],
+    [1, S],
+  ];
   const first = units.findIndex(([length]) => whole >= length);
   const out: string[] = [];
   let left = whole;

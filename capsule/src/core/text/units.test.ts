@@ -8,7 +8,10 @@ test("sizes are binary, rates decimal, both with three digits", () => {
   assert.equal(size(128 * 2 ** 30), "128\u00a0GiB");
   assert.equal(rate(8_400_000), "8.40\u00a0MB/s");
   assert.equal(rate(999_900), "1.00\u00a0MB/s");
-  assert.deepEqual([network(8_400_000, false), network(8_400_000, true), network(8_400_000, true, true), network(124.99, true), network(null, true)], ["8.40\u00a0MB/s", "67.2\u00a0Mbit/s", "67.2\u00a0Mbit", "1.00\u00a0kbit/s", "—"]);
+  assert.deepEqual(
+    [network(8_400_000, false), network(8_400_000, true), network(8_400_000, true, true), network(124.99, true), network(null, true)],
+    ["8.40\u00a0MB/s", "67.2\u00a0Mbit/s", "67.2\u00a0Mbit", "1.00\u00a0kbit/s", "—"],
+  );
   assert.equal(digits3(9.996), "10.0");
   assert.equal(digits3(99.96), "100");
 });

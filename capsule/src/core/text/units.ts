@@ -49,7 +49,8 @@ export function rate(bytesPerSecond: number | null | undefined): string {
 }
 
 /** A network rate in bits or bytes. Network speeds are usually given in bits; the hub counts bytes. */
-export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity => (bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond));
+export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity =>
+  bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond);
 
 /** A network rate as text. `column`: leaves out "/s", because the column's header says it. */
 export function network(bytesPerSecond: number | null | undefined, bits: boolean, column = false): string {

@@ -39,7 +39,8 @@ import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
 /** The method that has a draft, or else SSH. */
-const methodWithDraft = (): MethodKey => (!oneDraft.exists() && listDraft.exists() ? "many" : !oneDraft.exists() && commandDraft.exists() ? "command" : "ssh");
+const methodWithDraft = (): MethodKey =>
+  !oneDraft.exists() && listDraft.exists() ? "many" : !oneDraft.exists() && commandDraft.exists() ? "command" : "ssh";
 
 /** The dialog that adds servers: form, fingerprint, steps, result. `deployment`: shows this deployment instead of the form. */
 export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
@@ -52,7 +53,12 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   const [method, setMethod] = useState<MethodKey>(() => first ?? methodWithDraft());
   const close = (): void => {
     const one = running?.peek();
-    if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating the agent on ${one.name}` : t`Adding ${one.name || one.host}`, one.kind === "update" ? t`The update continues in the background.` : t`The installation continues in the background.`);
+    if (one?.state === "running")
+      toast(
+        "run",
+        one.kind === "update" ? t`Updating the agent on ${one.name}` : t`Adding ${one.name || one.host}`,
+        one.kind === "update" ? t`The update continues in the background.` : t`The installation continues in the background.`,
+      );
     closeDialog();
   };
   const anew = (): void => setRound(round + 1);
@@ -92,7 +98,15 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
     setRunning(await retryDeployment(running.peek().id, body));
     setEntries((before) => (before.host ? afterRetry(before, body) : before)); // without a host nothing was typed in this dialog
   };
-  return <Running deployment={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
+  return (
+    <Running
+      deployment={running.value}
+      entries={entries}
+      onEdit={entries.host ? () => setEditing(true) : null}
+      onClose={close}
+      onRetry={retry}
+    />
+  );
 }
 
 interface FormProps {
@@ -110,8 +124,22 @@ interface FormProps {
 }
 
 const FIELD_OF: Record<string, keyof FormErrors> = {
-  host: "host", port: "port", username: "username", private_key: "key", passphrase: "passphrase", password: "password", sudo_password: "sudoPassword", name: "name", tags: "tags", certificate: "certificate",
-  "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
+  host: "host",
+  port: "port",
+  username: "username",
+  private_key: "key",
+  passphrase: "passphrase",
+  password: "password",
+  sudo_password: "sudoPassword",
+  name: "name",
+  tags: "tags",
+  certificate: "certificate",
+  "jump.host": "jumpHost",
+  "jump.port": "jumpPort",
+  "jump.username": "jumpUser",
+  "jump.private_key": "jumpSecret",
+  "jump.password": "jumpSecret",
+  "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
 function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent, back }: FormProps): VNode {
@@ -126,7 +154,9 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const change = (part: Partial<ConnectionForm>): void => {
     onChange(part);
-    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
+    setWrong((before) =>
+      Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))),
+    );
   };
   /** Loads a deployment that the page may not know: another user started it, or the answer to its start was lost. */
   const loadExisting = async (id: string): Promise<void> => {
@@ -195,24 +225,69 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
           {onMethod && <LastServer onChange={change} />}
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
-            <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
-            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameError(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
+            <TextField
+              label={t`SSH user`}
+              value={entries.username}
+              onText={(username) => change({ username })}
+              wrong={wrong.username ?? ""}
+              input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
+            />
+            <TextField
+              label={t`Name in Stardust`}
+              value={entries.name}
+              onText={(name) => change({ name })}
+              wrong={nameError(entries.name) || (wrong.name ?? "")}
+              input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }}
+            />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <p class="meta t3">{entries.keep ? t`These credentials are stored encrypted, for updates and removal. Options below can turn that off.` : t`These credentials are used for this deployment only, and not stored. Options below can change that.`}</p>
+          <p class="meta t3">
+            {entries.keep
+              ? t`These credentials are stored encrypted, for updates and removal. Options below can turn that off.`
+              : t`These credentials are used for this deployment only, and not stored. Options below can change that.`}
+          </p>
           <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
           <Options entries={entries} wrong={wrong}>
-            <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
-            <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+            <JumpFields
+              jump={entries.jump}
+              wrong={wrong}
+              hint={t`For a server that can be reached only through another one, as with ssh -J.`}
+              onJump={(jump) => change({ jump })}
+            />
+            <Switch
+              label={t`Keep credentials`}
+              hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`}
+              checked={entries.keep}
+              onCheck={(keep) => change({ keep })}
+            />
             <div class="halves">
               <SelectField
                 label={t`Policy on the server`}
                 value={entries.policy}
                 onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
-                hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
+                hint={
+                  {
+                    managed: t`Stardust may watch, check and upgrade.`,
+                    readonly: t`Stardust may watch and check, never change.`,
+                    monitor: t`Stardust may only watch.`,
+                  }[entries.policy]
+                }
                 options={POLICIES}
               />
-              <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+              <TextField
+                label={t`Proxy`}
+                hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
+                value={entries.proxy}
+                onText={(proxy) => change({ proxy })}
+                wrong={wrong.proxy ?? ""}
+                input={{
+                  placeholder: "http://proxy.example:3128",
+                  autocomplete: "off",
+                  autocapitalize: "off",
+                  spellcheck: false,
+                  maxLength: 300,
+                }}
+              />
             </div>
           </Options>
         </div>
@@ -243,7 +318,10 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
   const live = node?.state === "online";
   const title = dialogTitle(deployment, deployment.name || deployment.host, live);
   const cancelling = useCancel(deployment.id);
-  if (deployment.state === "awaiting_host_key" && deployment.host_key) return <HostKey key={`${addressText(deployment.host_key)} ${deployment.host_key.fingerprint}`} deployment={deployment} onClose={onClose} />;
+  if (deployment.state === "awaiting_host_key" && deployment.host_key)
+    return (
+      <HostKey key={`${addressText(deployment.host_key)} ${deployment.host_key.fingerprint}`} deployment={deployment} onClose={onClose} />
+    );
   if (deployment.state === "failed" || deployment.state === "cancelled") {
     const took = deployment.ended_at === null ? "" : ` · ${t`stopped after ${duration(deployment.ended_at - beganAt(deployment))}`}`;
     return (
@@ -257,7 +335,13 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
               {t`Edit connection`}
             </Button>
           )}
-          <span class="t3 end aside">{update && node && mayAct.value ? t`To try the update again, go to the node’s settings.` : onEdit ? t`Your entries are kept until you close this.` : ""}</span>
+          <span class="t3 end aside">
+            {update && node && mayAct.value
+              ? t`To try the update again, go to the node’s settings.`
+              : onEdit
+                ? t`Your entries are kept until you close this.`
+                : ""}
+          </span>
           {update && <SettingsButton deployment={deployment} onClose={onClose} />}
           <Button onClick={onClose}>{t`Close`}</Button>
         </footer>
@@ -306,11 +390,18 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
 }
 
 function asideOf(deployment: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
-  if (deployment.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
+  if (deployment.state === "succeeded")
+    return node === "online"
+      ? t`The agent is connected and sends data.`
+      : node
+        ? t`The node is not connected now.`
+        : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
   // For credentials that were typed elsewhere the page does not know whether they are stored.
   if (deployment.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
-  return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
+  return entries.keep
+    ? t`Credentials are stored encrypted, for updates and removal.`
+    : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
 /** A link from a deployment to the page of its batch, where all failed deployments can be retried together. Null without a batch, and on that page. */
@@ -375,7 +466,13 @@ function HostKey({ deployment, onClose }: { deployment: DeploymentView; onClose:
     });
   };
   return (
-    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${deployment.host_key && isJumpHostKey(deployment) ? t`${addressText(deployment.host_key)} (jump host)` : addressText({ host: deployment.host, port: deployment.port })} · not confirmed yet`} icon="server" onClose={onClose}>
+    <Dialog
+      key="hostkey"
+      title={t`Is this the right server?`}
+      subtitle={t`${deployment.host_key && isJumpHostKey(deployment) ? t`${addressText(deployment.host_key)} (jump host)` : addressText({ host: deployment.host, port: deployment.port })} · not confirmed yet`}
+      icon="server"
+      onClose={onClose}
+    >
       <BatchLink deployment={deployment} />
       <div class="body">
         <ActionError text={wrong || cancelling.refusal} />

@@ -21,15 +21,32 @@ import { readText, UNREADABLE } from "./chosen-file";
 import { DraftBanner } from "./draft-banner";
 import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { listDraft, useDraft } from "./draft";
-import { deploymentBody, jumpErrors, signInErrors, EMPTY_LIST, type ConnectionForm, type ListForm, type FormErrors } from "./connection-form";
+import {
+  deploymentBody,
+  jumpErrors,
+  signInErrors,
+  EMPTY_LIST,
+  type ConnectionForm,
+  type ListForm,
+  type FormErrors,
+} from "./connection-form";
 import { Method, type MethodKey } from "./method";
 
 const SETTLE_MS = 400;
 const LARGEST = 256 * 1024;
 const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
-const FORMATS: readonly [string, string][] = [["auto", t`Detect automatically`], ["lines", t`One server per line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
+const FORMATS: readonly [string, string][] = [
+  ["auto", t`Detect automatically`],
+  ["lines", t`One server per line`],
+  ["csv", t`Table with a header (CSV)`],
+  ["ssh_config", t`OpenSSH configuration`],
+]; // prettier-ignore
 type Format = ListForm["format"];
-const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
+const WORDS: Record<ServerListView["format"], string> = {
+  lines: t`one server per line`,
+  csv: t`a table`,
+  ssh_config: t`an OpenSSH configuration`,
+};
 
 interface ParsedList {
   /** The format and text that were parsed. */
@@ -92,10 +109,15 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
   /** Which faulty lines keep the button disabled, as a text: the lines may be out of view. Empty = no faulty line does. */
-  const hindered = !fresh || bad === 0 || (without && good.length) ? "" : `${bad === 1 ? t`1 line has an error.` : t`${bad} lines have errors.`} ${good.length ? t`Fix the list, or tick “Skip lines with errors”.` : t`Fix the list.`}`;
+  const hindered =
+    !fresh || bad === 0 || (without && good.length)
+      ? ""
+      : `${bad === 1 ? t`1 line has an error.` : t`${bad} lines have errors.`} ${good.length ? t`Fix the list, or tick “Skip lines with errors”.` : t`Fix the list.`}`;
   const change = (part: Partial<ConnectionForm>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
-    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
+    setWrong((before) =>
+      Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))),
+    );
   };
   useEffect(() => setRefused(new Map()), [read]);
   const anew = (): void => {
@@ -104,7 +126,9 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
   };
   const send = (): void => {
     const found: FormErrors = {
-      ...(nameless ? { username: t`${plural(nameless, "server")} on the list ${pluralWord(nameless, "names", "name")} no user: enter one here.` } : {}),
+      ...(nameless
+        ? { username: t`${plural(nameless, "server")} on the list ${pluralWord(nameless, "names", "name")} no user: enter one here.` }
+        : {}),
       ...signInErrors(entries),
       ...jumpErrors(entries.jump),
     };
@@ -135,7 +159,13 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
     });
   };
   return (
-    <Dialog title={t`Add many servers`} subtitle={t`Paste a list. Confirm all fingerprints once. Servers are added independently.`} icon="server" size="wide" onClose={onClose}>
+    <Dialog
+      title={t`Add many servers`}
+      subtitle={t`Paste a list. Confirm all fingerprints once. Servers are added independently.`}
+      icon="server"
+      size="wide"
+      onClose={onClose}
+    >
       <form
         ref={fields}
         noValidate
@@ -152,24 +182,65 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
               {refusal}
             </Banner>
           )}
-          <ListField text={text} format={format} onText={(next) => type((before) => ({ ...before, text: next }))} onFormat={(next) => type((before) => ({ ...before, format: next }))} failure={failure} />
+          <ListField
+            text={text}
+            format={format}
+            onText={(next) => type((before) => ({ ...before, text: next }))}
+            onFormat={(next) => type((before) => ({ ...before, format: next }))}
+            failure={failure}
+          />
           {read && <ParsedRows list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
-            <TextField label={t`SSH user`} hint={t`For lines that do not name a user.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField
+              label={t`SSH user`}
+              hint={t`For lines that do not name a user.`}
+              value={entries.username}
+              onText={(username) => change({ username })}
+              wrong={wrong.username ?? ""}
+              input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }}
+            />
             <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
-          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For lines that do not name a jump host.`} onJump={(jump) => change({ jump })} />
-          <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <JumpFields
+            jump={entries.jump}
+            wrong={wrong}
+            hint={t`For lines that do not name a jump host.`}
+            onJump={(jump) => change({ jump })}
+          />
+          <Switch
+            label={t`Keep credentials`}
+            hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`}
+            checked={entries.keep}
+            onCheck={(keep) => change({ keep })}
+          />
           <div class="halves">
-            <SelectField label={t`Policy on the servers`} value={entries.policy} onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })} options={POLICIES} />
+            <SelectField
+              label={t`Policy on the servers`}
+              value={entries.policy}
+              onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
+              options={POLICIES}
+            />
             <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
               {t`Install Python where there is none`}
             </Check>
           </div>
-          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+          <TextField
+            label={t`Proxy`}
+            hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
+            value={entries.proxy}
+            onText={(proxy) => change({ proxy })}
+            wrong={wrong.proxy ?? ""}
+            input={{
+              placeholder: "http://proxy.example:3128",
+              autocomplete: "off",
+              autocapitalize: "off",
+              spellcheck: false,
+              maxLength: 300,
+            }}
+          />
         </div>
-        <Foot status={status || (hindered || t`Next, you confirm all fingerprints at once.`)} sending={sending} onClose={onClose}>
+        <Foot status={status || hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
             {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
           </Button>
@@ -181,15 +252,59 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
 
 /** The body of the request: each server with the values of its line, and the values of the form for all servers. */
 function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
-  const { private_key, passphrase, password, sudo_password, use_hub_key, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
+  const {
+    private_key,
+    passphrase,
+    password,
+    sudo_password,
+    use_hub_key,
+    certificate,
+    tags,
+    keep_credentials,
+    install_python,
+    policy,
+    proxy,
+    jump,
+  } = deploymentBody(entries);
   return {
-    servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
+    servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({
+      host,
+      port,
+      username,
+      name,
+      tags: own,
+      host_key,
+      ...(through ? { jump: through } : {}),
+    })),
     ...(entries.username.trim() ? { username: entries.username.trim() } : {}),
-    private_key, passphrase, password, sudo_password, ...(use_hub_key ? { use_hub_key } : {}), certificate, tags, keep_credentials, install_python, policy, ...(proxy ? { proxy } : {}), jump,
+    private_key,
+    passphrase,
+    password,
+    sudo_password,
+    ...(use_hub_key ? { use_hub_key } : {}),
+    certificate,
+    tags,
+    keep_credentials,
+    install_python,
+    policy,
+    ...(proxy ? { proxy } : {}),
+    jump,
   } as ManyDeploymentsBody; // prettier-ignore
 }
 
-function ListField({ text, format, onText, onFormat, failure }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; failure: string }): VNode {
+function ListField({
+  text,
+  format,
+  onText,
+  onFormat,
+  failure,
+}: {
+  text: string;
+  format: Format;
+  onText: (text: string) => void;
+  onFormat: (format: Format) => void;
+  failure: string;
+}): VNode {
   const file = useRef<HTMLInputElement>(null);
   const [refused, setRefused] = useState("");
   const wrongText = refused || failure;
@@ -279,7 +394,8 @@ function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps)
   return (
     <div class="understood">
       <p role="status">
-        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No servers found`}</b> <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
+        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No servers found`}</b>{" "}
+        <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
       </p>
       {list.problems.map(({ line, message }) => (
         <p key={`${line} ${message}`} class="wrong">
@@ -330,11 +446,7 @@ function ListRow({ one, refused }: { one: ListedServerView; refused: string }): 
       {(problems.length > 0 || one.notes.length > 0 || one.tags.length > 0 || one.host_key) && (
         <span role="cell" class="said">
           {one.tags.length > 0 && <span class="t2">{t`Tags: ${one.tags.join(", ")}`}</span>}
-          {one.host_key && (
-            <span class="t2">
-              {tElements`Trusted without asking: ${<code class="mono">{one.host_key}</code>}`}
-            </span>
-          )}
+          {one.host_key && <span class="t2">{tElements`Trusted without asking: ${<code class="mono">{one.host_key}</code>}`}</span>}
           {problems.map((words) => (
             <span key={words} class="wrong">
               {words}

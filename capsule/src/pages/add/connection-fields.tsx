@@ -32,16 +32,52 @@ export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFor
 }
 
 /** The fields for host and port. `known`: the hub knows an earlier connection. If the port is empty, it uses the port of that connection. */
-export function ServerFields({ entries, wrong, known = false, onChange }: { entries: ConnectionForm; wrong: FormErrors; known?: boolean; onChange: Change }): VNode {
+export function ServerFields({
+  entries,
+  wrong,
+  known = false,
+  onChange,
+}: {
+  entries: ConnectionForm;
+  wrong: FormErrors;
+  known?: boolean;
+  onChange: Change;
+}): VNode {
   return (
     <>
-      <TextField class="host" label={t`Host name or IP`} value={entries.host} onText={(host) => onChange({ host })} wrong={wrong.host ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }} />
-      <TextField class="port" label={t`Port`} value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }} />
+      <TextField
+        class="host"
+        label={t`Host name or IP`}
+        value={entries.host}
+        onText={(host) => onChange({ host })}
+        wrong={wrong.host ?? ""}
+        input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }}
+      />
+      <TextField
+        class="port"
+        label={t`Port`}
+        value={entries.port}
+        onText={(port) => onChange({ port })}
+        wrong={wrong.port ?? ""}
+        input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }}
+      />
     </>
   );
 }
 
-export function KeyField({ value, name, wrong = "", label = t`Private key`, onKey }: { value: string; name: string; wrong?: string; label?: string; onKey: (key: string, name: string) => void }): VNode {
+export function KeyField({
+  value,
+  name,
+  wrong = "",
+  label = t`Private key`,
+  onKey,
+}: {
+  value: string;
+  name: string;
+  wrong?: string;
+  label?: string;
+  onKey: (key: string, name: string) => void;
+}): VNode {
   const id = useId();
   const [pasting, setPasting] = useState(false);
   const [over, setOver] = useState(false);
@@ -79,7 +115,14 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
     give(text, chosen.name);
     setPasting(false);
   };
-  const wrongText = refused || wrong || (value && !parsed ? (/^(?:sk-)?(?:ssh|ecdsa)-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
+  const wrongText =
+    refused ||
+    wrong ||
+    (value && !parsed
+      ? /^(?:sk-)?(?:ssh|ecdsa)-/.test(value.trim())
+        ? t`This is a public key: the private one is needed, the file of the same name without .pub.`
+        : t`This does not look like a private key.`
+      : "");
   return (
     <div class="field">
       <span class="label" id={id}>
@@ -121,7 +164,9 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
           </>
         ) : (
           <>
-            <span class="grow t3">{pasting ? t`Paste the whole file, from the BEGIN line to the END line` : t`Drop the key file here`}</span>
+            <span class="grow t3">
+              {pasting ? t`Paste the whole file, from the BEGIN line to the END line` : t`Drop the key file here`}
+            </span>
             <Button slim onClick={() => file.current?.click()}>
               {t`Choose file`}
             </Button>
@@ -171,7 +216,11 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   );
 }
 
-const WAYS: readonly { key: SignInWay; label: string }[] = [{ key: "key", label: t`Key` }, { key: "password", label: t`Password` }, { key: "hub", label: t`Stardust’s key` }]; // prettier-ignore
+const WAYS: readonly { key: SignInWay; label: string }[] = [
+  { key: "key", label: t`Key` },
+  { key: "password", label: t`Password` },
+  { key: "hub", label: t`Stardust’s key` },
+]; // prettier-ignore
 
 export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
   const { by } = entries;
@@ -184,9 +233,31 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Connection
       {by === "key" && <KeyFields entries={entries} wrong={wrong} onChange={onChange} />}
       {by === "hub" && <HubKeyField />}
       <div class="halves">
-        {by === "key" && parseKeyHeader(entries.key)?.encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} wrong={wrong.passphrase ?? ""} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
-        {by === "password" && <SecretField label={t`SSH password`} value={entries.password} wrong={wrong.password ?? ""} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
-        <SecretField label={t`sudo password`} value={entries.sudoPassword} wrong={wrong.sudoPassword ?? ""} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
+        {by === "key" && parseKeyHeader(entries.key)?.encrypted && (
+          <SecretField
+            label={t`Key passphrase`}
+            value={entries.passphrase}
+            wrong={wrong.passphrase ?? ""}
+            onText={(passphrase) => onChange({ passphrase })}
+            input={{ autocomplete: "off" }}
+          />
+        )}
+        {by === "password" && (
+          <SecretField
+            label={t`SSH password`}
+            value={entries.password}
+            wrong={wrong.password ?? ""}
+            onText={(password) => onChange({ password })}
+            input={{ autocomplete: "off" }}
+          />
+        )}
+        <SecretField
+          label={t`sudo password`}
+          value={entries.sudoPassword}
+          wrong={wrong.sudoPassword ?? ""}
+          onText={(sudoPassword) => onChange({ sudoPassword })}
+          input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }}
+        />
       </div>
     </>
   );
@@ -196,7 +267,12 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
   const [certified, setCertified] = useState(entries.certificate !== "");
   return (
     <>
-      <KeyField value={entries.key} name={entries.keyName} wrong={wrong.key ?? ""} onKey={(key, keyName) => onChange({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })} />
+      <KeyField
+        value={entries.key}
+        name={entries.keyName}
+        wrong={wrong.key ?? ""}
+        onKey={(key, keyName) => onChange({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })}
+      />
       {entries.key && !certified && (
         <div>
           <Button slim kind="quiet" onClick={() => setCertified(true)}>
@@ -204,7 +280,9 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
           </Button>
         </div>
       )}
-      {entries.key && certified && <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />}
+      {entries.key && certified && (
+        <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />
+      )}
     </>
   );
 }
@@ -212,7 +290,11 @@ function KeyFields({ entries, wrong, onChange }: { entries: ConnectionForm; wron
 /** A field for the certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is not secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
-  const wrongText = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
+  const wrongText =
+    wrong ||
+    (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim())
+      ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.`
+      : "");
   return (
     <div class="field">
       <label for={id}>{t`User certificate`}</label>
@@ -242,10 +324,24 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
   );
 }
 
-const JUMP_WAYS: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
+const JUMP_WAYS: readonly [JumpForm["by"], string][] = [
+  ["same", t`Same as for the server`],
+  ["password", t`Its own password`],
+  ["key", t`Its own key`],
+]; // prettier-ignore
 
 /** The fields of the jump host, behind a switch. */
-export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | null; wrong: FormErrors; hint: string; onJump: (jump: JumpForm | null) => void }): VNode {
+export function JumpFields({
+  jump,
+  wrong,
+  hint,
+  onJump,
+}: {
+  jump: JumpForm | null;
+  wrong: FormErrors;
+  hint: string;
+  onJump: (jump: JumpForm | null) => void;
+}): VNode {
   const last = useRef(EMPTY_JUMP); // keeps the input while the switch is off
   if (jump) last.current = jump;
   const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
@@ -256,17 +352,63 @@ export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | nul
       {jump && (
         <fieldset class="deploy-form inner">
           <legend class="hidden-text">{t`Jump host`}</legend>
-          <TextField class="host" label={t`Jump host`} value={jump.host} onText={(host) => change({ host })} wrong={wrong.jumpHost ?? ""} input={{ ...plain, maxLength: 253 }} />
-          <TextField class="port" label={t`Its port`} value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
+          <TextField
+            class="host"
+            label={t`Jump host`}
+            value={jump.host}
+            onText={(host) => change({ host })}
+            wrong={wrong.jumpHost ?? ""}
+            input={{ ...plain, maxLength: 253 }}
+          />
+          <TextField
+            class="port"
+            label={t`Its port`}
+            value={jump.port}
+            onText={(port) => change({ port })}
+            wrong={wrong.jumpPort ?? ""}
+            input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }}
+          />
           <div class="halves">
-            <TextField label={t`User on the jump host`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
-            <SelectField label={t`Sign in with`} value={jump.by} onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })} options={JUMP_WAYS} />
+            <TextField
+              label={t`User on the jump host`}
+              value={jump.username}
+              onText={(username) => change({ username })}
+              wrong={wrong.jumpUser ?? ""}
+              input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }}
+            />
+            <SelectField
+              label={t`Sign in with`}
+              value={jump.by}
+              onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })}
+              options={JUMP_WAYS}
+            />
           </div>
-          {jump.by === "password" && <SecretField label={t`Jump host password`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
+          {jump.by === "password" && (
+            <SecretField
+              label={t`Jump host password`}
+              value={jump.password}
+              onText={(password) => change({ password })}
+              wrong={wrong.jumpSecret ?? ""}
+              input={{ autocomplete: "off" }}
+            />
+          )}
           {jump.by === "key" && (
             <>
-              <KeyField label={t`Private key for the jump host`} value={jump.key} name={jump.keyName} wrong={wrong.jumpSecret ?? ""} onKey={(key, keyName) => change({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })} />
-              {parseKeyHeader(jump.key)?.encrypted && <SecretField label={t`Passphrase for that key`} value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
+              <KeyField
+                label={t`Private key for the jump host`}
+                value={jump.key}
+                name={jump.keyName}
+                wrong={wrong.jumpSecret ?? ""}
+                onKey={(key, keyName) => change({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })}
+              />
+              {parseKeyHeader(jump.key)?.encrypted && (
+                <SecretField
+                  label={t`Passphrase for that key`}
+                  value={jump.passphrase}
+                  onText={(passphrase) => change({ passphrase })}
+                  input={{ autocomplete: "off" }}
+                />
+              )}
             </>
           )}
         </fieldset>

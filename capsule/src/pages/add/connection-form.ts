@@ -43,7 +43,23 @@ export interface JumpForm {
 export const EMPTY_JUMP: JumpForm = { host: "", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" };
 
 export const EMPTY_CONNECTION: ConnectionForm = {
-  host: "", port: "22", username: "", name: "", tags: [], by: "key", key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
+  host: "",
+  port: "22",
+  username: "",
+  name: "",
+  tags: [],
+  by: "key",
+  key: "",
+  keyName: "",
+  passphrase: "",
+  password: "",
+  sudoPassword: "",
+  keep: true,
+  installPython: false,
+  policy: "managed",
+  certificate: "",
+  proxy: "",
+  jump: null,
 }; // prettier-ignore
 
 /** A list of servers and their common values. A user may paste secrets into the list although they do not belong there. */
@@ -74,7 +90,8 @@ const hostFault = (host: string, missing: string): string => {
   if (!host.trim()) return missing;
   return /[\s/@]/.test(host.trim()) ? t`Only the name or address; user and port have their own fields.` : "";
 };
-export const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
+export const portFault = (port: string): string =>
+  /^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`;
 const withoutEmpty = (found: FormErrors): FormErrors => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
 
 /** The errors of a jump host; empty = none. */
@@ -83,13 +100,21 @@ export function jumpErrors(jump: JumpForm | null): FormErrors {
   return withoutEmpty({
     jumpHost: hostFault(jump.host, t`Enter the jump host’s name or address.`),
     jumpPort: portFault(jump.port),
-    jumpSecret: jump.by === "password" && !jump.password ? t`Enter its password.` : jump.by === "key" && !jump.key.trim() ? t`Enter its private key.` : "",
+    jumpSecret:
+      jump.by === "password" && !jump.password
+        ? t`Enter its password.`
+        : jump.by === "key" && !jump.key.trim()
+          ? t`Enter its private key.`
+          : "",
   });
 }
 
 /** The errors of the credentials; empty = none. */
 export function signInErrors({ by, key, password }: ConnectionForm): FormErrors {
-  return withoutEmpty({ key: by === "key" && !key.trim() ? t`Enter a private key, or choose another way.` : "", password: by === "password" && !password ? t`Enter the password.` : "" });
+  return withoutEmpty({
+    key: by === "key" && !key.trim() ? t`Enter a private key, or choose another way.` : "",
+    password: by === "password" && !password ? t`Enter the password.` : "",
+  });
 }
 
 /** The form for a known server. An empty `port` stands for the port of the last connection. */
@@ -109,7 +134,13 @@ export function formErrors(entries: ConnectionForm, known = false): FormErrors {
 }
 
 /** The values that the next server probably shares with the last one, without secrets. */
-export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({ port: String(last.port), username: last.username, tags: [...last.tags], policy: last.policy, ...(last.use_hub_key ? { by: "hub" as const } : {}) });
+export const likeTheLast = (last: DeploymentView): Partial<ConnectionForm> => ({
+  port: String(last.port),
+  username: last.username,
+  tags: [...last.tags],
+  policy: last.policy,
+  ...(last.use_hub_key ? { by: "hub" as const } : {}),
+});
 
 /** A private key with the newline at its end, which a pasted text may lack. */
 export const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
@@ -125,11 +156,21 @@ function jumpBody(jump: JumpForm | null): JumpBody | null {
   };
 }
 
-function givenLogin({ by, key, certificate, passphrase, password }: ConnectionForm): Pick<DeploymentBody, "private_key" | "certificate" | "passphrase" | "password" | "use_hub_key"> {
+function givenLogin({
+  by,
+  key,
+  certificate,
+  passphrase,
+  password,
+}: ConnectionForm): Pick<DeploymentBody, "private_key" | "certificate" | "passphrase" | "password" | "use_hub_key"> {
   if (by === "hub") return { use_hub_key: true };
   if (by === "password") return password ? { password } : {};
   if (!key.trim()) return {};
-  return { private_key: wholeKey(key), ...(certificate.trim() ? { certificate: certificate.trim() } : {}), ...(passphrase ? { passphrase } : {}) };
+  return {
+    private_key: wholeKey(key),
+    ...(certificate.trim() ? { certificate: certificate.trim() } : {}),
+    ...(passphrase ? { passphrase } : {}),
+  };
 }
 
 export function deploymentBody(entries: ConnectionForm): DeploymentBody {
@@ -156,7 +197,16 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
 export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = EMPTY_CONNECTION;
   const { jump } = entries;
-  const left = { ...entries, key, keyName, passphrase, password, sudoPassword, certificate, jump: jump && { ...EMPTY_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by } };
+  const left = {
+    ...entries,
+    key,
+    keyName,
+    passphrase,
+    password,
+    sudoPassword,
+    certificate,
+    jump: jump && { ...EMPTY_JUMP, host: jump.host, port: jump.port, username: jump.username, by: jump.by },
+  };
   return sameForm({ ...left, by: EMPTY_CONNECTION.by }, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left; // a form in which only the kind of credentials was chosen counts as empty
 }
 
@@ -168,7 +218,8 @@ export function signInBody(entries: ConnectionForm): RetryBody {
 
 /** The form with the values of a retry instead of the first values. The page's retries keep the jump host or remove it. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
-  const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } = body;
+  const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, use_hub_key, install_python, jump } =
+    body;
   const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one
   return {
     ...entries,

@@ -2,7 +2,16 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";
-import { EMPTY_COMMAND, EMPTY_CONNECTION, EMPTY_LIST, sameForm, withoutSecrets, type CommandForm, type ConnectionForm, type ListForm } from "./connection-form";
+import {
+  EMPTY_COMMAND,
+  EMPTY_CONNECTION,
+  EMPTY_LIST,
+  sameForm,
+  withoutSecrets,
+  type CommandForm,
+  type ConnectionForm,
+  type ListForm,
+} from "./connection-form";
 
 export interface Draft<T> {
   get(): T;

@@ -63,7 +63,11 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
       setWrong(t`A port is a number from 1 to 65535.`);
       return;
     }
-    const body = { ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
+    const body = {
+      ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}),
+      ...(direct ? { jump: null } : {}),
+      ...bodyFor(fix, value),
+    };
     void submit({
       what: t`Retry for ${deployment.name || deployment.host}`,
       send: () => onRetry(body),
@@ -85,7 +89,9 @@ export function FailureBox({ deployment, entries, confirm, onRetry }: Props): VN
         <span>{deployment.error?.message ?? t`It was cancelled before it finished.`}</span>
       </h3>
       {left && <p class="t2">{left}</p>}
-      {confirm !== undefined && mayAct.value && <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>}
+      {confirm !== undefined && mayAct.value && (
+        <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>
+      )}
       {!mayAct.value ? (
         <ViewerNote />
       ) : (
@@ -131,7 +137,17 @@ function firstValueOf(fix: FixField, deployment: DeploymentView): string {
   return "";
 }
 
-function Fix({ fix, deployment, value, onValue }: { fix: FixField; deployment: DeploymentView; value: string; onValue: (value: string) => void }): VNode | null {
+function Fix({
+  fix,
+  deployment,
+  value,
+  onValue,
+}: {
+  fix: FixField;
+  deployment: DeploymentView;
+  value: string;
+  onValue: (value: string) => void;
+}): VNode | null {
   const off = { autocomplete: "off", spellcheck: false, autocapitalize: "off", autofocus: true };
   switch (fix) {
     case "host":

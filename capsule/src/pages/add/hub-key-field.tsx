@@ -20,10 +20,23 @@ export function HubKeyField({ actions }: { actions?: VNode }): VNode {
   if (!key)
     return (
       <div class="field">
-        {key === null && <p class="t2">{isAdmin.value ? t`Stardust has no SSH key yet. It makes one and keeps it encrypted; you copy a line to each server.` : t`Stardust has no SSH key yet. Ask an admin to create it.`}</p>}
+        {key === null && (
+          <p class="t2">
+            {isAdmin.value
+              ? t`Stardust has no SSH key yet. It makes one and keeps it encrypted; you copy a line to each server.`
+              : t`Stardust has no SSH key yet. Ask an admin to create it.`}
+          </p>
+        )}
         {key === null && isAdmin.value && (
           <div>
-            <Button busy={busy} onClick={() => void run(async () => setKey(await withStepUp(() => createHubKey(false), t`Enter your password to create Stardust’s SSH key.`)))}>
+            <Button
+              busy={busy}
+              onClick={() =>
+                void run(async () =>
+                  setKey(await withStepUp(() => createHubKey(false), t`Enter your password to create Stardust’s SSH key.`)),
+                )
+              }
+            >
               {t`Create key`}
             </Button>
           </div>

@@ -48,16 +48,32 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
     void submit({
       what: t`One-line command`,
       failed: t`One-line command: not created`,
-      send: () => makeInvite({ name: form.name.trim(), tags: [...form.tags], policy: form.policy, ...(form.proxy.trim() ? { proxy: form.proxy.trim() } : {}) }),
+      send: () =>
+        makeInvite({
+          name: form.name.trim(),
+          tags: [...form.tags],
+          policy: form.policy,
+          ...(form.proxy.trim() ? { proxy: form.proxy.trim() } : {}),
+        }),
       taken: (invite) => {
         settle();
         setMade(invite);
       },
       late: () => {
         commandDraft.drop(form);
-        toast("run", t`The command was created, but is no longer shown`, t`It is listed under Settings, Enrollment, and can be revoked there.`, { label: t`Open`, run: () => go(INVITES) });
+        toast(
+          "run",
+          t`The command was created, but is no longer shown`,
+          t`It is listed under Settings, Enrollment, and can be revoked there.`,
+          { label: t`Open`, run: () => go(INVITES) },
+        );
       },
-      refused: (why, error) => setRefusal(isUnanswered(error) ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.` : why),
+      refused: (why, error) =>
+        setRefusal(
+          isUnanswered(error)
+            ? t`${error.detail} It is not known whether a command was created. One that is not shown expires after five minutes.`
+            : why,
+        ),
       back: (unanswered) => (unanswered ? go(INVITES) : showDialog({ kind: "add", method: "command" })),
     });
   };
@@ -68,7 +84,12 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
     onStartOver();
   };
   return (
-    <Dialog title={t`Add node`} subtitle={t`The server connects on its own: works behind NAT and without SSH.`} icon="server" onClose={onClose}>
+    <Dialog
+      title={t`Add node`}
+      subtitle={t`The server connects on its own: works behind NAT and without SSH.`}
+      icon="server"
+      onClose={onClose}
+    >
       <form
         noValidate
         onSubmit={(event) => {
@@ -80,7 +101,13 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
           <Method value="command" busy={sending} onPick={onMethod} />
           {left && <DraftBanner secrets={false} onStartOver={anew} />}
           <ActionError text={refusal} />
-          <TextField label={t`Name in Stardust`} value={form.name} onText={(name) => change({ name })} wrong={nameError(form.name)} input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }} />
+          <TextField
+            label={t`Name in Stardust`}
+            value={form.name}
+            onText={(name) => change({ name })}
+            wrong={nameError(form.name)}
+            input={{ placeholder: t`taken from the server`, autocomplete: "off", spellcheck: false }}
+          />
           <div class="halves">
             <SelectField
               label={t`Policy on the server`}
@@ -90,9 +117,25 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
             />
             <TagsField label={t`Tags`} tags={form.tags} onTags={(tags) => change({ tags })} />
           </div>
-          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={form.proxy} onText={(proxy) => change({ proxy })} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+          <TextField
+            label={t`Proxy`}
+            hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
+            value={form.proxy}
+            onText={(proxy) => change({ proxy })}
+            input={{
+              placeholder: "http://proxy.example:3128",
+              autocomplete: "off",
+              autocapitalize: "off",
+              spellcheck: false,
+              maxLength: 300,
+            }}
+          />
         </div>
-        <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`} sending={sending} onClose={onClose}>
+        <Foot
+          status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`}
+          sending={sending}
+          onClose={onClose}
+        >
           <Button kind="primary" type="submit" busy={sending}>
             {t`Create command`}
           </Button>
@@ -118,8 +161,24 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
   const commandRow = useRef<HTMLDivElement>(null);
   const left = made.expires_at - now.value;
   const node = seen.node_id ? rows.value.find((row) => row.node.id === seen.node_id)?.node : undefined;
-  const failed = seen.state === "used" ? events.value.find(({ type, details }) => type === "node_join_failed" && (details.invite === seen.id || details.node === seen.node_id)) : undefined;
-  const state: State = node?.state === "online" ? "here" : failed ? "failed" : seen.state === "used" ? "installing" : seen.state !== "open" ? "over" : left <= 0 ? "late" : "open";
+  const failed =
+    seen.state === "used"
+      ? events.value.find(
+          ({ type, details }) => type === "node_join_failed" && (details.invite === seen.id || details.node === seen.node_id),
+        )
+      : undefined;
+  const state: State =
+    node?.state === "online"
+      ? "here"
+      : failed
+        ? "failed"
+        : seen.state === "used"
+          ? "installing"
+          : seen.state !== "open"
+            ? "over"
+            : left <= 0
+              ? "late"
+              : "open";
   const over = state === "here" || state === "over" || state === "failed";
   useEffect(() => {
     if (over || seen.state !== "open") return;
@@ -134,7 +193,8 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
   useLayoutEffect(() => {
     if (state !== "open") return;
     const onKey = (event: KeyboardEvent): void => {
-      if (event.key !== "c" || !singleKeys() || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+      if (event.key !== "c" || !singleKeys() || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement)
+        return;
       event.preventDefault();
       commandRow.current?.querySelector("button")?.click();
     };
@@ -146,47 +206,66 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
     if (await ending.run(async () => void (await endInvite(made.info.id)))) onClose();
   };
   const close = (): void => {
-    if (state === "open") toast("run", t`The command works for another ${age(left)}`, t`It is listed under Settings, Enrollment, and can be revoked there.`);
+    if (state === "open")
+      toast("run", t`The command works for another ${age(left)}`, t`It is listed under Settings, Enrollment, and can be revoked there.`);
     onClose();
   };
   const name = node?.name ?? t`The server`;
-  const title = { open: t`Run this on the server`, late: t`The command has expired`, installing: t`The server is joining`, here: t`${name} is connected`, over: t`This command no longer works`, failed: t`The server could not join` }[state];
+  const title = {
+    open: t`Run this on the server`,
+    late: t`The command has expired`,
+    installing: t`The server is joining`,
+    here: t`${name} is connected`,
+    over: t`This command no longer works`,
+    failed: t`The server could not join`,
+  }[state];
   return (
-    <Dialog title={title} subtitle={state === "open" ? t`works once, for another ${age(left)}` : t`One-line command`} icon="server" onClose={close}>
+    <Dialog
+      title={title}
+      subtitle={state === "open" ? t`works once, for another ${age(left)}` : t`One-line command`}
+      icon="server"
+      onClose={close}
+    >
       <div class="body">
         <ActionError text={refusal || ending.refusal} />
         {made.this_machine_only && state === "open" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>{t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}</Banner>
+          <Banner
+            mark={<Glyph kind="warn" label="" />}
+          >{t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}</Banner>
         )}
         {state === "open" && (
           <>
             <p class="t2">{t`Run it as root or as a user with sudo. It needs Python 3.8 or newer.`}</p>
             <div class="code one-line">
-              <code aria-label={t`Command`} tabIndex={0}>{made.short}</code>
+              <code aria-label={t`Command`} tabIndex={0}>
+                {made.short}
+              </code>
             </div>
             <div class="row" ref={commandRow}>
               <CopyButton text={() => made.short} />
-              {preferences.value.single_keys && (
-                <span class="t3">
-                  {tElements`or press ${<kbd>c</kbd>}`}
-                </span>
-              )}
+              {preferences.value.single_keys && <span class="t3">{tElements`or press ${<kbd>c</kbd>}`}</span>}
             </div>
             <p class="t2">{t`It asks for this invite, which is shown only once.`}</p>
             <div class="code one-line">
-              <code aria-label={t`Invite`} tabIndex={0}>{made.invite}</code>
+              <code aria-label={t`Invite`} tabIndex={0}>
+                {made.invite}
+              </code>
               <CopyButton text={() => made.invite} name={t`Copy the invite`} />
             </div>
             <details>
               <summary>{t`Compare the script with its checksum before it runs`}</summary>
               <p class="t2">{t`In one paste, for sh and bash. The invite is inside.`}</p>
               <div class="code one-line">
-                <code aria-label={t`Paste that holds the invite`} tabIndex={0}>{made.command}</code>
+                <code aria-label={t`Paste that holds the invite`} tabIndex={0}>
+                  {made.command}
+                </code>
                 <CopyButton text={() => made.command} name={t`Copy the paste`} />
               </div>
               <p class="t2">{t`For zsh and fish, which keep what is pasted in their history. It asks for the invite.`}</p>
               <div class="code one-line">
-                <code aria-label={t`Line that asks for the invite`} tabIndex={0}>{made.line}</code>
+                <code aria-label={t`Line that asks for the invite`} tabIndex={0}>
+                  {made.line}
+                </code>
                 <CopyButton text={() => made.line} name={t`Copy the line`} />
               </div>
             </details>
@@ -217,7 +296,9 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
           </Banner>
         )}
         {state === "over" && (
-          <Banner mark={<Glyph kind="warn" label="" />}>{t`Its five minutes are up, or it was revoked. Nothing was changed on the server.`}</Banner>
+          <Banner
+            mark={<Glyph kind="warn" label="" />}
+          >{t`Its five minutes are up, or it was revoked. Nothing was changed on the server.`}</Banner>
         )}
       </div>
       <footer>

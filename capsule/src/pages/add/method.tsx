@@ -34,7 +34,9 @@ export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolea
           { key: "command", label: t`One-line command` },
         ]}
       />
-      {user.value?.limited && <p class="hint">{t`You have access to some nodes only: a new one needs a tag that you have access to. Without such a tag, ask an admin to add it.`}</p>}
+      {user.value?.limited && (
+        <p class="hint">{t`You have access to some nodes only: a new one needs a tag that you have access to. Without such a tag, ask an admin to add it.`}</p>
+      )}
     </div>
   );
 }

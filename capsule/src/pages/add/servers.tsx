@@ -1,7 +1,16 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { tElements, t } from "../../core/text/i18n";
-import { addressText, pendingHostKeys, serverGroupOf, SERVER_GROUP_LABELS, SERVER_GROUPS, countServers, type PendingHostKey, type ServerGroup } from "../../core/deployments/server-list";
+import {
+  addressText,
+  pendingHostKeys,
+  serverGroupOf,
+  SERVER_GROUP_LABELS,
+  SERVER_GROUPS,
+  countServers,
+  type PendingHostKey,
+  type ServerGroup,
+} from "../../core/deployments/server-list";
 import { deploymentStatusText } from "../../core/deployments/deploy-steps";
 import { timeOrDate, elapsed } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -25,12 +34,27 @@ import { ActionError, useAction } from "../use-action";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;
-export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
+export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = {
+  failed: "fail",
+  asks: "wait",
+  open: "run",
+  done: "done",
+  other: "off",
+};
 const OPEN: readonly ServerGroup[] = ["asks", "open"];
 
 /** The page of a batch of servers: fingerprints to confirm, progress, and a retry for those that failed. */
 export function ServersPage({ id }: { id: string }): VNode {
-  const { found: rows, failure, load } = usePolling(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(serverGroupOf(one.state))));
+  const {
+    found: rows,
+    failure,
+    load,
+  } = usePolling(
+    id,
+    EVERY_MS,
+    () => loadServers(id),
+    (found) => found.some((one) => OPEN.includes(serverGroupOf(one.state))),
+  );
   if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
   return (
     <div class="page">
@@ -122,7 +146,9 @@ function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; com
   const [compared, setCompared] = useState("");
   const act = useAction();
   const trust = async (): Promise<void> => {
-    const { refused } = await confirmHostKeys(keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))));
+    const { refused } = await confirmHostKeys(
+      keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))),
+    );
     const [first] = refused;
     if (first) toast("fail", t`${plural(refused.length, "server")} did not continue`, first.message);
     load();
@@ -198,7 +224,12 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
             }
           />
         )}
-        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => showDialog({ kind: "add", deployment: deployment.id })}>
+        <Button
+          slim
+          kind="quiet"
+          more={{ "aria-label": t`Details of ${name}` }}
+          onClick={() => showDialog({ kind: "add", deployment: deployment.id })}
+        >
           {t`Details`}
         </Button>
       </span>
@@ -217,5 +248,14 @@ function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; loa
     load();
     onClose();
   };
-  return <StopBulkDialog title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} in progress or waiting: what was started on them is undone. Those already connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
+  return (
+    <StopBulkDialog
+      title={t`Stop adding these servers`}
+      text={t`${plural(open.length, "server")} in progress or waiting: what was started on them is undone. Those already connected stay.`}
+      button={t`Stop ${plural(open.length, "server")}`}
+      count={open.length}
+      act={stop}
+      onClose={onClose}
+    />
+  );
 }

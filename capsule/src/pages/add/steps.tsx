@@ -23,7 +23,13 @@ function List({ deployment, last, done }: { deployment: DeploymentView; last: st
   return (
     <ol class="steps" aria-label={t`Steps`} aria-live="polite" tabIndex={0}>
       {deployment.steps.map((step) => (
-        <li key={step.name} class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""} aria-current={step.state === "running" ? "step" : undefined} data-step={step.name} data-state={step.state}>
+        <li
+          key={step.name}
+          class={step.state === "running" ? "now" : step.state === "waiting" || step.state === "skipped" ? "waiting" : ""}
+          aria-current={step.state === "running" ? "step" : undefined}
+          data-step={step.name}
+          data-state={step.state}
+        >
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
           <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name, deployment.kind)}</span>
           <Took step={step} running={deployment.state === "running"} />

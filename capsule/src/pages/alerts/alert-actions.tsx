@@ -21,14 +21,30 @@ import { ActionError, useAction } from "../use-action";
 const MAX_NOTE = 500;
 const HOUR_S = 3600;
 
-export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonly AlertView[]; onClose: () => void; onDone: () => void }): VNode {
+export function AcknowledgeDialog({
+  alerts,
+  onClose,
+  onDone,
+}: {
+  alerts: readonly AlertView[];
+  onClose: () => void;
+  onDone: () => void;
+}): VNode {
   const [note, setNote] = useState("");
   const act = useAction();
   const end = act.dialogProps(onClose);
   const [first] = alerts;
   const title = alerts.length === 1 && first ? [first.rule_name, first.object].filter(Boolean).join(" ") : plural(alerts.length, "alert");
   const save = async (): Promise<void> => {
-    if (await act.run(() => acknowledge(alerts.map(({ id }) => id), note.trim()))) onDone();
+    if (
+      await act.run(() =>
+        acknowledge(
+          alerts.map(({ id }) => id),
+          note.trim(),
+        ),
+      )
+    )
+      onDone();
   };
   return (
     <Dialog title={t`Acknowledge`} subtitle={title} icon="check" size="narrow" onClose={end.onClose}>
@@ -40,7 +56,13 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Note`} hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`} value={note} onText={setNote} input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }} />
+          <TextField
+            label={t`Note`}
+            hint={t`Others see it. The alert is not repeated any more; if it becomes critical, a new message is sent.`}
+            value={note}
+            onText={setNote}
+            input={{ maxLength: MAX_NOTE, autocomplete: "off", placeholder: t`optional`, autofocus: true }}
+          />
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy}>
@@ -53,8 +75,15 @@ export function AcknowledgeDialog({ alerts, onClose, onDone }: { alerts: readonl
 }
 
 /** Runs an action for each alert and reports the result as a toast. Returns whether all succeeded. */
-async function runEach(alerts: readonly AlertView[], act: (alert: AlertView) => Promise<void>, title: string, undo?: () => void): Promise<boolean> {
-  const { done, failed } = await forEachLimited(alerts, 1, act, { stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)) });
+async function runEach(
+  alerts: readonly AlertView[],
+  act: (alert: AlertView) => Promise<void>,
+  title: string,
+  undo?: () => void,
+): Promise<boolean> {
+  const { done, failed } = await forEachLimited(alerts, 1, act, {
+    stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)),
+  });
   const [first] = failed;
   if (!first) toast("done", title, "", undo && { label: t`Undo`, run: undo });
   else toast("fail", done.length ? t`Not done for ${plural(alerts.length - done.length, "alert")}` : t`Not done`, first.error.detail);
@@ -63,15 +92,35 @@ async function runEach(alerts: readonly AlertView[], act: (alert: AlertView) => 
 
 const endSnooze = (alerts: readonly AlertView[]): Promise<boolean> => runEach(alerts, ({ id }) => snooze(id, null), t`No longer snoozed`);
 /** Gives alerts the snoozes that they had when they were read. */
-const restoreSnooze = (alerts: readonly AlertView[]): Promise<boolean> => runEach(alerts, ({ id, flags }) => snooze(id, flags.snoozed_until), t`Undone`);
+const restoreSnooze = (alerts: readonly AlertView[]): Promise<boolean> =>
+  runEach(alerts, ({ id, flags }) => snooze(id, flags.snoozed_until), t`Undone`);
 
-export function SnoozeButton({ alerts, slim = false, onDone }: { alerts: readonly AlertView[]; slim?: boolean; onDone?: () => void }): VNode {
+export function SnoozeButton({
+  alerts,
+  slim = false,
+  onDone,
+}: {
+  alerts: readonly AlertView[];
+  slim?: boolean;
+  onDone?: () => void;
+}): VNode {
   const snoozeUntil = async (until: number): Promise<void> => {
-    if (await runEach(alerts, ({ id }) => snooze(id, until), t`Snoozed until ${timeOrDate(until, hubNow())}`, () => void restoreSnooze(alerts))) onDone?.();
+    if (
+      await runEach(
+        alerts,
+        ({ id }) => snooze(id, until),
+        t`Snoozed until ${timeOrDate(until, hubNow())}`,
+        () => void restoreSnooze(alerts),
+      )
+    )
+      onDone?.();
   };
   const snoozed = alerts.filter(({ flags }) => flags.snoozed_until !== null && flags.snoozed_until > now.value);
   const [first] = alerts;
-  const label = alerts.length === 1 && first ? t`Snooze ${[first.rule_name, first.object].filter(Boolean).join(" ")}` : t`Snooze ${plural(alerts.length, "alert")}`;
+  const label =
+    alerts.length === 1 && first
+      ? t`Snooze ${[first.rule_name, first.object].filter(Boolean).join(" ")}`
+      : t`Snooze ${plural(alerts.length, "alert")}`;
   return (
     <MenuButton
       label={label}

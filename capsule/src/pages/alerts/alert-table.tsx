@@ -27,7 +27,12 @@ const FIRST = 50;
 
 const JOBS = { tab: "jobs", label: t`Jobs` };
 /** Key: the expression of a rule. Value: the tab of the node's page that lists what the rule finds. */
-const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = { "state(unit_failed)": { tab: "services", label: t`Services` }, "state(job_failed)": JOBS, "event(job_interrupted)": JOBS, "event(job_incomplete)": JOBS };
+const PLACES: Readonly<Record<string, { tab: string; label: string } | undefined>> = {
+  "state(unit_failed)": { tab: "services", label: t`Services` },
+  "state(job_failed)": JOBS,
+  "event(job_interrupted)": JOBS,
+  "event(job_incomplete)": JOBS,
+};
 
 const ruleName = (id: string): string => rules.value?.find((one) => one.id === id)?.name ?? id;
 
@@ -46,9 +51,21 @@ export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: P
   return (
     <>
       <div class="grid-table alert-table" role="table" aria-label={t`Alerts of the incident`}>
-        <GridHead labels={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]} unseen={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]} />
+        <GridHead
+          labels={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]}
+          unseen={[t`Level`, t`Alert`, t`Value`, t`Since`, t`Actions`]}
+        />
         {alerts.slice(0, most).map((alert) => [
-          <Row key={alert.id} alert={alert} several={several} open={open === alert.id} picked={picked?.has(alert.id) ?? false} onPick={onPick} onAcknowledge={onAcknowledge} onExplain={() => setOpen(open === alert.id ? "" : alert.id)} />,
+          <Row
+            key={alert.id}
+            alert={alert}
+            several={several}
+            open={open === alert.id}
+            picked={picked?.has(alert.id) ?? false}
+            onPick={onPick}
+            onAcknowledge={onAcknowledge}
+            onExplain={() => setOpen(open === alert.id ? "" : alert.id)}
+          />,
           open === alert.id && (
             <div key={`${alert.id}-why`} role="row" class="opened">
               <span role="cell">
@@ -65,7 +82,9 @@ export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: P
 
 /** A note that an incident has more alerts than the hub sends. */
 export function AlertsCut({ incident }: { incident: IncidentView }): VNode | null {
-  return incident.alerts_cut ? <p class="t3 incident-nodes">{t`Only its newest ${plural(incident.alerts.length, "alert")} are listed.`}</p> : null;
+  return incident.alerts_cut ? (
+    <p class="t3 incident-nodes">{t`Only its newest ${plural(incident.alerts.length, "alert")} are listed.`}</p>
+  ) : null;
 }
 
 interface RowProps extends Pick<Props, "several" | "onPick" | "onAcknowledge"> {
@@ -81,14 +100,22 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
   const firing = alert.state === "firing";
   const acts = firing && mayAct.value;
   return (
-    <div role="row" tabIndex={0} aria-label={title} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onExplain()}>
+    <div
+      role="row"
+      tabIndex={0}
+      aria-label={title}
+      onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onExplain()}
+    >
       <span role="cell" class="row">
         {acts && onPick && (
           <label class="pick">
             <input type="checkbox" checked={picked} aria-label={t`Select ${title}`} onChange={() => onPick(alert.id)} />
           </label>
         )}
-        <Glyph kind={!firing ? "done" : alert.notice ? "notice" : alert.level === "critical" ? "crit" : "warn"} label={firing ? undefined : endWords(alert)} />
+        <Glyph
+          kind={!firing ? "done" : alert.notice ? "notice" : alert.level === "critical" ? "crit" : "warn"}
+          label={firing ? undefined : endWords(alert)}
+        />
       </span>
       <span role="cell" class="alert-what">
         <span class="medium anywhere">{alert.rule_name}</span>
@@ -106,13 +133,22 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         {readingText(alert.value, alert.threshold, unit)}
       </span>
       <span role="cell" class="t3 nowrap">
-        {firing ? <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time> : `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`}
+        {firing ? (
+          <Time at={alert.since_at}>{timeOrDate(alert.since_at, dayStart.value)}</Time>
+        ) : (
+          `${endWords(alert)} · ${elapsed(alert.since_at, alert.resolved_at, dayStart.value)}`
+        )}
       </span>
       <span role="cell" class="row right">
         {firing && <PlaceLink alert={alert} />}
         {acts && <HelpButton alert={alert} />}
         {acts && onAcknowledge && !alert.flags.acknowledged && (
-          <Button slim icon="check" more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }} onClick={() => onAcknowledge(alert)}>
+          <Button
+            slim
+            icon="check"
+            more={{ "aria-keyshortcuts": "e", "aria-label": t`Acknowledge ${title}` }}
+            onClick={() => onAcknowledge(alert)}
+          >
             {t`Acknowledge`}
           </Button>
         )}

@@ -16,20 +16,57 @@ import { useAnswer } from "../use-answer";
 type Severity = NonNullable<ChannelBody["min_severity"]>;
 type Hours = NonNullable<ChannelBody["quiet_hours"]>;
 
-const SEVERITIES: [string, string][] = [["warning", t`Warnings and critical alerts`], ["critical", t`Critical alerts only`], ["info", t`Everything, also events`]]; // prettier-ignore
+const SEVERITIES: [string, string][] = [
+  ["warning", t`Warnings and critical alerts`],
+  ["critical", t`Critical alerts only`],
+  ["info", t`Everything, also events`],
+]; // prettier-ignore
 /** Keeps the browser from filling in a stored password. */
 const SECRET_INPUT = { autocomplete: "new-password" };
 
-function TargetFields({ fields, typed, onType }: { fields: readonly TargetField[]; typed: Readonly<Record<string, string>>; onType: (path: string, text: string) => void }): VNode {
+function TargetFields({
+  fields,
+  typed,
+  onType,
+}: {
+  fields: readonly TargetField[];
+  typed: Readonly<Record<string, string>>;
+  onType: (path: string, text: string) => void;
+}): VNode {
   return (
     <>
       {fields.map((field) => {
         const { path, label, hint, required, otherwise } = field;
         const value = typed[path] ?? "";
         const more = required ? hint : hint || t`optional`;
-        if (field.kind === "choice") return <SelectField key={path} label={label} value={value} onPick={(text) => onType(path, text)} options={[["", t`by the port`], ...field.choices.map((choice): [string, string] => [choice, choice])]} />;
+        if (field.kind === "choice")
+          return (
+            <SelectField
+              key={path}
+              label={label}
+              value={value}
+              onPick={(text) => onType(path, text)}
+              options={[["", t`by the port`], ...field.choices.map((choice): [string, string] => [choice, choice])]}
+            />
+          );
         const Kind = field.secret ? SecretField : TextField;
-        return <Kind key={path} label={label} hint={more} value={value} onText={(text) => onType(path, text)} input={{ ...(field.secret ? SECRET_INPUT : { autocomplete: "off" }), spellcheck: false, autocapitalize: "off", placeholder: otherwise, required, ...(field.kind === "number" ? { inputmode: "numeric" } : {}) }} />;
+        return (
+          <Kind
+            key={path}
+            label={label}
+            hint={more}
+            value={value}
+            onText={(text) => onType(path, text)}
+            input={{
+              ...(field.secret ? SECRET_INPUT : { autocomplete: "off" }),
+              spellcheck: false,
+              autocapitalize: "off",
+              placeholder: otherwise,
+              required,
+              ...(field.kind === "number" ? { inputmode: "numeric" } : {}),
+            }}
+          />
+        );
       })}
     </>
   );
@@ -47,15 +84,35 @@ function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode 
   return (
     <>
       <SelectField label={t`What is sent`} value={severity} onPick={(next) => onSeverity(next as Severity)} options={SEVERITIES} />
-      <Check checked={hours !== null} onCheck={(on) => onHours(on ? { start: "22:00", end: "07:00", zone: ownZone(), critical_too: false } : null)}>
+      <Check
+        checked={hours !== null}
+        onCheck={(on) => onHours(on ? { start: "22:00", end: "07:00", zone: ownZone(), critical_too: false } : null)}
+      >
         {t`Quiet hours: warnings wait until they end`}
       </Check>
       {hours && (
         <div class="stack">
           <div class="number-fields">
-            <TextField label={t`From`} type="time" value={hours.start} onText={(start) => onHours({ ...hours, start })} input={{ required: true }} />
-            <TextField label={t`Until`} type="time" value={hours.end} onText={(end) => onHours({ ...hours, end })} input={{ required: true }} />
-            <TextField label={t`Time zone`} value={hours.zone} onText={(zone) => onHours({ ...hours, zone })} input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64 }} />
+            <TextField
+              label={t`From`}
+              type="time"
+              value={hours.start}
+              onText={(start) => onHours({ ...hours, start })}
+              input={{ required: true }}
+            />
+            <TextField
+              label={t`Until`}
+              type="time"
+              value={hours.end}
+              onText={(end) => onHours({ ...hours, end })}
+              input={{ required: true }}
+            />
+            <TextField
+              label={t`Time zone`}
+              value={hours.zone}
+              onText={(zone) => onHours({ ...hours, zone })}
+              input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64 }}
+            />
           </div>
           <Check checked={hours.critical_too ?? false} onCheck={(critical_too) => onHours({ ...hours, critical_too })}>
             {t`Critical alerts wait too`}
@@ -68,7 +125,11 @@ function WhenFields({ severity, onSeverity, hours, onHours }: WhenProps): VNode 
 
 /** Shown until the kinds of channels are loaded, which say what fields a target has. */
 function KindsPending({ failure, onRetry }: { failure: ApiError | null; onRetry: () => void }): VNode {
-  return failure ? <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={onRetry} /> : <Loading rows={3} what={t`the kinds of channels`} onRetry={onRetry} />;
+  return failure ? (
+    <Failure title={t`The kinds of channels could not be read`} error={failure} onRetry={onRetry} />
+  ) : (
+    <Loading rows={3} what={t`the kinds of channels`} onRetry={onRetry} />
+  );
 }
 
 export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (channel: ChannelView) => void }): VNode {
@@ -80,9 +141,18 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
   const [hours, setHours] = useState<Hours | null>(null);
   const fields = targetFields(kind, kinds?.find((one) => one.kind === kind)?.target ?? {});
   const ready = kinds !== null && name.trim() !== "" && targetComplete(fields, typed);
-  const save = async (): Promise<void> => onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours }));
+  const save = async (): Promise<void> =>
+    onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours }));
   return (
-    <FormDialog title={t`Add channel`} icon="send" submit={t`Add channel`} ready={ready} onSave={save} done={[t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`]} onClose={onClose}>
+    <FormDialog
+      title={t`Add channel`}
+      icon="send"
+      submit={t`Add channel`}
+      ready={ready}
+      onSave={save}
+      done={[t`${name.trim()} was added`, t`Test it, to see whether a message arrives.`]}
+      onClose={onClose}
+    >
       {!kinds && <KindsPending failure={failure} onRetry={load} />}
       {kinds && (
         <>
@@ -96,7 +166,12 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
             }}
             options={kinds.map((one) => [one.kind, one.title])}
           />
-          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }} />
+          <TextField
+            label={t`Name`}
+            value={name}
+            onText={setName}
+            input={{ maxLength: 100, autocomplete: "off", placeholder: t`such as Ops by mail`, required: true }}
+          />
           <TargetFields fields={fields} typed={typed} onType={(path, text) => setTyped({ ...typed, [path]: text })} />
           <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
         </>
@@ -105,7 +180,15 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
   );
 }
 
-export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelView; onClose: () => void; onChanged: (channel: ChannelView) => void }): VNode {
+export function EditChannel({
+  channel,
+  onClose,
+  onChanged,
+}: {
+  channel: ChannelView;
+  onClose: () => void;
+  onChanged: (channel: ChannelView) => void;
+}): VNode {
   const { found: kinds, failure, load } = useAnswer(loadKinds);
   const [name, setName] = useState(channel.name);
   const [retarget, setRetarget] = useState(false);
@@ -115,10 +198,24 @@ export function EditChannel({ channel, onClose, onChanged }: { channel: ChannelV
   const fields = targetFields(channel.kind, kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
   const ready = name.trim() !== "" && (!retarget || (kinds !== null && targetComplete(fields, typed)));
   const target = retarget ? { target: targetOf(fields, typed) } : {};
-  const save = async (): Promise<void> => onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }));
+  const save = async (): Promise<void> =>
+    onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }));
   return (
-    <FormDialog title={t`Edit ${channel.name}`} icon="send" submit={t`Save`} ready={ready} onSave={save} done={[t`${name.trim()} was changed`]} onClose={onClose}>
-      <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }} />
+    <FormDialog
+      title={t`Edit ${channel.name}`}
+      icon="send"
+      submit={t`Save`}
+      ready={ready}
+      onSave={save}
+      done={[t`${name.trim()} was changed`]}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Name`}
+        value={name}
+        onText={setName}
+        input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }}
+      />
       <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
       <Check checked={retarget} onCheck={setRetarget}>
         {t`Change the target; the present one is ${channel.target_masked}`}

@@ -33,7 +33,11 @@ export function ChannelTest({ channel, onSettled }: { channel: ChannelView; onSe
     for (let look = 0; look < MOST_LOOKS; look += 1) {
       const found = await deliveryOf(channel.id, id);
       if (newest.current !== test) return;
-      if (found) setOutcome({ text: deliverySentence(found, dayStart.peek()), glyph: found.state === "sent" ? "done" : found.state === "failed" ? "fail" : "run" });
+      if (found)
+        setOutcome({
+          text: deliverySentence(found, dayStart.peek()),
+          glyph: found.state === "sent" ? "done" : found.state === "failed" ? "fail" : "run",
+        });
       if (found && isSettled(found)) return onSettled();
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       if (newest.current !== test) return;

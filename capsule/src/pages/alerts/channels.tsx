@@ -46,7 +46,8 @@ export function ChannelsTab(): VNode {
     put(list, channel);
     void askMessenger();
   };
-  const toggle = (channel: ChannelView): void => void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
+  const toggle = (channel: ChannelView): void =>
+    void act.run(async () => changed(await editChannel(channel.id, { enabled: !channel.enabled })));
   const add = manages && (
     <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
       {t`Add channel`}
@@ -59,11 +60,31 @@ export function ChannelsTab(): VNode {
         {list.items && list.items.length > 0 && add}
       </div>
       <ActionError text={act.refusal} />
-      <ListView list={list} what={t`the channels`} refused={t`Your role cannot see channels.`} empty={<Empty icon="send" title={t`No channels`} text={t`A channel is where Stardust tells you of alerts: an e-mail address, a chat or your phone.`}>{add || undefined}</Empty>}>
+      <ListView
+        list={list}
+        what={t`the channels`}
+        refused={t`Your role cannot see channels.`}
+        empty={
+          <Empty
+            icon="send"
+            title={t`No channels`}
+            text={t`A channel is where Stardust tells you of alerts: an e-mail address, a chat or your phone.`}
+          >
+            {add || undefined}
+          </Empty>
+        }
+      >
         {(items) => (
           <ul class="card rows-card channels">
             {items.map((channel) => (
-              <Row key={channel.id} channel={channel} manages={manages} onToggle={() => toggle(channel)} onAsk={(kind) => setOpenDialog({ kind, channel })} onTested={list.load} />
+              <Row
+                key={channel.id}
+                channel={channel}
+                manages={manages}
+                onToggle={() => toggle(channel)}
+                onAsk={(kind) => setOpenDialog({ kind, channel })}
+                onTested={list.load}
+              />
             ))}
           </ul>
         )}
@@ -98,7 +119,9 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
   const hours = channel.quiet_hours;
   return (
     <li class={channel.enabled ? "" : "dimmed"}>
-      {manages && <button type="button" class="switch" role="switch" aria-checked={channel.enabled} aria-label={channel.name} onClick={onToggle} />}
+      {manages && (
+        <button type="button" class="switch" role="switch" aria-checked={channel.enabled} aria-label={channel.name} onClick={onToggle} />
+      )}
       <div class="grow channel-what">
         <span class="row wrap">
           <span class="medium anywhere">{channel.name}</span>
@@ -115,7 +138,12 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
         <span class="t3 meta anywhere">
           <span class="mono">{channel.target_masked}</span> · {SEVERITIES[channel.min_severity]}
           {hours && ` · ${t`quiet ${hours.start}–${hours.end} ${hours.zone}`}`}
-          {channel.tested_at !== null && <> · {t`last test arrived`} <Time at={channel.tested_at}>{timeOrDate(channel.tested_at, dayStart.value)}</Time></>}
+          {channel.tested_at !== null && (
+            <>
+              {" "}
+              · {t`last test arrived`} <Time at={channel.tested_at}>{timeOrDate(channel.tested_at, dayStart.value)}</Time>
+            </>
+          )}
         </span>
       </div>
       {manages && channel.enabled && <ChannelTest channel={channel} onSettled={onTested} />}

@@ -10,8 +10,17 @@ import { NodesField } from "../nodes-field";
 import { FormDialog } from "./form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
-const SEVERITIES: [string, string][] = [["critical", t`Critical`], ["warning", t`Warning`]]; // prettier-ignore
-const GRACES: [string, string][] = [["0", t`none`], ["900", t`15 min`], ["1800", t`30 min`], ["3600", t`1 hour`], ["7200", t`2 hours`]]; // prettier-ignore
+const SEVERITIES: [string, string][] = [
+  ["critical", t`Critical`],
+  ["warning", t`Warning`],
+]; // prettier-ignore
+const GRACES: [string, string][] = [
+  ["0", t`none`],
+  ["900", t`15 min`],
+  ["1800", t`30 min`],
+  ["3600", t`1 hour`],
+  ["7200", t`2 hours`],
+]; // prettier-ignore
 
 const firstDraft = (deadline: ExpectationView | undefined): ExpectationBody & { days: Day[] } => ({
   name: deadline?.name ?? "",
@@ -25,19 +34,53 @@ const firstDraft = (deadline: ExpectationView | undefined): ExpectationBody & { 
   severity: deadline?.severity ?? "critical",
 });
 
-export function DeadlineDialog({ deadline, onClose, onSaved }: { deadline?: ExpectationView; onClose: () => void; onSaved: (saved: ExpectationView) => void }): VNode {
+export function DeadlineDialog({
+  deadline,
+  onClose,
+  onSaved,
+}: {
+  deadline?: ExpectationView;
+  onClose: () => void;
+  onSaved: (saved: ExpectationView) => void;
+}): VNode {
   const [draft, setDraft] = useState(() => firstDraft(deadline));
   const change = (part: Partial<typeof draft>): void => setDraft({ ...draft, ...part });
   const { all = false, tags = [], nodes = [] } = draft.select;
   const ready = draft.name.trim() !== "" && draft.event.trim() !== "" && draft.days.length > 0 && (all || tags.length + nodes.length > 0);
   const body = { ...draft, name: draft.name.trim(), event: draft.event.trim() };
   const save = async (): Promise<void> => onSaved(deadline ? await editExpectation(deadline.id, body) : await addExpectation(body));
-  const graces = GRACES.some(([seconds]) => Number(seconds) === draft.grace_s) ? GRACES : [...GRACES, [String(draft.grace_s), t`${draft.grace_s ?? 0} s`] as [string, string]];
+  const graces = GRACES.some(([seconds]) => Number(seconds) === draft.grace_s)
+    ? GRACES
+    : [...GRACES, [String(draft.grace_s), t`${draft.grace_s ?? 0} s`] as [string, string]];
   return (
-    <FormDialog title={deadline ? t`Edit ${deadline.name}` : t`Add deadline`} icon="calendar-clock" submit={deadline ? t`Save` : t`Add deadline`} ready={ready} onSave={save} done={[deadline ? t`${body.name} was changed` : t`${body.name} was added`]} onClose={onClose}>
-      <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 80, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }} />
-      <TextField label={t`Event`} hint={t`A type of event, such as backup_completed, or the name of an event of your own.`} value={draft.event} onText={(event) => change({ event })} input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }} />
-      <NodesField label={t`Servers`} value={all ? null : { tags, nodes }} onChange={(chosen) => change({ select: chosen ?? { all: true } })} every={t`Every server`} />
+    <FormDialog
+      title={deadline ? t`Edit ${deadline.name}` : t`Add deadline`}
+      icon="calendar-clock"
+      submit={deadline ? t`Save` : t`Add deadline`}
+      ready={ready}
+      onSave={save}
+      done={[deadline ? t`${body.name} was changed` : t`${body.name} was added`]}
+      onClose={onClose}
+    >
+      <TextField
+        label={t`Name`}
+        value={draft.name}
+        onText={(name) => change({ name })}
+        input={{ maxLength: 80, autocomplete: "off", placeholder: t`such as Nightly backup`, required: true, autofocus: true }}
+      />
+      <TextField
+        label={t`Event`}
+        hint={t`A type of event, such as backup_completed, or the name of an event of your own.`}
+        value={draft.event}
+        onText={(event) => change({ event })}
+        input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }}
+      />
+      <NodesField
+        label={t`Servers`}
+        value={all ? null : { tags, nodes }}
+        onChange={(chosen) => change({ select: chosen ?? { all: true } })}
+        every={t`Every server`}
+      />
       <div class="number-fields">
         <TimeField label={t`Not before`} value={draft.from ?? "00:00"} onText={(from) => change({ from })} />
         <TimeField label={t`By`} value={draft.by} onText={(by) => change({ by })} />
@@ -45,8 +88,18 @@ export function DeadlineDialog({ deadline, onClose, onSaved }: { deadline?: Expe
       </div>
       <DaysField days={draft.days} onDays={(days) => change({ days })} />
       <div class="number-fields">
-        <SelectField label={t`Grace`} value={String(draft.grace_s)} onPick={(seconds) => change({ grace_s: Number(seconds) })} options={graces} />
-        <SelectField label={t`A missed one is`} value={draft.severity ?? "critical"} onPick={(severity) => change({ severity: severity as "warning" })} options={SEVERITIES} />
+        <SelectField
+          label={t`Grace`}
+          value={String(draft.grace_s)}
+          onPick={(seconds) => change({ grace_s: Number(seconds) })}
+          options={graces}
+        />
+        <SelectField
+          label={t`A missed one is`}
+          value={draft.severity ?? "critical"}
+          onPick={(severity) => change({ severity: severity as "warning" })}
+          options={SEVERITIES}
+        />
       </div>
     </FormDialog>
   );

@@ -28,7 +28,13 @@ const JUDGED_AFTER_S = 30;
 
 type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ExpectationView };
 const MARKS = { met: "✓", late: "!", missed: "×", not_judged: "–", coming: "·" } as const;
-const NODE_WORDS = { met: t`met`, arrived_late: t`met, reported late`, late: t`late`, missed: t`missed`, not_judged: t`not judged` } as const;
+const NODE_WORDS = {
+  met: t`met`,
+  arrived_late: t`met, reported late`,
+  late: t`late`,
+  missed: t`missed`,
+  not_judged: t`not judged`,
+} as const;
 
 export function DeadlinesTab(): VNode {
   const list = useAll(loadExpectations);
@@ -46,7 +52,20 @@ export function DeadlinesTab(): VNode {
         <p class="t3 meta grow">{t`A deadline is a time of day by which each server must report an event, such as a finished backup. If the event does not come in time, an alert fires.`}</p>
         {list.items && list.items.length > 0 && add}
       </div>
-      <ListView list={list} what={t`the deadlines`} refused={t`Your role cannot see deadlines.`} empty={<Empty icon="calendar-clock" title={t`No deadlines`} text={t`A deadline alerts you when an expected event, such as a backup, does not come.`}>{add || undefined}</Empty>}>
+      <ListView
+        list={list}
+        what={t`the deadlines`}
+        refused={t`Your role cannot see deadlines.`}
+        empty={
+          <Empty
+            icon="calendar-clock"
+            title={t`No deadlines`}
+            text={t`A deadline alerts you when an expected event, such as a backup, does not come.`}
+          >
+            {add || undefined}
+          </Empty>
+        }
+      >
         {(items) => (
           <div class="stack">
             {items.map((one) => (
@@ -57,7 +76,9 @@ export function DeadlinesTab(): VNode {
       </ListView>
       {openDialog?.kind === "add" && <DeadlineDialog onClose={close} onSaved={(saved) => put(list, saved)} />}
       {openDialog?.kind === "edit" && <DeadlineDialog deadline={openDialog.one} onClose={close} onSaved={(saved) => put(list, saved)} />}
-      {openDialog?.kind === "delete" && <DeleteDeadline one={openDialog.one} onClose={close} onDone={() => drop(list, openDialog.one.id)} />}
+      {openDialog?.kind === "delete" && (
+        <DeleteDeadline one={openDialog.one} onClose={close} onDone={() => drop(list, openDialog.one.id)} />
+      )}
     </div>
   );
 }
@@ -67,13 +88,18 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
     <section class="card deadline" aria-label={one.name}>
       <header>
         <h2 class="cut">{one.name}</h2>
-        <span class={`pill small ${one.severity === "critical" ? "crit" : "warn"}`}>{one.severity === "critical" ? t`critical` : t`warning`}</span>
+        <span class={`pill small ${one.severity === "critical" ? "crit" : "warn"}`}>
+          {one.severity === "critical" ? t`critical` : t`warning`}
+        </span>
         <span class="grow" />
         {manages && (
           <MenuButton
             label={t`Actions for ${one.name}`}
             class="quiet slim only-icon"
-            groups={[[{ label: t`Edit…`, icon: "settings", run: () => onAsk("edit") }], [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }]]}
+            groups={[
+              [{ label: t`Edit…`, icon: "settings", run: () => onAsk("edit") }],
+              [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }],
+            ]}
           >
             <Icon name="ellipsis" size="small" />
           </MenuButton>
@@ -118,7 +144,14 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
           const state = dayState(day, now.value);
           return (
             <li key={day.date}>
-              <button type="button" class={`day ${state}`} aria-label={dayWords(day, now.value)} title={dayWords(day, now.value)} aria-pressed={open === day.date} onClick={() => setOpen(open === day.date ? "" : day.date)}>
+              <button
+                type="button"
+                class={`day ${state}`}
+                aria-label={dayWords(day, now.value)}
+                title={dayWords(day, now.value)}
+                aria-pressed={open === day.date}
+                onClick={() => setOpen(open === day.date ? "" : day.date)}
+              >
                 <span aria-hidden="true">{day.date.slice(8)}</span>
                 <b aria-hidden="true">{MARKS[state]}</b>
               </button>

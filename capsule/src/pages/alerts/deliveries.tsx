@@ -20,7 +20,14 @@ import { ListView, useList } from "../list-view";
 import { mayManageAlerts } from "./rules";
 import { put, useAll } from "./use-all";
 
-const GLYPHS: Record<DeliveryView["state"], GlyphKind> = { sent: "done", failed: "fail", due: "run", sending: "run", deferred: "wait", skipped: "off" };
+const GLYPHS: Record<DeliveryView["state"], GlyphKind> = {
+  sent: "done",
+  failed: "fail",
+  due: "run",
+  sending: "run",
+  deferred: "wait",
+  skipped: "off",
+};
 const CHIPS = [
   { key: "sent", label: t`Sent` },
   { key: "failed", label: t`Failed` },
@@ -63,11 +70,24 @@ export function DeliveriesTab(): VNode {
         list={list}
         what={t`the delivery log`}
         refused={t`Your role cannot see the delivery log.`}
-        empty={known ? <Empty icon="filter" title={t`No message matches`} text={t`There are none of this state.`} /> : <Empty icon="send" title={t`No messages yet`} text={t`Each message to a channel is listed here, also when it was not sent and why.`} />}
+        empty={
+          known ? (
+            <Empty icon="filter" title={t`No message matches`} text={t`There are none of this state.`} />
+          ) : (
+            <Empty
+              icon="send"
+              title={t`No messages yet`}
+              text={t`Each message to a channel is listed here, also when it was not sent and why.`}
+            />
+          )
+        }
       >
         {(items) => (
           <div class="card grid-table deliveries-table" role="table" aria-label={t`Delivery log`}>
-            <GridHead labels={[t`State`, t`Message`, t`Channel`, t`What became of it`, t`Decided`, t`Actions`]} unseen={[t`State`, t`Actions`]} />
+            <GridHead
+              labels={[t`State`, t`Message`, t`Channel`, t`What became of it`, t`Decided`, t`Actions`]}
+              unseen={[t`State`, t`Actions`]}
+            />
             {items.map((one) => (
               <Row key={one.id} one={one} channel={nameOf(one.channel_id)} onRetry={() => void again(one)} />
             ))}

@@ -22,13 +22,28 @@ export function Explanation({ alert }: { alert: AlertView }): VNode {
   const { found, failure, load } = useAnswer(() => explain(alert.id), [alert.id, alert.state, alert.level, JSON.stringify(alert.flags)]);
   if (failure) return <Failure title={t`It could not be explained`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={1} what={t`the explanation`} onRetry={load} />;
-  if (!found.length) return <p class="t2">{t`There is no channel yet, so nobody is notified.`} <a class="accent" href="/alerts/channels">{t`Channels`}</a></p>;
+  if (!found.length)
+    return (
+      <p class="t2">
+        {t`There is no channel yet, so nobody is notified.`} <a class="accent" href="/alerts/channels">{t`Channels`}</a>
+      </p>
+    );
   return (
     <ul class="explained">
       {found.map((one) => (
         <li key={one.channel_id} class="row">
           <Glyph kind={MARKS[one.decision]} label="" />
-          <span class="anywhere">{one.parts.map(({ text, at }) => (at === null ? text : <Time key={text} at={at}>{timeText(at)}</Time>))}</span>
+          <span class="anywhere">
+            {one.parts.map(({ text, at }) =>
+              at === null ? (
+                text
+              ) : (
+                <Time key={text} at={at}>
+                  {timeText(at)}
+                </Time>
+              ),
+            )}
+          </span>
         </li>
       ))}
     </ul>

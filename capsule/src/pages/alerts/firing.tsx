@@ -28,7 +28,10 @@ const retry = (): void => location.reload();
 
 function Quiet(): VNode {
   const watching = rules.value?.filter(({ enabled }) => enabled).length;
-  const text = watching === undefined ? t`Everything that a rule watches is in order.` : t`${plural(nodeIds.value.length, "server is", "servers are")} watched by ${plural(watching, "rule")}.`;
+  const text =
+    watching === undefined
+      ? t`Everything that a rule watches is in order.`
+      : t`${plural(nodeIds.value.length, "server is", "servers are")} watched by ${plural(watching, "rule")}.`;
   return <Empty icon="bell" title={t`Nothing fires`} text={text} />;
 }
 
@@ -56,7 +59,9 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
   };
   const clear = (): void => setPicked(new Set());
   const notices = groups.filter(isNotice);
-  const incident = (group: IncidentGroup<IncidentView, AlertView>): VNode => <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />;
+  const incident = (group: IncidentGroup<IncidentView, AlertView>): VNode => (
+    <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />
+  );
   return (
     <div class="stack">
       <StaleNotice failure={failure} />
@@ -112,14 +117,19 @@ function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknow
         <Glyph kind={isNotice({ firing }) ? "notice" : incident.level === "critical" ? "crit" : "warn"} />
         <h2 class="cut">{incident.title}</h2>
         <span class="t3 meta end nowrap">
-          {t`for ${age(now.value - incident.since_at)}`} · <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
+          {t`for ${age(now.value - incident.since_at)}`} ·{" "}
+          <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
         </span>
       </header>
       <p class="meta t3 incident-nodes">
         <NodeLinks nodes={incident.nodes} />
         {ended > 0 && ` · ${t`${plural(ended, "alert")} of it ended`}`}
       </p>
-      {firing.length > 0 ? <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} /> : <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>}
+      {firing.length > 0 ? (
+        <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} />
+      ) : (
+        <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>
+      )}
       <AlertsCut incident={incident} />
       <TimelineFold incident={incident} />
     </section>

@@ -20,12 +20,19 @@ export function FormatPreview({ channel, onClose }: { channel: ChannelView; onCl
   return (
     <Dialog title={t`What ${channel.name} sends`} subtitle={t`A made-up message in its format.`} icon="eye" onClose={onClose}>
       <div class="body">
-        <SelectField label={t`Message`} value={kind} onPick={(next) => setKind(next as Kind)} options={KINDS.map((one) => [one, kindWords(one)])} />
+        <SelectField
+          label={t`Message`}
+          value={kind}
+          onPick={(next) => setKind(next as Kind)}
+          options={KINDS.map((one) => [one, kindWords(one)])}
+        />
         {failure ? (
           <Failure title={t`The message could not be made`} error={failure} onRetry={load} />
         ) : payload ? (
           <pre class="payload" tabIndex={0} aria-label={t`The message`}>
-            {Object.keys(payload).length === 1 && typeof Object.values(payload)[0] === "string" ? String(Object.values(payload)[0]) : JSON.stringify(payload, null, 2)}
+            {Object.keys(payload).length === 1 && typeof Object.values(payload)[0] === "string"
+              ? String(Object.values(payload)[0])
+              : JSON.stringify(payload, null, 2)}
           </pre>
         ) : (
           <Loading rows={3} what={t`the message`} onRetry={load} />

@@ -32,12 +32,24 @@ export function HistoryTab(): VNode {
     if (ended) list.load();
   }, [ended]);
   return (
-    <ListView list={list} what={t`the history`} refused={t`Your role cannot see alerts.`} empty={<Empty icon="clock" title={t`No incident has ended yet`} text={t`Incidents are listed here when all their alerts have ended.`} />}>
+    <ListView
+      list={list}
+      what={t`the history`}
+      refused={t`Your role cannot see alerts.`}
+      empty={
+        <Empty icon="clock" title={t`No incident has ended yet`} text={t`Incidents are listed here when all their alerts have ended.`} />
+      }
+    >
       {(items) => (
         <div class="card grid-table history-table" role="table" aria-label={t`Ended incidents`}>
           <GridHead labels={[t`Level`, t`Incident`, t`Servers`, t`Began`, t`Lasted`, t`Alerts`]} unseen={[t`Level`]} />
           {items.map((incident) => [
-            <Row key={incident.id} incident={incident} open={open === incident.id} onOpen={() => setOpen(open === incident.id ? "" : incident.id)} />,
+            <Row
+              key={incident.id}
+              incident={incident}
+              open={open === incident.id}
+              onOpen={() => setOpen(open === incident.id ? "" : incident.id)}
+            />,
             open === incident.id && (
               <div key={`${incident.id}-alerts`} role="row" class="opened">
                 <span role="cell">

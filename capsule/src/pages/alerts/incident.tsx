@@ -22,14 +22,27 @@ export function IncidentPanel({ id }: { id: string }): VNode {
       <p>
         <a class="accent" href="/alerts">{t`All alerts`}</a>
       </p>
-      {!open && !failure ? <Loading what={t`the incident`} /> : open?.some((one) => one.id === id) ? <FiringTab only={id} /> : <EndedIncident id={id} />}
+      {!open && !failure ? (
+        <Loading what={t`the incident`} />
+      ) : open?.some((one) => one.id === id) ? (
+        <FiringTab only={id} />
+      ) : (
+        <EndedIncident id={id} />
+      )}
     </div>
   );
 }
 
 function EndedIncident({ id }: { id: string }): VNode {
   const { found, failure, load } = useAnswer(() => findIncident(id), [id, endedIncidents.value]);
-  if (failure && failure.status >= 400 && failure.status < 500) return <Empty icon="bell" title={t`There is no such incident`} text={t`The address is wrong, the incident is no longer kept, or you may not see its servers.`} />;
+  if (failure && failure.status >= 400 && failure.status < 500)
+    return (
+      <Empty
+        icon="bell"
+        title={t`There is no such incident`}
+        text={t`The address is wrong, the incident is no longer kept, or you may not see its servers.`}
+      />
+    );
   if (failure) return <Failure title={t`The incident could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the incident`} onRetry={load} />;
   return (

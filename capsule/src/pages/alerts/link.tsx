@@ -62,7 +62,13 @@ export function LinkPage(): VNode {
             {LEVEL_WORDS[found.alert.level]}
           </p>
         )}
-        <div role="status">{found && <Banner kind="info" mark={<Glyph kind="done" label="" />}>{done(found)}</Banner>}</div>
+        <div role="status">
+          {found && (
+            <Banner kind="info" mark={<Glyph kind="done" label="" />}>
+              {done(found)}
+            </Banner>
+          )}
+        </div>
         {refusal && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
             {refusal}

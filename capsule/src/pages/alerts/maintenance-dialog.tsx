@@ -14,7 +14,14 @@ import { NodesField } from "../nodes-field";
 import { FormDialog } from "./form-dialog";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
-const LENGTHS: [string, string][] = [["1800", t`30 min`], ["3600", t`1 hour`], ["7200", t`2 hours`], ["14400", t`4 hours`], ["28800", t`8 hours`], ["86400", t`1 day`]]; // prettier-ignore
+const LENGTHS: [string, string][] = [
+  ["1800", t`30 min`],
+  ["3600", t`1 hour`],
+  ["7200", t`2 hours`],
+  ["14400", t`4 hours`],
+  ["28800", t`8 hours`],
+  ["86400", t`1 day`],
+]; // prettier-ignore
 type Kind = "for" | "until" | "weekly";
 
 export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; onMade: () => void }): VNode {
@@ -28,15 +35,29 @@ export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; on
   const [zone, setZone] = useState(ownZone);
   const [reason, setReason] = useState("");
   const untilAt = kind === "for" ? hubNow() + Number(lengthS) : parseLocalDatetime(until, NaN);
-  const ready = (!select || select.nodes.length + select.tags.length > 0) && (kind === "weekly" ? days.length > 0 : Number.isFinite(untilAt));
+  const ready =
+    (!select || select.nodes.length + select.tags.length > 0) && (kind === "weekly" ? days.length > 0 : Number.isFinite(untilAt));
   const when: Partial<MaintenanceBody> = kind === "weekly" ? { weekly: { days, start, end: finish }, zone } : { until_at: untilAt };
   const save = async (): Promise<void> => {
     await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when });
     onMade();
   };
   return (
-    <FormDialog title={t`Open maintenance`} icon="wrench" submit={kind === "weekly" ? t`Plan maintenance` : t`Open maintenance`} ready={ready} onSave={save} done={[kind === "weekly" ? t`The maintenance was planned` : t`The maintenance is open`]} onClose={onClose}>
-      <NodesField label={t`Servers`} value={select} onChange={setSelect} every={user.value?.limited ? t`All my servers` : t`Every server`} />
+    <FormDialog
+      title={t`Open maintenance`}
+      icon="wrench"
+      submit={kind === "weekly" ? t`Plan maintenance` : t`Open maintenance`}
+      ready={ready}
+      onSave={save}
+      done={[kind === "weekly" ? t`The maintenance was planned` : t`The maintenance is open`]}
+      onClose={onClose}
+    >
+      <NodesField
+        label={t`Servers`}
+        value={select}
+        onChange={setSelect}
+        every={user.value?.limited ? t`All my servers` : t`Every server`}
+      />
       <Segmented<Kind>
         label={t`When`}
         value={kind}
@@ -59,7 +80,13 @@ export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; on
           </div>
         </>
       )}
-      <TextField label={t`Why`} value={reason} onText={setReason} hint={t`Optional. Others see it.`} input={{ maxLength: 200, autocomplete: "off" }} />
+      <TextField
+        label={t`Why`}
+        value={reason}
+        onText={setReason}
+        hint={t`Optional. Others see it.`}
+        input={{ maxLength: 200, autocomplete: "off" }}
+      />
     </FormDialog>
   );
 }

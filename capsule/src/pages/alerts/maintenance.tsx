@@ -58,7 +58,16 @@ export function MaintenanceTab(): VNode {
         <p class="t3 meta grow">{t`During maintenance alerts are shown and not sent. What still fires when it ends is sent as one message. Jobs that change packages, reboots and deployments open one themselves.`}</p>
         {list.items && list.items.length > 0 && openButton}
       </div>
-      <ListView list={list} what={t`the maintenance`} refused={t`Your role cannot see maintenance.`} empty={<Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>{openButton || undefined}</Empty>}>
+      <ListView
+        list={list}
+        what={t`the maintenance`}
+        refused={t`Your role cannot see maintenance.`}
+        empty={
+          <Empty icon="wrench" title={t`No maintenance`} text={t`Open one before you work on a server, so that nobody is woken.`}>
+            {openButton || undefined}
+          </Empty>
+        }
+      >
         {(items) => (
           <div class="card grid-table maintenance-table" role="table" aria-label={t`Maintenance`}>
             <GridHead labels={[t`State`, t`Servers`, t`When`, t`Why`, t`By`, t`Actions`]} unseen={[t`Actions`]} />

@@ -22,8 +22,18 @@ export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldes
         </Button>
       }
     >
-      <b>{broken.length > 1 ? t`${broken.length} channels are broken.` : broken.length ? t`The channel “${first}” is broken.` : t`Notifications are late.`}</b>{" "}
-      <span class="plain">{broken.length ? t`Nobody is notified of alerts through it.` : t`The oldest one has waited for ${age(now.value - (oldest ?? now.value))}.`}</span>
+      <b>
+        {broken.length > 1
+          ? t`${broken.length} channels are broken.`
+          : broken.length
+            ? t`The channel “${first}” is broken.`
+            : t`Notifications are late.`}
+      </b>{" "}
+      <span class="plain">
+        {broken.length
+          ? t`Nobody is notified of alerts through it.`
+          : t`The oldest one has waited for ${age(now.value - (oldest ?? now.value))}.`}
+      </span>
     </Banner>
   );
 }

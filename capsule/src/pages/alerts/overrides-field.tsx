@@ -9,11 +9,20 @@ import { Button } from "../../ui/button";
 import { Check, TagsField } from "../../ui/form";
 import { Level } from "./threshold-fields";
 
-export function OverridesField({ draft, unit, onChange }: { draft: RuleDraft; unit: string; onChange: (part: Partial<RuleDraft>) => void }): VNode {
+export function OverridesField({
+  draft,
+  unit,
+  onChange,
+}: {
+  draft: RuleDraft;
+  unit: string;
+  onChange: (part: Partial<RuleDraft>) => void;
+}): VNode {
   const { overrides } = draft;
   // Fields keep unfinished text, so each exception needs a key that stays when another exception is removed.
   const [keys, setKeys] = useState<readonly number[]>(() => overrides.map((_, index) => index));
-  const put = (at: number, part: Partial<OverrideDraft>): void => onChange({ overrides: overrides.map((one, index) => (index === at ? { ...one, ...part } : one)) });
+  const put = (at: number, part: Partial<OverrideDraft>): void =>
+    onChange({ overrides: overrides.map((one, index) => (index === at ? { ...one, ...part } : one)) });
   return (
     <div class="stack">
       {overrides.map((one, at) => (
@@ -36,7 +45,12 @@ export function OverridesField({ draft, unit, onChange }: { draft: RuleDraft; un
           icon="plus"
           onClick={() => {
             setKeys([...keys, Math.max(-1, ...keys) + 1]);
-            onChange({ overrides: [...overrides, { select: { all: false, tags: [], nodes: [] }, enabled: null, warn: draft.warn, crit: draft.crit, for_s: null }] });
+            onChange({
+              overrides: [
+                ...overrides,
+                { select: { all: false, tags: [], nodes: [] }, enabled: null, warn: draft.warn, crit: draft.crit, for_s: null },
+              ],
+            });
           }}
         >
           {t`Add an exception by tag`}
@@ -60,7 +74,11 @@ function Override({ number, one, draft, unit, onChange, onRemove }: Props): VNod
   return (
     <fieldset class="override stack">
       <legend class="label">{t`Exception ${number}`}</legend>
-      <TagsField label={t`For servers with any of these tags`} tags={one.select.tags} onTags={(tags) => onChange({ select: { ...one.select, tags } })} />
+      <TagsField
+        label={t`For servers with any of these tags`}
+        tags={one.select.tags}
+        onTags={(tags) => onChange({ select: { ...one.select, tags } })}
+      />
       <Check checked={one.enabled === false} onCheck={(off) => onChange({ enabled: off ? false : null })}>
         {t`The rule is off for them`}
       </Check>

@@ -66,9 +66,22 @@ export function RuleDialog({ rule, onClose, onLoaded }: Props): VNode {
     }
   };
   return (
-    <FormDialog title={rule ? t`Edit ${rule.name}` : t`New rule`} icon="bell" submit={rule ? t`Save` : t`Add rule`} ready={ready} onSave={save} done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]} onClose={onClose}>
+    <FormDialog
+      title={rule ? t`Edit ${rule.name}` : t`New rule`}
+      icon="bell"
+      submit={rule ? t`Save` : t`Add rule`}
+      ready={ready}
+      onSave={save}
+      done={[rule ? t`${draft.name} was changed` : t`${draft.name} was added`]}
+      onClose={onClose}
+    >
       {conflict && rule && onLoaded && <LoadAgain id={rule.id} onLoaded={onLoaded} />}
-      <TextField label={t`Name`} value={draft.name} onText={(name) => change({ name })} input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }} />
+      <TextField
+        label={t`Name`}
+        value={draft.name}
+        onText={(name) => change({ name })}
+        input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: !rule }}
+      />
       <ExpressionField expr={draft.expr} metrics={metrics} onExpr={(expr) => change({ expr })} />
       <div>
         <p class="label">{t`Alert when the value is`}</p>

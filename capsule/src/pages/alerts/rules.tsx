@@ -66,13 +66,28 @@ export function RulesTab(): VNode {
         return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setOpenDialog} />;
       })}
       {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
-      {openDialog?.kind === "edit" && <RuleDialog key={`${openDialog.rule.id} ${openDialog.rule.version}`} rule={openDialog.rule} onClose={close} onLoaded={(rule) => setOpenDialog({ kind: "edit", rule })} />}
+      {openDialog?.kind === "edit" && (
+        <RuleDialog
+          key={`${openDialog.rule.id} ${openDialog.rule.version}`}
+          rule={openDialog.rule}
+          onClose={close}
+          onLoaded={(rule) => setOpenDialog({ kind: "edit", rule })}
+        />
+      )}
       {(openDialog?.kind === "reset" || openDialog?.kind === "delete") && <RemoveDialog rule={openDialog.rule} onClose={close} />}
     </div>
   );
 }
 
-function Group({ title, rules: rows, onAsk }: { title: string; rules: readonly RuleView[]; onAsk: (openDialog: OpenDialog) => void }): VNode {
+function Group({
+  title,
+  rules: rows,
+  onAsk,
+}: {
+  title: string;
+  rules: readonly RuleView[];
+  onAsk: (openDialog: OpenDialog) => void;
+}): VNode {
   return (
     <section class="stack" aria-label={title}>
       <h2 class="group-title">
@@ -106,7 +121,20 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
   const { origin, changed } = rule;
   return (
     <div role="row" class={rule.enabled ? "" : "dimmed"}>
-      <span role="cell">{manages ? <button type="button" class="switch" role="switch" aria-checked={rule.enabled} aria-label={rule.name} onClick={() => void toggle(rule)} /> : <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>}</span>
+      <span role="cell">
+        {manages ? (
+          <button
+            type="button"
+            class="switch"
+            role="switch"
+            aria-checked={rule.enabled}
+            aria-label={rule.name}
+            onClick={() => void toggle(rule)}
+          />
+        ) : (
+          <span class="pill small">{rule.enabled ? t`on` : t`off`}</span>
+        )}
+      </span>
       <span role="rowheader">
         <span class="row wrap">
           <span class="medium anywhere">{rule.name}</span>
@@ -130,7 +158,11 @@ function Row({ rule, onAsk }: { rule: RuleView; onAsk: (openDialog: OpenDialog) 
             class="quiet slim only-icon"
             groups={[
               [{ label: t`Edit…`, icon: "settings", run: () => onAsk({ kind: "edit", rule }) }],
-              origin === "user" ? [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk({ kind: "delete", rule }) }] : changed ? [{ label: t`Reset to the default…`, icon: "rotate-cw", run: () => onAsk({ kind: "reset", rule }) }] : [],
+              origin === "user"
+                ? [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk({ kind: "delete", rule }) }]
+                : changed
+                  ? [{ label: t`Reset to the default…`, icon: "rotate-cw", run: () => onAsk({ kind: "reset", rule }) }]
+                  : [],
             ]}
           >
             <Icon name="ellipsis" size="small" />
@@ -151,10 +183,19 @@ function RemoveDialog({ rule, onClose }: { rule: RuleView; onClose: () => void }
     onClose();
   };
   return (
-    <Dialog title={own ? t`Delete ${rule.name}` : t`Reset ${rule.name}`} icon={own ? "trash-2" : "rotate-cw"} size="narrow" onClose={end.onClose}>
+    <Dialog
+      title={own ? t`Delete ${rule.name}` : t`Reset ${rule.name}`}
+      icon={own ? "trash-2" : "rotate-cw"}
+      size="narrow"
+      onClose={end.onClose}
+    >
       <div class="body">
         <ActionError text={act.refusal} />
-        <p>{own ? t`Its alerts end. This cannot be undone.` : t`Your changes of this rule are lost: thresholds, exceptions, and whether it is on.`}</p>
+        <p>
+          {own
+            ? t`Its alerts end. This cannot be undone.`
+            : t`Your changes of this rule are lost: thresholds, exceptions, and whether it is on.`}
+        </p>
       </div>
       <Foot {...end} focused>
         <Button kind={own ? "destroy" : "primary"} busy={act.busy} onClick={() => void remove()}>

@@ -14,7 +14,11 @@ export function DaysField({ days, onDays }: { days: readonly Day[]; onDays: (day
       <p class="label">{t`Days`}</p>
       <div class="row wrap">
         {DAYS.map((day) => (
-          <Check key={day} checked={days.includes(day)} onCheck={(on) => onDays(DAYS.filter((one) => (one === day ? on : days.includes(one))))}>
+          <Check
+            key={day}
+            checked={days.includes(day)}
+            onCheck={(on) => onDays(DAYS.filter((one) => (one === day ? on : days.includes(one))))}
+          >
             {DAY_WORDS[day]}
           </Check>
         ))}
@@ -23,6 +27,15 @@ export function DaysField({ days, onDays }: { days: readonly Day[]; onDays: (day
   );
 }
 
-export const TimeField = ({ label, value, onText }: { label: string; value: string; onText: (text: string) => void }): VNode => <TextField label={label} type="time" value={value} onText={onText} input={{ required: true }} />;
+export const TimeField = ({ label, value, onText }: { label: string; value: string; onText: (text: string) => void }): VNode => (
+  <TextField label={label} type="time" value={value} onText={onText} input={{ required: true }} />
+);
 
-export const ZoneField = ({ value, onText }: { value: string; onText: (text: string) => void }): VNode => <TextField label={t`Time zone`} value={value} onText={onText} input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64, placeholder: "Europe/Budapest" }} />;
+export const ZoneField = ({ value, onText }: { value: string; onText: (text: string) => void }): VNode => (
+  <TextField
+    label={t`Time zone`}
+    value={value}
+    onText={onText}
+    input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64, placeholder: "Europe/Budapest" }}
+  />
+);

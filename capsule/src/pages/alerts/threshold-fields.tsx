@@ -9,7 +9,19 @@ import { TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 
 /** A field for a number that shows the typed text even while it is no number. `value` sets only the first text. */
-export function NumberField({ label, value, scale, onValue, hint }: { label: string; value: number | null; scale: FieldScale; onValue: (value: number | null) => void; hint?: string }): VNode {
+export function NumberField({
+  label,
+  value,
+  scale,
+  onValue,
+  hint,
+}: {
+  label: string;
+  value: number | null;
+  scale: FieldScale;
+  onValue: (value: number | null) => void;
+  hint?: string;
+}): VNode {
   const [typed, setTyped] = useState(value === null ? "" : fieldText(value, scale));
   return (
     <TextField
@@ -29,7 +41,15 @@ export function NumberField({ label, value, scale, onValue, hint }: { label: str
 
 const MINUTES: FieldScale = { factor: 60, label: t`min` };
 
-export function ThresholdFields({ draft, unit, onChange }: { draft: RuleDraft; unit: string; onChange: (part: Partial<RuleDraft>) => void }): VNode {
+export function ThresholdFields({
+  draft,
+  unit,
+  onChange,
+}: {
+  draft: RuleDraft;
+  unit: string;
+  onChange: (part: Partial<RuleDraft>) => void;
+}): VNode {
   // All fields have the same unit, which does not change while the user types.
   const [scales] = useState(() => new Map<string, FieldScale>());
   if (!scales.has(unit)) scales.set(unit, fieldScale(unit, draft.warn?.trigger ?? draft.crit?.trigger ?? 0));
@@ -39,8 +59,18 @@ export function ThresholdFields({ draft, unit, onChange }: { draft: RuleDraft; u
       <Level name={t`Warning`} value={draft.warn} scale={scale} onValue={(warn) => onChange({ warn })} otherwise={draft.crit} />
       <Level name={t`Critical`} value={draft.crit} scale={scale} onValue={(crit) => onChange({ crit })} otherwise={draft.warn} />
       <div class="number-fields">
-        <NumberField label={t`After it lasted`} value={draft.for_s} scale={MINUTES} onValue={(value) => value !== null && value >= 0 && onChange({ for_s: value })} />
-        <NumberField label={t`Ends after`} value={draft.clear_s} scale={MINUTES} onValue={(value) => value !== null && value >= 0 && onChange({ clear_s: value })} />
+        <NumberField
+          label={t`After it lasted`}
+          value={draft.for_s}
+          scale={MINUTES}
+          onValue={(value) => value !== null && value >= 0 && onChange({ for_s: value })}
+        />
+        <NumberField
+          label={t`Ends after`}
+          value={draft.clear_s}
+          scale={MINUTES}
+          onValue={(value) => value !== null && value >= 0 && onChange({ clear_s: value })}
+        />
       </div>
     </div>
   );

@@ -20,11 +20,20 @@ import { useAnswer } from "../use-answer";
 const OF_SEVERITY = { error: "fail", warning: "warn", info: "done" } as const;
 const OF_DELIVERY = { sent: "done", failed: "fail", due: "run", sending: "run", deferred: "wait", skipped: "off" } as const;
 
-const subject = ({ rule_name, object, node_id }: AlertView): string => `${rule_name}${object && ` (${object})`} · ${node_id === null ? t`Ground Control` : nodeLabel(node_id)}`;
+const subject = ({ rule_name, object, node_id }: AlertView): string =>
+  `${rule_name}${object && ` (${object})`} · ${node_id === null ? t`Ground Control` : nodeLabel(node_id)}`;
 
-function words({ kind, alert_id, event, delivery }: TimelineEntry, alerts: readonly AlertView[], channelName: (id: string) => string): readonly [GlyphKind, string] {
+function words(
+  { kind, alert_id, event, delivery }: TimelineEntry,
+  alerts: readonly AlertView[],
+  channelName: (id: string) => string,
+): readonly [GlyphKind, string] {
   if (event) return [OF_SEVERITY[event.severity], eventText(event, nodeName)];
-  if (delivery) return [OF_DELIVERY[delivery.state], t`Message to ${channelName(delivery.channel_id)}, ${kindWords(delivery.kind)}: ${deliverySentence(delivery, dayStart.value)}`];
+  if (delivery)
+    return [
+      OF_DELIVERY[delivery.state],
+      t`Message to ${channelName(delivery.channel_id)}, ${kindWords(delivery.kind)}: ${deliverySentence(delivery, dayStart.value)}`,
+    ];
   const alert = alerts.find(({ id }) => id === alert_id);
   const what = alert ? subject(alert) : t`an alert`;
   return kind === "fired" ? [alert?.level === "critical" ? "crit" : "warn", t`Fired: ${what}`] : ["done", t`Ended: ${what}`];
@@ -35,7 +44,13 @@ export function TimelineFold({ incident }: { incident: IncidentView }): VNode {
   const [open, setOpen] = useState(false);
   return (
     <div class="incident-nodes">
-      <button type="button" class="button quiet slim" aria-expanded={open} aria-label={t`Timeline of ${incident.title}`} onClick={() => setOpen(!open)}>
+      <button
+        type="button"
+        class="button quiet slim"
+        aria-expanded={open}
+        aria-label={t`Timeline of ${incident.title}`}
+        onClick={() => setOpen(!open)}
+      >
         <span>{t`Timeline`}</span>
         <Icon name="chevron-down" size="small" />
       </button>
@@ -46,7 +61,11 @@ export function TimelineFold({ incident }: { incident: IncidentView }): VNode {
 
 function Timeline({ incident }: { incident: IncidentView }): VNode {
   // The timeline grows whenever the incident or one of its alerts changes.
-  const question = [incident.id, incident.state, JSON.stringify(incident.alerts.map(({ id, state, level, flags }) => [id, state, level, flags]))];
+  const question = [
+    incident.id,
+    incident.state,
+    JSON.stringify(incident.alerts.map(({ id, state, level, flags }) => [id, state, level, flags])),
+  ];
   const { found, failure, load } = useAnswer(() => Promise.all([findIncident(incident.id), loadChannels()]), question);
   if (failure) return <Failure title={t`The timeline could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={3} what={t`the timeline`} onRetry={load} />;

@@ -34,7 +34,17 @@ const REBOOT = "reboot";
 const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
 
 export function BatchPage({ id }: { id: string }): VNode {
-  const { found: batch, failure, load, see } = usePolling(id, EVERY_MS, () => loadBatch(id), (found) => found.state !== "done");
+  const {
+    found: batch,
+    failure,
+    load,
+    see,
+  } = usePolling(
+    id,
+    EVERY_MS,
+    () => loadBatch(id),
+    (found) => found.state !== "done",
+  );
   if (batch) return <Loaded batch={batch} failure={failure} onSee={see} />;
   return (
     <div class="page">
@@ -44,7 +54,11 @@ export function BatchPage({ id }: { id: string }): VNode {
       {failure === null ? (
         <Loading rows={8} what={t`the bulk job`} onRetry={load} />
       ) : failure.status === 404 ? (
-        <Empty icon="list-checks" title={t`There is no such bulk job`} text={t`Its nodes were removed, you do not have access to them, or the address is wrong.`}>
+        <Empty
+          icon="list-checks"
+          title={t`There is no such bulk job`}
+          text={t`Its nodes were removed, you do not have access to them, or the address is wrong.`}
+        >
           <a class="button" href="/jobs">
             {t`Go to the jobs`}
           </a>
@@ -71,18 +85,22 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
     .filter(({ state }) => only === null || jobGroupOf(state) === only)
     .map((job) => ({ job, name: nameOf(job.node_id) }))
     // Once all jobs have ended, failures come first.
-    .sort((a, b) => (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) || collator.compare(a.name, b.name));
+    .sort(
+      (a, b) =>
+        (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) ||
+        collator.compare(a.name, b.name),
+    );
   const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
   const due = new Set(nodesToReboot(batch, (node) => nodeSignal(node)?.value.reboot_required));
   return (
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>
-            {t`${jobLabel(batch)} on ${plural(total + batch.refused.length, "node")}`}
-          </h1>
+          <h1 tabIndex={-1}>{t`${jobLabel(batch)} on ${plural(total + batch.refused.length, "node")}`}</h1>
           <p class="meta t3">
-            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${timeOrDate(batch.created_at, dayStart.value)} ·`}{" "}<span class="num">{elapsed(batch.created_at, batch.ended_at, now.value)}</span>
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}
+            {t`by ${batch.created_by} · ${timeOrDate(batch.created_at, dayStart.value)} ·`}{" "}
+            <span class="num">{elapsed(batch.created_at, batch.ended_at, now.value)}</span>
           </p>
         </div>
         {counts.open > 0 && mayAct.value && (
@@ -90,7 +108,9 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
             {t`Stop all…`}
           </Button>
         )}
-        {counts.open === 0 && <RepeatOrder nodes={failed} action={batch.action} packages={batch.packages} label={t`Run again on ${failed.length}…`} />}
+        {counts.open === 0 && (
+          <RepeatOrder nodes={failed} action={batch.action} packages={batch.packages} label={t`Run again on ${failed.length}…`} />
+        )}
       </div>
       <StaleNotice failure={failure} />
       <BulkSummary
@@ -103,7 +123,11 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         onOnly={setOnly}
       />
       {due.size > 0 && (
-        <Banner kind="info" mark={<Glyph kind="notice" label="" />} action={<RepeatOrder nodes={[...due]} action={REBOOT} packages={[]} label={t`Reboot ${due.size}…`} />}>
+        <Banner
+          kind="info"
+          mark={<Glyph kind="notice" label="" />}
+          action={<RepeatOrder nodes={[...due]} action={REBOOT} packages={[]} label={t`Reboot ${due.size}…`} />}
+        >
           <b>{t`${plural(due.size, "server needs", "servers need")} a reboot.`}</b>
         </Banner>
       )}
@@ -196,5 +220,14 @@ function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => v
     open > waiting && t`${plural(open - waiting, "job")} running: stopped if possible, after the current package.`,
     t`Jobs that have ended stay as they are.`,
   ];
-  return <StopBulkDialog title={t`Stop all jobs`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={count} act={stop} onClose={onClose} />;
+  return (
+    <StopBulkDialog
+      title={t`Stop all jobs`}
+      text={text.filter(Boolean).join(" ")}
+      button={t`Stop ${plural(open, "job")}`}
+      count={count}
+      act={stop}
+      onClose={onClose}
+    />
+  );
 }

@@ -31,13 +31,25 @@ type Action = BatchBody["action"];
 
 const ACTIONS: [string, string][] = JOB_VERBS.map(([action]) => [action, actionLabel(action)]);
 const MOST = 1000;
-const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
+const RULES: readonly string[] = [
+  t`Configuration files that were changed on a server stay as they are.`,
+  t`Each server gets its own job: a failure on one does not stop the others.`,
+  t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`,
+];
 
 /** The fields of a node on which this dialog depends. */
 const propsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
 /** The dialog that starts one action on many nodes. For some actions it can show the plan of each node first. `action` fixes the action, and `packages` its packages. */
-export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
+export function BulkJobDialog({
+  nodes: ids,
+  action: asked,
+  packages: given = [],
+}: {
+  nodes: readonly string[];
+  action?: Action;
+  packages?: readonly string[];
+}): VNode {
   const first = asked ?? "check";
   const live = useNodes(ids, propsOf);
   /** The nodes of a request that the hub may have accepted: a retry is for the same nodes. */
@@ -67,7 +79,14 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? splitNames(names) : [];
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
-  const key = useMemo(newIdempotencyKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join(), [...without].join(), rebooting]);
+  const key = useMemo(newIdempotencyKey, [
+    action,
+    packages.join(" "),
+    planning?.id,
+    nodes.map(({ id }) => id).join(),
+    [...without].join(),
+    rebooting,
+  ]);
   const [replanKey, setReplanKey] = useState(newIdempotencyKey);
   const refused = new Map<string, string[]>();
   const able: NodeView[] = [];
@@ -87,7 +106,12 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
   const danger = isDangerous(action);
   const { start: label = actionLabel(action), before } = VERBS[action] ?? {};
   const effect = consequence(action, willing, plans?.complete || working.length > 0);
-  const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
+  const ready =
+    willing > 0 &&
+    nodes.length <= MOST &&
+    (!naming || packages.length > 0) &&
+    (!danger || typed === String(willing)) &&
+    (!planning || working.length > 0);
   const choose = (next: string): void => {
     setAction(next as Action);
     setTyped("");
@@ -120,7 +144,10 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     setWrong("");
     setTyped("");
     try {
-      const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
+      const made = await submitBatch(
+        { action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) },
+        planning ? replanKey : planKey,
+      );
       setReplanKey(newIdempotencyKey());
       if (plans) cancelPlans(plans);
       // The user may have chosen something else since the request.
@@ -167,7 +194,16 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
     });
   };
   return (
-    <Dialog size={planning ? "wide" : ""} title={asked ? t`${actionLabel(action)} on ${plural(nodes.length, "node")}` : t`Run on ${plural(nodes.length, "node")}`} subtitle={listSome(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
+    <Dialog
+      size={planning ? "wide" : ""}
+      title={asked ? t`${actionLabel(action)} on ${plural(nodes.length, "node")}` : t`Run on ${plural(nodes.length, "node")}`}
+      subtitle={listSome(
+        nodes.map(({ name }) => name),
+        6,
+      )}
+      icon="package"
+      onClose={onClose}
+    >
       <div class="body">
         {wrong && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -180,9 +216,27 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
           </Banner>
         )}
         {!asked && <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />}
-        {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={changeNames} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {chosen ? (
+          <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p>
+        ) : (
+          naming && (
+            <TextField
+              label={t`Packages`}
+              hint={t`Exact names, separated by spaces.`}
+              value={names}
+              onText={changeNames}
+              input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }}
+            />
+          )
+        )}
         {plans && <PlansTable plans={plans} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
-        {mayReboot && (!planning || working.length > 0) && <RebootChoice rebooting={rebooting} expected={working.some((id) => plans?.byNode.get(id)?.reboot === "yes")} onPick={setRebooting} />}
+        {mayReboot && (!planning || working.length > 0) && (
+          <RebootChoice
+            rebooting={rebooting}
+            expected={working.some((id) => plans?.byNode.get(id)?.reboot === "yes")}
+            onPick={setRebooting}
+          />
+        )}
         {before && action !== "reboot" && <p class="t2">{before}</p>}
         {!danger && isPlanned(action) && (
           <ul class="rules">
@@ -206,13 +260,19 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
             <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
             <span class="plain">
-              {[...left].map(([why, who]) => `${listSome(who.map(nodeLabel), 8)} (${SKIP_REASON_LABELS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`Starting now does not wait for their plans: these are cancelled, and nothing is done there.`}`}
+              {[...left].map(([why, who]) => `${listSome(who.map(nodeLabel), 8)} (${SKIP_REASON_LABELS[why]})`).join("; ")}.
+              {(left.has("away") || left.has("planning")) &&
+                ` ${t`Starting now does not wait for their plans: these are cancelled, and nothing is done there.`}`}
             </span>
           </Banner>
         )}
         {away.length > 0 && !planning && (
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
-            <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${listSome(away.map(({ name }) => name), 8)}. A job there waits a few minutes for the server to come back, then expires.`}</span>
+            <b>{t`${plural(away.length, "node")} not connected:`}</b>{" "}
+            <span class="plain">{t`${listSome(
+              away.map(({ name }) => name),
+              8,
+            )}. A job there waits a few minutes for the server to come back, then expires.`}</span>
           </Banner>
         )}
         {danger && willing > 0 && (
@@ -226,12 +286,28 @@ export function BulkJobDialog({ nodes: ids, action: asked, packages: given = [] 
       </div>
       <Foot status={status} sending={sending} focused onClose={onClose}>
         {isPlanned(action) && (!planning || (left && !left.has("planning"))) && (
-          <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
+          <Button
+            kind={planning ? "" : "primary"}
+            busy={asking}
+            disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)}
+            onClick={() => void plan()}
+          >
             {planning ? t`Plan again` : t`Preview`}
           </Button>
         )}
-        <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
-          {planning ? t`${label} on ${plural(working.length, "node")}` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${label} on ${willing} without a preview` : t`${label} on ${willing}`}
+        <Button
+          kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"}
+          busy={sending}
+          disabled={!ready || asking}
+          onClick={start}
+        >
+          {planning
+            ? t`${label} on ${plural(working.length, "node")}`
+            : action === "reboot"
+              ? t`Reboot ${plural(willing, "server")}`
+              : isPlanned(action)
+                ? t`${label} on ${willing} without a preview`
+                : t`${label} on ${willing}`}
         </Button>
       </Foot>
     </Dialog>

@@ -27,20 +27,26 @@ export function BulkSummary<G extends string>({ mark, words, ended, total, group
           {words}
         </b>
         <span class="grow" />
-        <span class="t3 num">
-          {t`${ended} of ${total} ended`}
-        </span>
+        <span class="t3 num">{t`${ended} of ${total} ended`}</span>
       </div>
       <div class="progress parts" role="progressbar" aria-label={t`Ended`} aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
-        {groups.filter(({ mark: of }) => of !== "run" && of !== "wait").map(({ key, mark: of, count }) => (
-          <i key={key} class={of} style={{ width: `${total ? (count / total) * 100 : 0}%` }} />
-        ))}
+        {groups
+          .filter(({ mark: of }) => of !== "run" && of !== "wait")
+          .map(({ key, mark: of, count }) => (
+            <i key={key} class={of} style={{ width: `${total ? (count / total) * 100 : 0}%` }} />
+          ))}
       </div>
       <div class="row wrap" role="group" aria-label={t`Show only`}>
         {groups
           .filter(({ key, count }) => count > 0 || key === only)
           .map((group) => (
-            <button key={group.key} type="button" class="chip" aria-pressed={only === group.key} onClick={() => onOnly(only === group.key ? null : group.key)}>
+            <button
+              key={group.key}
+              type="button"
+              class="chip"
+              aria-pressed={only === group.key}
+              onClick={() => onOnly(only === group.key ? null : group.key)}
+            >
               <Glyph kind={group.mark} label="" />
               <span class="num">{group.count}</span> {group.words}
             </button>

@@ -27,7 +27,10 @@ const propsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly 
 /** Says which nodes were removed, or are being removed. */
 function removed(nodes: readonly NodeView[], force: boolean): string {
   if (!nodes.length) return t`No node was removed.`;
-  const names = listSome(nodes.map(({ name }) => name), 8);
+  const names = listSome(
+    nodes.map(({ name }) => name),
+    8,
+  );
   if (force) return t`${plural(nodes.length, "node")} forgotten: ${names}. Nothing on the servers was touched.`;
   return t`${plural(nodes.length, "node")} being removed: ${names}. The removal continues in the background.`;
 }
@@ -45,19 +48,34 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const asks = views.filter((view) => removalMethod(view) === "ask" && !view.simulated);
   const remove = async (): Promise<void> => {
     setBegun(views);
-    const all = await run.start(views, AT_ONCE, ({ id }) => withStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`));
+    const all = await run.start(views, AT_ONCE, ({ id }) =>
+      withStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`),
+    );
     const shown = run.isShown();
     if (all.done.length) {
-      pick(all.done.map(({ id }) => id), false);
+      pick(
+        all.done.map(({ id }) => id),
+        false,
+      );
       if (force) toast("done", t`${plural(all.done.length, "node")} forgotten`, t`Nothing on the servers was touched.`);
       else toast("run", t`Removing ${plural(all.done.length, "node")}`, t`The removal continues in the background.`);
     }
     if (!all.failed.length && !all.left.length) return shown ? closeDialog() : undefined;
     if (shown) setOutcome(all);
-    else toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? all.failed[0].error.detail : "");
+    else
+      toast("fail", t`${plural(all.failed.length + all.left.length, "node")} not removed`, all.failed[0] ? all.failed[0].error.detail : "");
   };
   return (
-    <Dialog title={t`Remove ${plural(views.length, "node")}`} subtitle={listSome(views.map(({ name }) => name), 6)} icon="trash-2" size="narrow" onClose={run.through === null ? closeDialog : run.stop}>
+    <Dialog
+      title={t`Remove ${plural(views.length, "node")}`}
+      subtitle={listSome(
+        views.map(({ name }) => name),
+        6,
+      )}
+      icon="trash-2"
+      size="narrow"
+      onClose={run.through === null ? closeDialog : run.stop}
+    >
       <div class="body">
         {outcome ? (
           <>
@@ -65,13 +83,21 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
                 <b>{t`${plural(outcome.failed.length, "node")} not removed:`}</b>{" "}
                 <span class="plain">
-                  {listSome(outcome.failed.map(({ one }) => one.name), 8)}. {outcome.failed[0] && outcome.failed[0].error.detail}
+                  {listSome(
+                    outcome.failed.map(({ one }) => one.name),
+                    8,
+                  )}
+                  . {outcome.failed[0] && outcome.failed[0].error.detail}
                 </span>
               </Banner>
             )}
             {outcome.left.length > 0 && (
               <Banner mark={<Glyph kind="off" label="" />}>
-                <b>{t`${plural(outcome.left.length, "node")} not started:`}</b> <span class="plain">{t`${listSome(outcome.left.map(({ name }) => name), 8)}. Nothing was changed on them.`}</span>
+                <b>{t`${plural(outcome.left.length, "node")} not started:`}</b>{" "}
+                <span class="plain">{t`${listSome(
+                  outcome.left.map(({ name }) => name),
+                  8,
+                )}. Nothing was changed on them.`}</span>
               </Banner>
             )}
             <p class="t2">{removed(outcome.done, force)}</p>
@@ -79,11 +105,18 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
         ) : (
           <>
             <p class="t2">
-              {force ? t`The nodes are only forgotten here; nothing on the servers is touched. Use this for servers that no longer exist.` : t`The agent is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`} {t`Their history is deleted here. This cannot be undone.`}
+              {force
+                ? t`The nodes are only forgotten here; nothing on the servers is touched. Use this for servers that no longer exist.`
+                : t`The agent is uninstalled from ${plural(views.length, "server")}: its service, files, user and keys.`}{" "}
+              {t`Their history is deleted here. This cannot be undone.`}
             </p>
             {asks.length > 0 && !force && (
               <Banner mark={<Glyph kind="warn" label="" />}>
-                <b>{t`${plural(asks.length, "node")} will be refused:`}</b> <span class="plain">{t`${listSome(asks.map(({ name }) => name), 8)}. No credentials are stored, and they are not connected or their own policy does not allow it. Remove each from its own page, with its credentials.`}</span>
+                <b>{t`${plural(asks.length, "node")} will be refused:`}</b>{" "}
+                <span class="plain">{t`${listSome(
+                  asks.map(({ name }) => name),
+                  8,
+                )}. No credentials are stored, and they are not connected or their own policy does not allow it. Remove each from its own page, with its credentials.`}</span>
               </Banner>
             )}
             <Check checked={force} onCheck={setForce}>
@@ -96,7 +129,13 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
       <footer>
         <BulkRunEnd run={run} total={views.length} over={outcome !== null} focused onClose={closeDialog} />
         {!outcome && (
-          <Button kind="destroy" icon="trash-2" busy={run.through !== null} disabled={!views.length || typed !== String(views.length)} onClick={() => void remove()}>
+          <Button
+            kind="destroy"
+            icon="trash-2"
+            busy={run.through !== null}
+            disabled={!views.length || typed !== String(views.length)}
+            onClick={() => void remove()}
+          >
             {t`Remove ${plural(views.length, "node")}`}
           </Button>
         )}

@@ -87,7 +87,8 @@ function statusText(job: BatchJobView): string {
   return job.state === "running" && job.phase ? phaseLabel(job.phase, "plan") : stateLabel(job.state);
 }
 
-const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode => (plan ? <PlanChips plan={plan} small /> : <>{statusText(job)}</>);
+const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode =>
+  plan ? <PlanChips plan={plan} small /> : <>{statusText(job)}</>;
 
 interface TableProps {
   plans: Plans;
@@ -101,7 +102,9 @@ interface TableProps {
 export function PlansTable({ plans, without, locked, onWithout }: TableProps): VNode {
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
-  const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
+  const jobs = batch.jobs
+    .map((job) => ({ job, name: nodeLabel(job.node_id) }))
+    .sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
   // The user can leave out plans that change something, so all of them are shown.
   const shown = jobs.filter(({ job }, at) => at < SHOWN || byNode.get(job.node_id)?.steps.length);
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
@@ -112,7 +115,9 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
       <p class="t2" role="status">
-        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have answered…`}
+        {plans.complete
+          ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do`
+          : t`${ended} of ${batch.jobs.length} have answered…`}
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
@@ -132,7 +137,13 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
           <div role="row" key={job.id}>
             <span role="cell">
               {(byNode.get(job.node_id)?.steps.length ?? 0) > 0 && (
-                <input type="checkbox" aria-label={t`Include ${name}`} checked={!without.has(job.node_id)} disabled={locked} onChange={(event) => onWithout(job.node_id, !event.currentTarget.checked)} />
+                <input
+                  type="checkbox"
+                  aria-label={t`Include ${name}`}
+                  checked={!without.has(job.node_id)}
+                  disabled={locked}
+                  onChange={(event) => onWithout(job.node_id, !event.currentTarget.checked)}
+                />
               )}
             </span>
             <span role="cell">

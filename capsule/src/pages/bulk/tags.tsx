@@ -38,7 +38,10 @@ async function undo(edits: readonly Edit[]): Promise<void> {
     });
     if (edit) made.push(edit);
   };
-  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)) });
+  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, {
+    alone: true,
+    stopIf: (soFar) => soFar.failed.some(({ error }) => concernsUser(error)),
+  });
   dismiss(note);
   const what = t`Tag change undone on ${plural(done.length, "node")}`;
   if (made.length) offerUndo(what, made);
@@ -108,7 +111,11 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
             <fieldset class="choice">
               <legend class="label">{t`Remove`}</legend>
               {present.slice(0, MOST_TAGS).map(([tag, count]) => (
-                <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
+                <Check
+                  key={tag}
+                  checked={remove.includes(tag)}
+                  onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}
+                >
                   {tag} <span class="t3">{t`on ${count}`}</span>
                 </Check>
               ))}

@@ -26,7 +26,11 @@ export function useBulkRun<T>(): BulkRun<T> {
     setStopping(false);
     setThrough(0);
     try {
-      return await forEachLimited(things, limit, act, { alone: true, onProgress: setThrough, stopIf: ({ failed }) => state.current.stop || state.current.unmounted || failed.some(({ error }) => concernsUser(error)) });
+      return await forEachLimited(things, limit, act, {
+        alone: true,
+        onProgress: setThrough,
+        stopIf: ({ failed }) => state.current.stop || state.current.unmounted || failed.some(({ error }) => concernsUser(error)),
+      });
     } finally {
       setThrough(null);
     }
@@ -39,7 +43,19 @@ export function useBulkRun<T>(): BulkRun<T> {
 }
 
 /** The progress, and a button that stops the run or closes the dialog. */
-export function BulkRunEnd<T>({ run, total, over, focused = false, onClose }: { run: BulkRun<T>; total: number; over: boolean; focused?: boolean; onClose: () => void }): VNode {
+export function BulkRunEnd<T>({
+  run,
+  total,
+  over,
+  focused = false,
+  onClose,
+}: {
+  run: BulkRun<T>;
+  total: number;
+  over: boolean;
+  focused?: boolean;
+  onClose: () => void;
+}): VNode {
   const { through, stopping } = run;
   return (
     <>

@@ -54,23 +54,40 @@ export function ComparePage(): VNode {
   const comparison = useMemo(() => new Comparison(), []);
   const shown = shownTimeRange();
   const key = timeRangeKey(shown);
-  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? unknownNodeLabel() : "…"), detail }));
+  const nodes: Compared[] = details.map((detail) => ({
+    id: detail.id,
+    name: detail.view.value?.name ?? (isGone(detail) ? unknownNodeLabel() : "…"),
+    detail,
+  }));
   const there = nodes.filter(({ detail }) => !isGone(detail));
   const ids = there.map(({ id }) => id);
   useEffect(() => {
     if (key === "live") for (const { detail } of there) void detail.fill([series]);
   }, [key, ids.join(), series]);
-  useHistory(shown, `${ids.join()} ${series}`, async (window, span, most) => (ids.length ? comparison.load(window, span, ids, series, most) : 0));
+  useHistory(shown, `${ids.join()} ${series}`, async (window, span, most) =>
+    ids.length ? comparison.load(window, span, ids, series, most) : 0,
+  );
   useViewKeys();
   const group = useGroup(shown, [], "");
-  const failure = key === "live" ? (there.find(({ detail }) => detail.fillFailure.value)?.detail.fillFailure.value ?? null) : comparison.failure.value;
+  const failure =
+    key === "live" ? (there.find(({ detail }) => detail.fillFailure.value)?.detail.fillFailure.value ?? null) : comparison.failure.value;
   const data = dataOf(there, series, comparison);
   const unit = metricUnits().get(parseSeries(series)?.metric ?? "") ?? "";
   const words = valueFormatOf(unit, inBits() && isNetworkSeries(series));
   const heading = seriesLabel(series);
-  const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
+  const lines: ChartSeries[] = there.map(({ name }, index) => ({
+    name,
+    colour: COLOURS[index % COLOURS.length] as Colour,
+    dashed: index >= COLOURS.length,
+  }));
   const firing = useFiring(there.flatMap(({ detail }) => detail.view.value ?? []));
-  const threshold = worstThreshold(there.map(({ detail: { view } }) => view.value && firingThreshold([series], firing.get(view.value.id) ?? [], { cores: view.value.identity.cpu_cores, memory: memoryOf(view.value) })));
+  const threshold = worstThreshold(
+    there.map(
+      ({ detail: { view } }) =>
+        view.value &&
+        firingThreshold([series], firing.get(view.value.id) ?? [], { cores: view.value.identity.cpu_cores, memory: memoryOf(view.value) }),
+    ),
+  );
   const live = key === "live";
   const seen = data.columns.values.some((column) => column.some((value) => value != null));
   return (
@@ -87,7 +104,16 @@ export function ComparePage(): VNode {
         <NodePick chosen={ids} />
       </div>
       <WindowBar view={shown} loading={!live && data.loading && !failure} />
-      <HistoryStatus key={key} failure={failure} reading={there.length > 0 && !live && data.loading} onRetry={live ? () => there.forEach(({ detail }) => detail.refill()) : () => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())} />
+      <HistoryStatus
+        key={key}
+        failure={failure}
+        reading={there.length > 0 && !live && data.loading}
+        onRetry={
+          live
+            ? () => there.forEach(({ detail }) => detail.refill())
+            : () => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())
+        }
+      />
       {!there.length ? (
         <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line in the chart.`} />
       ) : (
@@ -101,11 +127,21 @@ export function ComparePage(): VNode {
             group={group}
             shade={shade.value}
             words={words}
-            {...chartScaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
+            {...chartScaleOf(
+              series,
+              unit,
+              Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null,
+            )}
             {...(threshold && { threshold })}
             columns={there.map(({ name }) => `${name} ${series}`)}
             over={data.other && seen ? <Reading failed={failure !== null} /> : null}
-            waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
+            waiting={
+              seen ? null : data.loading && !failure ? (
+                <Skeleton what={heading} />
+              ) : (
+                <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>
+              )
+            }
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
               return { value: sample?.value ?? null, live: sampleAttributes(series, sample), ageS: staleSeconds(detail, series) };
@@ -126,7 +162,16 @@ export function ComparePage(): VNode {
                 </thead>
                 <tbody role="rowgroup">
                   {nodes.map((node) => (
-                    <AggregateRow key={node.id} node={node} line={lines[there.indexOf(node)]} series={series} text={words.text} data={data} index={there.indexOf(node)} chosen={details.map(({ id }) => id)} />
+                    <AggregateRow
+                      key={node.id}
+                      node={node}
+                      line={lines[there.indexOf(node)]}
+                      series={series}
+                      text={words.text}
+                      data={data}
+                      index={there.indexOf(node)}
+                      chosen={details.map(({ id }) => id)}
+                    />
                   ))}
                 </tbody>
               </table>
@@ -193,11 +238,36 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
       interval,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, apart, gapS: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.gapLimit([series], interval))), window, loading: shown.zoom !== null, other: false };
+    return {
+      columns,
+      from,
+      to,
+      since,
+      apart,
+      gapS: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.gapLimit([series], interval))),
+      window,
+      loading: shown.zoom !== null,
+      other: false,
+    };
   }
-  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, apart, gapS: Infinity, window, loading: true, other: true };
-  const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
-  const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, interval);
+  if (!fits)
+    return {
+      columns: { times: [], values: nodes.map(() => []) },
+      ...spanOf(shown, hubNow(), points()),
+      since,
+      apart,
+      gapS: Infinity,
+      window,
+      loading: true,
+      other: true,
+    };
+  const part = (what: "avg" | "min" | "max"): Cell[][] =>
+    nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
+  const { times, values } = fromBuckets(
+    { times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] },
+    past.step,
+    interval,
+  );
   const count = nodes.length;
   const loading = past.key !== key || nodes.some(({ id }) => !past.nodes[id]);
   return {
@@ -226,7 +296,8 @@ interface RowProps {
 
 function AggregateRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
   const view = detail.view.value;
-  const { low, mean, high } = index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
+  const { low, mean, high } =
+    index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
   const row = view && rowOf(view, now.value);
   const sample = view?.latest[series];
   const old = staleSeconds(detail, series);
@@ -246,12 +317,26 @@ function AggregateRow({ node: { id, name, detail }, line, series, text, data, in
           )}
         </span>
       </td>
-      <td role="cell" class="num">{old === null ? shown(sample?.value) : t`${shown(sample?.value)}, ${shortDuration(old)} ago`}</td>
-      <td role="cell" class="num">{shown(low)}</td>
-      <td role="cell" class="num">{shown(mean)}</td>
-      <td role="cell" class="num">{shown(high)}</td>
       <td role="cell" class="num">
-        <Button slim kind="quiet" icon="x" name={t`Remove ${name} from the comparison`} onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })} />
+        {old === null ? shown(sample?.value) : t`${shown(sample?.value)}, ${shortDuration(old)} ago`}
+      </td>
+      <td role="cell" class="num">
+        {shown(low)}
+      </td>
+      <td role="cell" class="num">
+        {shown(mean)}
+      </td>
+      <td role="cell" class="num">
+        {shown(high)}
+      </td>
+      <td role="cell" class="num">
+        <Button
+          slim
+          kind="quiet"
+          icon="x"
+          name={t`Remove ${name} from the comparison`}
+          onClick={() => setQuery({ nodes: chosen.filter((one) => one !== id).join() })}
+        />
       </td>
     </tr>
   );
@@ -262,7 +347,9 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
   const known = new Set<string>([series]);
   for (const detail of details) for (const name of Object.keys(detail.view.value?.latest ?? {})) known.add(name);
   const order = [...metricUnits().keys()];
-  const placed = [...known].map((name) => ({ name, metric: parseSeries(name)?.metric ?? "" })).filter(({ metric }) => order.includes(metric));
+  const placed = [...known]
+    .map((name) => ({ name, metric: parseSeries(name)?.metric ?? "" }))
+    .filter(({ metric }) => order.includes(metric));
   placed.sort((a, b) => order.indexOf(a.metric) - order.indexOf(b.metric) || a.name.localeCompare(b.name, "en", { numeric: true }));
   const families = [...new Set(placed.map(({ metric }) => metric.split(".")[0] ?? ""))];
   return (

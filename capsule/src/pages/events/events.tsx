@@ -26,12 +26,14 @@ const CHIPS = [
 
 async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
   const { events, whole } = await allEvents({ ...only, search: only.search && eventSearch(only.search) });
-  const text =
-    kind === "json"
-      ? `${JSON.stringify(events, null, 1)}\n`
-      : eventsCsv(events, nodeName);
+  const text = kind === "json" ? `${JSON.stringify(events, null, 1)}\n` : eventsCsv(events, nodeName);
   downloadText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
-  if (!whole) toast("fail", t`Not all events are in the file`, t`It has only the newest ${count(events.length)}. Narrow the filter, or read the rest through the API.`);
+  if (!whole)
+    toast(
+      "fail",
+      t`Not all events are in the file`,
+      t`It has only the newest ${count(events.length)}. Narrow the filter, or read the rest through the API.`,
+    );
 }
 
 export function EventsPage(): VNode {
@@ -39,7 +41,13 @@ export function EventsPage(): VNode {
   const days = parseDays((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useSettledText(search, (text) => setQuery({ q: text }));
   const [busy, setBusy] = useState(false);
-  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, group: group || undefined, search: search || undefined, ...spanOf(days) };
+  const only: EventsQuery = {
+    severity: severity || undefined,
+    type: type || undefined,
+    group: group || undefined,
+    search: search || undefined,
+    ...spanOf(days),
+  };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);
     try {
@@ -66,7 +74,17 @@ export function EventsPage(): VNode {
       </div>
       <div class="tools wrap">
         <div class="search grow" role="search">
-          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={MAX_SEARCH_LENGTH} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+          <input
+            type="search"
+            aria-label={t`Search events`}
+            placeholder={t`Search in messages`}
+            value={typed}
+            maxLength={MAX_SEARCH_LENGTH}
+            data-shortcut="/"
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(event) => setTyped(event.currentTarget.value)}
+          />
           <kbd class="only-desk">/</kbd>
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />

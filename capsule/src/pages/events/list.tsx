@@ -66,7 +66,9 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
         {byDay(foldEvents(shown), startOfDay).map(({ day, runs }) => (
           <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
             {/* The key of a run is its oldest event, so that a new event does not close an open run. */}
-            {runs.map((run) => (run.length > 1 ? <Run key={run.at(-1)?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />)))}
+            {runs.map((run) =>
+              run.length > 1 ? <Run key={run.at(-1)?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />),
+            )}
           </div>
         ))}
       </div>
@@ -76,7 +78,8 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
 }
 
 const startOfDay = (at: number): number => new Date(at * 1000).setHours(0, 0, 0, 0) / 1000;
-const dayLabel = (at: number): string => (sameDay(at, dayStart.value) ? t`Today` : sameDay(at, dayStart.value - HALF_DAY_S) ? t`Yesterday` : date(at, dayStart.value));
+const dayLabel = (at: number): string =>
+  sameDay(at, dayStart.value) ? t`Today` : sameDay(at, dayStart.value - HALF_DAY_S) ? t`Yesterday` : date(at, dayStart.value);
 
 const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "warn" };
 

@@ -18,7 +18,11 @@ const MOST = 4;
 const BLANK = "\u00a0";
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 /** The line is blank until the cause is known: a temporary text would change while somebody reads it. */
-const OfflineCause = lazy<{ id: string }>("", async () => (await import("./issue-cause")).OfflineCause, () => <>{BLANK}</>);
+const OfflineCause = lazy<{ id: string }>(
+  "",
+  async () => (await import("./issue-cause")).OfflineCause,
+  () => <>{BLANK}</>,
+);
 
 const needsAttention = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
 
@@ -68,7 +72,15 @@ export function Attention(): VNode | null {
   );
 }
 
-function WorstNode({ node: { id, name, health: { findings }, last_seen_at }, health }: Row): VNode {
+function WorstNode({
+  node: {
+    id,
+    name,
+    health: { findings },
+    last_seen_at,
+  },
+  health,
+}: Row): VNode {
   const first = findings[0];
   const since = health === "off" ? last_seen_at : (first?.since_at ?? null);
   const more = findings.length - 1;
@@ -77,7 +89,13 @@ function WorstNode({ node: { id, name, health: { findings }, last_seen_at }, hea
       <Glyph kind={health} />
       <span class="cut">
         <b class="strong">{name}</b>{" "}
-        <span class="t2">{health === "off" ? (since === null ? t`Never connected` : t`offline ${shortDuration(now.value - since)}`) : since !== null && t`for ${shortDuration(now.value - since)}`}</span>
+        <span class="t2">
+          {health === "off"
+            ? since === null
+              ? t`Never connected`
+              : t`offline ${shortDuration(now.value - since)}`
+            : since !== null && t`for ${shortDuration(now.value - since)}`}
+        </span>
       </span>
       <p class="cut">{health === "off" ? <OfflineCause id={id} /> : more > 0 ? t`${first?.cause ?? ""} +${more}` : first?.cause}</p>
     </a>

@@ -66,11 +66,25 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         <span class="meta t3 cut grow">
           <RowBadges row={row} />
         </span>
-        {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <SecurityPill count={node.updates.security} />}
+        {job ? (
+          <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span>
+        ) : (
+          <SecurityPill count={node.updates.security} />
+        )}
       </div>
       <div class="three">
-        <Third name={t`CPU`} value={disconnected ? null : status.cpu} level={levelOf(levels, "cpu")} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
-        <Third name={t`Memory`} value={disconnected ? null : status.memory} level={levelOf(levels, "memory")} live={sampleAttributes("memory.used", latest["memory.used"])} />
+        <Third
+          name={t`CPU`}
+          value={disconnected ? null : status.cpu}
+          level={levelOf(levels, "cpu")}
+          live={sampleAttributes("cpu.total", latest["cpu.total"])}
+        />
+        <Third
+          name={t`Memory`}
+          value={disconnected ? null : status.memory}
+          level={levelOf(levels, "memory")}
+          live={sampleAttributes("memory.used", latest["memory.used"])}
+        />
         <Third name={t`Disk`} value={disconnected ? null : status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
       </div>
       {!disconnected && (

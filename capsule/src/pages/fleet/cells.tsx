@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import { type Health, type Level } from "../../core/nodes/node-status";
+import type { Health, Level } from "../../core/nodes/node-status";
 import { kindLabel } from "../../core/nodes/findings";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, shortDuration } from "../../core/text/time";
@@ -24,7 +24,13 @@ export const runningJobOn = (id: string): JobView | undefined => runningOn.value
 /** A checkbox that selects nodes for a bulk action. */
 export const RowCheckbox = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }): VNode => (
   <label class="pick" onClick={(event) => event.stopPropagation()}>
-    <input type="checkbox" aria-label={label} tabIndex={tab} checked={ids.every((id) => picked.value.has(id))} onChange={(event) => pick(ids, event.currentTarget.checked)} />
+    <input
+      type="checkbox"
+      aria-label={label}
+      tabIndex={tab}
+      checked={ids.every((id) => picked.value.has(id))}
+      onChange={(event) => pick(ids, event.currentTarget.checked)}
+    />
   </label>
 );
 
@@ -76,7 +82,12 @@ export function RowBadges({ row }: { row: Row }): VNode {
 
 function AlsoText({ node, status, health, old }: Row): VNode {
   const job = runningJobOn(node.id);
-  if (health === "off") return <span class="also cut">{node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}</span>;
+  if (health === "off")
+    return (
+      <span class="also cut">
+        {node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}
+      </span>
+    );
   if (health === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
   if (job) {
     const what = job.phase ? phaseLabel(job.phase, job.action) : actionLabel(job.action).toLowerCase();
@@ -84,16 +95,33 @@ function AlsoText({ node, status, health, old }: Row): VNode {
   }
   if (health === "back") return <span class="also cut">{t`reconnecting`}</span>;
   const [first] = node.health.findings;
-  if (first && first.level !== "notice") return <span class="also cut" title={first.cause}>{first.cause}</span>;
+  if (first && first.level !== "notice")
+    return (
+      <span class="also cut" title={first.cause}>
+        {first.cause}
+      </span>
+    );
   if (old && status.at !== null) return <span class="also cut">{t`${age(now.value - status.at)} old`}</span>;
-  return <span class="also cut">{[node.address !== node.name && node.address, node.agent === "outdated" && t`agent ${node.agent_version}`].filter(Boolean).join(" · ")}</span>;
+  return (
+    <span class="also cut">
+      {[node.address !== node.name && node.address, node.agent === "outdated" && t`agent ${node.agent_version}`]
+        .filter(Boolean)
+        .join(" · ")}
+    </span>
+  );
 }
 
 /**
  * A cell with a meter (or `shown`) and its percentage. It is a function and no component: each row has several of these cells, and a component
  * costs more than its content.
  */
-export function shareCell(value: number | null, level: Level, live: SampleAttributes, title?: string, shown: VNode = Meter({ value, level })): VNode {
+export function shareCell(
+  value: number | null,
+  level: Level,
+  live: SampleAttributes,
+  title?: string,
+  shown: VNode = Meter({ value, level }),
+): VNode {
   return (
     <span role="cell" class="metered" title={title}>
       {value === null ? <span class="unknown">{UNKNOWN}</span> : shown}

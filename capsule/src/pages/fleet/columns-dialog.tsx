@@ -44,14 +44,22 @@ export function ColumnsDialog(): VNode {
         <fieldset class="choice">
           <legend class="hidden-text">{t`Columns to add`}</legend>
           {COLUMN_KEYS.map((one) => (
-            <Check key={one} checked={chosen.includes(one)} onCheck={(on) => void set(chosenColumns(on ? [...chosen, one] : chosen.filter((key) => key !== one)))}>
+            <Check
+              key={one}
+              checked={chosen.includes(one)}
+              onCheck={(on) => void set(chosenColumns(on ? [...chosen, one] : chosen.filter((key) => key !== one)))}
+            >
               {COLUMN_LABELS[one]}
             </Check>
           ))}
         </fieldset>
       </div>
       <Foot out={t`Close`} onClose={closeDialog}>
-        <Button icon="download" disabled={!listed.length} onClick={() => downloadText(fleetCsv(listed.map(columnsOf)), "fleet.csv", "text/csv")}>
+        <Button
+          icon="download"
+          disabled={!listed.length}
+          onClick={() => downloadText(fleetCsv(listed.map(columnsOf)), "fleet.csv", "text/csv")}
+        >
           {t`Save ${plural(listed.length, "node")} as CSV`}
         </Button>
       </Foot>

@@ -35,7 +35,12 @@ export function ColumnCells({ keys, row }: { keys: readonly string[]; row: Row }
       {chosenColumns(keys).map((key) => {
         const text = columnText(key, shown);
         return (
-          <span key={key} role="cell" class={`cut ${key === "failed" || (key === "reboot" && shown.reboot === "yes") ? "" : "t2"}`} title={text}>
+          <span
+            key={key}
+            role="cell"
+            class={`cut ${key === "failed" || (key === "reboot" && shown.reboot === "yes") ? "" : "t2"}`}
+            title={text}
+          >
             {text || <span class="unknown">—</span>}
           </span>
         );

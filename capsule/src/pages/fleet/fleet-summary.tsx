@@ -43,7 +43,9 @@ export function FleetSummaryStrip(): VNode {
           <small>{t`of ${v.nodes} online`}</small>
         </div>
         <div class="state-bar" aria-hidden="true">
-          {(["ok", "notice", "warn", "crit", "stale", "back", "off", "wait"] as const).map((kind) => v.counts[kind] > 0 && <i key={kind} class={kind} style={{ flex: v.counts[kind] }} />)}
+          {(["ok", "notice", "warn", "crit", "stale", "back", "off", "wait"] as const).map(
+            (kind) => v.counts[kind] > 0 && <i key={kind} class={kind} style={{ flex: v.counts[kind] }} />,
+          )}
         </div>
         <div class="states">
           {HEALTHS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (

@@ -2,7 +2,16 @@ import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { tokensOf, withState } from "../../core/nodes/filter";
-import { parseClosed, closedQuery, groupNodes, GROUPINGS, keepOrder, tableLines, type NodeGroup, type Grouping } from "../../core/nodes/node-groups";
+import {
+  parseClosed,
+  closedQuery,
+  groupNodes,
+  GROUPINGS,
+  keepOrder,
+  tableLines,
+  type NodeGroup,
+  type Grouping,
+} from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { GROUPING_LABELS, NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
@@ -38,8 +47,16 @@ const FilterFault = lazy(
   ({ token }: { token: string }) => <>{token}</>,
 );
 const FirstRun = lazy(t`the fleet`, async () => (await import("./first-run")).FirstRun);
-const CardGroup = lazy(t`the groups`, async () => (await import("./group-header")).CardGroup, () => <h2 class="group-head" />);
-const SortMenu = lazy(t`the sort order`, async () => (await import("./sort-menu")).SortMenu, () => null);
+const CardGroup = lazy(
+  t`the groups`,
+  async () => (await import("./group-header")).CardGroup,
+  () => <h2 class="group-head" />,
+);
+const SortMenu = lazy(
+  t`the sort order`,
+  async () => (await import("./sort-menu")).SortMenu,
+  () => null,
+);
 const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);
 
@@ -88,7 +105,12 @@ interface Sorted {
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
 /** The sorted groups. They are sorted again at most every five seconds, and not while the pointer is over the rows or a row has the focus. Call `touch` when the pointer enters or leaves the rows, and `apply` to sort now. */
-function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
+function useOrder(
+  text: string,
+  key: SortKey,
+  down: boolean,
+  by: Grouping | null,
+): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const began = useRef(Date.now());
@@ -113,10 +135,17 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     const wanted = by ? groupNodes(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
     const moved = JSON.stringify(wanted) !== JSON.stringify(current.groups);
     const frozen = !fresh && moved && (touched.current || rowFocused());
-    const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: keepOrder(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
+    const stay =
+      current.members === members
+        ? current.groups
+        : wanted.map((group) => ({
+            key: group.key,
+            ids: keepOrder(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids),
+          }));
     const at = Date.now();
     // The first values may be old. Then the nodes are sorted again as soon as current values arrive.
-    const early = at - began.current < REORDER_MS && found.some(({ health, status }) => health === "stale" || (health === "ok" && status.at === null));
+    const early =
+      at - began.current < REORDER_MS && found.some(({ health, status }) => health === "stale" || (health === "ok" && status.at === null));
     sorted.current = { groups: frozen ? stay : moved ? wanted : current.groups, query, members, at: early ? 0 : at, late: frozen };
   }
   return {
@@ -162,14 +191,26 @@ function Nodes(): VNode {
   };
   const tokens = tokensOf(text);
   const has = (token: string): boolean => tokens.includes(token);
-  const toggle = (token: string): void => setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
+  const toggle = (token: string): void =>
+    setQuery({ q: (has(token) ? tokens.filter((one) => one !== token) : [...tokens, token]).join(" ") });
   const setState = (state: string): void => setQuery({ q: withState(tokens, state).join(" ") });
   return (
     <>
       <div class="tools">
-        <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={wrong && <FilterFault token={wrong} />} onText={(next) => setQuery({ q: next.trim() && next })} />
+        <SearchField
+          label={t`Filter nodes`}
+          placeholder={t`Filter by name, tag, cpu>80…`}
+          text={text}
+          error={wrong && <FilterFault token={wrong} />}
+          onText={(next) => setQuery({ q: next.trim() && next })}
+        />
         {mayAct.value && (
-          <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => showDialog({ kind: "add" })}>
+          <button
+            type="button"
+            class="button primary only-icon only-phone"
+            aria-label={t`Add node`}
+            onClick={() => showDialog({ kind: "add" })}
+          >
             <Icon name="plus" />
           </button>
         )}
@@ -179,7 +220,10 @@ function Nodes(): VNode {
           groups={[
             [
               { label: t`Any state`, run: () => setState("") },
-              ...Object.entries(NODE_STATE_LABELS).map(([state, word]) => ({ label: word.charAt(0).toUpperCase() + word.slice(1), run: () => setState(state) })),
+              ...Object.entries(NODE_STATE_LABELS).map(([state, word]) => ({
+                label: word.charAt(0).toUpperCase() + word.slice(1),
+                run: () => setState(state),
+              })),
             ],
           ]}
         >
@@ -208,7 +252,19 @@ function Nodes(): VNode {
             {t`Columns…`}
           </Button>
         )}
-        <MenuButton label={t`Group: ${grouping}`} class="quiet only-desk" groups={[[{ label: t`No groups`, run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: t`Group by ${GROUPING_LABELS[one] ?? one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
+        <MenuButton
+          label={t`Group: ${grouping}`}
+          class="quiet only-desk"
+          groups={[
+            [
+              { label: t`No groups`, run: () => setQuery({ group: null, closed: null }) },
+              ...GROUPINGS.map((one) => ({
+                label: t`Group by ${GROUPING_LABELS[one] ?? one}`,
+                run: () => setQuery({ group: one, closed: null }),
+              })),
+            ],
+          ]}
+        >
           <Icon name="chevron-down" size="small" />
           {t`Group: ${grouping}`}
         </MenuButton>
@@ -225,18 +281,37 @@ function Nodes(): VNode {
         </div>
       </div>
       {groups.every((group) => group.ids.length === 0) ? (
-        <Empty icon="filter" title={t`No node matches “${text}”`} text={ids.value.length === 1 ? t`1 node is hidden by this filter.` : t`${ids.value.length} nodes are hidden by this filter.`}>
+        <Empty
+          icon="filter"
+          title={t`No node matches “${text}”`}
+          text={ids.value.length === 1 ? t`1 node is hidden by this filter.` : t`${ids.value.length} nodes are hidden by this filter.`}
+        >
           <Button onClick={() => setQuery({ q: null })}>{t`Clear filter`}</Button>
         </Empty>
       ) : view === "cards" ? (
         groups.map((group) => (
-          <section key={group.key} class="stack" aria-label={by ? groupName(group.key) : t`Nodes`} onMouseEnter={() => touch(true)} onMouseLeave={() => touch(false)} onTouchStart={() => touch(true, true)}>
+          <section
+            key={group.key}
+            class="stack"
+            aria-label={by ? groupName(group.key) : t`Nodes`}
+            onMouseEnter={() => touch(true)}
+            onMouseLeave={() => touch(false)}
+            onTouchStart={() => touch(true, true)}
+          >
             {by && <CardGroup group={group} closed={closed.has(group.key)} onFold={() => fold(group.key)} />}
             {!(by && closed.has(group.key)) && <NodeCards ids={group.ids} />}
           </section>
         ))
       ) : (
-        <NodeTable lines={by ? tableLines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onHover={touch} onFold={fold} />
+        <NodeTable
+          lines={by ? tableLines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))}
+          members={(group) => groups.find((one) => one.key === group)?.ids ?? []}
+          sort={key}
+          down={down}
+          onSort={sortBy}
+          onHover={touch}
+          onFold={fold}
+        />
       )}
       {mayAct.value && picked.value.size > 0 && <SelectionBar groups={groups} />}
     </>

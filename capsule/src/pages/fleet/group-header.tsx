@@ -29,7 +29,9 @@ function aggregate(ids: readonly string[]): string {
     weighted += status.cpu * cores;
     weight += cores;
   }
-  const counted = Object.entries(STATES).flatMap(([kind, word]) => (counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${NODE_STATE_LABELS[word] ?? ""}`] : []));
+  const counted = Object.entries(STATES).flatMap(([kind, word]) =>
+    counts[kind as keyof typeof counts] ? [`${counts[kind as keyof typeof counts]} ${NODE_STATE_LABELS[word] ?? ""}`] : [],
+  );
   return [...(weight ? [t`${percent(weighted / weight)} CPU`] : []), ...counted].join(" · ");
 }
 
@@ -54,13 +56,7 @@ export interface GroupRowProps {
 
 export function GroupRow({ line, ids, index, current }: GroupRowProps): VNode {
   return (
-    <div
-      role="row"
-      class="group"
-      tabIndex={current ? 0 : -1}
-      aria-rowindex={index + 2}
-      data-index={index}
-    >
+    <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}>
       <span role="rowheader" class="row">
         {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
         {/* The button has the expanded state, which a table row cannot have. The row handles the click. */}

@@ -8,7 +8,12 @@ import { setQuery } from "../../state/router";
 
 export function GroupMenu({ by }: { by: Grouping | null }): VNode {
   return (
-    <select class="input only-phone" aria-label={t`Groups`} value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
+    <select
+      class="input only-phone"
+      aria-label={t`Groups`}
+      value={by ?? ""}
+      onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}
+    >
       <option value="">{t`No groups`}</option>
       {GROUPINGS.map((one) => (
         <option key={one} value={one}>

@@ -3,4 +3,5 @@ import { t } from "../../core/text/i18n";
 import { pageUrl } from "../../state/router";
 
 /** The name of a group: a tag, a system, or the label of a state. */
-export const groupName = (key: string): string => (pageUrl.value.query.get("group") === "state" && NODE_STATE_LABELS[key]) || key || t`untagged`;
+export const groupName = (key: string): string =>
+  (pageUrl.value.query.get("group") === "state" && NODE_STATE_LABELS[key]) || key || t`untagged`;

@@ -33,12 +33,19 @@ function One({ id, name, address }: { id: string; name: string; address: string 
         <div class="row wrap">
           <Glyph kind="warn" label="" />
           <span class="grow anywhere">
-            <b class="strong">{t`Reject ${name} for good?`}</b> <span class="t2">{t`Its key is refused from then on. To join again, it has to be reinstalled.`}</span>
+            <b class="strong">{t`Reject ${name} for good?`}</b>{" "}
+            <span class="t2">{t`Its key is refused from then on. To join again, it has to be reinstalled.`}</span>
           </span>
           <Button slim onClick={() => setSure(false)}>
             {t`Keep waiting`}
           </Button>
-          <Button slim kind="destroy" more={{ "aria-label": t`Reject ${name} for good` }} busy={act.busy} onClick={() => void act.run(() => rejectNode(id))}>
+          <Button
+            slim
+            kind="destroy"
+            more={{ "aria-label": t`Reject ${name} for good` }}
+            busy={act.busy}
+            onClick={() => void act.run(() => rejectNode(id))}
+          >
             {t`Reject`}
           </Button>
         </div>
@@ -56,7 +63,13 @@ function One({ id, name, address }: { id: string; name: string; address: string 
         <Button slim kind="danger" more={{ "aria-label": t`Reject ${name}` }} onClick={() => setSure(true)}>
           {t`Reject`}
         </Button>
-        <Button slim kind="primary" more={{ "aria-label": t`Approve ${name}` }} busy={act.busy} onClick={() => void act.run(async () => void (await approveNode(id)))}>
+        <Button
+          slim
+          kind="primary"
+          more={{ "aria-label": t`Approve ${name}` }}
+          busy={act.busy}
+          onClick={() => void act.run(async () => void (await approveNode(id)))}
+        >
           {t`Approve`}
         </Button>
       </div>

@@ -73,7 +73,15 @@ export function SavedViewsDialog(): VNode {
               {wrong}
             </Banner>
           )}
-          {query && <TextField label={t`Name`} hint={same ? t`A view with this name exists. Saving replaces it.` : t`Saves the current filter, sort order and grouping.`} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
+          {query && (
+            <TextField
+              label={t`Name`}
+              hint={same ? t`A view with this name exists. Saving replaces it.` : t`Saves the current filter, sort order and grouping.`}
+              value={name}
+              onText={setName}
+              input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }}
+            />
+          )}
           {views.length > 0 && (
             <ul class="card rows-card" aria-label={t`Views`}>
               {views.map((view) => (

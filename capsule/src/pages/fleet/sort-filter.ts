@@ -6,7 +6,24 @@ import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import type { Row } from "../../state/fleet";
 
-export type SortKey = "state" | "name" | "cpu" | "memory" | "disk" | "network" | "load" | "temperature" | "updates" | "up" | "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
+export type SortKey =
+  | "state"
+  | "name"
+  | "cpu"
+  | "memory"
+  | "disk"
+  | "network"
+  | "load"
+  | "temperature"
+  | "updates"
+  | "up"
+  | "os"
+  | "kernel"
+  | "agent"
+  | "address"
+  | "reboot"
+  | "failed"
+  | "note";
 const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|os|kernel|agent|address|reboot|failed|note)$/;
 
 /** The sort order in the address. Without a valid order the worst nodes are first. */
@@ -16,7 +33,16 @@ export function parseSort(text: string | null): { key: SortKey; down: boolean } 
   return KEYS.test(key) ? { key: key as SortKey, down } : { key: "state", down: true };
 }
 
-const STATE_WORDS = { ok: "online", notice: "notice", warn: "warning", crit: "critical", off: "offline", stale: "stale", back: "reconnecting", wait: "pending" } as const;
+const STATE_WORDS = {
+  ok: "online",
+  notice: "notice",
+  warn: "warning",
+  crit: "critical",
+  off: "offline",
+  stale: "stale",
+  back: "reconnecting",
+  wait: "pending",
+} as const;
 
 function filterable(row: Row): Filterable {
   const { node, status, health } = row;
@@ -44,9 +70,17 @@ function filterable(row: Row): Filterable {
 }
 
 /** The values of all columns of a row. */
-export const columnsOf = (row: Row): Filterable & { system: string } => ({ ...filterable(row), system: row.node.identity.os_name || row.node.identity.os_id });
+export const columnsOf = (row: Row): Filterable & { system: string } => ({
+  ...filterable(row),
+  system: row.node.identity.os_name || row.node.identity.os_id,
+});
 
-export const groupable = ({ node, health }: Row): Groupable => ({ id: node.id, tags: node.tags, os: node.identity.os_name || node.identity.os_id || t`unknown`, state: STATE_WORDS[health] });
+export const groupable = ({ node, health }: Row): Groupable => ({
+  id: node.id,
+  tags: node.tags,
+  os: node.identity.os_name || node.identity.os_id || t`unknown`,
+  state: STATE_WORDS[health],
+});
 
 function weight(row: Row, shown: Filterable, key: SortKey): number | string | null {
   const { node, status, health } = row;

@@ -7,7 +7,16 @@ import type { SortKey } from "./sort-filter";
 
 /** The sort orders, each in its usual direction. */
 const SORTS: readonly (readonly [string, string])[] = [
-  ["-state", t`Worst first`], ["name", t`Name`], ["-cpu", t`CPU`], ["-memory", t`Memory`], ["-disk", t`Disk`], ["-network", t`Network`], ["-load", t`Load`], ["-temperature", t`Temperature`], ["-updates", t`Updates`], ["-up", t`Uptime`],
+  ["-state", t`Worst first`],
+  ["name", t`Name`],
+  ["-cpu", t`CPU`],
+  ["-memory", t`Memory`],
+  ["-disk", t`Disk`],
+  ["-network", t`Network`],
+  ["-load", t`Load`],
+  ["-temperature", t`Temperature`],
+  ["-updates", t`Updates`],
+  ["-up", t`Uptime`],
 ]; // prettier-ignore
 
 const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
@@ -17,7 +26,12 @@ export function SortMenu({ sort, down }: { sort: SortKey; down: boolean }): VNod
   const known = SORTS.some(([key]) => key === value);
   const words = SORTS.find(([key]) => key === turned(value))?.[1];
   return (
-    <select class="input" aria-label={t`Sort by`} value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
+    <select
+      class="input"
+      aria-label={t`Sort by`}
+      value={value}
+      onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}
+    >
       {SORTS.map(([key, label]) => (
         <option key={key} value={key}>
           {label}

@@ -40,10 +40,28 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 ];
 
 /** The cells of the columns that the user added; nothing until they are loaded. */
-const ColumnCells = lazy("", async () => (await import("./columns")).ColumnCells, () => null);
+const ColumnCells = lazy(
+  "",
+  async () => (await import("./columns")).ColumnCells,
+  () => null,
+);
 /** A group's row. Until its component is loaded, it has only the name of the group. */
-const GroupRow = lazy<GroupRowProps>("", async () => (await import("./group-header")).GroupRow, ({ line, index, current }) => <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}><span role="rowheader" class="row">{groupName(line.group)}</span></div>);
-const ColumnHeads = lazy("", async () => (await import("./columns")).ColumnHeads, () => null);
+const GroupRow = lazy<GroupRowProps>(
+  "",
+  async () => (await import("./group-header")).GroupRow,
+  ({ line, index, current }) => (
+    <div role="row" class="group" tabIndex={current ? 0 : -1} aria-rowindex={index + 2} data-index={index}>
+      <span role="rowheader" class="row">
+        {groupName(line.group)}
+      </span>
+    </div>
+  ),
+);
+const ColumnHeads = lazy(
+  "",
+  async () => (await import("./columns")).ColumnHeads,
+  () => null,
+);
 
 interface Props {
   lines: readonly TableRow[];
@@ -89,13 +107,18 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
   const select = (row: number, range: boolean): void => {
     const line = lines[row];
     const from = Math.max(0, place(last.current));
-    const chosen = range ? nodesOf(lines.slice(Math.min(from, row), Math.max(from, row) + 1)) : line && "group" in line ? members(line.group) : nodesOf(lines.slice(row, row + 1));
+    const chosen = range
+      ? nodesOf(lines.slice(Math.min(from, row), Math.max(from, row) + 1))
+      : line && "group" in line
+        ? members(line.group)
+        : nodesOf(lines.slice(row, row + 1));
     pick(chosen, range || !chosen.every((id) => picked.value.has(id)));
     last.current = keyOf(line);
   };
   const enter = (line: TableRow): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
   /** The index of an event's row; -1 = none. The table has one handler of each kind for all rows. */
-  const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
+  const rowAt = (target: EventTarget | null): number =>
+    Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
     <div
       ref={table}
@@ -129,7 +152,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
         else if (event.key === "Home") move(0);
         else if (event.key === "End") move(lines.length - 1);
         else if (side !== null && line && "group" in line && line.closed === side) onFold(line.group);
-        else if (onRow && line && (event.key === "Enter" || (letter && event.key === "o") || (event.key === " " && "group" in line))) enter(line);
+        else if (onRow && line && (event.key === "Enter" || (letter && event.key === "o") || (event.key === " " && "group" in line)))
+          enter(line);
         else if (letter && /^x$/i.test(event.key) && mayAct.value) select(row, event.key === "X");
         else return;
         event.preventDefault();
@@ -138,7 +162,12 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
       <div role="rowgroup">
         <div role="row" class="head" aria-rowindex={1}>
           {COLUMNS.map(({ key, label, right }) => (
-            <span key={label} role="columnheader" class={right ? "right" : ""} aria-sort={key === sort ? (down ? "descending" : "ascending") : "none"}>
+            <span
+              key={label}
+              role="columnheader"
+              class={right ? "right" : ""}
+              aria-sort={key === sort ? (down ? "descending" : "ascending") : "none"}
+            >
               {key === "state" ? (
                 <>
                   {mayAct.value && <RowCheckbox ids={nodesOf(lines)} label={t`Select all shown`} />}
@@ -162,7 +191,11 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
         row={(index) => {
           const line = lines[index] as TableRow;
           const shared = { index, current: index === at };
-          return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} {...shared} />;
+          return "id" in line ? (
+            <NodeRow key={keyOf(line)} id={line.id} {...shared} />
+          ) : (
+            <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} {...shared} />
+          );
         }}
       />
     </div>
@@ -220,7 +253,19 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     [node.identity, glyph, health, old && status.at, picks],
   );
   const fullest = seriesName("filesystem.used", "mount", status.mount);
-  const disk = useMemo(() => <>{shareCell(disconnected ? null : status.disk, levelOf(node.health, "filesystem", status.mount), sampleAttributes(fullest, latest[fullest]), disconnected ? undefined : status.mount)}</>, [latest[fullest], status.disk, node.health, disconnected]);
+  const disk = useMemo(
+    () => (
+      <>
+        {shareCell(
+          disconnected ? null : status.disk,
+          levelOf(node.health, "filesystem", status.mount),
+          sampleAttributes(fullest, latest[fullest]),
+          disconnected ? undefined : status.mount,
+        )}
+      </>
+    ),
+    [latest[fullest], status.disk, node.health, disconnected],
+  );
   const rest = useMemo(
     () => (
       <>
@@ -236,7 +281,11 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         </span>
         <span role="cell" class="row right">
           <SecurityPill count={node.updates.security} />
-          {updates === null ? <span class="unknown">{UNKNOWN}</span> : <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>}
+          {updates === null ? (
+            <span class="unknown">{UNKNOWN}</span>
+          ) : (
+            <span class={updates ? (node.updates.security ? "" : "t2") : "t3"}>{updates}</span>
+          )}
         </span>
         <span role="cell" class="right t3 nowrap">
           {up}
@@ -262,14 +311,29 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
       data-node={id}
     >
       {who}
-      {shareCell(disconnected ? null : status.cpu, busy, sampleAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
-      {shareCell(disconnected ? null : status.memory, levelOf(node.health, "memory"), sampleAttributes("memory.used", latest["memory.used"]), disconnected ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
+      {shareCell(
+        disconnected ? null : status.cpu,
+        busy,
+        sampleAttributes("cpu.total", latest["cpu.total"]),
+        undefined,
+        <CpuSpark id={id} level={busy} />,
+      )}
+      {shareCell(
+        disconnected ? null : status.memory,
+        levelOf(node.health, "memory"),
+        sampleAttributes("memory.used", latest["memory.used"]),
+        disconnected ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`,
+      )}
       {disk}
       <span role="cell" class="both-ways">
         {disconnected ? <span class="unknown">{UNKNOWN}</span> : rateCell("received")}
         {!disconnected && rateCell("sent")}
       </span>
-      <span role="cell" class={`right ${status.load !== null && status.load > node.identity.cpu_cores && !disconnected ? "strong" : ""}`} {...sampleAttributes("load.1", disconnected ? undefined : latest["load.1"])}>
+      <span
+        role="cell"
+        class={`right ${status.load !== null && status.load > node.identity.cpu_cores && !disconnected ? "strong" : ""}`}
+        {...sampleAttributes("load.1", disconnected ? undefined : latest["load.1"])}
+      >
         {disconnected ? <span class="unknown">{UNKNOWN}</span> : load(status.load)}
       </span>
       {rest}

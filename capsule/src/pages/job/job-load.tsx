@@ -51,8 +51,26 @@ export function JobLoad({ job }: { job: JobView }): VNode | null {
     <section class="card job-load" aria-label={t`Load of the server during this job`}>
       <Cell title={t`CPU`} values={averages(["cpu.total"])} top={100} words={percent} colour={1} {...{ past, window, job }} />
       <Cell title={t`Memory`} values={averages(["memory.used"])} top={memory} words={size} colour={2} {...{ past, window, job }} />
-      {device && <Cell title={t`Disk, ${device}`} values={averages(DISK.map((name) => seriesName(name, "device", device)))} top={null} words={rate} colour={3} {...{ past, window, job }} />}
-      {network && <Cell title={t`Network, ${network}`} values={averages(NETWORK.map((name) => seriesName(name, "interface", network)))} top={null} words={rate} colour={4} {...{ past, window, job }} />}
+      {device && (
+        <Cell
+          title={t`Disk, ${device}`}
+          values={averages(DISK.map((name) => seriesName(name, "device", device)))}
+          top={null}
+          words={rate}
+          colour={3}
+          {...{ past, window, job }}
+        />
+      )}
+      {network && (
+        <Cell
+          title={t`Network, ${network}`}
+          values={averages(NETWORK.map((name) => seriesName(name, "interface", network)))}
+          top={null}
+          words={rate}
+          colour={4}
+          {...{ past, window, job }}
+        />
+      )}
     </section>
   );
 }
@@ -79,9 +97,18 @@ function Cell({ job, past, window, title, values, top, words, colour }: CellProp
         <span class="t3 cut grow">{title}</span>
         <b class="num">{job.ended_at === null ? words(shown) : t`max ${words(shown)}`}</b>
       </p>
-      <svg class={`load-line line-${colour}`} viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label={t`${title}, at most ${words(most)}`}>
+      <svg
+        class={`load-line line-${colour}`}
+        viewBox="0 0 100 100"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={t`${title}, at most ${words(most)}`}
+      >
         <rect x={begin} y="0" width={Math.max(0.5, end - begin)} height="100" />
-        <path d={linePath(past.times, past.step, values, window, (top ?? Math.max((most ?? 0) * 1.15, 1)))} vector-effect="non-scaling-stroke" />
+        <path
+          d={linePath(past.times, past.step, values, window, top ?? Math.max((most ?? 0) * 1.15, 1))}
+          vector-effect="non-scaling-stroke"
+        />
       </svg>
       <p class="row t3 meta">
         <span class="grow">{clock(window.from)}</span>

@@ -66,14 +66,37 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
     <section class="card stack job-sum" aria-label={t`Report`}>
       <h2 class="strong">{job.action === "reboot" ? t`After the reboot` : t`Follow-up`}</h2>
       <ul class="rows-card follow-up">
-        {need === "due" && (
-          <Line mark="warn" title={why ? t`Reboot needed (${why})` : t`Reboot needed`} action={reboot} />
+        {need === "due" && <Line mark="warn" title={why ? t`Reboot needed (${why})` : t`Reboot needed`} action={reboot} />}
+        {need === "since" && view && (
+          <Line
+            mark="done"
+            title={t`Rebooted since, at ${timeOrDate(view.identity.booted_at, dayStart.value)}`}
+            action={<RebootLink after={job} />}
+          />
         )}
-        {need === "since" && view && <Line mark="done" title={t`Rebooted since, at ${timeOrDate(view.identity.booted_at, dayStart.value)}`} action={<RebootLink after={job} />} />}
         {need === "past" && <Line mark="done" title={t`A reboot is no longer needed`} action={<RebootLink after={job} />} />}
-        {need === "unknown" && <Line mark="notice" title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`} />}
-        {services.length > 0 && <Line mark="warn" title={t`Services still running the old version`} items={services} action={<Units view={view} units={services} />} />}
-        {failed_units.length > 0 && <Line mark="crit" title={t`Units that failed since the job started`} items={failed_units} action={<Units view={view} units={failed_units} lines />} />}
+        {need === "unknown" && (
+          <Line
+            mark="notice"
+            title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`}
+          />
+        )}
+        {services.length > 0 && (
+          <Line
+            mark="warn"
+            title={t`Services still running the old version`}
+            items={services}
+            action={<Units view={view} units={services} />}
+          />
+        )}
+        {failed_units.length > 0 && (
+          <Line
+            mark="crit"
+            title={t`Units that failed since the job started`}
+            items={failed_units}
+            action={<Units view={view} units={failed_units} lines />}
+          />
+        )}
         {config_files.length > 0 && (
           <Line mark="notice" title={t`New configuration files, not applied`}>
             {config_files.map((file) => (
@@ -85,7 +108,12 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
           </Line>
         )}
         {notes.map((note, at) => (
-          <Line key={note} mark={isLoss(report.notes_coded[at]) ? "warn" : "notice"} title={codedText(note, report.notes_coded[at])} plain />
+          <Line
+            key={note}
+            mark={isLoss(report.notes_coded[at]) ? "warn" : "notice"}
+            title={codedText(note, report.notes_coded[at])}
+            plain
+          />
         ))}
       </ul>
     </section>
@@ -94,7 +122,10 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
 
 /** A link to the newest loaded job that rebooted the node after this job; null if there is none. */
 function RebootLink({ after }: { after: JobView }): VNode | null {
-  const job = jobs.value.find(({ node_id, action, state, created_at }) => node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at);
+  const job = jobs.value.find(
+    ({ node_id, action, state, created_at }) =>
+      node_id === after.node_id && action === "reboot" && state === "succeeded" && created_at > after.created_at,
+  );
   if (!job) return null;
   return (
     <a class="button slim" href={`/jobs/${job.id}`}>
@@ -117,7 +148,21 @@ function Units({ view, units, lines = false }: { view: NodeView | undefined; uni
 }
 
 /** One finding and its buttons. */
-function Line({ mark, title, items = [], plain = false, action, children }: { mark: GlyphKind; title: string; items?: readonly string[]; plain?: boolean; action?: ComponentChildren; children?: ComponentChildren }): VNode {
+function Line({
+  mark,
+  title,
+  items = [],
+  plain = false,
+  action,
+  children,
+}: {
+  mark: GlyphKind;
+  title: string;
+  items?: readonly string[];
+  plain?: boolean;
+  action?: ComponentChildren;
+  children?: ComponentChildren;
+}): VNode {
   return (
     <li>
       <Glyph kind={mark} label="" />

@@ -32,8 +32,16 @@ import { JobLoad } from "./job-load";
 import type { JobReportProps } from "./job-report";
 import { Output } from "./output";
 
-const UnitHelp = lazy<UnitHelpProps>(t`the units`, async () => (await import("../node/unit-help")).UnitHelp, () => null);
-const RestartContainer = lazy<RestartContainerProps>(t`the container`, async () => (await import("../node/container-help")).RestartContainer, () => null);
+const UnitHelp = lazy<UnitHelpProps>(
+  t`the units`,
+  async () => (await import("../node/unit-help")).UnitHelp,
+  () => null,
+);
+const RestartContainer = lazy<RestartContainerProps>(
+  t`the container`,
+  async () => (await import("../node/container-help")).RestartContainer,
+  () => null,
+);
 const JobReport = lazy<JobReportProps>(t`the report`, async () => (await import("./job-report")).JobReport);
 
 const QUIET_S = 5;
@@ -52,7 +60,11 @@ export function JobPage({ id }: { id: string }): VNode {
         {failure === null ? (
           <Loading rows={6} what={t`the job`} onRetry={() => void detail.open()} />
         ) : failure.status === 404 ? (
-          <Empty icon="list-checks" title={t`There is no such job`} text={t`It was deleted with its node, you do not have access to it, or the address is wrong.`}>
+          <Empty
+            icon="list-checks"
+            title={t`There is no such job`}
+            text={t`It was deleted with its node, you do not have access to it, or the address is wrong.`}
+          >
             <a class="button" href="/jobs">
               {t`Go to the jobs`}
             </a>
@@ -102,9 +114,18 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !job.units.length && job.container === null && view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
-        {ended && job.state !== "succeeded" && job.units.length > 0 && view && <UnitHelp view={view} units={job.units} verb={job.action} label={t`Run again…`} slim={false} lines={job.units.length === 1} />}
-        {ended && job.state !== "succeeded" && job.container !== null && view && <RestartContainer view={view} name={job.container} label={t`Run again…`} />}
+        {ended &&
+          job.state !== "succeeded" &&
+          job.error?.code !== "job.packages_broken" &&
+          !job.units.length &&
+          job.container === null &&
+          view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.units.length > 0 && view && (
+          <UnitHelp view={view} units={job.units} verb={job.action} label={t`Run again…`} slim={false} lines={job.units.length === 1} />
+        )}
+        {ended && job.state !== "succeeded" && job.container !== null && view && (
+          <RestartContainer view={view} name={job.container} label={t`Run again…`} />
+        )}
         {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}
@@ -125,9 +146,18 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           )}
           <span class="grow" />
           {!ended && <SilenceNote detail={detail} job={job} />}
-          <span class="t3 num">{ended ? (job.exit_code === null ? "" : t`exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
+          <span class="t3 num">
+            {ended ? (job.exit_code === null ? "" : t`exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}
+          </span>
         </div>
-        <div class={`progress ${ended ? (job.lost ? "unsure" : job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label={t`Progress`} aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
+        <div
+          class={`progress ${ended ? (job.lost ? "unsure" : job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`}
+          role="progressbar"
+          aria-label={t`Progress`}
+          aria-valuemin={0}
+          aria-valuemax={100}
+          {...(percent === null ? {} : { "aria-valuenow": percent })}
+        >
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
@@ -144,16 +174,13 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       )}
       {!job.error && (job.state === "interrupted" || job.state === "unknown") && (
         <Banner mark={<Glyph kind="warn" label="" />}>
-          {job.state === "interrupted" ? t`The server was lost while this ran. Check the output and the server before you start it again.` : t`It is not known how this ended. Check the server before you start it again.`}
+          {job.state === "interrupted"
+            ? t`The server was lost while this ran. Check the output and the server before you start it again.`
+            : t`It is not known how this ended. Check the server before you start it again.`}
         </Banner>
       )}
       {(job.plan_digest !== null || job.has_report) && (
-        <JobReport
-          job={job}
-          reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />}
-          view={view}
-          onNeed={setNeed}
-        />
+        <JobReport job={job} reboot={view && mayAct.value && <VerbButton view={view} verb="reboot" />} view={view} onNeed={setNeed} />
       )}
       {view && job.started_at !== null && <JobLoad job={job} />}
       <Output detail={detail} job={job} node={node} />
@@ -169,7 +196,8 @@ function DetailError({ detail }: { detail: JobDetail }): VNode | null {
   if (failure.status === 404 || failure.status === 403) {
     return (
       <Banner mark={<Glyph kind="stale" label="" />}>
-        <b>{failure.status === 404 ? t`This job is no longer kept.` : t`You no longer have access to this job.`}</b> <span class="plain">{t`This is the last that was reported.`}</span>
+        <b>{failure.status === 404 ? t`This job is no longer kept.` : t`You no longer have access to this job.`}</b>{" "}
+        <span class="plain">{t`This is the last that was reported.`}</span>
       </Banner>
     );
   }
@@ -220,7 +248,12 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
   };
   return (
     <>
-      <Button kind="danger" icon="square" busy={busy || job.stop?.state === "asked"} onClick={() => (waits ? void stop() : setAsking(true))}>
+      <Button
+        kind="danger"
+        icon="square"
+        busy={busy || job.stop?.state === "asked"}
+        onClick={() => (waits ? void stop() : setAsking(true))}
+      >
         {waits ? t`Cancel job` : t`Stop job…`}
       </Button>
       {asking && (
@@ -261,7 +294,11 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
     setBusy(true);
     setWrong("");
     try {
-      await withStepUp(() => cancelJob(job.id, true), t`Enter your password to force-stop a job on ${node}.`, () => there.current);
+      await withStepUp(
+        () => cancelJob(job.id, true),
+        t`Enter your password to force-stop a job on ${node}.`,
+        () => there.current,
+      );
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -322,9 +359,7 @@ function RepairButton({ job, node }: { job: JobView; node: string }): VNode {
 function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
   return (
     <section class="stack" aria-label={t`Changes`}>
-      <h2 class="strong">
-        {t`${changes.length} ${pluralWord(changes.length, "package")} changed`}
-      </h2>
+      <h2 class="strong">{t`${changes.length} ${pluralWord(changes.length, "package")} changed`}</h2>
       <div class="card grid-table changes" role="table" aria-label={t`Changed packages`} aria-rowcount={changes.length + 1}>
         <GridHead labels={[t`Package`, t`From`, t`To`]} />
         {changes.map((change) => (

@@ -94,7 +94,13 @@ export function Output({ detail, job, node }: Props): VNode {
         <span class="grow" />
         <Search screen={screen} linesKept={linesKept} />
         {!ended ? (
-          <Button slim kind="quiet" icon={following ? "pause" : "arrow-down"} more={{ "aria-pressed": following }} onClick={following ? pause : follow}>
+          <Button
+            slim
+            kind="quiet"
+            icon={following ? "pause" : "arrow-down"}
+            more={{ "aria-pressed": following }}
+            onClick={following ? pause : follow}
+          >
             {following ? t`Following` : waiting ? t`Follow (${decimalSize(waiting)} new)` : t`Follow`}
           </Button>
         ) : (
@@ -112,8 +118,18 @@ export function Output({ detail, job, node }: Props): VNode {
         >
           {t`Wrap`}
         </Button>
-        <Button slim kind="quiet" icon="scroll-text" name={t`View as plain text`} more={{ "aria-pressed": plain }} onClick={() => setPlain(!plain)} />
-        <CopyButton name={linesKept ? t`Copy the last ${count(linesKept)} lines` : t`Copy output`} text={() => screen.current?.text() ?? ""} />
+        <Button
+          slim
+          kind="quiet"
+          icon="scroll-text"
+          name={t`View as plain text`}
+          more={{ "aria-pressed": plain }}
+          onClick={() => setPlain(!plain)}
+        />
+        <CopyButton
+          name={linesKept ? t`Copy the last ${count(linesKept)} lines` : t`Copy output`}
+          text={() => screen.current?.text() ?? ""}
+        />
         <a class="button quiet slim only-icon" {...file} aria-label={t`Download log`} title={t`Download log`}>
           <Icon name="download" size="small" />
         </a>
@@ -121,7 +137,9 @@ export function Output({ detail, job, node }: Props): VNode {
       {hidden > 0 && (
         <p class="terminal-foot">
           <Icon name="info" size="small" />
-          {skipped > 0 ? t`${decimalSize(hidden)} are not shown here, partly because output came too fast; the download has everything.` : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
+          {skipped > 0
+            ? t`${decimalSize(hidden)} are not shown here, partly because output came too fast; the download has everything.`
+            : t`The first ${decimalSize(hidden)} are not shown here; the download has everything.`}
         </p>
       )}
       {linesKept > 0 && (
@@ -136,16 +154,30 @@ export function Output({ detail, job, node }: Props): VNode {
       {plain && <Plain label={label} screen={screen} received={received} />}
       <div class="screen-box" hidden={plain}>
         {received === 0 && <p class="screen-empty t3">{ended ? t`It printed nothing.` : waitingText(job)}</p>}
-        <Screen label={label} shade={shade.value} onReady={ready} onFollow={(on) => !throttle.current?.held && setFollowing(on)} onFull={() => setFull(true)} />
+        <Screen
+          label={label}
+          shade={shade.value}
+          onReady={ready}
+          onFollow={(on) => !throttle.current?.held && setFollowing(on)}
+          onFull={() => setFull(true)}
+        />
       </div>
       <div class="terminal-foot">
         <span class="row">
           {ended ? (
-            <>{t`ended`}{" "}{job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}</>
+            <>
+              {t`ended`} {job.ended_at !== null && <Time at={job.ended_at}>{clock(job.ended_at)}</Time>}
+            </>
           ) : (
             <>
               <Glyph kind={live.value ? (paused ? "pause" : "ok") : "stale"} label="" />
-              {live.value ? (paused ? t`paused` : job.state === "running" ? t`streaming` : stateLabel(job.state).toLowerCase()) : t`no connection`}
+              {live.value
+                ? paused
+                  ? t`paused`
+                  : job.state === "running"
+                    ? t`streaming`
+                    : stateLabel(job.state).toLowerCase()
+                : t`no connection`}
             </>
           )}
         </span>
@@ -201,7 +233,13 @@ function Search({ screen, linesKept }: { screen: ScreenRef; linesKept: number })
           }}
         />
         <span class="num meta" role="status">
-          {words ? (found ? t`${count(found - place)} of ${count(found)}` : linesKept ? t`none in the last ${count(linesKept)} lines` : t`none`) : ""}
+          {words
+            ? found
+              ? t`${count(found - place)} of ${count(found)}`
+              : linesKept
+                ? t`none in the last ${count(linesKept)} lines`
+                : t`none`
+            : ""}
         </span>
       </span>
       {words && (

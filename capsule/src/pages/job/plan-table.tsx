@@ -9,7 +9,14 @@ import { Icon, type IconName } from "../../ui/icon";
 
 const MOST = 500;
 
-const CHIPS: Record<PlanChipKind, readonly [string, IconName | null]> = { change: ["", null], size: ["", null], removal: ["crit", "x"], security: ["warn", "shield"], reboot: ["warn", "rotate-cw"], kept: ["", "lock"] }; // prettier-ignore
+const CHIPS: Record<PlanChipKind, readonly [string, IconName | null]> = {
+  change: ["", null],
+  size: ["", null],
+  removal: ["crit", "x"],
+  security: ["warn", "shield"],
+  reboot: ["warn", "rotate-cw"],
+  kept: ["", "lock"],
+}; // prettier-ignore
 
 export function PlanChips({ plan, small = false }: { plan: PlanView; small?: boolean }): VNode {
   return (
@@ -40,7 +47,13 @@ export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
   const { reboot, installed_bytes, restarts } = plan;
   const why = codedText(plan.reboot_why, plan.reboot_why_coded);
   const facts = [
-    reboot === "yes" && why ? t`reboot: ${why}` : reboot === "unknown" ? (why ? t`whether a reboot follows is not known: ${why}` : t`whether a reboot follows is not known`) : "",
+    reboot === "yes" && why
+      ? t`reboot: ${why}`
+      : reboot === "unknown"
+        ? why
+          ? t`whether a reboot follows is not known: ${why}`
+          : t`whether a reboot follows is not known`
+        : "",
     installed_bytes === null ? "" : t`${decimalSize(Math.abs(installed_bytes))} of disk ${installed_bytes < 0 ? t`freed` : t`used`}`,
   ].filter(Boolean);
   return (
@@ -56,12 +69,21 @@ export function PlanTable({ plan, without, onWithout }: PlanTableProps): VNode {
           {steps.slice(0, MOST).map((step) => (
             <div role="row" key={step.package} title={step.repository}>
               <span role="rowheader" class="mono medium cut">
-                {without && onWithout && isUpgrade(step) && <input type="checkbox" class="tick" aria-label={t`Include ${step.package}`} checked={!without.has(step.package)} onChange={(event) => onWithout(step.package, !event.currentTarget.checked)} />}
+                {without && onWithout && isUpgrade(step) && (
+                  <input
+                    type="checkbox"
+                    class="tick"
+                    aria-label={t`Include ${step.package}`}
+                    checked={!without.has(step.package)}
+                    onChange={(event) => onWithout(step.package, !event.currentTarget.checked)}
+                  />
+                )}
                 {step.security === "yes" && (
                   <span class="warn">
                     <Icon name="shield" size="tiny" />
                   </span>
-                )} {step.package}
+                )}{" "}
+                {step.package}
                 {step.security === "yes" && <span class="hidden-text"> {t`for security`}</span>}
               </span>
               <span role="cell" class="mono t3 cut">

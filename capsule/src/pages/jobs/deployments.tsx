@@ -8,7 +8,14 @@ import { timeOrDate, elapsed } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
-import { deploymentEnded, followDeployment, loadDeployments as readNewest, newestDeployment, openDeployment, deploymentStates } from "../../state/deployments";
+import {
+  deploymentEnded,
+  followDeployment,
+  loadDeployments as readNewest,
+  newestDeployment,
+  openDeployment,
+  deploymentStates,
+} from "../../state/deployments";
 import { findDeployments } from "../../state/queries";
 import { go } from "../../state/router";
 import type { DeploymentView } from "../../state/types";
@@ -27,7 +34,8 @@ const EVERY_MS = 4000;
 const NEWEST = 50;
 
 /** The list of deployments. It is loaded again whenever a deployment changes. */
-export function useDeployments() { // prettier-ignore
+export function useDeployments() {
+  // prettier-ignore
   const paged = usePaged<DeploymentView, Page<DeploymentView>>(
     async (cursor) => {
       const { deployments, next } = await findDeployments(cursor);
@@ -40,7 +48,12 @@ export function useDeployments() { // prettier-ignore
   useEffect(load, [paged.list, deploymentStates.value]);
   useEffect(() => paged.found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [paged.found]);
   // The hub does not send deployments of other users live, so the visible list polls.
-  usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
+  usePolling(
+    "",
+    EVERY_MS,
+    () => readNewest(NEWEST),
+    () => true,
+  );
   return { ...paged, load };
 }
 
@@ -49,11 +62,19 @@ export function Deployments(): VNode {
   const { list, found, failure, load } = useDeployments();
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
-  if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />;
+  if (!found.items.length)
+    return (
+      <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />
+    );
   return (
     <>
       <StaleNotice failure={failure} onRetry={load} />
-      <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
+      <div
+        class="card grid-table jobs-table deployments-table"
+        role="table"
+        aria-label={t`Deployments`}
+        aria-rowcount={found.items.length + 1}
+      >
         <GridHead labels={[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
         {found.items.map((one) => (
           <DeploymentRow key={one.id} deployment={newestDeployment(one)} />
@@ -69,7 +90,9 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
   const first = all[0] as DeploymentView;
   const counts = countServers(all);
   const worst = SERVER_GROUPS.find((group) => counts[group] > 0) ?? "other";
-  const result = SERVER_GROUPS.filter((group) => counts[group] > 0).map((group) => `${counts[group]} ${SERVER_GROUP_LABELS[group]}`).join(", "); // prettier-ignore
+  const result = SERVER_GROUPS.filter((group) => counts[group] > 0)
+    .map((group) => `${counts[group]} ${SERVER_GROUP_LABELS[group]}`)
+    .join(", "); // prettier-ignore
   const servers = plural(all.length, "server");
   const ended = all.every(({ ended_at }) => ended_at !== null) ? Math.max(...all.map(({ ended_at }) => ended_at ?? 0)) : null;
   const href = `/deployments/${first.batch_id ?? ""}`;

@@ -70,11 +70,18 @@ type Row = JobRow<JobView, BatchSummaryView>;
 const timeOf = (row: ListRow): number => ("job" in row ? row.job.created_at : (row.deployments[0]?.created_at ?? 0));
 
 /** The rows of jobs and of the deployments that match `filter`; null = no deployments. */
-function listRows(jobs: Page<Row> | null, deployments: Page<DeploymentView> | null, filtered: boolean, filter: Parameters<typeof deploymentFits>[1] | null): ListRow[] {
+function listRows(
+  jobs: Page<Row> | null,
+  deployments: Page<DeploymentView> | null,
+  filtered: boolean,
+  filter: Parameters<typeof deploymentFits>[1] | null,
+): ListRow[] {
   const requests = foldDeployments(deployments?.items.map(newestDeployment) ?? []);
   const oldest = deployments?.items.at(-1);
   const cut = deployments?.next != null;
-  const added = requests.map((all) => ({ deployments: all.filter((one) => filter && deploymentFits(one, filter)), cut: cut && all.at(-1)?.id === oldest?.id })).filter(({ deployments: shown }) => shown.length > 0);
+  const added = requests
+    .map((all) => ({ deployments: all.filter((one) => filter && deploymentFits(one, filter)), cut: cut && all.at(-1)?.id === oldest?.id }))
+    .filter(({ deployments: shown }) => shown.length > 0);
   const listed = foldRows(jobs?.items ?? []).map(({ job, batch }) => ({ job: newest(job), batch }));
   // With a filter, all found jobs are shown, even if deployments of their time are not loaded.
   return mergeNewest<ListRow>(timeOf, { items: listed, whole: filtered || jobs?.next == null }, { items: added, whole: filtered || !cut });
@@ -94,7 +101,17 @@ function Jobs(): VNode {
       const states = Object.hasOwn(STATES, state) ? STATES[state] : undefined;
       const only = Object.hasOwn(ACTION_LABELS, action) ? action : undefined;
       const by = mine ? user.peek()?.username : undefined;
-      const page = await findJobs({ state: states, action: only, by, search: search || undefined, plans: plans || only === "plan" ? undefined : "false", folded: "true" }, cursor);
+      const page = await findJobs(
+        {
+          state: states,
+          action: only,
+          by,
+          search: search || undefined,
+          plans: plans || only === "plan" ? undefined : "false",
+          folded: "true",
+        },
+        cursor,
+      );
       return { items: jobRows(page.jobs, page.batches), next: page.next };
     },
     ({ job }) => job.id,
@@ -116,11 +133,31 @@ function Jobs(): VNode {
   return (
     <>
       <div class="tools wrap">
-        <SearchField label={t`Search jobs`} placeholder={t`Node, package or user`} text={typed} onText={(text) => setTyped(text.slice(0, MAX_SEARCH))} />
+        <SearchField
+          label={t`Search jobs`}
+          placeholder={t`Node, package or user`}
+          text={typed}
+          onText={(text) => setTyped(text.slice(0, MAX_SEARCH))}
+        />
         <FilterChips label={t`State`} chips={CHIPS} value={state} onPick={(next) => setQuery({ state: next })} />
-        <FilterChips label={t`Who`} chips={[{ key: "me", label: t`My jobs` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
-        <FilterChips label={t`Plans`} chips={[{ key: "1", label: t`Plans too` }]} value={plans ? "1" : ""} onPick={(next) => setQuery({ plans: next })} />
-        <select class="input short" aria-label={t`Action`} value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
+        <FilterChips
+          label={t`Who`}
+          chips={[{ key: "me", label: t`My jobs` }]}
+          value={mine ? "me" : ""}
+          onPick={(next) => setQuery({ by: next })}
+        />
+        <FilterChips
+          label={t`Plans`}
+          chips={[{ key: "1", label: t`Plans too` }]}
+          value={plans ? "1" : ""}
+          onPick={(next) => setQuery({ plans: next })}
+        />
+        <select
+          class="input short"
+          aria-label={t`Action`}
+          value={action}
+          onChange={(event) => setQuery({ action: event.currentTarget.value })}
+        >
           <option value="">{t`Every action`}</option>
           {Object.entries(ACTION_LABELS).map(([key, words]) => (
             <option key={key} value={key}>
@@ -140,7 +177,11 @@ function Jobs(): VNode {
             <Button onClick={() => setQuery({ state: null, action: null, by: null, q: null })}>{t`Show all jobs`}</Button>
           </Empty>
         ) : (
-          <Empty icon="list-checks" title={t`No jobs yet`} text={t`Start a check or an upgrade from a node’s page. Each job keeps its whole output here.`} />
+          <Empty
+            icon="list-checks"
+            title={t`No jobs yet`}
+            text={t`Start a check or an upgrade from a node’s page. Each job keeps its whole output here.`}
+          />
         )
       ) : (
         <>

@@ -22,8 +22,10 @@ function jobDuration(job: JobView, at: number): string {
 
 /** The status of a job in plain words. */
 function jobStatusText(job: JobView): string {
-  if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
-  if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;
+  if (job.state === "running" && job.phase)
+    return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
+  if (job.state === "succeeded" && job.changes.length)
+    return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : outcomeLabel(job);
 }
 
@@ -36,10 +38,15 @@ export function JobsTable({ rows, only }: { rows: readonly ListRow[]; only?: Job
     <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs`} aria-rowcount={rows.length + 1}>
       <GridHead labels={[t`State`, t`Job`, t`Node`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
       {rows.map((row) => {
-        if ("job" in row) return row.batch ? <BatchRow key={row.batch.id} batch={row.batch} only={only} /> : <Row key={row.job.id} job={row.job} />;
+        if ("job" in row)
+          return row.batch ? <BatchRow key={row.batch.id} batch={row.batch} only={only} /> : <Row key={row.job.id} job={row.job} />;
         const [first] = row.deployments;
         if (!first) return null;
-        return row.deployments.length > 1 ? <RequestRow key={first.batch_id} all={row.deployments} cut={row.cut} /> : <DeploymentRow key={first.id} deployment={first} />;
+        return row.deployments.length > 1 ? (
+          <RequestRow key={first.batch_id} all={row.deployments} cut={row.cut} />
+        ) : (
+          <DeploymentRow key={first.id} deployment={first} />
+        );
       })}
     </div>
   );

@@ -51,8 +51,24 @@ export function ChangePage(): VNode {
           void submit();
         }}
       >
-        <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-        {asks && <SecretField label={t`Current password`} value={current} onText={edited(setCurrent)} input={{ autocomplete: "current-password", required: true, autofocus: true }} />}
+        <input
+          class="hidden-text"
+          type="text"
+          name="username"
+          autocomplete="username"
+          value={username}
+          readOnly
+          tabIndex={-1}
+          aria-hidden="true"
+        />
+        {asks && (
+          <SecretField
+            label={t`Current password`}
+            value={current}
+            onText={edited(setCurrent)}
+            input={{ autocomplete: "current-password", required: true, autofocus: true }}
+          />
+        )}
         <NewPassword entries={entries} onChange={edited(setEntries)} username={username} current={current} autofocus={!asks} />
         <Button kind="primary" type="submit" busy={busy}>
           {t`Set password and continue`}

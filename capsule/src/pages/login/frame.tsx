@@ -20,7 +20,8 @@ interface Props {
 /** The card around all steps before the page itself. */
 export function Frame({ title, text, refusal, action, note, children }: Props): VNode {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-  const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;
+  const words =
+    location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
     // A browser applies `autofocus` only once per document, so later cards set the focus themselves.
@@ -36,7 +37,12 @@ export function Frame({ title, text, refusal, action, note, children }: Props): 
             <p class="t3">{text}</p>
           </div>
           {(refusal || note) && (
-            <Banner kind={refusal ? "crit" : "calm"} alert={!!refusal} mark={refusal ? <Glyph kind="fail" label="" /> : <Icon name="info" />} action={refusal && action}>
+            <Banner
+              kind={refusal ? "crit" : "calm"}
+              alert={!!refusal}
+              mark={refusal ? <Glyph kind="fail" label="" /> : <Icon name="info" />}
+              action={refusal && action}
+            >
               {refusal || note}
             </Banner>
           )}

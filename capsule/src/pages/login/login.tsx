@@ -62,7 +62,11 @@ function SignIn(): VNode {
       if (error.code === "auth.totp_required") return setSecond(true);
       if (error.status === 429) setUntil(Date.now() + (error.retryAfterS ?? 60) * 1000);
       else if (error.code === "auth.setup_code_required") setWantsCode(true);
-      setWrong(error.status === 401 && (misses.current += 1) > 2 ? t`${words(error)} After 5 wrong tries in a minute you have to wait.` : words(error));
+      setWrong(
+        error.status === 401 && (misses.current += 1) > 2
+          ? t`${words(error)} After 5 wrong tries in a minute you have to wait.`
+          : words(error),
+      );
       if (error.status === 401) {
         setPassword("");
         secret.current?.focus();
@@ -86,12 +90,7 @@ function SignIn(): VNode {
   }
   const refusalText = left > 0 ? t`Too many attempts. Try again in ${age(left)}.` : wrong;
   return (
-    <Frame
-      title={t`Sign in to Stardust`}
-      text={location.host}
-      refusal={refusalText}
-      note={notice.value}
-    >
+    <Frame title={t`Sign in to Stardust`} text={location.host} refusal={refusalText} note={notice.value}>
       <form
         class="panel"
         onSubmit={(event) => {
@@ -99,10 +98,27 @@ function SignIn(): VNode {
           void submit();
         }}
       >
-        <TextField label={t`User name`} value={username} onText={setUsername} input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
-        <SecretField label={t`Password`} value={password} onText={setPassword} inputRef={secret} input={{ name: "password", autocomplete: "current-password", required: true }} />
+        <TextField
+          label={t`User name`}
+          value={username}
+          onText={setUsername}
+          input={{ name: "username", autocomplete: "username", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+        />
+        <SecretField
+          label={t`Password`}
+          value={password}
+          onText={setPassword}
+          inputRef={secret}
+          input={{ name: "password", autocomplete: "current-password", required: true }}
+        />
         {wantsCode && (
-          <TextField label={t`Setup code`} value={setupCode} onText={setSetupCode} hint={t`Ground Control prints it on its console at the first start.`} input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }} />
+          <TextField
+            label={t`Setup code`}
+            value={setupCode}
+            onText={setSetupCode}
+            hint={t`Ground Control prints it on its console at the first start.`}
+            input={{ autocomplete: "one-time-code", spellcheck: false, required: true, autofocus: true }}
+          />
         )}
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
           {t`Sign in`}
@@ -133,10 +149,16 @@ function Unreachable(): VNode {
     <Frame
       title={leaving ? t`Not signed out yet` : t`No connection to Ground Control`}
       text={location.host}
-      refusal={leaving ? t`Ground Control did not answer: your session may still be open. This browser keeps asking until it has ended, and does not use it meanwhile.` : ""}
+      refusal={
+        leaving
+          ? t`Ground Control did not answer: your session may still be open. This browser keeps asking until it has ended, and does not use it meanwhile.`
+          : ""
+      }
     >
       <div class="panel">
-        {!leaving && <p class="t2">{t`This page loaded, but Ground Control does not answer. It may be starting, or the network is down. Your page opens as soon as it answers.`}</p>}
+        {!leaving && (
+          <p class="t2">{t`This page loaded, but Ground Control does not answer. It may be starting, or the network is down. Your page opens as soon as it answers.`}</p>
+        )}
         <p class="t3 num" aria-hidden="true">
           {left ? t`Trying again in ${left} s.` : t`Trying now…`}
         </p>

@@ -31,7 +31,9 @@ export function unmet({ password, repeat }: NewPasswordEntries, username: string
 /** Says why a password is easy to guess, with the words that do not count. */
 function guessable(password: string, username: string): string {
   const words = wordsThatDoNotCount(password, username).map((word) => `“${word}”`);
-  return words.length ? t`Too easy to guess: ${words.join(", ")} ${words.length > 1 ? t`do not count` : t`does not count`}. Add another word.` : t`Too easy to guess. Use words other than your user name, “password” or “stardust”.`;
+  return words.length
+    ? t`Too easy to guess: ${words.join(", ")} ${words.length > 1 ? t`do not count` : t`does not count`}. Add another word.`
+    : t`Too easy to guess. Use words other than your user name, “password” or “stardust”.`;
 }
 
 interface Props {
@@ -57,7 +59,11 @@ export function NewPassword({ entries, onChange, username, current, autofocus = 
           onText={(text) => onChange({ ...entries, password: text })}
           input={{ name: "new-password", autocomplete: "new-password", maxLength: 1024, required: true, autofocus }}
         />
-        <div class={`strength ${refused ? "refused" : score < 3 ? "weak" : ""}`} role="img" aria-label={t`Strength: ${STRENGTHS[score] ?? ""}`}>
+        <div
+          class={`strength ${refused ? "refused" : score < 3 ? "weak" : ""}`}
+          role="img"
+          aria-label={t`Strength: ${STRENGTHS[score] ?? ""}`}
+        >
           {[1, 2, 3, 4].map((step) => (
             <i key={step} class={score >= step ? "filled" : ""} />
           ))}

@@ -38,7 +38,13 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
       setCode("");
       if (error.code === "auth.bad_credentials") return onBack(t`User name or password is wrong.`);
       if (error.status === 429) setUntil(now.peek() + (error.retryAfterS ?? 60));
-      setWrong(error.code === "auth.totp_wrong" ? (recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`) : error.detail);
+      setWrong(
+        error.code === "auth.totp_wrong"
+          ? recovery
+            ? t`This recovery code is wrong or was already used.`
+            : t`The code is wrong, expired or already used. Wait for the next one.`
+          : error.detail,
+      );
       field.current?.focus();
     }
   };
@@ -62,9 +68,31 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
         }}
       >
         {recovery ? (
-          <TextField key="recovery" label={t`Recovery code`} value={code} onText={setCode} inputRef={field} input={{ name: "recovery-code", autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField
+            key="recovery"
+            label={t`Recovery code`}
+            value={code}
+            onText={setCode}
+            inputRef={field}
+            input={{
+              name: "recovery-code",
+              autocomplete: "off",
+              autocapitalize: "off",
+              spellcheck: false,
+              required: true,
+              autofocus: true,
+            }}
+          />
         ) : (
-          <CodeField key="code" label={t`6-digit code`} value={code} onText={setCode} onFull={(digits) => void submit(digits)} inputRef={field} autofocus />
+          <CodeField
+            key="code"
+            label={t`6-digit code`}
+            value={code}
+            onText={setCode}
+            onFull={(digits) => void submit(digits)}
+            inputRef={field}
+            autofocus
+          />
         )}
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
           {t`Verify`}

@@ -24,14 +24,19 @@ export function AgentSettings({ view }: { view: NodeView }): VNode {
       await act();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "auth.step_up_required") toast("fail", isUnanswered(error) ? t`Update agent` : t`It was not started`, submitErrorText(error, false));
+      if (error.code !== "auth.step_up_required")
+        toast("fail", isUnanswered(error) ? t`Update agent` : t`It was not started`, submitErrorText(error, false));
     } finally {
       setBusy(false);
     }
   };
   const update = async (): Promise<void> => {
     await updateAgent(view.id);
-    toast("done", t`The update was requested`, t`It waits for this server’s jobs to end. If the new agent does not connect, the previous one is restored.`);
+    toast(
+      "done",
+      t`The update was requested`,
+      t`It waits for this server’s jobs to end. If the new agent does not connect, the previous one is restored.`,
+    );
   };
   const rekey = async (): Promise<void> => {
     const key = newIdempotencyKey();

@@ -51,7 +51,17 @@ export function AllMetrics({ detail, node: view, shown }: { detail: NodeDetail; 
           <HistoryFailure detail={detail} shown={shown} names={drawn} />
           <div class="panels">
             {drawn.map((series) => (
-              <RenderInView key={series} draw={() => <OnePanel {...base} series={series} words={valueFormatOf(units.get(parseSeries(series)?.metric ?? "") ?? "", inBits() && isNetworkSeries(series))} wide={drawn.length === 1} />} />
+              <RenderInView
+                key={series}
+                draw={() => (
+                  <OnePanel
+                    {...base}
+                    series={series}
+                    words={valueFormatOf(units.get(parseSeries(series)?.metric ?? "") ?? "", inBits() && isNetworkSeries(series))}
+                    wide={drawn.length === 1}
+                  />
+                )}
+              />
             ))}
           </div>
         </>
@@ -81,8 +91,21 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
           </Button>
         )}
       </header>
-      <TextField class="facts-search" label={t`Search in values`} value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
-      {!groups.length && <Empty icon="search" title={words ? t`Nothing matches the search` : t`No values yet`} text={words ? t`Search by metric name, such as disk.read or memory.used.` : t`They appear within seconds of the first contact.`} />}
+      <TextField
+        class="facts-search"
+        label={t`Search in values`}
+        value={words}
+        onText={onWords}
+        type="search"
+        input={{ placeholder: "disk sda", spellcheck: false }}
+      />
+      {!groups.length && (
+        <Empty
+          icon="search"
+          title={words ? t`Nothing matches the search` : t`No values yet`}
+          text={words ? t`Search by metric name, such as disk.read or memory.used.` : t`They appear within seconds of the first contact.`}
+        />
+      )}
       <div class="measure-groups">
         {groups.map((group) => (
           <div key={group.family} class="measure-group">
@@ -91,9 +114,13 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
               {group.values.map((measure) => (
                 <li key={measure.series}>
                   <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => toggleMetric(measure.series)}>
-                    <span class="cut" title={measure.series}>{measure.name}</span>
+                    <span class="cut" title={measure.series}>
+                      {measure.name}
+                    </span>
                     <b class="num" {...sampleAttributes(measure.series, measure.sample)}>
-                      {inBits() && isNetworkSeries(measure.series) && measure.unit === "bytes/s" ? network(measure.sample.value, true) : formatValue(measure.sample.value, measure.unit)}
+                      {inBits() && isNetworkSeries(measure.series) && measure.unit === "bytes/s"
+                        ? network(measure.sample.value, true)
+                        : formatValue(measure.sample.value, measure.unit)}
                     </b>
                   </button>
                 </li>

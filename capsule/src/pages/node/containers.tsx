@@ -3,7 +3,16 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { formatValue } from "../../core/metrics/metric-list";
-import { containerRows, hasSocket, isBad, isRunning, isUnnamed, isRestartable, namedInPolicy, type ContainerRow } from "../../core/nodes/containers";
+import {
+  containerRows,
+  hasSocket,
+  isBad,
+  isRunning,
+  isUnnamed,
+  isRestartable,
+  namedInPolicy,
+  type ContainerRow,
+} from "../../core/nodes/containers";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { count, plural, UNKNOWN } from "../../core/text/units";
@@ -31,7 +40,8 @@ export function Containers({ view, table }: ContainersProps): VNode {
       <header>
         <h3>{t`Containers`}</h3>
         <span class="t3 meta">
-          {table.total !== null && `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, `}
+          {table.total !== null &&
+            `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "container")}, `}
           <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>

@@ -25,7 +25,8 @@ export function HistoryStatus({ failure, reading, onRetry }: Props): VNode | nul
   if (failure) {
     return (
       <Banner kind="crit" alert mark={<Icon name="circle-alert" />} action={again}>
-        <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span> <span class="mono plain">{failure.instance}</span>
+        <b>{t`History could not be read.`}</b> <span class="plain">{failure.detail}</span>{" "}
+        <span class="mono plain">{failure.instance}</span>
       </Banner>
     );
   }

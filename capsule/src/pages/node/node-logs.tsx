@@ -21,7 +21,8 @@ const ERROR = 3;
 const WARNING = 4;
 const LOGS_CONFIG = "[logs]\njournal = warning\n";
 
-const markOf = (priority: number): GlyphKind => (priority < ERROR ? "crit" : priority === ERROR ? "fail" : priority === WARNING ? "warn" : "wait");
+const markOf = (priority: number): GlyphKind =>
+  priority < ERROR ? "crit" : priority === ERROR ? "fail" : priority === WARNING ? "warn" : "wait";
 
 export function NodeLogs({ id }: { id: string }): VNode {
   const [lines, setLines] = useState<readonly LogLineView[] | null>(null);

@@ -37,7 +37,13 @@ export function NodeRules({ view: { id, tags } }: { view: NodeView }): VNode {
 
 function RuleRow({ rule, override }: NodeRule): VNode {
   const special = override === null ? undefined : rule.overrides[override];
-  const from = special ? t`override for ${selectWords(special.select, nodeLabel)}` : rule.origin === "user" ? t`own rule` : rule.changed ? t`changed default` : t`default`;
+  const from = special
+    ? t`override for ${selectWords(special.select, nodeLabel)}`
+    : rule.origin === "user"
+      ? t`own rule`
+      : rule.changed
+        ? t`changed default`
+        : t`default`;
   return (
     <tr class={rule.enabled ? "" : "t3"}>
       <th scope="row">{rule.name}</th>

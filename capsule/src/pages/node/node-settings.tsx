@@ -103,7 +103,9 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     const wanted = { name: name.trim(), tags };
     try {
       // A name that this user changed is saved even if another user has changed it since.
-      const edit = await editNode(view.id, (now) => rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
+      const edit = await editNode(view.id, (now) =>
+        rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted),
+      );
       if (!edit) return;
       setTags(edit.after.tags);
       // The live view may have a newer name than the answer.
@@ -139,8 +141,20 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
           void save();
         }}
       >
-        <TextField label={t`Name in Stardust`} value={name} onText={setName} wrong={fault || wrong} input={{ required: true, autocomplete: "off", spellcheck: false }} />
-        {mayTag.value ? <TagsField label={t`Tags`} tags={tags} onTags={setTags} /> : view.tags.length > 0 && <p class="t2">{t`Tags: ${view.tags.join(", ")}. Access depends on tags, so only someone with access to every node can change them.`}</p>}
+        <TextField
+          label={t`Name in Stardust`}
+          value={name}
+          onText={setName}
+          wrong={fault || wrong}
+          input={{ required: true, autocomplete: "off", spellcheck: false }}
+        />
+        {mayTag.value ? (
+          <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
+        ) : (
+          view.tags.length > 0 && (
+            <p class="t2">{t`Tags: ${view.tags.join(", ")}. Access depends on tags, so only someone with access to every node can change them.`}</p>
+          )
+        )}
         <div>
           <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
             {t`Save`}

@@ -36,8 +36,20 @@ import { NodeActions } from "./upgrade";
 import { Notices } from "./notices";
 
 /** The tabs that have several parts, with the first part first. Each part has its own address. */
-const PARTS: readonly (readonly NodeTab[])[] = [["packages", "jobs"], ["events", "logs"], ["settings", "hardware", "rules"]]; // prettier-ignore
-const PART_LABELS: Partial<Record<NodeTab, string>> = { packages: t`Packages`, jobs: t`Jobs`, events: t`Events`, logs: t`Logs`, settings: t`General`, hardware: t`Hardware`, rules: t`Rules` };
+const PARTS: readonly (readonly NodeTab[])[] = [
+  ["packages", "jobs"],
+  ["events", "logs"],
+  ["settings", "hardware", "rules"],
+]; // prettier-ignore
+const PART_LABELS: Partial<Record<NodeTab, string>> = {
+  packages: t`Packages`,
+  jobs: t`Jobs`,
+  events: t`Events`,
+  logs: t`Logs`,
+  settings: t`General`,
+  hardware: t`Hardware`,
+  rules: t`Rules`,
+};
 /** Parts that show no samples and so are never dimmed. */
 const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "logs", "events"]);
 
@@ -64,7 +76,15 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
           {was ?? t`Node`}
         </h1>
         {failure.code === "not_found" || failure.status === 404 ? (
-          <Empty icon="satellite" title={was ? t`${was} is no longer here` : t`There is no such node`} text={was ? t`It was removed, or you no longer have access to it.` : t`It was removed, you do not have access to it, or the address is wrong.`}>
+          <Empty
+            icon="satellite"
+            title={was ? t`${was} is no longer here` : t`There is no such node`}
+            text={
+              was
+                ? t`It was removed, or you no longer have access to it.`
+                : t`It was removed, you do not have access to it, or the address is wrong.`
+            }
+          >
             <a class="button" href="/">
               {t`Go to the fleet`}
             </a>
@@ -90,13 +110,20 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
 
 function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
   const shown = shownTimeRange();
-  const query = new URLSearchParams(Object.entries(timeRangeQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
+  const query = new URLSearchParams(
+    Object.entries(timeRangeQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null),
+  ).toString();
   const keep = query && `?${query}`;
   const base = `/n/${view.id}`;
   const tabs = [
     { key: "overview", label: t`Overview`, href: base + keep },
     { key: "processes", label: t`Processes`, href: `${base}/processes`, ...counted(detail.tables.value?.processes?.total) },
-    { key: "services", label: t`Services`, href: `${base}/services`, ...counted(view.health.findings.filter(({ kind }) => kind === "unit_failed").length) },
+    {
+      key: "services",
+      label: t`Services`,
+      href: `${base}/services`,
+      ...counted(view.health.findings.filter(({ kind }) => kind === "unit_failed").length),
+    },
     { key: "packages", label: t`Software`, href: `${base}/packages`, ...counted(view.updates.total) },
     { key: "events", label: t`Logs & events`, href: `${base}/events` },
     { key: "measures", label: t`Metrics`, href: `${base}/measures${keep}` },
@@ -118,15 +145,18 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       <Notices detail={detail} view={view} health={health} />
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onArrow={(next) => go(next.href)} />
-        {hasCharts(tab) && (
-          <RangeButtons view={shown} mark={<Glyph kind={dim || health === "wait" ? "stale" : "ok"} label="" />} />
-        )}
+        {hasCharts(tab) && <RangeButtons view={shown} mark={<Glyph kind={dim || health === "wait" ? "stale" : "ok"} label="" />} />}
       </div>
       <div id="panel" role="tabpanel" aria-label={title} class={dim && !TIMELESS.has(tab) ? "dimmed" : ""}>
         <h2 class="hidden-text">{title}</h2>
         {parts.length > 1 && (
           <div class="node-parts">
-            <Segmented label={current?.label ?? ""} value={tab} onPick={(part) => go(`${base}/${part}`)} options={parts.map((key) => ({ key, label: PART_LABELS[key] ?? key }))} />
+            <Segmented
+              label={current?.label ?? ""}
+              value={tab}
+              onPick={(part) => go(`${base}/${part}`)}
+              options={parts.map((key) => ({ key, label: PART_LABELS[key] ?? key }))}
+            />
           </div>
         )}
         <Boundary key={tab}>
@@ -205,7 +235,10 @@ function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {
             </span>
           )}
           {view.agent_version && (
-            <span class={view.agent === "outdated" ? "warn" : ""} title={view.agent === "outdated" ? t`This hub ships another version` : undefined}>
+            <span
+              class={view.agent === "outdated" ? "warn" : ""}
+              title={view.agent === "outdated" ? t`This hub ships another version` : undefined}
+            >
               {t`agent ${view.agent_version}`}
             </span>
           )}

@@ -44,7 +44,15 @@ export function NodeNote({ view }: { view: NodeView }): VNode {
       >
         <div class="field">
           <label for={id}>{t`Shown to everybody who sees this node`}</label>
-          <textarea id={id} class="input" rows={3} value={text} aria-invalid={wrong ? true : undefined} aria-describedby={wrong ? `${id}-wrong` : undefined} onInput={(event) => setText(event.currentTarget.value)} />
+          <textarea
+            id={id}
+            class="input"
+            rows={3}
+            value={text}
+            aria-invalid={wrong ? true : undefined}
+            aria-describedby={wrong ? `${id}-wrong` : undefined}
+            onInput={(event) => setText(event.currentTarget.value)}
+          />
           <FieldNote id={id} hint="" wrong={wrong} />
         </div>
         <div>

@@ -21,7 +21,11 @@ import { offlineText } from "./offline-text";
 import type { UnitHelpProps } from "./unit-help";
 import { VerbButton } from "./upgrade";
 
-const UnitHelp = lazy<UnitHelpProps>(t`the units`, async () => (await import("./unit-help")).UnitHelp, () => null);
+const UnitHelp = lazy<UnitHelpProps>(
+  t`the units`,
+  async () => (await import("./unit-help")).UnitHelp,
+  () => null,
+);
 
 type Finding = NodeView["health"]["findings"][number];
 
@@ -40,7 +44,12 @@ export function Notices({ detail, view, health }: { detail: NodeDetail; view: No
     <>
       <Connection view={view} health={health} />
       {findings.slice(0, MOST).map((finding) => (
-        <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={culpritOf(finding.kind, detail.tables.value?.processes)} />
+        <FindingBanner
+          key={finding.alert_id}
+          view={view}
+          finding={finding}
+          culprit={culpritOf(finding.kind, detail.tables.value?.processes)}
+        />
       ))}
       {more > 0 && <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>}
       <RunningJob view={view} />
@@ -89,7 +98,8 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
         </>
       }
     >
-      <b>{cause}</b> <span class="plain nowrap">{t`since ${timeOrDate(since_at, dayStart.value)}`}</span>{culprit && <span class="plain"> · {culprit}</span>}
+      <b>{cause}</b> <span class="plain nowrap">{t`since ${timeOrDate(since_at, dayStart.value)}`}</span>
+      {culprit && <span class="plain"> · {culprit}</span>}
     </Banner>
   );
 }
@@ -103,21 +113,29 @@ function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VN
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}
-        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${timeOrDate(seen, now.value)}. ${restarting || offlineText(view.id)?.long || ""} The values below are the last ones known.`}</span>
+        <span class="plain">
+          {seen === null
+            ? t`It has never connected.`
+            : t`Last contact ${age(now.value - seen)} ago, at ${timeOrDate(seen, now.value)}. ${restarting || offlineText(view.id)?.long || ""} The values below are the last ones known.`}
+        </span>
       </Banner>
     );
   }
   if (health === "wait") {
     return (
       <Banner kind="calm" mark={<Glyph kind="wait" label="" />}>
-        <b>{t`Waiting for the first contact.`}</b> {mayAct.value && <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>}
+        <b>{t`Waiting for the first contact.`}</b>{" "}
+        {mayAct.value && (
+          <span class="plain">{t`If it does not connect, deploy the node again or remove it; both are in its settings.`}</span>
+        )}
       </Banner>
     );
   }
   if (health === "back") {
     return (
       <Banner kind="calm" mark={<Glyph kind="back" label="" />}>
-        <b>{t`${view.name} is reconnecting.`}</b> <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
+        <b>{t`${view.name} is reconnecting.`}</b>{" "}
+        <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
       </Banner>
     );
   }
@@ -155,7 +173,8 @@ function UnknownLists({ view }: { view: NodeView }): VNode | null {
   if (!listsAreOld(view)) return null;
   return (
     <Banner mark={<Glyph kind="warn" label="" />} action={mayAct.value && <VerbButton view={view} verb={REFRESH} />}>
-      <b>{t`Not all package lists are known.`}</b> <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
+      <b>{t`Not all package lists are known.`}</b>{" "}
+      <span class="plain">{t`Updates published since then are not counted. If a refresh fails, its output names the repository.`}</span>
     </Banner>
   );
 }

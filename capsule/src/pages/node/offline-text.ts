@@ -15,9 +15,15 @@ interface OfflineText {
 }
 
 const LOST: Record<string, OfflineText> = {
-  left: { short: t`Closed the connection itself`, long: t`It closed the connection itself: the agent was stopped, or the server is shutting down or restarting.` },
+  left: {
+    short: t`Closed the connection itself`,
+    long: t`It closed the connection itself: the agent was stopped, or the server is shutting down or restarting.`,
+  },
   cut: { short: t`Connection lost`, long: t`The connection was lost without warning.` },
-  silent: { short: t`Stopped responding`, long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.` },
+  silent: {
+    short: t`Stopped responding`,
+    long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.`,
+  },
   sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
 };
 
@@ -26,5 +32,8 @@ export function offlineText(id: string): OfflineText | undefined {
   const how = offlineReason(id, nodeSignal(id)?.value.last_seen_at ?? 0, hubStarted, events.value);
   if (how !== RESTARTED) return how === undefined ? how : LOST[how];
   const at = timeOrDate(hubStarted, now.value);
-  return { short: t`Not back since Ground Control restarted`, long: t`Ground Control was restarted at ${at}, and the node has not come back since.` };
+  return {
+    short: t`Not back since Ground Control restarted`,
+    long: t`Ground Control was restarted at ${at}, and the node has not come back since.`,
+  };
 }

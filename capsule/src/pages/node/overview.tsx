@@ -20,7 +20,24 @@ import { Mark, Meter } from "../../ui/meter";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { Time } from "../../ui/time";
 import { PastProcesses, TopProcesses } from "./tables";
-import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
+import {
+  CPU_LINES,
+  CpuPanel,
+  devicesOf,
+  diskLines,
+  DiskPanel,
+  interfacesOf,
+  LOAD_LINES,
+  LoadPanel,
+  MEMORY_LINES,
+  MemoryPanel,
+  networkLines,
+  NetworkPanel,
+  sensorLines,
+  TemperaturePanel,
+  useChoice,
+  type PanelProps,
+} from "./panels";
 import { HistoryStatus } from "./history-status";
 import { useFiring } from "./use-firing";
 import { points, useGroup, useHistory, WindowBar } from "./time-bar";
@@ -41,7 +58,10 @@ function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   const { jobs, events: found } = detail.happened.value;
   const uptime = detail.uptime.value;
   const earlier = useMemo(() => (uptime ? bootTimes(uptime) : []), [uptime]);
-  return useMemo(() => chartMarks(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
+  return useMemo(
+    () => chartMarks(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step),
+    [jobs, found, node.identity.booted_at, from, earlier],
+  );
 }
 
 /** Loads the data of some series and keeps it current. Returns the common properties of their charts. */
@@ -64,7 +84,14 @@ export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & {
   const key = timeRangeKey(shown);
   if (key === "live") return <HistoryStatus key={key} failure={detail.fillFailure.value} reading={false} onRetry={() => detail.refill()} />;
   const failure = detail.pastFailure.value;
-  return <HistoryStatus key={key} failure={failure} reading={detail.past.value?.key !== key} onRetry={() => void detail.load(key, spanOf(shown, hubNow(), points()), names, points())} />;
+  return (
+    <HistoryStatus
+      key={key}
+      failure={failure}
+      reading={detail.past.value?.key !== key}
+      onRetry={() => void detail.load(key, spanOf(shown, hubNow(), points()), names, points())}
+    />
+  );
 }
 
 export function Overview(props: Props): VNode {
@@ -74,7 +101,14 @@ export function Overview(props: Props): VNode {
   const [network, setNetwork] = useChoice(interfaces);
   const [device, setDevice] = useChoice(devices);
   const sensors = sensorLines(node);
-  const lines = [...CPU_LINES, ...MEMORY_LINES, ...LOAD_LINES, ...(network ? networkLines(network) : []), ...(device ? diskLines(device) : []), ...sensors];
+  const lines = [
+    ...CPU_LINES,
+    ...MEMORY_LINES,
+    ...LOAD_LINES,
+    ...(network ? networkLines(network) : []),
+    ...(device ? diskLines(device) : []),
+    ...sensors,
+  ];
   const names = lines.map((line) => line.series);
   const base = usePanels(props, names);
   const past = shown.zoom !== null;
@@ -102,7 +136,11 @@ export function Overview(props: Props): VNode {
 }
 
 /** The processes at the moment that the user chose. Without such a moment: in a fixed window those at the last place of the cursor, at first at the end of the window; otherwise the current processes. */
-function ProcessesThen({ detail, shown: { zoom }, cursor }: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
+function ProcessesThen({
+  detail,
+  shown: { zoom },
+  cursor,
+}: Pick<Props, "detail" | "shown"> & { cursor: Signal<number | null> }): VNode | null {
   const seen = useRef<number | null>(null);
   const chosen = chosenMoment();
   if (!zoom) seen.current = null;
@@ -276,4 +314,3 @@ function RecentEvents({ id }: { id: string }): VNode {
     </section>
   );
 }
-

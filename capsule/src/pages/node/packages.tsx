@@ -43,7 +43,14 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
   // This time changes when the node reports other packages.
   const version = detail.view.value?.updates.checked_at;
   useEffect(load, [list, version]);
-  if (found?.at === null) return <Empty icon="package" title={t`No packages reported yet`} text={t`The agent reads the package database when it connects, and again when it changes.`} />;
+  if (found?.at === null)
+    return (
+      <Empty
+        icon="package"
+        title={t`No packages reported yet`}
+        text={t`The agent reads the package database when it connects, and again when it changes.`}
+      />
+    );
   return (
     <section class="card" aria-label={t`Installed packages`}>
       <header>
@@ -54,12 +61,23 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
           </span>
         )}
       </header>
-      <TextField class="facts-search" label={t`Search in packages`} value={search} onText={setSearch} type="search" input={{ placeholder: t`Search by name`, spellcheck: false }} />
+      <TextField
+        class="facts-search"
+        label={t`Search in packages`}
+        value={search}
+        onText={setSearch}
+        type="search"
+        input={{ placeholder: t`Search by name`, spellcheck: false }}
+      />
       {found ? (
         <>
           <StaleNotice failure={failure} onRetry={load} />
           <Rows items={found.items} />
-          <ShowMore class="pad" more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
+          <ShowMore
+            class="pad"
+            more={found.next !== null}
+            onMore={() => void list.more()}
+          >{t`Show more of ${count(found.total)}`}</ShowMore>
         </>
       ) : failure ? (
         <Failure title={t`The packages could not be read`} error={failure} onRetry={load} />

@@ -2,7 +2,16 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { BIT_FORMAT, DEGREE_FORMAT, PERCENT_FORMAT, PLAIN_FORMAT, RATE_FORMAT, seriesLabel, SIZE_FORMAT, type ValueFormat } from "../../core/charts/value-format";
+import {
+  BIT_FORMAT,
+  DEGREE_FORMAT,
+  PERCENT_FORMAT,
+  PLAIN_FORMAT,
+  RATE_FORMAT,
+  seriesLabel,
+  SIZE_FORMAT,
+  type ValueFormat,
+} from "../../core/charts/value-format";
 import { firingThreshold, type FiringRule } from "../../core/alerts/firing-thresholds";
 import { t } from "../../core/text/i18n";
 import { chartScaleOf } from "../../core/charts/chart-scale";
@@ -54,7 +63,15 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     void detail.version.value;
     const columns = detail.window.columns(names, until, interval);
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns, from, to, gapS: shown.zoom ? Infinity : detail.window.gapLimit(names, interval), loading: shown.zoom !== null, other: false };
+    return {
+      ...base,
+      columns,
+      from,
+      to,
+      gapS: shown.zoom ? Infinity : detail.window.gapLimit(names, interval),
+      loading: shown.zoom !== null,
+      other: false,
+    };
   }
   const own = past && partOf(past.parts, names);
   if (!own) {
@@ -68,7 +85,15 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   const loading = past.key !== window;
   // In buckets of one sample, minimum and maximum are the value itself.
   const band = own.step > interval ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
-  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, interval * GAP_INTERVALS), loading, other: loading };
+  return {
+    ...base,
+    columns,
+    ...band,
+    ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }),
+    gapS: loading ? Infinity : Math.max(own.step * 1.5, interval * GAP_INTERVALS),
+    loading,
+    other: loading,
+  };
 }
 
 const hasValues = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));
@@ -84,7 +109,11 @@ interface SpecProps extends PanelProps {
 
 function Panel({ label, title, lines, more = [], detail, node, shown, until, group, firing, ...rest }: SpecProps): VNode {
   const data = dataOf({ detail, node, shown, until, group, firing }, lines);
-  const threshold = firingThreshold(lines.map(({ series }) => series), firing, { cores: node.identity.cpu_cores, memory: memoryOf(node) });
+  const threshold = firingThreshold(
+    lines.map(({ series }) => series),
+    firing,
+    { cores: node.identity.cpu_cores, memory: memoryOf(node) },
+  );
   const missing = (): string => {
     if (shown.range !== "live" || shown.zoom) return detail.pastFailure.value ? t`Could not be read` : t`No data in this time`;
     if (node.state === "offline") return t`No data: the node is offline`;
@@ -92,7 +121,11 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
   };
   const series = lines[0]?.series ?? "";
   const scale = chartScaleOf(series, metricUnits().get(parseSeries(series)?.metric ?? "") ?? "", memoryOf(node));
-  const waiting = hasValues(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
+  const waiting = hasValues(data) ? null : data.loading && !detail.pastFailure.value ? (
+    <Skeleton what={label} />
+  ) : (
+    <div class="waiting">{missing()}</div>
+  );
   return (
     <ChartPanel
       label={label}
@@ -104,10 +137,21 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       waiting={waiting}
       over={data.other && hasValues(data) ? <Reading failed={detail.pastFailure.value !== null} /> : null}
       columns={lines.map(({ series }) => series)}
-      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, pageUrl.peek().query)) }]}
+      more={[
+        ...more,
+        { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, pageUrl.peek().query)) },
+      ]}
       legend={lines.map(({ series }) => {
         const sample = node.latest[series];
-        return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: sampleAttributes(series, sample) };
+        return shown.zoom
+          ? {
+              value: lastOf(
+                data,
+                lines.findIndex((line) => line.series === series),
+              ),
+              live: {},
+            }
+          : { value: sample?.value ?? null, live: sampleAttributes(series, sample) };
       })}
       {...scale}
       {...(threshold && { threshold })}
@@ -153,7 +197,10 @@ const SHOWN_STEAL_PERCENT = 0.5;
 
 /** The lines of the CPU chart. Steal is left out unless it exceeds 0.5 % in the window: on physical machines it is always zero. */
 function cpuLines(props: PanelProps): readonly Line[] {
-  const [steal = []] = dataOf(props, CPU_LINES.filter(({ series }) => series === STEAL)).columns.values;
+  const [steal = []] = dataOf(
+    props,
+    CPU_LINES.filter(({ series }) => series === STEAL),
+  ).columns.values;
   return steal.some((value) => (value ?? 0) > SHOWN_STEAL_PERCENT) ? CPU_LINES : CPU_LINES.filter(({ series }) => series !== STEAL);
 }
 
@@ -204,7 +251,8 @@ function PickTitle({ what, names, chosen, onPick }: PickProps): VNode {
 
 /** The network interfaces without the loopback, the busiest first. */
 export const interfacesOf = (view: NodeView): string[] => byTraffic(view, "network.received", "network.sent", (name) => name === "lo");
-export const devicesOf = (view: NodeView): string[] => byTraffic(view, "disk.read", "disk.written", (name) => /^(loop|ram|zram)\d/.test(name));
+export const devicesOf = (view: NodeView): string[] =>
+  byTraffic(view, "disk.read", "disk.written", (name) => /^(loop|ram|zram)\d/.test(name));
 
 export function networkLines(name: string): readonly Line[] {
   return [
@@ -239,13 +287,26 @@ export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & O
       title={<PickTitle what={t`Network`} names={names} chosen={chosen} onPick={onPick} />}
       lines={networkLines(chosen)}
       words={bits ? BIT_FORMAT : RATE_FORMAT}
-      more={[{ label: bits ? t`Show bytes per second` : t`Show bits per second`, run: () => setQuery({ network: other === (inBits() ? "bits" : "bytes") ? null : other }) }]}
+      more={[
+        {
+          label: bits ? t`Show bytes per second` : t`Show bits per second`,
+          run: () => setQuery({ network: other === (inBits() ? "bits" : "bytes") ? null : other }),
+        },
+      ]}
     />
   );
 }
 
 export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  return <Panel {...props} label={t`Disk ${chosen}`} title={<PickTitle what={t`Disk`} names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_FORMAT} />;
+  return (
+    <Panel
+      {...props}
+      label={t`Disk ${chosen}`}
+      title={<PickTitle what={t`Disk`} names={names} chosen={chosen} onPick={onPick} />}
+      lines={diskLines(chosen)}
+      words={RATE_FORMAT}
+    />
+  );
 }
 
 const MOST_SENSORS = 4;
@@ -255,7 +316,11 @@ export function sensorLines(view: NodeView): readonly Line[] {
     .sort((a, b) => (b[1].value ?? 0) - (a[1].value ?? 0))
     .slice(0, MOST_SENSORS)
     .sort((a, b) => a[0].localeCompare(b[0]))
-    .map(([sensor], index) => ({ series: seriesName("temperature", "sensor", sensor), name: sensor, colour: ([1, 3, 2, 4] as const)[index] ?? 5 }));
+    .map(([sensor], index) => ({
+      series: seriesName("temperature", "sensor", sensor),
+      name: sensor,
+      colour: ([1, 3, 2, 4] as const)[index] ?? 5,
+    }));
 }
 
 export function TemperaturePanel(props: PanelProps): VNode {

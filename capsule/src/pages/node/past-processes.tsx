@@ -63,10 +63,23 @@ export function PastProcesses({ id, at, wide, pinned }: PastProps): VNode {
         <span class="end row wrap">
           <Button slim onClick={() => chooseMoment(minute - MINUTE_S)}>{t`−1 min`}</Button>
           <Button slim onClick={() => chooseMoment(minute + MINUTE_S)}>{t`+1 min`}</Button>
-          {pinned ? <Button slim kind="primary" onClick={() => chooseMoment(null)}>{wide ? t`Follow the charts` : t`Back to now`}</Button> : <Button slim onClick={() => chooseMoment(minute)}>{t`Keep this time`}</Button>}
+          {pinned ? (
+            <Button slim kind="primary" onClick={() => chooseMoment(null)}>
+              {wide ? t`Follow the charts` : t`Back to now`}
+            </Button>
+          ) : (
+            <Button slim onClick={() => chooseMoment(minute)}>{t`Keep this time`}</Button>
+          )}
         </span>
       </header>
-      <TextField class="facts-search" label={t`Time`} type="datetime-local" hint={repeatedHourOffset(minute)} value={picked} onText={(text) => pick(text, minute, picked)} />
+      <TextField
+        class="facts-search"
+        label={t`Time`}
+        type="datetime-local"
+        hint={repeatedHourOffset(minute)}
+        value={picked}
+        onText={(text) => pick(text, minute, picked)}
+      />
       {failure ? (
         <Failure title={t`This could not be read`} error={failure} onRetry={() => setTries(tries + 1)} />
       ) : !found ? (
@@ -89,11 +102,15 @@ function Reading({ minute, when, reading }: { minute: number; when: string; read
   if (reading.taken_at < minute - MINUTE_S) {
     return (
       <p class="pad t3">
-        {t`No reading at ${when}. The last one before it is from ${timeOrDate(reading.taken_at, dayStart.value)}.`} <Button slim onClick={() => chooseMoment(reading.taken_at)}>{t`Show it`}</Button>
+        {t`No reading at ${when}. The last one before it is from ${timeOrDate(reading.taken_at, dayStart.value)}.`}{" "}
+        <Button slim onClick={() => chooseMoment(reading.taken_at)}>{t`Show it`}</Button>
       </p>
     );
   }
-  const rows = Array.from({ length: Math.max(reading.by_cpu.length, reading.by_memory.length) }, (_, row) => [reading.by_cpu[row], reading.by_memory[row]] as const);
+  const rows = Array.from(
+    { length: Math.max(reading.by_cpu.length, reading.by_memory.length) },
+    (_, row) => [reading.by_cpu[row], reading.by_memory[row]] as const,
+  );
   return (
     <div class="facts-scroll" role="region" aria-label={t`Past processes, table`} tabIndex={0}>
       <table class="facts-table">

@@ -58,8 +58,24 @@ interface Subject {
   restless?: boolean;
 }
 
-const PROCESSES: readonly Subject[] = [{ name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, first: ["name", "cpu", "memory", "user", "pid"] }];
-const BUSIEST: Subject = { name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
+const PROCESSES: readonly Subject[] = [
+  {
+    name: "processes",
+    title: t`Processes`,
+    none: t`No processes were seen.`,
+    order: { column: "cpu", down: true },
+    restless: true,
+    first: ["name", "cpu", "memory", "user", "pid"],
+  },
+];
+const BUSIEST: Subject = {
+  name: "processes",
+  title: t`Processes`,
+  none: t`No processes were seen.`,
+  order: { column: "cpu", down: true },
+  restless: true,
+  only: ["pid", "name", "user", "cpu", "memory", "started_at"],
+};
 const HARDWARE: readonly Subject[] = [
   { name: "disks", title: t`Disks`, none: t`No disks were seen.`, first: ["name", "size", "mounts"] },
   { name: "arrays", title: t`Arrays and pools`, none: t`None.` },
@@ -67,7 +83,12 @@ const HARDWARE: readonly Subject[] = [
   { name: "batteries", title: t`Batteries`, none: t`None.` },
 ];
 const AVAILABLE: readonly Subject[] = [
-  { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.`, order: { column: "security", down: true } },
+  {
+    name: "updates",
+    title: t`Updates`,
+    none: t`Everything is up to date, according to this node’s package lists.`,
+    order: { column: "security", down: true },
+  },
   { name: "held", title: t`Held`, none: t`Nothing is held.` },
   { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
   { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
@@ -124,7 +145,19 @@ export function TopProcesses({ detail }: Props): VNode | null {
 }
 
 export function Hardware({ detail }: Props): VNode {
-  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`The agent reads disks and interfaces within five minutes of its start.`} />} />;
+  return (
+    <Tables
+      detail={detail}
+      subjects={HARDWARE}
+      nothing={
+        <Empty
+          icon="server"
+          title={t`Nothing reported yet`}
+          text={t`The agent reads disks and interfaces within five minutes of its start.`}
+        />
+      }
+    />
+  );
 }
 
 /** The tables about updates; nothing if the node has reported none. */
@@ -149,7 +182,19 @@ export function Services({ detail, view }: Props & { view: NodeView }): VNode {
 }
 
 function Others({ detail, listed }: Props & { listed: boolean }): VNode {
-  return <Tables detail={detail} subjects={listed ? SERVICES.slice(1) : SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`The agent reads services, timers and sockets within five minutes of its start.`} />} />;
+  return (
+    <Tables
+      detail={detail}
+      subjects={listed ? SERVICES.slice(1) : SERVICES}
+      nothing={
+        <Empty
+          icon="settings"
+          title={t`Nothing reported yet`}
+          text={t`The agent reads services, timers and sockets within five minutes of its start.`}
+        />
+      }
+    />
+  );
 }
 
 function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
@@ -159,29 +204,46 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
   const shown = frozen ?? table;
   const short = Number.isFinite(most);
   const phone = useIsPhone();
-  const named = (names: readonly string[]): TableView["columns"] => names.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []);
+  const named = (names: readonly string[]): TableView["columns"] =>
+    names.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []);
   const first = phone ? (subject.first ?? []) : [];
   const columns = subject.only ? named(subject.only) : [...named(first), ...shown.columns.filter((column) => !first.includes(column.name))];
   const rows = filterRows(sortRows(shown, order), words).slice(0, most);
   const places = columns.map((column) => shown.columns.indexOf(column));
-  const turn = (column: string, numeric: boolean): void => setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });
+  const turn = (column: string, numeric: boolean): void =>
+    setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });
   return (
     <section class={`card ${short ? "two-wide top-processes" : ""}`} aria-label={subject.title}>
       <header class="wrap">
         <h3>{subject.title}</h3>
         <span class="t3 meta">
-          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : rowCountText(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
+          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : rowCountText(shown)},{" "}
+          <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
         </span>
         <span class="end row wrap">
           {subject.restless && !short && <PastButton />}
           {subject.restless && (
-            <Button slim icon={frozen ? "refresh-cw" : "pause"} more={{ "aria-pressed": frozen !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setFrozen(frozen ? null : table)}>
+            <Button
+              slim
+              icon={frozen ? "refresh-cw" : "pause"}
+              more={{ "aria-pressed": frozen !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }}
+              onClick={() => setFrozen(frozen ? null : table)}
+            >
               {frozen ? t`Resume` : t`Freeze`}
             </Button>
           )}
         </span>
       </header>
-      {!short && shown.rows.length > 8 && <TextField class="facts-search" label={t`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search` }} />}
+      {!short && shown.rows.length > 8 && (
+        <TextField
+          class="facts-search"
+          label={t`Search in ${subject.title}`}
+          value={words}
+          onText={setWords}
+          type="search"
+          input={{ placeholder: t`Search` }}
+        />
+      )}
       {shown.total === null ? (
         <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !rows.length ? (
@@ -192,7 +254,12 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
             <thead>
               <tr>
                 {columns.map((column) => (
-                  <th key={column.name} scope="col" class={column.kind === "number" ? "num" : ""} aria-sort={order?.column === column.name ? (order.down ? "descending" : "ascending") : "none"}>
+                  <th
+                    key={column.name}
+                    scope="col"
+                    class={column.kind === "number" ? "num" : ""}
+                    aria-sort={order?.column === column.name ? (order.down ? "descending" : "ascending") : "none"}
+                  >
                     <button type="button" onClick={() => turn(column.name, column.kind === "number")}>
                       {short && column.name === "started_at" ? t`Age` : columnLabel(column.name)}
                       {order?.column === column.name && <Icon name={order.down ? "arrow-down" : "arrow-up"} size="tiny" />}
@@ -206,7 +273,10 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
                 <tr key={index}>
                   {columns.map((column, at) => {
                     const cell = row[places[at] as number] ?? null;
-                    const text = short && column.name === "started_at" && typeof cell === "number" ? age(now.value - cell) : cellText(column, cell, now.value);
+                    const text =
+                      short && column.name === "started_at" && typeof cell === "number"
+                        ? age(now.value - cell)
+                        : cellText(column, cell, now.value);
                     return (
                       <td key={column.name} class={column.kind === "number" ? "num" : ""} title={text.length > 40 ? text : undefined}>
                         {column.name === "security" && cell === "yes" ? <SecurityMark /> : text}

@@ -5,7 +5,21 @@ import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { age, clock, date, sameDay } from "../../core/text/time";
-import { LIVE_S, panSpan, RANGE_KEYS, parseTimeRange, zoomSpan, spanOf, typedSpan, timeRangeKey, timeRangeQuery, clampSpan, type Range, type Span, type TimeRange } from "../../core/charts/time-range";
+import {
+  LIVE_S,
+  panSpan,
+  RANGE_KEYS,
+  parseTimeRange,
+  zoomSpan,
+  spanOf,
+  typedSpan,
+  timeRangeKey,
+  timeRangeQuery,
+  clampSpan,
+  type Range,
+  type Span,
+  type TimeRange,
+} from "../../core/charts/time-range";
 import { parseLocalDatetime, localDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
 import type { ChartMark } from "../../core/charts/chart-marks";
 import type { ChartGroup } from "../../charts/panel";
@@ -30,7 +44,10 @@ const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
 export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.value.query.get(name));
 const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
 /** The span of the current window. */
-const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
+const spanShown = (view: TimeRange): Span =>
+  view.range === "live" && !view.zoom
+    ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) }
+    : spanOf(view, hubNow(), points());
 /** The number of points to request for a chart as wide as the page. */
 export const points = (): number => pointsFor(innerWidth);
 
@@ -95,7 +112,15 @@ export function useViewKeys(on = true): void {
   useEffect(() => {
     if (!on) return undefined;
     const pressed = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || openDialog.peek() || document.querySelector("dialog[open]")) return;
+      if (
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        event.defaultPrevented ||
+        openDialog.peek() ||
+        document.querySelector("dialog[open]")
+      )
+        return;
       const at = event.target instanceof Element ? event.target : document.body;
       if (at.closest(TYPED_INTO)) return;
       const view = shownTimeRange();
@@ -104,7 +129,8 @@ export function useViewKeys(on = true): void {
       if (single && range && /^[1-5]$/.test(event.key)) showTimeRange({ range, zoom: null });
       else if (event.key === " " && !at.closest(PRESSED)) toggleLive(view);
       else if (event.key === "Escape" && view.zoom) showTimeRange({ ...view, zoom: null });
-      else if (single && event.key === "v") document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
+      else if (single && event.key === "v")
+        document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
       else return;
       event.preventDefault();
     };
@@ -124,7 +150,16 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
   return (
     <>
       <span class="row ranges">
-        {live && <Button slim kind="quiet" icon="pause" name={t`Freeze live view`} more={{ "aria-keyshortcuts": t`Space` }} onClick={() => toggleLive(view)} />}
+        {live && (
+          <Button
+            slim
+            kind="quiet"
+            icon="pause"
+            name={t`Freeze live view`}
+            more={{ "aria-keyshortcuts": t`Space` }}
+            onClick={() => toggleLive(view)}
+          />
+        )}
         <Button slim kind="quiet" icon="clock" name={t`Choose a time range`} onClick={() => setAsking(true)} />
         <Segmented
           label={t`Time range`}
@@ -198,7 +233,16 @@ function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => 
   const [from, setFrom] = useState(localDatetime(opened.from));
   const [to, setTo] = useState(localDatetime(opened.to));
   const [start, end] = [parseLocalDatetime(from, opened.from), parseLocalDatetime(to, opened.to)];
-  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must be after the start.` : start >= hubNow() ? t`That time is in the future.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
+  const wrong =
+    !Number.isFinite(start) || !Number.isFinite(end)
+      ? t`Both times are needed.`
+      : end <= start
+        ? t`The end must be after the start.`
+        : start >= hubNow()
+          ? t`That time is in the future.`
+          : Math.min(end, hubNow()) - start > 400 * DAY_S
+            ? t`At most 400 days can be shown.`
+            : "";
   return (
     <Dialog title={t`Custom time range`} subtitle={t`For all charts on this page, in your own time zone.`} size="narrow" onClose={onClose}>
       <form
@@ -210,8 +254,23 @@ function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => 
         }}
       >
         <div class="body">
-          <TextField label={t`From`} type="datetime-local" hint={repeatedHourOffset(start)} value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
-          <TextField label={t`To`} type="datetime-local" hint={repeatedHourOffset(end)} value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
+          <TextField
+            label={t`From`}
+            type="datetime-local"
+            hint={repeatedHourOffset(start)}
+            value={from}
+            onText={setFrom}
+            input={{ step: 1, required: true, autofocus: true }}
+          />
+          <TextField
+            label={t`To`}
+            type="datetime-local"
+            hint={repeatedHourOffset(end)}
+            value={to}
+            onText={setTo}
+            wrong={wrong}
+            input={{ step: 1, required: true }}
+          />
         </div>
         <Foot onClose={onClose}>
           <Button kind="primary" type="submit" disabled={wrong !== ""}>
@@ -222,4 +281,3 @@ function CustomRangeDialog({ view, onClose }: { view: TimeRange; onClose: () => 
     </Dialog>
   );
 }
-

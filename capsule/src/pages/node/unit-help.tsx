@@ -15,7 +15,12 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { startJob } from "../jobs/submit/start-job";
 import { UnitJournal } from "./unit-journal";
 
-export const UNIT_WORDS: Readonly<Record<string, string>> = { "unit-start": t`Start`, "unit-stop": t`Stop`, "unit-restart": t`Restart`, "unit-reload": t`Reload` };
+export const UNIT_WORDS: Readonly<Record<string, string>> = {
+  "unit-start": t`Start`,
+  "unit-stop": t`Stop`,
+  "unit-restart": t`Restart`,
+  "unit-reload": t`Reload`,
+};
 
 export interface UnitHelpProps {
   view: NodeView;
@@ -56,11 +61,23 @@ export function UnitHelp({ view, units, verb = "unit-restart", label, slim = tru
 /** Starts a job for units. */
 export function submitUnitJob(view: NodeView, units: string[], verb: string): Promise<void> {
   const key = newIdempotencyKey();
-  return startJob(`${actionLabel(verb)}: ${units.join(", ")}, ${view.name}`, () => submitJob(view.id, { action: verb as JobBody["action"], units }, key));
+  return startJob(`${actionLabel(verb)}: ${units.join(", ")}, ${view.name}`, () =>
+    submitJob(view.id, { action: verb as JobBody["action"], units }, key),
+  );
 }
 
 /** The dialog before a job for units: says what the job does, and which units the policy does not allow. */
-export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; units: readonly string[]; verb: string; onClose: () => void }): VNode {
+export function ConfirmUnits({
+  view,
+  units,
+  verb,
+  onClose,
+}: {
+  view: NodeView;
+  units: readonly string[];
+  verb: string;
+  onClose: () => void;
+}): VNode {
   const word = UNIT_WORDS[verb] ?? verb;
   const { allowed, refused, lines } = splitUnits(view.policy, verb, units);
   const start = (): void => {
@@ -69,7 +86,12 @@ export function ConfirmUnits({ view, units, verb, onClose }: { view: NodeView; u
   };
   const named = allowed.length ? allowed : refused;
   return (
-    <Dialog title={named.length === 1 ? `${word} ${named[0] ?? ""}` : `${word} ${plural(named.length, "unit")}`} subtitle={view.name} size="narrow" onClose={onClose}>
+    <Dialog
+      title={named.length === 1 ? `${word} ${named[0] ?? ""}` : `${word} ${plural(named.length, "unit")}`}
+      subtitle={view.name}
+      size="narrow"
+      onClose={onClose}
+    >
       <div class="body">
         {allowed.length > 0 && <p>{consequence(verb, allowed, view.name)}</p>}
         {refused.length > 0 && <PolicyLines view={view} refused={refused} lines={lines} />}
@@ -105,7 +127,9 @@ function consequence(verb: string, units: readonly string[], node: string): stri
         ? t`${names} is stopped on ${node}. What it serves is unavailable until it is started again. A socket, a timer or another unit may start it by itself.`
         : t`${names} are stopped on ${node}. What they serve is unavailable until they are started again. A socket, a timer or another unit may start them by itself.`;
     case "unit-start":
-      return one ? t`${names} is started on ${node}. If it does not start, the job says so.` : t`${names} are started on ${node}. If one does not start, the job says so.`;
+      return one
+        ? t`${names} is started on ${node}. If it does not start, the job says so.`
+        : t`${names} are started on ${node}. If one does not start, the job says so.`;
     case "unit-reload":
       return one ? t`${names} reads its configuration again on ${node}.` : t`${names} read their configuration again on ${node}.`;
     default:

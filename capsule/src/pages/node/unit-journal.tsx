@@ -60,7 +60,8 @@ export function UnitJournal({ view, unit, onClose }: { view: NodeView; unit: str
         <>
           <p class="pad t3 meta">
             {found.lines.length ? t`${plural(found.lines.length, "line")}.` : t`The journal has no line of this unit.`}
-            {found.level === "warning" && ` ${view.policy?.journal === "all" ? t`Warnings and worse.` : t`The owner of this server shows warnings and worse only; journal = all in its policy.conf shows all lines.`}`}
+            {found.level === "warning" &&
+              ` ${view.policy?.journal === "all" ? t`Warnings and worse.` : t`The owner of this server shows warnings and worse only; journal = all in its policy.conf shows all lines.`}`}
             {found.left_out > 0 && ` ${t`${plural(found.left_out, "older line")} did not fit.`}`} {t`Read just now, and stored nowhere.`}
           </p>
           <div class="facts-scroll unit-lines mono" role="log" aria-label={t`Lines of ${unit}`} tabIndex={0} ref={end}>

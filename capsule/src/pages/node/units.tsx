@@ -44,12 +44,20 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
       <header>
         <h3>{t`Units`}</h3>
         <span class="t3 meta">
-          {table.total !== null && `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "unit")}, `}
+          {table.total !== null &&
+            `${table.total > rows.length ? t`${count(rows.length)} of ${count(table.total)}` : plural(rows.length, "unit")}, `}
           <Time at={table.taken_at}>{timeOrDate(table.taken_at, dayStart.value)}</Time>
         </span>
       </header>
       {acts && <Allowed view={view} />}
-      <TextField class="facts-search" label={t`Search in units`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search`, spellcheck: false }} />
+      <TextField
+        class="facts-search"
+        label={t`Search in units`}
+        value={words}
+        onText={setWords}
+        type="search"
+        input={{ placeholder: t`Search`, spellcheck: false }}
+      />
       {table.total === null ? (
         <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !shown.length ? (
@@ -109,21 +117,40 @@ function Allowed({ view }: { view: NodeView }): VNode | null {
   if (!policy || (policy.units.length && policy.journal !== "off")) return null;
   return (
     <p class="pad t3 meta">
-      {!policy.units.length && t`The owner of this server names the units that may be started, stopped, restarted and reloaded here, in its policy.conf (mode = managed, version = 2): units = nginx.service, php*.`}{" "}
+      {!policy.units.length &&
+        t`The owner of this server names the units that may be started, stopped, restarted and reloaded here, in its policy.conf (mode = managed, version = 2): units = nginx.service, php*.`}{" "}
       {policy.journal === "off" && t`With journal = warning there, the last lines of a unit are shown here.`}
     </p>
   );
 }
 
-function Actions({ row, view, journal, onAsk }: { row: UnitRow; view: NodeView; journal: boolean; onAsk: (openDialog: OpenDialog) => void }): VNode | null {
+function Actions({
+  row,
+  view,
+  journal,
+  onAsk,
+}: {
+  row: UnitRow;
+  view: NodeView;
+  journal: boolean;
+  onAsk: (openDialog: OpenDialog) => void;
+}): VNode | null {
   const verbs = unitVerbs(row, view.policy);
   if (!verbs.length && !journal) return null;
   const items = verbs.map((verb) => {
     const word = UNIT_WORDS[verb] ?? verb;
-    return { label: CONFIRMED.has(verb) ? t`${word}…` : word, danger: verb === "unit-stop", run: () => (CONFIRMED.has(verb) ? onAsk({ row, verb }) : void submitUnitJob(view, [row.name], verb)) };
+    return {
+      label: CONFIRMED.has(verb) ? t`${word}…` : word,
+      danger: verb === "unit-stop",
+      run: () => (CONFIRMED.has(verb) ? onAsk({ row, verb }) : void submitUnitJob(view, [row.name], verb)),
+    };
   });
   return (
-    <MenuButton class="slim quiet" label={t`Actions for ${row.name}`} groups={[items, journal ? [{ label: t`Last 200 lines`, run: () => onAsk({ row, verb: null }) }] : []]}>
+    <MenuButton
+      class="slim quiet"
+      label={t`Actions for ${row.name}`}
+      groups={[items, journal ? [{ label: t`Last 200 lines`, run: () => onAsk({ row, verb: null }) }] : []]}
+    >
       <Icon name="chevron-down" size="small" />
     </MenuButton>
   );

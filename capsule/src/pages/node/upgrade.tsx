@@ -21,7 +21,17 @@ const JobDialog = lazy<JobDialogProps>(t`the dialog`, async () => (await import(
 type Action = JobBody["action"];
 
 const ICONS: Partial<Record<string, IconName>> = {
-  check: "search", refresh: "refresh-cw", "security-upgrade": "shield", install: "plus", remove: "x", autoremove: "x", hold: "lock", unhold: "lock", clean: "rows-3", repair: "circle-alert", reboot: "rotate-cw",
+  check: "search",
+  refresh: "refresh-cw",
+  "security-upgrade": "shield",
+  install: "plus",
+  remove: "x",
+  autoremove: "x",
+  hold: "lock",
+  unhold: "lock",
+  clean: "rows-3",
+  repair: "circle-alert",
+  reboot: "rotate-cw",
 }; // prettier-ignore
 export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
@@ -51,7 +61,9 @@ export function VerbButton({ view, verb }: { view: NodeView; verb: string }): VN
       <Button slim icon={verbIcon(action)} onClick={() => (known.readonly ? void startAction(view, action) : setOpenDialog(true))}>
         {known.readonly ? label : t`${label}…`}
       </Button>
-      {openDialog && <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(false)} />}
+      {openDialog && (
+        <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(false)} />
+      )}
     </>
   );
 }
@@ -65,24 +77,35 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
   const hints: Partial<Record<string, string>> = {
-    [refusal(view, "refresh") ? "check" : "refresh"]: checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`,
+    [refusal(view, "refresh") ? "check" : "refresh"]: checked_at
+      ? t`last checked ${timeOrDate(checked_at, dayStart.value)}`
+      : t`not checked yet`,
     upgrade: total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`,
     "security-upgrade": security ? t`${security} for security` : t`only what is for security`,
   };
   // A refresh also counts updates. A check of the known lists is offered only if the policy refuses a refresh.
   const hidden: Action = refusal(view, "refresh") ? "refresh" : "check";
   const items = (belongs: (verb: Verb, name: string) => boolean | undefined): MenuItem[] =>
-    JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
-      const action = name as Action;
-      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void startAction(view, action) : () => setOpenDialog(action) };
-    });
+    JOB_VERBS.filter(([name, verb]) => belongs(verb, name) && name !== hidden && !refusal(view, name as Action)).map(
+      ([name, { menu = actionLabel(name), hint = "", readonly }]) => {
+        const action = name as Action;
+        return {
+          label: readonly ? menu : t`${menu}…`,
+          hint: hints[name] ?? hint,
+          icon: verbIcon(name),
+          run: readonly ? () => void startAction(view, action) : () => setOpenDialog(action),
+        };
+      },
+    );
   const split = !refusal(view, "upgrade");
-  const groups = all ? [] : [
-    items(({ upgrades }, name) => upgrades && !(split && name === "upgrade")),
-    items(({ readonly }) => readonly),
-    items(({ planned, upgrades }) => planned && !upgrades),
-    items(({ planned, readonly }, name) => !planned && !readonly && !SERVER_VERBS.has(name)),
-  ]; // prettier-ignore
+  const groups = all
+    ? []
+    : [
+        items(({ upgrades }, name) => upgrades && !(split && name === "upgrade")),
+        items(({ readonly }) => readonly),
+        items(({ planned, upgrades }) => planned && !upgrades),
+        items(({ planned, readonly }, name) => !planned && !readonly && !SERVER_VERBS.has(name)),
+      ]; // prettier-ignore
   const server = all ? [] : items((_, name) => SERVER_VERBS.has(name));
   const words = total ? t`Upgrade ${total}` : t`Upgrade`;
   const label = security ? t`${words} ${security} for security` : words;
@@ -122,7 +145,9 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
           <Icon name="ellipsis" />
         </MenuButton>
       )}
-      {openDialog && <JobDialog view={view} action={openDialog} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(null)} />}
+      {openDialog && (
+        <JobDialog view={view} action={openDialog} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(null)} />
+      )}
     </>
   );
 }

@@ -68,9 +68,18 @@ function Ask({ view }: { view: NodeView }): VNode {
           </p>
           {needs && (
             <>
-              <p class="t2">{view.credentials_kept ? "" : t`No credentials are stored for this server.`} {t`Enter them again; they are used only for this deployment.`}</p>
+              <p class="t2">
+                {view.credentials_kept ? "" : t`No credentials are stored for this server.`}{" "}
+                {t`Enter them again; they are used only for this deployment.`}
+              </p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
-              <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <TextField
+                label={t`SSH user`}
+                value={entries.username}
+                onText={(username) => change({ username })}
+                wrong={wrong.username ?? ""}
+                input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+              />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}

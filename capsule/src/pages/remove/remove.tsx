@@ -21,7 +21,14 @@ import { TextField } from "../../ui/field";
 import { Check, ConfirmName } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
-import { credentialsBody, formErrors, EMPTY_CONNECTION, knownHostForm, missingCredentialsReason, type ConnectionForm } from "../add/connection-form";
+import {
+  credentialsBody,
+  formErrors,
+  EMPTY_CONNECTION,
+  knownHostForm,
+  missingCredentialsReason,
+  type ConnectionForm,
+} from "../add/connection-form";
 import { FailureBox, SettingsButton, triesOf } from "../add/failure";
 import { useDeployment } from "../add/use-deployment";
 import { LoadingDialog } from "../add/loading-dialog";
@@ -39,13 +46,29 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
     if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`The removal continues in the background.`);
     if (one?.state === "succeeded" && pageUrl.peek().path.startsWith(`/n/${id}`)) go("/");
   };
-  if (running) return <Running deployment={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
+  if (running)
+    return (
+      <Running
+        deployment={running.value}
+        name={name}
+        onClose={close}
+        onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))}
+      />
+    );
   if (deployment) return <LoadingDialog title={t`Removal`} onRetry={refetch} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
 
-function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }): VNode {
+function Ask({
+  view,
+  onClose,
+  onStarted,
+}: {
+  view: NodeView;
+  onClose: () => void;
+  onStarted: (one: Signal<DeploymentView>) => void;
+}): VNode {
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
   const method = removalMethod(view);
@@ -88,7 +111,8 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       send: () => removeNode(view.id, asks ? credentialsBody(entries) : {}, force),
       taken: onStarted,
       late: (one) => {
-        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // a node that is only forgotten is removed immediately
+        if (one.peek().state === "succeeded")
+          toast("done", t`${view.name} is forgotten`); // a node that is only forgotten is removed immediately
         else toastStarted(what, () => openDeployment(one.peek()));
       },
       refused: (why, error) => {
@@ -102,10 +126,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   };
   return (
     <Dialog title={t`Remove ${view.name}`} subtitle={view.address} size={needs && !force ? "" : "narrow"} onClose={onClose}>
-      <form
-        noValidate
-        onSubmit={(event) => event.preventDefault()}
-      >
+      <form noValidate onSubmit={(event) => event.preventDefault()}>
         <div class={needs && !force ? "deploy-form" : "body"}>
           {refusal && (
             <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
@@ -113,7 +134,9 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
             </Banner>
           )}
           <p class="t2">
-            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_TEXTS[needs ? "ask" : method]}{" "}
+            {force
+              ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.`
+              : REMOVAL_TEXTS[needs ? "ask" : method]}{" "}
             {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
           </p>
           <p>
@@ -123,9 +146,17 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           </p>
           {needs && !force && (
             <>
-              <p class="t2">{method === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
+              <p class="t2">
+                {method === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}
+              </p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
-              <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
+              <TextField
+                label={t`SSH user`}
+                value={entries.username}
+                onText={(username) => change({ username })}
+                wrong={wrong.username ?? ""}
+                input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+              />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
             </>
           )}
@@ -146,17 +177,47 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   );
 }
 
-function Running({ deployment, name, onClose, onRetry }: { deployment: DeploymentView; name: string; onClose: () => void; onRetry: (body: RetryBody) => Promise<void> }): VNode {
+function Running({
+  deployment,
+  name,
+  onClose,
+  onRetry,
+}: {
+  deployment: DeploymentView;
+  name: string;
+  onClose: () => void;
+  onRetry: (body: RetryBody) => Promise<void>;
+}): VNode {
   const ended = deployment.ended_at === null ? "" : ` · ${duration(deployment.ended_at - beganAt(deployment))}`;
   const failed = deployment.state === "failed" || deployment.state === "cancelled";
   const done = deployment.state === "succeeded";
   const forgotten = done && !removalVerified(deployment.steps);
   return (
-    <Dialog key={deployment.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${deployment.host}${ended}`} icon="trash-2" onClose={onClose}>
-      {failed ? <FailureBox key={triesOf(deployment)} deployment={deployment} entries={EMPTY_CONNECTION} confirm={name} onRetry={onRetry} /> : <ProgressBar deployment={deployment} label={t`Removal`} />}
+    <Dialog
+      key={deployment.state}
+      title={
+        failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`
+      }
+      subtitle={`${deployment.host}${ended}`}
+      icon="trash-2"
+      onClose={onClose}
+    >
+      {failed ? (
+        <FailureBox key={triesOf(deployment)} deployment={deployment} entries={EMPTY_CONNECTION} confirm={name} onRetry={onRetry} />
+      ) : (
+        <ProgressBar deployment={deployment} label={t`Removal`} />
+      )}
       <Steps deployment={deployment} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
-        <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This continues when you close the dialog.`}</span>
+        <span class="t3 aside">
+          {forgotten
+            ? t`The server was not contacted: what Stardust put on it stays there.`
+            : done
+              ? t`Nothing of Stardust is left on the server.`
+              : failed
+                ? ""
+                : t`This continues when you close the dialog.`}
+        </span>
         {failed && <SettingsButton deployment={deployment} onClose={onClose} />}
         <Button class="end" kind={done ? "primary" : ""} onClick={onClose}>
           {done ? t`Done` : failed ? t`Close` : t`Run in background`}

@@ -37,7 +37,13 @@ export function AccountPage(): VNode {
           <span class="pill small accent">{ROLE_LABELS[who.role].toLowerCase()}</span>
         </div>
         <p class="t2">{ROLE_HINTS[who.role]}</p>
-        {who.limited && <p class="t2">{mayAct.value ? t`You have access to some nodes only: others are not shown, and a new one needs a tag that you have access to.` : t`You have access to some nodes only: others are not shown.`}</p>}
+        {who.limited && (
+          <p class="t2">
+            {mayAct.value
+              ? t`You have access to some nodes only: others are not shown, and a new one needs a tag that you have access to.`
+              : t`You have access to some nodes only: others are not shown.`}
+          </p>
+        )}
       </section>
       <Password onChanged={sessions.load} />
       <SecondFactor onChanged={sessions.load} />
@@ -105,8 +111,23 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
       >
         <div class="body">
           <ActionError text={missing || act.refusal} />
-          <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
-          <SecretField label={t`Current password`} value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          <input
+            class="hidden-text"
+            type="text"
+            name="username"
+            autocomplete="username"
+            value={username}
+            readOnly
+            tabIndex={-1}
+            aria-hidden="true"
+          />
+          <SecretField
+            label={t`Current password`}
+            value={current}
+            onText={setCurrent}
+            wrong={wrong}
+            input={{ autocomplete: "current-password", required: true, autofocus: true }}
+          />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
         </div>
         <Foot {...end}>
@@ -139,7 +160,12 @@ function Sessions({ list }: { list: ListState<SessionView> }): VNode {
         )}
       </div>
       <ActionError text={act.refusal} />
-      <ListView list={list} what={t`the sessions`} refused={t`Your role cannot see sessions.`} empty={<Empty icon="monitor" title={t`No sessions`} text={t`Browsers that are signed in are listed here.`} />}>
+      <ListView
+        list={list}
+        what={t`the sessions`}
+        refused={t`Your role cannot see sessions.`}
+        empty={<Empty icon="monitor" title={t`No sessions`} text={t`Browsers that are signed in are listed here.`} />}
+      >
         {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
       </ListView>
     </section>

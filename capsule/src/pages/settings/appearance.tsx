@@ -33,10 +33,20 @@ export function AppearancePage(): VNode {
         <p class="t3 meta">{t`Saved in this browser, for everyone who uses it. Press t anywhere to change it.`}</p>
       </section>
       <section class="card" aria-label={t`Keyboard shortcuts`}>
-        <Switch label={t`Single-key shortcuts`} hint={t`For example j and k for the next and previous row, or g f for the fleet. Press ? to list them. When off, Ctrl K, Esc and the arrow keys still work.`} checked={preferences.value.single_keys} onCheck={(on) => void save({ single_keys: on })} />
+        <Switch
+          label={t`Single-key shortcuts`}
+          hint={t`For example j and k for the next and previous row, or g f for the fleet. Press ? to list them. When off, Ctrl K, Esc and the arrow keys still work.`}
+          checked={preferences.value.single_keys}
+          onCheck={(on) => void save({ single_keys: on })}
+        />
       </section>
       <section class="card" aria-label={t`Units`}>
-        <Switch label={t`Network speed in bits per second`} hint={t`Mbit/s instead of MB/s wherever network speed is shown. Disks and exports stay in bytes.`} checked={preferences.value.network_bits} onCheck={(on) => void save({ network_bits: on })} />
+        <Switch
+          label={t`Network speed in bits per second`}
+          hint={t`Mbit/s instead of MB/s wherever network speed is shown. Disks and exports stay in bytes.`}
+          checked={preferences.value.network_bits}
+          onCheck={(on) => void save({ network_bits: on })}
+        />
       </section>
     </div>
   );

@@ -1,6 +1,17 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditLabel, bareId, foldAudit, shortId, type AuditFilter } from "../../core/access/audit";
+import {
+  auditCsv,
+  auditDetail,
+  auditKey,
+  auditNames,
+  auditOutcome,
+  auditLabel,
+  bareId,
+  foldAudit,
+  shortId,
+  type AuditFilter,
+} from "../../core/access/audit";
 import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -69,7 +80,15 @@ export function AuditPage(): VNode {
         what={t`the audit log`}
         refused={t`Your role cannot see the audit log.`}
         empty={
-          <Empty icon="scroll-text" title={filtered ? t`No entry matches` : t`No entries yet`} text={filtered ? t`None of the newest ${COUNT.format(read)} entries match this filter.` : t`What people and programs change is listed here.`}>
+          <Empty
+            icon="scroll-text"
+            title={filtered ? t`No entry matches` : t`No entries yet`}
+            text={
+              filtered
+                ? t`None of the newest ${COUNT.format(read)} entries match this filter.`
+                : t`What people and programs change is listed here.`
+            }
+          >
             {list.next && <Button onClick={list.more}>{t`Look further back`}</Button>}
           </Empty>
         }
@@ -99,7 +118,12 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
           setRead(count);
           return shown.current && count < MOST_EXPORTED;
         });
-        if (rows) downloadText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
+        if (rows)
+          downloadText(
+            kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`,
+            `stardust-audit.${kind}`,
+            kind === "csv" ? "text/csv" : "application/json",
+          );
         else if (shown.current) toast("fail", t`The log is too long to export here`, t`Use “stardust audit export” on the hub.`);
       } finally {
         setRead(null);
@@ -156,7 +180,9 @@ function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf })
   const more = before.length > 0 && (
     <button type="button" class="fold t3" aria-expanded={open} onClick={() => setOpen(!open)}>
       <Icon name="chevron-down" size="small" />
-      {by ? t`${plural(before.length, "entry", "entries")} before, ordered by ${nameOf(by) ?? by}` : t`${plural(before.length, "entry", "entries")} before`}
+      {by
+        ? t`${plural(before.length, "entry", "entries")} before, ordered by ${nameOf(by) ?? by}`
+        : t`${plural(before.length, "entry", "entries")} before`}
     </button>
   );
   return (
@@ -224,5 +250,12 @@ function Target({ text, action = "", nameOf }: { text: string; action?: string; 
 /** A field of the filter, which applies when typing pauses. */
 function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }): VNode {
   const [text, setText] = useSettledText(value, (settled) => setQuery({ [name]: settled }));
-  return <TextField label={label} value={text} onText={setText} input={{ type: "search", placeholder, autocomplete: "off", spellcheck: false, maxLength: 64 }} />;
+  return (
+    <TextField
+      label={label}
+      value={text}
+      onText={setText}
+      input={{ type: "search", placeholder, autocomplete: "off", spellcheck: false, maxLength: 64 }}
+    />
+  );
 }

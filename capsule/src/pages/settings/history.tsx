@@ -3,7 +3,17 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { axisMark } from "../../core/charts/value-format";
-import { bytesWhenFull, retentionError, parseRetention, retentionText, lossName, lossText, shortenedTiers, TIER_LABELS, type Tier } from "../../core/metrics/retention";
+import {
+  bytesWhenFull,
+  retentionError,
+  parseRetention,
+  retentionText,
+  lossName,
+  lossText,
+  shortenedTiers,
+  TIER_LABELS,
+  type Tier,
+} from "../../core/metrics/retention";
 import { tElements, t } from "../../core/text/i18n";
 import { count, size } from "../../core/text/units";
 import { now } from "../../state/clock";
@@ -55,7 +65,9 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
   const act = useAction();
   const faults = texts.map((text, index) => retentionError(text, texts[index - 1]));
   const seconds = texts.map((text, index) => parseRetention(text) ?? tiers[index]?.kept_s ?? 0);
-  const wanted: Wanted = Object.fromEntries(tiers.flatMap(({ tier, kept_s }, index) => (seconds[index] === kept_s ? [] : [[tier, seconds[index]]])));
+  const wanted: Wanted = Object.fromEntries(
+    tiers.flatMap(({ tier, kept_s }, index) => (seconds[index] === kept_s ? [] : [[tier, seconds[index]]])),
+  );
   const changed = Object.keys(wanted).length > 0;
   const shorter = shortenedTiers(tiers, wanted);
   const valid = faults.every((fault) => fault === "");
@@ -91,12 +103,11 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
           ))}
-          <p>
-            {tElements`About ${<b class="strong num">{size(total)}</b>} in total`}
-          </p>
+          <p>{tElements`About ${<b class="strong num">{size(total)}</b>} in total`}</p>
           {valid && shorter.length > 0 && (
             <Banner mark={<Glyph kind="warn" label="" />}>
-              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_LABELS[tier.tier]}: older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be restored.`}</span>
+              <b>{t`Older samples are deleted.`}</b>{" "}
+              <span class="plain">{t`${shorter.map((tier) => t`${TIER_LABELS[tier.tier]}: older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be restored.`}</span>
             </Banner>
           )}
           <div>
@@ -110,7 +121,10 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
         <Typed
           name={lossName(asking.going)}
           title={t`Delete older samples`}
-          text={[...asking.going.map((tier) => lossText(tier, asking.wanted[tier.tier] ?? tier.kept_s, asking.at)), t`This applies to every node and cannot be undone.`].join(" ")}
+          text={[
+            ...asking.going.map((tier) => lossText(tier, asking.wanted[tier.tier] ?? tier.kept_s, asking.at)),
+            t`This applies to every node and cannot be undone.`,
+          ].join(" ")}
           button={t`Save and delete older samples`}
           onClose={() => setAsking(null)}
           act={async () => {

@@ -25,9 +25,7 @@ export function HubPage(): VNode {
         <h2>{t`Ground Control ${hub.version}`}</h2>
         <dl class="facts">
           <dt>{t`Nodes`}</dt>
-          <dd>
-            {t`${online} of ${nodes} online`}
-          </dd>
+          <dd>{t`${online} of ${nodes} online`}</dd>
           <dt>{t`This page`}</dt>
           <dd class="wrap-any">
             {hub.origins.map((origin) => (

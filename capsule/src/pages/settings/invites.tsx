@@ -26,7 +26,12 @@ import { HubKeySection } from "./hub-key";
 import { SecretOnce } from "./secret-once";
 import { Typed } from "./user-dialogs";
 
-const LIVES: readonly [string, string][] = [["1", t`1 day`], ["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`]]; // prettier-ignore
+const LIVES: readonly [string, string][] = [
+  ["1", t`1 day`],
+  ["7", t`7 days`],
+  ["30", t`30 days`],
+  ["90", t`90 days`],
+]; // prettier-ignore
 const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`used up`, expired: t`expired`, revoked: t`revoked` };
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
@@ -56,7 +61,18 @@ export function InvitesPage(): VNode {
           </Button>
         )}
       </div>
-      <ListView list={list} what={t`the invites`} refused={t`Your role cannot see invites.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Create one to let servers join on their own at first boot.` : t`Only admins can create them.`} />}>
+      <ListView
+        list={list}
+        what={t`the invites`}
+        refused={t`Your role cannot see invites.`}
+        empty={
+          <Empty
+            icon="file-key"
+            title={t`No organisation secrets`}
+            text={isAdmin.value ? t`Create one to let servers join on their own at first boot.` : t`Only admins can create them.`}
+          />
+        }
+      >
         {(items) => (
           <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
             <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Created by`, t`Actions`]} unseen={[t`Actions`]} />
@@ -76,7 +92,15 @@ export function InvitesPage(): VNode {
           }}
         />
       )}
-      {openDialog?.kind === "made" && <SecretOnce title={openDialog.made.info.name} label={t`Organisation secret`} secret={openDialog.made.invite} text={howTo(openDialog.made)} onClose={close} />}
+      {openDialog?.kind === "made" && (
+        <SecretOnce
+          title={openDialog.made.info.name}
+          label={t`Organisation secret`}
+          secret={openDialog.made.invite}
+          text={howTo(openDialog.made)}
+          onClose={close}
+        />
+      )}
       {openDialog?.kind === "revoke" && (
         <Typed
           name={nameOf(openDialog.one)}
@@ -86,7 +110,9 @@ export function InvitesPage(): VNode {
           onClose={close}
           act={async () => {
             await endInvite(openDialog.one.id);
-            list.set((held) => held.map((one) => (one.id === openDialog.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
+            list.set((held) =>
+              held.map((one) => (one.id === openDialog.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)),
+            );
             toast("done", t`${nameOf(openDialog.one)} was revoked`);
             close();
           }}
@@ -99,7 +125,9 @@ export function InvitesPage(): VNode {
 const nameOf = (one: InviteView): string => one.name || t`Invite for one server`;
 
 function howTo(made: NewInviteView): string {
-  const reach = made.this_machine_only ? ` ${t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}` : "";
+  const reach = made.this_machine_only
+    ? ` ${t`Other servers cannot reach this hub yet, so only this machine can join. Start it with --lan, or behind a TLS proxy with --server-url.`}`
+    : "";
   return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 
@@ -112,7 +140,11 @@ function Approval(): VNode {
         <div>
           <h2>{t`Waiting for approval`}</h2>
           <p class="t3 meta" role="status">
-            {count ? t`${plural(count, "server")} asked to join with an organisation secret. Check name and address before you approve.` : loaded.value ? t`No servers are waiting.` : ""}
+            {count
+              ? t`${plural(count, "server")} asked to join with an organisation secret. Check name and address before you approve.`
+              : loaded.value
+                ? t`No servers are waiting.`
+                : ""}
           </p>
         </div>
       </div>
@@ -142,7 +174,13 @@ function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNod
         {t`${one.uses} of ${one.most_uses}`}
       </span>
       <span role="cell" class="t2">
-        <Time at={one.expires_at}>{left <= 0 ? t`${age(-left)} ago` : left < 86_400 ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}</Time>
+        <Time at={one.expires_at}>
+          {left <= 0
+            ? t`${age(-left)} ago`
+            : left < 86_400
+              ? t`in ${shortDuration(left)}`
+              : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}
+        </Time>
       </span>
       <span role="cell" class="t3 cut">
         {one.created_by}
@@ -169,7 +207,22 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const end = act.dialogProps(onClose);
   const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
   const ready = name.trim() !== "" && !wrongUses;
-  const make = async (): Promise<void> => onMade(await withStepUp(() => makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval }), t`Enter your password to make an organisation secret.`));
+  const make = async (): Promise<void> =>
+    onMade(
+      await withStepUp(
+        () =>
+          makeInvite({
+            kind: "organisation",
+            name: name.trim(),
+            uses: Number(uses),
+            days: Number(days),
+            policy: policy as "managed",
+            tags: [...tags],
+            approval,
+          }),
+        t`Enter your password to make an organisation secret.`,
+      ),
+    );
   return (
     <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={end.onClose}>
       <form
@@ -181,9 +234,22 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} wrong={nameError(name)} input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField
+            label={t`Name`}
+            hint={t`What it is for, such as “web servers, autumn”.`}
+            value={name}
+            onText={setName}
+            wrong={nameError(name)}
+            input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+          />
           <div class="halves">
-            <TextField label={t`Maximum servers`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
+            <TextField
+              label={t`Maximum servers`}
+              value={uses}
+              onText={setUses}
+              wrong={wrongUses}
+              input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }}
+            />
             <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
           </div>
           <SelectField label={t`Policy on the servers`} value={policy} onPick={setPolicy} options={POLICIES} />

@@ -17,7 +17,15 @@ import { ActionError, useAction } from "../use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
 
 /** The new secret as a QR code and as text, and a field for its first code. */
-export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }): VNode {
+export function SecretToScan({
+  secret,
+  submit,
+  onCode,
+}: {
+  secret: TotpView;
+  submit: string;
+  onCode: (code: string) => Promise<void>;
+}): VNode {
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
@@ -30,7 +38,11 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : error.detail);
+      setWrong(
+        error.code === "auth.totp_wrong"
+          ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.`
+          : error.detail,
+      );
     } finally {
       setBusy(false);
     }
@@ -56,7 +68,13 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
           <CopyButton text={() => secret.secret} name={t`Copy the key`} />
         </div>
       </div>
-      <CodeField label={t`6-digit code from the app`} value={code} onText={setCode} onFull={(digits) => void verify(digits)} wrong={wrong} />
+      <CodeField
+        label={t`6-digit code from the app`}
+        value={code}
+        onText={setCode}
+        onFull={(digits) => void verify(digits)}
+        wrong={wrong}
+      />
       <Button kind="primary" type="submit" busy={busy} disabled={code.length < 6}>
         {submit}
       </Button>
@@ -71,7 +89,10 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
   return (
     <div class="stack recovery">
       <p class="t2">
-        {t`Without your phone, each of these signs you in once, in place of the code. They are not shown again.`}{" "}<span class="only-print">Stardust, {user.peek()?.username}, {location.host}.</span>
+        {t`Without your phone, each of these signs you in once, in place of the code. They are not shown again.`}{" "}
+        <span class="only-print">
+          Stardust, {user.peek()?.username}, {location.host}.
+        </span>
       </p>
       <ul class="recovery-codes" aria-label={t`Recovery codes`}>
         {codes.map((code) => (
@@ -115,7 +136,11 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
         <h2>{t`Two-factor authentication`}</h2>
         <span class={`pill small ${on ? "ok" : ""}`}>{on ? t`on` : t`off`}</span>
       </div>
-      <p class="t2">{on ? t`Signing in asks for a code from your authenticator app after the password.` : t`Adds a code from your phone at sign-in, so a stolen password is not enough.`}</p>
+      <p class="t2">
+        {on
+          ? t`Signing in asks for a code from your authenticator app after the password.`
+          : t`Adds a code from your phone at sign-in, so a stolen password is not enough.`}
+      </p>
       <div class="row wrap">
         {on ? (
           <>
@@ -160,7 +185,13 @@ function SetUp({ onLost, onClose }: { onLost: () => void; onClose: () => void })
     await reloadUser();
   };
   return (
-    <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Save your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={() => sent || guard.onClose()}>
+    <Dialog
+      key={codes ? "codes" : "secret"}
+      title={codes ? t`Save your recovery codes` : t`Set up a second factor`}
+      icon="shield"
+      size="narrow"
+      onClose={() => sent || guard.onClose()}
+    >
       <div class="body">
         <ActionError text={act.refusal} />
         <StoreFirstNote warned={guard.warned} />
@@ -187,7 +218,13 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
   const guard = useConfirmStored(codes !== null, onClose);
   const end = act.dialogProps(guard.onClose);
   return (
-    <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Save your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
+    <Dialog
+      key={codes ? "codes" : "ask"}
+      title={codes ? t`Save your recovery codes` : t`New recovery codes`}
+      icon="shield"
+      size="narrow"
+      onClose={end.onClose}
+    >
       {codes ? (
         <div class="body">
           <StoreFirstNote warned={guard.warned} />
@@ -197,7 +234,11 @@ function NewCodes({ lost, onClose }: { lost: boolean; onClose: () => void }): VN
         <>
           <div class="body">
             <ActionError text={act.refusal} />
-            <p class="t2">{lost ? t`The second factor is on, but its recovery codes did not arrive. Create new ones now.` : t`This creates ten new codes. The ones you have now stop working, used or not.`}</p>
+            <p class="t2">
+              {lost
+                ? t`The second factor is on, but its recovery codes did not arrive. Create new ones now.`
+                : t`This creates ten new codes. The ones you have now stop working, used or not.`}
+            </p>
           </div>
           <Foot focused {...end}>
             <Button kind="primary" busy={act.busy} onClick={() => void act.run(async () => setCodes((await newRecoveryCodes()).codes))}>

@@ -39,7 +39,13 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
       </div>
       <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onArrow={(next) => go(next.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
-        {closed ? <RoleRefusal what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`} /> : <Panel tab={tab} />}
+        {closed ? (
+          <RoleRefusal
+            what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`}
+          />
+        ) : (
+          <Panel tab={tab} />
+        )}
       </div>
     </div>
   );

@@ -22,7 +22,13 @@ import { SecretOnce } from "./secret-once";
 import { RoleField, Typed } from "./user-dialogs";
 
 const SOON_S = 7 * 86_400;
-const LIVES: readonly [string, string][] = [["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`], ["180", t`180 days`], ["365", t`1 year`]]; // prettier-ignore
+const LIVES: readonly [string, string][] = [
+  ["7", t`7 days`],
+  ["30", t`30 days`],
+  ["90", t`90 days`],
+  ["180", t`180 days`],
+  ["365", t`1 year`],
+]; // prettier-ignore
 
 type OpenDialog = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
@@ -50,7 +56,12 @@ export function TokensPage(): VNode {
         </div>
         {button}
       </div>
-      <ListView list={list} what={t`the tokens`} refused={t`Your role cannot see API tokens.`} empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Create one for a script or monitoring tool that needs access.`} />}>
+      <ListView
+        list={list}
+        what={t`the tokens`}
+        refused={t`Your role cannot see API tokens.`}
+        empty={<Empty icon="file-key" title={t`No API tokens`} text={t`Create one for a script or monitoring tool that needs access.`} />}
+      >
         {(items) => (
           <div class="card grid-table tokens-table" role="table" aria-label={t`API tokens`}>
             <GridHead labels={[t`Name`, t`Role`, t`Nodes`, t`Expires`, t`Last used`, t`Actions`]} unseen={[t`Actions`]} />
@@ -69,12 +80,26 @@ export function TokensPage(): VNode {
           }}
         />
       )}
-      {openDialog?.kind === "made" && <SecretOnce title={t`Token ${openDialog.made.info.name}`} label={t`Token`} secret={openDialog.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
+      {openDialog?.kind === "made" && (
+        <SecretOnce
+          title={t`Token ${openDialog.made.info.name}`}
+          label={t`Token`}
+          secret={openDialog.made.token}
+          text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`}
+          onClose={close}
+        />
+      )}
       {openDialog?.kind === "revoke" && (
         <Typed
           name={openDialog.one.name}
           title={t`Revoke ${openDialog.one.name}`}
-          text={[t`Programs that use it are refused from their next request.`, openDialog.one.last_used_at === null ? t`It was never used.` : t`It was last used ${age(now.value - openDialog.one.last_used_at)} ago.`, t`This cannot be undone.`].join(" ")}
+          text={[
+            t`Programs that use it are refused from their next request.`,
+            openDialog.one.last_used_at === null
+              ? t`It was never used.`
+              : t`It was last used ${age(now.value - openDialog.one.last_used_at)} ago.`,
+            t`This cannot be undone.`,
+          ].join(" ")}
           button={t`Revoke token`}
           onClose={close}
           act={async () => {
@@ -106,10 +131,18 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
         {grantsLabel(one.grants, mine ? t`All your nodes` : t`All their nodes`)}
       </span>
       <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
-        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}</Time>}
+        {left <= 0 ? (
+          t`expired`
+        ) : (
+          <Time at={one.expires_at}>
+            {left < SOON_S ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}
+          </Time>
+        )}
       </span>
       <span role="cell" class="t3 cut">
-        {one.last_used_at === null ? t`never` : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
+        {one.last_used_at === null
+          ? t`never`
+          : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
       </span>
       <span role="cell" class="right row">
         <Button slim kind="danger" more={{ "aria-label": t`Revoke ${one.name}` }} onClick={onRevoke}>
@@ -135,12 +168,21 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (ready) void act.run(async () => onMade(await addToken({ name: name.trim(), role, days: Number(days), grants, sensitive: sensitive && role !== "viewer" })));
+          if (ready)
+            void act.run(async () =>
+              onMade(await addToken({ name: name.trim(), role, days: Number(days), grants, sensitive: sensitive && role !== "viewer" })),
+            );
         }}
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Name`} hint={t`What it is for, such as “backup script”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField
+            label={t`Name`}
+            hint={t`What it is for, such as “backup script”.`}
+            value={name}
+            onText={setName}
+            input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }}
+          />
           <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
           <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />
           <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`All nodes I can see`} />

@@ -13,7 +13,8 @@ import { TextField } from "../../ui/field";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
 
-const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
+const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] =>
+  roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
 
 export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }): VNode {
   return <RadioCards label={t`Role`} value={value} onPick={onPick} options={roleOptions(roles)} />;
@@ -37,7 +38,12 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`User name`} value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
+          <TextField
+            label={t`User name`}
+            value={username}
+            onText={setUsername}
+            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+          />
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
@@ -51,7 +57,15 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   );
 }
 
-export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
+export function EditUser({
+  who,
+  onClose,
+  onChanged,
+}: {
+  who: AccountView;
+  onClose: () => void;
+  onChanged: (who: AccountView) => void;
+}): VNode {
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
   const act = useAction();
@@ -122,7 +136,15 @@ export function Typed({ name, title, text, button, onClose, act: run }: TypedPro
   );
 }
 
-export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
+export function ResetPassword({
+  who,
+  onClose,
+  onMade,
+}: {
+  who: AccountView;
+  onClose: () => void;
+  onMade: (made: OneTimePasswordView) => void;
+}): VNode {
   return (
     <Typed
       name={who.username}
@@ -135,7 +157,15 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
   );
 }
 
-export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
+export function Disable({
+  who,
+  onClose,
+  onChanged,
+}: {
+  who: AccountView;
+  onClose: () => void;
+  onChanged: (who: AccountView) => void;
+}): VNode {
   const act = useAction();
   const end = act.dialogProps(onClose);
   const disable = async (): Promise<void> => {

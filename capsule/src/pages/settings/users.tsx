@@ -23,7 +23,10 @@ import { ActionError, useAction } from "../use-action";
 import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 
-type OpenDialog = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
+type OpenDialog =
+  | { kind: "add" }
+  | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView }
+  | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
 export function UsersPage(): VNode {
   const list = useList<AccountView>(
@@ -37,7 +40,9 @@ export function UsersPage(): VNode {
   const act = useAction();
   const close = (): void => setOpenDialog(null);
   const changed = (who: AccountView): void => {
-    list.set((held) => (held.some((one) => one.username === who.username) ? held.map((one) => (one.username === who.username ? who : one)) : [...held, who]));
+    list.set((held) =>
+      held.some((one) => one.username === who.username) ? held.map((one) => (one.username === who.username ? who : one)) : [...held, who],
+    );
     if (who.username === user.peek()?.username) void reloadUser();
   };
   const enable = (who: AccountView): void =>
@@ -58,7 +63,12 @@ export function UsersPage(): VNode {
         </Button>
       </div>
       <ActionError text={act.refusal} />
-      <ListView list={list} what={t`the users`} refused={t`Your role cannot see users.`} empty={<Empty icon="users" title={t`No users`} text={t`People who can sign in are listed here.`} />}>
+      <ListView
+        list={list}
+        what={t`the users`}
+        refused={t`Your role cannot see users.`}
+        empty={<Empty icon="users" title={t`No users`} text={t`People who can sign in are listed here.`} />}
+      >
         {(items) => (
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
             <GridHead labels={[t`User`, t`Role`, t`Nodes`, t`Two-factor`, t`Last seen`, t`Actions`]} unseen={[t`Actions`]} />
@@ -87,7 +97,15 @@ export function UsersPage(): VNode {
   );
 }
 
-function Row({ who, onRequest, onEnable }: { who: AccountView; onRequest: (kind: "edit" | "reset" | "disable" | "sessions") => void; onEnable: () => void }): VNode {
+function Row({
+  who,
+  onRequest,
+  onEnable,
+}: {
+  who: AccountView;
+  onRequest: (kind: "edit" | "reset" | "disable" | "sessions") => void;
+  onEnable: () => void;
+}): VNode {
   const self = who.username === user.value?.username;
   return (
     <div role="row" class={who.disabled ? "dimmed" : ""}>
@@ -125,7 +143,11 @@ function Row({ who, onRequest, onEnable }: { who: AccountView; onRequest: (kind:
               { label: t`Sessions…`, icon: "monitor", run: () => onRequest("sessions") },
             ],
             self ? [] : [{ label: t`Reset password…`, icon: "file-key", run: () => onRequest("reset") }],
-            self ? [] : who.disabled ? [{ label: t`Enable`, icon: "check", run: onEnable }] : [{ label: t`Disable…`, icon: "lock", danger: true, run: () => onRequest("disable") }],
+            self
+              ? []
+              : who.disabled
+                ? [{ label: t`Enable`, icon: "check", run: onEnable }]
+                : [{ label: t`Disable…`, icon: "lock", danger: true, run: () => onRequest("disable") }],
           ]}
         >
           <Icon name="ellipsis" size="small" />
@@ -146,7 +168,12 @@ function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void })
   return (
     <Dialog title={t`Sessions of ${who.username}`} icon="monitor" onClose={onClose}>
       <div class="body">
-        <ListView list={list} what={t`the sessions`} refused={t`Your role cannot see other users’ sessions.`} empty={<p class="t3">{t`${who.username} is not signed in.`}</p>}>
+        <ListView
+          list={list}
+          what={t`the sessions`}
+          refused={t`Your role cannot see other users’ sessions.`}
+          empty={<p class="t3">{t`${who.username} is not signed in.`}</p>}
+        >
           {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
         </ListView>
       </div>
@@ -192,7 +219,12 @@ function Rule(): VNode | null {
   const save = async (): Promise<void> => {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;
-    toast("done", wanted === "none" ? t`A second factor is no longer required` : t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`);
+    toast(
+      "done",
+      wanted === "none"
+        ? t`A second factor is no longer required`
+        : t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`,
+    );
     await reloadUser();
   };
   return (
@@ -209,9 +241,16 @@ function Rule(): VNode | null {
           label={t`Who must have a second factor`}
           value={wanted}
           onPick={setWanted}
-          options={RULES.map((key, index) => ({ key, label: RULE_WORDS[key], hint: index < least ? t`STARDUST_REQUIRE_TOTP requires more than this.` : RULE_HINTS[key], disabled: index < least }))}
+          options={RULES.map((key, index) => ({
+            key,
+            label: RULE_WORDS[key],
+            hint: index < least ? t`STARDUST_REQUIRE_TOTP requires more than this.` : RULE_HINTS[key],
+            disabled: index < least,
+          }))}
         />
-        {changed && wanted !== "none" && !user.value?.totp_enabled && <p class="t2 meta">{t`You have none yourself: you set one up as soon as this is saved.`}</p>}
+        {changed && wanted !== "none" && !user.value?.totp_enabled && (
+          <p class="t2 meta">{t`You have none yourself: you set one up as soon as this is saved.`}</p>
+        )}
         <div>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!changed}>
             {t`Save`}

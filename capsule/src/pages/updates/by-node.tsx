@@ -21,24 +21,45 @@ import { SecurityPill } from "../fleet/cells";
 /** The nodes with updates, or with security updates, that match a search. */
 export function matchingRows(all: readonly Row[], search: string, security: boolean): Row[] {
   const word = search.trim().toLowerCase();
-  return all.filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)));
+  return all.filter(
+    ({ node }) =>
+      (security ? node.updates.security : node.updates.total) &&
+      [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)),
+  );
 }
 
 export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
-  const found = matchingRows(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || nameCollator.compare(a.node.name, b.node.name));
+  const found = matchingRows(rows.value, search, security).sort(
+    (a, b) =>
+      (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) ||
+      (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) ||
+      nameCollator.compare(a.node.name, b.node.name),
+  );
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
-  if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No matching node has security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`} />;
-  const reasons = ineligibleReasons(found.map(({ node }) => node), action);
+  if (!found.length)
+    return search.trim() || security ? (
+      <Empty
+        icon="filter"
+        title={t`No node matches`}
+        text={security ? t`No matching node has security updates.` : t`No node with “${search.trim()}” has updates.`}
+      />
+    ) : (
+      <Empty
+        icon="package"
+        title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`}
+        text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`}
+      />
+    );
+  const reasons = ineligibleReasons(
+    found.map(({ node }) => node),
+    action,
+  );
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (
     <>
-      {reasons.length > 0 && (
-        <p class="t2">
-          {reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}
-        </p>
-      )}
+      {reasons.length > 0 && <p class="t2">{reasons.map(([why, many]) => `${plural(many, "node")}: ${why}`).join(" · ")}</p>}
       <div class="card grid-table updates-table nodes" role="table" aria-label={t`Nodes with updates`} aria-rowcount={found.length + 1}>
         <GridHead labels={[t`Node`, t`Updates`, t`Checked`, t`Action`]} unseen={[t`Action`]} right={[t`Updates`]} />
         <VirtualList
@@ -78,7 +99,12 @@ export function ByNode({ search, security, old }: { search: string; security: bo
           }}
         />
       </div>
-      {unknown.length > 0 && <p class="t3 meta">{t`Not known for ${plural(unknown.length, "node")}: ${listSome(unknown.map(({ node }) => node.name), 5)}.`}</p>}
+      {unknown.length > 0 && (
+        <p class="t3 meta">{t`Not known for ${plural(unknown.length, "node")}: ${listSome(
+          unknown.map(({ node }) => node.name),
+          5,
+        )}.`}</p>
+      )}
     </>
   );
 }

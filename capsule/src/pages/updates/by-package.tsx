@@ -28,7 +28,9 @@ const VERSIONS = 2;
 const NAMES = 100;
 
 /** A text that changes when a node reports other counts of updates. The lists of packages are not live, so they are read again then. */
-const updateCounts = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
+const updateCounts = computed(() =>
+  rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join(),
+);
 
 /** Loads a list now, and again when nodes report other counts of updates. */
 function useReload(list: { refresh: () => Promise<void> }): void {
@@ -85,23 +87,50 @@ export function ByPackage({ search, security, old }: { search: string; security:
       <StaleNotice failure={failure} onRetry={load} />
       {!found.items.length ? (
         words || security ? (
-          <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`No security updates are waiting.` : security ? t`No waiting security update has “${words}” in its name.` : t`No waiting update has “${words}” in its name.`} />
+          <Empty
+            icon="filter"
+            title={t`No package matches`}
+            text={
+              security && !words
+                ? t`No security updates are waiting.`
+                : security
+                  ? t`No waiting security update has “${words}” in its name.`
+                  : t`No waiting update has “${words}” in its name.`
+            }
+          />
         ) : found.told ? (
-          <Empty icon="package" title={old ? t`Nothing newer is known` : t`Everything is up to date`} text={t`${plural(found.told, "node")} reported nothing newer.`} />
+          <Empty
+            icon="package"
+            title={old ? t`Nothing newer is known` : t`Everything is up to date`}
+            text={t`${plural(found.told, "node")} reported nothing newer.`}
+          />
         ) : (
-          <Empty icon="package" title={t`No updates reported yet`} text={t`Each node reports its available updates when it connects, every hour and after each job.`} />
+          <Empty
+            icon="package"
+            title={t`No updates reported yet`}
+            text={t`Each node reports its available updates when it connects, every hour and after each job.`}
+          />
         )
       ) : (
         <div class="card grid-table updates-table" role="table" aria-label={t`Packages`} aria-rowcount={found.total + 1}>
           <GridHead labels={[t`Package`, t`To`, t`Nodes`]} right={[t`Nodes`]} />
           {found.items.map((one, index) => (
-            <Line key={one.package} one={one} index={index} open={open === one.package} onOpen={() => setOpen(open === one.package ? null : one.package)} />
+            <Line
+              key={one.package}
+              one={one}
+              index={index}
+              open={open === one.package}
+              onOpen={() => setOpen(open === one.package ? null : one.package)}
+            />
           ))}
         </div>
       )}
       <p class="t3 meta">
         {t`${plural(found.total, "package")}, ${count(found.security)} for security.`}{" "}
-        {found.oldest_at === null ? t`Reported by ${plural(found.told, "node")}.` : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`Not known for ${plural(found.silent, "node")}.`}`}
+        {found.oldest_at === null
+          ? t`Reported by ${plural(found.told, "node")}.`
+          : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}
+        {found.silent > 0 && ` ${t`Not known for ${plural(found.silent, "node")}.`}`}
         {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${pluralWord(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
       <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
@@ -114,7 +143,13 @@ function Line({ one, index, open, onOpen }: { one: PackageUpdateView; index: num
   const more = versions.length - VERSIONS;
   return (
     <>
-      <div role="row" aria-rowindex={index + 2} tabIndex={0} onClick={onOpen} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}>
+      <div
+        role="row"
+        aria-rowindex={index + 2}
+        tabIndex={0}
+        onClick={onOpen}
+        onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && onOpen()}
+      >
         <span role="rowheader" class="row">
           <button type="button" class="fold row" tabIndex={-1} aria-expanded={open}>
             <Icon name="chevron-down" size="small" />
@@ -191,7 +226,14 @@ function NodesOf({ name }: { name: string }): VNode {
             <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Load more`}</ShowMore>
             {mayAct.value && (
               <div class="row">
-                <Button slim kind="primary" disabled={!able.length} onClick={() => showDialog({ kind: "bulk-job", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
+                <Button
+                  slim
+                  kind="primary"
+                  disabled={!able.length}
+                  onClick={() =>
+                    showDialog({ kind: "bulk-job", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })
+                  }
+                >
                   {able.length ? t`Upgrade it on ${able.length}…` : t`No node can install it now`}
                 </Button>
               </div>

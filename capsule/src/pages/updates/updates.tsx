@@ -39,11 +39,20 @@ export function UpdatesPage(): VNode {
         <div class="grow">
           <h1 tabIndex={-1}>{t`Updates`}</h1>
           <p class="meta t3">
-            {v.updatesKnown ? t`${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}` + (v.security ? ` · ${t`${v.security} for security on ${v.securityNodes}`}` : "") : t`No node has reported its updates yet.`}
+            {v.updatesKnown
+              ? t`${plural(v.updates, "update")} on ${plural(v.updateNodes, "node")}` +
+                (v.security ? ` · ${t`${v.security} for security on ${v.securityNodes}`}` : "")
+              : t`No node has reported its updates yet.`}
           </p>
         </div>
         {mayAct.value && able.length > 0 && (
-          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => showDialog({ kind: "bulk-job", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
+          <Button
+            kind="primary"
+            icon={security ? "shield" : "package"}
+            onClick={() =>
+              showDialog({ kind: "bulk-job", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })
+            }
+          >
             {beyond
               ? security
                 ? t`All security upgrades on ${plural(able.length, "node")}…`
@@ -63,7 +72,13 @@ export function UpdatesPage(): VNode {
               <a class="button slim" href="/?q=reboot:yes">
                 {t`Show`}
               </a>
-              {mayAct.value && bootable.length > 0 && <Button slim icon="rotate-cw" onClick={() => showDialog({ kind: "bulk-job", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}>{t`Reboot ${bootable.length}…`}</Button>}
+              {mayAct.value && bootable.length > 0 && (
+                <Button
+                  slim
+                  icon="rotate-cw"
+                  onClick={() => showDialog({ kind: "bulk-job", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}
+                >{t`Reboot ${bootable.length}…`}</Button>
+              )}
             </>
           }
         >
@@ -83,7 +98,10 @@ export function UpdatesPage(): VNode {
           }
         >
           <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
-          <span class="plain">{t`Updates published since then are not counted there: ${listSome(old.map(({ node }) => node.name), 5)}.`}</span>
+          <span class="plain">{t`Updates published since then are not counted there: ${listSome(
+            old.map(({ node }) => node.name),
+            5,
+          )}.`}</span>
         </Banner>
       )}
       {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}
@@ -104,7 +122,11 @@ export function UpdatesPage(): VNode {
           ]}
         />
       </div>
-      {by === "node" ? <ByNode search={search} security={security} old={old.length > 0} /> : <ByPackage search={search} security={security} old={old.length > 0} />}
+      {by === "node" ? (
+        <ByNode search={search} security={security} old={old.length > 0} />
+      ) : (
+        <ByPackage search={search} security={security} old={old.length > 0} />
+      )}
     </div>
   );
 }

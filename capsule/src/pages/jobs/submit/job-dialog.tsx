@@ -35,7 +35,11 @@ export interface JobDialogProps {
   onClose: () => void;
 }
 
-const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
+const RULES: readonly string[] = [
+  t`Configuration files that were changed on the server stay as they are.`,
+  t`Services may restart.`,
+  t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`,
+];
 
 /** The maximum of package names in one job. */
 const MOST_NAMED = 512;
@@ -96,7 +100,12 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const start = (): void => {
     if (sending) return;
     setTrouble(null);
-    const body: JobBody = { action: acted, ...(naming || only ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}), ...(rebooting ? { reboot: true } : {}) };
+    const body: JobBody = {
+      action: acted,
+      ...(naming || only ? { packages } : {}),
+      ...(plan ? { plan: plan.digest } : {}),
+      ...(rebooting ? { reboot: true } : {}),
+    };
     const what = `${actionLabel(acted)}: ${view.name}`;
     const markUnanswered = mark(acted, [view.id]);
     void submit({
@@ -161,8 +170,17 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       detail.view.subscribe((job) => {
         if (!job) return;
         if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void loadPlan(job.id).then(found, missed);
-        else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`, code: job.error?.code, again: "anew" });
-        setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
+        else if (jobEnded(job.state))
+          setTrouble({
+            why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`,
+            code: job.error?.code,
+            again: "anew",
+          });
+        setAsked((before) =>
+          before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note)
+            ? job
+            : before,
+        );
       }),
     ];
     return () => {
@@ -179,7 +197,13 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const again = { ask: () => void requestPlan(), read: refetch, anew: replan, start };
   const { start: label = t`Start`, before } = VERBS[action] ?? {};
   return (
-    <Dialog title={`${actionLabel(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
+    <Dialog
+      title={`${actionLabel(action)}: ${view.name}`}
+      subtitle={view.address}
+      icon="package"
+      {...(plans ? { size: "wide" as const } : {})}
+      onClose={onClose}
+    >
       <div class="body">
         {trouble && (
           <Banner
@@ -195,14 +219,28 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
             {trouble.why}
           </Banner>
         )}
-        {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected. A job waits a few minutes for it to come back, then expires.`}</Banner>}
-        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
+        {away && (
+          <Banner
+            mark={<Glyph kind="stale" label="" />}
+          >{t`The node is not connected. A job waits a few minutes for it to come back, then expires.`}</Banner>
+        )}
+        {naming && !asked && (
+          <TextField
+            label={t`Packages`}
+            hint={t`Exact names, separated by spaces.`}
+            value={names}
+            onText={setNames}
+            input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }}
+          />
+        )}
         {before && <p class="t2">{before}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
         {plans && (asked || busy) && !plan && !trouble && (
           <p class="t2 row" role="status">
             <Glyph kind="run" label="" />
-            {asked?.phase ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${codedText(asked.note, asked.note_coded)}` : ""}…` : t`Asking the server what it would do…`}
+            {asked?.phase
+              ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${codedText(asked.note, asked.note_coded)}` : ""}…`
+              : t`Asking the server what it would do…`}
           </p>
         )}
         {only && (
@@ -213,8 +251,15 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
             </Button>
           </p>
         )}
-        {plan && <PlanTable plan={plan} {...(canLeaveOut(action, plan) && !sending && !policyRefusal(view.policy, "upgrade") ? { without, onWithout: leaveOut } : {})} />}
-        {mayReboot && !empty && (!plans || plan) && <RebootChoice rebooting={rebooting} expected={plan?.reboot === "yes"} onPick={setRebooting} />}
+        {plan && (
+          <PlanTable
+            plan={plan}
+            {...(canLeaveOut(action, plan) && !sending && !policyRefusal(view.policy, "upgrade") ? { without, onWithout: leaveOut } : {})}
+          />
+        )}
+        {mayReboot && !empty && (!plans || plan) && (
+          <RebootChoice rebooting={rebooting} expected={plan?.reboot === "yes"} onPick={setRebooting} />
+        )}
         {isPlanned(action) && !empty && (
           <ul class="rules">
             {RULES.map((rule) => (

@@ -23,7 +23,13 @@ export function RebootChoice({ rebooting, expected, onPick }: Props): VNode {
           { key: "needed", label: t`If needed` },
         ]}
       />
-      <span class="t3 meta">{rebooting ? t`The server reboots as soon as the upgrade has succeeded and needs it.` : expected ? t`The new version is not in use before a reboot.` : ""}</span>
+      <span class="t3 meta">
+        {rebooting
+          ? t`The server reboots as soon as the upgrade has succeeded and needs it.`
+          : expected
+            ? t`The new version is not in use before a reboot.`
+            : ""}
+      </span>
     </div>
   );
 }

@@ -9,12 +9,25 @@ import { Button } from "../../../ui/button";
 const isOrder = (action: string): action is JobBody["action"] => JOB_VERBS.some(([name]) => name === action);
 
 /** A button that opens the job dialog again with the same input. Nothing starts before the user confirms the dialog. */
-export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonly string[]; action: string; packages: readonly string[]; label: string }): VNode | null {
+export function RepeatOrder({
+  nodes,
+  action,
+  packages,
+  label,
+}: {
+  nodes: readonly string[];
+  action: string;
+  packages: readonly string[];
+  label: string;
+}): VNode | null {
   const [node] = nodes;
   if (!node || !mayAct.value || !isOrder(action)) return null;
   const alone = nodes.length === 1 && packages.length === 0 && !wantsPackages(action);
   return (
-    <Button icon="rotate-cw" onClick={() => showDialog(alone ? { kind: "job", node, action } : { kind: "bulk-job", nodes, action, packages })}>
+    <Button
+      icon="rotate-cw"
+      onClick={() => showDialog(alone ? { kind: "job", node, action } : { kind: "bulk-job", nodes, action, packages })}
+    >
       {label}
     </Button>
   );

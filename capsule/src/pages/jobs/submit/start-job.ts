@@ -23,6 +23,9 @@ export async function startJob(what: string, send: () => Promise<JobView>, press
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.code === "auth.step_up_required" && passwordAsked) return; // the user closed the password question
-    toast("fail", isUnanswered(error) ? what : t`${what}: not started`, submitErrorText(error), { label: t`Retry`, run: () => void startJob(what, send, true) });
+    toast("fail", isUnanswered(error) ? what : t`${what}: not started`, submitErrorText(error), {
+      label: t`Retry`,
+      run: () => void startJob(what, send, true),
+    });
   }
 }

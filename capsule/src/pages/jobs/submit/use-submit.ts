@@ -40,14 +40,17 @@ export const isUnanswered = ({ status, code }: ApiError): boolean => status === 
 export const submitErrorText = (error: ApiError, again = true): string => {
   const why = error.detail;
   if (!isUnanswered(error)) return why;
-  return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
+  return again
+    ? t`${why} It is not known whether it started. Trying again does not start it twice.`
+    : t`${why} It is not known whether it started.`;
 };
 
 /** The password question for a request with the title `what`. */
 export const stepUpQuestion = (what: string): string => t`Enter your password to start “${what}”.`;
 
 /** Shows the toast for a request that was accepted after its dialog was closed. */
-export const toastStarted = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
+export const toastStarted = (what: string, open: () => void): void =>
+  void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
 
 /**
  * Sends a request from a dialog. The request continues when the dialog is closed, and then a toast reports the result.
@@ -69,14 +72,24 @@ export function useSubmit(): Submit {
       else {
         const unanswered = isUnanswered(error);
         // After a press in the toast the password question may appear on any page.
-        const action = back ? { label: t`Open`, run: () => back(unanswered) } : { label: t`Retry`, run: () => void submit(request, () => true) };
+        const action = back
+          ? { label: t`Open`, run: () => back(unanswered) }
+          : { label: t`Retry`, run: () => void submit(request, () => true) };
         toast("fail", unanswered ? what : (request.failed ?? t`${what}: not started`), submitErrorText(error, !back), action);
       }
     } finally {
       setSending(false);
     }
   };
-  return { sending, status: sending ? (stepUp.value ? t`Waiting for your confirmation. Nothing is sent yet.` : t`Sent, waiting for the answer. It continues when you close this.`) : "", submit };
+  return {
+    sending,
+    status: sending
+      ? stepUp.value
+        ? t`Waiting for your confirmation. Nothing is sent yet.`
+        : t`Sent, waiting for the answer. It continues when you close this.`
+      : "",
+    submit,
+  };
 }
 
 /** The path of the list of all deployments. */
