@@ -18,12 +18,8 @@ from scripts.benches.hub import alert_service, alerts, fleet
 from scripts.benches.hub.connection import connection
 from scripts.benches.hub.fleet_latency import fleet_age
 from scripts.benches.hub.frames import frame_cpu
-from scripts.benches.hub.handshake import handshake
 from scripts.benches.hub.history import history
-from scripts.benches.hub.latest import latest_1000
-from scripts.benches.hub.reconnect_spread import spread
 from scripts.benches.hub.start import start
-from scripts.benches.hub.threads import beside_a_thread
 from scripts.benches.hub.updates import updates
 from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
@@ -49,16 +45,12 @@ def spider_hours() -> Results:
 BENCHES: dict[str, Callable[[], Results]] = {
     "spider": spider,
     "hub.frame_cpu": lambda: asyncio.run(frame_cpu()),
-    "hub.beside_a_thread": beside_a_thread,
     "hub.fleet": fleet.crowd,
     "hub.reconnect": fleet.reconnect,
-    "hub.return": spread,
-    "hub.handshake": handshake,
     "hub.connection": lambda: asyncio.run(connection()),
     "hub.start": start,
     "hub.updates": lambda: asyncio.run(updates()),
     "live.fleet_age": fleet_age,
-    "live.latest_1000": latest_1000,
     "alert.eval": alerts.evaluation,
     "alert.memory": alerts.memory,
     "alert.storm": lambda: asyncio.run(alert_service.storm()),
