@@ -45,6 +45,11 @@ class DeadMan:
         self._silences: Silences | None = None
         self._read_at = 0.0
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the stored silences have been read. Before, `silent_s` says nothing of a node that is not connected."""
+        return self._silences is not None
+
     def silent_s(self, node: NodeId) -> float | None:
         """For how many seconds a node has been silent while a hub ran; None: it is connected, or never was."""
         return None if self._silences is None else self._silences.of(node, self._clock.monotonic())

@@ -61,12 +61,13 @@ class DeadlineChecker:
         """(Expectation, date) -> the nodes that were away at the last check."""
         self._failed: set[ExpectationId] = set()
         """Expectations that raised an unexpected error. Their last deadlines are judged at the next check."""
-        self._unmet: Mapping[NodeId, Mapping[str, Unmet]] = {}
+        self._unmet: Mapping[NodeId, Mapping[str, Unmet]] | None = None
+        """None: not read yet."""
         self._names: Collection[str] | None = None
 
-    def unmet(self, node: NodeId) -> Mapping[str, Unmet]:
-        """The open missed deadlines of a node, by the name of the expectation."""
-        return self._unmet.get(node, {})
+    def unmet(self, node: NodeId) -> Mapping[str, Unmet] | None:
+        """The open missed deadlines of a node, by the name of the expectation; None: they have not been read yet."""
+        return None if self._unmet is None else self._unmet.get(node, {})
 
     def names(self) -> Collection[str] | None:
         """The names of all expectations; None: they have not been read yet."""

@@ -65,7 +65,7 @@ def just_the_value(values: Sequence[float | None], _numbers: Numbers, _object: s
 
 def _space(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
     used, free, readonly = values
-    if used is None or free is None:
+    if used is None or free is None or readonly is None:
         return None
     limits: tuple[tuple[Level, float], ...] = (
         ("critical", numbers["critical_free_gib"] * GIB),
@@ -93,8 +93,10 @@ def _swap(values: Sequence[float | None], numbers: Numbers, _object: str) -> Obs
     used, stalled = values
     if used is None:
         return None
+    if stalled is None:
+        return Observation(used, None, "warning")  # an alert neither begins nor ends by pressure that is not known
     least = numbers["pressure_percent"]
-    return Observation(used, "warning" if (stalled or 0.0) > least else None, "warning" if (stalled or 0.0) > least / 2 else None)
+    return Observation(used, "warning" if stalled > least else None, "warning" if stalled > least / 2 else None)
 
 
 def _cpu(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
@@ -119,7 +121,7 @@ def _errors(values: Sequence[float | None], numbers: Numbers, _object: str) -> O
 
 def _saturated(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
     speed, received, sent = values
-    if speed is None or received is None or sent is None:
+    if speed is None or received is None or sent is None or (speed <= 0 and received + sent > 0):
         return None
     return Observation(100.0 * 8 * max(received, sent) / speed if speed > 0 else 0.0)
 

@@ -17,7 +17,7 @@ from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observat
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import HeldInstance, Snapshot, restored
-from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, ObjectState, Values, count_restarts, states_of
+from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, ObjectState, count_restarts, states_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
@@ -268,8 +268,10 @@ class Engine:
         if node is None or rule is None:
             return None
         if isinstance(rule.expression, State):
-            values = self._state(node, rule.expression.kind, self._now)
-            return None if values is None else values.get(key.object, 0.0)
+            return next(
+                (one.value for one in self._states_of(node, rule.expression.kind, (key.object,), self._now) if one.about == key.object),
+                None,
+            )
         for name, family in node.families.items():
             item = family.plan.items.get((key.rule, key.object))
             if item is not None:
@@ -372,11 +374,6 @@ class Engine:
     def _is_old(self, at: float, limits: Limits) -> bool:
         """Whether a value of this time is stale. Times before the engine's start count as the start."""
         return self._now - max(at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
-
-    def _state(self, node: NodeState, kind: str, now: float) -> Values:
-        if node.facts is None:
-            return HUB_STATES[kind].read(self._hub, now)
-        return NODE_STATES[kind].read(node.facts, now)
 
     def _states_of(self, node: NodeState, kind: str, held: Sequence[str], now: float) -> Iterator[ObjectState]:
         if node.facts is None:

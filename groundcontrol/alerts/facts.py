@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Final
@@ -61,6 +60,8 @@ class FactReader:
         self._nodes: dict[NodeId, Node] = {}
         self._failed_at: dict[NodeId, float] = {}
         """Node -> when its last job failed, in Unix seconds."""
+        self._unread_jobs: set[JobId] = set()
+        """Jobs that changed and could not be read again. Until `load` no last job is known."""
         self._removed: list[NodeId] = []
         self._former: dict[NodeId, str] = {}
         """Names of nodes that were removed since the start. Their alerts end after the removal."""
@@ -116,6 +117,7 @@ class FactReader:
             self._nodes = found
             self._silent &= found.keys()
             self._failed_at = {}
+            self._unread_jobs.clear()
             for job in jobs:
                 self._note(job)
 
@@ -137,8 +139,13 @@ class FactReader:
     async def reload_job(self, job: JobId) -> None:
         """Read a job, and note whether it failed. Raises: StoreError."""
         async with self._reading:
-            with contextlib.suppress(NotFound):  # the job was deleted with its node
+            try:
                 self._note(await self._jobs.job(SYSTEM, job))
+            except NotFound:  # it was deleted with its node
+                return
+            except StoreError:
+                self._unread_jobs.add(job)
+                raise
 
     def _note(self, job: Job) -> None:
         if job.action not in WATCHED:
@@ -161,8 +168,9 @@ class FactReader:
 
     def of(self, node: Node) -> NodeFacts:
         """The present facts of a node. It also notes whether the node counts as silent in `fleet`."""
-        online, reconnecting = self._presence.online(node.id), self._presence.reconnecting(node.id)
+        online = self._presence.online(node.id)
         silent = None if online else self._silences.silent_s(node.id)
+        reconnecting = self._presence.reconnecting(node.id) or not (online or self._silences.is_read)
         (self._silent.add if silent is not None and silent >= MASS_SILENCE_S else self._silent.discard)(node.id)
         failed_at, unmet = self._failed_at.get(node.id), self._deadlines.unmet(node.id)
         tables, skew_s = self._tables.tables(node.id), self._presence.skew(node.id)
@@ -182,16 +190,17 @@ class FactReader:
             lists_checked_at=node.updates.checked_at,
             tables={subject: tables[subject] for subject in SUBJECTS if subject in tables},
             clock_skew_s=None if skew_s is None else round(skew_s, SKEW_DIGITS),
+            agent=agent_state(node.agent_version, self._shipped),
             outdated_since_at=self._outdated_since(node),
-            jobs={} if failed_at is None else {"job_failed": failed_at},
-            deadlines={name: float(RANK[one.level]) for name, one in unmet.items()},
-            missing_since={name: one.by_at for name, one in unmet.items()},
+            jobs=None if self._unread_jobs else {} if failed_at is None else {"job_failed": failed_at},
+            deadlines=None if unmet is None else {name: float(RANK[one.level]) for name, one in unmet.items()},
+            missing_since={} if unmet is None else {name: one.by_at for name, one in unmet.items()},
             expectations=self._deadlines.names(),
         )
 
     def unmet(self, node: NodeId, expectation: str) -> Unmet | None:
         """The open missed deadline of a node; None: there is none. Args: expectation: its name."""
-        return self._deadlines.unmet(node).get(expectation)
+        return (self._deadlines.unmet(node) or {}).get(expectation)
 
     def _outdated_since(self, node: Node) -> float | None:
         if self._shipped_since is None or agent_state(node.agent_version, self._shipped) != "outdated":

@@ -34,7 +34,7 @@ class AlertHealth:
         """The health of a node, with its findings worst first. If nothing fires it costs one dictionary lookup."""
         firing = self._alerts.firing(node.id)
         if not firing:
-            return _UNKNOWN if not self._presence.online(node.id) else _OK
+            return _OK if self._alerts.is_loaded and self._presence.online(node.id) else _UNKNOWN
         findings = sorted((self._finding(alert) for alert in firing), key=worst_first)
         level: HealthLevel = findings[0].level
         return Health(level, tuple(findings))

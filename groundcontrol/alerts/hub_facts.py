@@ -8,7 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.alerts.states import HubInfo
@@ -16,7 +16,7 @@ from groundcontrol.core.bus import Bus
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.last_backup import last_backup_at
 from groundcontrol.core.scope import DEFAULT_ORG
-from groundcontrol.core.steady_clock import SteadyClock
+from groundcontrol.core.steady_clock import WORST_JUMP_WINDOW_S, SteadyClock
 from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.logs import event
@@ -30,6 +30,9 @@ AUDIT_AGAIN_S: Final = 600.0
 """The wait after a check that failed to read the store."""
 DROPS_S: Final = 300.0
 """The time over which dropped bus messages are counted."""
+LAG_S: Final = 60.0
+"""The time of which `lag_s` gives the longest lag."""
+Number = TypeVar("Number", int, float)
 
 
 class _Disk(NamedTuple):
@@ -73,6 +76,7 @@ class HubFactReader:
         self._clock = clock
         self._dropped: deque[tuple[float, int]] = deque()
         """Pairs of (monotonic time, number of messages dropped since the start)."""
+        self._started = clock.monotonic()
 
     async def read(self) -> HubInfo:
         """The present facts. Raises: StoreError."""
@@ -84,9 +88,9 @@ class HubFactReader:
             backup_age_s=None if backup_at is None else max(0.0, self._clock.now() - backup_at),
             channels_broken=tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken"),
             channels=tuple(channel.name for channel in channels if channel.enabled),
-            queue_drops=self._drops(),
-            loop_lag_s=self._lag_s(),
-            clock_jump_s=self._steady.worst_jump_s,
+            queue_drops=self._unless_new(self._drops(), DROPS_S),
+            loop_lag_s=self._unless_new(self._lag_s(), LAG_S),
+            clock_jump_s=self._unless_new(self._steady.worst_jump_s, WORST_JUMP_WINDOW_S),
             audit_broken=self._audit_broken,
         )
 
@@ -110,6 +114,10 @@ class HubFactReader:
             event(log, "audit_chain_broken", logging.CRITICAL, fault=fault)
         self._audit_broken = fault is not None
         return True
+
+    def _unless_new(self, value: Number, window_s: float) -> Number | None:
+        """The value; None if it is 0 and the hub has not run for its whole window: what was before the start is not known."""
+        return None if not value and self._clock.monotonic() - self._started < window_s else value
 
     def _look(self) -> tuple[_Disk | None, float | None]:
         return _disk_of(self._data_dir), last_backup_at(self._data_dir)

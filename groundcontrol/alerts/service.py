@@ -90,6 +90,8 @@ class AlertService:
         self._unstored: list[Transition] = []
         self._started_at = clock.now()
         self._ticked_at = clock.monotonic()
+        self.is_loaded = False
+        """Whether the stored alerts have been read. Before, no node counts as well."""
         self.evaluated_s = 0.0
         """The processor time of the engine since the start, in seconds."""
         self._names = Names(facts.name, rules.get)
@@ -145,6 +147,7 @@ class AlertService:
             self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
             self._engine.set_hub(await self._hub_facts.read())
             await self._add_missed_events(snapshot.at)
+        self.is_loaded = True
 
     async def _add_missed_events(self, since_at: float) -> None:
         """Evaluate stored events that no message of the bus announced to this process. Raises: StoreError."""

@@ -36,7 +36,7 @@ class NodeFacts(NamedTuple):
     silent_s: float | None = None
     """Seconds since the session was lost, while a hub ran; None: the node is connected."""
     reconnecting: bool = False
-    """Whether the hub has just started, and the node has not reconnected yet."""
+    """Whether it is not known yet if the node is silent: the hub has just started, or could not read since when."""
     simulated: bool = False
     pending: bool = False
     """Whether the node has never completed a session."""
@@ -51,12 +51,13 @@ class NodeFacts(NamedTuple):
     tables: Mapping[str, SubjectTable] = {}
     """The newest tables of `SUBJECTS`."""
     clock_skew_s: float | None = None
+    agent: Literal["current", "outdated", "unknown"] = "unknown"
     outdated_since_at: float | None = None
-    """Since when the node runs another Spider version than the hub offers; None: both are equal, or the node's is unknown."""
-    jobs: Mapping[str, float] = {}
-    """Kind of trouble (`job_failed`) -> since when, in Unix seconds."""
-    deadlines: Mapping[str, float] = {}
-    """Name of an expectation whose deadline was missed -> 1: warning, 2: critical."""
+    """Since when the node runs another Spider version than the hub offers; None: it does not, or that is not known."""
+    jobs: Mapping[str, float] | None = None
+    """Kind of trouble (`job_failed`) -> since when, in Unix seconds; None: not known."""
+    deadlines: Mapping[str, float] | None = None
+    """Name of an expectation whose deadline was missed -> 1: warning, 2: critical; None: not known."""
     missing_since: Mapping[str, float] = {}
     """Name of such an expectation -> the time by which its event was expected."""
     expectations: Collection[str] | None = None
@@ -71,17 +72,17 @@ class HubInfo(NamedTuple):
     disk_free_percent: float | None = None
     disk_free_bytes: int | None = None
     backup_age_s: float | None = None
-    """Seconds since the last backup; None: no backup was ever made."""
-    channels_broken: tuple[str, ...] = ()
+    """Seconds since the last backup; None: no backup was ever made, or the record of the last one cannot be read."""
+    channels_broken: tuple[str, ...] | None = None
     """The names of broken channels."""
     channels: tuple[str, ...] | None = None
     """The names of all enabled channels."""
-    queue_drops: int = 0
-    """How many items bounded queues dropped in the last 5 minutes."""
+    queue_drops: int | None = None
+    """How many items bounded queues dropped in the last 5 minutes. None too if there were none since a later start."""
     loop_lag_s: float | None = None
     """The longest lag of the event loop in the last minute, in seconds."""
-    clock_jump_s: float = 0.0
-    """The greatest jump of the wall clock in the last hour, in seconds."""
+    clock_jump_s: float | None = None
+    """The greatest jump of the wall clock in the last hour, in seconds. None too if there was none since a later start."""
     audit_broken: bool | None = None
     """Whether a row of the audit log is missing or altered."""
 
@@ -115,6 +116,8 @@ class StateKind(NamedTuple, Generic[Facts]):
     """Gives the time when the condition of an object began, in Unix seconds. None: it begins when it is first seen."""
     objects: Callable[[Facts], Collection[str] | None] | None = None
     """Gives all existing objects; None: they are not known. The alert of an object that is not among them ends as `object_gone`."""
+    is_known: Callable[[Facts, str], bool] | None = None
+    """Whether the value of an object without an entry in `read` is known to be 0; None: it always is."""
 
 
 def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[ObjectState]:
@@ -123,6 +126,8 @@ def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: fl
     if values is None:
         return
     for about in {**values, **dict.fromkeys(held)}:
+        if about not in values and kind.is_known is not None and not kind.is_known(facts, about):
+            continue
         value = values.get(about, 0.0)
         since_at = now - value if kind.elapsed else None if kind.since is None else kind.since(facts, about)
         known = None if about in values or kind.objects is None else kind.objects(facts)
@@ -156,11 +161,18 @@ def _lists_age(facts: NodeFacts, now: float) -> Values:
 
 
 def _outdated(facts: NodeFacts, now: float) -> Values:
-    return {} if facts.outdated_since_at is None else {"": now - facts.outdated_since_at}
+    if facts.agent == "outdated" and facts.outdated_since_at is not None:
+        return {"": now - facts.outdated_since_at}
+    return {} if facts.agent == "current" else None
 
 
 def _trouble(kind: str) -> Callable[[NodeFacts, float], Values]:
-    return lambda facts, now: {"": max(1.0, now - facts.jobs[kind])} if kind in facts.jobs else {}
+    def read(facts: NodeFacts, now: float) -> Values:
+        if facts.jobs is None:
+            return None
+        return {"": max(1.0, now - facts.jobs[kind])} if kind in facts.jobs else {}
+
+    return read
 
 
 def _rows(facts: NodeFacts, subject: Subject, *columns: str) -> list[tuple[TableCell, ...]] | None:
@@ -176,9 +188,25 @@ def _rows(facts: NodeFacts, subject: Subject, *columns: str) -> list[tuple[Table
 def _in_state(subject: Subject, name: str, *states: str) -> Callable[[NodeFacts, float], Values]:
     def read(facts: NodeFacts, _now: float) -> Values:
         rows = _rows(facts, subject, name, "state")
-        return None if rows is None else {str(what): 1.0 for what, state in rows if state in states}
+        if rows is None or (rows and "state" not in facts.tables[subject].columns):
+            return None
+        return {str(what): 1.0 for what, state in rows if state in states}
 
     return read
+
+
+def _unit_listed(facts: NodeFacts, unit: str) -> bool:
+    """Whether the table of units tells that a unit without a bad state is well. A full table lists the failed ones first."""
+    rows = _rows(facts, "services", "unit", "state") or []
+    return (
+        len(rows) >= facts.tables["services"].total or rows[-1:] == [] or rows[-1][1] != "failed" or any(name == unit for name, _ in rows)
+    )
+
+
+def _container_listed(facts: NodeFacts, container: str) -> bool:
+    """Whether the table of containers has a container, or all of them."""
+    rows = _rows(facts, "containers", "name") or []
+    return len(rows) >= facts.tables["containers"].total or any(name == container for (name,) in rows)
 
 
 def _containers(facts: NodeFacts) -> Collection[str] | None:
@@ -260,7 +288,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True),
     StateKind("agent_outdated", "seconds", "since the hub ships another version of Spider than the node runs", _outdated, elapsed=True),
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
-    StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed")),
+    StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed"), is_known=_unit_listed),
     StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
     StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers"), objects=_containers),
     StateKind(
@@ -269,6 +297,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
         "1: its engine calls it unhealthy or dead",
         _in_state("containers", "name", "unhealthy", "dead"),
         objects=_containers,
+        is_known=_container_listed,
     ),
     StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
     StateKind(
@@ -285,28 +314,41 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind("hub_disk_free_percent", "percent", "free where the hub stores its data", _percent_free),
     StateKind("hub_disk_free", "GiB", "free where the hub stores its data", _bytes_free),
     StateKind(
-        "hub_backup_age", "seconds", "since the newest backup", lambda hub, _: {} if hub.backup_age_s is None else {"": hub.backup_age_s}
+        "hub_backup_age",
+        "seconds",
+        "since the newest backup",
+        lambda hub, _: None if hub.backup_age_s is None else {"": hub.backup_age_s},
     ),
     StateKind(
         "hub_channel_broken",
         "flag",
         "1: the channel cannot send",
-        lambda hub, _: dict.fromkeys(hub.channels_broken, 1.0),
+        lambda hub, _: None if hub.channels_broken is None else dict.fromkeys(hub.channels_broken, 1.0),
         objects=lambda hub: hub.channels,
     ),
-    StateKind("hub_queue_drops", "items", "that full queues dropped in 5 minutes", lambda hub, _: {"": float(hub.queue_drops)}),
+    StateKind(
+        "hub_queue_drops",
+        "items",
+        "that full queues dropped in 5 minutes",
+        lambda hub, _: None if hub.queue_drops is None else {"": float(hub.queue_drops)},
+    ),
     StateKind(
         "hub_loop_lag",
         "seconds",
         "longest lag of the event loop in the last minute",
         lambda hub, _: None if hub.loop_lag_s is None else {"": hub.loop_lag_s},
     ),
-    StateKind("hub_clock_jump", "seconds", "greatest jump of the hub's clock in the last hour", lambda hub, _: {"": hub.clock_jump_s}),
+    StateKind(
+        "hub_clock_jump",
+        "seconds",
+        "greatest jump of the hub's clock in the last hour",
+        lambda hub, _: None if hub.clock_jump_s is None else {"": hub.clock_jump_s},
+    ),
     StateKind(
         "hub_audit_broken",
         "flag",
         "1: a row of the audit log is missing or altered",
-        lambda hub, _: None if hub.audit_broken is None else {"": 1.0} if hub.audit_broken else {},
+        lambda hub, _: None if hub.audit_broken is None else {"": float(hub.audit_broken)},
     ),
 )
 NODE_STATES: Final = {kind.name: kind for kind in _NODE}

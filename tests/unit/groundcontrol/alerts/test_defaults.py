@@ -16,11 +16,12 @@ from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.model import InstanceKey, Level, RuleId, Transition
 from groundcontrol.alerts.states import HUB_STATES, HubInfo, NodeFacts
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import SubjectTable, TableCell
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.model import Severity
 from tests.support.alert_samples import BEGAN, Signal, play, samples_of
+from tests.support.ill_facts import ILL_FACTS, ILL_HUB, ILL_NOW, WELL, WELL_HUB, table_of
+from tests.support.ill_facts import ILL_NODE as NODE
 
-NODE = NodeId("web-1")
 GIB = 1024**3
 CALM_S, ILL_S, AFTER_S = 1800, 2400, 3600
 HEALTHY: dict[str, float] = {
@@ -163,69 +164,6 @@ def test_a_filling_file_system_is_reported_hours_before_and_a_steady_one_is_not(
             assert found[0].value == pytest.approx((38 - 0.8 * (found[0].at - BEGAN) / 3600) / 0.8, rel=0.05)
 
 
-def _table(subject: str, at: float, columns: tuple[str, ...], *rows: tuple[TableCell, ...]) -> dict[str, SubjectTable]:
-    return {subject: SubjectTable(subject, at, len(rows), columns, tuple(cell for row in rows for cell in row))}
-
-
-_DAY = 86_400.0
-_NOW = BEGAN + 100 * _DAY
-_SERVICE = ("unit", "description", "state", "result", "since", "restarts")
-ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
-    "node.offline": (NodeFacts(NODE, silent_s=121), NodeFacts(NODE, silent_s=100), "critical"),
-    "node.clock_skew": (NodeFacts(NODE, clock_skew_s=-40), NodeFacts(NODE, clock_skew_s=1.9), "critical"),
-    "agent.outdated": (
-        NodeFacts(NODE, outdated_since_at=_NOW - 8 * _DAY),
-        NodeFacts(NODE, outdated_since_at=_NOW - 6 * _DAY),
-        "warning",
-    ),
-    "unit.failed": (
-        NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "failed", "exit-code", None, 0))),
-        NodeFacts(NODE, tables=_table("services", _NOW, _SERVICE, ("a.service", "", "auto-restart", "exit-code", None, 0))),
-        "warning",
-    ),
-    "container.unhealthy": (
-        NodeFacts(NODE, tables=_table("containers", _NOW, ("name", "state"), ("web", "dead"))),
-        NodeFacts(NODE, tables=_table("containers", _NOW, ("name", "state"), ("web", "running"))),
-        "warning",
-    ),
-    "updates.security": (
-        NodeFacts(NODE, updates_security=3, security_since_at=_NOW - 4 * _DAY),
-        NodeFacts(NODE, updates_security=3, security_since_at=_NOW - 2 * _DAY),
-        "warning",
-    ),
-    "updates.stale": (NodeFacts(NODE, lists_checked_at=_NOW - 8 * _DAY), NodeFacts(NODE, lists_checked_at=_NOW - 6 * _DAY), "warning"),
-    "reboot.required": (
-        NodeFacts(NODE, reboot_required="yes", reboot_since_at=_NOW - 60),
-        NodeFacts(NODE, reboot_required="no"),
-        "warning",
-    ),
-    "packages.broken": (
-        NodeFacts(NODE, tables=_table("package_faults", _NOW, ("package", "fault"), ("bash", "half installed"))),
-        NodeFacts(NODE, tables=_table("package_faults", _NOW, ("package", "fault"))),
-        "critical",
-    ),
-    "job.failed": (NodeFacts(NODE, jobs={"job_failed": _NOW - 5}), NodeFacts(NODE), "warning"),
-    "expectation.missed": (NodeFacts(NODE, deadlines={"backup": 2}), NodeFacts(NODE, deadlines={}), "critical"),
-}
-ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
-    "hub.disk": (HubInfo(disk_free_percent=9), HubInfo(disk_free_percent=11), "warning"),
-    "hub.disk_bytes": (HubInfo(disk_free_bytes=4 * GIB), HubInfo(disk_free_bytes=7 * GIB), "critical"),
-    "hub.backup": (HubInfo(backup_age_s=49 * 3600), HubInfo(backup_age_s=30 * 3600), "warning"),
-    "hub.channel": (HubInfo(channels_broken=("phone",)), HubInfo(), "critical"),
-    "hub.queue": (HubInfo(queue_drops=1), HubInfo(), "warning"),
-    "hub.lag": (HubInfo(loop_lag_s=0.7), HubInfo(loop_lag_s=0.3), "warning"),
-    "hub.clock": (HubInfo(clock_jump_s=31), HubInfo(clock_jump_s=29), "warning"),
-    "hub.audit": (HubInfo(audit_broken=True), HubInfo(audit_broken=False), "critical"),
-}
-
-
-WELL = NodeFacts(
-    NODE, clock_skew_s=0.0, reboot_required="no", updates_security=0, lists_checked_at=_NOW,
-    tables=_table("services", _NOW, _SERVICE) | _table("containers", _NOW, ("name", "state")) | _table("package_faults", _NOW, ("package", "fault")),
-)  # fmt: skip
-WELL_HUB = HubInfo(disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s=3600, loop_lag_s=0.01, audit_broken=False)
-
-
 @pytest.mark.parametrize("name", [*ILL_FACTS, *ILL_HUB])
 def test_a_default_state_rule_fires_and_clears_for_its_own_state_only(name: str) -> None:
     ill, nearly, level = ILL_FACTS[name] if name in ILL_FACTS else ILL_HUB[name]
@@ -237,7 +175,7 @@ def test_a_default_state_rule_fires_and_clears_for_its_own_state_only(name: str)
                 engine.set_hub(state)
             else:
                 engine.set_node(state)
-            told += [(one.key.rule, one.kind, one.level) for one in engine.tick(_NOW + at)]
+            told += [(one.key.rule, one.kind, one.level) for one in engine.tick(ILL_NOW + at)]
     assert told == [(name, "fired", level), (name, "resolved", None)]
 
 
@@ -246,9 +184,9 @@ def test_units_and_containers_that_restart_repeatedly_are_reported() -> None:
         for restarts, skew_s in ((most, 0), (most + 1, 0), (most, 7200), (most + 1, -7200)):
             engine, told = _engine(), []
             for minute in range(60):
-                at = _NOW + minute * 30
+                at = ILL_NOW + minute * 30
                 count = 7 + min(max(minute - 10, 0), restarts)
-                table = _table(subject, at + skew_s, (named, "state", "restarts"), ("a", "running", count))
+                table = table_of(subject, at + skew_s, (named, "state", "restarts"), ("a", "running", count))
                 engine.set_node(NodeFacts(NODE, tables=table), at)
                 told += [(one.key.rule, one.kind) for second in range(30) for one in engine.tick(at + second)]
             assert told == ([(rule, "fired"), (rule, "resolved")] if restarts > most else []), (subject, restarts)
@@ -256,14 +194,15 @@ def test_units_and_containers_that_restart_repeatedly_are_reported() -> None:
 
 def test_a_removed_container_is_not_reported_as_recovered() -> None:
     columns, sick, other = ("name", "state"), ("web", "dead"), ("db", "running")
-    for rows, total, reason in (((other, ("web", "running")), 2, "cleared"), ((other,), 1, "object_gone"), ((other,), 300, "cleared")):
+    for rows, total, reason in (((other, ("web", "running")), 2, "cleared"), ((other,), 1, "object_gone"), ((other,), 300, None)):
         engine, found = _engine(), list[Transition]()
-        after = SubjectTable("containers", _NOW, total, columns, tuple(cell for row in rows for cell in row))
+        after = SubjectTable("containers", ILL_NOW, total, columns, tuple(cell for row in rows for cell in row))
         for at in range(0, 600, 5):
-            table = _table("containers", _NOW, columns, sick, other) if at < 300 else {"containers": after}
+            table = table_of("containers", ILL_NOW, columns, sick, other) if at < 300 else {"containers": after}
             engine.set_node(NodeFacts(NODE, tables=table))
-            found += engine.tick(_NOW + at)
-        assert [(one.kind, one.reason) for one in found] == [("fired", None), ("resolved", reason)]
+            found += engine.tick(ILL_NOW + at)
+        ended = [("stale", None)] if reason is None else [("resolved", reason)]  # beyond the end of a full table it may be there
+        assert [(one.kind, one.reason) for one in found] == [("fired", None), *ended]
 
 
 EVENTS = {rule.id: parsed.type for rule in DEFAULT_RULES if isinstance(parsed := parse(rule.expr), EventOf)}
@@ -277,15 +216,15 @@ def test_a_default_event_rule_fires_at_the_reported_severity_and_ends_after_an_h
         engine, found = _engine(), list[Transition]()
         for at in range(0, 7200, 10):
             if at in (100, 1000):
-                engine.add_event(NODE, EVENTS[RuleId(name)], "nightly", _NOW + at, cast("Severity", severity))
-            found += engine.tick(_NOW + at)
+                engine.add_event(NODE, EVENTS[RuleId(name)], "nightly", ILL_NOW + at, cast("Severity", severity))
+            found += engine.tick(ILL_NOW + at)
         if level is None:
             assert not found
             continue
         fired, ended = found
-        assert (fired.key.rule, fired.at, ended.reason) == (name, _NOW + 100, "not_repeated")
+        assert (fired.key.rule, fired.at, ended.reason) == (name, ILL_NOW + 100, "not_repeated")
         assert fired.level == level or name in ANY_EVENT
-        assert 1000 + 3600 <= ended.at - _NOW <= 1000 + 3600 + 20
+        assert 1000 + 3600 <= ended.at - ILL_NOW <= 1000 + 3600 + 20
 
 
 def test_every_default_rule_has_a_recording() -> None:

@@ -277,7 +277,7 @@ def test_the_hub_has_its_own_states() -> None:
     engine.set_hub(HubInfo(channels_broken=("phone",)))
     (fired,) = engine.tick(BEGAN)
     assert (fired.key, fired.kind) == (InstanceKey(RuleId("channel"), None, "phone"), "fired")
-    engine.set_hub(HubInfo())
+    engine.set_hub(HubInfo(channels_broken=()))
     assert [one.kind for one in engine.tick(BEGAN + 1)] == ["resolved"]
 
 
