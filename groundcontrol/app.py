@@ -35,7 +35,7 @@ from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultE
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
 from groundcontrol.core.steady_clock import SteadyClock
-from groundcontrol.data_dir import PID_NAME, check_folders
+from groundcontrol.data_dir import PID_NAME, SOCKET_NAME, check_folders
 from groundcontrol.deployments import invites_api as invites_http
 from groundcontrol.deployments.install_script import Invitations, install_script
 from groundcontrol.deployments.node_files import bundle_version
@@ -63,7 +63,7 @@ from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, STARTS, TASKS
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
-from groundcontrol.web.local_socket import SOCKET_NAME, listen
+from groundcontrol.web.local_socket import listen
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
 from groundcontrol.web.services import Services, provide
 from groundcontrol.web.tls_listener import TlsListener

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +13,25 @@ from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.filesystem import mount_of
 
 PID_NAME: Final = "hub.pid"
+SOCKET_NAME: Final = "control.sock"
+_MAX_PATH_BYTES: Final = 107
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
 """Network file systems. SQLite's write-ahead log needs shared memory and reliable locks, which they do not provide."""
 
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """A name for a socket of at most 107 bytes, which is the kernel's limit, in a folder of any depth. It is valid within the context."""
+    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def user_name(uid: int) -> str:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from groundcontrol.core.errors import ConfigError
 
 MOST_ADDRESSES: Final = 8
@@ -92,6 +90,8 @@ def find_addresses() -> tuple[str, ...]:
         probe.connect(_ELSEWHERE)
         return parse_addresses([probe.getsockname()[0]])
     try:
+        import psutil  # noqa: PLC0415  # commands read the other functions of this module, and must not wait
+
         interfaces = psutil.net_if_addrs()
     except OSError:  # a sandbox may hide the interfaces
         return ()

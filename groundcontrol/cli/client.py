@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import errno
-import hashlib
+import http.client
 import json
 import os
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from groundcontrol.access.addresses import is_loopback
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE, InstalledService, find_installed
-from groundcontrol.data_dir import user_name
-from groundcontrol.web.local_socket import SOCKET_NAME, short_path
-from spider.wire.certificates import PIN_BYTES, is_pinned, public_key_info, read_pins, untrusted
+from groundcontrol.cli.transport import TIMEOUT_S, Answer, Request, SocketTransport, Transport
+from groundcontrol.data_dir import SOCKET_NAME, user_name
 from spider.wire.ids import is_id
 
 DEFAULT_FOLDER: Final = ".stardust"
 CONTROL_NAME: Final = "stardust.db"
-TIMEOUT_S: Final = 30.0
-STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
-"""The timeouts for an answer of any length: for the connection, and for each read of data."""
-PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
 UNTRUSTED: Final = "hub.untrusted"
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -75,6 +65,8 @@ def check_url(url: str) -> None:
         raise CliError(f"--url is not an address: {exc}") from exc
     if not host or port == 0 or parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
         raise CliError("--url must be https://host or https://host:port, and nothing else")
+    from groundcontrol.access.addresses import is_loopback  # noqa: PLC0415  # a list over the socket needs no addresses
+
     if parts.scheme != "https" and not (parts.scheme == "http" and (host == "localhost" or is_loopback(host))):
         raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
@@ -115,19 +107,19 @@ class Hub:
         self._folder = self._location.folder
         self._tls_ca: str | None = args.tls_ca
         self._tls_pin: str | None = args.tls_pin
-        self._http: aiohttp.ClientSession | None = None
+        self._token: str = getattr(args, "token_read", "")
+        self._transport: Transport | None = None
         self._where = self._url or str(self._folder)
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         if self._url is not None:
             check_url(self._url)
-            token = os.environ.get("STARDUST_TOKEN", "")
+            token = self._token or os.environ.get("STARDUST_TOKEN", "")
             if not token:
-                raise CliError("--url needs a token in STARDUST_TOKEN")
-            connector = aiohttp.TCPConnector(ssl=_trusted(self._tls_ca, self._tls_pin))
-            headers = {"Authorization": f"Bearer {token}"}
-            self._http = aiohttp.ClientSession(self._url, headers=headers, timeout=timeout, connector=connector)
+                raise CliError("--url needs a token in STARDUST_TOKEN, or `stardust login`")
+            from groundcontrol.cli.remote import RemoteTransport  # noqa: PLC0415  # aiohttp takes longer than a list over the socket
+
+            self._transport = RemoteTransport(self._url, token, self._tls_ca, self._tls_pin)
             return self
         if self._tls_ca or self._tls_pin:
             raise CliError("--tls-ca and --tls-pin need --url")
@@ -138,12 +130,12 @@ class Hub:
             raise self._no_hub() from None
         except OSError as exc:
             raise self._denied(exc) from exc
-        self._http = aiohttp.ClientSession("http://hub", connector=_LocalConnector(path), timeout=timeout)
+        self._transport = SocketTransport(path)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if self._http is not None:
-            await self._http.close()
+        if self._transport is not None:
+            await self._transport.close()
 
     def _no_hub(self) -> CliError:
         """The error for a missing hub. A new hub is proposed only if none has run in this folder, and no hub with a known folder is installed."""
@@ -171,31 +163,41 @@ class Hub:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Send GET, and return the JSON answer."""
-        return await self._call("GET", path, params=dict(params or {}))
+        return await self._call("GET", path, params=params)
 
     async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Any:
         """Send POST, and return the JSON answer. `body`: None: no body."""
-        return await self._call("POST", path, headers=headers, **({} if body is None else {"json": body}))
+        return await self._call("POST", path, body, headers=headers)
+
+    async def put(self, path: str, body: object) -> Any:
+        """Send PUT, and return the JSON answer."""
+        return await self._call("PUT", path, body)
 
     async def patch(self, path: str, body: object) -> Any:
         """Send PATCH, and return the JSON answer."""
-        return await self._call("PATCH", path, json=body)
+        return await self._call("PATCH", path, body)
 
     async def delete(self, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
         """Send DELETE, and return the JSON answer; None: the answer is empty."""
-        return await self._call("DELETE", path, params=dict(params or {}), **({} if body is None else {"json": body}))
+        return await self._call("DELETE", path, body, params=params)
 
     async def health(self) -> tuple[int, Any]:
         """The HTTP status and the JSON answer of /healthz."""
-        async with self._request("GET", "/healthz") as answer:
-            return answer.status, await _json(answer)
+        with self._errors():
+            answer = await self._open.ask(Request("GET", "/healthz", {}, None, {}))
+        return answer.status, _json(answer)
 
     async def pieces(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
         """The bytes of an answer, unchanged, as they arrive."""
-        async with self._request("GET", "/api/v1" + path, params=dict(params), timeout=STREAM_TIMEOUT) as answer:
-            await self._check(answer)
-            async for piece in answer.content.iter_chunked(PIECE_BYTES):
-                yield piece
+        refusal = b""
+        with self._errors():
+            async for answer in self._open.pieces(Request("GET", "/api/v1" + path, params, None, {})):
+                if answer.status >= 400:
+                    refusal += answer.body
+                elif answer.body:
+                    yield answer.body
+        if answer.status >= 400:
+            self._check(Answer(answer.status, refusal))
 
     async def every(self, path: str, name: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
         """Every item of a list, page by page."""
@@ -209,108 +211,53 @@ class Hub:
             if not cursor:
                 return
 
-    async def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        async with self._request(method, "/api/v1" + path, **kwargs) as answer:
-            await self._check(answer)
-            return None if answer.status == 204 else await _json(answer)
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        described = {**(headers or {}), **({} if data is None else {"Content-Type": "application/json"})}
+        with self._errors():
+            answer = await self._open.ask(Request(method, "/api/v1" + path, params or {}, data, described))
+        self._check(answer)
+        return None if answer.status == 204 else _json(answer)
 
-    @contextlib.asynccontextmanager
-    async def _request(self, method: str, path: str, **kwargs: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        assert self._http is not None
+    @property
+    def _open(self) -> Transport:
+        assert self._transport is not None
+        return self._transport
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            async with self._http.request(method, path, **kwargs) as answer:
-                yield answer
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as exc:
-            raise await self._untrusted(exc) from exc
-        except (aiohttp.ClientError, ConnectionError, FileNotFoundError) as exc:
-            if self._url is None and getattr(exc, "errno", None) in (errno.ECONNREFUSED, errno.ENOENT):
-                raise self._no_hub() from exc  # the hub was killed and left its socket, or has just removed it
-            if self._url is None and getattr(exc, "errno", None) == errno.EACCES:
-                raise self._denied(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder / SOCKET_NAME))) from exc
-            raise CliError(f"no hub answers at {self._where}: {str(exc) or type(exc).__name__}", UNREACHABLE) from exc
+            yield
         except TimeoutError as exc:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
+        except (http.client.HTTPException, ConnectionError, FileNotFoundError, PermissionError) as exc:
+            if self._url is None and getattr(exc, "errno", None) in (errno.ECONNREFUSED, errno.ENOENT):
+                raise self._no_hub() from exc  # the hub was killed and left its socket, or has just removed it
+            if self._url is None and isinstance(exc, PermissionError):
+                raise self._denied(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder / SOCKET_NAME))) from exc
+            raise CliError(f"no hub answers at {self._where}: {str(exc) or type(exc).__name__}", UNREACHABLE) from exc
 
-    async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
-        """The error for a certificate that is not trusted. To describe the certificate, this opens one more connection, without a request."""
-        if isinstance(exc, aiohttp.ServerFingerprintMismatch):
-            return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
-        error = exc.certificate_error
-        why = str(getattr(error, "verify_message", "") or error)
-        try:
-            pem = await asyncio.to_thread(ssl.get_server_certificate, (exc.host, exc.port or 443), timeout=TIMEOUT_S)
-            message = untrusted(ssl.PEM_cert_to_DER_cert(pem), why)
-        except (OSError, ValueError):
-            message = f"its certificate is not trusted here: {why}"
-        remedy = "if it is your hub's, name its authority with --tls-ca FILE, or the SHA-256 of its key with --tls-pin"
-        return CliError(f"{self._where}: {shown(message)}; {remedy}", UNTRUSTED)
-
-    async def _check(self, answer: aiohttp.ClientResponse) -> None:
+    def _check(self, answer: Answer) -> None:
         if answer.status < 400:
             return
         try:
-            problem = json.loads(await answer.text())
+            problem = json.loads(answer.body)
             raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
         except (ValueError, KeyError, TypeError):
             raise CliError(f"the hub at {self._where} answered with status {answer.status}", UNREACHABLE) from None
 
 
-class _KeyPin(aiohttp.Fingerprint):
-    """Trusts public keys instead of authorities. aiohttp calls it once the connection is open, before any data is sent."""
-
-    def __init__(self, pins: bytes) -> None:
-        super().__init__(pins[:PIN_BYTES])
-        self._pins = pins
-
-    def check(self, transport: asyncio.Transport) -> None:
-        """Raises: ServerFingerprintMismatch: the server has another key."""
-        connection = transport.get_extra_info("ssl_object")
-        if connection is None:
-            return  # http:// to this machine
-        certificate = connection.getpeercert(binary_form=True) or b""
-        host, port = transport.get_extra_info("peername")[:2]
-        try:
-            if is_pinned(certificate, self._pins):
-                return
-            seen = hashlib.sha256(public_key_info(certificate)).digest()
-        except ValueError:
-            seen = b""
-        raise aiohttp.ServerFingerprintMismatch(self._pins, seen, host, port)
-
-
-def _trusted(ca: str | None, pin: str | None) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """The certificates or keys that the hub's certificate is compared with; True: the authorities that this system trusts.
-
-    Raises: CliError: they cannot be read.
-    """
-    if pin is not None:
-        try:
-            return _KeyPin(read_pins(pin.replace(":", "").lower()))
-        except ValueError as exc:
-            raise CliError(f"--tls-pin: {exc}") from exc
-    if ca is not None:
-        try:
-            return ssl.create_default_context(cafile=ca)
-        except OSError as exc:  # ssl's errors are subclasses of this one
-            raise CliError(f"--tls-ca: {ca} cannot be used: {exc.strerror or exc}") from exc
-    return True
-
-
-class _LocalConnector(aiohttp.UnixConnector):
-    """Connects to sockets in folders of any depth."""
-
-    def __init__(self, path: Path) -> None:
-        self._short = short_path(path)
-        super().__init__(self._short.__enter__())
-
-    async def close(self, *, abort_ssl: bool = False) -> None:
-        await super().close(abort_ssl=abort_ssl)
-        self._short.__exit__(None, None, None)
-
-
-async def _json(answer: aiohttp.ClientResponse) -> Any:
+def _json(answer: Answer) -> Any:
     try:
-        return json.loads(await answer.text())
+        return json.loads(answer.body)
     except ValueError:
         raise CliError("the server at this address is not a Stardust hub", UNREACHABLE) from None
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import textwrap
-from typing import Final, NamedTuple, Protocol, cast
+from collections.abc import Coroutine
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from groundcontrol.cli.client import DEFAULT_FOLDER
 from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_location_flags
 
 WIDTH: Final = 120
 """The width of the overview's last paragraph."""
-WITHOUT_HUB: Final = ("help", "example", "secret")
+WITHOUT_HUB: Final = ("help", "example", "secret", "version")
 """Verbs that contact no hub and read no data folder."""
 
 
@@ -51,6 +52,7 @@ VERBS: Final = (
     Command("example", (), "print units, proxy configurations and other files for a hub"),
     Command("recovery", (), "the printed key that brings all nodes back to a rebuilt hub"),
     Command("rotate-secret", (), "seal all secrets again under a new secret, while the hub is stopped"),
+    Command("version", (), "the version of this program"),
     Command("help", ("h",), "this list, or the help of a verb"),
 )
 """The module of a verb is `groundcontrol.cli.<verb>`, with _ for -; that of `serve` is `groundcontrol.app`."""
@@ -60,12 +62,23 @@ class VerbModule(Protocol):
     """The interface of a verb's module."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    async def run(self, args: argparse.Namespace) -> int: ...
+    def run(self, args: argparse.Namespace) -> Coroutine[Any, Any, int]: ...
 
 
 def find(word: str) -> Command | None:
     """The verb with this name or alias."""
     return next((verb for verb in VERBS if word == verb.name or word in verb.aliases), None)
+
+
+def nearest(word: str) -> str:
+    """A proposal for a misspelt verb, as a part of a sentence; empty: none is near."""
+    import difflib  # noqa: PLC0415  # for errors alone
+
+    from groundcontrol.core.verbs import JOBS  # noqa: PLC0415
+
+    meant = {**{action: f"run {action}" for action in JOBS}, **{verb.name: verb.name for verb in VERBS}}
+    near = difflib.get_close_matches(word, meant, 1)
+    return f", did you mean {meant[near[0]]!r}?" if near else ""
 
 
 def module_of(verb: Command) -> VerbModule:

@@ -33,12 +33,11 @@ from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, written_pid
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.core.errors import ConfigError, HubError, VaultError
-from groundcontrol.data_dir import check_folder, check_local, is_volatile, user_name
+from groundcontrol.data_dir import SOCKET_NAME, check_folder, check_local, is_volatile, user_name
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.lan import HOW_TO_CHANGE, fixed_addresses, is_own, stored_addresses
 from groundcontrol.nodes.model import UNITS
 from groundcontrol.vault import Vault, open_existing_vault
-from groundcontrol.web.local_socket import SOCKET_NAME
 from majortom.build.bundle import BundleError, read_bundle
 
 CheckState = Literal["ok", "warning", "problem"]

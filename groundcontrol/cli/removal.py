@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.each import each_node
 from groundcontrol.cli.login import add_login, has_login, login_body
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.watch import JobWatch, end_of_deployment
+
+if TYPE_CHECKING:
+    from groundcontrol.cli.watch import JobWatch
 
 
 def is_given(args: argparse.Namespace) -> bool:
@@ -35,6 +37,8 @@ async def remove(args: argparse.Namespace) -> int:
         raise UsageError("nodes: --forget contacts no server, so leave the flags for the log-in out")
     if len(args.node) > 1 and has_login(args):
         raise UsageError("nodes: flags for the log-in are for one node at a time")
+    from groundcontrol.cli.watch import JobWatch, end_of_deployment  # noqa: PLC0415  # a list of nodes must not wait for asyncio
+
     rows: dict[str, Any] = {}
     refused: list[dict[str, str]] = []
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 from aiohttp import web
 
 from groundcontrol.core.errors import Forbidden
 from groundcontrol.core.scope import Actor
+from groundcontrol.data_dir import short_path
 
-SOCKET_NAME = "control.sock"
-_MAX_PATH_BYTES = 107
 _UCRED = struct.Struct("iII")
-
-
-@contextlib.contextmanager
-def short_path(path: Path) -> Iterator[str]:
-    """A name for a socket of at most 107 bytes, which is the kernel's limit, in a folder of any depth. It is valid within the context."""
-    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def listen(path: Path) -> socket.socket:

@@ -18,7 +18,7 @@ from groundcontrol.cli.main import main
 from groundcontrol.cli.options import parse
 
 LIMIT_S = 60
-ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor")
+ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor", "version")
 OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
 """They change limits and environment of the process."""
 OTHER_ENDS = ("serve", "register")
@@ -198,3 +198,25 @@ def test_flags_may_be_placed_between_names(verb: str, words: list[str]) -> None:
 def test_an_option_before_the_verb_is_refused_with_its_right_position(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([word, "nodes"]) == 2
     assert f"the verb comes first, and '{word.partition('=')[0]}' after it" in capsys.readouterr().err
+
+
+_HEAVY = ("asyncio", "aiohttp", "msgspec", "psutil", "sqlite3", "cryptography")
+_IMPORTS = f"""
+import sys
+from groundcontrol.cli.main import main
+for words in (["help"], ["status"], ["nodes"], ["alerts"], ["rules"], ["invite", "--list"], ["user", "list"]):
+    main([*words, *(["--data-dir", "/none"] if words != ["help"] else [])])
+    print(words, [name for name in {_HEAVY} if name in sys.modules], file=sys.stdout)
+"""
+
+
+def test_a_verb_that_asks_once_imports_nothing_that_takes_long() -> None:
+    """Start-up is 315 ms with them, and 55 ms without."""
+    done = subprocess.run([sys.executable, "-c", _IMPORTS], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert [line.partition("] ")[2] for line in done.stdout.splitlines() if line.startswith("['")] == ["[]"] * 7, done.stdout
+
+
+@pytest.mark.parametrize(("word", "meant"), [("ndoes", "nodes"), ("upgrad", "run upgrade"), ("stats", "status")])
+def test_a_misspelt_verb_gets_a_proposal(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word]) == 2
+    assert f"did you mean {meant!r}?" in capsys.readouterr().err
