@@ -82,6 +82,9 @@ MESSAGES: Final[dict[str, str]] = {
     "upload_failed": "The files could not be copied to the server ({why}): check that /tmp has room.",
     "upload_damaged": "The files arrived damaged on the server: try again.",
     "install_failed": "Installing failed ({why}).",
+    "policy_differs": "The owner's policy file on {host} says something else than this request, and nothing was changed: compare both texts, and repeat with credentials and policy_seen, or without the fields of the policy.",
+    "policy_unreadable": "The owner's policy file on {host} is no plain text that the hub can read, so it stays: change it there, or repeat without the fields of the policy.",
+    "policy_changed": "Somebody changed the policy file on the server meanwhile, and it stays: look at the difference again.",
     "start_failed": "The agent did not start on the server ({why}).",
     "rolled_back": "The server has undone the installation by itself, because no further step came in time: try again.",
     "no_session": "The agent runs on the server but did not come back to Ground Control at {url} within {seconds} seconds ({why}).",
@@ -103,8 +106,8 @@ MESSAGES: Final[dict[str, str]] = {
 
 REPORTED: Final = frozenset(
     {
-        "already_installed", "busy", "install_failed", "job_running", "name_in_use", "python3_install_failed", "rolled_back",
-        "start_failed", "upload_damaged",
+        "already_installed", "busy", "install_failed", "job_running", "name_in_use", "policy_changed", "python3_install_failed",
+        "rolled_back", "start_failed", "upload_damaged",
     }
 )  # fmt: skip
 """The codes that our scripts may report from a server. Their sentences need at most one value: the reported text."""

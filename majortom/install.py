@@ -144,10 +144,8 @@ class Installation:
         async with steps.step("install") as closing:
             if plan.clean == "stash":
                 await self._stash(login, plan)
-            words = ["install", folder, _digest(files["manifest"]), payload.version, launcher]
+            words = ["install", folder, _digest(files["manifest"]), payload.version, launcher, payload.replaced_policy]
             answer = await shell.run(login, self._lifecycle_script, words, "install", limits.step_s, receive_note=steps.detail)
-            if payload.own_policy and plan.clean == "stash":
-                await shell.run(login, self._lifecycle_script, ["keep_policy"], "install", limits.step_s)
             closing += ["with the launcher" if launcher == "yes" else "for watching only: no launcher", *answer.notes]
         async with steps.step("start"):
             await shell.run(login, self._lifecycle_script, ["start", launcher], "start", limits.step_s)
@@ -220,7 +218,7 @@ class Installation:
         limits, report_detail = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
             await report_detail("removing the rest of an earlier installation")
-            action = "undo" if plan.clean == "undo" else "remove"
+            action = "undo" if plan.clean == "undo" else "clear"
             answer = await shell.run(login, self._lifecycle_script, [action], "probe", limits.step_s, receive_note=report_detail)
             if answer.of("left"):
                 raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))

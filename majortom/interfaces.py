@@ -67,8 +67,8 @@ class Payload(NamedTuple):
     """Hex of 32 bytes, as `launch_key`."""
     launch_key: Secret
     install_python: bool
-    own_policy: bool = False
-    """Whether the server keeps its policy.conf. Then `policy_conf` must have the same mode, and is replaced."""
+    replaced_policy: str = ""
+    """SHA-256 of the server's policy.conf that is replaced. Empty: a policy.conf that is there stays, and `policy_conf` must have its mode."""
 
 
 StepName = Literal[

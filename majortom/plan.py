@@ -23,7 +23,7 @@ _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
 Cleaning = Literal["nothing", "undo", "remove", "stash"]
-"""What happens to an installation found on the server. undo: an unfinished one is undone. remove: a finished one is removed. stash: the
+"""What happens to an installation found on the server. undo: an unfinished one is undone. remove: a finished one is removed, but for the policy file. stash: the
 installation is moved away until the new one is finished."""
 
 

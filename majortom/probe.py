@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from majortom.errors import failure, one_line
 from majortom.interfaces import StepName
+
+MAX_POLICY_BYTES: Final = 16 * 1024
+MAX_ENCODED: Final = 4 * (MAX_POLICY_BYTES // 3 + 2)
 
 
 class TargetFolder(NamedTuple):
@@ -40,7 +44,11 @@ class Existing(NamedTuple):
     proxy: str = ""
     """The proxy of the agent's connection to the hub."""
     policy: str = ""
-    """The mode of its policy.conf; empty: the file is missing or unreadable."""
+    """The mode in policy.conf; empty: the file is missing or unreadable."""
+    has_policy: bool = False
+    """Whether there is a policy.conf, perhaps from its owner alone."""
+    policy_text: str | None = None
+    """The text of policy.conf; None: there is none, or it is no plain text of at most MAX_POLICY_BYTES."""
 
 
 class InaccessiblePath(NamedTuple):
@@ -106,7 +114,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
         elif name.startswith("folder "):
             folders.append(_folder(name[7:], value))
         else:
-            fields.setdefault(name, one_line(value, 1000))
+            fields.setdefault(name, one_line(value, MAX_ENCODED if name == "policy_text" else 1000))
     try:
         return Probe(
             uid=int(fields["uid"]),
@@ -152,7 +160,17 @@ def _existing(fields: dict[str, str]) -> Existing:
         proxy=fields.get("existing_proxy", ""),
         jobs=_number(fields.get("jobs", "")),
         policy=fields.get("existing_policy", ""),
+        has_policy=fields.get("policy_file") == "yes",
+        policy_text=_policy_text(fields.get("policy_text", "")),
     )
+
+
+def _policy_text(encoded: str) -> str | None:
+    try:
+        text = base64.b64decode(encoded, validate=True)
+        return text.decode() if 0 < len(text) <= MAX_POLICY_BYTES else None
+    except ValueError:
+        return None
 
 
 def _folder(path: str, value: str) -> TargetFolder:

@@ -249,6 +249,13 @@ class CredentialsRequired(HubError):
     code = "credentials_required"
 
 
+class PolicyDiffers(HubError):
+    """The policy file on the server says something else than the request. `facts` have both texts; a repeat names the `digest` of this
+    difference in `policy_seen`, beside credentials."""
+
+    code = "policy_differs"
+
+
 class TargetNotAllowed(BadRequest):
     """A setting, which the text names, forbids deployments to this address."""
 

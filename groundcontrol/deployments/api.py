@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.hostlists.base import MAX_TEXT_CHARS
 from groundcontrol.deployments.hub_key import HubKey, HubKeyService
-from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, JumpRequest
+from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, JumpRequest, PolicyLines
 from groundcontrol.deployments.requests import redirects
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.store import DeploymentStore
@@ -30,6 +30,9 @@ from groundcontrol.deployments.views import (
     JumpBody,
     ListedJumpBody,
     ManyDeploymentsBody,
+    NotBegunView,
+    RedeployedView,
+    RedeployManyBody,
     RetryBody,
     ServerBody,
     ServerListBody,
@@ -48,6 +51,8 @@ from spider.wire.ids import is_id
 from spider.wire.verbs import REKEY
 
 MAX_KEY_BYTES: Final = 16 << 10
+LINES: Final = ("units", "containers", "journal", "events")
+"""Fields of the policy file beside its mode."""
 
 
 async def create_deployment(call: ApiRequest, body: DeploymentBody) -> DeploymentView:
@@ -55,7 +60,8 @@ async def create_deployment(call: ApiRequest, body: DeploymentBody) -> Deploymen
     check_key_size(body.private_key)
     check_new_tags(call.scope, body.tags or ())
     fields = msgspec.structs.asdict(body)
-    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ()), "jump": jump_of(body.jump)})
+    lines = _taken_lines(fields)
+    request = DeploymentRequest(**{**fields, "tags": tuple(body.tags or ()), "jump": jump_of(body.jump), "lines": lines})
     return deployment_view(await call.services[DeploymentService].install(call.scope, request, call.idempotency_key()))
 
 
@@ -116,6 +122,30 @@ async def redeploy_node(call: ApiRequest, body: RetryBody | None) -> DeploymentV
     return deployment_view(await call.services[DeploymentService].redeploy(call.scope, call.node_id, _overrides(body)))
 
 
+async def redeploy_nodes(call: ApiRequest, body: RedeployManyBody) -> RedeployedView:
+    """Install Spider again on the servers of many nodes, with the same fields. Each node has its own deployment.
+
+    Nodes whose policy file says something else than the request end with `policy_differs` and `policy_found`, unchanged.
+    """
+    check_key_size(body.private_key)
+    fields = msgspec.structs.asdict(body)
+    nodes, seen = [NodeId(node) for node in fields.pop("nodes")], fields.pop("policy_seen") or {}
+    lines = _taken_lines(fields)
+    overrides = DeploymentOverrides(**fields, lines=None if lines == PolicyLines() else lines)
+    made, refused = await call.services[DeploymentService].redeploy_many(call.scope, nodes, overrides, seen)
+    return RedeployedView(
+        deployments=[deployment_view(row) for row in made],
+        refused=[NotBegunView(node, exc.code, exc.message) for node, exc in refused],
+    )
+
+
+def _taken_lines(fields: dict[str, Any]) -> PolicyLines:
+    """Take the lines of the policy file, but its mode, out of the fields of a body."""
+    taken = {name: fields.pop(name) for name in LINES}
+    lines: PolicyLines = msgspec.convert((None, *taken.values()), PolicyLines)
+    return lines
+
+
 async def _control(call: ApiRequest) -> Deployment:
     row = await call.services[DeploymentStore].deployment(call.scope, call.deployment_id)
     call.authorize("deployment.control", row)
@@ -129,7 +159,9 @@ def _overrides(body: RetryBody | None) -> DeploymentOverrides | None:
     fields = msgspec.structs.asdict(body)
     jump = None if body.jump is msgspec.UNSET else jump_of(body.jump)
     tags = None if body.tags is None else tuple(body.tags)
-    return DeploymentOverrides(**{**fields, "tags": tags, "jump": jump, "direct": body.jump is None})
+    lines = _taken_lines(fields)
+    named = None if lines == PolicyLines() else lines
+    return DeploymentOverrides(**{**fields, "tags": tags, "jump": jump, "lines": named, "direct": body.jump is None})
 
 
 def jump_of(body: JumpBody | None) -> JumpRequest | None:
@@ -201,6 +233,7 @@ def _request(body: ManyDeploymentsBody, one: ServerBody, common: JumpRequest | N
         tags=tuple(dict.fromkeys([*(body.tags or ()), *(one.tags or ())])),
         host_key=one.host_key,
         jump=_jump(one.jump, common),
+        lines=_taken_lines({name: getattr(body, name) for name in LINES}),
         **{name: getattr(body, name) for name in OF_ALL},
     )
 

@@ -23,7 +23,8 @@ from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.scope import SYSTEM, Scope, node_actor
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.model import Invite
-from groundcontrol.deployments.node_files import policy_conf, spider_conf
+from groundcontrol.deployments.node_files import spider_conf
+from groundcontrol.deployments.policy_file import policy_conf
 from groundcontrol.deployments.requests import proxy_of
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.deployments.target_policy import HubAddress
@@ -36,7 +37,7 @@ from groundcontrol.nodes.store import NodeStore
 from majortom.errors import one_line
 from majortom.interfaces import DeployError, Payload, Secret
 from majortom.plan import InstallPlan, plan_install, upload_files, with_launcher
-from majortom.probe import Probe, parse_probe
+from majortom.probe import Existing, Probe, parse_probe
 from majortom.ssh.shell import units
 from spider.clock import Clock
 from spider.logs import event
@@ -298,6 +299,10 @@ class _Visit:
             return self._invite.name
         return one_line(probe.hostname, 90) or "unnamed"
 
+    def _policy_mode(self, there: Existing) -> str:
+        """The mode for the launcher and for a server without a policy file. A policy file that is there stays."""
+        return (there.policy or "readonly") if there.has_policy else self._invite.policy
+
     async def _hand_over(self, node: Node, probe: Probe, plan: InstallPlan) -> None:
         joining = self._joining
         session_key, launch_key = joining.keys(node)
@@ -305,7 +310,7 @@ class _Visit:
             version=joining.spider.version,
             bundle=joining.spider.bundle,
             spider_conf=spider_conf(node, self._url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
-            policy_conf=policy_conf(self._invite.policy),
+            policy_conf=policy_conf(self._policy_mode(probe.existing)),
             session_key=Secret(session_key.hex()),
             launch_key=Secret(launch_key.hex()),
             install_python=False,

@@ -107,5 +107,7 @@ class ServiceLimits(NamedTuple):
     a thousand at full speed would need more than one core."""
     forget_wait_s: float = 5.0
     """How long a request to delete a node waits for the end. Deleting the samples of a year may take longer."""
+    compare_wait_s: float = 20.0
+    """How long a request to change a policy file waits until the file on the server was compared."""
     stop_s: float = 6.0
     """Time for the rollback of a cancelled task. The whole shutdown of the hub has ten seconds."""

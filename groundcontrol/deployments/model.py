@@ -11,6 +11,7 @@ from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 
 PolicyName = Literal["monitor", "readonly", "managed"]
+JournalLines = Literal["off", "warning", "all"]
 DeploymentKind = Literal["install", "update", "remove"]
 DeploymentState = Literal["running", "awaiting_host_key", "succeeded", "failed", "cancelled"]
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
@@ -78,6 +79,32 @@ class Earlier(NamedTuple):
     """Steps whose result is kept: a confirmed host key need not be confirmed again."""
 
 
+class PolicyLines(NamedTuple):
+    """Lines that a request wants in the policy file of a server. None: as the file has it; empty names: no such line."""
+
+    mode: PolicyName | None = None
+    units: tuple[str, ...] | None = None
+    containers: tuple[str, ...] | None = None
+    journal: JournalLines | None = None
+    events: tuple[str, ...] | None = None
+
+
+NO_LINES: Final = PolicyLines()
+
+
+class FoundPolicy(NamedTuple):
+    """The difference between the policy file on a server and the request."""
+
+    outcome: Literal["kept", "differs", "written"]
+    """kept: the file stays as its owner wrote it. differs: the deployment ended, so that a person sees the difference first. written: the
+    request named this difference, and its lines are written."""
+    current: str
+    """The text on the server; empty: the hub cannot read it."""
+    wanted: str
+    digest: str
+    """The name of this difference; empty: the hub cannot change the file."""
+
+
 class DeploymentOptions(NamedTuple):
     """Options of a deployment beside its login, without secrets. A retry uses them again."""
 
@@ -87,11 +114,16 @@ class DeploymentOptions(NamedTuple):
     keep_credentials: bool = True
     install_python: bool = False
     policy: PolicyName = "managed"
+    """The mode of a new policy file."""
     jump: Jump | None = None
     again: bool = False
     """Redeploy an existing node, replacing any agent on its server."""
     own_policy: bool = False
-    """Keep the policy file on the server. `policy` is used only if there is none."""
+    """The request names no mode of the policy: that on the server stays."""
+    lines: PolicyLines = NO_LINES
+    """The other lines of the policy file that the request names."""
+    found: FoundPolicy | None = None
+    """The difference that the deployment has found; None: none."""
     forced: bool = False
     """A removal without contact to the server, which no longer exists."""
     proxy: str | None = None
@@ -193,6 +225,9 @@ class DeploymentRequest:
     jump: JumpRequest | None = None
     again: bool = False
     own_policy: bool = False
+    lines: PolicyLines = NO_LINES
+    policy_seen: str | None = None
+    """The digest of the difference that the user has seen. It counts only in the request that names it, beside credentials of that request."""
     forced: bool = False
     proxy: str | None = None
     use_hub_key: bool = False
@@ -218,6 +253,8 @@ class DeploymentOverrides:
     install_python: bool | None = None
     proxy: str | None = None
     policy: PolicyName | None = None
+    lines: PolicyLines | None = None
+    policy_seen: str | None = None
     jump: JumpRequest | None = None
     use_hub_key: bool | None = None
     direct: bool = False

@@ -24,6 +24,7 @@ from groundcontrol.deployments.model import (
     Jump,
     JumpRequest,
 )
+from groundcontrol.deployments.policy_file import check_lines
 from groundcontrol.deployments.transitions import new_deployment
 from groundcontrol.nodes.model import Node
 from majortom import interfaces
@@ -75,6 +76,7 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     if is_id(name):
         raise BadRequest("name must not have the form of an id: commands would take it for the id of another node", field="name")
+    check_lines(request.lines)
     return replace(request, name=name, tags=_check_tags(request.tags))
 
 
@@ -210,6 +212,8 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
         changes.setdefault("certificate", None)
     if given.policy is not None:
         changes["own_policy"] = False
+    if given.lines is not None:
+        changes["lines"] = request.lines._replace(**{name: value for name, value in given.lines._asdict().items() if value is not None})
     if given.use_hub_key:
         for name in GIVEN_LOGIN:
             changes.setdefault(name, None)
@@ -225,6 +229,20 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
             changes.setdefault(name, None)
         changes.setdefault("use_hub_key", False)
     return replace(request, **changes)
+
+
+def with_typed_credentials(request: DeploymentRequest, given: DeploymentOverrides | None) -> DeploymentRequest:
+    """The request with no secrets for the server but those of this call. Kept credentials and the hub's own key never change a policy file.
+
+    Raises: CredentialsRequired.
+    """
+    if given is None or not any(getattr(given, name) for name in ANY_OF):
+        raise CredentialsRequired(
+            "the policy file belongs to the server's owner, so kept credentials and the hub's key do not change it:"
+            " send username and private_key or password (and sudo_password if it is needed) in this call",
+            give=list(ANY_OF),
+        )
+    return replace(request, use_hub_key=False, **{name: getattr(given, name) for name in CREDENTIALS})
 
 
 def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
@@ -304,7 +322,7 @@ def options_of(request: DeploymentRequest) -> DeploymentOptions:
     jump = request.jump
     via = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
     return DeploymentOptions(
-        **{**{field: getattr(request, field) for field in DeploymentOptions._fields if field != "earlier"}, "jump": via}
+        **{**{field: getattr(request, field) for field in DeploymentOptions._fields if field not in ("earlier", "found")}, "jump": via}
     )
 
 
@@ -330,7 +348,7 @@ def earlier_request(row: Deployment) -> DeploymentRequest:
         if jump is None
         else JumpRequest(host=jump.host, port=jump.port, username=jump.username, host_key=jump.expected, pinned=jump.host_key)
     )
-    options = {name: value for name, value in {**row.options._asdict(), "jump": jump_request}.items() if name != "earlier"}
+    options = {name: value for name, value in {**row.options._asdict(), "jump": jump_request}.items() if name not in ("earlier", "found")}
     return DeploymentRequest(host=row.host, port=row.port, username=row.username, name=row.name, **options)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
@@ -21,7 +22,8 @@ from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.hub_key import MISSING, load_hub_key
 from groundcontrol.deployments.limits import ServiceLimits, Slot
 from groundcontrol.deployments.model import NO_LONGER_ALLOWED, Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
-from groundcontrol.deployments.node_files import policy_conf, spider_conf
+from groundcontrol.deployments.node_files import spider_conf
+from groundcontrol.deployments.policy_file import PolicyPlan, plan_policy, wish_of
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import MAX_NAME_CHARS, proxy_of, target_of
 from groundcontrol.deployments.store import DeploymentStore
@@ -220,6 +222,7 @@ class DeploymentRun:
         """Create the node. Returns: the files and keys for its server. Raises: DeployError: the name is taken; StoreError."""
         if self.request.again:
             return await self._renew_payload(probe)
+        policy = await self._policy(probe, None)
         named = self.request.name or self.request.host
         own = self._own_name(probe) if named == self.request.host else ""
         node_id = NodeId(new_random_id())
@@ -230,7 +233,35 @@ class DeploymentRun:
             raise failure("name_taken", "probe", name=named)
         await self.progress.change(lambda row: row._replace(name=node.name))
         self._tools.bus.publish(Changed("node", node.id, node.version))
-        return self._files(node, policy_conf(self.request.policy))
+        return self._files(node, policy)
+
+    async def _policy(self, probe: Probe, node: Node | None) -> PolicyPlan:
+        """Decide about the server's policy file, before anything is changed there.
+
+        Args:   node: the existing node that is deployed again.
+        Raises: DeployError: it says something else than the request, and nobody has seen the difference; StoreError.
+        """
+        there, request = probe.existing, self.request
+        plan = plan_policy(
+            there.policy_text,
+            there.has_policy,
+            mode=request.policy,
+            wish=wish_of(request),
+            last=node and node.policy,
+            seen=request.policy_seen,
+        )
+        found = plan.found
+        if found is None:
+            return plan
+        if node is None:
+            found = found._replace(outcome="kept")  # a new node takes the server as its owner wants it
+        written = AuditEntry(self._scope.actor, "deployment.policy", self.progress.row.id, "done", {"difference": found.digest})
+        await self.progress.change(
+            lambda row: row._replace(options=row.options._replace(found=found)), written if found.outcome == "written" else None
+        )
+        if found.outcome == "differs":
+            raise failure("policy_differs" if found.digest else "policy_unreadable", "probe", host=request.host)
+        return plan
 
     def _own_name(self, probe: Probe) -> str:
         """The server's host name, used if the user gave no name; empty: it cannot be the name of a node."""
@@ -252,14 +283,9 @@ class DeploymentRun:
         node = None if self._node is None else await self._tools.store[NodeStore].find_node(self._node)
         if node is None:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
-        there, request = probe.existing, self.request
-        if request.own_policy and there.policy and there.fleet in ("", self._tools.vault.fleet_id):
-            return self._files(node, policy_conf(there.policy), there.proxy)._replace(own_policy=True)
-        if request.own_policy and node.policy is not None:
-            return self._files(node, policy_conf(node.policy.mode, node.policy.verbs), there.proxy)
-        return self._files(node, policy_conf(request.policy), there.proxy)
+        return self._files(node, await self._policy(probe, node), probe.existing.proxy)
 
-    def _files(self, node: Node, policy: str, before: str = "") -> Payload:
+    def _files(self, node: Node, policy: PolicyPlan, before: str = "") -> Payload:
         """The files and keys for the server. Args: before: the proxy that the server's agent uses so far."""
         tools, before = self._tools, proxy_of(before)
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
@@ -267,7 +293,8 @@ class DeploymentRun:
             version=tools.spider.version,
             bundle=tools.spider.bundle,
             spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin, self.request.proxy or before),
-            policy_conf=policy,
+            policy_conf=policy.text,
+            replaced_policy=policy.replaced,
             session_key=Secret(keys.session.hex()),
             launch_key=Secret(keys.launch.hex()),
             install_python=self.request.install_python,

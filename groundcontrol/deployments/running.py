@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -89,6 +90,20 @@ class Active(Mapping[DeploymentId, Begun]):
         await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)
 
 
+async def wait_for_policy(begun: Begun, limit_s: float) -> Deployment:
+    """Wait until an installation has compared the policy file, waits for a person, or has ended."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            while not begun.task.done():
+                row = begun.work.progress.row
+                compared = any(step.name == "upload" and step.state != "waiting" for step in row.steps)
+                if compared or row.state == "awaiting_host_key":
+                    break
+                await asyncio.wait([begun.task], timeout=POLL_S)
+    return begun.work.progress.row
+
+
+POLL_S: Final = 0.1
 LAST_LIMIT_S: Final = 0.25
 """Time limit after each cancellation but the first."""
 TIMES: Final = 3

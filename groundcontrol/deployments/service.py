@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus
-from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Unavailable
+from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, HubError, PolicyDiffers, Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import Scope
@@ -38,6 +38,7 @@ from groundcontrol.deployments.model import (
 )
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.overrides import apply_overrides
+from groundcontrol.deployments.policy_file import wish_of
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import (
     ANY_OF,
@@ -50,9 +51,10 @@ from groundcontrol.deployments.requests import (
     redirected,
     requested,
     same_server,
+    with_typed_credentials,
 )
 from groundcontrol.deployments.run import CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
-from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun
+from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun, wait_for_policy
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
@@ -208,9 +210,43 @@ class DeploymentService:
     async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
         """Begin a redeployment, which replaces any agent on the node's server. A running redeployment is returned instead of a new one.
 
-        The node keeps its id, history and settings. It also keeps its owner's policy, unless the overrides name one.
-        Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, VaultError, StoreError.
+        The node keeps its id, history and settings, and its server the owner's policy file. Overrides that name lines of it need credentials
+        in this call; then this waits until the file was compared.
+        Raises: PolicyDiffers: nothing was changed; NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, VaultError, StoreError.
         """
+        row = await self._redeploy(scope, node_id, overrides)
+        begun = self._active.get(row.id)
+        if begun is None or wish_of(begun.work.request) is None:
+            return row
+        row = await wait_for_policy(begun, self._tools.limits.compare_wait_s)
+        if row.error is not None and row.error.code == "policy_differs" and row.options.found is not None:
+            found = row.options.found
+            raise PolicyDiffers(row.error.message, current=found.current, wanted=found.wanted, digest=found.digest, deployment=row.id)
+        return row
+
+    async def redeploy_many(
+        self, scope: Scope, nodes: Sequence[NodeId], overrides: DeploymentOverrides, seen: Mapping[str, str]
+    ) -> tuple[Sequence[Deployment], Sequence[tuple[NodeId, HubError]]]:
+        """Begin the redeployment of many nodes, each independent of the others.
+
+        Args:    seen: by node, the digest of the difference of its policy file that may be written.
+        Returns: the deployments, and the nodes without one with the reason.
+        Raises:  BadRequest, Forbidden.
+        """
+        authorize(scope, "node.update")
+        if not 1 <= len(set(nodes)) == len(nodes) <= MAX_MANY:
+            raise BadRequest(f"nodes must name 1 to {MAX_MANY} nodes, each once", field="nodes")
+        made: list[Deployment] = []
+        refused: list[tuple[NodeId, HubError]] = []
+        batch = new_time_id(self._tools.clock.now())
+        for node in nodes:
+            try:
+                made.append(await self._redeploy(scope, node, replace(overrides, policy_seen=seen.get(node)), batch))
+            except HubError as exc:
+                refused.append((node, exc))
+        return made, refused
+
+    async def _redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, batch: str | None = None) -> Deployment:
         tools = self._tools
         node = await tools.store[NodeStore].node(scope, node_id)
         authorize(scope, "node.update", node)
@@ -230,21 +266,24 @@ class DeploymentService:
         complete = has_credentials(login)
         request = replace(login, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=complete)
         merged, pinned, _ = await apply_overrides(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
+        if wish_of(merged) is not None:
+            merged = with_typed_credentials(merged, overrides)
         async with self._ordering.in_time():
             running = self._active.of_node(node_id)
             if running is not None and running.kind == "install":
                 return running
             node = await tools.store[NodeStore].node(scope, node_id)
             self._check_not_leaving(node_id, node.name)
-            return await self._order(scope, "install", node, merged, pinned)
+            return await self._order(scope, "install", node, merged, pinned, batch)
 
     async def _order(
-        self, scope: Scope, kind: Literal["install", "remove"], node: Node, request: DeploymentRequest, pinned: HostKey | None
-    ) -> Deployment:
+        self, scope: Scope, kind: Literal["install", "remove"], node: Node, request: DeploymentRequest, pinned: HostKey | None,
+        batch: str | None = None,
+    ) -> Deployment:  # fmt: skip
         """Begin a deployment on the server of a node. The caller holds `_ordering`."""
         await self._occupied.check_free(scope, request, node.id)
         self._check_room()
-        wanted = requested(scope, request, self._tools.clock.now(), kind=kind, node=node)
+        wanted = requested(scope, request, self._tools.clock.now(), kind=kind, node=node, batch=batch)
         row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted)
         self._begin(scope, row, request, pinned)
         return row
@@ -434,6 +473,8 @@ class DeploymentService:
         merged, pinned, same = await apply_overrides(
             tools.hub, before, pinned, overrides, "the credentials of this deployment are not kept"
         )
+        if overrides is not None and overrides.policy_seen is not None:
+            merged = with_typed_credentials(merged, overrides)
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)

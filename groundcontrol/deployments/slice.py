@@ -31,6 +31,8 @@ from groundcontrol.deployments.views import (
     HubKeyBody,
     HubKeyStateView,
     ManyDeploymentsBody,
+    RedeployedView,
+    RedeployManyBody,
     RetryBody,
     ServerListBody,
     ServerListView,
@@ -73,6 +75,7 @@ ROUTES: Final = (
     Route("DELETE", "/hub-key", "hub_key.manage", deployments_api.remove_hub_key, None, status=204, step_up=True, whose="organisation"),
     Route("POST", "/agent-updates", "node.update", deployments_api.create_updates, DeploymentsView, AgentUpdatesBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments_api.redeploy_node, DeploymentView, RetryBody, status=202, optional_body=True, step_up=True),
+    Route("POST", "/deployments/again", "node.update", deployments_api.redeploy_nodes, RedeployedView, RedeployManyBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/rekey", "node.rekey", deployments_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
 )  # fmt: skip
 

@@ -47,6 +47,13 @@ class DeploymentBody(Body):
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
+    """The mode of a new policy file. A file that is on the server stays."""
+    units: list[ShortText] | None = None
+    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
+    containers: list[ShortText] | None = None
+    journal: Literal["off", "warning", "all"] | None = None
+    events: list[ShortText] | None = None
+    """Accounts of the server that may report events, beside root."""
     certificate: SecretText | None = None
     """An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`)."""
     jump: JumpBody | None = None
@@ -71,11 +78,52 @@ class RetryBody(Body):
     keep_credentials: bool | None = None
     install_python: bool | None = None
     policy: Literal["monitor", "readonly", "managed"] | None = None
+    """Changes the mode in the server's policy file: with credentials in this call, after its difference was seen."""
+    units: list[ShortText] | None = None
+    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
+    containers: list[ShortText] | None = None
+    journal: Literal["off", "warning", "all"] | None = None
+    events: list[ShortText] | None = None
+    """Accounts of the server that may report events, beside root."""
+    policy_seen: ShortText | None = None
+    """The digest of the difference between the server's policy file and this request (409 `policy_differs`), which may be written."""
     certificate: SecretText | None = None
     proxy: ShortText | None = None
     """Empty: no proxy."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Omitted: unchanged. null: without a jump host. The address then counts as another server."""
+
+
+class RedeployManyBody(Body):
+    """The nodes to deploy again, and fields for all of them."""
+
+    nodes: list[ShortText]
+    """1 to 200 ids."""
+    username: ShortText | None = None
+    """Omitted, like the credentials: those that are kept for each node."""
+    private_key: str | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    sudo_password: SecretText | None = None
+    certificate: SecretText | None = None
+    use_hub_key: bool | None = None
+    keep_credentials: bool | None = None
+    install_python: bool | None = None
+    policy: Literal["monitor", "readonly", "managed"] | None = None
+    units: list[ShortText] | None = None
+    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
+    containers: list[ShortText] | None = None
+    journal: Literal["off", "warning", "all"] | None = None
+    events: list[ShortText] | None = None
+    """Accounts of the server that may report events, beside root."""
+    policy_seen: dict[str, ShortText] | None = None
+    """By node: the digest of the difference that may be written (`policy_found` of an earlier deployment)."""
+
+
+class NotBegunView(Answer):
+    node_id: str
+    code: str
+    message: str
 
 
 class HubKeyBody(Body):
@@ -141,6 +189,13 @@ class ManyDeploymentsBody(Body):
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
+    """The mode of a new policy file. A file that is on the server stays."""
+    units: list[ShortText] | None = None
+    """Names and patterns (`*`) of the units that people may start, stop, restart and reload."""
+    containers: list[ShortText] | None = None
+    journal: Literal["off", "warning", "all"] | None = None
+    events: list[ShortText] | None = None
+    """Accounts of the server that may report events, beside root."""
     jump: JumpBody | None = None
     proxy: ShortText | None = None
 
@@ -278,6 +333,18 @@ class EarlierView(Answer):
     """Steps whose result is reused: a confirmed `host_key` needs no second confirmation."""
 
 
+class PolicyFoundView(Answer):
+    """The difference between the policy file on a server and the request."""
+
+    outcome: Literal["kept", "differs", "written"]
+    """kept: the file stays as its owner wrote it. differs: nothing was changed, so that a person sees the difference first."""
+    current: str
+    """The text on the server; empty: the hub cannot read it."""
+    wanted: str
+    digest: str
+    """Names this difference in `policy_seen`; empty: the hub cannot change the file."""
+
+
 class DeploymentView(Answer):
     id: str
     kind: Literal["install", "update", "remove"]
@@ -306,6 +373,8 @@ class DeploymentView(Answer):
     tags: list[str]
     """The tags of the new node."""
     policy: Literal["monitor", "readonly", "managed"]
+    policy_found: PolicyFoundView | None
+    """The difference between the server's policy file and the request. null: none, or not known yet."""
     use_hub_key: bool
     """Whether the deployment logs in with the hub's own SSH key."""
     version: int
@@ -315,6 +384,13 @@ class DeploymentView(Answer):
 class DeploymentsView(Answer):
     deployments: list[DeploymentView]
     next: str | None
+
+
+class RedeployedView(Answer):
+    deployments: list[DeploymentView]
+    """With a common `batch_id`."""
+    refused: list[NotBegunView]
+    """Nodes whose deployment did not begin."""
 
 
 class ConfirmedView(Answer):
@@ -347,6 +423,7 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
         forced=deployment.options.forced,
         tags=list(deployment.options.tags),
         policy=deployment.options.policy,
+        policy_found=None if deployment.options.found is None else PolicyFoundView(*deployment.options.found),
         use_hub_key=deployment.options.use_hub_key,
         earlier=None if earlier is None else view_of(EarlierView, earlier),
     )

@@ -57,6 +57,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.PolicyRefuses: 409,
     errors.JournalUnreadable: 409,
     errors.CredentialsRequired: 409,
+    errors.PolicyDiffers: 409,
     errors.TargetNotAllowed: 400,
     errors.HostKeyMismatch: 409,
     errors.JobNotCancellable: 409,

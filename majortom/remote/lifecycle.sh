@@ -1,7 +1,9 @@
 # Installs Spider on a server and removes it. Run as root by `sh -s`; data come as arguments and files only.
 #   arm SECONDS                            before the first change: set the timer after which the server rolls back by itself
 #   python MANAGER                         install python3 with the server's package manager
-#   install UPLOAD SHA256 VERSION LAUNCHER copy the uploaded files to their paths (LAUNCHER: yes or no)
+#   install UPLOAD SHA256 VERSION LAUNCHER [POLICY]
+#                                          copy the uploaded files to their paths (LAUNCHER: yes or no). A policy file that is here stays;
+#                                          only with POLICY, its SHA-256, the uploaded one replaces it
 #   start LAUNCHER                         enable and start the units
 #   command                                install the command `stardust-spider` for root, if it is missing or of an older version
 #   status                                 print for the server's owner which hub it has, and whether Spider is connected
@@ -10,6 +12,7 @@
 #   diagnose                               print why there is no session: state and last log lines
 #   stop                                   stop and disable the units, unless a job runs
 #   remove                                 remove everything that Stardust installed
+#   clear                                  the same before a new installation: the owner's policy file stays
 #   undo [whole | unlaid]                  undo an unfinished installation, with the packages that `python` installed. whole: undo a finished
 #                                          one, too. unlaid: the installation was to replace another one, and has not touched it yet
 #   search                                 print what is left of Stardust
@@ -242,10 +245,11 @@ parent() {
 }
 
 install_spider() {
-    upload=$1 sum=$2 version=$3 launcher=$4
-    for path in "$OPT" "$ETC"; do
+    upload=$1 sum=$2 version=$3 launcher=$4 replaced_policy=$5
+    for path in "$OPT" "$ETC/spider.conf" "$ETC/session.key" "$ETC/launch.key"; do
         if [ -e "$path" ] || [ -L "$path" ]; then die already_installed "$path is there"; fi
     done
+    [ ! -L "$ETC" ] || die already_installed "$ETC is a link"
     for unit in $UNIT_FILES; do
         if [ -e "$UNITS/$unit" ] || [ -L "$UNITS/$unit" ]; then die already_installed "$UNITS/$unit is there"; fi
     done
@@ -282,9 +286,9 @@ install_spider() {
     mkdir -m 0755 -p "$OPT/$version" && chmod 0755 "$OPT" &&
         place 0644 root:root spider.pyz "$OPT/$version/spider.pyz" &&
         ln -s "$version" "$OPT/current" || die install_failed "$OPT cannot be written"
-    mkdir -m 0755 "$ETC" &&
-        place 0644 root:root spider.conf "$ETC/spider.conf" &&
-        place 0644 root:root policy.conf "$ETC/policy.conf" &&
+    mkdir -p "$ETC" && chown root:root "$ETC" && chmod 0755 "$ETC" || die install_failed "$ETC cannot be written"
+    place_policy "$replaced_policy"
+    place 0644 root:root spider.conf "$ETC/spider.conf" &&
         place 0600 stardust:stardust session.key "$ETC/session.key" || die install_failed "$ETC cannot be written"
     mkdir -m 0700 -p "$VAR/spider" "$VAR/started" && chown stardust:stardust "$VAR/spider" &&
         mkdir -p "$VAR/jobs" && chown root:stardust "$VAR/jobs" && chmod 2750 "$VAR/jobs" ||
@@ -340,15 +344,53 @@ place() {
     (umask 077 && cp -- "$staging/$3" "$4") && chown "$2" "$4" && chmod "$1" "$4"
 }
 
+# The policy file is the owner's. One that is here stays, unless the order names its SHA-256. The journal has the SHA-256 of what was written,
+# so that an undo deletes only that.
+place_policy() {
+    policy=$ETC/policy.conf
+    if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+        [ -z "$1" ] || die policy_changed
+    elif [ -z "$1" ]; then
+        note "the policy file $policy stays as it is"
+        return 0
+    else
+        [ "$(policy_sum)" = "$1" ] || die policy_changed
+        mkdir -p -m 0700 "$VAR/before" && cp -p -- "$policy" "$VAR/before/policy.conf" && sync "$VAR/before/policy.conf" || die install_failed "no room in $VAR"
+    fi
+    record "policy $(sha256sum <"$staging/policy.conf" | cut -c 1-64)"
+    sync "$JOURNAL" 2>/dev/null
+    place 0644 root:root policy.conf "$policy.new" && mv -T -- "$policy.new" "$policy" || die install_failed "$ETC cannot be written"
+}
+
+policy_sum() { [ -f "$ETC/policy.conf" ] && [ ! -L "$ETC/policy.conf" ] && sha256sum <"$ETC/policy.conf" | cut -c 1-64; }
+
+# Take back what this installation did to the policy file. If the file's owner has edited it meanwhile, the owner's word stays.
+restore_policy() {
+    if sum=$(policy_sum) && [ "$(sed -n 's/^policy //p' "$JOURNAL" 2>/dev/null | tail -n 1)" = "$sum" ]; then
+        if [ -f "$VAR/before/policy.conf" ]; then mv -f -- "$VAR/before/policy.conf" "$ETC/policy.conf"; else rm -f -- "$ETC/policy.conf"; fi
+    fi
+    rm -f -- "$VAR/before/policy.conf"
+}
+
+# Empty Stardust's folder of settings, but for the owner's policy file.
+clear_settings() {
+    [ -d "$ETC" ] && [ ! -L "$ETC" ] || return 0
+    shred_keys "$ETC"
+    find "$ETC" -mindepth 1 -maxdepth 1 ! -name policy.conf -exec rm -rf -- {} + 2>/dev/null
+}
+
 # Delete a folder; overwrite its keys first if root owns it. In a folder of another owner a file may become a link at any moment.
 shred_folder() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
-    if [ "$(stat -c %u "$1")" = 0 ]; then
-        for key in "$1/session.key" "$1/launch.key" "$1/former.keys"; do
-            [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
-        done
-    fi
+    shred_keys "$1"
     rm -rf -- "$1"
+}
+
+shred_keys() {
+    [ "$(stat -c %u "$1")" = 0 ] || return 0
+    for key in "$1/session.key" "$1/launch.key" "$1/former.keys"; do
+        [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
+    done
 }
 
 # Delete this upload, and uploads left by deployments whose hub was killed: only one deployment at a time works on a server. Any user may make
@@ -506,7 +548,13 @@ remove() {
         systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
     fi
     if end_account_programs; then ours=yes; elif getent passwd stardust >/dev/null; then note 'the user stardust is not ours and stays'; fi
-    shred_folder "$ETC"
+    if [ "$why" = removal ]; then
+        shred_folder "$ETC"
+    else
+        [ "$why" = clear ] || restore_policy
+        clear_settings
+        rmdir -- "$ETC" 2>/dev/null
+    fi
     shred_folder "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
     drop_links
@@ -523,7 +571,7 @@ remove() {
     for folder in $parents; do rmdir -- "$folder" 2>/dev/null; done
     rm -rf -- "$VAR"
     sweep_uploads
-    if [ "$why" = undo ]; then search; fi
+    if [ "$why" != removal ]; then search; fi
 }
 
 # End the programs of Stardust's own account, which the journal or its home folder identifies; an account that somebody else made is not
@@ -565,6 +613,7 @@ drop_packages() {
 # Print what is left. A hub installed as a service (stardust-hub) does not count.
 search() {
     for path in "$OPT" "$ETC" "$VAR" /run/stardust "$OPT.before" "$ETC.before" "$ETC.before.units"; do
+        [ "$path" != "$ETC" ] || [ "${why-removal}" = removal ] || [ "$(ls -A "$ETC" 2>/dev/null)" != policy.conf ] || continue # the owner's
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
     for path in $LINKS; do [ "$(readlink "$path")" != "$COMMAND" ] || printf 'left %s\n' "$path"; done
@@ -610,7 +659,7 @@ main() {
     case $action in
     arm) arm "$1" ;;
     python) install_python "$1" ;;
-    install) install_spider "$1" "$2" "$3" "$4" ;;
+    install) install_spider "$1" "$2" "$3" "$4" "${5-}" ;;
     start) start_units "$1" ;;
     finish) finish ;;
     diagnose) diagnose ;;
@@ -618,10 +667,11 @@ main() {
     command) if recorded complete && ! grep -qs ' event ' "$COMMAND"; then install_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
+    clear) remove clear ;;
     rollback) rollback ;;
     undo) undo "${1-}" ;;
     search) search ;;
-    arm_replace | stash | keep_policy) "$action" "$@" ;; # of replace.sh
+    arm_replace | stash) "$action" "$@" ;; # of replace.sh
     *) die install_failed "unknown action $action" ;;
     esac
     printf 'ok\n'

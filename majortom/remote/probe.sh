@@ -130,6 +130,7 @@ look_for_ours() {
         /etc/systemd/system/stardust-spider.service /etc/systemd/system/stardust-launcher.socket \
         /etc/systemd/system/stardust-launcher@.service /etc/systemd/system/stardust-job@.service \
         /etc/init.d/stardust-spider /etc/init.d/stardust-launcher; do
+        [ "$(ls -A "$path" 2>/dev/null)" != policy.conf ] || continue # the owner's word alone is no installation
         if [ -e "$path" ] || [ -L "$path" ]; then found="$found $path"; fi
     done
     say existing "${found# }"
@@ -141,7 +142,12 @@ look_for_ours() {
     if [ -f /etc/stardust/spider.conf ]; then
         sed -n 's/^ *\(id\|fleet\) *= *\([0-9a-hjkmnp-tv-z]\{26\}\) *$/existing_\1=\2/p; s/^ *proxy *= *\(http:[!-~]*\) *$/existing_proxy=\1/p' /etc/stardust/spider.conf
     fi
-    sed -n 's/^ *mode *= *\(monitor\|readonly\|managed\) *$/existing_policy=\1/p' /etc/stardust/policy.conf 2>/dev/null
+    policy=/etc/stardust/policy.conf
+    if [ -e "$policy" ] || [ -L "$policy" ]; then
+        say policy_file yes
+        sed -n 's/^ *mode *= *\(monitor\|readonly\|managed\) *$/existing_policy=\1/p' "$policy" 2>/dev/null
+        if [ -f "$policy" ] && [ ! -L "$policy" ]; then say policy_text "$(head -c 16385 "$policy" 2>/dev/null | base64 2>/dev/null | tr -d '\n')"; fi
+    fi
     say user "$(getent passwd stardust)"
     say group "$(getent group stardust)"
     if [ "$systemd" = yes ]; then

@@ -1,8 +1,7 @@
 # Stashes an existing installation before a new one, and restores it if the new one is not finished. A deployment over SSH prepends this script
 # to lifecycle.sh, which calls it.
 #   arm_replace SECONDS  instead of `arm`, if an existing installation is to be replaced
-#   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay
-#   keep_policy          use the stashed policy.conf again
+#   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay, and the owner's policy.conf
 #
 # Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`. From
 # `again laid` on, the installed files are those of the new installation.
@@ -24,13 +23,12 @@ arm_replace() {
                 case $unit in *@*) ;; *) systemctl is-active --quiet "$unit" && printf '%s\n' "$unit" >>"$BEFORE/active" ;; esac
             fi
         done
-        [ -e "$ETC" ] || : >"$BEFORE/no-etc"
         getent passwd stardust >/dev/null || : >"$BEFORE/no-user"
         getent group stardust >/dev/null || : >"$BEFORE/no-group"
         # Atomically: the installation now counts as unfinished; its files are still the old ones.
         (
             umask 077
-            { [ -f "$JOURNAL" ] && grep -v -x -e complete -e armed "$JOURNAL" || printf 'version 1\n'; printf '%s\n' armed 'again begun'; } >"$JOURNAL.new"
+            { [ -f "$JOURNAL" ] && grep -v -x -e complete -e armed -e 'policy .*' "$JOURNAL" || printf 'version 1\n'; printf '%s\n' armed 'again begun'; } >"$JOURNAL.new"
         ) && sync "$JOURNAL.new" && mv -- "$JOURNAL.new" "$JOURNAL" || die install_failed "$JOURNAL cannot be written"
     fi
     arm "$1"
@@ -42,7 +40,8 @@ stash() {
     stop_units
     end_account_programs # the stash is deleted once the new Spider runs: no program may use a folder of it then
     mkdir -p -m 0700 "$OLD_ETC.units" || die install_failed "$OLD_ETC.units cannot be made"
-    if [ -e "$ETC" ]; then mv -T -- "$ETC" "$OLD_ETC" || die install_failed "$ETC cannot be moved"; fi
+    mkdir -p -m 0700 "$OLD_ETC" || die install_failed "$OLD_ETC cannot be made"
+    move_settings "$ETC" "$OLD_ETC" policy.conf || die install_failed "$ETC cannot be moved"
     if [ -e "$OPT" ]; then mv -T -- "$OPT" "$OLD_OPT" || die install_failed "$OPT cannot be moved"; fi
     for unit in $UNIT_FILES; do
         rm -f -- "$UNITS"/*.target.wants/"$unit"
@@ -73,10 +72,12 @@ units_changed() {
     return 0
 }
 
-keep_policy() {
-    require_timer
-    cp -p -- "$OLD_ETC/policy.conf" "$ETC/policy.conf" || die install_failed "$ETC cannot be written"
+# Move what a folder of settings holds, without the file of this name, to another folder.
+move_settings() {
+    [ -d "$1" ] && [ ! -L "$1" ] || return 0
+    find "$1" -mindepth 1 -maxdepth 1 ! -name "$3" -exec mv -f -- {} "$2" \; && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name "$3")" ]
 }
+
 
 # After an interrupted stop, OpenRC regards the service as stopping for ever and does not start it: `zap` resets that.
 rc_start() { rc_quiet rc-service "$1" start || { rc_quiet rc-service "$1" zap && rc_quiet rc-service "$1" start; }; }
@@ -87,7 +88,8 @@ restore_previous() {
     end_account_programs
     if recorded 'again laid'; then
         for unit in $UNIT_FILES; do rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"; done
-        shred_folder "$ETC"
+        restore_policy
+        clear_settings
         # shellcheck disable=SC2086  # a list of names without blanks
         if openrc; then rc_forget $UNIT_FILES; fi
         rm -rf -- /run/stardust /run/stardust-spider "$OPT"
@@ -100,7 +102,8 @@ restore_previous() {
     rm -rf -- "$OLD_ETC.units"
     if [ -e "$OLD_OPT" ]; then mv -T -- "$OLD_OPT" "$OPT"; fi
     drop_links
-    if [ -e "$OLD_ETC" ]; then mv -T -- "$OLD_ETC" "$ETC"; fi
+    if [ -e "$OLD_ETC" ]; then mkdir -p -m 0755 "$ETC" && move_settings "$OLD_ETC" "$ETC" '' && rmdir -- "$OLD_ETC"; fi
+    rmdir -- "$ETC" 2>/dev/null
     if [ -e "$BEFORE/no-user" ]; then
         userdel stardust >/dev/null 2>&1
     fi

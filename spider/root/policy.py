@@ -26,12 +26,12 @@ A Spider that does not support version 2 refuses the whole file. Any unknown wor
 never be read as no restriction.
 """
 
-import re
-from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from spider.ini_reader import read_ini
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.wire.containers import names_container
+from spider.wire.policy_names import MAX_NAMES, PATTERN, USER
 from spider.wire.units import is_protected, names_unit
 from spider.wire.verbs import CATALOGUE, REKEY, VERBS, Verb
 
@@ -45,9 +45,6 @@ JOURNAL = ("off", "warning", "all")
 _KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
 _KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
 """The keys that the file may have, by version."""
-MAX_NAMES = 64
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?\Z")
-_PATTERN = re.compile(r"[A-Za-z0-9:_.@\\*-]{1,255}\Z")
 
 
 class PolicyRefused(Exception):
@@ -138,14 +135,14 @@ def parse_policy(text: str) -> Policy:
     journal = section.get("journal", "off")
     if journal not in JOURNAL:
         raise PolicyRefused("journal is off, warning or all")
-    units, containers = _names(section, "units", _PATTERN), _names(section, "containers", _PATTERN)
+    units, containers = _names(section, "units", PATTERN), _names(section, "containers", PATTERN)
     verbs = [verb for verb in LISTED if verb in allowed]
     verbs += [REKEY] if rekey == "yes" else []
     verbs += [verb for verb in BESIDE if (containers if VERBS[verb].container else units) and verb in allowed]
-    return Policy(mode, tuple(verbs), _names(section, "events", _USER), units, journal, containers)
+    return Policy(mode, tuple(verbs), _names(section, "events", USER), units, journal, containers)
 
 
-def _names(section: Mapping[str, str], key: str, form: "re.Pattern[str]") -> Tuple[str, ...]:
+def _names(section: Mapping[str, str], key: str, form: Pattern[str]) -> Tuple[str, ...]:
     """The names in a line of the file; empty: the line is absent. Raises: PolicyRefused."""
     if key not in section:
         return ()

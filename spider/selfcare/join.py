@@ -310,7 +310,7 @@ class _JoinAttempt:
     async def _install(self, accepted: JoinAccepted, files: Dict[str, bytes]) -> None:
         if accepted.clear in ("undo", "remove"):
             print_line("removing the rest of an earlier installation")
-            await self._run_action(accepted.clear)
+            await self._run_action("undo" if accepted.clear == "undo" else "clear")
         self.begun = True
         await self._run_action("arm", str(ROLLBACK_S))
         self._folder = _new_folder()

@@ -414,7 +414,14 @@ export interface DeploymentBody {
   host_key?: string | null;
   keep_credentials?: boolean;
   install_python?: boolean;
+  /** The mode of a new policy file. A file that is on the server stays. */
   policy?: "monitor" | "readonly" | "managed";
+  /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
+  units?: string[] | null;
+  containers?: string[] | null;
+  journal?: "off" | "warning" | "all" | null;
+  /** Accounts of the server that may report events, beside root. */
+  events?: string[] | null;
   /** An OpenSSH user certificate for the private key, as one line (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
   jump?: JumpBody | null;
@@ -456,6 +463,8 @@ export interface DeploymentView {
   /** The tags of the new node. */
   tags: string[];
   policy: "monitor" | "readonly" | "managed";
+  /** The difference between the server's policy file and the request. null: none, or not known yet. */
+  policy_found: PolicyFoundView | null;
   /** Whether the deployment logs in with the hub's own SSH key. */
   use_hub_key: boolean;
   /** Grows with each change: the view with the higher number is newer. */
@@ -1186,7 +1195,14 @@ export interface ManyDeploymentsBody {
   tags?: string[] | null;
   keep_credentials?: boolean;
   install_python?: boolean;
+  /** The mode of a new policy file. A file that is on the server stays. */
   policy?: "monitor" | "readonly" | "managed";
+  /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
+  units?: string[] | null;
+  containers?: string[] | null;
+  journal?: "off" | "warning" | "all" | null;
+  /** Accounts of the server that may report events, beside root. */
+  events?: string[] | null;
   jump?: JumpBody | null;
   proxy?: string | null;
 }
@@ -1349,6 +1365,12 @@ export interface NodesView {
   next: string | null;
 }
 
+export interface NotBegunView {
+  node_id: string;
+  code: string;
+  message: string;
+}
+
 /** An empty body. */
 export type Nothing = Record<string, never>;
 
@@ -1479,6 +1501,17 @@ export interface PlanView {
   restarts: string[];
 }
 
+/** The difference between the policy file on a server and the request. */
+export interface PolicyFoundView {
+  /** kept: the file stays as its owner wrote it. differs: nothing was changed, so that a person sees the difference first. */
+  outcome: "kept" | "differs" | "written";
+  /** The text on the server; empty: the hub cannot read it. */
+  current: string;
+  wanted: string;
+  /** Names this difference in `policy_seen`; empty: the hub cannot change the file. */
+  digest: string;
+}
+
 export interface PolicyView {
   mode: string;
   verbs: string[];
@@ -1596,6 +1629,38 @@ export interface RecoveryView {
   recovery: string;
 }
 
+/** The nodes to deploy again, and fields for all of them. */
+export interface RedeployManyBody {
+  /** 1 to 200 ids. */
+  nodes: string[];
+  /** Omitted, like the credentials: those that are kept for each node. */
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  certificate?: string | null;
+  use_hub_key?: boolean | null;
+  keep_credentials?: boolean | null;
+  install_python?: boolean | null;
+  policy?: "monitor" | "readonly" | "managed" | null;
+  /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
+  units?: string[] | null;
+  containers?: string[] | null;
+  journal?: "off" | "warning" | "all" | null;
+  /** Accounts of the server that may report events, beside root. */
+  events?: string[] | null;
+  /** By node: the digest of the difference that may be written (`policy_found` of an earlier deployment). */
+  policy_seen?: Record<string, string> | null;
+}
+
+export interface RedeployedView {
+  /** With a common `batch_id`. */
+  deployments: DeploymentView[];
+  /** Nodes whose deployment did not begin. */
+  refused: NotBegunView[];
+}
+
 export interface RefusedView {
   node_id: string;
   code: string;
@@ -1651,7 +1716,16 @@ export interface RetryBody {
   host_key?: string | null;
   keep_credentials?: boolean | null;
   install_python?: boolean | null;
+  /** Changes the mode in the server's policy file: with credentials in this call, after its difference was seen. */
   policy?: "monitor" | "readonly" | "managed" | null;
+  /** Names and patterns (`*`) of the units that people may start, stop, restart and reload. */
+  units?: string[] | null;
+  containers?: string[] | null;
+  journal?: "off" | "warning" | "all" | null;
+  /** Accounts of the server that may report events, beside root. */
+  events?: string[] | null;
+  /** The digest of the difference between the server's policy file and this request (409 `policy_differs`), which may be written. */
+  policy_seen?: string | null;
   certificate?: string | null;
   /** Empty: no proxy. */
   proxy?: string | null;
@@ -2462,6 +2536,7 @@ export type ErrorCode =
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"
+  | "policy_differs"
   | "request.headers_too_large"
   | "request.idempotency_mismatch"
   | "request.invalid"
