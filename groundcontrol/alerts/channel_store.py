@@ -169,6 +169,13 @@ class DeliveryStore(Protocol):
         """
         ...
 
+    async def correct_times(self) -> None:
+        """Correct times that lie further in the future than their rule can yield: the clock was ahead when they were computed.
+
+        Such a message is due now, and the decision about it is made again. A message counts as sent now if it was sent in the future.
+        """
+        ...
+
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
         """The messages that a summary contains, oldest first."""
         ...

@@ -28,6 +28,7 @@ from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.wall_clock import local_date
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.steady_clock import JumpWatch
 from spider.clock import Clock
 from spider.logs import event
 
@@ -37,8 +38,6 @@ EVERY_S: Final = 60.0
 KEEP_DAYS: Final = 400
 OPEN_DAYS: Final = 14
 """How long a missed deadline stays open if no later one is met. Every weekday occurs in this time."""
-JUMP_S: Final = 60.0
-"""The least change of the wall clock against the monotonic clock that counts as a jump."""
 STEADY_S: Final = 600.0
 """How long nothing is judged after a jump of the wall clock, since a wrong clock may be corrected."""
 
@@ -52,8 +51,8 @@ class DeadlineChecker:
         self._silence = silence
         self._clock = clock
         self._away = away
-        self._offset = clock.now() - clock.monotonic()
-        self._steady_at = clock.monotonic() + START_S
+        self._jumps = JumpWatch(clock, STEADY_S)
+        self._ready_at = clock.monotonic() + START_S
         """The monotonic time from which deadlines are judged."""
         self._checked_at: float | None = None
         """Deadlines until this time are judged, except of nodes in `_waiting`. Nodes that are selected later are not judged for them."""
@@ -93,7 +92,7 @@ class DeadlineChecker:
         Raises: StoreError.
         """
         now = self._clock.now()
-        if self._is_steady(now):
+        if self._jumps.is_steady() and self._clock.monotonic() >= self._ready_at:
             expectations = usable(await self._store.all_expectations())
             checked_at = await self._last_check(now)
             for one in expectations:
@@ -105,7 +104,10 @@ class DeadlineChecker:
                 pass
         unmet = await self._store.unmet(local_date(UTC, now) - timedelta(days=OPEN_DAYS))
         names = {one.name for one in await self._store.all_expectations()}
-        self._unmet, self._names = unmet, self._names if self._names == names else names
+        self._unmet = {
+            node: {name: day for name, day in days.items() if day.by_at <= now} for node, days in unmet.items()
+        }  # later ones: the clock was ahead
+        self._names = self._names if self._names == names else names
 
     async def _judge_due(self, one: Expectation, now: float, checked_at: float) -> None:
         failed = one.id in self._failed
@@ -130,14 +132,6 @@ class DeadlineChecker:
             return min(self._checked_at, now)
         absences = await self._silence.absences()
         return min(absences[-1].from_at if absences else now, now) - AWAY_S
-
-    def _is_steady(self, now: float) -> bool:
-        monotonic = self._clock.monotonic()
-        offset = now - monotonic
-        if abs(offset - self._offset) > JUMP_S:
-            self._steady_at = monotonic + STEADY_S
-        self._offset = offset
-        return monotonic >= self._steady_at
 
     async def _judge(self, expectation: Expectation, day: Deadline, now: float, *, everybody: bool) -> None:
         """Judge one deadline. Args: everybody: for all selected nodes; False: only for those that were away at an earlier check."""

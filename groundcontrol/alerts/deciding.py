@@ -150,7 +150,7 @@ def _when(question: Question, visible: Sequence[Alert]) -> Decision:
     if last is None:
         if question.notified_at is not None and question.notified_at + COOL_DOWN_S > now and level != "critical":
             return Defer(question.notified_at + COOL_DOWN_S, "cool_down")
-        ready = max(now, min(alert.fired_at for alert in visible) + GROUP_S[level])
+        ready = max(now, min(now, *(alert.fired_at for alert in visible)) + GROUP_S[level])
     else:
         risen = level == "critical" and not last.critical
         ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)

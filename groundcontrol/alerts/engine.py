@@ -17,7 +17,7 @@ from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observat
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import HeldInstance, Snapshot, restored
-from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFacts, ObjectState, count_restarts, states_of
+from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, STATES, HubInfo, NodeFacts, ObjectState, count_restarts, states_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
@@ -54,6 +54,8 @@ class Engine:
         self._restored_at = 0.0
         """The time of the snapshot that was restored; 0 after the first tick."""
         self._out: list[Transition] = []
+        self.is_clock_steady = True
+        """False: the hub's clock jumped a short time ago, so states by the wall clock are not known."""
 
     # -- input -------------------------------------------------------------------------------------
 
@@ -360,7 +362,10 @@ class Engine:
         for rule, kind in rules.states:
             held = [key[1] for key in node.instances if key[0] == rule.rule.id]
             for about, value, since_at, end in self._states_of(node, kind, held, now):
-                self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(value, since_at=since_at), now, end)
+                seen = Observation(value, since_at=since_at)
+                if (rule.rule.id, about) in node.again and STATES[kind].by_wall_clock:
+                    seen = node.judged_again((rule.rule.id, about), rule.limits, seen)
+                self._observe(node_id, node, (rule.rule.id, about), rule.limits, seen, now, end)
         for key, state in list(node.instances.items()):
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
@@ -377,8 +382,10 @@ class Engine:
 
     def _states_of(self, node: NodeState, kind: str, held: Sequence[str], now: float) -> Iterator[ObjectState]:
         if node.facts is None:
-            return states_of(HUB_STATES[kind], self._hub, held, now)
-        return states_of(NODE_STATES[kind], node.facts, held, now)
+            of_hub = HUB_STATES[kind]
+            return iter(()) if of_hub.by_wall_clock and not self.is_clock_steady else states_of(of_hub, self._hub, held, now)
+        of_node = NODE_STATES[kind]
+        return iter(()) if of_node.by_wall_clock and not self.is_clock_steady else states_of(of_node, node.facts, held, now)
 
     def _observe(
         self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float, end: Reason = "cleared"

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.machine import Flapping, Instance
+from groundcontrol.alerts.machine import Flapping, Instance, Limits, Observation
 from groundcontrol.alerts.ruleset import Item, Key, Plan, RuleSet
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.alerts.windows import GRAIN_S, Window, WindowSpec, make_window
@@ -35,6 +35,7 @@ class Family:
     """The samples of one family of a node."""
 
     __slots__ = (
+        "again",
         "closed_ms",
         "layout",
         "mark_ms",
@@ -143,6 +144,7 @@ class NodeState:
     """The state that the engine holds of a node."""
 
     __slots__ = (
+        "again",
         "facts",
         "families",
         "flaps",
@@ -175,6 +177,8 @@ class NodeState:
         self.offset_ms = 0
         """The skew that is subtracted from the times of samples."""
         self.late: Range | None = None
+        self.again: set[Key] = set()
+        """Instances that may have fired by a wrong clock. Those whose value is not past the trigger end, even if it is past the clear value."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -189,9 +193,17 @@ class NodeState:
         for held in (self.families, self.windows, self.waiting, self.flaps):
             held.clear()
         self.instances = {key: state._replace(known_at=min(state.known_at, now)) for key, state in self.instances.items()}
+        self.again.update(self.instances)
         self.facts = None if self.facts is None else self.facts._replace(restarts={})
         self.judged = None, 0.0
         self.marks, self.marked_at = {}, -1.0
+
+    def judged_again(self, key: Key, limits: Limits, seen: Observation) -> Observation:
+        """An observation of an instance in `again`. The instance leaves `again` when it is well, or its value is past a trigger."""
+        if key in self.instances and not (limits.starts("warning", seen) or limits.starts("critical", seen)):
+            return seen._replace(hold=None)
+        self.again.discard(key)
+        return seen
 
     def note_late(self, at_ms: int) -> None:
         """Note the time of a sample that came too late to count."""

@@ -105,7 +105,7 @@ class Intents:
         self._windows = windows
         self._details = Details(rules, facts, log, clock)
         self._clock = clock
-        self._started_at = clock.now()
+        self._started = clock.monotonic()
 
     async def of_change(self, incident: Incident, changed: Mapping[AlertId, Alert]) -> tuple[list[Delivery], list[Delivery]]:
         """Decide about the newest revision of an incident: at most one decision for each channel.
@@ -156,9 +156,13 @@ class Intents:
 
     def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         return Question(
-            kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at, story.maintenance_until,
+            kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at(), story.maintenance_until,
             story.notified_at.get(channel.id), story.flapping_since, story.digest if past and kind in ("firing", "changed") else "",
         )  # fmt: skip
+
+    def _started_at(self) -> float:
+        """When this hub started, by the present clock, which may have been corrected since."""
+        return self._clock.now() - (self._clock.monotonic() - self._started)
 
     def _maintenance_until(self, firing: Sequence[Alert], now: float) -> float | None:
         """When the last maintenance window of these episodes ends; None: one of them is not covered."""

@@ -77,8 +77,10 @@ def occurrence(window: Window, now: float) -> tuple[float, float] | None:
     if window.closed_at is not None:
         return None
     if window.weekly is None:
-        until = window.until_at
-        return (window.from_at, until) if until is not None and now < until else None
+        from_at, until = window.from_at, window.until_at
+        if window.origin != "user" and until is not None and from_at > now:  # the clock was ahead when its work began
+            from_at, until = now, latest_end(now)
+        return (from_at, until) if until is not None and now < until else None
     try:
         zone = zone_of(window.zone)
     except BadRequest:  # this machine no longer has the zone: sending alerts is better than silence
@@ -143,16 +145,16 @@ def latest_end(from_at: float) -> float:
     return from_at + JOB_LIMIT_S + OVERRUN_S
 
 
-def verdict(one: AutomaticWindow, healthy_s: float | None, now: float) -> Literal["open", "closed", "overran"]:
+def verdict(one: AutomaticWindow, healthy_s: float | None, now: float, seen_s: float = 0.0) -> Literal["open", "closed", "overran"]:
     """Whether an automatic window ends now, and whether it overran.
 
     Args: healthy_s: for how many seconds its node has been healthy; None: it is not healthy.
+          seen_s: for how many seconds the window has been in its present state. It counts for times in the future: the clock was ahead.
     """
     if one.gone:
         return "closed"
-    if one.ended_at is not None and healthy_s is not None and min(healthy_s, now - one.ended_at) >= HEALTHY_S:
+    open_for_s = now - one.window.from_at if one.window.from_at <= now else seen_s
+    ended_for_s = None if one.ended_at is None else now - one.ended_at if one.ended_at <= now else seen_s
+    if ended_for_s is not None and healthy_s is not None and min(healthy_s, ended_for_s) >= HEALTHY_S:
         return "closed"
-    latest = latest_end(one.window.from_at)
-    if one.ended_at is not None:
-        latest = min(latest, one.ended_at + OVERRUN_S)
-    return "overran" if now >= latest else "open"
+    return "overran" if open_for_s >= JOB_LIMIT_S + OVERRUN_S or (ended_for_s or 0.0) >= OVERRUN_S else "open"

@@ -33,6 +33,8 @@ class WindowCloser:
         self.windows = Windows()
         self._healthy_since: dict[NodeId, float] = {}
         """Node with an automatic window -> since when it is healthy, by the monotonic clock."""
+        self._seen: dict[tuple[MaintenanceId, float | None], float] = {}
+        """(Automatic window, the end of its work) -> when it was first seen, by the monotonic clock."""
         self._recorded: dict[MaintenanceId, float] = {}
         """Window of a user -> the start of its last recorded occurrence."""
 
@@ -57,9 +59,11 @@ class WindowCloser:
         self._healthy_since = {
             one.node: self._healthy_since.get(one.node, monotonic) for one in windows if self._healthy(one.node)
         }  # fmt: skip
+        self._seen = {key: self._seen.get(key, monotonic) for key in ((one.window.id, one.ended_at) for one in windows)}
         for one in windows:
             since = self._healthy_since.get(one.node)
-            found = verdict(one, None if since is None else monotonic - since, self._clock.now())
+            seen_s = monotonic - self._seen[one.window.id, one.ended_at]
+            found = verdict(one, None if since is None else monotonic - since, self._clock.now(), seen_s)
             if found != "open":
                 await self._store.end_automatic(one.window.org, one.window.id, ended_at=one.ended_at, overran=found == "overran")
         await self._store.record_ends()

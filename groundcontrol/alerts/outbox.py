@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE: Final = 16
 SWEEP_S: Final = 5.0
 """How often the outbox looks for due messages without being woken."""
+CORRECT_S: Final = 60.0
+"""How often the outbox corrects times in the future."""
 BLOCKED_S: Final = 0.5
 """The wait of the outbox if messages are due and no more may be sent now."""
 
@@ -68,6 +70,8 @@ class Outbox:
         """(State, reason) -> number of attempts since the start. The states are `sent`, `retried`, `failed`, `skipped` and `deferred`."""
         self._due_at: float | None = None
         """When the oldest unsent message is due, as the last round read it, in Unix seconds; None: there is none."""
+        self._corrected: float | None = None
+        """When times in the future were last corrected, by the monotonic clock."""
         self._wake = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -97,6 +101,9 @@ class Outbox:
 
     async def _round(self, group: asyncio.TaskGroup) -> float:
         """Start the attempts that may start now. Returns: seconds until the next round."""
+        if self._corrected is None or self._clock.monotonic() - self._corrected >= CORRECT_S:
+            self._corrected = self._clock.monotonic()
+            await self._store.correct_times()
         due_at = self._due_at = await self._store.next_due()
         if due_at is None or due_at > self._clock.now():
             return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())

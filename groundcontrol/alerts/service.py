@@ -29,6 +29,7 @@ from groundcontrol.core.bus import Bus, BusEvent, BusGap, Changed, EventStored, 
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.core.steady_clock import JumpWatch
 from groundcontrol.events.making import RETRO_S, new_event
 from groundcontrol.events.model import Event, EventFilter, Severity
 from groundcontrol.events.store import LogStore
@@ -46,6 +47,8 @@ SAVE_EVERY_S: Final = 60.0
 MINUTE_S: Final = 60.0
 NO_NODE: Final = "an unnamed server"
 """The name of the server in texts about events that a program reported without a server."""
+STEADY_S: Final = 600.0
+"""How long after a jump of the clock states by the wall clock are not known."""
 MOST_MISSED: Final = 1000
 """How many events are read at most after a start, or after the bus dropped messages."""
 _END_WORDS: Final[dict[Reason, str]] = {
@@ -99,6 +102,7 @@ class AlertService:
         """Whether the bus dropped messages, or the store could not be read after one."""
         self._event_at = clock.now()
         """The time of the newest event that the bus announced."""
+        self._jumps = JumpWatch(clock, STEADY_S)
         self._changing = asyncio.Lock()
         """Held from the making of a plan until the book has accepted it, while rules change, and during `load`. Each change of the book or
         the rules builds on the one before."""
@@ -151,6 +155,7 @@ class AlertService:
 
     async def _add_missed_events(self, since_at: float) -> None:
         """Evaluate stored events that no message of the bus announced to this process. Raises: StoreError."""
+        since_at = min(since_at, self._clock.now() - MINUTE_S)  # later: the clock was ahead
         missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=since_at))
         for one in reversed(missed.items):
             if not one.retro:
@@ -196,6 +201,7 @@ class AlertService:
         if len(self._unstored) < MOST_UNSTORED:
             for facts in self._facts.read(turn, ROUND_TICKS):
                 self._engine.set_node(facts, self._clock.now())
+            self._engine.is_clock_steady = self._jumps.is_steady()
             began = time.perf_counter()
             self._unstored += self._engine.tick(self._clock.now())
             self.evaluated_s += time.perf_counter() - began

@@ -112,6 +112,8 @@ class StateKind(NamedTuple, Generic[Facts]):
     """Gives the values from the facts and the present time."""
     elapsed: bool = False
     """Whether the value is the time since the condition began."""
+    by_wall_clock: bool = False
+    """Whether the value is a time of days by the wall clock. For a while after a jump of that clock it is not known."""
     since: Callable[[Facts, str], float | None] | None = None
     """Gives the time when the condition of an object began, in Unix seconds. None: it begins when it is first seen."""
     objects: Callable[[Facts], Collection[str] | None] | None = None
@@ -285,9 +287,16 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("offline", "seconds", "since the node's session was lost; the hub's own absence does not count", _offline, elapsed=True),
     StateKind("clock_skew", "seconds", "difference of the node's clock from the hub's", _skew),
     StateKind("reboot_due", "seconds", "since a reboot is due", _reboot_due, elapsed=True),
-    StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True),
-    StateKind("agent_outdated", "seconds", "since the hub ships another version of Spider than the node runs", _outdated, elapsed=True),
-    StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
+    StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True, by_wall_clock=True),
+    StateKind(
+        "agent_outdated",
+        "seconds",
+        "since the hub ships another version of Spider than the node runs",
+        _outdated,
+        elapsed=True,
+        by_wall_clock=True,
+    ),
+    StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age, by_wall_clock=True),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed"), is_known=_unit_listed),
     StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
     StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers"), objects=_containers),
@@ -318,6 +327,7 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
         "seconds",
         "since the newest backup",
         lambda hub, _: None if hub.backup_age_s is None else {"": hub.backup_age_s},
+        by_wall_clock=True,
     ),
     StateKind(
         "hub_channel_broken",

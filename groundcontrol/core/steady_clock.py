@@ -21,6 +21,27 @@ WORST_JUMP_WINDOW_S: Final = 3600.0
 """The period of which `worst_jump_s` gives the greatest jump."""
 
 
+class JumpWatch:
+    """Tells whether the wall clock jumped a short time ago. What was judged by a wrong clock must not be sent while it is being corrected."""
+
+    def __init__(self, clock: Clock, steady_s: float, jump_s: float = DISTRUST_S) -> None:
+        """Args: steady_s: how long the clock is distrusted after a jump. jump_s: the least change against the monotonic clock that counts."""
+        self._clock = clock
+        self._steady_s = steady_s
+        self._jump_s = jump_s
+        self._offset = clock.now() - clock.monotonic()
+        self._steady_at = 0.0
+
+    def is_steady(self) -> bool:
+        """Compare both clocks. Call this at least every minute."""
+        monotonic = self._clock.monotonic()
+        offset = self._clock.now() - monotonic
+        if abs(offset - self._offset) > self._jump_s:
+            self._steady_at = monotonic + self._steady_s
+        self._offset = offset
+        return monotonic >= self._steady_at
+
+
 class SteadyClock:
     """Whether the wall clock advances like the monotonic clock. After a jump the wall clock may be wrong. Then nothing may be removed by age,
     since a removal cannot be undone."""

@@ -57,8 +57,8 @@ class SqliteDeliveries(SqliteOutbox):
             load_channel(tx, scope.org, channel)
             if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
                 return _load(tx, scope, delivery)
-            recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND kind = 'test'"
-            if tx.fetch_all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
+            recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND id < ? AND kind = 'test'"
+            if tx.fetch_all(recent, scope.org, channel, first_id(tx.now - HOUR_S), first_id(tx.now + HOUR_S))[0]["n"] >= MOST_TESTS:
                 raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
             add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
             tx.execute("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, channel)

@@ -17,8 +17,9 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
 from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
+from groundcontrol.alerts.deciding import UPDATE_EVERY_S
 from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
-from groundcontrol.alerts.retry_delays import channel_pause_s
+from groundcontrol.alerts.retry_delays import LONGEST_RETRY_AFTER_S, channel_pause_s
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
@@ -32,6 +33,17 @@ MOST_PER_HOUR: Final = 300
 HOUR_S: Final = 3600.0
 _MOST_HANDLED: Final = 100
 """The most deliveries of a channel that one round handles. The round claims few of them, and may end the others without sending."""
+AHEAD_S: Final = 60.0
+"""A time of the past may be this far in the future, if the clock was corrected meanwhile."""
+_FURTHEST: Final[tuple[tuple[str, tuple[str, ...], float], ...]] = (
+    ("sending", (), LEASE_S),
+    ("due", (), LONGEST_RETRY_AFTER_S),
+    ("deferred", ("settling", "grouping", "update_interval"), UPDATE_EVERY_S),
+    ("deferred", ("cool_down", "cap", "channel_retry"), LONGEST_RETRY_AFTER_S),
+    ("deferred", ("quiet_hours",), 25 * HOUR_S),
+)
+"""State and reasons of a waiting message (empty: all) -> how many seconds it waits at most. What a person set may be later: a snooze, a
+maintenance window."""
 _UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
     "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only
@@ -82,6 +94,23 @@ class SqliteOutbox:
 
     async def claim(self, most: int) -> Sequence[Claim]:
         return await self._writer.run(lambda tx: _Claims(tx, most).take())
+
+    async def correct_times(self) -> None:
+        def command(tx: Tx) -> None:
+            for channel in tx.fetch_all("SELECT org, id FROM channel"):
+                place = (channel["org"], channel["id"])
+                for state, reasons, most_s in _FURTHEST:
+                    tx.execute(
+                        "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND next_at > ? AND state = ?"  # noqa: S608 - constants
+                        + (f" AND reason IN ({', '.join('?' * len(reasons))})" if reasons else ""),
+                        *(tx.now, *place, tx.now + most_s, state, *reasons),
+                    )
+                tx.execute(
+                    "UPDATE delivery SET sent_at = ? WHERE org = ? AND channel_id = ? AND sent_at > ?", tx.now, *place, tx.now + AHEAD_S
+                )
+            tx.execute("UPDATE channel SET probe_at = 0 WHERE probe_at > ?", tx.now + LONGEST_RETRY_AFTER_S)
+
+        await self._writer.run(command)
 
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
         return await self._reader.run(lambda rows: parts_of(rows, summary))
