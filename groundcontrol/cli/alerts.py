@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
-from typing import Any, Final
+from typing import Any
 
 from groundcontrol.cli.client import Hub, shown
-from groundcontrol.cli.formatting import LEVELS, MISSING, age, table
-from groundcontrol.cli.options import UsageError, add_act, add_acts
-
-_SPAN: Final = re.compile(r"(\d{1,9})([mhd])")
-MAX_SNOOZE_S: Final = 30 * 86_400
-_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+from groundcontrol.cli.formatting import LEVELS, MISSING, age, span_s, table
+from groundcontrol.cli.options import add_act, add_acts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
-    parser.set_defaults(all=False)
     listed = add_act(acts, "list", help="the alerts that fire, the worst first")
     listed.add_argument("--all", action="store_true", help="also those that have ended, newest first")
     ack = add_act(acts, "ack", help="take charge of alerts; their messages are not repeated any more")
@@ -42,7 +36,7 @@ async def run(args: argparse.Namespace) -> int:
                 answer = await hub.post("/alerts/acknowledge", {"ids": args.alert, "note": args.note})
                 return _done(args, answer, f"{len(answer['alerts'])} acknowledged")
             case "snooze":
-                until_at = time.time() + _seconds(args.span)
+                until_at = time.time() + span_s(args.span, "alerts")
                 answer = await hub.post(f"/alerts/{args.alert}/snooze", {"until_at": until_at})
                 return _done(args, answer, f"snoozed for {args.span}")
             case "unsnooze":
@@ -51,14 +45,6 @@ async def run(args: argparse.Namespace) -> int:
                 answer = await hub.get(f"/alerts/{args.alert}/explain")
                 lines = [shown(channel["sentence"]) for channel in answer["channels"]]
                 return _done(args, answer, "\n".join(lines) or "there is no channel: alerts are shown and sent nowhere")
-
-
-def _seconds(span: str) -> int:
-    found = _SPAN.fullmatch(span)
-    seconds = 0 if found is None else int(found.group(1)) * _SECONDS[found.group(2)]
-    if not 0 < seconds <= MAX_SNOOZE_S:
-        raise UsageError(f"alerts: --for {span}: give a number with m, h or d, such as 30m; at most 30d")
-    return seconds
 
 
 def _done(args: argparse.Namespace, answer: Any, text: str) -> int:

@@ -8,7 +8,8 @@ import errno
 import http.client
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -272,12 +273,53 @@ def is_meant(node: Any, wanted: str) -> bool:
     return bool(wanted == node["id" if is_id(wanted) else "name"])
 
 
-async def node_of(hub: Hub, wanted: str) -> Any:
-    """The node with this id or name.
+def selected(nodes: Sequence[Any], selectors: Sequence[str]) -> list[Any]:
+    """The nodes that selectors match, each once, in the order of the selectors: `options.SELECTOR` lists the forms.
 
-    Raises: CliError: no node has it.
+    Raises: CliError: a selector is empty (`command.usage`), or matches nothing (`selector.nothing`).
     """
-    async for node in hub.every("/nodes", "nodes"):
-        if is_meant(node, wanted):
-            return node
-    raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")
+    chosen: dict[str, Any] = {}
+    for selector in (part.strip() for word in selectors for part in word.split(",")):
+        if not selector:
+            raise CliError("a selector of nodes is empty: name a node, or '*' for every node", "command.usage")
+        exact = [node for node in nodes if is_meant(node, selector)]
+        found = exact or [node for node in nodes if _matches(node, selector)]
+        if not found:
+            raise CliError(f"there is no node {shown(selector)!r}; `stardust nodes` lists them, and nothing was done", "selector.nothing")
+        chosen |= {node["id"]: node for node in found}
+    return list(chosen.values())
+
+
+def is_pattern(selectors: Sequence[str]) -> bool:
+    """Whether selectors may match more nodes than they name."""
+    return any(letter in selector for selector in selectors for letter in "*?[:")
+
+
+def _matches(node: Any, selector: str) -> bool:
+    kind, colon, value = selector.partition(":")
+    if colon and kind == "tag":
+        return value in node["tags"]
+    if colon and kind == "state":
+        return bool(value == ("waiting" if node["waiting"] else node["state"]) or (value == "reconnecting" and node["reconnecting"]))
+    if colon and kind == "health":
+        return bool(value == node["health"]["level"])
+    return fnmatchcase(node["name"], selector)
+
+
+async def nodes_of(hub: Hub, selectors: Sequence[str]) -> list[Any]:
+    """The nodes of the hub that selectors match.
+
+    Raises: CliError: as `selected`.
+    """
+    return selected([node async for node in hub.every("/nodes", "nodes")], selectors)
+
+
+async def node_of(hub: Hub, selector: str) -> Any:
+    """The one node that a selector matches.
+
+    Raises: CliError: it matches none or several.
+    """
+    found = await nodes_of(hub, [selector])
+    if len(found) > 1:
+        raise CliError(f"{shown(selector)!r} matches {len(found)} nodes, and this is for one: name it", "command.usage")
+    return found[0]

@@ -26,7 +26,7 @@ class Command(NamedTuple):
 VERBS: Final = (
     Command("serve", (), "run Ground Control, the hub"),
     Command("status", ("s",), "the hub's health, and the number of its nodes"),
-    Command("nodes", ("n",), "the servers of the fleet; approve, reject or remove some"),
+    Command("nodes", ("n",), "the servers of the fleet: list, show, tag, rename, note, approve, reject, remove"),
     Command("invite", ("i",), "let one server join by a command, or many by an organisation secret"),
     Command("register", (), "join this machine to a hub, with an invite on standard input"),
     Command("run", ("r",), "run a job on one node or on many, and watch it"),
@@ -35,6 +35,8 @@ VERBS: Final = (
     Command("logs", ("l",), "the latest events; follow new ones"),
     Command("alerts", (), "alerts; acknowledge, snooze, and explain who was notified"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
+    Command("maintenance", ("m",), "windows in which alerts are shown but not sent: list, start, end"),
+    Command("deadlines", (), "events that nodes must report in time, such as a backup: list, add, remove, days"),
     Command("channels", (), "where messages about alerts go; test one"),
     Command("update", (), "update nodes to the Spider that this hub ships"),
     Command("redeploy", (), "install Spider again on a node's server, by SSH; id, history and settings stay"),

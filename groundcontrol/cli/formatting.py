@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from groundcontrol.cli.client import shown
+from groundcontrol.cli.options import UsageError
 
 MISSING = "-"
 UPDATE_OUTDATED = "stardust update --outdated"
 _MOST_NAMED = 5
+_SPAN: Final = re.compile(r"(\d{1,9})([mhd])")
+_MAX_SPAN_S: Final = 30 * 86_400
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 LEVELS: Final = ("critical", "warning", "notice", "ok", "unknown")
 """Levels of a node's health or an alert, the worst first."""
 
@@ -59,3 +64,15 @@ def named_agents(outdated: Sequence[tuple[str, str]]) -> str:
     """The first nodes of a list of (name, version), as text."""
     more = f" and {len(outdated) - _MOST_NAMED} more" if len(outdated) > _MOST_NAMED else ""
     return ", ".join(f"{name} ({version})" for name, version in outdated[:_MOST_NAMED]) + more
+
+
+def span_s(text: str, verb: str) -> int:
+    """The seconds of a span such as `30m`, `8h` or `2d`.
+
+    Raises: UsageError.
+    """
+    found = _SPAN.fullmatch(text)
+    seconds = 0 if found is None else int(found.group(1)) * _SECONDS[found.group(2)]
+    if not 0 < seconds <= _MAX_SPAN_S:
+        raise UsageError(f"{verb}: --for {text}: give a number with m, h or d, such as 30m; at most 30d")
+    return seconds

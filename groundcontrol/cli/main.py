@@ -19,7 +19,11 @@ EXIT_USAGE: Final = 2
 EXIT_NOTHING_FOUND: Final = 3
 EXIT_NO_HUB: Final = 4
 EXIT_INTERRUPTED: Final = 130
-_STATUS: Final = {UNREACHABLE: EXIT_NO_HUB, "selector.nothing": EXIT_NOTHING_FOUND, "command.usage": EXIT_USAGE}
+_STATUS: Final = {
+    UNREACHABLE: EXIT_NO_HUB,
+    "selector.nothing": EXIT_NOTHING_FOUND,
+    "command.usage": EXIT_USAGE,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,47 +1,70 @@
-"""`stardust nodes`: lists the nodes of the fleet, or approves, rejects or removes some."""
+"""`stardust nodes`: lists the nodes of the fleet, shows some, or changes, approves, rejects or removes some."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from groundcontrol.cli import removal
-from groundcontrol.cli.client import CliError, Hub, is_meant, shown
+from groundcontrol.cli.client import CliError, Hub, node_of, nodes_of, selected, shown
 from groundcontrol.cli.each import each_node
 from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio, table
-from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.options import UsageError, add_act, add_acts, add_nodes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("act", nargs="?", choices=("list", "approve", "reject", "remove"), default="list", help="[list]")
-    parser.add_argument("node", nargs="*", help="names or ids of the nodes to approve, reject or remove")
-    parser.add_argument("--state", choices=("online", "offline", "pending"), help="only nodes in this state")
-    parser.add_argument("--tag", help="only nodes with this tag")
-    removal.add_arguments(parser)
+    acts = add_acts(parser, "list")
+    listed = add_act(acts, "list", help="the nodes, the worst first", description="List the nodes, the worst first.")
+    add_nodes(listed, nargs="*")
+    listed.add_argument("--state", choices=("online", "offline", "pending"), help="only nodes in this state")
+    listed.add_argument("--tag", help="only nodes with this tag")
+    add_nodes(add_act(acts, "show", help="all that is known of nodes"))
+    tag = add_act(acts, "tag", help="add or remove tags of nodes")
+    add_nodes(tag)
+    tag.add_argument("--add", action="append", default=[], metavar="TAG", help="may be repeated")
+    tag.add_argument("--remove", action="append", default=[], metavar="TAG", help="may be repeated")
+    rename = add_act(acts, "rename", help="change the name of a node on the page; its server keeps its own name")
+    add_nodes(rename, "node", nargs=None)
+    rename.add_argument("name", metavar="NAME")
+    note = add_act(acts, "note", help="replace the note of nodes")
+    add_nodes(note)
+    note.add_argument("--text", required=True, help="the note; '' removes it, '-' reads it from standard input")
+    for act, about in (
+        ("approve", "let nodes in that joined with an organisation secret"),
+        ("reject", "refuse such nodes, and forget them"),
+    ):
+        add_nodes(add_act(acts, act, help=about))
+    remove = add_act(acts, "remove", help="uninstall Spider from servers, then delete their nodes and history for ever")
+    add_nodes(remove)
+    removal.add_arguments(remove)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List nodes, approve or reject waiting nodes, or remove nodes."""
-    if args.act != "list" and (args.state or args.tag):
-        raise UsageError(f"nodes: --state and --tag are for the list; name the nodes to {args.act}")
-    if args.act != "list" and not args.node:
-        raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes` lists them")
-    if args.act == "remove":
-        return await removal.remove(args)
-    if removal.is_given(args):
-        raise UsageError("nodes: the flags of a removal are for remove alone")
-    if args.act != "list":
-        return await _decide(args)
-    if args.node:
-        raise UsageError("nodes: names are for approve, reject and remove")
+    """List nodes, show some, or change some."""
+    match args.act:
+        case "list":
+            return await _list(args)
+        case "show":
+            return await _show(args)
+        case "remove":
+            return await removal.remove(args)
+        case "approve" | "reject":
+            return await _decide(args)
+        case _:
+            return await _edit(args)
+
+
+async def _list(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
-        nodes = [
-            node
-            async for node in hub.every("/nodes", "nodes")
-            if (args.state in (None, node["state"])) and (args.tag is None or args.tag in node["tags"])
-        ]
+        known = [node async for node in hub.every("/nodes", "nodes")]
+    nodes = [
+        node
+        for node in (selected(known, args.nodes) if args.nodes else known)
+        if (args.state in (None, node["state"])) and (args.tag is None or args.tag in node["tags"])
+    ]
     nodes.sort(key=severity)  # equal nodes stay in the order of the hub
     if args.json:
         print(json.dumps({"nodes": nodes}))
@@ -95,17 +118,72 @@ def agent_text(node: Mapping[str, Any]) -> str:
     return f"{node['agent_version'] or MISSING}{' (outdated)' if node['agent'] == 'outdated' else ''}"
 
 
-async def _decide(args: argparse.Namespace) -> int:
-    chosen: dict[str, Any] = {}
+async def _show(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
-        known = [node async for node in hub.every("/nodes", "nodes")]
-        for word in args.node:
-            found = [node for node in known if is_meant(node, word)]
-            if not found:
-                raise CliError(f"there is no node {shown(word)}; nothing was done")
-            if not found[0]["waiting"]:
-                raise CliError(f"{shown(found[0]['name'])} does not wait for approval; nothing was done")
-            chosen[found[0]["id"]] = found[0]
+        nodes = [await hub.get(f"/nodes/{node['id']}") for node in await nodes_of(hub, args.nodes)]
+    if args.json:
+        print(json.dumps({"nodes": nodes}))
+    else:
+        print("\n\n".join(node_text(node) for node in nodes))
+    return 0
+
+
+def node_text(node: Mapping[str, Any]) -> str:
+    """What the hub knows of a node, a line each; what is not known is named so."""
+    identity, latest, policy = node["identity"], node["latest"], node["policy"]
+    verbs = f" ({', '.join(policy['verbs'])})" if policy and policy["verbs"] else ""
+    lines = (
+        ("name", node["name"]),
+        ("id", node["id"]),
+        ("state", f"{_state(node)}, seen {age(node['last_seen_at'])}"),
+        *(("finding", f"{finding['level']}: {finding['cause']}") for finding in node["health"]["findings"]),
+        ("tags", ", ".join(node["tags"]) or MISSING),
+        ("note", node["note"] or MISSING),
+        ("address", node["address"] or MISSING),
+        ("system", f"{identity['os_name'] or MISSING}, kernel {identity['kernel'] or MISSING}, {identity['architecture'] or MISSING}"),
+        ("cpu", percent(latest.get("cpu.total"))),
+        ("load", number_text(latest.get("load.1"))),
+        ("memory", ratio(latest.get("memory.used"), latest.get("memory.total"))),
+        ("updates", f"{updates_text(node['updates'])} (total, security), reboot required: {node['reboot_required']}"),
+        ("spider", f"{agent_text(node)}, unit files {node['units']}"),
+        ("policy", MISSING if policy is None else f"{policy['mode']}{verbs}"),
+    )
+    return "\n".join(f"{name:9} {shown(text)}" for name, text in lines)
+
+
+async def _edit(args: argparse.Namespace) -> int:
+    """Change tags, name or note of the selected nodes."""
+    if args.act == "tag" and not (args.add or args.remove):
+        raise UsageError("nodes tag: give --add TAG or --remove TAG")
+    text = sys.stdin.read() if args.act == "note" and args.text == "-" else getattr(args, "text", "")
+    changed: list[Any] = []
+    refused: list[dict[str, str]] = []
+    async with Hub(args) as hub:
+        nodes = [await node_of(hub, args.node)] if args.act == "rename" else await nodes_of(hub, args.nodes)
+
+        async def one(node: Any) -> None:
+            if args.act == "tag":
+                body: dict[str, Any] = {"tags": [tag for tag in dict.fromkeys([*node["tags"], *args.add]) if tag not in args.remove]}
+            else:
+                body = {"name": args.name} if args.act == "rename" else {"note": text.strip()}
+            after = await hub.patch(f"/nodes/{node['id']}", body)
+            changed.append(after)
+            if not args.json:
+                what = {"tag": f"tags: {', '.join(after['tags']) or MISSING}", "note": f"note: {after['note'] or MISSING}"}
+                print(shown(f"{node['name']}: {what.get(args.act, 'is now ' + after['name'])}"), flush=True)
+
+        await each_node(nodes, one, refused, quiet=args.json)
+    if args.json:
+        print(json.dumps({"nodes": changed, "refused": refused}))
+    return 1 if refused else 0
+
+
+async def _decide(args: argparse.Namespace) -> int:
+    async with Hub(args) as hub:
+        chosen = await nodes_of(hub, args.nodes)
+        for node in chosen:
+            if not node["waiting"]:
+                raise CliError(f"{shown(node['name'])} does not wait for approval; nothing was done")
         done: list[str] = []
         refused: list[dict[str, str]] = []
 
@@ -116,7 +194,7 @@ async def _decide(args: argparse.Namespace) -> int:
                 print(f"{shown(node['name'])} is {'approved' if args.act == 'approve' else 'rejected'}", flush=True)
 
         try:
-            await each_node(list(chosen.values()), one, refused, quiet=args.json)
+            await each_node(chosen, one, refused, quiet=args.json)
         finally:
             if args.json and (done or refused):
                 print(json.dumps({"nodes": done, "act": args.act, "refused": refused}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -14,8 +14,11 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 MAX_COUNT: Final = 500
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 the command, or a job that it ordered, failed or was refused; 2 the command is wrong;"
-    " 4 no hub answers, or the hub stopped answering: what was ordered may continue; 130 Ctrl-C."
+    " 3 no node matches a selector; 4 no hub answers, or the hub stopped answering: what was ordered may continue; 130 Ctrl-C."
 )
+
+
+SELECTOR: Final = "name, id, 'web-*', tag:TAG, state:STATE or health:LEVEL; several separated by commas; '*' is every node"
 
 
 class UsageError(Exception):
@@ -27,22 +30,43 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of a verb or an act. Flags are not abbreviated. An error raises `UsageError`, which the caller reports."""
+    """The parser of a verb or an act. Flags are not abbreviated, and may stand between names (`nodes remove --yes web-1`).
+
+    An error raises `UsageError`, which the caller reports.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self._is_between = False
+
+    @property
+    def acts(self) -> Mapping[str, argparse.ArgumentParser]:
+        """The parsers of the acts by name; empty for a verb without acts."""
+        found = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001  # it offers no other way
+        return next(found, {})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._is_between or self.acts:
+            return super().parse_known_args(args, namespace)
+        self._is_between = True  # argparse's own parser of such words calls this method
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_between = False
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog.removeprefix('stardust ')}: {message}", self.format_usage())
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Parse the words of a verb. For a verb without acts, flags may stand between names (`remove --yes web-1`).
+    """Parse the words of a verb. If they name none of its acts, its default act is meant.
 
     Raises: UsageError.
     """
-    has_acts = any(isinstance(action, argparse._SubParsersAction) for action in parser._actions)  # noqa: SLF001  # it offers no other way
-    return parser.parse_args(words) if has_acts else parser.parse_intermixed_args(words)
+    default = parser.get_default("act")
+    if isinstance(parser, Parser) and default is not None and not any(word in (*parser.acts, "-h", "--help") for word in words):
+        words = [default, *words]
+    return parser.parse_args(words)
 
 
 def add_json(parser: argparse.ArgumentParser, *, after_act: bool = False) -> None:
@@ -90,7 +114,7 @@ def add_settings(parser: argparse.ArgumentParser, *, after_act: bool = False) ->
 
 
 def add_acts(parser: argparse.ArgumentParser, default: str | None = None) -> Any:
-    """Add the choice of a verb's acts (its subcommands). `default`: the act if none is named. It then has no arguments."""
+    """Add the choice of a verb's acts (its subcommands). `default`: the act if none is named."""
     acts = parser.add_subparsers(dest="act", required=default is None, metavar="ACT", parser_class=Parser)
     parser.set_defaults(act=default)
     return acts
@@ -110,6 +134,11 @@ def add_act(
     if hub:
         add_location_flags(parser, after_act=True)
     return parser
+
+
+def add_nodes(parser: argparse.ArgumentParser, dest: str = "nodes", *, nargs: str | None = "+") -> None:
+    """Add the argument that selects nodes."""
+    parser.add_argument(dest, nargs=nargs, metavar="NODE", help=SELECTOR)
 
 
 def count(text: str) -> int:

@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
-from groundcontrol.cli.login import add_login, login_body
+from groundcontrol.cli.ssh_login import add_login, login_body
 from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 POLICY: Final = ("policy", "units", "containers", "journal", "events", "policy_seen")

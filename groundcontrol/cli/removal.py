@@ -7,26 +7,20 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.each import each_node
-from groundcontrol.cli.login import add_login, has_login, login_body
 from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.ssh_login import add_login, has_login, login_body
 
 if TYPE_CHECKING:
     from groundcontrol.cli.watch import JobWatch
 
 
-def is_given(args: argparse.Namespace) -> bool:
-    """Whether one of the flags of `add_arguments` was given, which other acts do not use."""
-    return args.forget or args.yes or args.no_wait or has_login(args)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("remove", "uninstalls Spider from the server, then deletes the node and its history for ever")
-    group.add_argument("--yes", action="store_true", help="do not ask; required without a terminal")
-    group.add_argument("--forget", action="store_true", help="only delete the node; its server is not contacted, and Spider stays on it")
-    group.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
-    add_login(group)
+    parser.add_argument("--yes", action="store_true", help="do not ask; required without a terminal")
+    parser.add_argument("--forget", action="store_true", help="only delete the node; its server is not contacted, and Spider stays on it")
+    parser.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
+    add_login(parser)
 
 
 async def remove(args: argparse.Namespace) -> int:
@@ -35,14 +29,14 @@ async def remove(args: argparse.Namespace) -> int:
         raise UsageError("nodes: remove asks on a terminal before it removes anything; without a terminal give --yes")
     if args.forget and has_login(args):
         raise UsageError("nodes: --forget contacts no server, so leave the flags for the log-in out")
-    if len(args.node) > 1 and has_login(args):
-        raise UsageError("nodes: flags for the log-in are for one node at a time")
     from groundcontrol.cli.watch import JobWatch, end_of_deployment  # noqa: PLC0415  # a list of nodes must not wait for asyncio
 
     rows: dict[str, Any] = {}
     refused: list[dict[str, str]] = []
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
-        nodes = list({node["id"]: node for node in [await node_of(hub, word) for word in args.node]}.values())
+        nodes = await nodes_of(hub, args.nodes)
+        if len(nodes) > 1 and has_login(args):
+            raise UsageError("nodes: flags for the log-in are for one node at a time")
         if not args.yes and not _confirmed(nodes, args, given=has_login(args)):
             raise CliError("nothing was removed")
         body = login_body(args) or None

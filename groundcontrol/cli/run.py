@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, is_pattern, nodes_of, shown
 from groundcontrol.cli.formatting import MISSING, table
-from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.options import SELECTOR, UsageError
 from groundcontrol.cli.terminal import AnsiFilter
+from groundcontrol.cli.typed import answered
 from groundcontrol.cli.watch import JobWatch
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import TERMINAL
@@ -32,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="NODE | PACKAGE | UNIT | CONTAINER",
-        help="the node, unless --node or --tag names it; then packages, units of systemd, or one container",
+        help=f"the nodes, unless --node or --tag names them ({SELECTOR}); then packages, units of systemd, or one container",
     )
-    parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
+    parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on these nodes (as NODE); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
     parser.add_argument("--for", dest="for_action", choices=PLANNED, help="with plan: the action that is planned [upgrade]")
     parser.add_argument("--plan", metavar="DIGEST", help="run only if the plan still has this digest")
     parser.add_argument("--reboot", action="store_true", help="after a successful upgrade, reboot if that is required")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a pattern orders a job on several nodes")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the job or batch, and do not wait for its end")
 
 
@@ -68,9 +70,12 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
             await _warn_of_node_names(hub, packages)
-        if len(named) == 1 and not args.tag:
-            return await _one(watch, args, await node_of(hub, named[0]), request)
-        return await _many(watch, args, await _chosen(hub, named, args.tag), request)
+        names = await _chosen(hub, named, args.tag)
+        _confirm(args, named, names)
+        if len(named) == 1 and not args.tag and not is_pattern(named):
+            [node] = names
+            return await _one(watch, args, await hub.get(f"/nodes/{node}"), request)
+        return await _many(watch, args, names, request)
 
 
 async def _warn_of_node_names(hub: Hub, packages: list[str]) -> None:
@@ -239,21 +244,24 @@ async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *,
 async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]:
     """Id -> name of the chosen nodes.
 
-    Raises: CliError: a name or a tag matches no node.
+    Raises: CliError: a selector or a tag matches no node.
     """
-    nodes = [node async for node in hub.every("/nodes", "nodes")]
-    chosen: dict[str, str] = {}
-    for wanted in named:
-        found = [node for node in nodes if is_meant(node, wanted)]
-        if not found:
-            raise CliError(f"there is no node {shown(wanted)!r}; `stardust nodes` lists them", "not_found")
-        chosen |= {node["id"]: node["name"] for node in found}
-    for tag in tags:
-        found = [node for node in nodes if tag in node["tags"]]
-        if not found:
-            raise CliError(f"no node has the tag {shown(tag)!r}", "not_found")
-        chosen |= {node["id"]: node["name"] for node in found}
-    return chosen
+    found = await nodes_of(hub, [*named, *(f"tag:{tag}" for tag in tags)])
+    return {node["id"]: node["name"] for node in found}
+
+
+def _confirm(args: argparse.Namespace, selectors: list[str], names: Mapping[str, str]) -> None:
+    """Ask before a pattern, which may match more nodes than the user thinks of, orders a job on several.
+
+    Raises: CliError: the user declined; UsageError: nobody can be asked.
+    """
+    if len(names) < 2 or args.yes or not is_pattern(selectors):
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"run: {' '.join(selectors)} matches {len(names)} nodes: without a terminal, give --yes")
+    shown_names = shown(", ".join(sorted(names.values())))
+    if answered(f"{args.action} on {len(names)} nodes: {shown_names}? Type yes to continue:") != "yes":
+        raise CliError("nothing was ordered")
 
 
 def batch_table(batch: Any, names: Mapping[str, str]) -> str:

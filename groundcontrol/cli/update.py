@@ -7,12 +7,13 @@ import json
 import sys
 from typing import Any
 
-from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
+from groundcontrol.cli.options import SELECTOR
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("nodes", nargs="*", metavar="NODE", help="name or id; the first nodes are the canaries")
+    parser.add_argument("nodes", nargs="*", metavar="NODE", help=f"{SELECTOR}; the first nodes are the canaries")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="every node with this tag; may be repeated")
     parser.add_argument("--outdated", action="store_true", help="every connected node that runs another version than the hub ships")
     parser.add_argument(
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Exit status 0 if every node runs the new version, 1 if one does not."""
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
-        chosen = [(await node_of(hub, name))["id"] for name in args.nodes]
+        chosen = [node["id"] for node in await nodes_of(hub, args.nodes)] if args.nodes else []
         if args.tag:
             chosen += [node["id"] async for node in hub.every("/nodes", "nodes") if set(args.tag) & set(node["tags"])]
         if args.outdated:

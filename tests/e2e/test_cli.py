@@ -41,14 +41,14 @@ async def test_answers_go_to_stdout_and_errors_to_stderr(shared_hub: HubProcess)
     assert (status, nothing) == (0, None)
     assert isinstance(listed["events"], list)
     for words, code in (
-        (("jobs", "--node", "nobody"), "not_found"),
+        (("jobs", "--node", "nobody"), "selector.nothing"),
         (("user", "role", "nobody", "viewer"), "not_found"),
         (("user", "add", "x y\x1b[31m"), "request.invalid"),
         (("token", "new", "ci", "--days", "0"), "request.invalid"),
         (("logs", "--url", "https://hub.example"), "command.failed"),
     ):
         status, answer, told = await run(*words)
-        assert (status, answer) == (1, None), words
+        assert (status, answer) == (3 if code == "selector.nothing" else 1, None), words
         assert told["error"]["code"] == code
         assert told["error"]["message"].isprintable()
 
@@ -130,7 +130,7 @@ async def test_one_command_orders_many_nodes_and_shows_each_result(shared_hub: H
     assert (status, told["error"]) == (1, {"code": "not_found", "message": "there is neither a job nor a batch with this id"})
     for words in (("--tag", "nobody-has-this"), ("--node", "nobody")):
         status, _, told = await asyncio.to_thread(stardust, shared_hub, "run", "check", *words)
-        assert (status, told["error"]["code"]) == (1, "not_found")
+        assert (status, told["error"]["code"]) == (3, "selector.nothing")
 
 
 def test_an_order_for_an_offline_node_says_that_it_waits(shared_hub: HubProcess) -> None:
@@ -289,11 +289,11 @@ def test_a_node_is_removed_by_one_command_after_a_confirmation(shared_hub: HubPr
 
     for words, told in (
         (("remove", "cli-gone-a", "--forget"), "without a terminal give --yes"),
-        (("remove", "--yes"), "name the nodes to remove"),
+        (("remove", "--yes"), "required: NODE"),
         (("remove", "cli-gone-a", "--yes", "--forget", "--username", "root"), "leave the flags for the log-in out"),
         (("remove", "cli-gone-a", "cli-gone-b", "--yes", "--username", "root"), "one node at a time"),
-        (("remove", "--tag", "x", "cli-gone-a", "--yes"), "--state and --tag are for the list"),
-        (("list", "--forget"), "are for remove"),
+        (("remove", "--tag", "x", "cli-gone-a", "--yes"), "unrecognized arguments: --tag"),
+        (("list", "--forget"), "unrecognized arguments: --forget"),
     ):
         status, answer, error = stardust(shared_hub, "nodes", *words)
         assert (status, answer, error["error"]["code"]) == (2, None, "command.usage"), words
@@ -333,12 +333,68 @@ def test_the_command_line_shows_hub_nodes_and_jobs(hub: HubProcess) -> None:
     assert "web-1" in listed
     assert "pending" in listed
     assert [node["name"] for node in json.loads(said_by(hub, "n", "--json", "--state", "pending"))["nodes"]] == ["web-1", "web-2"]
-    assert "there is no node" in said_by(hub, "run", "check", "web-9", status=1)
+    assert "there is no node" in said_by(hub, "run", "check", "web-9", status=3)
     job = json.loads(said_by(hub, "run", "--json", "--no-wait", "check", "web-1"))
     assert job["state"] == "queued"
     assert job["id"] in said_by(hub, "jobs")
     assert json.loads(said_by(hub, "jobs", "--json", "--node", "web-1"))["jobs"][0]["created_by"] == f"local:{os.geteuid()}"
     said_by(hub, "logs")
+
+
+def test_nodes_are_selected_shown_and_changed(shared_hub: HubProcess) -> None:
+    shared_hub.enrol("sel-web-1", "sel-web-2", "sel-db")
+
+    def run(*words: str, status: int = 0) -> Any:
+        ended, answer, error = stardust(shared_hub, *words)
+        assert ended == status, (words, answer, error)
+        return answer if answer is not None else error["error"]
+
+    def listed(*selectors: str) -> list[str]:
+        return sorted(node["name"] for node in run("nodes", *selectors)["nodes"] if node["name"].startswith("sel-"))
+
+    assert listed("sel-web-*") == ["sel-web-1", "sel-web-2"]
+    assert listed("sel-db,sel-web-1") == listed("list", "sel-db", "sel-web-[1]") == ["sel-db", "sel-web-1"]
+    assert listed("*") == listed("state:pending") == ["sel-db", "sel-web-1", "sel-web-2"]
+    run("nodes", "tag", "sel-web-*", "--add", "sel", "--add", "later")
+    run("nodes", "tag", "tag:sel", "--remove", "later")
+    assert listed("tag:sel") == ["sel-web-1", "sel-web-2"]
+    run("nodes", "note", "sel-db", "--text", "in the cellar")
+    run("nodes", "rename", "sel-db", "sel-store")
+    [node] = run("nodes", "show", "sel-store")["nodes"]
+    assert (node["name"], node["note"]) == ("sel-store", "in the cellar")
+    assert "in the cellar" in said_by(shared_hub, "nodes", "show", "sel-store")
+    for words, status, code in (
+        (("nodes", "sel-x*"), 3, "selector.nothing"),
+        (("nodes", ""), 2, "command.usage"),
+        (("nodes", "show", "sel-store,"), 2, "command.usage"),
+        (("run", "check", "sel-web-*"), 2, "command.usage"),
+        (("nodes", "rename", "sel-web-*", "x"), 2, "command.usage"),
+    ):
+        assert run(*words, status=status)["code"] == code, words
+    assert [job["state"] for job in run("run", "check", "sel-web-*", "--yes", "--no-wait")["jobs"]] == ["queued"] * 2
+
+    window = run("maintenance", "start", "tag:sel", "--for", "30m", "--reason", "new disks")
+    assert (window["select"]["tags"], window["active"]) == (["sel"], True)
+    assert "new disks" in said_by(shared_hub, "maintenance")
+    run("maintenance", "end", window["id"])
+    run(
+        "deadlines",
+        "add",
+        "sel backup",
+        "sel-store",
+        "--event",
+        "backup_completed",
+        "--by",
+        "05:00",
+        "--zone",
+        "Europe/Budapest",
+        "--day",
+        "mon",
+    )
+    assert "05:00 Europe/Budapest" in said_by(shared_hub, "deadlines")
+    assert "DATE" in said_by(shared_hub, "deadlines", "days", "sel backup")
+    run("deadlines", "remove", "sel backup")
+    assert "sel backup" not in said_by(shared_hub, "deadlines")
 
 
 def test_a_lost_password_is_reset_on_the_hubs_machine(hub: HubProcess) -> None:

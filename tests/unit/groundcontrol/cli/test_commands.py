@@ -19,6 +19,8 @@ from groundcontrol.cli.options import parse
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor", "version")
+AND_ONE_OF = {"nodes tag": ("--add", "web"), "nodes remove": ("--yes",)}
+"""Flags of which a command takes none alone."""
 OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
 """They change limits and environment of the process."""
 OTHER_ENDS = ("serve", "register")
@@ -48,7 +50,9 @@ def commands() -> Iterator[Command]:
 
 def needed(parser: argparse.ArgumentParser) -> tuple[str, ...]:
     positional = [action for action in parser._actions if not action.option_strings and action.nargs not in ("?", "*")]
-    return tuple(str(next(iter(action.choices))) if action.choices else "something" for action in positional)
+    required = [word for action in parser._actions if action.option_strings and action.required for word in (action.option_strings[0], "x")]
+    words = [str(next(iter(action.choices))) if action.choices else "something" for action in positional]
+    return (*words, *required, *AND_ONE_OF.get(parser.prog.removeprefix("stardust "), ()))
 
 
 COMMANDS = list(commands())
@@ -103,7 +107,7 @@ def console(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 def test_verbs_and_actions_are_found_in_the_package() -> None:
     names = {command.name for command in COMMANDS}
-    assert {"serve", "nodes", "user reset", "token list", "audit export", "secret new", "help"} <= names
+    assert {"serve", "nodes list", "user reset", "token list", "audit export", "secret new", "help"} <= names
     assert {name.partition(" ")[0] for name in names} == {verb.name for verb in VERBS}
 
 
