@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from groundcontrol.alerts.channel_store import DeliveryFilter, DeliveryStore
 from groundcontrol.alerts.channels_api import deliveries_with_attempts
 from groundcontrol.alerts.channels_views import DeliveriesView
 from groundcontrol.alerts.explaining_views import ExplainView, explanation_view
-from groundcontrol.alerts.incidents import NOTICES
+from groundcontrol.alerts.facts import FactReader
+from groundcontrol.alerts.incidents import NOTICES, Names
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, AlertId, DeliveryId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.reading import seen_rule, title_for
 from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
+from groundcontrol.alerts.selecting import VisibleNodes
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.store import AlertFilter, AlertStore, Handling
 from groundcontrol.alerts.timeline import EPISODES, MOST, span_of, timeline_of
@@ -180,12 +183,20 @@ async def list_incidents(call: ApiRequest) -> IncidentsView:
 async def incident_views(services: Services, scope: Scope, incidents: Sequence[Incident]) -> list[IncidentView]:
     """Views of incidents, with the alerts that the caller may see."""
     found = await services[AlertStore].alerts_of(scope, [one.id for one in incidents], MAX_ALERTS_OF_INCIDENT + 1)
-    return [_incident_view(services[Rules], one, found.get(one.id, ())) for one in incidents]
+    return [_incident_view(services, scope, one, found.get(one.id, ())) for one in incidents]
 
 
-def _incident_view(rules: Rules, incident: Incident, alerts: Sequence[Alert]) -> IncidentView:
-    first = alerts[:MAX_ALERTS_OF_INCIDENT]
+def _incident_view(services: Services, scope: Scope, incident: Incident, alerts: Sequence[Alert]) -> IncidentView:
+    rules, facts, first = services[Rules], services[FactReader], alerts[:MAX_ALERTS_OF_INCIDENT]
+    incident = incident._replace(title=title_for(scope, incident, alerts, Names(facts.name, rules.get)))
     return incident_view(incident, [alert_view(alert, rules) for alert in first], cut=len(first) < len(alerts))
+
+
+async def _rule_views(call: ApiRequest, rules: Iterable[Rule]) -> list[RuleView]:
+    """Views of rules, with the nodes and tags that the caller may see. Rules that select none of these nodes are left out."""
+    visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
+    seen = (seen_rule(rule, visible) for rule in rules)
+    return [rule_view(rule, call.services[Rules].unit(rule)) for rule in seen if rule is not None]
 
 
 async def get_incident(call: ApiRequest) -> IncidentDetailView:
@@ -193,7 +204,7 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
     call.query()
     incident = await call.services[AlertStore].incident(call.scope, IncidentId(call.id_of("incident")))
     found = await call.services[AlertStore].alerts_of(call.scope, [incident.id], MAX_ALERTS_OF_INCIDENT + 1)
-    shown = _incident_view(call.services[Rules], incident, found.get(incident.id, ()))
+    shown = _incident_view(call.services, call.scope, incident, found.get(incident.id, ()))
     alerts = found.get(incident.id, ())[:MAX_ALERTS_OF_INCIDENT]
     nodes = [alert.node_id for alert in alerts if alert.node_id is not None]
     span = span_of(incident, call.services.clock.now())
@@ -211,16 +222,16 @@ async def get_incident(call: ApiRequest) -> IncidentDetailView:
 async def list_rules(call: ApiRequest) -> RulesView:
     """All rules: the default ones and those of users."""
     call.query()
-    rules = call.services[Rules]
-    return RulesView(rules=[rule_view(rule, rules.unit(rule)) for rule in rules.all()])
+    return RulesView(rules=await _rule_views(call, call.services[Rules].all()))
 
 
 async def get_rule(call: ApiRequest) -> RuleView:
     """One rule."""
     call.query()
-    rules = call.services[Rules]
-    rule = rules.find(_rule_id(call))
-    return rule_view(rule, rules.unit(rule))
+    views = await _rule_views(call, [call.services[Rules].find(_rule_id(call))])
+    if not views:
+        raise NotFound("there is no such rule")
+    return views[0]
 
 
 def _rule_id(call: ApiRequest) -> RuleId:
@@ -301,13 +312,10 @@ async def rules_of_node(call: ApiRequest) -> EffectiveRulesView:
     """The rules that select a server, with the values that apply to it and the override that they come from."""
     call.query()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
+    visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
+    found = ((seen_rule(one.rule, visible), one.override) for one in call.services[AlertService].effective(node.id))
     rules = call.services[Rules]
-    return EffectiveRulesView(
-        rules=[
-            EffectiveRuleView(rule=rule_view(one.rule, rules.unit(one.rule)), override=one.override)
-            for one in call.services[AlertService].effective(node.id)
-        ]
-    )
+    return EffectiveRulesView(rules=[EffectiveRuleView(rule_view(rule, rules.unit(rule)), at) for rule, at in found if rule is not None])
 
 
 async def preview_rule(call: ApiRequest, body: PreviewBody) -> PreviewView:

@@ -39,6 +39,7 @@ from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, De
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
+from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
 from groundcontrol.web.request import ApiRequest, unix_time
@@ -54,7 +55,9 @@ MOST_LINKS: Final = Bucket(20, 60.0)
 async def list_channels(call: ApiRequest) -> ChannelsView:
     """All channels, by name, without their targets."""
     call.query()
-    return ChannelsView(channels=[channel_view(one) for one in await call.services[ChannelStore].channels(call.scope.org)])
+    manages = allowed(call.scope, "alert.manage")
+    found = await call.services[ChannelStore].channels(call.scope.org)
+    return ChannelsView(channels=[channel_view(one if manages else one._replace(target_masked="")) for one in found])
 
 
 async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:

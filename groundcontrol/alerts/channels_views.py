@@ -94,6 +94,7 @@ class ChannelView(Answer):
     tested_at: float | None
     """When the receiver last accepted a test message."""
     target_masked: str
+    """Empty for callers who may not manage channels."""
 
 
 class ChannelsView(Answer):

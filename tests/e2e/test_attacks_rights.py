@@ -72,6 +72,38 @@ def test_lists_of_a_running_hub_contain_only_granted_resources(world: World, rol
     assert world.call(who, "GET", "updates/nodes?package=bash").json["total"] == 0
 
 
+@pytest.mark.holds("SAFETY-104", "S-19")
+def test_rules_and_channels_name_nothing_of_other_peoples_nodes(world: World) -> None:
+    admin, own, other = world.people["admin"], world.ids["node", "own"], world.ids["node", "other"]
+    rule = {"expr": "avg(cpu.total, 10m)", "crit": {"trigger": 99, "clear": 90}}
+    both = {
+        "name": "both", **rule, "select": {"nodes": [own, other], "tags": ["own", "other"]},
+        "overrides": [{"select": {"nodes": [other]}, "for_s": 60.0}, {"select": {"tags": ["own"]}, "for_s": 120.0}],
+    }  # fmt: skip
+    made = [world.call(admin, "POST", "rules", body) for body in (both, {"name": "foreign", **rule, "select": {"nodes": [other]}})]
+    assert [reply.status for reply in made] == [201, 201], [reply.body for reply in made]
+    channel = world.call(admin, "POST", "channels", {"kind": "webhook", "name": "x", "target": {"url": "https://receiver.example/"}})
+    assert channel.status == 201, channel.body
+    shared, foreign = (reply.json["id"] for reply in made)
+    for who in (world.people["limited-operator"], world.people["limited-viewer"]):
+        shown = [world.call(who, "GET", path) for path in ("rules", f"rules/{shared}", f"nodes/{own}/rules", "channels")]
+        assert {reply.status for reply in shown} == {200}
+        text = " ".join(reply.body.decode() for reply in shown)
+        assert other not in text
+        assert '"other"' not in text
+        assert foreign not in text
+        assert "receiver.example" not in text
+        assert world.call(who, "GET", f"rules/{foreign}").status == 404
+        [one] = [row for row in shown[0].json["rules"] if row["id"] == shared]
+        assert (one["select"], [row["select"] for row in one["overrides"]]) == (
+            {"all": False, "tags": ["own"], "nodes": [own]},
+            [{"all": False, "tags": [], "nodes": []}, {"all": False, "tags": ["own"], "nodes": []}],
+        )
+    assert "receiver.example" in world.call(admin, "GET", "channels").body.decode()
+    for path in (f"rules/{shared}", f"rules/{foreign}", f"channels/{channel.json['id']}"):
+        assert world.call(admin, "DELETE", path).status == 204
+
+
 @pytest.mark.holds("S-19")
 def test_a_limited_operator_cannot_widen_the_grants(world: World) -> None:
     """By tags, by a token, by an invite, by a deployment, by an own account."""

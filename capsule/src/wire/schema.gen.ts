@@ -308,6 +308,7 @@ export interface ChannelView {
   state_since_at: number;
   /** When the receiver last accepted a test message. */
   tested_at: number | null;
+  /** Empty for callers who may not manage channels. */
   target_masked: string;
 }
 

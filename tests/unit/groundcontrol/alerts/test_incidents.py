@@ -8,7 +8,9 @@ import pytest
 
 from groundcontrol.alerts.incidents import OFFLINE, Book, Fleet, Names, Plan
 from groundcontrol.alerts.model import InstanceKey, Level, Rule, RuleId, Selector, Transition
+from groundcontrol.alerts.reading import title_for
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM, Grants
 
 NOW = 1_800_000_000.0
 FLEET = Fleet(100)
@@ -180,3 +182,17 @@ def test_an_end_without_a_stored_start_changes_nothing() -> None:
     book = Book(1)
     plan = book.plan([ended(fired(3), NOW)], NOW, NAMES, FLEET)
     assert plan == Plan({}, {}, ())
+
+
+@pytest.mark.holds("SAFETY-104")
+def test_a_title_for_a_reader_with_limits_is_made_of_that_readers_nodes() -> None:
+    book = Book(1)
+    took(book, [fired(node, "disk", thing="/var") for node in range(8)])
+    (incident,) = book.incidents.values()
+    assert incident.title == "Rule disk (/var) on 8 servers"
+    alerts = [alert for alert in book.alerts.values() if alert.node_id == "3"]
+    limited = SYSTEM._replace(grants=(Grants(nodes=("3",)),))
+    assert title_for(SYSTEM, incident, alerts, NAMES) == incident.title
+    assert title_for(limited, incident, alerts, NAMES) == "web-3: Rule disk (/var)"
+    named = incident._replace(title="web-7, web-5 and 6 more: Rule disk (/var)", state="resolved")
+    assert "web-7" not in title_for(limited, named, alerts, NAMES)
