@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import ipaddress
 import os
 import re
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from groundcontrol.core import addresses as address_policy
 from groundcontrol.core.errors import ConfigError
 
 MOST_ADDRESSES: Final = 8
@@ -72,16 +72,7 @@ def _parse(word: str) -> str:
 
 def is_own(address: str) -> bool:
     """Whether this machine has the address now. For a host name always True: it is not resolved."""
-    try:
-        version = ipaddress.ip_address(address).version
-    except ValueError:
-        return True
-    try:
-        with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
-    except OSError as exc:
-        return exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-    return True
+    return not address_policy.is_address(address) or address_policy.is_own(address)
 
 
 def find_addresses() -> tuple[str, ...]:

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from groundcontrol.core.addresses import is_forbidden, is_own, plain
 from groundcontrol.core.errors import BadRequest
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Allowed = frozenset[tuple[str, int]]
 """Pairs of (address, port) that the hub's configuration allows, even on this machine."""
 GetAddresses = Callable[..., list[tuple[Any, ...]]]
@@ -34,17 +34,6 @@ TOTAL_S: Final = 25.0
 MOST_URL_CHARS: Final = 2000
 RESOLVER_THREADS: Final = 16
 """Names are resolved on separate threads. So a name server that does not answer cannot block the rest of the hub."""
-_METADATA: Final = frozenset(
-    ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
-)
-"""Metadata services of clouds, besides 169.254.169.254."""
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_DENIED: Final = (
-    ipaddress.ip_network("0.0.0.0/8"),
-    ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64: each network chooses the position of the inner address
-    ipaddress.ip_network("2001::/32"),  # Teredo
-    ipaddress.ip_network("fec0::/10"),
-)
 _NAME: Final = re.compile(r"(?!-)(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?(?<!-)\Z")
 """A host name. Python raises UnicodeError instead of looking up a name with an empty label or one of more than 63 characters."""
 
@@ -56,42 +45,6 @@ class Denied(OSError):
         super().__init__(
             "messages may not be sent to this address"
         )  # the same text for each address, since aiohttp compares the texts of several errors
-
-
-def is_denied(text: str) -> bool:
-    """Whether messages to this address are refused on every port. True if the text is no address."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return True
-    return any(_is_bad(each) for each in (address, *_embedded(address)))
-
-
-def _embedded(address: Address) -> list[Address]:
-    """The IPv4 addresses within an IPv6 address: a gateway or the kernel would send there instead."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
-    return [*inner, ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)] if address in _NAT64 else list(inner)
-
-
-def _is_bad(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return False  # only its inner address counts
-    special = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
-    reserved = address.is_reserved and address not in _NAT64
-    return special or reserved or address in _METADATA or any(address.version == net.version and address in net for net in _DENIED)
-
-
-def is_own(text: str) -> bool:
-    """Whether an address belongs to this machine. The kernel is asked from which address it would send there. No packet is sent."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-        try:
-            probe.connect((text, 9))
-        except OSError:
-            return False  # there is no route to the address
-        return bool(probe.getsockname()[0] == text)
 
 
 def _literal(host: str) -> str | None:
@@ -162,10 +115,9 @@ class Egress:
 
     def check(self, address: str, port: int) -> None:
         """Raises: Denied: no message may be sent to this address and port, or the text is no address."""
-        plain = address.removeprefix("::ffff:") if address.startswith("::ffff:") and "." in address else address
-        if (plain, port) in self.allowed:
+        if (plain(address), port) in self.allowed:
             return
-        if is_denied(address) or is_own(address):
+        if is_forbidden(address) or is_own(address):
             raise Denied
 
     def check_receiver(self, host: str, port: int, field: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import replace
 from typing import Final, Literal
 
 import idna
 
+from groundcontrol.core.addresses import is_address, plain
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import BadRequest, CredentialsRequired
 from groundcontrol.core.scope import Scope
@@ -29,7 +29,6 @@ from groundcontrol.deployments.transitions import new_deployment
 from groundcontrol.nodes.model import Node
 from majortom import interfaces
 from majortom.interfaces import DeployError, Secret, Target
-from majortom.ssh.address_policy import is_address
 from majortom.ssh.connect import same_fingerprint
 from majortom.ssh.private_keys import read_header
 from spider.wire.ids import is_id
@@ -170,10 +169,7 @@ def is_host(text: str) -> bool:
 def one_spelling(host: str) -> str:
     """The canonical form of a host, for comparisons: IDNA for names, the short form for addresses."""
     name = ascii_host(_bare(host)).casefold().removesuffix(".")
-    if not is_address(name):
-        return name
-    address = ipaddress.ip_address(name)
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return plain(name) if is_address(name) else name
 
 
 def is_username(text: str) -> bool:

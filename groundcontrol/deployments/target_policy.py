@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from groundcontrol.core.addresses import is_address, is_forbidden, is_loopback, is_own
 from groundcontrol.core.errors import TargetNotAllowed
 from majortom.errors import MESSAGES
-from majortom.ssh.address_policy import forbidden_address, is_address, is_loopback, is_own
 from majortom.ssh.dns import addresses_of
 
 RESOLVE_LIMIT_S: Final = 5.0
+NO_SERVER: Final = "this kind of address names no server"
 UNKNOWN_TO_SERVERS: Final = "it is another machine, and other servers cannot reach this hub yet: start the hub with --lan, or behind a TLS proxy with --server-url wss://…/ws"
 
 
@@ -29,9 +30,8 @@ class HubAddress(Protocol):
 
 def refusal(hub: HubAddress, address: str) -> str | None:
     """Why a deployment to this IP address is refused; None: it is allowed."""
-    why = forbidden_address(address)
-    if why is not None:
-        return why
+    if is_forbidden(address):
+        return NO_SERVER
     if is_loopback(address) and not hub.loopback_only:
         return "loopback addresses are allowed only while Ground Control itself listens on loopback only (--bind 127.0.0.1)"
     if hub.server_url is None and not is_own(address):

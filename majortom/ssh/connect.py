@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -13,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from majortom.errors import failure, one_line
 from majortom.interfaces import DeployError, HostKey, StepName, Target
-from majortom.ssh.address_policy import is_address
 from majortom.ssh.dns import addresses_of
 from majortom.ssh.login_questions import Questions
 from majortom.ssh.private_keys import LoadedKey, OpenKeys
@@ -111,7 +111,7 @@ class Connector:
         """
         host, port = target.host, target.port
         if tunnel is not None:
-            if is_address(host) and (why := self._rule(host)):
+            if _is_address(host) and (why := self._rule(host)):
                 raise failure("target_not_allowed", "connect", host=host, why=why)
             if target.pinned is not None:
                 return ReachedServer(host, target.pinned, "", via, contacted=False)
@@ -370,3 +370,11 @@ async def _check_wanted(target: Target) -> None:
     """Check that the deployment is still wanted after the wait for a slot or a person."""
     if target.ensure_wanted is not None:
         await target.ensure_wanted()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from groundcontrol.alerts.channels.email import EMAIL, EmailTarget, Smtp
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, json_post, post
-from groundcontrol.alerts.egress import Egress, check_url, is_denied
+from groundcontrol.alerts.egress import Denied, Egress, check_url
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.core.errors import BadRequest
 
@@ -77,12 +77,13 @@ async def posted(made: Egress, url: str) -> Outcome:
 
 @pytest.mark.parametrize("address", DENIED)
 def test_an_address_is_denied(address: str) -> None:
-    assert is_denied(address)
+    with pytest.raises(Denied):
+        Egress().check(address, 80)
 
 
 @pytest.mark.parametrize("address", FINE)
 def test_an_address_is_not_denied(address: str) -> None:
-    assert not is_denied(address)
+    Egress().check(address, 80)
 
 
 @pytest.mark.holds("S-61")
