@@ -122,3 +122,16 @@ async def _expire_deliveries(ground: Ground) -> Race:
 
     await asyncio.sleep(0)
     return Race(lambda: store.deliveries.expire_deliveries(ground.now), held, {waiting.id, young.id}, alone=(1, 0))
+
+
+@CASES.of("deliveries.correct_times")
+async def _correct_times(ground: Ground) -> Race:
+    store, made = ground.store, a_channel(ground.now)
+    await store.channels.create_channel(SCOPE, made, a_target(made))
+    ahead = a_delivery(ground.now, made.id)._replace(state="deferred", reason="settling", next_at=ground.now + 86_400)
+    await add(ground, ahead)
+
+    async def held() -> object:
+        return (await store.deliveries.delivery(SCOPE, ahead.id)).next_at
+
+    return Race(store.deliveries.correct_times, held, ground.now)
