@@ -16,6 +16,7 @@ ORDER: Final = (
     "jobs",
     "deployments",
     "alerts",
+    "policies",
 )
 """Folders of `groundcontrol/`: a slice imports only earlier ones. `lint-imports` checks it (`scripts/dev/slice_contract.py`)."""
 

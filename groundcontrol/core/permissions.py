@@ -48,6 +48,9 @@ FixedAction = Literal[
     "maintenance.manage",
     "alert.handle",
     "delivery.read",
+    "patch.read",
+    "patch.manage",
+    "patch.run",
 ]
 JobRight = NewType("JobRight", str)
 """The right to order one verb, `job.<verb>`; the catalogue of verbs defines these rights."""
@@ -106,6 +109,9 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "maintenance.manage": _Right(_ACTING, for_tokens=True),
     "alert.handle": _Right(_ACTING, for_tokens=True),
     "delivery.read": _Right(_ALL, for_tokens=True),
+    "patch.read": _Right(_ALL, for_tokens=True),
+    "patch.manage": _Right(_ACTING, for_tokens=False),
+    "patch.run": _Right(_ACTING, for_tokens=True),
     **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in HUB_VERBS.items()},
 }
 """`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""

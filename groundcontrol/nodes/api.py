@@ -90,12 +90,12 @@ async def get_node(call: ApiRequest) -> NodeView:
 
 
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
-    """Change a node's name, tags or note."""
+    """Change a node's name, tags, note or its mark *never by a schedule*."""
     services = call.services
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.edit", before)
-    if body.name is None and body.tags is None and body.note is None:
-        raise BadRequest("nothing to change: give name, tags or note")
+    if (body.name, body.tags, body.note, body.never_by_schedule) == (None, None, None, None):
+        raise BadRequest("nothing to change: give name, tags, note or never_by_schedule")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights depend on tags: a user who is limited to some nodes may not change them")
     tags = None if body.tags is None else checked_tags(body.tags)
@@ -109,6 +109,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         name=checked_name(body.name) if body.name is not None else None,
         tags=tags,
         note=checked_note(body.note) if body.note is not None else None,
+        never=checked_note(body.never_by_schedule) if body.never_by_schedule is not None else None,
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:

@@ -101,6 +101,10 @@ class Node(NamedTuple):
     """Since when the node has needed a reboot; None: it needs none, or it is not known."""
     note: str = ""
     """Free text of users."""
+    never_why: str = ""
+    """Why no schedule may touch the node; empty: schedules may."""
+    never_by: str = ""
+    """The name of the user who said so."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""

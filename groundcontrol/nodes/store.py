@@ -38,9 +38,16 @@ class NodeStore(Protocol):
         ...
 
     async def edit_node(
-        self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None, note: str | None = None
+        self,
+        scope: Scope,
+        node: NodeId,
+        *,
+        name: str | None,
+        tags: tuple[str, ...] | None,
+        note: str | None = None,
+        never: str | None = None,
     ) -> Node:
-        """Change fields; None: unchanged. Raises: Forbidden: the change of tags changes rights, which the caller may not change."""
+        """Change fields; None: unchanged. `never`: why no schedule may touch the node, empty: schedules may. Raises: Forbidden: the change of tags changes rights, which the caller may not change."""
         ...
 
     async def tags_in_grants(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:

@@ -94,6 +94,17 @@ def row_of(table: SubjectTable, package: str) -> UpdateRow | None:
     return UpdateRow(package, str(before or ""), str(after or ""), _tri(security), str(repository or ""))
 
 
+def rows_of(table: SubjectTable) -> list[UpdateRow]:
+    """The rows of an `updates` or `held` table; missing cells are empty. A repeated package counts once."""
+    columns = [_column(table, name) for name in _COLUMNS]
+    found = {str(row[0] or ""): row for row in reversed(list(zip(*columns, strict=True)))}
+    return [
+        UpdateRow(name, str(before or ""), str(after or ""), _tri(security), str(repository or ""))
+        for name, (_, before, after, security, repository) in reversed(found.items())
+        if name
+    ]
+
+
 class Tally:
     """Joins the `updates` tables of nodes, one after the other."""
 

@@ -79,6 +79,13 @@ class NodeHealthView(Answer):
     """The worst first."""
 
 
+class NeverView(Answer):
+    """Why no schedule may touch a node, and who said so."""
+
+    reason: str
+    by: str
+
+
 class NodeView(Answer):
     id: str
     name: str
@@ -110,6 +117,8 @@ class NodeView(Answer):
     """The key generation that the node last proved. `rekey` issues the next one."""
     note: str
     """Free text of users."""
+    never_by_schedule: NeverView | None
+    """Set: no patch policy touches the node."""
     health: NodeHealthView
 
 
@@ -122,6 +131,8 @@ class NodePatch(Body):
     name: str | None = None
     tags: list[str] | None = None
     note: str | None = None
+    never_by_schedule: str | None = None
+    """Why no schedule may touch the node; empty: schedules may."""
 
 
 class NodeEventBody(Body):
@@ -229,6 +240,7 @@ def node_view(
         clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # whole seconds, since a list sends every change of this value
         keys_generation=node.generation,
         note=node.note,
+        never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
         health=NodeHealthView(level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings]),
     )
 

@@ -33,7 +33,7 @@ def address(route: Route) -> str:
 
 
 def path_of(route: Route, thing: str) -> str:
-    path = route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing)
+    path = re.sub(r"{\w+}", "0", route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing))
     return path + ("?metric=cpu.total" if path.endswith("/history") else "")
 
 

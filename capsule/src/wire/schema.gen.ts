@@ -26,6 +26,18 @@ export interface AcknowledgeManyBody {
   note?: string;
 }
 
+/** A named action of the nodes (`actions.d`). */
+export interface ActionBody {
+  name: string;
+  timeout_s?: number;
+  must_succeed?: boolean;
+}
+
+export interface AgeBody {
+  security?: number;
+  other?: number;
+}
+
 export interface AgentUpdatesBody {
   /** Ids of nodes, 1 to 1000, in the order of the update. */
   nodes: string[];
@@ -103,6 +115,20 @@ export interface ApiTokensView {
   next: string | null;
 }
 
+export interface AppliedPoliciesView {
+  policies: AppliedPolicyView[];
+  /** Ids of policies of the hub that the file does not have: they stay. */
+  left: string[];
+}
+
+export interface AppliedPolicyView {
+  id: string;
+  name: string;
+  act: "add" | "change" | "keep";
+  /** The fields that change. */
+  fields: string[];
+}
+
 export interface AppliedRule {
   act: "add" | "change" | "keep";
   /** Null: a new rule in a dry run. */
@@ -118,6 +144,11 @@ export interface AppliedRulesView {
   rules: AppliedRule[];
   /** Ids of rules of the hub that are not in the file. They stay unchanged. */
   left: string[];
+}
+
+export interface ApprovalView {
+  by: string;
+  at: number;
 }
 
 export interface AttemptView {
@@ -574,6 +605,14 @@ export interface EventsView {
   next: string | null;
 }
 
+/** These days of every N-th week. Weeks begin on Monday and count from the week of `since`. */
+export interface EveryWeeksBody {
+  weeks: number;
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  /** A date such as 2026-12-01. */
+  since: string;
+}
+
 /** An event that each selected node should report on each of the days. */
 export interface ExpectationBody {
   name: string;
@@ -691,6 +730,13 @@ export interface HealthView {
   status: "ok" | "draining" | "failing";
   version: string;
   database: boolean;
+}
+
+export interface HeldNodeView {
+  node_id: string;
+  /** A code, such as `never_by_schedule`, `agent_policy`, `frozen`, `offline`. */
+  reason: string;
+  words: string;
 }
 
 export interface HistoriesView {
@@ -1228,6 +1274,24 @@ export interface MetricsView {
   metrics: MetricView[];
 }
 
+/** A weekday of each month, such as the second Tuesday. */
+export interface MonthlyBody {
+  nth: "first" | "second" | "third" | "fourth" | "last";
+  day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+}
+
+export interface NeedsEventBody {
+  /** A type of event, such as `backup_completed`, or the name of a custom event. */
+  type: string;
+  within_s: number;
+}
+
+/** Why no schedule may touch a node, and who said so. */
+export interface NeverView {
+  reason: string;
+  by: string;
+}
+
 /** A new invite with its secret, which is shown once. */
 export interface NewInviteView {
   invite: string;
@@ -1264,6 +1328,15 @@ export interface NewUserBody {
   role: "admin" | "operator" | "viewer";
   /** Without it the user sees every node, as an admin always does. */
   grants?: GrantsBody | null;
+}
+
+export interface NextView {
+  due_at: number;
+  /** As local time of `zone`. */
+  local: string;
+  zone: string;
+  /** A change of the clocks skips or repeats this local time: it runs once. */
+  shifted: "" | "skipped" | "repeated";
 }
 
 /** New values (`latest`), a changed record (`node`), or a new table. */
@@ -1305,10 +1378,23 @@ export interface NodeHealthView {
   findings: FindingView[];
 }
 
+/** What the policy would do on one node, by the newest list of the node. */
+export interface NodePackagesView {
+  node_id: string;
+  wave: number;
+  take: number;
+  waiting: number;
+  left_out: number;
+  /** When the node read its list; null: it is not known. */
+  checked_at: number | null;
+}
+
 export interface NodePatch {
   name?: string | null;
   tags?: string[] | null;
   note?: string | null;
+  /** Why no schedule may touch the node; empty: schedules may. */
+  never_by_schedule?: string | null;
 }
 
 export interface NodeUpdateView {
@@ -1358,6 +1444,8 @@ export interface NodeView {
   keys_generation: number;
   /** Free text of users. */
   note: string;
+  /** Set: no patch policy touches the node. */
+  never_by_schedule: NeverView | null;
   health: NodeHealthView;
 }
 
@@ -1370,6 +1458,12 @@ export interface NotBegunView {
   node_id: string;
   code: string;
   message: string;
+}
+
+/** Nodes that a selection leaves out. */
+export interface NotSelect {
+  tags?: string[];
+  nodes?: string[];
 }
 
 /** An empty body. */
@@ -1393,10 +1487,38 @@ export interface NotificationsView {
   channels_retrying: string[];
 }
 
+export interface OccurrenceView {
+  policy_id: string;
+  due_at: number;
+  until_at: number;
+  local: string;
+  zone: string;
+  state: "planned" | "waiting_approval" | "started" | "missed" | "skipped";
+  why: string;
+  rollout_id: string | null;
+  approvals: ApprovalView[];
+  approvals_needed: number;
+  /** What an approval confirms; null: no notice was given yet, or no approval is asked for. */
+  packages: PairView[] | null;
+}
+
+export interface OccurrencesView {
+  occurrences: OccurrenceView[];
+}
+
 /** A one-time password, shown once. It expires after 24 hours, and after a log-in with it only the password can be changed. */
 export interface OneTimePasswordView {
   user: AccountView;
   password: string;
+}
+
+/** Waves: canaries, then `percent` of the targets, then the rest in waves of 25; or groups of tags, one after the other. */
+export interface OrderBody {
+  /** null: 1 for up to 4 targets, 2 from 5 on. */
+  canary?: number | null;
+  percent?: number;
+  at_once?: number;
+  groups?: string[];
 }
 
 export interface OverrideBody {
@@ -1413,6 +1535,13 @@ export interface OverrideView {
   warn: ThresholdView | null;
   crit: ThresholdView | null;
   for_s: number | null;
+}
+
+export interface PackageCountView {
+  package: string;
+  version: string;
+  nodes: number;
+  security: boolean;
 }
 
 export interface PackageUpdateView {
@@ -1452,6 +1581,11 @@ export interface PackagesView {
   next: string | null;
 }
 
+export interface PairView {
+  package: string;
+  version: string;
+}
+
 export interface PasswordBody {
   current: string;
   new: string;
@@ -1462,6 +1596,196 @@ export interface PastProcessesView {
   at: number;
   /** The last reading at or before that time. null: the hub has none. */
   reading: ProcessReadingView | null;
+}
+
+export interface PatchPoliciesView {
+  patch_policies: PatchPolicyView[];
+}
+
+/** A patch policy. Fields that are left out have their defaults. */
+export interface PatchPolicyBody {
+  name: string;
+  select: PatchSelect;
+  when: WhenBody;
+  /** A local time of day, such as 02:30. */
+  start: string;
+  /** How long it may take, 15 minutes to 24 hours. */
+  length_s: number;
+  /** A time zone such as Europe/Budapest, or `node`: each node's own. */
+  zone: string;
+  enabled?: boolean;
+  what?: "security" | "all" | "full" | "nothing";
+  /** Patterns of package names, such as postgresql-*. */
+  leave_out?: string[];
+  only?: string[];
+  kernel?: boolean;
+  /** Updates that the fleet first saw later than this wait. */
+  min_age_days?: AgeBody;
+  order?: OrderBody;
+  max_failed?: number;
+  /** Tags that name the role of a node; empty: those that begin with `role:`. */
+  role_tags?: string[];
+  before?: ActionBody[];
+  after?: ActionBody[];
+  needs_event?: NeedsEventBody | null;
+  probes?: ProbeBody[];
+  /** observe: gates are shown and stop nothing. */
+  gates?: "stop" | "observe";
+  watch_s?: number;
+  reboot?: "never" | "if_required" | "always";
+  /** At most so many reboots at the same time in a role. */
+  max_per_role?: number;
+  approval?: "none" | "person" | "two_persons";
+  notice_h?: number;
+  /** Ids of channels that get the report. */
+  report?: string[];
+  /** once: an occurrence that the hub missed still starts while its window is open. */
+  hub_missed?: "skip" | "once";
+  node_missed?: "skip" | "when_back";
+}
+
+/** Fields that are left out stay as they are. */
+export interface PatchPolicyPatch {
+  /** The version that the change is made to. */
+  version: number;
+  name?: string;
+  select?: PatchSelect;
+  when?: WhenBody;
+  start?: string;
+  length_s?: number;
+  zone?: string;
+  enabled?: boolean;
+  what?: "security" | "all" | "full" | "nothing";
+  leave_out?: string[];
+  only?: string[];
+  kernel?: boolean;
+  min_age_days?: AgeBody;
+  order?: OrderBody;
+  max_failed?: number;
+  role_tags?: string[];
+  before?: ActionBody[];
+  after?: ActionBody[];
+  needs_event?: NeedsEventBody | null;
+  probes?: ProbeBody[];
+  gates?: "stop" | "observe";
+  watch_s?: number;
+  reboot?: "never" | "if_required" | "always";
+  max_per_role?: number;
+  approval?: "none" | "person" | "two_persons";
+  notice_h?: number;
+  report?: string[];
+  hub_missed?: "skip" | "once";
+  node_missed?: "skip" | "when_back";
+  /** An admin: become the owner, with whose rights it runs. */
+  take_over?: boolean;
+}
+
+export interface PatchPolicyPreviewBody {
+  policy: PatchPolicyBody;
+  /** The policy that is edited; null: a new one. */
+  id?: string | null;
+}
+
+export interface PatchPolicyView {
+  id: string;
+  name: string;
+  select: PatchSelect;
+  when: WhenBody;
+  start: string;
+  length_s: number;
+  zone: string;
+  enabled: boolean;
+  what: "security" | "all" | "full" | "nothing";
+  leave_out: string[];
+  only: string[];
+  kernel: boolean;
+  min_age_days: AgeBody;
+  order: OrderBody;
+  max_failed: number;
+  role_tags: string[];
+  before: ActionBody[];
+  after: ActionBody[];
+  needs_event: NeedsEventBody | null;
+  probes: ProbeBody[];
+  gates: "stop" | "observe";
+  watch_s: number;
+  reboot: "never" | "if_required" | "always";
+  max_per_role: number;
+  approval: "none" | "person" | "two_persons";
+  notice_h: number;
+  report: string[];
+  hub_missed: "skip" | "once";
+  node_missed: "skip" | "when_back";
+  /** The user with whose rights it runs. */
+  owner: string;
+  /**
+   * Why it makes no roll-outs although it is enabled: its owner may no longer act, the hub was restored from a backup, or its last
+   * roll-out was stopped.
+   */
+  paused: "" | "owner" | "restored" | "stopped";
+  /** When its next occurrence is due, in Unix seconds; null: never. */
+  next_at: number | null;
+  version: number;
+}
+
+export interface PatchPreviewView {
+  nodes: NodePackagesView[];
+  packages: PackageCountView[];
+  waiting_for_age: WaitingPackageView[];
+  held: HeldNodeView[];
+  /** The next five dates. */
+  next: NextView[];
+  expected_s: number;
+  /** Targets of each wave. */
+  waves: number[];
+  warnings: WarningView[];
+}
+
+/** All nodes, or nodes by tags (one of them) and ids, without those of `not`. An empty selection is refused. */
+export interface PatchSelect {
+  all?: boolean;
+  tags?: string[];
+  nodes?: string[];
+  not?: NotSelect;
+}
+
+export interface PatchStatusNode {
+  node_id: string;
+  name: string;
+  /** null: not known. */
+  security_waiting: number | null;
+  /** When the fleet first saw the oldest waiting security update. */
+  first_seen_at: number | null;
+  age_days: number | null;
+  /** null: no tag promises anything. */
+  promise_days: number | null;
+  in_time: "in_time" | "late" | "unknown";
+  last_patched_at: number | null;
+  by_policy: string | null;
+  /** Why schedules do not touch the node; empty: they may. */
+  held: string;
+  reboot_due_since_at: number | null;
+  /** When the node read its package lists. */
+  lists_at: number | null;
+  /** What else installs updates on this host; null: nothing, or not known. */
+  other_patcher: string | null;
+  supported_until: string | null;
+  /** Names of the patch policies that select it. */
+  policies: string[];
+  next_at: number | null;
+}
+
+export interface PatchStatusTotal {
+  in_time: number;
+  late: number;
+  /** Nodes without fresh data. They do not count in the share. */
+  unknown: number;
+}
+
+export interface PatchStatusView {
+  at: number;
+  nodes: PatchStatusNode[];
+  total: PatchStatusTotal;
 }
 
 export interface PlanCountsView {
@@ -1500,6 +1824,12 @@ export interface PlanView {
   reboot_why_coded: CodedTextView | null;
   /** Running services that will probably restart. */
   restarts: string[];
+}
+
+export interface PoliciesFileBody {
+  /** As `GET patch-policies` gives them. A policy is found by its id, or else by its name; fields that are left out stay. */
+  policies: Record<string, unknown>[];
+  dry_run?: boolean;
 }
 
 /** The difference between the policy file on a server and the request. */
@@ -1568,6 +1898,12 @@ export interface PreviewView {
   per_day: number;
   /** False: there were more servers, events or episodes than a preview reads, or the samples of a server begin later. */
   complete: boolean;
+}
+
+export interface ProbeBody {
+  kind: "http" | "tcp" | "unit";
+  /** http: a URL on the node itself, such as http://localhost:8080/health; tcp: a port; unit: a unit of systemd. */
+  target: string;
 }
 
 /** RFC 9457 `application/problem+json`. */
@@ -1923,6 +2259,10 @@ export interface SettingsView {
   hub: HubView;
 }
 
+export interface SkipBody {
+  reason?: string;
+}
+
 export interface SnoozeBody {
   /** Unix seconds; at most 30 days ahead. */
   until_at: number;
@@ -2098,6 +2438,21 @@ export interface UserView {
   limited: boolean;
 }
 
+export interface WaitingPackageView {
+  package: string;
+  version: string;
+  nodes: number;
+  /** When the youngest node's update is old enough. */
+  ripe_at: number;
+  /** Each of its versions was replaced before it was old enough, for twice the age: it is never old enough. */
+  superseded: boolean;
+}
+
+export interface WarningView {
+  code: string;
+  words: string;
+}
+
 /**
  * From `start` to `end` on these days, such as 22:00 to 02:00, in the zone of the window.
  *
@@ -2113,6 +2468,66 @@ export interface WeeklyView {
   days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
   start: string;
   end: string;
+}
+
+/** One of the four is set. */
+export interface WhenBody {
+  weekly?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+  monthly?: MonthlyBody | null;
+  every_weeks?: EveryWeeksBody | null;
+  /** A date such as 2026-12-24. */
+  once?: string | null;
+}
+
+/** A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set. */
+export interface WindowBody {
+  name: string;
+  kind: "allow" | "freeze";
+  select: PatchSelect;
+  start: string;
+  length_s: number;
+  zone: string;
+  weekly?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+  monthly?: MonthlyBody | null;
+  every_weeks?: EveryWeeksBody | null;
+  once?: string | null;
+}
+
+/** Fields that are left out stay as they are. A new time replaces the old one. */
+export interface WindowPatch {
+  version: number;
+  name?: string;
+  kind?: "allow" | "freeze";
+  select?: PatchSelect;
+  start?: string;
+  length_s?: number;
+  zone?: string;
+  weekly?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+  monthly?: MonthlyBody | null;
+  every_weeks?: EveryWeeksBody | null;
+  once?: string | null;
+}
+
+export interface WindowView {
+  id: string;
+  name: string;
+  kind: "allow" | "freeze";
+  select: PatchSelect;
+  start: string;
+  length_s: number;
+  zone: string;
+  weekly: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+  monthly: MonthlyBody | null;
+  every_weeks: EveryWeeksBody | null;
+  once: string | null;
+  /** Whether it is open now; of times in the zone of each node: somewhere. */
+  open: boolean;
+  next_at: number | null;
+  version: number;
+}
+
+export interface WindowsView {
+  windows: WindowView[];
 }
 
 /** What the page sends on the live socket, as MessagePack `[kind, body]`. */

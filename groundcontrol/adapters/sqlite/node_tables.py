@@ -16,6 +16,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.package_seen import note_seen
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
@@ -59,6 +60,9 @@ class SqliteNodeTables:
                 " columns = excluded.columns, cells = excluded.cells",
                 *(table.subject, table.taken_at, table.total, columns, cells, session.no),
             )
+            if table.subject == updates.SUBJECT:
+                org = tx.fetch_all("SELECT org FROM node WHERE no = ?", session.no)[0]["org"]
+                note_seen(tx, org, ((one.repository, one.package, one.after) for one in updates.rows_of(table)))
 
         await self._writer.run(command)
 
@@ -67,7 +71,7 @@ class SqliteNodeTables:
             found = rows.fetch_all(
                 "SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node)
             )
-            return tuple(table for row in found if (table := _read_table(row["subject"], row)) is not None)
+            return tuple(table for row in found if (table := read_table(row["subject"], row)) is not None)
 
         return await self._reader.run(read)
 
@@ -252,7 +256,7 @@ def _tables(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[
         )
         for row in found:
             failed = row["taken_at"] is None or row["total"] < 0
-            yield NodeId(row["id"]), row["no"], None if failed else _read_table(subject, row)
+            yield NodeId(row["id"]), row["no"], None if failed else read_table(subject, row)
         if len(found) < _PAGE_NODES:
             return
         after = found[-1]["no"]
@@ -270,7 +274,7 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
     return int(row["no"])
 
 
-def _read_table(subject: str, row: sqlite3.Row) -> SubjectTable | None:
+def read_table(subject: str, row: sqlite3.Row) -> SubjectTable | None:
     """The table of a row; None: it is damaged."""
     try:
         return SubjectTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))

@@ -97,22 +97,32 @@ class SqliteNodes:
         return None if row is None else NodeId(row["id"])
 
     async def edit_node(
-        self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None, note: str | None = None
+        self,
+        scope: Scope,
+        node: NodeId,
+        *,
+        name: str | None,
+        tags: tuple[str, ...] | None,
+        note: str | None = None,
+        never: str | None = None,
     ) -> Node:
         def command(tx: Tx) -> Node:
             before = load_node(tx, scope, node)
             new_name = before.name if name is None else name
             new_tags = before.tags if tags is None else tuple(tags)
             new_note = before.note if note is None else note
-            if (new_name, new_tags, new_note) == (before.name, before.tags, before.note):
+            new_never = before.never_why if never is None else never
+            if (new_name, new_tags, new_note, new_never) == (before.name, before.tags, before.note, before.never_why):
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
             check_granting_tags(scope, _tags_in_grants(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
             tx.execute(
-                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, version = version + 1 WHERE no = ?",
-                *(new_name, fold(new_name), to_json(new_tags), new_note, before.no),
+                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, never_why = ?, never_by = ?, version = version + 1 WHERE no = ?",
+                *(new_name, fold(new_name), to_json(new_tags), new_note, new_never),
+                *(before.never_by if new_never == before.never_why else scope.actor.name if new_never else "", before.no),
             )
             detail = {"name": new_name, "tags": new_tags} | ({} if new_note == before.note else {"note": new_note})
+            detail |= {} if new_never == before.never_why else {"never_by_schedule": new_never}
             self._chain.write(tx, scope, "node.edit", node, detail)
             return load_node(tx, scope, node)
 
@@ -319,4 +329,6 @@ def _to_node(row: sqlite3.Row) -> Node:
         security_since_at=row["security_since"],
         reboot_since_at=row["reboot_since"],
         note=row["note"],
+        never_why=row["never_why"],
+        never_by=row["never_by"],
     )

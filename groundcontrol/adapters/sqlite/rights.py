@@ -60,6 +60,16 @@ def may_still_run(rows: Rows, job: sqlite3.Row, now: float) -> bool:
     return _may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
 
 
+def may_act(rows: Rows, org: int, actor: str, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
+    """Whether an actor may do this now. Args: org: where a user must be. node: empty: no node in particular. tags: of the node, as JSON."""
+    rights = _rights_of(rows, actor)
+    if rights is not None and rights is not _OWNER and rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", org, actor) is None:
+        return False
+    if rights is not None and not node:
+        rights = rights._replace(grants=())
+    return _may(rights, action, node, tags, ordered_at, now)
+
+
 def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at: float, now: float) -> bool:
     """Whether this actor may still order this deployment."""
     right = right_to_order(deployment)

@@ -38,6 +38,7 @@ from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
@@ -58,6 +59,7 @@ from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore, RecoveryStore
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 from spider.clock import Clock
 
@@ -125,6 +127,8 @@ class Store:
     deliveries: DeliveryStore = _made(lambda at: SqliteDeliveries(at.writer, at.reader, at.audit))
     expectations: ExpectationStore = _made(lambda at: SqliteExpectations(at.writer, at.reader, at.audit))
     silence: SilenceStore = _made(lambda at: SqliteSilence(at.writer, at.reader))
+    policies: PolicyStore = _made(lambda at: SqlitePolicies(at.writer, at.reader, at.audit, at.clock))
+    patch_windows: PatchWindowStore = _made(lambda at: SqlitePatchWindows(at.writer, at.reader, at.audit))
     alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))
 
     @classmethod

@@ -56,6 +56,7 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
                 *(state, error, tx.now),
             )
         tx.execute("UPDATE delivery SET state = 'skipped', reason = 'retroactive', next_at = NULL WHERE next_at IS NOT NULL")
+        tx.execute("UPDATE patch_policy SET paused = 'restored' WHERE paused = ''")  # they wait for a person: mirrors and nodes went on
         sessions = tx.execute("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
         settled = RestoreReport(
             tx.fetch_all("SELECT count(*) AS n FROM node")[0]["n"],

@@ -197,7 +197,9 @@ async def test_lists_contain_only_granted_resources(hub: TestHub, role: Role) ->
             continue
         kind = kind_of(field)
 
-        shown = {item["id"] for item in (await client.get(field)).json[field] if item.get("type") in (None, "node_online")}
+        shown = {
+            item["id"] for item in (await client.get(field)).json[field.replace("-", "_")] if item.get("type") in (None, "node_online")
+        }
 
         own, other = world.ids[kind, "own"], world.ids[kind, "other"]
         assert shown == ({own, other} if role == "admin" else {own}), row

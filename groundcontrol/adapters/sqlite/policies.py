@@ -1,0 +1,354 @@
+"""The tables of patch policies, their occurrences, and windows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, cast
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.node_tables import read_table
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import Action
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.tables import SubjectTable
+from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
+from groundcontrol.policies.choosing import Update
+from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
+from groundcontrol.policies.store import MOST_POLICIES, MOST_WINDOWS
+from groundcontrol.policies.windows import PatchWindow, WindowId
+from spider.clock import Clock
+
+_POLICY: Final = "SELECT * FROM patch_policy WHERE org = ? AND id = ?"
+_OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at = ?"
+_WINDOW: Final = "SELECT * FROM patch_window WHERE org = ? AND id = ?"
+_TABLES: Final = (
+    "SELECT node.id AS node_id, t.* FROM node JOIN node_table AS t ON t.org = node.org AND t.node = node.no AND t.subject = ?"
+    " WHERE node.org = ? AND (? IS NULL OR node.id IN (SELECT value FROM json_each(?)))"
+)
+_LAST_PATCHED: Final = (
+    "SELECT node.id AS node_id, job.ended_at, job.id FROM node JOIN job ON job.no = (SELECT max(last.no) FROM job AS last WHERE last.node = node.no"
+    " AND last.state = 'succeeded' AND last.action IN ('upgrade', 'security-upgrade', 'full-upgrade')) WHERE node.org = ?"
+)
+
+
+class SqlitePolicies:
+    """`PolicyStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._clock = clock
+
+    # -- policies --------------------------------------------------------------------------------
+
+    async def create_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
+        return await self._writer.run(lambda tx: self._create(tx, scope, policy))
+
+    def _create(self, tx: Tx, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
+        made = policy._replace(org=scope.org, version=1)
+        known = tx.fetch_one(_POLICY, scope.org, made.id)
+        if known is not None:
+            if _to_policy(known) != made:
+                raise Conflict("this id of a patch policy was used before")
+            return made
+        if tx.fetch_all("SELECT count(*) AS n FROM patch_policy WHERE org = ?", scope.org)[0]["n"] >= MOST_POLICIES:
+            raise Conflict(f"there are {MOST_POLICIES} patch policies: delete some first")
+        _check_name(tx, "patch_policy", "patch policy", made.org, made.id, made.name)
+        tx.execute(
+            "INSERT INTO patch_policy (org, id, name, spec, paused, considered_at, version) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(made.org, made.id, made.name, record_to_json(made), made.paused, made.considered_at, 1),
+        )
+        self._chain.write(tx, scope, "patch_policy.create", made.id, _detail(made))
+        return made
+
+    async def save_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
+        return await self._writer.run(lambda tx: self._save(tx, scope, policy))
+
+    def _save(self, tx: Tx, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
+        after = policy._replace(org=scope.org, version=policy.version + 1)
+        _check_name(tx, "patch_policy", "patch policy", after.org, after.id, after.name)
+        won = tx.execute(
+            "UPDATE patch_policy SET name = ?, spec = ?, paused = ?, considered_at = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
+            *(after.name, record_to_json(after), after.paused, after.considered_at, after.version, scope.org, after.id, policy.version),
+        )
+        if not won:
+            known = _to_policy(_found(tx.fetch_one(_POLICY, scope.org, after.id), "patch policy"))
+            if known == after:
+                return known
+            raise Conflict("this patch policy has changed meanwhile: read it again", version=known.version)
+        # an edit counts from the next occurrence and voids approvals; a skip of a person stays
+        tx.execute(
+            "DELETE FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at > ? AND state IN ('planned', 'waiting_approval')",
+            *(scope.org, after.id, tx.now),
+        )
+        self._chain.write(tx, scope, "patch_policy.edit", after.id, _detail(after))
+        return after
+
+    async def apply_policies(self, scope: Scope, made: Sequence[PatchPolicy], changed: Sequence[PatchPolicy]) -> None:
+        def command(tx: Tx) -> None:
+            for one in made:
+                self._create(tx, scope, one)
+            for one in changed:
+                self._save(tx, scope, one)
+
+        await self._writer.run(command)
+
+    async def delete_policy(self, scope: Scope, policy: PolicyId) -> None:
+        def command(tx: Tx) -> None:
+            known = tx.fetch_one(_POLICY, scope.org, policy)
+            if known is not None:
+                tx.execute("DELETE FROM patch_policy WHERE org = ? AND id = ?", scope.org, policy)
+                tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, policy)
+                self._chain.write(tx, scope, "patch_policy.delete", policy, {"name": known["name"]})
+
+        await self._writer.run(command)
+
+    async def policy(self, scope: Scope, policy: PolicyId) -> PatchPolicy:
+        row = await self._reader.run(lambda rows: rows.fetch_one(_POLICY, scope.org, policy))
+        return _to_policy(_found(row, "patch policy"))
+
+    async def policies(self, scope: Scope) -> Sequence[PatchPolicy]:
+        return _readable(
+            await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_policy WHERE org = ? ORDER BY name", scope.org))
+        )
+
+    async def every_policy(self) -> Sequence[PatchPolicy]:
+        return _readable(await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_policy ORDER BY org, id")))
+
+    async def pause_policy(self, org: int, policy: PolicyId, why: str) -> None:
+        def command(tx: Tx) -> None:
+            won = tx.execute(
+                "UPDATE patch_policy SET paused = ?, considered_at = CASE WHEN ? = '' THEN ? ELSE considered_at END"
+                " WHERE org = ? AND id = ? AND paused <> ?",
+                *(why, why, tx.now, org, policy, why),
+            )
+            if won:
+                self._chain.write(tx, SYSTEM._replace(org=org), "patch_policy.pause", policy, {"why": why})
+
+        await self._writer.run(command)
+
+    async def resume_policies(self, scope: Scope) -> int:
+        def command(tx: Tx) -> int:
+            count = tx.execute(
+                "UPDATE patch_policy SET paused = '', considered_at = ? WHERE org = ? AND paused = 'restored'", tx.now, scope.org
+            )
+            if count:
+                self._chain.write(tx, scope, "patch_policy.resume", "all", {"count": count})
+            return count
+
+        return await self._writer.run(command)
+
+    # -- occurrences -----------------------------------------------------------------------------
+
+    async def occurrences(self, org: int, policy: PolicyId, since: float) -> Sequence[Occurrence]:
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all(
+                "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at >= ? ORDER BY due_at LIMIT 1000", org, policy, since
+            )
+        )
+        return [record_from_json(Occurrence, row["record"])._replace(version=row["version"]) for row in found]
+
+    async def save_occurrence(
+        self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
+    ) -> Occurrence:
+        return await self._writer.run(lambda tx: self.save_in(tx, scope, before, after, considered_at))
+
+    def save_in(self, tx: Tx, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None) -> Occurrence:
+        """`save_occurrence` within a command."""
+        key = (after.org, after.policy_id, after.due_at)
+        policy = tx.fetch_one(_POLICY, after.org, after.policy_id)
+        if policy is None:
+            raise NotFound("there is no such patch policy")
+        version = 1 if before is None else before.version + 1
+        stored = after._replace(version=version)
+        record = record_to_json(stored)
+        if before is None:
+            won = tx.execute(
+                "INSERT INTO patch_occurrence (org, policy, due_at, state, record, version) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (org, policy, due_at) DO NOTHING",
+                *(*key, after.state, record, version),
+            )
+        else:
+            won = tx.execute(
+                "UPDATE patch_occurrence SET state = ?, record = ?, version = ? WHERE org = ? AND policy = ? AND due_at = ? AND version = ?",
+                *(after.state, record, version, *key, before.version),
+            )
+        if not won:
+            known = tx.fetch_one(_OCCURRENCE, *key)
+            if known is not None and known["record"] == record:
+                return stored
+            raise Conflict("this occurrence was decided meanwhile: read it again")
+        if considered_at is not None:
+            tx.execute(
+                "UPDATE patch_policy SET considered_at = ? WHERE org = ? AND id = ? AND considered_at < ?",
+                *(considered_at, after.org, after.policy_id, considered_at),
+            )
+        self._chain.write(
+            tx,
+            scope,
+            f"patch_occurrence.{after.state}",
+            after.policy_id,
+            {"due_at": after.due_at, "why": after.why, "rollout": after.rollout_id},
+        )
+        return stored
+
+    # -- what decides -----------------------------------------------------------------------------
+
+    async def may_act(self, org: int, actor_id: str, action: str, node: NodeId, tags: Collection[str], ordered_at: float) -> bool:
+        now = self._clock.now()
+        return await self._reader.run(
+            lambda rows: may_act(rows, org, actor_id, cast("Action", action), node, to_json(list(tags)), ordered_at, now)
+        )
+
+    async def node_updates(
+        self, scope: Scope, nodes: Collection[NodeId] | None = None
+    ) -> Mapping[NodeId, tuple[float, tuple[Update, ...]]]:
+        only = None if nodes is None else json.dumps(list(nodes))
+
+        def tables(rows: Rows, subject: str) -> dict[NodeId, SubjectTable]:
+            found = rows.fetch_all(_TABLES + admitted(scope), subject, scope.org, only, only, *grant_values(scope))
+            return {NodeId(row["node_id"]): table for row in found if (table := read_table(subject, row)) is not None}
+
+        def query(rows: Rows) -> dict[NodeId, tuple[float, tuple[Update, ...]]]:
+            held = {node: {one.package for one in rows_of(table)} for node, table in tables(rows, HELD).items()}
+            return {
+                node: (
+                    table.taken_at,
+                    tuple(Update(*one, one.package in held.get(node, ())) for one in rows_of(table)),
+                )
+                for node, table in tables(rows, SUBJECT).items()
+                if table.total >= 0
+            }
+
+        return await self._reader.run(query)
+
+    async def seen(self, org: int, packages: Collection[str]) -> Mapping[tuple[str, str, str], float]:
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all(
+                "SELECT * FROM package_seen WHERE org = ? AND package IN (SELECT value FROM json_each(?))",
+                org,
+                json.dumps(sorted(packages)),
+            )
+        )
+        return {(row["repository"], row["package"], row["version"]): row["seen_at"] for row in found}
+
+    async def last_event(self, org: int, node: NodeId, kind: str) -> float | None:
+        sql = (
+            "SELECT max(last_at) AS at FROM event WHERE org = ? AND node_id = ? AND (type = ? OR (type = 'custom' AND json_valid(details)"
+            " AND json_extract(details, '$.name') = ?))"
+        )
+        row = await self._reader.run(lambda rows: rows.fetch_one(sql, org, node, kind, kind))
+        return None if row is None else row["at"]
+
+    async def last_patched(self, scope: Scope) -> Mapping[NodeId, tuple[float, str]]:
+        found = await self._reader.run(lambda rows: rows.fetch_all(_LAST_PATCHED + admitted(scope), scope.org, *grant_values(scope)))
+        return {NodeId(row["node_id"]): (row["ended_at"], "") for row in found}
+
+
+class SqlitePatchWindows:
+    """`PatchWindowStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def create_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
+        made = window._replace(org=scope.org, version=1)
+
+        def command(tx: Tx) -> PatchWindow:
+            known = tx.fetch_one(_WINDOW, scope.org, made.id)
+            if known is not None:
+                if _to_window(known) != made:
+                    raise Conflict("this id of a window was used before")
+                return made
+            if tx.fetch_all("SELECT count(*) AS n FROM patch_window WHERE org = ?", scope.org)[0]["n"] >= MOST_WINDOWS:
+                raise Conflict(f"there are {MOST_WINDOWS} windows: delete some first")
+            _check_name(tx, "patch_window", "window", made.org, made.id, made.name)
+            tx.execute(
+                "INSERT INTO patch_window (org, id, name, spec, version) VALUES (?, ?, ?, ?, 1)",
+                *(made.org, made.id, made.name, record_to_json(made)),
+            )
+            self._chain.write(tx, scope, "patch_window.create", made.id, {"name": made.name, "kind": made.kind})
+            return made
+
+        return await self._writer.run(command)
+
+    async def save_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
+        after = window._replace(org=scope.org, version=window.version + 1)
+
+        def command(tx: Tx) -> PatchWindow:
+            _check_name(tx, "patch_window", "window", after.org, after.id, after.name)
+            won = tx.execute(
+                "UPDATE patch_window SET name = ?, spec = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
+                *(after.name, record_to_json(after), after.version, scope.org, after.id, window.version),
+            )
+            if not won:
+                known = _to_window(_found(tx.fetch_one(_WINDOW, scope.org, after.id), "window"))
+                if known == after:
+                    return known
+                raise Conflict("this window has changed meanwhile: read it again", version=known.version)
+            self._chain.write(tx, scope, "patch_window.edit", after.id, {"name": after.name, "kind": after.kind})
+            return after
+
+        return await self._writer.run(command)
+
+    async def delete_window(self, scope: Scope, window: WindowId) -> None:
+        def command(tx: Tx) -> None:
+            known = tx.fetch_one(_WINDOW, scope.org, window)
+            if known is not None:
+                tx.execute("DELETE FROM patch_window WHERE org = ? AND id = ?", scope.org, window)
+                self._chain.write(tx, scope, "patch_window.delete", window, {"name": known["name"]})
+
+        await self._writer.run(command)
+
+    async def window(self, scope: Scope, window: WindowId) -> PatchWindow:
+        return _to_window(_found(await self._reader.run(lambda rows: rows.fetch_one(_WINDOW, scope.org, window)), "window"))
+
+    async def windows(self, org: int) -> Sequence[PatchWindow]:
+        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_window WHERE org = ? ORDER BY name", org))
+        return [_to_window(row) for row in found]  # a damaged freeze must not be left out: nothing is touched until it is mended
+
+
+def _check_name(tx: Tx, table: str, what: str, org: int, thing: str, name: str) -> None:
+    other = tx.fetch_one(f"SELECT 1 FROM {table} WHERE org = ? AND name = ? AND id <> ?", org, name, thing)  # noqa: S608  words of our own
+    if other is not None:
+        raise Conflict(f"a {what} has this name already: choose another", field="name")
+
+
+def _found(row: sqlite3.Row | None, what: str) -> sqlite3.Row:
+    if row is None:
+        raise NotFound(f"there is no such {what}")
+    return row
+
+
+def _to_policy(row: sqlite3.Row) -> PatchPolicy:
+    found = record_from_json(PatchPolicy, row["spec"])
+    return found._replace(paused=row["paused"], considered_at=row["considered_at"], version=row["version"])
+
+
+def _to_window(row: sqlite3.Row) -> PatchWindow:
+    return record_from_json(PatchWindow, row["spec"])._replace(version=row["version"])
+
+
+def _readable(rows: Sequence[sqlite3.Row]) -> list[PatchPolicy]:
+    """The readable policies: a damaged one stops neither the others nor the page."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(StoreError):
+            found.append(_to_policy(row))
+    return found
+
+
+def _detail(policy: PatchPolicy) -> dict[str, object]:
+    return {name: value for name, value in policy._asdict().items() if name not in ("id", "org", "considered_at", "changed_at")}

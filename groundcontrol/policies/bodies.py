@@ -1,0 +1,229 @@
+"""Turns bodies into patch policies and windows, and these into answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from groundcontrol.alerts.maintenance_api import ordered_days
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.policies.calendar import EveryWeeks, Monthly, Times, When, ZoneUnknown, current, spans
+from groundcontrol.policies.model import (
+    ActionStep,
+    MinAge,
+    NeedsEvent,
+    Order,
+    PatchPolicy,
+    PolicyId,
+    PolicySelect,
+    Probe,
+)
+from groundcontrol.policies.views import (
+    ActionBody,
+    AgeBody,
+    EveryWeeksBody,
+    MonthlyBody,
+    NeedsEventBody,
+    NotSelect,
+    OrderBody,
+    PatchPolicyBody,
+    PatchPolicyPatch,
+    PatchPolicyView,
+    PatchSelect,
+    ProbeBody,
+    WhenBody,
+    WindowBody,
+    WindowPatch,
+    WindowView,
+)
+from groundcontrol.policies.windows import PatchWindow, WindowId
+
+
+def select_of(body: PatchSelect) -> PolicySelect:
+    nodes = tuple(NodeId(one) for one in dict.fromkeys(body.nodes))
+    without = body.without
+    return PolicySelect(
+        Selector(body.all, tuple(dict.fromkeys(body.tags)), nodes),
+        tuple(dict.fromkeys(without.tags)),
+        tuple(NodeId(one) for one in dict.fromkeys(without.nodes)),
+    )
+
+
+def select_view(one: PolicySelect) -> PatchSelect:
+    select = one.select
+    return PatchSelect(
+        all=select.all, tags=list(select.tags), nodes=list(select.nodes), without=NotSelect(list(one.not_tags), list(one.not_nodes))
+    )
+
+
+def when_of(body: WhenBody) -> When:
+    """Raises: BadRequest: a list of days is empty."""
+    return When(
+        weekly=() if body.weekly is None else ordered_days(body.weekly, "weekly"),
+        monthly=None if body.monthly is None else Monthly(body.monthly.nth, body.monthly.day),
+        every_weeks=None
+        if body.every_weeks is None
+        else EveryWeeks(body.every_weeks.weeks, ordered_days(body.every_weeks.days, "every_weeks.days"), body.every_weeks.since),
+        once=body.once or "",
+    )
+
+
+def when_view(when: When) -> WhenBody:
+    every = when.every_weeks
+    return WhenBody(
+        weekly=list(when.weekly) or None,
+        monthly=None if when.monthly is None else MonthlyBody(when.monthly.nth, when.monthly.day),
+        every_weeks=None if every is None else EveryWeeksBody(every.weeks, list(every.days), every.since),
+        once=when.once or None,
+    )
+
+
+def policy_of(body: PatchPolicyBody, policy_id: PolicyId, org: int) -> PatchPolicy:
+    """A policy without an owner. Raises: BadRequest."""
+    need = body.needs_event
+    return PatchPolicy(
+        id=policy_id,
+        org=org,
+        name=body.name.strip(),
+        select=select_of(body.select),
+        times=Times(when_of(body.when), body.start, body.length_s, body.zone),
+        enabled=body.enabled,
+        what=body.what,
+        leave_out=tuple(dict.fromkeys(body.leave_out)),
+        only=tuple(dict.fromkeys(body.only)),
+        kernel=body.kernel,
+        min_age=MinAge(body.min_age_days.security, body.min_age_days.other),
+        order=Order(body.order.canary, body.order.percent, body.order.at_once, tuple(body.order.groups)),
+        max_failed=body.max_failed,
+        role_tags=tuple(dict.fromkeys(body.role_tags)),
+        before=tuple(ActionStep(one.name, one.timeout_s, one.must_succeed) for one in body.before),
+        after=tuple(ActionStep(one.name, one.timeout_s, one.must_succeed) for one in body.after),
+        needs_event=None if need is None else NeedsEvent(need.type, need.within_s),
+        probes=tuple(Probe(one.kind, one.target) for one in body.probes),
+        gates=body.gates,
+        watch_s=body.watch_s,
+        reboot=body.reboot,
+        max_per_role=body.max_per_role,
+        approval=body.approval,
+        notice_h=body.notice_h,
+        report=tuple(dict.fromkeys(body.report)),
+        hub_missed=body.hub_missed,
+        node_missed=body.node_missed,
+    )
+
+
+def body_of(one: PatchPolicy) -> PatchPolicyBody:
+    """The body that makes an equal policy."""
+    need, order = one.needs_event, one.order
+    return PatchPolicyBody(
+        name=one.name,
+        select=select_view(one.select),
+        when=when_view(one.times.when),
+        start=one.times.start,
+        length_s=one.times.length_s,
+        zone=one.times.zone,
+        enabled=one.enabled,
+        what=one.what,
+        leave_out=list(one.leave_out),
+        only=list(one.only),
+        kernel=one.kernel,
+        min_age_days=AgeBody(one.min_age.security, one.min_age.other),
+        order=OrderBody(order.canary, order.percent, order.at_once, list(order.groups)),
+        max_failed=one.max_failed,
+        role_tags=list(one.role_tags),
+        before=[ActionBody(*step) for step in one.before],
+        after=[ActionBody(*step) for step in one.after],
+        needs_event=None if need is None else NeedsEventBody(need.type, need.within_s),
+        probes=[ProbeBody(*probe) for probe in one.probes],
+        gates=one.gates,
+        watch_s=one.watch_s,
+        reboot=one.reboot,
+        max_per_role=one.max_per_role,
+        approval=one.approval,
+        notice_h=one.notice_h,
+        report=list(one.report),
+        hub_missed=one.hub_missed,
+        node_missed=one.node_missed,
+    )
+
+
+def with_fields(before: PatchPolicy, fields: Mapping[str, object]) -> PatchPolicyBody:
+    """The body of a policy with some fields replaced, as JSON values.
+
+    Raises: BadRequest: a field is unknown or does not fit.
+    """
+    merged = {**msgspec.to_builtins(body_of(before)), **fields}
+    try:
+        return msgspec.convert(merged, PatchPolicyBody)
+    except msgspec.ValidationError as exc:
+        raise BadRequest(f"it does not fit: {exc}") from None
+
+
+def patched(before: PatchPolicy, patch: PatchPolicyPatch) -> PatchPolicyBody:
+    """Raises: BadRequest."""
+    fields: dict[str, object] = msgspec.to_builtins(patch)
+    return with_fields(before, {name: value for name, value in fields.items() if name not in ("version", "take_over")})
+
+
+def next_at(one: PatchPolicy, now: float) -> float | None:
+    """When the next occurrence of a policy begins; None: never, or nobody knows."""
+    if not one.fires:
+        return None
+    try:
+        found = next(spans(one.times, max(now, one.considered_at)), None)
+    except ZoneUnknown:
+        return None
+    return None if found is None else found.from_at
+
+
+def policy_view(one: PatchPolicy, select: PatchSelect, now: float) -> PatchPolicyView:
+    """Args: select: the part of the selection that the caller may see."""
+    fields = msgspec.structs.asdict(body_of(one)) | {"select": select}
+    return PatchPolicyView(id=one.id, owner=one.owner, paused=one.paused, next_at=next_at(one, now), version=one.version, **fields)
+
+
+def window_of(body: WindowBody, window_id: WindowId, org: int) -> PatchWindow:
+    """Raises: BadRequest."""
+    when = when_of(WhenBody(body.weekly, body.monthly, body.every_weeks, body.once))
+    select = select_of(body.select)
+    if select.not_tags or select.not_nodes:
+        raise BadRequest("select.not: a window has none; name the nodes that it is for", field="select")
+    return PatchWindow(window_id, org, body.name.strip(), body.kind, select.select, Times(when, body.start, body.length_s, body.zone))
+
+
+def window_body(one: PatchWindow) -> WindowBody:
+    when = when_view(one.times.when)
+    return WindowBody(
+        name=one.name, kind=one.kind, select=select_view(PolicySelect(one.select)), start=one.times.start, length_s=one.times.length_s,
+        zone=one.times.zone, weekly=when.weekly, monthly=when.monthly, every_weeks=when.every_weeks, once=when.once,
+    )  # fmt: skip
+
+
+_KINDS = ("weekly", "monthly", "every_weeks", "once")
+
+
+def patched_window(before: PatchWindow, patch: WindowPatch) -> PatchWindow:
+    """Raises: BadRequest."""
+    fields: dict[str, object] = msgspec.to_builtins(patch)
+    del fields["version"]
+    whole = msgspec.to_builtins(window_body(before))
+    if any(name in fields for name in _KINDS):
+        whole |= dict.fromkeys(_KINDS)
+    try:
+        body = msgspec.convert({**whole, **fields}, WindowBody)
+    except msgspec.ValidationError as exc:
+        raise BadRequest(f"it does not fit: {exc}") from None
+    return window_of(body, before.id, before.org)._replace(version=before.version)
+
+
+def window_view(one: PatchWindow, select: PatchSelect, now: float) -> WindowView:
+    try:
+        is_open = current(one.times, now) is not None
+        upcoming = next(spans(one.times, now), None)
+    except ZoneUnknown:  # this machine no longer has the zone
+        is_open, upcoming = one.kind == "freeze", None
+    fields = msgspec.structs.asdict(window_body(one)) | {"select": select}
+    return WindowView(id=one.id, open=is_open, next_at=None if upcoming is None else upcoming.from_at, version=one.version, **fields)

@@ -1,0 +1,236 @@
+"""What a policy would do: which nodes and packages, what waits or is held, the next dates, and what to warn of. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import Node
+from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
+from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose
+from groundcontrol.policies.model import PatchPolicy, needed_approvals, role_of
+from groundcontrol.policies.views import (
+    HeldNodeView,
+    NextView,
+    NodePackagesView,
+    PackageCountView,
+    PatchPreviewView,
+    WaitingPackageView,
+    WarningView,
+)
+from groundcontrol.policies.waves import Candidate, expected_s, fits, waves_of
+from groundcontrol.policies.windows import Open, PatchWindow, Place, Shut, allowed
+
+NEXT: Final = 5
+MOST_PACKAGES: Final = 500
+MOST_NODES: Final = 1000
+FRESH_S: Final = 3 * DAY_S
+"""A package list older than this is not fresh."""
+
+
+class Fleet(NamedTuple):
+    """What a preview is computed from."""
+
+    nodes: Sequence[Node]
+    online: frozenset[NodeId]
+    updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
+    seen: SeenAt
+    windows: Sequence[PatchWindow]
+    others: Sequence[PatchPolicy]
+    """The other enabled policies."""
+    approvers: int
+    """How many users may approve, without the editor."""
+    own_machine: str
+    """The machine id of the hub's own host; empty: not known."""
+
+
+def place_of(node: Node) -> Place:
+    return Place(node.id, node.tags, node.identity.timezone)
+
+
+def choice_for(policy: PatchPolicy, node: Node, fleet: Fleet, now: float) -> Choice | None:
+    """None: the list of the node is not known."""
+    found = fleet.updates.get(node.id)
+    return None if found is None else choose(policy, node.identity.package_manager, found[1], fleet.seen, now)
+
+
+def static_hold(policy: PatchPolicy, node: Node, choice: Choice | None) -> tuple[str, str] | None:
+    """(code, words): why a policy would hold a node whatever the time is; None: nothing holds it."""
+    mode = None if node.policy is None else node.policy.mode
+    verbs = () if node.policy is None else node.policy.verbs
+    if node.never_why:
+        return "never_by_schedule", f"never by a schedule: {node.never_why} ({node.never_by})"
+    if node.waiting or node.pending:
+        return "not_joined", "it has not joined yet"
+    if mode in ("monitor", "readonly", "invalid") or (verbs and "upgrade" not in verbs):
+        return "agent_policy", f"the policy of its owner does not allow upgrades ({mode})"
+    if policy.times.zone == OF_NODE and not node.identity.timezone:
+        return "zone_unknown", "its time zone is not known"
+    if choice is not None and choice.held:
+        code = "security_unknown" if choice.held == "security not known" else "package_must_wait"
+        return code, choice.held
+    return None
+
+
+def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
+    chosen = [node for node in fleet.nodes if policy.select.selects(node.id, node.tags)]
+    choices = {node.id: choice_for(policy, node, fleet, now) for node in chosen}
+    held = [
+        HeldNodeView(node_id=node.id, reason=hold[0], words=hold[1])
+        for node in chosen
+        if (hold := _held(policy, node, choices[node.id], fleet, now)) is not None
+    ]
+    firm = {one.node_id for one in held if one.reason not in ("offline", "list_unknown")}
+    targets = [node for node in chosen if node.id not in firm]
+    candidates = [candidate_of(policy, node, node.id in fleet.online, fleet.own_machine) for node in targets]
+    waves = waves_of(policy.order, candidates)
+    wave_of = {node: index for index, wave in enumerate(waves) for node in wave}
+    sizes = [len(wave) for wave in waves]
+    return PatchPreviewView(
+        nodes=[_node_view(node, wave_of[node.id], choices[node.id], fleet) for node in targets[:MOST_NODES]],
+        packages=_packages(choices),
+        waiting_for_age=_waiting(policy, choices, fleet.seen, now),
+        held=held,
+        next=next_dates(policy, now),
+        expected_s=expected_s(policy.order, sizes, policy.watch_s),
+        waves=sizes,
+        warnings=list(_warnings(policy, fleet, chosen, targets, sizes, now)),
+    )
+
+
+def candidate_of(policy: PatchPolicy, node: Node, online: bool, own_machine: str, *, first: bool = False) -> Candidate:
+    kind = f"{node.identity.os_id} {node.identity.os_version} {role_of(policy.role_tags, node.tags)}"
+    own = bool(own_machine) and node.identity.machine_id == own_machine
+    return Candidate(node.id, node.tags, kind, online, last=own, first=first)
+
+
+def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, now: float) -> tuple[str, str] | None:
+    hold = static_hold(policy, node, choice)
+    if hold is not None:
+        return hold
+    match allowed(fleet.windows, place_of(node), now):
+        case Shut("zone_unknown", name, _):
+            return "zone_unknown", f"its time zone is not known, and the window {name} needs it"
+        case Shut("frozen", name, _):
+            return "frozen", f"frozen now by {name}"
+    if node.id not in fleet.online:
+        return "offline", "it is offline now"
+    if choice is None:
+        return "list_unknown", "its list of updates is not known"
+    return None
+
+
+def _node_view(node: Node, wave: int, choice: Choice | None, fleet: Fleet) -> NodePackagesView:
+    read = fleet.updates.get(node.id)
+    take, waiting, left_out = (0, 0, 0) if choice is None else (len(choice.take), len(choice.waiting), len(choice.left_out))
+    return NodePackagesView(
+        node_id=node.id, wave=wave, take=take, waiting=waiting, left_out=left_out, checked_at=None if read is None else read[0]
+    )
+
+
+def _packages(choices: Mapping[NodeId, Choice | None]) -> list[PackageCountView]:
+    counts: dict[tuple[str, str], list[Update]] = defaultdict(list)
+    for choice in choices.values():
+        for one in () if choice is None else choice.take:
+            counts[one.package, one.after].append(one)
+    found = [
+        PackageCountView(package=package, version=version, nodes=len(ones), security=any(one.security == "yes" for one in ones))
+        for (package, version), ones in counts.items()
+    ]
+    return sorted(found, key=lambda one: (not one.security, -one.nodes, one.package, one.version))[:MOST_PACKAGES]
+
+
+def _waiting(policy: PatchPolicy, choices: Mapping[NodeId, Choice | None], seen: SeenAt, now: float) -> list[WaitingPackageView]:
+    found: dict[tuple[str, str], tuple[int, float, bool]] = {}
+    for choice in choices.values():
+        for one in () if choice is None else choice.waiting:
+            days = policy.min_age.security if one.security == "yes" else policy.min_age.other
+            ripe_at = now - age_s(one, seen, now) + days * DAY_S
+            count, latest, superseded = found.get((one.package, one.after), (0, 0.0, False))
+            never = choice is not None and one in choice.never_old_enough
+            found[one.package, one.after] = count + 1, max(latest, ripe_at), superseded or never
+    views = [
+        WaitingPackageView(package=package, version=version, nodes=count, ripe_at=ripe_at, superseded=superseded)
+        for (package, version), (count, ripe_at, superseded) in found.items()
+    ]
+    return sorted(views, key=lambda one: (one.ripe_at, one.package))[:MOST_PACKAGES]
+
+
+def next_dates(policy: PatchPolicy, now: float) -> list[NextView]:
+    """The next five, in the zone of the policy. Times of each node are shown as that local time without a zone of the hub."""
+    zone = policy.times.zone
+    try:
+        found = list(islice(spans(policy.times, now), NEXT))
+        if zone == OF_NODE:
+            return [
+                NextView(due_at=one.from_at, local=f"{one.date.isoformat()} {policy.times.start}", zone=OF_NODE, shifted="")
+                for one in found
+            ]
+        return [
+            NextView(due_at=one.from_at, local=local_text(one.from_at, zone), zone=zone, shifted=shifted(policy.times, one.date))
+            for one in found
+        ]
+    except ZoneUnknown:
+        return []
+
+
+def _warnings(
+    policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], targets: Sequence[Node], sizes: Sequence[int], now: float
+) -> Iterator[WarningView]:
+    yield from _never_fires(policy, fleet, chosen, now)
+    fitting = fits(policy.order, sizes, policy.watch_s, policy.times.length_s)
+    if fitting < len(targets):
+        hours = policy.times.length_s / 3600
+        yield WarningView(
+            "too_short", f"{len(targets) - fitting} of {len(targets)} nodes do not fit into {hours:g} hours: they go first the next time"
+        )
+    for other in fleet.others:
+        both = [node for node in chosen if other.id != policy.id and other.select.selects(node.id, node.tags)]
+        if both:
+            yield WarningView("overlap", f"{other.name} selects {len(both)} of these nodes too: a node is in one roll-out at a time")
+    alone = sum(1 for node in targets if not role_of(policy.role_tags, node.tags))
+    if alone and len(targets) > 1:
+        yield WarningView("no_role", f"{alone} nodes have no role tag: they have no peers to compare with, and share one reboot at a time")
+    if policy.before or policy.after:
+        yield WarningView("actions", "each node must name these actions in its own policy file, or it is held")
+
+
+def _never_fires(policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], now: float) -> Iterator[WarningView]:
+    if not chosen:
+        yield WarningView("no_node", "no node is selected now: it never does anything until one is")
+    if needed_approvals(policy) > fleet.approvers:
+        yield WarningView("no_approver", f"{needed_approvals(policy)} other users must approve, and {fleet.approvers} may: it never starts")
+    if policy.times.zone == OF_NODE:
+        return
+    try:
+        found = list(islice(spans(policy.times, now), 2 * NEXT))
+    except ZoneUnknown:
+        yield WarningView("zone_unknown", f"this machine does not know the zone {policy.times.zone}")
+        return
+    if not found:
+        yield WarningView("no_date", "no date comes any more: it never fires")
+    shut = [node for node in chosen if found and not any(_opens(fleet, node, one.from_at, one.until_at) for one in found)]
+    if shut:
+        yield WarningView(
+            "window_never_opens", f"the windows and freezes of {len(shut)} nodes are shut at each of the next {len(found)} dates"
+        )
+
+
+def _opens(fleet: Fleet, node: Node, from_at: float, until_at: float) -> bool:
+    """Whether the windows of a node are open at some time of a span."""
+    place = place_of(node)
+    if isinstance(allowed(fleet.windows, place, from_at), Open):
+        return True
+    for one in fleet.windows:
+        if one.kind == "allow" and one.select.selects(place.node, place.tags):
+            zone = place.zone if one.times.zone == OF_NODE else None
+            try:
+                upcoming = next(spans(one.times, from_at, zone), None)
+            except ZoneUnknown:
+                return False
+            if upcoming is not None and upcoming.from_at < until_at and current(one.times, upcoming.from_at, zone) is not None:
+                return True
+    return False

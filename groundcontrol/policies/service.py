@@ -1,0 +1,83 @@
+"""The commands on patch policies: reads what a decision needs, checks, stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.access.store import UserAdminStore
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import PERMISSIONS
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.stores import Stores
+from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.model import PatchPolicy
+from groundcontrol.policies.preview import Fleet
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+
+_PAGE: Final = 1000
+_MACHINE_ID: Final = Path("/etc/machine-id")
+
+
+def own_machine_id() -> str:
+    """The machine id of the hub's own host; empty: it has none."""
+    try:
+        return _MACHINE_ID.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+async def all_nodes(store: NodeStore, scope: Scope) -> list[Node]:
+    """Every node that the caller may see."""
+    found: list[Node] = []
+    cursor: str | None = None
+    while True:
+        page = await store.nodes(scope, _PAGE, cursor)
+        found += page.items
+        if (cursor := page.next) is None:
+            return found
+
+
+class FleetReader:
+    """Reads the facts of a preview."""
+
+    def __init__(self, stores: Stores, presence: Presence) -> None:
+        self._stores = stores
+        self._presence = presence
+        self.own_machine = own_machine_id()
+
+    async def read(self, scope: Scope, policy: PatchPolicy) -> Fleet:
+        """The nodes that the caller may see and the policy selects."""
+        store = self._stores[PolicyStore]
+        nodes = [node for node in await all_nodes(self._stores[NodeStore], scope) if policy.select.selects(node.id, node.tags)]
+        ids = [node.id for node in nodes]
+        updates = await store.node_updates(scope, ids)
+        packages = {one.package for _, ones in updates.values() for one in ones}
+        return Fleet(
+            nodes=nodes,
+            online=frozenset(NodeId(node) for node in ids if self._presence.online(node)),
+            updates=updates,
+            seen=await store.seen(scope.org, packages),
+            windows=await self._stores[PatchWindowStore].windows(scope.org),
+            others=[one for one in await store.policies(scope) if one.id != policy.id and one.enabled],
+            approvers=await self._approvers(scope, policy),
+            own_machine=self.own_machine,
+        )
+
+    async def _approvers(self, scope: Scope, policy: PatchPolicy) -> int:
+        """How many users may approve, without the last editor."""
+        page = await self._stores[UserAdminStore].users(SYSTEM._replace(org=scope.org), 500)
+        roles = PERMISSIONS["patch.manage"]
+        people: Sequence[str] = [one.user.id for one in page.items if not one.user.disabled and one.user.role in roles]
+        return len([one for one in people if one != policy.edited_by])
+
+
+def check_report(policy: PatchPolicy, channels: Sequence[str]) -> None:
+    """Raises: BadRequest: a channel of the report does not exist."""
+    for one in policy.report:
+        if one not in channels:
+            raise BadRequest(f"report: there is no channel {one[:40]!r}; GET channels gives the ids", field="report")

@@ -1,0 +1,17 @@
+"""The declarations of patch policies."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.policies.api import POLICY_ROUTES
+from groundcontrol.policies.service import FleetReader
+from groundcontrol.web.declare import Slice
+from groundcontrol.web.services import provide
+
+SLICE: Final = Slice(
+    "policies",
+    POLICY_ROUTES,
+    provides=(provide(FleetReader)(lambda services: FleetReader(services, services[Presence])),),
+)

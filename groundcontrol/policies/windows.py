@@ -1,0 +1,97 @@
+"""Windows in which patching is allowed, and freezes in which nothing is touched. Pure.
+
+Allowed = the occurrence of the policy, within the allow windows of the node, outside its freezes. A node without an allow window is
+allowed at every time. Windows bind roll-outs; a freeze also binds planned verbs and reboots that a person orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, NewType
+
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.ids import NodeId
+from groundcontrol.policies.calendar import OF_NODE, Times, ZoneUnknown, current, spans
+
+WindowId = NewType("WindowId", str)
+Kind = Literal["allow", "freeze"]
+
+
+class PatchWindow(NamedTuple):
+    """One window or freeze."""
+
+    id: WindowId
+    org: int
+    name: str
+    kind: Kind
+    select: Selector
+    times: Times
+    version: int = 1
+
+
+class Place(NamedTuple):
+    """What decides which windows and times apply to a node."""
+
+    node: NodeId
+    tags: tuple[str, ...]
+    zone: str
+    """The time zone of the node; empty: not known."""
+
+
+class Open(NamedTuple):
+    """A node may be touched now."""
+
+    until_at: float | None
+    """None: no end is in sight."""
+
+
+class Shut(NamedTuple):
+    """A node may not be touched now."""
+
+    why: Literal["frozen", "window", "zone_unknown"]
+    name: str
+    """Of the freeze, or of the next allow window; empty: there is none."""
+    until_at: float | None
+    """When that ends, as far as it is known."""
+
+
+def frozen(windows: Iterable[PatchWindow], place: Place, now: float) -> Shut | None:
+    """The freeze that lasts longest; None: the node is not frozen. Where a freeze cannot be computed, the node counts as frozen."""
+    found: Shut | None = None
+    for one in _of(windows, place, "freeze"):
+        try:
+            span = current(one.times, now, _zone(one, place))
+        except ZoneUnknown:
+            return Shut("zone_unknown", one.name, None)
+        if span is not None and (found is None or span.until_at > (found.until_at or 0.0)):
+            found = Shut("frozen", one.name, span.until_at)
+    return found
+
+
+def allowed(windows: Sequence[PatchWindow], place: Place, now: float) -> Open | Shut:
+    """Whether windows and freezes let this node be touched now, and until when."""
+    freeze = frozen(windows, place, now)
+    if freeze is not None:
+        return freeze
+    allows = list(_of(windows, place, "allow"))
+    try:
+        ends = [span.until_at for one in allows if (span := current(one.times, now, _zone(one, place))) is not None]
+        if allows and not ends:
+            nexts = [
+                (span.from_at, one.name) for one in allows if (span := next(spans(one.times, now, _zone(one, place)), None)) is not None
+            ]
+            at, name = min(nexts, default=(None, allows[0].name))
+            return Shut("window", name, at)
+        freezes = [span.from_at for one in _of(windows, place, "freeze") if (span := next(spans(one.times, now, _zone(one, place)), None))]
+    except ZoneUnknown:
+        return Shut("zone_unknown", "", None)
+    until = min([*([max(ends)] if ends else []), *freezes], default=None)
+    return Open(until)
+
+
+def _of(windows: Iterable[PatchWindow], place: Place, kind: Kind) -> Iterable[PatchWindow]:
+    return (one for one in windows if one.kind == kind and one.select.selects(place.node, place.tags))
+
+
+def _zone(one: PatchWindow, place: Place) -> str | None:
+    return place.zone if one.times.zone == OF_NODE else None

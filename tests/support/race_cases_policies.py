@@ -1,0 +1,182 @@
+"""Commands about patch policies, occurrences and windows: preconditions, call and result of each (`race_cases.py`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.errors import Conflict
+from groundcontrol.policies.calendar import Times, When
+from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId, PolicySelect
+from groundcontrol.policies.store import MOST_WINDOWS
+from groundcontrol.policies.windows import PatchWindow, WindowId
+from spider.wire.ids import new_time_id
+from tests.support.factories import SCOPE
+from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
+
+CASES = Cases()
+TIMES = Times(When(weekly=("tue",)), "02:30", 7200, "UTC")
+
+
+def a_policy(now: float, name: str = "", **fields: Any) -> PatchPolicy:
+    made = PolicyId(new_time_id(now))
+    return PatchPolicy(made, 1, name or made, PolicySelect(Selector(all=True)), TIMES, owner_id="owner", considered_at=now)._replace(
+        **fields
+    )
+
+
+def a_patch_window(now: float, name: str = "") -> PatchWindow:
+    made = WindowId(new_time_id(now))
+    return PatchWindow(made, 1, name or made, "allow", Selector(all=True), TIMES)
+
+
+async def _policies(ground: Ground) -> list[tuple[str, str, int]]:
+    return [(one.name, one.times.start, one.version) for one in await ground.store.policies.policies(SCOPE)]
+
+
+def _at(policy: PatchPolicy, start: str) -> PatchPolicy:
+    return policy._replace(times=policy.times._replace(start=start))
+
+
+@CASES.of("policies.create_policy")
+async def _create_policy(ground: Ground) -> Race:
+    """Twenty want the same name."""
+    store, made = ground.store.policies, a_policy(ground.now, "nights")
+    rivals = [_at(a_policy(ground.now, "days"), f"{at:02}:00") for at in range(CALLERS)]
+    return Race(
+        lambda: store.create_policy(SCOPE, made),
+        lambda: _policies(ground),
+        [("nights", "02:30", 1)],
+        ("patch_policy.create",),
+        rivals=Rivals("one", lambda at: store.create_policy(SCOPE, rivals[at]), lambda at: [("days", f"{at:02}:00", 1)], Conflict),
+    )
+
+
+@CASES.of("policies.save_policy")
+async def _save_policy(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    return Race(
+        lambda: store.save_policy(SCOPE, _at(made, "03:00")),
+        lambda: _policies(ground),
+        [("nights", "03:00", 2)],
+        ("patch_policy.edit",),
+        rivals=Rivals(
+            "one", lambda at: store.save_policy(SCOPE, _at(made, f"{at:02}:10")), lambda at: [("nights", f"{at:02}:10", 2)], Conflict
+        ),
+    )
+
+
+@CASES.of("policies.apply_policies")
+async def _apply_policies(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    other = a_policy(ground.now, "days")
+    return Race(
+        lambda: store.apply_policies(SCOPE, [other], [_at(made, "04:00")]),
+        lambda: _policies(ground),
+        [("days", "02:30", 1), ("nights", "04:00", 2)],
+        ("patch_policy.create", "patch_policy.edit"),
+    )
+
+
+@CASES.of("policies.delete_policy")
+async def _delete_policy(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    return Race(lambda: store.delete_policy(SCOPE, made.id), lambda: _policies(ground), [], ("patch_policy.delete",))
+
+
+@CASES.of("policies.pause_policy")
+async def _pause_policy(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+
+    async def held() -> object:
+        return (await store.policy(SCOPE, made.id)).paused
+
+    return Race(lambda: store.pause_policy(1, made.id, "owner"), held, "owner", ("patch_policy.pause",))
+
+
+@CASES.of("policies.resume_policies")
+async def _resume_policies(ground: Ground) -> Race:
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    await store.pause_policy(1, made.id, "restored")
+
+    async def held() -> object:
+        return (await store.policy(SCOPE, made.id)).paused
+
+    return Race(lambda: store.resume_policies(SCOPE), held, "", ("patch_policy.resume",), alone=(1, 0))
+
+
+@CASES.of("policies.save_occurrence")
+async def _save_occurrence(ground: Ground) -> Race:
+    """Twenty hubs begin one occurrence: one does."""
+    store = ground.store.policies
+    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    due = Occurrence(made.id, 1, ground.now + 60, ground.now + 7260, "started", rollout_id="r")
+
+    async def held() -> object:
+        return [one.rollout_id for one in await store.occurrences(1, made.id, 0)], (await store.policy(SCOPE, made.id)).considered_at
+
+    return Race(
+        lambda: store.save_occurrence(SCOPE, None, due, ground.now + 60),
+        held,
+        (["r"], ground.now + 60),
+        ("patch_occurrence.started",),
+        rivals=Rivals(
+            "one",
+            lambda at: store.save_occurrence(SCOPE, None, due._replace(due_at=ground.now + 90, rollout_id=f"r{at}"), ground.now + 90),
+            lambda at: ([f"r{at}"], ground.now + 90),
+            Conflict,
+        ),
+    )
+
+
+async def _windows(ground: Ground) -> list[tuple[str, int, int]]:
+    return [(one.name, one.times.length_s, one.version) for one in await ground.store.patch_windows.windows(1)]
+
+
+@CASES.of("patch_windows.create_window")
+async def _create_window(ground: Ground) -> Race:
+    """Twenty want the last window that there is room for."""
+    store, made = ground.store.patch_windows, a_patch_window(ground.now)
+    await asyncio.gather(*(store.create_window(SCOPE, a_patch_window(ground.now)) for _ in range(MOST_WINDOWS - 1)))
+    rivals = [a_patch_window(ground.now, f"{at}") for at in range(CALLERS)]
+
+    async def held() -> object:
+        return {window for window in await store.windows(1) if window in (made, *rivals)}
+
+    return Race(
+        lambda: store.create_window(SCOPE, made),
+        held,
+        {made},
+        ("patch_window.create",),
+        rivals=Rivals("one", lambda at: store.create_window(SCOPE, rivals[at]), lambda at: {rivals[at]}, Conflict),
+    )
+
+
+@CASES.of("patch_windows.save_window")
+async def _save_window(ground: Ground) -> Race:
+    store = ground.store.patch_windows
+    made = await store.create_window(SCOPE, a_patch_window(ground.now, "nights"))
+
+    def longer(length_s: int) -> PatchWindow:
+        return made._replace(times=made.times._replace(length_s=length_s))
+
+    return Race(
+        lambda: store.save_window(SCOPE, longer(9000)),
+        lambda: _windows(ground),
+        [("nights", 9000, 2)],
+        ("patch_window.edit",),
+        rivals=Rivals("one", lambda at: store.save_window(SCOPE, longer(8000 + at)), lambda at: [("nights", 8000 + at, 2)], Conflict),
+    )
+
+
+@CASES.of("patch_windows.delete_window")
+async def _delete_window(ground: Ground) -> Race:
+    store = ground.store.patch_windows
+    made = await store.create_window(SCOPE, a_patch_window(ground.now, "nights"))
+    return Race(lambda: store.delete_window(SCOPE, made.id), lambda: _windows(ground), [], ("patch_window.delete",))

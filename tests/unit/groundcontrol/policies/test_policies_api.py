@@ -1,0 +1,130 @@
+"""`/api/v1/patch-policies` and `windows`: made, checked, previewed, edited, exported and applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.inprocess_hub import TestHub
+
+POLICY: dict[str, Any] = {
+    "name": "security",
+    "select": {"all": True},
+    "when": {"monthly": {"nth": "second", "day": "tue"}},
+    "start": "02:30",
+    "length_s": 7200,
+    "zone": "Europe/Berlin",
+}
+WINDOW: dict[str, Any] = {
+    "name": "nights",
+    "kind": "allow",
+    "select": {"all": True},
+    "weekly": ["tue"],
+    "start": "01:00",
+    "length_s": 14_400,
+    "zone": "node",
+}
+
+
+async def test_a_policy_is_made_edited_exported_and_deleted(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    made = await admin.post("patch-policies", POLICY)
+    assert made.status == 201, made.json
+    one = made.json
+    assert (one["version"], one["what"], one["paused"], one["select"]["not"]) == (1, "security", "", {"tags": [], "nodes": []})
+    assert one["owner"].startswith("admin")
+    assert one["next_at"] > hub.clock.now()
+    assert (await admin.get("patch-policies")).json["patch_policies"] == [one]
+    assert (await admin.post("patch-policies", POLICY)).status == 409  # the name is taken
+
+    edit = await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "leave_out": ["postgresql-*"]})
+    assert (edit.status, edit.json["version"], edit.json["leave_out"]) == (200, 2, ["postgresql-*"])
+    assert (await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "kernel": False})).status == 409
+
+    exported = (await admin.get("patch-policies")).json["patch_policies"]
+    again = await admin.post("patch-policies/apply", {"policies": exported})
+    assert [(row["act"], row["fields"]) for row in again.json["policies"]] == [("keep", [])]
+    changed = [{**exported[0], "start": "03:30"}, {**POLICY, "name": "another"}]
+    dry = await admin.post("patch-policies/apply", {"policies": changed, "dry_run": True})
+    assert [(row["act"], row["fields"]) for row in dry.json["policies"]] == [("change", ["start"]), ("add", [])]
+    assert len((await admin.get("patch-policies")).json["patch_policies"]) == 1
+    bad = await admin.post("patch-policies/apply", {"policies": [*changed, {**POLICY, "name": "x", "zone": "Mars/Base"}]})
+    assert (bad.status, [one["number"] for one in bad.json["facts"]["faults"]]) == (400, [3])
+    assert (await admin.post("patch-policies/apply", {"policies": changed})).status == 200
+    assert [row["name"] for row in (await admin.get("patch-policies")).json["patch_policies"]] == ["another", "security"]
+
+    assert (await admin.request("DELETE", f"patch-policies/{one['id']}")).status == 204
+    assert (await admin.get(f"patch-policies/{one['id']}")).status == 404
+    audit = [row["action"] for row in (await admin.get("audit")).json["audit"] if row["action"].startswith("patch_policy")]
+    assert audit == ["patch_policy.delete", "patch_policy.edit", "patch_policy.create", "patch_policy.edit", "patch_policy.create"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"select": {}}, "empty selection"),
+        ({"zone": "Mars/Base"}, "time zone"),
+        ({"length_s": 60}, "length_s"),
+        ({"length_s": 900}, "nothing could ever start"),
+        ({"when": {"weekly": ["mon"], "once": "2027-01-01"}}, "one of weekly"),
+        ({"when": {"once": "2027-02-29"}}, "such as 2026-12-24"),
+        ({"leave_out": ["a*"], "only": ["a*"]}, "both name a*"),
+        ({"leave_out": ["*"]}, "leaves no package"),
+        ({"leave_out": ["post*"], "only": ["postgresql"]}, "leaves no package"),
+        ({"leave_out": ["a b"]}, "not a name or pattern"),
+        ({"what": "full", "kernel": False}, "full takes whole upgrades"),
+        ({"what": "nothing", "reboot": "never"}, "does nothing"),
+        ({"before": [{"name": "../x"}]}, "not the name of an action"),
+        ({"probes": [{"kind": "http", "target": "http://evil.example/"}]}, "on the node itself"),
+        ({"approval": "person", "notice_h": 0}, "needs a notice"),
+        ({"report": ["nowhere"]}, "no channel"),
+    ],
+)
+async def test_bad_input_is_refused_in_one_sentence(hub: TestHub, fields: dict[str, Any], words: str) -> None:
+    admin = await hub.logged_in()
+    answer = await admin.post("patch-policies", {**POLICY, **fields})
+    assert (answer.status, answer.json["code"]) == (400, "request.invalid")
+    assert words in answer.json["detail"]
+    assert (await admin.get("patch-policies")).json["patch_policies"] == []
+
+
+async def test_a_preview_warns_of_what_can_never_fire(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    policy = {**POLICY, "when": {"once": "2020-01-01"}, "approval": "two_persons"}
+    answer = (await admin.post("patch-policies/preview", {"policy": policy})).json
+    assert {one["code"] for one in answer["warnings"]} == {"no_node", "no_date", "no_approver"}
+    answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
+    assert [one["zone"] for one in answer["next"]] == ["Europe/Berlin"] * 5
+    assert (answer["nodes"], answer["packages"], answer["held"]) == ([], [], [])
+
+
+async def test_windows_are_made_edited_and_deleted(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    made = await admin.post("windows", WINDOW)
+    assert made.status == 201, made.json
+    assert (made.json["weekly"], made.json["monthly"], made.json["kind"]) == (["tue"], None, "allow")
+    edit = await admin.request(
+        "PATCH", f"windows/{made.json['id']}", {"version": 1, "kind": "freeze", "once": "2026-12-24", "length_s": 864_000}
+    )
+    assert (edit.status, edit.json["once"], edit.json["weekly"], edit.json["kind"]) == (200, "2026-12-24", None, "freeze")
+    assert (await admin.post("windows", {**WINDOW, "name": "x", "zone": "node", "monthly": {"nth": "last", "day": "fri"}})).status == 400
+    assert [one["name"] for one in (await admin.get("windows")).json["windows"]] == ["nights"]
+    assert (await admin.request("DELETE", f"windows/{made.json['id']}")).status == 204
+    assert (await admin.get("windows")).json["windows"] == []
+
+
+async def test_an_occurrence_is_skipped_once_and_an_edit_keeps_the_skip(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    one = (await admin.post("patch-policies", {**POLICY, "when": {"weekly": ["tue", "thu"]}})).json
+    listed = (await admin.get(f"patch-policies/{one['id']}/occurrences")).json["occurrences"]
+    assert [row["state"] for row in listed] == ["planned"] * 20
+    due = listed[0]["due_at"]
+    skipped = await admin.post(f"patch-policies/{one['id']}/occurrences/{due:.0f}/skip", {"reason": "fair"})
+    assert (skipped.status, skipped.json["state"], skipped.json["why"]) == (200, "skipped", f"skipped by {one['owner']}: fair")
+    assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{due:.0f}/skip")).status == 409
+    assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{due + 77:.0f}/skip")).status == 400
+    assert (await admin.post(f"patch-policies/{one['id']}/occurrences/{listed[1]['due_at']:.0f}/approve")).status == 409
+    await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "start": "02:30"})
+    listed = (await admin.get(f"patch-policies/{one['id']}/occurrences")).json["occurrences"]
+    assert [row["state"] for row in listed[:2]] == ["skipped", "planned"]
