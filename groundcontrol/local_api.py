@@ -19,6 +19,7 @@ from groundcontrol.local_views import (
     EnrolledView,
     LocalEnrolBody,
     LocalTokenBody,
+    PageView,
     RecoveryBody,
     RecoveryView,
     ResetUserBody,
@@ -69,6 +70,11 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         ]  # fmt: skip
         return DialledListView(nodes=views)
 
+    async def show_page(call: ApiRequest) -> PageView:
+        """The address of the page."""
+        config = call.services[Config]
+        return PageView(address=config.origin, port=config.port, only_here=config.server_url is None)
+
     async def reset_user(call: ApiRequest, body: ResetUserBody) -> ResetUserView:
         """Set a new password for a user, and end all sessions and tokens of the user."""
         password = one_time_password()
@@ -108,6 +114,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         Route("DELETE", "/local/recovery", "user.reset", end_recovery, None, status=204, local=True),
         Route("POST", "/local/enrol", "node.enrol", enrol_local, EnrolledListView, LocalEnrolBody, status=201, local=True),
         Route("GET", "/local/dialled", "node.read", list_dialled, DialledListView, local=True),
+        Route("GET", "/local/page", "node.read", show_page, PageView, local=True),
         Route("POST", "/local/reset-user", "user.reset", reset_user, ResetUserView, ResetUserBody, local=True),
         Route("POST", "/local/tokens", "user.reset", create_token, NewTokenView, LocalTokenBody, status=201, local=True),
         Route("POST", "/local/clock", "user.reset", accept_clock, ClockView, local=True),

@@ -73,3 +73,12 @@ class RecoveryView(Answer):
     """The recovery key, shown once."""
 
     recovery: str
+
+
+class PageView(Answer):
+    """How to open the page."""
+
+    address: str
+    port: int
+    only_here: bool
+    """Whether the page is open to this machine alone."""

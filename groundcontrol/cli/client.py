@@ -151,7 +151,7 @@ class Hub:
                 " leave out --data-dir and STARDUST_DATA_DIR"
             )
         else:
-            what = "no hub has run there: name the right folder with --data-dir (`stardust serve` makes a new hub)"
+            what = "no hub has run there: name the right folder with --data-dir (`stardust start` makes a new hub, `stardust login` uses one on another machine)"
         return CliError(f"no hub answers in the data folder {self._folder}: {what}", UNREACHABLE)
 
     def _denied(self, exc: OSError) -> CliError:

@@ -13,8 +13,13 @@ from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_locatio
 
 WIDTH: Final = 120
 """The width of the overview's last paragraph."""
-WITHOUT_HUB: Final = ("help", "example", "secret", "version")
+WITHOUT_HUB: Final = ("help", "example", "secret", "version", "completion")
 """Verbs that contact no hub and read no data folder."""
+ONLY_HERE: Final = (
+    "start", "stop", "uninstall", "register", "invite", "user", "token", "audit", "clock", "backup", "restore", "addresses", "doctor",
+    "recovery", "rotate-secret", "login",
+)  # fmt: skip
+"""Verbs that a login at a hub on another machine does not change."""
 
 
 class Command(NamedTuple):
@@ -25,6 +30,8 @@ class Command(NamedTuple):
 
 VERBS: Final = (
     Command("serve", (), "run Ground Control, the hub"),
+    Command("start", (), "start the hub in the background"),
+    Command("stop", (), "stop the hub"),
     Command("status", ("s",), "the hub's health, and the number of its nodes"),
     Command("nodes", ("n",), "the servers of the fleet: list, show, tag, rename, note, approve, reject, remove"),
     Command("invite", ("i",), "let one server join by a command, or many by an organisation secret"),
@@ -54,6 +61,9 @@ VERBS: Final = (
     Command("example", (), "print units, proxy configurations and other files for a hub"),
     Command("recovery", (), "the printed key that brings all nodes back to a rebuilt hub"),
     Command("rotate-secret", (), "seal all secrets again under a new secret, while the hub is stopped"),
+    Command("login", (), "remember a hub on another machine, and an API token"),
+    Command("uninstall", (), "take the hub off this machine"),
+    Command("completion", (), "print the completion of bash, zsh or fish"),
     Command("version", (), "the version of this program"),
     Command("help", ("h",), "this list, or the help of a verb"),
 )

@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from groundcontrol.cli.client import UNREACHABLE, CliError
-from groundcontrol.cli.commands import Command, find, module_of, nearest, parser_of
+from groundcontrol.cli.commands import ONLY_HERE, WITHOUT_HUB, Command, find, module_of, nearest, parser_of
 from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import UsageError, complain, parse, wants_json
+from groundcontrol.cli.saved_login import use_saved_login
 from groundcontrol.core.errors import ConfigError, HubError
 
+T = TypeVar("T")
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_NOTHING_FOUND: Final = 3
@@ -36,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         words[0] = "version"
     if words[0] in ("-h", "--help"):
         words[0] = "help"
+    if words[0] == "complete":  # the shells' functions of `stardust completion` call it
+        from groundcontrol.cli.completion import complete  # noqa: PLC0415  # for completion alone
+
+        return complete(words[1:])
     as_json = wants_json(words)
     verb = find(words[0])
     if verb is None:
@@ -61,7 +67,9 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
     report = partial(complain, as_json=as_json)
     try:
         args = parse(parser_of(verb), list(words))
-        return _to_its_end(module_of(verb).run(args), remote=getattr(args, "url", None) is not None)
+        if verb.name not in (*WITHOUT_HUB, *ONLY_HERE):
+            use_saved_login(args)
+        return to_its_end(module_of(verb).run(args), remote=getattr(args, "url", None) is not None)
     except UsageError as exc:
         if not as_json:
             print(exc.usage, end="", file=sys.stderr)
@@ -86,7 +94,7 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
     return EXIT_FAILED
 
 
-def _to_its_end(work: Coroutine[Any, Any, int], *, remote: bool) -> int:
+def to_its_end(work: Coroutine[Any, Any, T], *, remote: bool) -> T:
     """Run a verb. One that only asks over the local socket never suspends, so it runs without an event loop, whose import takes 40 ms."""
     if remote or "asyncio" in sys.modules:
         import asyncio  # noqa: PLC0415  # see above
@@ -96,6 +104,6 @@ def _to_its_end(work: Coroutine[Any, Any, int], *, remote: bool) -> int:
     try:
         work.send(None)
     except StopIteration as done:
-        return int(done.value)
+        return cast("T", done.value)
     work.close()
     raise RuntimeError("this verb waits for an event loop, but nothing has imported asyncio")

@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Print a new secret. It is not stored."""
-    secret = base64.b64encode(os.urandom(32)).decode()
+    secret = new_secret()
     print(json.dumps({"secret": secret}) if args.json else secret)
     return 0
+
+
+def new_secret() -> str:
+    """32 random bytes as base64."""
+    return base64.b64encode(os.urandom(32)).decode()

@@ -9,6 +9,7 @@ from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.options import SELECTOR
+from groundcontrol.cli.updating import how_installed
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nodes", nargs="*", metavar="NODE", help=f"{SELECTOR}; the first nodes are the canaries")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="every node with this tag; may be repeated")
     parser.add_argument("--outdated", action="store_true", help="every connected node that runs another version than the hub ships")
+    parser.add_argument("--hub", action="store_true", help="print the command that updates the hub's program itself; run nothing")
     parser.add_argument(
         "--canaries", type=int, default=1, metavar="N", help="number of canaries: the others follow once these are connected [1]"
     )
@@ -25,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Exit status 0 if every node runs the new version, 1 if one does not."""
+    if args.hub:
+        way = how_installed()
+        print(json.dumps(way._asdict()) if args.json else f"this program was installed as: {way.name}\nto update it: {way.update}")
+        return 0
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         chosen = [node["id"] for node in await nodes_of(hub, args.nodes)] if args.nodes else []
         if args.tag:

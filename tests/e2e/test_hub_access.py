@@ -59,6 +59,7 @@ LOCAL: dict[str, Any] = {
     "DELETE /local/recovery": None,
     "POST /local/enrol": {"names": ["x"]},
     "GET /local/dialled": None,
+    "GET /local/page": None,
     "POST /local/reset-user": {"username": "admin"},
     "POST /local/tokens": {"name": "stolen", "role": "admin", "sensitive": True},
     "POST /local/clock": None,

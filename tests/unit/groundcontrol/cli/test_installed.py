@@ -186,6 +186,6 @@ def test_without_an_answering_hub_no_second_one_is_suggested(machine: Path, tmp_
     (used / "stardust.db").touch()
     assert "start it the way it was started before" in no_hub(words(data_dir=str(used)))
     for text in (no_hub(words()), there, no_hub(words(data_dir=str(used)))):
-        assert "stardust serve" not in text
+        assert "stardust start" not in text
     (machine / "etc/systemd/system/stardust-hub.service").unlink()
-    assert "stardust serve" in no_hub(words())
+    assert "stardust start" in no_hub(words())

@@ -49,6 +49,9 @@ class FailingHub:
     async def health(self) -> tuple[int, Any]:
         return 503, {"status": "failing", "version": "1.0", "database": False}
 
+    async def get(self, _path: str) -> Any:
+        return {"address": "http://localhost:8933", "port": 8933, "only_here": True}
+
     async def every(self, _path: str, _name: str) -> AsyncIterator[Any]:
         for node in NODES:
             yield node
@@ -67,10 +70,10 @@ async def test_status_counts_nodes_or_shows_them_as_unknown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reads: bool, nodes: object, security: object, line: str
 ) -> None:
     monkeypatch.setattr(status, "Hub", FailingHub)
-    assert await status.run(argparse.Namespace(json=True, reads=reads)) == 1
+    assert await status.run(argparse.Namespace(json=True, reads=reads, url=None)) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["nodes"], told["security_updates"]) == (nodes, security)
-    assert await status.run(argparse.Namespace(json=False, reads=reads)) == 1
+    assert await status.run(argparse.Namespace(json=False, reads=reads, url=None)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["Ground Control 1.0: failing (the database refuses writes)", line]
     named = "outdated Spiders: web-1 (0.9); stardust update --outdated updates them"
