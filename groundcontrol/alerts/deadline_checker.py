@@ -93,7 +93,7 @@ class DeadlineChecker:
         """
         now = self._clock.now()
         if self._jumps.is_steady() and self._clock.monotonic() >= self._ready_at:
-            expectations = usable(await self._store.all_expectations())
+            expectations = usable(await self._store.of_every_org())
             checked_at = await self._last_check(now)
             for one in expectations:
                 await self._judge_due(one, now, checked_at)
@@ -103,7 +103,7 @@ class DeadlineChecker:
             while await self._store.expire_days(oldest):
                 pass
         unmet = await self._store.unmet(local_date(UTC, now) - timedelta(days=OPEN_DAYS))
-        names = {one.name for one in await self._store.all_expectations()}
+        names = {one.name for one in await self._store.of_every_org()}
         self._unmet = {
             node: {name: day for name, day in days.items() if day.by_at <= now} for node, days in unmet.items()
         }  # later ones: the clock was ahead

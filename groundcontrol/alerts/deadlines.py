@@ -11,6 +11,7 @@ from groundcontrol.alerts.model import Level, Selector
 from groundcontrol.alerts.wall_clock import DAYS, Day, date_exists, instant, local_date, time_of, zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.records import Record
 
 ExpectationId = NewType("ExpectationId", str)
 
@@ -43,6 +44,19 @@ class Expectation(NamedTuple):
     valid_from: float = 0.0
     """When the times were last changed, in Unix seconds. A deadline whose window began before is not judged."""
     version: int = 1
+
+
+EXPECTATIONS: Final = Record(
+    model=Expectation,
+    table="expectation",
+    noun="expectation",
+    edited=("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level", "valid_from"),
+    audited={name: name for name in ("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level")},
+    columns={"select": "selector", "start": "start_time", "by": "by_time"},
+    unique="name",
+    order="name",
+    most=100,  # since each expectation is checked every minute
+)
 
 
 class Deadline(NamedTuple):

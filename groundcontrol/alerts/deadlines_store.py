@@ -4,52 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Final, Protocol
+from typing import Protocol
 
 from groundcontrol.alerts.deadlines import DeadlineNode, Expectation, ExpectationId, JudgedDay, Report, Unmet
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
 
-MOST_EXPECTATIONS: Final = 100
-"""The limit for one organisation, since each expectation is checked every minute."""
 
-
-class ExpectationStore(Protocol):
-    async def create_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Store a new expectation. Raises: Conflict: the name is taken, or there are `MOST_EXPECTATIONS`."""
-        ...
-
-    async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        """Save a changed expectation. Returns: the expectation with its next version.
-
-        Raises: Conflict: `version` is not the stored one, or the name is taken.
-        """
-        ...
-
+class ExpectationStore(Records[Expectation], Protocol):
     async def was_reported(self, scope: Scope, name: str) -> bool:
         """Whether a custom event of this name is stored."""
-        ...
-
-    async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
-        """Delete an expectation with its judged days. A repeated call changes nothing."""
-        ...
-
-    async def expectation(self, scope: Scope, expectation: ExpectationId) -> Expectation:
-        """Raises: NotFound."""
-        ...
-
-    async def expectations(self, scope: Scope) -> Sequence[Expectation]:
-        """All expectations, by name."""
         ...
 
     async def judged_days(
         self, scope: Scope, expectation: ExpectationId, first: date, last: date, node: NodeId | None = None
     ) -> Sequence[JudgedDay]:
         """The judgements from `first` to `last`, both included, of the nodes that the caller may see."""
-        ...
-
-    async def all_expectations(self) -> Sequence[Expectation]:
-        """The expectations of all organisations."""
         ...
 
     async def undecided(self, expectation: Expectation, day: date) -> Sequence[DeadlineNode]:

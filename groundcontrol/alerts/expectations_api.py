@@ -56,7 +56,7 @@ async def list_expectations(call: ApiRequest) -> ExpectationsView:
     """All expectations, by name."""
     call.query()
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    found = await call.services[ExpectationStore].expectations(call.scope)
+    found = await call.services[ExpectationStore].all(call.scope)
     seen = ((one, visible.view(one.select)) for one in found)
     return ExpectationsView(expectations=[_view(one, select) for one, select in seen if select is not None])
 
@@ -71,13 +71,13 @@ async def create_expectation(call: ApiRequest, body: ExpectationBody) -> Expecta
     )  # fmt: skip
     _check(made)
     await _check_event(call, made.event)
-    return _whole_view(await call.services[ExpectationStore].create_expectation(call.scope, made))
+    return _whole_view(await call.services[ExpectationStore].create(call.scope, made))
 
 
 async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> ExpectationView:
     """Change an expectation. After a change of its times, deadlines count from the next window that begins."""
     store = call.services[ExpectationStore]
-    before = await store.expectation(call.scope, _id(call))
+    before = await store.get(call.scope, _id(call))
     after = before._replace(
         name=_or(body.name, before.name).strip(),
         select=before.select if body.select is msgspec.UNSET else await checked_select(call.services[NodeStore], call.scope, body.select),
@@ -96,20 +96,20 @@ async def edit_expectation(call: ApiRequest, body: ExpectationPatch) -> Expectat
         await _check_event(call, after.event)
     if _times(after) != _times(before):
         after = after._replace(valid_from=call.services.clock.now())
-    return _whole_view(await store.save_expectation(call.scope, after))
+    return _whole_view(await store.save(call.scope, after))
 
 
 async def delete_expectation(call: ApiRequest) -> None:
     """Delete an expectation with its calendar."""
     store = call.services[ExpectationStore]
-    await store.delete_expectation(call.scope, (await store.expectation(call.scope, _id(call))).id)
+    await store.delete(call.scope, (await store.get(call.scope, _id(call))).id)
 
 
 async def list_days(call: ApiRequest) -> DaysView:
     """The calendar of an expectation: the judgement of each deadline, newest first."""
     query = call.query("from", "to", "node")
     scope, store = call.scope, call.services[ExpectationStore]
-    one = await store.expectation(scope, _id(call))
+    one = await store.get(scope, _id(call))
     if (await VisibleNodes.of(call.services[NodeStore], scope)).view(one.select) is None:
         raise NotFound("there is no such expectation")
     node = query.get("node")

@@ -51,7 +51,7 @@ class Trial:
         node = await self.store.nodes.create_node(SCOPE, new_node())
         self.checker = self.new_checker()
         made = an_expectation(self.clock.now(), name="backup")
-        self.expectation = (await self.store.expectations.create_expectation(SCOPE, made)).id
+        self.expectation = (await self.store.expectations.create(SCOPE, made)).id
         return node.id
 
     async def check_at(self, text: str) -> None:
@@ -167,8 +167,8 @@ async def test_a_hub_that_was_away_over_a_deadline_judges_it_after_its_start(bac
 async def test_a_node_is_not_judged_for_days_before_its_selection(trial: Trial) -> None:
     node = await trial.begin()
     store = trial.store.expectations
-    one = await store.expectation(SCOPE, trial.expectation)
-    await store.save_expectation(SCOPE, one._replace(select=Selector(tags=("backup",))))
+    one = await store.get(SCOPE, trial.expectation)
+    await store.save(SCOPE, one._replace(select=Selector(tags=("backup",))))
     await trial.check_at("2026-11-20 05:15")
     await trial.store.nodes.edit_node(SCOPE, node, name=None, tags=("backup",))
     await trial.check_at("2026-11-20 05:30")
@@ -197,15 +197,15 @@ async def test_a_corrected_clock_jump_misses_no_deadline(trial: Trial, jump_s: f
 async def test_expectations_of_another_organisation_do_not_exist(trial: Trial) -> None:
     await trial.begin()
     store = trial.store.expectations
-    assert list(await store.expectations(STRANGER)) == []
-    await store.delete_expectation(STRANGER, trial.expectation)
-    assert [one.id for one in await store.expectations(SCOPE)] == [trial.expectation]
+    assert list(await store.all(STRANGER)) == []
+    await store.delete(STRANGER, trial.expectation)
+    assert [one.id for one in await store.all(SCOPE)] == [trial.expectation]
 
 
 async def test_a_custom_event_is_expected_by_its_name(trial: Trial) -> None:
     node = await trial.begin()
     made = an_expectation(trial.clock.now(), name="report")._replace(event="weekly-report")
-    expectation = await trial.store.expectations.create_expectation(SCOPE, made)
+    expectation = await trial.store.expectations.create(SCOPE, made)
     for name in ("weekly-report", "other"):
         custom = Event(EventId(new_time_id()), 1, "custom", "info", "api", at("2026-11-20 04:00"), node, "", {"name": name})
         await trial.store.log.add_event(custom)
@@ -234,7 +234,7 @@ async def test_equal_reports_that_share_a_row_meet_every_deadline_that_they_reac
 
 async def test_a_report_counted_in_a_row_from_before_the_window_is_in_the_window(trial: Trial) -> None:
     node = await trial.begin()
-    expectation = await trial.store.expectations.expectation(SCOPE, trial.expectation)
+    expectation = await trial.store.expectations.get(SCOPE, trial.expectation)
     first, second = (at(f"2026-11-{day}") for day in ("19 23:58", "20 00:03"))
     trial.clock.advance(second - trial.clock.now())
     await report_at(trial, node, first, second)
@@ -266,7 +266,7 @@ async def test_many_reports_of_a_node_do_not_hide_the_report_of_another(trial: T
     assert isinstance(expectations, SqliteExpectations)
     await expectations._writer.run(lambda tx: tx.execute(sql, at("2026-11-20 01:00"), chatty))
     await trial.backup(quiet, "2026-11-20 04:30")
-    expectation = await expectations.expectation(SCOPE, trial.expectation)
+    expectation = await expectations.get(SCOPE, trial.expectation)
     found = await expectations.first_reports(expectation, [chatty, quiet], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
     assert {node: one.at for node, one in found.items()} == {chatty: at("2026-11-20 01:00") + 1, quiet: at("2026-11-20 04:30")}
 
@@ -378,7 +378,7 @@ async def test_an_expectation_that_cannot_be_judged_is_judged_later_and_stops_no
 ) -> None:
     node = await trial.begin()
     other = an_expectation(trial.clock.now(), name="a backup")
-    await trial.store.expectations.create_expectation(SCOPE, other)
+    await trial.store.expectations.create(SCOPE, other)
     first_reports = trial.store.expectations.first_reports
 
     async def fails(expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float) -> Mapping[NodeId, Report]:

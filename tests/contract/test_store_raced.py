@@ -61,7 +61,7 @@ ELSEWHERE: Final = {
 def methods() -> Iterator[str]:
     """All that the protocols of the store promise, by the part of the store that has it."""
     for part, protocol in get_type_hints(Store).items():
-        for name, value in vars(protocol).items():
+        for name, value in inspect.getmembers(protocol):
             if inspect.isfunction(value) and not name.startswith("_"):
                 yield f"{part}.{name}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.adapters.sqlite.stores import Store
@@ -92,6 +92,19 @@ class Ground:
 Case = Callable[[Ground], Awaitable[Race]]
 
 
+class RecordCase(NamedTuple):
+    """How tests make and change a declared record (`core.records`)."""
+
+    make: Callable[[float, str], Any]
+    """(time, name) -> a new record."""
+    edit: Callable[[Any, int], Any]
+    """Changes a record in a way that differs for each number."""
+
+
+RECORD_CASES: Final[dict[str, RecordCase]] = {}
+"""By the part of the store that has the records."""
+
+
 class Cases(dict[str, Case]):
     """Cases by the name of their command: `nodes.edit_node`. A second case of a command has its subject after a colon."""
 
@@ -104,6 +117,46 @@ class Cases(dict[str, Case]):
             return made
 
         return add
+
+    def of_record(
+        self,
+        part: str,
+        noun: str,
+        make: Callable[[float, str], Any],
+        edit: Callable[[Any, int], Any],
+        actions: Sequence[str] = ("create", "edit", "delete"),
+    ) -> None:
+        """Register the cases of a declared record: creation of one name, changes of one version, deletion. Args: as in `RecordCase`."""
+        RECORD_CASES[part] = RecordCase(make, edit)
+        rows = [f"{noun}.{action}" for action in actions]
+
+        @self.of(f"{part}.create")
+        async def _create(ground: Ground) -> Race:
+            store, made = getattr(ground.store, part), make(ground.now, "one")
+            others = [edit(make(ground.now, "two"), at) for at in range(CALLERS)]
+            return Race(
+                lambda: store.create(SCOPE, made), lambda: store.all(SCOPE), [made._replace(version=1)], (rows[0],),
+                rivals=Rivals("one", lambda at: store.create(SCOPE, others[at]), lambda at: [others[at]._replace(version=1)]),
+            )  # fmt: skip
+
+        @self.of(f"{part}.save")
+        async def _save(ground: Ground) -> Race:
+            store = getattr(ground.store, part)
+            made = await store.create(SCOPE, make(ground.now, "one"))
+
+            def after(at: int) -> list[Any]:
+                return [edit(made, at)._replace(version=2)]
+
+            return Race(
+                lambda: store.save(SCOPE, edit(made, 0)), lambda: store.all(SCOPE), after(0), (rows[1],),
+                rivals=Rivals("one", lambda at: store.save(SCOPE, edit(made, at)), after),
+            )  # fmt: skip
+
+        @self.of(f"{part}.delete")
+        async def _delete(ground: Ground) -> Race:
+            store = getattr(ground.store, part)
+            made = await store.create(SCOPE, make(ground.now, "one"))
+            return Race(lambda: store.delete(SCOPE, made.id), lambda: store.all(SCOPE), [], (rows[2],))
 
 
 class Rows:

@@ -211,53 +211,15 @@ async def _record_ends(ground: Ground) -> Race:
 # -- expectations ------------------------------------------------------------------------------------------
 
 
-async def _expectations(ground: Ground) -> list[tuple[str, str, int]]:
-    return [(one.name, one.by, one.version) for one in await ground.store.expectations.expectations(SCOPE)]
-
-
-@CASES.of("expectations.create_expectation")
-async def _create_expectation(ground: Ground) -> Race:
-    """Twenty want the same name."""
-    store, made = ground.store.expectations, an_expectation(ground.now, name="backup")
-    rivals = [an_expectation(ground.now, name="dump")._replace(by=f"{at:02}:00") for at in range(CALLERS)]
-    return Race(
-        lambda: store.create_expectation(SCOPE, made),
-        lambda: _expectations(ground),
-        [("backup", "05:00", 1)],
-        ("expectation.create",),
-        rivals=Rivals("one", lambda at: store.create_expectation(SCOPE, rivals[at]), lambda at: [("dump", f"{at:02}:00", 1)], Conflict),
-    )
-
-
-@CASES.of("expectations.save_expectation")
-async def _save_expectation(ground: Ground) -> Race:
-    store = ground.store.expectations
-    made = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
-    return Race(
-        lambda: store.save_expectation(SCOPE, made._replace(by="06:00")),
-        lambda: _expectations(ground),
-        [("backup", "06:00", 2)],
-        ("expectation.edit",),
-        rivals=Rivals(
-            "one",
-            lambda at: store.save_expectation(SCOPE, made._replace(by=f"{at:02}:30")),
-            lambda at: [("backup", f"{at:02}:30", 2)],
-            Conflict,
-        ),
-    )
-
-
-@CASES.of("expectations.delete_expectation")
-async def _delete_expectation(ground: Ground) -> Race:
-    store = ground.store.expectations
-    made = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
-    return Race(lambda: store.delete_expectation(SCOPE, made.id), lambda: _expectations(ground), [], ("expectation.delete",))
+CASES.of_record(
+    "expectations", "expectation", lambda now, name: an_expectation(now, name=name), lambda one, at: one._replace(by=f"{at:02}:00")
+)
 
 
 @CASES.of("expectations.save_judgements")
 async def _save_judgements(ground: Ground) -> Race:
     store, node = ground.store.expectations, await ground.node()
-    one = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    one = await store.create(SCOPE, an_expectation(ground.now, name="backup"))
     missed = JudgedDay(one.id, node.id, date(2026, 11, 20), "missed", ground.now, ground.now, ground.now)
 
     async def held() -> object:
@@ -270,7 +232,7 @@ async def _save_judgements(ground: Ground) -> Race:
 @CASES.of("expectations.expire_days")
 async def _expire_days(ground: Ground) -> Race:
     store, node = ground.store.expectations, await ground.node()
-    one = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    one = await store.create(SCOPE, an_expectation(ground.now, name="backup"))
     met = JudgedDay(one.id, node.id, date(2026, 11, 20), "met", ground.now, ground.now, ground.now)
     await store.save_judgements(one, [met])
 

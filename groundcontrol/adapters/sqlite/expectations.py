@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, cast
+from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
-from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.engine.tx import Tx, Value
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.alerts.deadlines import (
+    EXPECTATIONS,
     DeadlineNode,
     Expectation,
     ExpectationId,
@@ -25,17 +22,13 @@ from groundcontrol.alerts.deadlines import (
     Unmet,
     missed_type,
 )
-from groundcontrol.alerts.deadlines_store import MOST_EXPECTATIONS
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.wall_clock import Day, zone_of
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.catalogue import MOST_SPAN_S, WINDOW_S
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Severity
 
-_FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
 _EXPIRE_AT_ONCE: Final = 1000
 # A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,
 # its first event in the window is at most ?7 after the start. Without INDEXED BY, SQLite would read all events of each node. Beside
@@ -55,84 +48,16 @@ _UNMET: Final = (
 )
 
 
-class SqliteExpectations:
+class SqliteExpectations(SqliteRecords[Expectation]):
     """`ExpectationStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-
-    # -- expectations ----------------------------------------------------------------------------
-
-    async def create_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        made = expectation._replace(org=scope.org)
-
-        def command(tx: Tx) -> Expectation:
-            known = tx.fetch_one(_FIND, scope.org, made.id)
-            if known is not None:
-                if _to_expectation(known) != made:
-                    raise Conflict("this id of an expectation was used before")
-                return made
-            if tx.fetch_all("SELECT count(*) AS n FROM expectation WHERE org = ?", scope.org)[0]["n"] >= MOST_EXPECTATIONS:
-                raise Conflict(f"there are {MOST_EXPECTATIONS} expectations: delete some first")
-            _check_name(tx, made)
-            tx.execute(
-                "INSERT INTO expectation (org, id, name, selector, event, start_time, by_time, zone, days, grace_s, level, valid_from, version)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(made.org, made.id, *_columns(made), made.version),
-            )
-            self._chain.write(tx, scope, "expectation.create", made.id, _detail(made))
-            return made
-
-        return await self._writer.run(command)
-
-    async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
-        after = expectation._replace(org=scope.org, version=expectation.version + 1)
-
-        def command(tx: Tx) -> Expectation:
-            known = _to_expectation(_load(tx, scope, expectation.id))
-            if known == after:
-                return known
-            if known.version != expectation.version:
-                raise Conflict("this expectation has changed meanwhile", version=known.version)
-            _check_name(tx, after)
-            tx.execute(
-                "UPDATE expectation SET name = ?, selector = ?, event = ?, start_time = ?, by_time = ?, zone = ?, days = ?, grace_s = ?,"
-                " level = ?, valid_from = ?, version = ? WHERE org = ? AND id = ?",
-                *(*_columns(after), after.version, scope.org, after.id),
-            )
-            self._chain.write(tx, scope, "expectation.edit", after.id, _detail(after))
-            return after
-
-        return await self._writer.run(command)
+    form = Form(EXPECTATIONS)
 
     async def was_reported(self, scope: Scope, name: str) -> bool:
         sql = (
             "SELECT 1 FROM event WHERE org = ? AND type = 'custom' AND json_valid(details) AND json_extract(details, '$.name') = ? LIMIT 1"
         )
         return await self._reader.run(lambda rows: rows.fetch_one(sql, scope.org, name)) is not None
-
-    async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
-        def command(tx: Tx) -> None:
-            known = tx.fetch_one(_FIND, scope.org, expectation)
-            if known is not None:
-                tx.execute("DELETE FROM expectation WHERE org = ? AND id = ?", scope.org, expectation)
-                self._chain.write(tx, scope, "expectation.delete", expectation, {"name": known["name"]})
-
-        await self._writer.run(command)
-
-    async def expectation(self, scope: Scope, expectation: ExpectationId) -> Expectation:
-        return _to_expectation(await self._reader.run(lambda rows: _load(rows, scope, expectation)))
-
-    async def expectations(self, scope: Scope) -> Sequence[Expectation]:
-        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation WHERE org = ? ORDER BY name", scope.org))
-        return _readable(found)
-
-    async def all_expectations(self) -> Sequence[Expectation]:
-        return _readable(await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM expectation")))
-
-    # -- deadlines -------------------------------------------------------------------------------
 
     async def judged_days(
         self, scope: Scope, expectation: ExpectationId, first: date, last: date, node: NodeId | None = None
@@ -166,7 +91,7 @@ class SqliteExpectations:
 
     async def save_judgements(self, expectation: Expectation, days: Sequence[JudgedDay]) -> int:
         def command(tx: Tx) -> int:
-            if tx.fetch_one(_FIND, expectation.org, expectation.id) is None:
+            if self.row(tx, expectation.org, expectation.id) is None:
                 return 0  # the expectation was deleted meanwhile
             return sum(_save(tx, expectation, day) for day in days)
 
@@ -226,55 +151,6 @@ def _record_missed(tx: Tx, expectation: Expectation, day: JudgedDay, name: str) 
         received_at=tx.now,
     )
     record_event(tx, made)
-
-
-def _load(rows: Rows, scope: Scope, expectation: ExpectationId) -> sqlite3.Row:
-    row = rows.fetch_one(_FIND, scope.org, expectation)
-    if row is None:
-        raise NotFound("there is no such expectation")
-    return row
-
-
-def _check_name(tx: Tx, made: Expectation) -> None:
-    if tx.fetch_one("SELECT 1 FROM expectation WHERE org = ? AND name = ? AND id <> ?", made.org, made.name, made.id) is not None:
-        raise Conflict(f"there is an expectation named {made.name} already", field="name")
-
-
-def _columns(one: Expectation) -> tuple[Value, ...]:
-    return (
-        one.name, record_to_json(one.select), one.event, one.start, one.by, one.zone, to_json(one.days), one.grace_s, one.level, one.valid_from,
-    )  # fmt: skip
-
-
-def _detail(one: Expectation) -> dict[str, object]:
-    return {name: getattr(one, name) for name in ("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level")}
-
-
-def _readable(rows: Sequence[sqlite3.Row]) -> list[Expectation]:
-    """The readable expectations. A damaged expectation must not hide the others; the doctor reports it."""
-    found = []
-    for row in rows:
-        with contextlib.suppress(StoreError):
-            found.append(_to_expectation(row))
-    return found
-
-
-def _to_expectation(row: sqlite3.Row) -> Expectation:
-    return Expectation(
-        id=ExpectationId(row["id"]),
-        org=row["org"],
-        name=row["name"],
-        select=record_from_json(Selector, row["selector"]),
-        event=row["event"],
-        by=row["by_time"],
-        zone=row["zone"],
-        days=cast("tuple[Day, ...]", texts_from_json(row["days"])),
-        start=row["start_time"],
-        grace_s=row["grace_s"],
-        level=row["level"],
-        valid_from=row["valid_from"],
-        version=row["version"],
-    )
 
 
 def _to_day(row: sqlite3.Row) -> JudgedDay:

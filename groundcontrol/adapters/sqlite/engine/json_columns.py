@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,9 +18,12 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
+from groundcontrol.adapters.sqlite.records import Form
+from groundcontrol.alerts.deadlines import EXPECTATIONS
 from groundcontrol.alerts.maintenance import Weekly
 from groundcontrol.alerts.model import QuietHours, Rule, Selector
 from groundcontrol.core.errors import StoreError
+from groundcontrol.core.records import Record
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
@@ -73,7 +76,11 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
+RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS,)
+"""Declared records, whose columns with JSON follow from their models."""
+
 COLUMNS: Final = (
+    *(_Column(*column) for record in RECORDS for column in Form(record).json_columns()),
     _Column("node", "tags", texts_from_json, node="id"),
     _Column("node", "identity", partial(record_from_json, NodeIdentity), node="id"),
     _Column("node", "policy", partial(record_from_json, NodePolicy), node="id"),
@@ -101,8 +108,6 @@ COLUMNS: Final = (
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
     _Column("alert_rule", "body", _json(Rule)),
     _Column("channel", "quiet_hours", partial(record_from_json, QuietHours)),
-    _Column("expectation", "selector", partial(record_from_json, Selector)),
-    _Column("expectation", "days", texts_from_json),
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),

@@ -31,7 +31,7 @@ async def test_an_expectation_is_created_changed_and_deleted(hub: TestHub) -> No
     changed = await admin.request("PATCH", path, {"by": "06:00", "severity": "warning"})
     assert changed.json == {**made.json, "by": "06:00", "severity": "warning"}
     assert (await admin.get("expectations")).json["expectations"] == [changed.json]
-    (stored,) = await hub.store.expectations.all_expectations()
+    (stored,) = await hub.store.expectations.of_every_org()
     assert stored.valid_from == pytest.approx(hub.clock.now(), abs=60)
     assert (await admin.request("PATCH", path, {})).json == changed.json
 
@@ -94,7 +94,7 @@ async def test_changing_an_expectation_needs_a_recent_password(hub: TestHub) -> 
 async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_it(hub: TestHub) -> None:
     admin, good, bad = await hub.logged_in(), await hub.node("good"), await hub.node("bad")
     made = (await admin.post("expectations", {**BODY, "zone": "UTC"})).json
-    (one,) = await hub.store.expectations.all_expectations()
+    (one,) = await hub.store.expectations.of_every_org()
     day = datetime.fromtimestamp(hub.clock.now(), UTC).date() - timedelta(days=1)
     by = datetime(day.year, day.month, day.day, 5, tzinfo=UTC).timestamp()
     met = JudgedDay(ExpectationId(made["id"]), good.id, day, "met", by, by + 900, by + 960, Report(EventId("e1"), by - 60, by))

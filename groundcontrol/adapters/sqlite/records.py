@@ -1,0 +1,253 @@
+"""Stored records by their declaration (`core.records`): SQL, rows, JSON, versions, limits and audit rows of every kind."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import NoneType
+from typing import Any, Final, Generic, Literal, NamedTuple, NewType, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.paging import Page
+from groundcontrol.core.records import R, Record
+from groundcontrol.core.scope import Scope
+
+Also = Callable[[Tx, R | None, R | None], Mapping[str, object] | None]
+"""What else happens in the transaction of a change, with the record before and after (None: it does not exist, or is damaged).
+
+It returns what it changed, for the audit row. If it changed nothing and the record is as stored, a save writes nothing.
+"""
+
+
+class _Field(NamedTuple):
+    """One field of a model in its columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    write: Callable[[Any], Sequence[Value]]
+    read: Callable[[Sequence[Any]], Any]
+    json: Callable[[bytes], object] | None = None
+    """Reads the column if it is JSON; raises StoreError."""
+
+
+class Form(Generic[R]):
+    """The rows of one kind: their statements, and both ways between row and record."""
+
+    def __init__(self, declared: Record[R]) -> None:
+        self.declared = declared
+        model: Any = declared.model
+        self._fields = [] if declared.body else [_field(name, kind, declared) for name, kind in get_type_hints(model).items()]
+        self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
+        self._has_org = "org" in model._fields
+        edited = {column for one in self._fields if one.name in declared.edited for column in one.columns}
+        always = [declared.body] if declared.body else [column for one in self._fields for column in one.columns]
+        keys = [key for key in ("org", "id", "version") if key not in always]
+        self.columns = [*keys, *always, *declared.computed, *declared.initial]
+        self.saved = ["version", *declared.computed, *([declared.body] if declared.body else sorted(edited))]
+        table, marks = declared.table, ", ".join("?" * len(self.columns))
+        self.insert: Final = f"INSERT INTO {table} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608 - built from constants only
+        self.update: Final = f"UPDATE {table} SET {', '.join(f'{one} = ?' for one in self.saved)} WHERE org = ? AND id = ? AND version = ?"  # noqa: S608 - built from constants only
+        self.select: Final = f"SELECT * FROM {table} "  # noqa: S608 - built from constants only
+
+    def read(self, row: sqlite3.Row) -> R:
+        """Raises: StoreError: the row is damaged."""
+        if self.declared.body:
+            found: R = _replaced(decoded(self._decoder, row[self.declared.body]), version=row["version"])
+            return found
+        return self.declared.model(**{one.name: self._value(one, row) for one in self._fields})
+
+    def _value(self, one: _Field, row: sqlite3.Row) -> object:
+        try:
+            return one.read([row[column] for column in one.columns])
+        except StoreError:
+            if one.name not in self.declared.damaged:
+                raise
+            return self.declared.damaged[one.name]
+
+    def readable(self, rows: Sequence[sqlite3.Row]) -> list[R]:
+        """The readable records. A damaged one must not hide the others; the doctor reports it."""
+        return [record for row in rows if (record := self.or_none(row)) is not None]
+
+    def or_none(self, row: sqlite3.Row | None) -> R | None:
+        with contextlib.suppress(StoreError):
+            return None if row is None else self.read(row)
+        return None
+
+    def owned(self, scope: Scope, record: R, version: int) -> Any:
+        """The record as one of this organisation."""
+        return _replaced(record, version=version, **({"org": scope.org} if self._has_org else {}))
+
+    def values(self, org: int, record: Any, columns: Sequence[str]) -> list[Value]:
+        found: dict[str, Value] = {"org": org, "id": record.id, "version": record.version, **self.declared.initial}
+        for one in self._fields:
+            found.update(zip(one.columns, one.write(getattr(record, one.name)), strict=True))
+        found.update({column: compute(record) for column, compute in self.declared.computed.items()})
+        if self.declared.body:
+            found[self.declared.body] = to_json(record)
+        return [found[column] for column in columns]
+
+    def settings(self, record: R) -> tuple[object, ...]:
+        """The fields that a save changes."""
+        return tuple(getattr(record, name) for name in self.declared.edited)
+
+    def detail(self, record: R | None) -> dict[str, object]:
+        audited = self.declared.audited or {name: name for name in self.declared.edited}
+        return {} if record is None else {name: getattr(record, field) for name, field in audited.items()}
+
+    def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object]]]:
+        """(table, column, its reader) of each column with JSON."""
+        if self.declared.body:
+            yield self.declared.table, self.declared.body, partial(decoded, self._decoder)
+        for one in self._fields:
+            if one.json is not None:
+                yield self.declared.table, one.columns[0], one.json
+
+
+class SqliteRecords(Generic[R]):
+    """`Records`. Its commands are also functions of a transaction, for commands that change several records."""
+
+    form: Form[R]
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def create(self, scope: Scope, record: R, also: Also[R] | None = None) -> R:
+        return await self._writer.run(lambda tx: self.create_in(tx, scope, record, also))
+
+    async def get(self, scope: Scope, record_id: str) -> R:
+        return await self._reader.run(lambda rows: self.load(rows, scope.org, record_id))
+
+    async def all(self, scope: Scope) -> list[R]:
+        sql = f"{self.form.select}WHERE org = ? ORDER BY {self.form.declared.order}"
+        return self.form.readable(await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org)))
+
+    async def of_every_org(self) -> list[R]:
+        return self.form.readable(await self._reader.run(lambda rows: rows.fetch_all(self.form.select)))
+
+    async def page(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[R]:
+        size, kind = check_limit(limit), self.form.declared.many
+        before = "~" if cursor is None else str(read_cursor(cursor, kind, scope.org, str)[0])  # "~" sorts behind every id
+        sql = f"{self.form.select}WHERE org = ? AND id < ? ORDER BY id DESC LIMIT ?"
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, size + 1))
+        items = self.form.readable(found[:size])
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["id"]) if len(found) > size else None)
+
+    async def save(self, scope: Scope, record: R, also: Also[R] | None = None) -> R:
+        return await self._writer.run(lambda tx: self.save_in(tx, scope, record, also))
+
+    async def delete(self, scope: Scope, record_id: str, also: Also[R] | None = None) -> None:
+        await self._writer.run(lambda tx: self.delete_in(tx, scope, record_id, also))
+
+    # -- inside a transaction ----------------------------------------------------------------------------
+
+    def load(self, rows: Rows, org: int, record_id: str) -> R:
+        """Raises: NotFound. StoreError: the record is damaged."""
+        row = self.row(rows, org, record_id)
+        if row is None:
+            raise NotFound(f"there is no such {self.form.declared.noun}")
+        return self.form.read(row)
+
+    def row(self, rows: Rows, org: int, record_id: str) -> sqlite3.Row | None:
+        return rows.fetch_one(self.form.select + "WHERE org = ? AND id = ?", org, record_id)
+
+    def create_in(self, tx: Tx, scope: Scope, record: Any, also: Also[R] | None = None) -> R:
+        form, declared, made = self.form, self.form.declared, self.form.owned(scope, record, 1)
+        row = self.row(tx, scope.org, made.id)
+        if row is not None:
+            stored = form.read(row)
+            if form.settings(stored) != form.settings(made):
+                raise Conflict(f"this id of {declared.a} was used before")
+            return stored
+        count = f"SELECT count(*) AS n FROM {declared.table} WHERE org = ?"  # noqa: S608 - built from constants only
+        if declared.most and tx.fetch_all(count, scope.org)[0]["n"] >= declared.most:
+            raise Conflict(f"there are {declared.most} {declared.many}: delete some first")
+        self._check_name(tx, scope, made)
+        tx.execute(form.insert, *form.values(scope.org, made, form.columns))
+        return self._done(tx, scope, declared.actions[0], made.id, also and also(tx, None, made))
+
+    def save_in(self, tx: Tx, scope: Scope, record: Any, also: Also[R] | None = None) -> R:
+        form, declared = self.form, self.form.declared
+        row = self.row(tx, scope.org, record.id)
+        if row is None:
+            raise NotFound(f"there is no such {declared.noun}")
+        before = form.or_none(row)
+        after = form.owned(scope, record, row["version"] + 1)
+        extra = also and also(tx, before, after)
+        if before is not None and not extra and form.settings(before) == form.settings(after):
+            return before
+        if before is not None and row["version"] != record.version:
+            raise Conflict(f"this {declared.noun} has changed meanwhile: load it again", version=row["version"])
+        self._check_name(tx, scope, after)
+        tx.execute(form.update, *form.values(scope.org, after, form.saved), scope.org, after.id, row["version"])
+        return self._done(tx, scope, declared.actions[1], after.id, extra)
+
+    def delete_in(self, tx: Tx, scope: Scope, record_id: str, also: Also[R] | None = None) -> None:
+        row = self.row(tx, scope.org, record_id)
+        if row is None:
+            return
+        before = self.form.or_none(row)
+        tx.execute(f"DELETE FROM {self.form.declared.table} WHERE org = ? AND id = ?", scope.org, record_id)  # noqa: S608 - built from constants only
+        extra = also and also(tx, before, None)
+        self._write(tx, scope, self.form.declared.actions[2], record_id, {**self.form.detail(before), **(extra or {})}, row["version"] + 1)
+
+    def _done(self, tx: Tx, scope: Scope, action: str, record_id: str, extra: Mapping[str, object] | None) -> R:
+        """Record a creation or a save, and return the record as it is stored now."""
+        stored: Any = self.load(tx, scope.org, record_id)
+        self._write(tx, scope, action, record_id, {**self.form.detail(stored), **(extra or {})}, stored.version)
+        return stored  # type: ignore[no-any-return]  # `Any` only for `version`, which each model has
+
+    def _write(self, tx: Tx, scope: Scope, action: str, record_id: str, detail: dict[str, object], version: int) -> None:
+        self._chain.write(tx, scope, f"{self.form.declared.noun}.{action}", record_id, detail)
+        if self.form.declared.changed:
+            tx.publish(Changed(self.form.declared.changed, record_id, version))  # type: ignore[arg-type]
+
+    def _check_name(self, tx: Tx, scope: Scope, record: Any) -> None:
+        declared = self.form.declared
+        if not declared.unique:
+            return
+        sql = f"SELECT 1 FROM {declared.table} WHERE org = ? AND {declared.unique} = ? AND id <> ?"  # noqa: S608 - built from constants only
+        [name] = self.form.values(scope.org, record, [declared.unique])
+        if tx.fetch_one(sql, scope.org, name, record.id) is not None:
+            raise Conflict(f"there is {declared.a} named {record.name} already", field="name")
+
+
+def _replaced(record: Any, **fields: object) -> Any:
+    return record._replace(**fields)
+
+
+def _field(name: str, kind: Any, declared: Record[Any]) -> _Field:
+    column = declared.columns.get(name, name)
+    if get_args(kind) and NoneType in get_args(kind):
+        inner = _field(name, next(each for each in get_args(kind) if each is not NoneType), declared)
+        return inner._replace(
+            write=lambda value: [None] if value is None else inner.write(value),
+            read=lambda values: None if values[0] is None else inner.read(values),
+        )
+    while isinstance(kind, NewType):
+        kind = kind.__supertype__
+    if isinstance(column, tuple):
+        return _Field(name, column, list, lambda values: kind(*values))
+    if kind is bool:
+        return _Field(name, (column,), lambda value: [int(value)], lambda values: bool(values[0]))
+    if kind in (str, int, float) or get_origin(kind) is Literal:
+        return _Field(name, (column,), lambda value: [value], lambda values: values[0])
+    read: Callable[[str | bytes], object]
+    write: Callable[[Any], str]
+    if hasattr(kind, "_fields"):
+        read, write = partial(record_from_json, kind), record_to_json
+    else:
+        read, write = partial(decoded, msgspec.json.Decoder(kind)), to_json
+    return _Field(name, (column,), lambda value: [write(value)], lambda values: read(values[0]), read)
