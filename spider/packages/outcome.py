@@ -14,6 +14,7 @@ from spider.root.terminal import TerminalEnded
 
 MAX_LINES = 3
 MAX_LINE_CHARS = 400
+SCRIPT_KILLED = "it was stopped by force, and a script of a package was killed: that package may not work"
 REST_CHANGED = "the rest of the plan has changed since it was shown, so it was not carried out"
 
 
@@ -66,10 +67,12 @@ def decide(runs: Sequence[Ran], plan: Plan, before: Inventory, after: Inventory,
     code, text = "", ""
     if broken:
         code, text = "job.packages_broken", f"{name} left {join_names(broken)} half installed; {done}"
+    elif any(ran.ended.script_killed for ran in runs):  # managers may call that a success
+        code, text = "job.stopped", f"{SCRIPT_KILLED}; {done}"
     elif stopped and not changes and (left or not plan.steps):
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
-    elif stopped and (left or killed is not None):  # Spider sent the signal, perhaps when the command was nearly complete
-        code, text = "job.stopped", f"it was stopped; {done}" + ("" if left else f", but {name} did not end by itself")
+    elif stopped:  # never a success: the signal may have ended what follows the last package, such as a hook
+        code, text = "job.stopped", f"it was stopped; {done}" + ("" if left or killed is None else f", but {name} did not end by itself")
     elif overran:
         code, text = "job.timed_out", f"the phase {overran} took too long and was interrupted; {done}"
     elif killed is not None:
@@ -89,10 +92,14 @@ def decide_unplanned(runs: Sequence[Ran], name: str) -> Outcome:
     """The outcome of a verb without a plan (refresh, clean, hold …)."""
     rc, signal_ = _status(runs)
     failed = next((ran for ran in runs if ran.failure is not None or ran.ended.rc is None or ran.ended.overran), None)
+    if any(ran.ended.script_killed for ran in runs):
+        return Outcome("failed", rc, signal_, (), "job.stopped", SCRIPT_KILLED)
     if any(ran.ended.stopped == "now" for ran in runs) and failed is not None:
         return Outcome("cancelled", rc, signal_, (), "job.stopped", "it was stopped before anything was changed")
     if failed is None and any(ran.ended.stopped == "after_package" and not ran.command.stoppable for ran in runs):
         return Outcome("failed", rc, 0, (), "job.stopped", "it was stopped, and the next steps were not begun")
+    if failed is None and any(ran.ended.stopped in ("now", "after_package") for ran in runs):
+        return Outcome("failed", rc, 0, (), "job.stopped", f"it was stopped, and {name} does not say whether it had done everything")
     if failed is None:
         return Outcome("succeeded", rc, 0, ())
     if failed.ended.overran:

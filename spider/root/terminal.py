@@ -51,6 +51,8 @@ class TerminalEnded(NamedTuple):
     """The phase that exceeded its time limit, after which the program was interrupted; empty = no phase."""
     stopped: str = ""
     """Effect of a stop request while the program ran: now, after_package or too_late; empty = no request."""
+    script_killed: bool = False
+    """Whether a script of a package was killed for a forced stop."""
 
 
 class StopRule(NamedTuple):
@@ -263,6 +265,7 @@ class _Watch:
         self._forced_at = 0.0
         self.overran = ""
         self.stopped = ""
+        self.script_killed = False
 
     def look(self) -> None:
         """Check the limits and the stop request. Called every TICK_S while the program runs."""
@@ -306,6 +309,7 @@ class _Watch:
         before = self._ender.ended
         self._ender.look()
         if self._ender.ended > before:
+            self.script_killed = True
             self._stopper.report(self.stopped or "after_package", sentence("stop.script_stopped"))
 
 
@@ -388,7 +392,7 @@ class Terminal:
             status.end()
         lines.end()
         code = child.returncode
-        return TerminalEnded(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
+        return TerminalEnded(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped, watch.script_killed)
 
     def close(self) -> None:
         """Read the remaining output, and close the terminal. The job does not wait for background processes that still use it."""

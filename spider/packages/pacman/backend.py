@@ -77,6 +77,8 @@ AbortOnFail
 _HOOK_NAME = "00-stardust.hook"
 """The name of the hook. It runs before all other hooks, such as one that makes a snapshot."""
 _NO_DATABASE = re.compile(r"database file for '([^']*)' does not exist")
+_SCRIPT_FAILED = ("command failed to execute correctly", "command terminated by signal")
+"""Parts of the error lines about a script or hook that failed, or that a signal ended. Source: libalpm's _alpm_run_chroot."""
 _CODES = (
     ("unable to lock database", "job.lock_busy"),
     ("not enough free disk space", "job.no_space"),
@@ -88,7 +90,7 @@ _CODES = (
     ("failed to retrieve some files", "job.fetch_failed"),
     ("failed to synchronize", "job.fetch_failed"),
     ("download library error", "job.fetch_failed"),
-    ("command failed to execute correctly", "job.script_failed"),
+    *((words, "job.script_failed") for words in _SCRIPT_FAILED),
 )
 _PARTIAL = "Arch supports whole upgrades only: to upgrade chosen packages would leave the others against libraries that have changed. "
 _CANNOT = {
@@ -442,7 +444,7 @@ class Pacman(Backend):
         elif ended.rc and self._adopted:
             reader.notes.append(sentence("report.pacman_newer_lists"))
         if not ended.rc:
-            if "command failed to execute correctly" in printed:
+            if any(words in printed for words in _SCRIPT_FAILED):
                 return Failure("job.script_failed", "a script or a hook of a package failed; the package itself is in place")
             return None
         refusal = self._transaction_hook.refusal() if self._hook_installed else None

@@ -157,7 +157,7 @@ class RpmReader(OutputReader):
 
     def scripts_text(self) -> str:
         """The failed scripts as a sentence."""
-        one = [f"%{failed.script} of {failed.package} ended with status {failed.status}" for failed in self.scripts[:10]]
+        one = [f"%{failed.script} of {failed.package} ended with {failed.how or 'an error'}" for failed in self.scripts[:10]]
         return "a script of a package failed: " + ", ".join(one)
 
 

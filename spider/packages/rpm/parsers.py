@@ -11,7 +11,10 @@ QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{LONGSIZ
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 """The form of a valid package name. No option, group, path, pattern or condition matches it."""
 
-_SCRIPT_FAILED = re.compile(r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet failed, exit status (?P<status>\d+)")
+_SCRIPT_FAILED = re.compile(
+    r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet failed(?:, (?:exit )?(?P<how>status \d+|signal \d+|waitpid\(\d+\)))?"
+)
+"""Source: runExtScript in rpm's lib/rpmscript.c. A script that a signal ended has no exit status."""
 _X86 = ("i386", "i486", "i586", "i686", "athlon", "geode", "pentium3", "pentium4")
 
 
@@ -119,13 +122,14 @@ class ScriptFailed(NamedTuple):
     package: str
     """The package in rpm's notation: name, version, release, architecture."""
     script: str
-    status: int
+    how: str
+    """`status 1`, `signal 9` or a failed call of the system; empty = rpm does not say."""
 
 
 def parse_script_failed(line: str) -> Optional[ScriptFailed]:
     """The failed script, if this line of rpm reports it; else None."""
     match = _SCRIPT_FAILED.search(line)
-    return ScriptFailed(match["package"], match["script"], int(match["status"])) if match else None
+    return ScriptFailed(match["package"], match["script"], match["how"] or "") if match else None
 
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3, "t": 1024**4, "tib": 1024**4}

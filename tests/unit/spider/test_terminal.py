@@ -48,7 +48,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_output_is_logged_byte_for_byte(stage: Stage) -> None:
     ended = stage.run(r"printf 'one\n\033[32mtwo\033[0m naïve\r 5%%\r10%%\n' ; echo err >&2; printf 'no newline'; exit 3")
-    assert ended == (3, 0, "", "")
+    assert ended == TerminalEnded(3, 0, "", "")
     stage.terminal.close()
     assert stage.text == "one\r\n\x1b[32mtwo\x1b[0m naïve\r 5%\r10%\r\nerr\r\nno newline".encode()
     assert stage.lines == ["one", "10%", "err", "no newline"]
@@ -65,7 +65,7 @@ def test_a_program_gets_a_terminal_of_120_columns_without_input(stage: Stage) ->
 
 def test_programs_run_one_after_the_other_on_the_same_terminal(stage: Stage) -> None:
     for number in range(5):
-        assert stage.run(f"echo run {number} > /dev/tty") == (0, 0, "", "")
+        assert stage.run(f"echo run {number} > /dev/tty") == TerminalEnded(0, 0, "", "")
     stage.terminal.print_line("in between")
     stage.terminal.close()
     assert stage.text == b"".join(b"run %d\r\n" % number for number in range(5)) + b"in between\r\n"
@@ -79,8 +79,8 @@ def test_long_output_is_read_completely(stage: Stage) -> None:
 
 
 def test_a_signal_and_a_missing_program_are_reported(stage: Stage) -> None:
-    assert stage.run("kill -KILL $$") == (None, 9, "", "")
-    assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == (127, 0, "", "")
+    assert stage.run("kill -KILL $$") == TerminalEnded(None, 9, "", "")
+    assert stage.terminal.run(["/no/such/program"], ENV, stage.lines.append) == TerminalEnded(127, 0, "", "")
     stage.terminal.close()
     assert b"/no/such/program: No such file or directory" in stage.text
 
@@ -91,7 +91,7 @@ def test_a_status_descriptor_is_handed_over_and_read(stage: Stage) -> None:
         ["/bin/sh", "-c", "echo dlstatus:1:20:x >/dev/fd/{fd}; echo shown; echo last >/dev/fd/{fd}"], ENV, stage.lines.append, seen.append
     )
     stage.terminal.close()
-    assert ended == (0, 0, "", "")
+    assert ended == TerminalEnded(0, 0, "", "")
     assert seen == ["dlstatus:1:20:x", "last"]
     assert stage.lines == ["shown"]
 
@@ -108,9 +108,9 @@ def test_a_process_left_running_does_not_delay_the_end(stage: Stage) -> None:
 def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: Stage) -> None:
     stage.reporter.report("download")
     ended = stage.run("exec sleep 30", limits_s={"download": 0.2})
-    assert ended == (None, signal.SIGINT, "download", "")
+    assert ended == TerminalEnded(None, signal.SIGINT, "download", "")
     stage.reporter.report("commit")
-    assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == (0, 0, "", "")
+    assert stage.run("sleep 0.5", limits_s={"download": 0.2}) == TerminalEnded(0, 0, "", "")
     stage.terminal.close()
 
 
@@ -143,7 +143,7 @@ def test_a_promised_stop_is_corrected_once_the_commit_has_begun(stage: Stage) ->
     script = "trap 'echo heard; echo commit >&{fd}; sleep 0.4; echo done; exit 0' INT; echo up; while :; do sleep 0.05; done"
     ended = terminal.run(["/bin/bash", "-c", script], ENV, stage.lines.append, stage.reporter.report, stop_rule=rules.__getitem__)
     terminal.close()
-    assert ended == (0, 0, "", "after_package")
+    assert ended == TerminalEnded(0, 0, "", "after_package", False)
     assert stage.lines[-2:] == ["heard", "done"]
     assert wish.told == ["now: nothing has been changed yet", "after_package: it ends after the package that it is at"]
 
@@ -154,7 +154,7 @@ def test_a_stop_that_is_too_late_sends_no_signal_even_where_a_time_limit_may(sta
     rule = StopRule("too_late", "systemd is at work", (signal.SIGINT,))
     ended = terminal.run(["/bin/sh", "-c", "echo up; sleep 0.5"], ENV, stage.lines.append, stop_rule=lambda _phase: rule)
     terminal.close()
-    assert ended == (0, 0, "", "too_late")
+    assert ended == TerminalEnded(0, 0, "", "too_late")
     assert wish.told == ["too_late: systemd is at work"]
 
 

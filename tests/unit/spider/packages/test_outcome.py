@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spider.packages.backend import Command, Failure, OutputReader
 from spider.packages.interfaces import Outcome
 from spider.packages.outcome import Ran, decide, decide_unplanned
@@ -12,6 +14,9 @@ from tests.support.null_console import NullConsole
 BEFORE = {"a": InstalledPackage("1"), "b": InstalledPackage("1"), "old": InstalledPackage("1", broken=True)}
 PLAN = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes"), Planned("new", "", "1")))
 DONE = {"a": InstalledPackage("2"), "b": InstalledPackage("2"), "new": InstalledPackage("1"), "old": InstalledPackage("1", broken=True)}
+
+STOPS = [("now", False), ("after_package", False), ("after_package", True), ("too_late", True), ("", True)]
+"""Answers to a stop request after which a job was stopped, and whether a script was killed for it."""
 
 
 def ran(ended: TerminalEnded, *lines: str, failure: Failure | None = None) -> list[Ran]:
@@ -91,7 +96,18 @@ def test_a_stop_after_a_package_fails_the_job_and_lists_what_changed() -> None:
 
 def test_a_stop_that_came_too_late_changes_nothing_about_success() -> None:
     assert judged(ran(TerminalEnded(0, 0, "", "too_late")), DONE).state == "succeeded"
-    assert judged(ran(TerminalEnded(0, 0, "", "after_package")), DONE).state == "succeeded"
+
+
+@pytest.mark.parametrize("after", [BEFORE, DONE], ids=["nothing changed", "everything changed"])
+@pytest.mark.parametrize("ended", [TerminalEnded(0, 0, "", answer, killed) for answer, killed in STOPS])
+def test_a_stopped_job_is_never_a_success_whatever_the_exit_status(ended: TerminalEnded, after: Inventory) -> None:
+    outcome = judged(ran(ended), after)
+    assert (outcome.state, outcome.error_code) in (("failed", "job.stopped"), ("cancelled", "job.stopped")), outcome
+    unplanned = decide_unplanned(ran(ended), "manager")
+    assert (unplanned.state, unplanned.error_code) == ("failed", "job.stopped"), unplanned
+    if ended.script_killed:  # "before anything was changed" would be wrong
+        assert outcome.state == "failed"
+        assert "a script of a package was killed" in outcome.error_text
 
 
 def test_acts_without_a_plan_are_judged_by_their_manager() -> None:

@@ -180,6 +180,15 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
     assert failure.code == "job.repository_stale"
 
 
+@pytest.mark.parametrize("line", ["error: command failed to execute correctly", "error: command terminated by signal 15: Terminated"])
+def test_a_script_that_failed_or_that_a_signal_ended_fails_the_job_though_pacman_returns_0(line: str) -> None:
+    reader = PacmanReader(NullConsole())
+    reader.line(line)
+    failure = Pacman().failure("upgrade", ended(0), reader)
+    assert failure is not None
+    assert failure.code == "job.script_failed"
+
+
 def test_an_upgrade_stopped_half_way_suggests_another_upgrade() -> None:
     reader = PacmanReader(NullConsole())
     assert Pacman().failure("upgrade", TerminalEnded(0, 0, "", "after_package"), reader) is None

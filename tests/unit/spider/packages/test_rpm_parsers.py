@@ -107,6 +107,20 @@ def test_a_failed_script_is_found_in_the_output_of_every_manager(path: str, pack
     assert any("scriptlet failed" in line for line in reader.troubles)
 
 
+@pytest.mark.parametrize(
+    ("line", "how"),
+    [
+        ("warning: %post(lab-hang-2.0-1.lab.noarch) scriptlet failed, signal 9", "signal 9"),
+        ("warning: %post(lab-hang-2.0-1.lab.noarch) scriptlet failed, exit status 3", "status 3"),
+        ("error: %prein(lab-hang-2.0-1.lab.noarch) scriptlet failed, waitpid(12) rc -1: No child processes", "waitpid(12)"),
+    ],
+)
+def test_a_script_that_a_signal_ended_has_failed(line: str, how: str) -> None:
+    failed = rpm_parsers.parse_script_failed(line)
+    assert failed is not None
+    assert (failed.package, failed.how) == ("lab-hang-2.0-1.lab.noarch", how)
+
+
 def test_names_of_options_groups_paths_patterns_and_removals_are_no_names() -> None:
     for name in (
         "-y",
