@@ -198,11 +198,15 @@ def _in_state(subject: Subject, name: str, *states: str) -> Callable[[NodeFacts,
 
 
 def _unit_listed(facts: NodeFacts, unit: str) -> bool:
-    """Whether the table of units tells that a unit without a bad state is well. A full table lists the failed ones first."""
+    """Whether the table of units tells that a unit without a bad state is well. A full table lists the failed ones first. Of many failed
+    instances, a row with the name of their template stands for those that have none."""
     rows = _rows(facts, "services", "unit", "state") or []
-    return (
-        len(rows) >= facts.tables["services"].total or rows[-1:] == [] or rows[-1][1] != "failed" or any(name == unit for name, _ in rows)
-    )
+    names = {name for name, _ in rows}
+    if unit in names:
+        return True
+    stem, at, _ = unit.partition("@")
+    grouped = bool(at) and f"{stem}@.{unit.rpartition('.')[2]}" in names
+    return not grouped and (len(rows) >= facts.tables["services"].total or not rows or rows[-1][1] != "failed")
 
 
 def _container_listed(facts: NodeFacts, container: str) -> bool:

@@ -105,7 +105,9 @@ SUBJECTS: List[Subject] = [
         15,
         100,
         """First the units of systemd that failed, with those that wait for a restart, by name. Then the services that systemd has restarted by
-        itself in the last hour.
+        itself in the last hour. A unit that failed and runs again stays failed until it was active or ended with success. Of more than
+        10 failed instances of a template, a row with the template's name counts the rest. If there are more units than rows, enabled ones
+        come first, then those that are no instances.
 
         state: failed, auto-restart, or the present state of a restarted service (running …). result: why it failed (exit-code, signal,
         timeout, oom-kill …), where the kind of unit has one. restarts: how often systemd has restarted it by itself since somebody last

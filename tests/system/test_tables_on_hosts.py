@@ -45,10 +45,66 @@ for counter in (FailedCount(), LoggedInCount()):
     numbers.update(zip(counter.series(), counter.read(0.0)) if counter.read(0.0) else [])
 print(json.dumps({"tables": found, "numbers": numbers, "between_s": second_at - first_at}))
 """
+FOLLOW = """
+import json, os, subprocess, sys, time
+sys.path.insert(0, "/srv/spider.pyz")
+from spider.sampling.collectors.systemd_units import FailedCount, FailedUnits
+def run(*words):
+    subprocess.run(words, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def until(state):
+    for _ in range(600):
+        if subprocess.check_output(["systemctl", "show", "-p", "ActiveState", "--value", "night"]).decode().strip() == state:
+            return
+        time.sleep(0.05)
+    raise SystemExit("night is never " + state)
+def fail():
+    open("/run/night.rc", "w").write("1")
+    run("systemctl", "start", "night")
+    until("failed")
+    return look()
+def again(rc):
+    open("/run/night.rc", "w").write(rc)
+    run("systemctl", "start", "--no-block", "night")
+    until("activating")
+    return look()
+def look():
+    return [row[2:4] for row in reader.read(time.monotonic()).rows if row[0] == "night.service"]
+def go_on(state):
+    open("/run/night.go", "w").close()
+    until(state)
+    os.unlink("/run/night.go")
+    return look()
+reader, count = FailedUnits(), FailedCount()
+os.path.exists("/run/night.go") or open("/run/night.go", "w").close()
+seen = {"failed": fail()}
+os.unlink("/run/night.go")
+seen["runs again"] = again("1")
+seen["failed again"] = go_on("failed")
+seen["runs a third time"] = again("0")
+seen["ended with success"] = go_on("inactive")
+open("/run/night.go", "w").close(); fail(); os.unlink("/run/night.go")
+again("1"); run("systemctl", "stop", "night"); until("inactive")
+seen["stopped"] = look()
+open("/run/night.go", "w").close(); fail()
+run("systemctl", "reset-failed", "night")
+seen["reset"] = look()
+for start in range(0, 120, 40):
+    run("systemctl", "start", *["many@%d" % number for number in range(start, start + 40)])
+run("systemctl", "start", "zz-enabled")
+reading = reader.read(time.monotonic())
+seen["many"] = [row[:2] for row in reading.rows if row[0].startswith(("many@", "zz-"))]
+seen["total"] = reading.total
+run("systemctl", "reset-failed", "many@*", "zz-enabled")
+print(json.dumps(seen))
+"""
 QUOTA = 0.5
 """What busy.service may use, as a share of one processor."""
 UNITS = """
 cd /run/systemd/system
+printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c "until test -e /run/night.go; do sleep 0.1; done; exit $$(cat /run/night.rc)"\\nSuccessExitStatus=SIGTERM\\n' > night.service
+printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' | tee many@.service > /etc/systemd/system/zz-enabled.service
+printf '[Install]\\nWantedBy=multi-user.target\\n' >> /etc/systemd/system/zz-enabled.service
+systemctl enable -q zz-enabled
 printf '[Service]\\nExecStart=/bin/false\\n' > bad.service
 printf '[Service]\\nExecStart=/bin/sh -c "kill -9 $$$$"\\nRestart=always\\nRestartSec=600\\n' > again.service
 printf '[Service]\\nExecStart=/bin/sh -c "while :; do :; done"\\nCPUQuota=50%%\\n' > busy.service
@@ -173,3 +229,18 @@ def test_a_host_that_hides_processes_says_so_and_shows_all_else(host: labs.Host)
     assert {row["unit"] for row in named(found, "services")} >= {"bad.service"}
     assert [row["user"] for row in named(found, "users")] == ["ops"]
     assert named(found, "listening")
+
+
+def test_a_failed_oneshot_stays_failed_while_it_runs_again_and_many_instances_do_not_hide_others(host: labs.Host) -> None:
+    host.run("/bin/sh", "-euc", "cat > /srv/follow.py", stdin=FOLLOW)
+    seen = json.loads(host.sh("python3 -I -B /srv/follow.py"))
+    failed = [["failed", "exit-code"]]
+    assert {name: seen[name] for name in ("failed", "runs again", "failed again", "runs a third time")} == dict.fromkeys(
+        ("failed", "runs again", "failed again", "runs a third time"), failed
+    )
+    assert [seen[name] for name in ("ended with success", "stopped", "reset")] == [[], [], []]
+    assert 12 <= seen["total"] <= 99  # what is counted is not missing
+    names = [name for name, _ in seen["many"]]
+    assert "zz-enabled.service" in names
+    assert len(names) == 12
+    assert ["many@.service", "110 more instances failed"] in seen["many"]

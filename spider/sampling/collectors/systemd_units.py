@@ -4,8 +4,9 @@ import contextlib
 import os
 import re
 import time
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from spider.files import listed
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
 from spider.sampling.collectors.table_reader import Reading
@@ -20,12 +21,21 @@ _UNSET = (0, 2**64 - 1)
 _RESULTS = {kind: kind.title() for kind in ("service", "mount", "socket", "timer", "swap", "path", "automount", "scope")}
 """For each type of units with a failure result: the D-Bus interface that provides the result."""
 _BAD = ("failed", "auto-restart")
+_UNDECIDED = ("activating", "deactivating", "failed")
+"""States of a unit that failed and runs again, as long as it is not known how that ends."""
+_AGAIN = "failed-before"
+"""`Unit.sub` of such a unit."""
 _INVOCATIONS = "/run/systemd/units"
 """A folder with a link `invocation:UNIT` for each started unit. The link's target is the id of the last start (systemd 239 and newer)."""
+_ENABLED_IN = ("/etc/systemd/system", "/run/systemd/system")
 _ENCODED = re.compile("[^A-Za-z0-9]|^[0-9]")
 _ORDER = {"failed": 0, "activating": 1, "deactivating": 1, "reloading": 1, "active": 2}
 RESTARTED_S = 3600.0
 """How long a restarted service stays in the `services` table."""
+MOST_REMEMBERED = 1000
+"""Most failed units that are looked for when they run again."""
+MOST_INSTANCES = 10
+"""Most failed instances of one template with a row of their own."""
 MOST_QUERIED = 100
 """Most started services for which one reading queries systemd. The next reading queries the others."""
 
@@ -120,6 +130,63 @@ class _Starts:
         return found
 
 
+class Failures:
+    """Finds the units that failed, and remembers them while they run again.
+
+    A failed unit that runs again is `activating` until it is known how that ends, such as a oneshot that a timer starts every five minutes. It
+    stays failed until it was active, ended with success, was reset, stopped, masked or unloaded.
+    """
+
+    def __init__(self) -> None:
+        self._names: List[str] = []
+        """The units that had failed at the last reading."""
+
+    def read(self, bus: SystemBus) -> List[Unit]:
+        """The units that failed, with those that wait for a restart, by name. Raises: as `SystemBus.call`."""
+        units = [unit for unit in list_units(bus, _BAD) if unit.load != "masked"]
+        seen = {unit.name for unit in units}
+        missing = [name for name in self._names if name not in seen][:MOST_REMEMBERED]
+        if missing:
+            again = list_units(bus, _UNDECIDED, tuple(missing))
+            units += [unit._replace(active="failed", sub=_AGAIN) for unit in again if unit.load != "masked"]
+        units.sort()
+        self._names = [unit.name for unit in units if unit.active == "failed"]
+        return units
+
+
+def group_instances(units: Sequence[Unit]) -> List[Unit]:
+    """The units, with at most `MOST_INSTANCES` failed instances of each template. A unit with the template's name counts the others."""
+    instances: Dict[str, List[Unit]] = {}
+    grouped: List[Unit] = []
+    for unit in units:
+        stem, at, _ = unit.name.partition("@")
+        if at and unit.active == "failed":
+            instances.setdefault(f"{stem}@.{unit.name.rpartition('.')[2]}", []).append(unit)
+        else:
+            grouped.append(unit)
+    for template, group in instances.items():
+        grouped += group[:MOST_INSTANCES]
+        if len(group) > MOST_INSTANCES:
+            grouped.append(Unit(template, f"{len(group) - MOST_INSTANCES} more instances failed", "failed", "failed", ""))
+    return sorted(grouped)
+
+
+def by_importance(units: Sequence[Unit], enabled: Collection[str]) -> List[Unit]:
+    """The units in this order: those that are started at boot (`enabled`), others with a name of their own, then instances; each by name."""
+    return sorted(units, key=lambda unit: (unit.name not in enabled, "@" in unit.name, unit.name))
+
+
+def enabled_units(root: str = "") -> Set[str]:
+    """The names of units that this host's configuration starts with others, such as at boot. Source: systemd.unit(5): `.wants/`, `.requires/`."""
+    return {
+        name
+        for folder in _ENABLED_IN
+        for group in listed(root + folder)
+        if group.endswith((".wants", ".requires"))
+        for name in listed(f"{root}{folder}/{group}")
+    }
+
+
 class FailedUnits:
     """The `services` table: failed units, units that wait for a restart, and services that systemd restarted within the last hour."""
 
@@ -129,23 +196,32 @@ class FailedUnits:
         self._bus = bus
         self._root = root
         self._starts = _Starts(root)
+        self._failures = Failures()
+        self._failed_rows: Dict[str, Tuple[Cell, ...]] = {}
+        """The last rows of failed units. The unit of a failed service that runs again does not say any more why it failed."""
 
     def read(self, now: float) -> Optional[Reading]:
         """Query the units of the table, and why units failed. None: there is no systemd, or no bus."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
-            units = list_units(bus, _BAD)
+            units = self._failures.read(bus)
             bad = {unit.name for unit in units}
+            units, most = group_instances(units), BY_NAME[self.subject].max_rows
+            if len(units) > most:
+                units = by_importance(units, enabled_units(self._root))
             restarted = [name for name in self._starts.take_new() if name in bad or _restarts(bus, _path_of(name))]
             others = [name for name in self._starts.note_restarts(restarted, now) if name not in bad]
-            if others:
-                units += list_units(bus, (), tuple(others))
-            rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
-        return Reading(rows, len(units))
+            started = list_units(bus, (), tuple(others)) if others else []
+            rows = {unit.name: self._row(bus, unit) for unit in (*units, *started)[:most]}
+        self._failed_rows = {unit.name: rows[unit.name] for unit in units[:most] if unit.active == "failed"}
+        return Reading(list(rows.values()), len(units) + len(started))
 
-    @staticmethod
-    def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
+    def _row(self, bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
+        if unit.sub == _AGAIN and unit.name in self._failed_rows:
+            return self._failed_rows[unit.name]
+        if not unit.path:  # a template has no state of its own
+            return (plain(unit.name), plain(unit.description), unit.active, None, None, None)
         attributes: Dict[str, Any] = {"StateChangeTimestamp": None, "Result": None}
         kind = unit.name.rpartition(".")[2]
         interface = _RESULTS.get(kind)
@@ -256,10 +332,11 @@ class FailedCount(Collector):
         super().__init__()
         self._bus = bus
         self._root = root
+        self._failures = Failures()
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return self._report(())
         self._series = ["units.failed"]  # set also when the bus does not answer
         with SystemBus(self._bus) as bus:
-            return [len(list_units(bus, _BAD))]
+            return [len(self._failures.read(bus))]

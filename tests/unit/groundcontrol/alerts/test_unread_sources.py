@@ -85,7 +85,9 @@ def test_a_detector_without_one_of_its_windows_neither_fires_nor_resolves(kind: 
     """Each window in turn is not known, with the others at values that would fire and at values that would resolve."""
     if kind.name == "disk_failing":
         return  # a disk may have one of the two counters
-    for place in range(len(kind.reads)):
+    for place, read in enumerate(kind.reads):
+        if read.metric == "temperature.limit":
+            continue  # it is in the same row as the temperature; a sensor without one is judged by the rule alone
         for others in (0.0, 1.0, 100.0):
             values = [None if at == place else others for at in range(len(kind.reads))]
             seen = kind.judge(values, kind.numbers, "x")
@@ -98,6 +100,17 @@ def _changes_nothing(seen: Observation, name: str, place: int) -> bool:
     if (name, place) in second:
         return seen.cap != "critical" and seen.hold == second[name, place]
     return seen.cap is None and seen.hold is not None
+
+
+def test_a_failed_instance_that_its_template_stands_for_is_not_known() -> None:
+    cells = ("web@1.service", "failed", "web@.service", "failed")
+    facts = NodeFacts(NODE, tables={"services": SubjectTable("services", NOW, 2, ("unit", "state"), cells)})
+    held = ["web@1.service", "web@7.service", "db@1.service"]
+    assert {one.about: one.value for one in states_of(NODE_STATES["unit_failed"], facts, held, NOW)} == {
+        "web@1.service": 1.0,
+        "web@.service": 1.0,
+        "db@1.service": 0.0,
+    }
 
 
 def test_a_failed_unit_beyond_the_end_of_a_full_table_is_not_known() -> None:

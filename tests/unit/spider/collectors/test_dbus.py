@@ -18,7 +18,19 @@ from hypothesis import strategies as st
 
 from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, type_end
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
-from spider.sampling.collectors.systemd_units import RESTARTED_S, AllUnits, FailedCount, FailedUnits, Timers, list_units, next_elapse_ms
+from spider.sampling.collectors.systemd_units import (
+    RESTARTED_S,
+    AllUnits,
+    FailedCount,
+    FailedUnits,
+    Timers,
+    Unit,
+    by_importance,
+    enabled_units,
+    group_instances,
+    list_units,
+    next_elapse_ms,
+)
 from tests.support.recordings import DATA
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -194,6 +206,17 @@ def test_a_failed_unit_whose_file_is_gone_is_not_listed() -> None:
     assert [unit.name for unit in list_units(StubBus(*rows), ("failed",))] == ["loaded.service"]  # type: ignore[arg-type]
 
 
+def test_of_many_failed_units_enabled_and_singly_named_ones_come_first() -> None:
+    units = sorted(
+        Unit(f"{name}.service", "", "failed", "failed", "/unit") for name in ("zz", "on@1", *(f"web@{number}" for number in range(300)))
+    )
+    chosen = by_importance(group_instances(units), {"on@1.service"})
+    assert [unit.name for unit in chosen[:3]] == ["on@1.service", "zz.service", "web@.service"]
+    assert chosen[2].description == "290 more instances failed"
+    assert len(chosen) == 13
+    assert group_instances(units[:5]) == units[:5]
+
+
 @pytest.mark.parametrize("origin", ["debian-old", "debian-new"])
 def test_how_many_units_failed(booted: str, origin: str) -> None:
     bus = Replayed(booted + "/bus", recorded(origin, "failed"))
@@ -323,3 +346,11 @@ def test_a_timer_is_due_at_the_earlier_of_its_two_times() -> None:
     assert next_elapse_ms(5_000_000, 0, 1000.0, 10.0) == 5000
     assert next_elapse_ms(0, 70_000_000, 1000.0, 10.0) == 1_060_000
     assert next_elapse_ms(5_000_000_000, 70_000_000, 1000.0, 10.0) == 1_060_000
+
+
+def test_enabled_units_are_the_links_that_the_host_s_configuration_holds(tmp_path: Path) -> None:
+    for path in ("etc/systemd/system/multi-user.target.wants/nginx.service", "run/systemd/system/a.service.requires/on@1.service"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).symlink_to("/nowhere")
+    (tmp_path / "etc/systemd/system/other.service").touch()
+    assert enabled_units(str(tmp_path)) == {"nginx.service", "on@1.service"}
