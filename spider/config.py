@@ -23,8 +23,9 @@ _SECTIONS = {
     "spool": {"hours", "mebibytes"},
     "logs": {"journal"},
     "statsd": {"listen"},
+    "sensors": {"leave_out"},
 }
-_OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
+_OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen", "leave_out"}
 ADDRESS_FILE = "hub-address"
 """Name of a file in the state folder. Its first line is the url of spider.conf. The other lines are hosts to dial before the host of this url:
 the host that the hub named last, and the host at which the hub answered when it named it."""
@@ -43,6 +44,9 @@ _PROXY = re.compile(
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]")
 _STATSD = re.compile(r"(?:off|[1-9][0-9]{0,4}|/[!-~]{1,100})\Z")
+_SENSORS = re.compile(r"[^\x00-\x1f\x7f]{1,2000}\Z")
+MOST_SENSORS = 32
+"""Most patterns of sensors that are left out."""
 _BOOT = re.compile(r"[0-9a-f]{32}\Z")
 _EDITION = re.compile(r"[1-9][0-9]{0,5}\Z")
 _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
@@ -170,6 +174,9 @@ class Config:
     kept: Tuple[Url, ...] = ()
     """Further URLs of a hub with a pinned key, from `ADDRESS_FILE`. The URL that the hub named last comes first."""
 
+    sensors_refused: Tuple[str, ...] = ()
+    """Patterns of the names of sensors that are not measured."""
+
     @property
     def urls(self) -> Tuple[Url, ...]:
         """The URLs of the hub, in the order to dial."""
@@ -224,6 +231,7 @@ class Config:
             spool_mebibytes=int(conf.get("mebibytes", SPOOL_MEBIBYTES)),
             journal="" if conf.get("journal", "off") == "off" else conf["journal"],
             statsd="" if conf.get("listen", "off") == "off" else conf["listen"],
+            sensors_refused=parse_sensors(conf.get("leave_out", "")),
             config_path=flags["--config"],
             metrics_dir=flags["--metrics"],
             units=int(units) if _EDITION.match(units) else 0,
@@ -287,6 +295,17 @@ def parse_proxy(text: str) -> Proxy:
     return Proxy(match.group("host").strip("[]"), int(match.group("port")))
 
 
+def parse_sensors(text: str) -> Tuple[str, ...]:
+    """Parse a list of patterns, such as `nct6775 AUXTIN*, it87 temp3`.
+
+    Raises: ValueError: more than `MOST_SENSORS` patterns, or a character that is no part of a name.
+    """
+    patterns = tuple(word.strip() for word in text.split(",") if word.strip())
+    if len(patterns) > MOST_SENSORS or (patterns and not _SENSORS.match(text)):
+        raise ValueError(f"at most {MOST_SENSORS} names of sensors, separated by commas, are expected")
+    return patterns
+
+
 def parse_conf(text: str) -> Dict[str, str]:
     """Parse the text of spider.conf. Returns: the validated values by key, of all sections together.
 
@@ -321,6 +340,10 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
             parse_proxy(values["proxy"])
         except ValueError as error:
             faults.append(f"proxy: {error}")
+    try:
+        parse_sensors(values.get("leave_out", ""))
+    except ValueError as error:
+        faults.append(f"leave_out: {error}")
     faults += [f"{key}: 26 characters of an id are expected" for key in ("fleet", "id") if key in values and not is_id(values[key])]
     generation = values.get("generation", "1")
     if not re.match(r"[1-9][0-9]{0,9}\Z", generation) or int(generation) >= 1 << 32:

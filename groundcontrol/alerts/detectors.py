@@ -147,9 +147,22 @@ OOM_WINDOW_S: Final = 300
 NETWORK_WINDOW_S: Final = 600
 
 
+def _hot(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    heat, limit = values
+    if heat is None:
+        return None
+    if limit is None:
+        return Observation(heat)
+    margin, ease = numbers["margin"], numbers["margin"] / 2
+    cap: Level | None = "critical" if heat >= limit else "warning" if heat >= limit - margin else None
+    hold: Level | None = "critical" if heat >= limit - ease else "warning" if heat >= limit - margin - ease else None
+    return Observation(heat, cap, hold)
+
+
 def _temperature(name: str, whose: str, admits: Callable[[str], bool]) -> DetectorKind:
-    reads = (Read("avg", "temperature", 300),)
-    return DetectorKind(name, "celsius", f"mean of 5 minutes {whose}", reads, just_the_value, gated=True, admits=admits)
+    reads = (Read("avg", "temperature", 300), Read("last", "temperature.limit"))
+    about = f"mean of 5 minutes {whose}. With a limit of its chip: critical from that limit on, and a warning from `margin` below it"
+    return DetectorKind(name, "celsius", about, reads, _hot, {"margin": 10.0}, gated=True, admits=admits)
 
 
 _KINDS: Final = (

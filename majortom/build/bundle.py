@@ -13,7 +13,7 @@ from pathlib import Path
 from majortom.build.minify import minify_script, minify_source
 from spider.version import version_in
 
-MAX_BUNDLE_BYTES = 350_000
+MAX_BUNDLE_BYTES = 400_000
 _SHEBANG = b"#!/usr/bin/python3\n"
 _MAIN = b"""import os
 import sys

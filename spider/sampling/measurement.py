@@ -61,7 +61,8 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.acknowledge)
     names = Names(listed=ListedContainers(config.launcher_path, config.policy_path, policy_owner))
-    collectors = [*host_collectors(clock, lambda: link.hub_time, names=names), Programs(config.metrics_dir)]
+    readers = host_collectors(clock, lambda: link.hub_time, names=names, sensors_refused=config.sensors_refused)
+    collectors = [*readers, Programs(config.metrics_dir)]
     optional: Dict[str, Coroutine[None, None, None]] = {}
     if config.statsd:
         statsd = Statsd(config.statsd, clock)

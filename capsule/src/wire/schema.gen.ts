@@ -2686,6 +2686,7 @@ export const METRICS: readonly Omit<MetricView, "derived">[] = [
   {"name": "clock.offset", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": []},
   {"name": "clock.skew", "unit": "milliseconds", "rhythm": 60, "kind": "gauge", "labels": []},
   {"name": "temperature", "unit": "celsius", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
+  {"name": "temperature.limit", "unit": "celsius", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
   {"name": "fan", "unit": "rpm", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
   {"name": "power", "unit": "watts", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
   {"name": "current", "unit": "amperes", "rhythm": 60, "kind": "gauge", "labels": ["sensor"]},
@@ -2870,6 +2871,7 @@ export type MetricName =
   | "clock.offset"
   | "clock.skew"
   | "temperature"
+  | "temperature.limit"
   | "fan"
   | "power"
   | "current"

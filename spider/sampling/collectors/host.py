@@ -1,7 +1,7 @@
 """Selects the collectors for the operating system of this host."""
 
 import sys
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from spider.clock import Clock
 from spider.sampling.collectors.base import Collector
@@ -11,11 +11,16 @@ from spider.sampling.collectors.table_reader import TableReader
 
 
 def host_collectors(
-    clock: Clock, hub_time: HubTime = lambda: None, platform: str = sys.platform, names: Optional[Names] = None
+    clock: Clock,
+    hub_time: HubTime = lambda: None,
+    platform: str = sys.platform,
+    names: Optional[Names] = None,
+    sensors_refused: Sequence[str] = (),
 ) -> List[Collector]:
     """All collectors of this host; each is used by one sampler only.
 
     Args: hub_time: the last received time of the hub. names: shared with the tables.
+          sensors_refused: patterns of sensors that the owner leaves out.
     """
     if platform == "darwin":
         from spider.sampling.collectors.darwin import darwin_collectors  # noqa: PLC0415 - each system loads only its own readers
@@ -23,7 +28,7 @@ def host_collectors(
         return darwin_collectors(clock, hub_time)
     from spider.sampling.collectors.linux import linux_collectors  # noqa: PLC0415
 
-    return linux_collectors(clock=clock, hub_time=hub_time, names=names)
+    return linux_collectors(clock=clock, hub_time=hub_time, names=names, sensors_refused=sensors_refused)
 
 
 def host_tables(platform: str = sys.platform, names: Optional[Names] = None) -> List[TableReader]:

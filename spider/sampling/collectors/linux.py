@@ -1,7 +1,7 @@
 """The collectors of a Linux host, in the order of their series, and the readers of its tables."""
 
 import os
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from spider.clock import Clock, SystemClock
 from spider.sampling.collectors.arrays import Arrays, ArrayTable
@@ -42,8 +42,9 @@ def linux_collectors(
     clock: Optional[Clock] = None,
     hub_time: HubTime = lambda: None,
     names: Optional[Names] = None,
+    sensors_refused: Sequence[str] = (),
 ) -> List[Collector]:
-    """All collectors of a Linux host; each is used by one sampler only."""
+    """All collectors of a Linux host; each is used by one sampler only. Args: sensors_refused: as `host_collectors`."""
     page_bytes = os.sysconf("SC_PAGE_SIZE")
     return [
         *(
@@ -65,7 +66,7 @@ def linux_collectors(
             NetworkFaults(proc, sys),
         ),
         *(Protocols(proc), Sockets(proc, page_bytes), System(proc), ProcessStates(proc), Clocks(clock or SystemClock(), hub_time)),
-        *(Temperatures(sys), Chips(sys), Energy(sys), Batteries(sys), Gpus(proc, sys), Arrays(proc, sys)),
+        *(Temperatures(sys, sensors_refused), Chips(sys, sensors_refused), Energy(sys), Batteries(sys), Gpus(proc, sys), Arrays(proc, sys)),
         *(ServicesAndContainers(sys + "/fs/cgroup", proc, sys, names), LoggedInCount()),
         *(DiskDetails(sys), LinkSpeeds(sys), Smart(sys), FailedCount()),
     ]

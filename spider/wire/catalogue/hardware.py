@@ -10,6 +10,14 @@ _NVML = "NVML (needs its devices; docs/telemetry.md)"
 
 METRICS: List[Metric] = [
     breathe("temperature", "celsius", 100, "sensor", about="of a chip or a thermal zone", source="/sys/class/hwmon, /sys/class/thermal"),
+    breathe(
+        "temperature.limit",
+        "celsius",
+        100,
+        "sensor",
+        about="that its chip calls critical (or, without one, the highest good one); only for chips that have a plausible one",
+        source="temp*_crit, temp*_max of /sys/class/hwmon",
+    ),
     breathe("fan", "rpm", 1, "sensor", about="speed of a fan; 0: it stands still", source=_HWMON),
     breathe(
         "power",

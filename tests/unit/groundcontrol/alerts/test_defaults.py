@@ -59,6 +59,8 @@ HEALTHY: dict[str, float] = {
     "temperature{sensor=nvme Composite}": 40,
     "temperature{sensor=drivetemp temp1}": 35,
     "temperature{sensor=coretemp Package id 0}": 50,
+    "temperature{sensor=k10temp Tctl}": 50,
+    "temperature.limit{sensor=k10temp Tctl}": 110,
     "smart.pending{disk=sda}": 0,
     "smart.uncorrectable{disk=sda}": 0,
 }
@@ -103,6 +105,8 @@ CASES = (
     Case("disk.temperature", "drivetemp temp1", {"temperature{sensor=drivetemp temp1}": 58}, "warning", (120, 361), (60, 301), {"temperature{sensor=drivetemp temp1}": 54}),
     Case("nvme.temperature", "nvme Composite", {"temperature{sensor=nvme Composite}": 85}, "critical", (120, 361), (60, 301), {"temperature{sensor=nvme Composite}": 69}),
     Case("sensor.temperature", "coretemp Package id 0", {"temperature{sensor=coretemp Package id 0}": 90}, "warning", (120, 361), (60, 301), {"temperature{sensor=coretemp Package id 0}": 84}),
+    Case("sensor.temperature", "k10temp Tctl", {"temperature{sensor=k10temp Tctl}": 104}, "warning", (120, 361), (0, 301), {"temperature{sensor=k10temp Tctl}": 99}),
+    Case("sensor.temperature", "k10temp Tctl", {"temperature{sensor=k10temp Tctl}": 112}, "critical", (120, 361), (0, 301), {"temperature{sensor=k10temp Tctl}": 99}),
     Case("raid.degraded", "md0", {"md.missing{array=md0}": 1}, "critical", (0, 61), (0, 61), {}),
     Case("pool.degraded", "tank", {"zfs.healthy{pool=tank}": 0}, "critical", (0, 61), (0, 61), {}),
     Case("btrfs.degraded", "data", {"btrfs.missing{pool=data}": 1}, "critical", (0, 61), (0, 61), {}),

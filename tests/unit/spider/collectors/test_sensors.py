@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.sampling.collectors.sensors import Temperatures, parse_temperature
+from spider.sampling.collectors.sensors import Chips, Temperatures, parse_temperature
 from tests.support.recordings import write
 
 
@@ -66,6 +66,41 @@ def test_a_sensor_that_does_not_answer_is_null(tmp_path: Path) -> None:
     write(tmp_path, {"class/hwmon/hwmon0/name": "drivetemp", "class/hwmon/hwmon0/temp1_input": ""})
     temperatures = Temperatures(str(tmp_path))
     assert temperatures.read(0.0) == [None]
+
+
+def test_a_sensor_that_is_not_connected_or_switched_off_is_not_measured(tmp_path: Path) -> None:
+    """The end of a register (it87 127, nct6775 127.5, others 255 or -128), the chip's fault flag, and an input that is off."""
+    chip = "class/hwmon/hwmon0"
+    values = {"name": "nct6775", "temp1_input": "127000", "temp2_input": "127500", "temp3_input": "255000", "temp4_input": "-128000"}
+    flagged = {"temp5_input": "48000", "temp5_fault": "1", "temp6_input": "48000", "temp6_enable": "0", "temp7_input": "48000"}
+    write(tmp_path, {f"{chip}/{name}": text for name, text in {**values, **flagged, "temp7_fault": "0", "temp7_enable": "1"}.items()})
+    temperatures = Temperatures(str(tmp_path))
+    assert temperatures.read(0.0) == [None, None, None, None, None, None, 4800]
+
+
+def test_a_chips_own_limit_counts_if_it_is_plausible(tmp_path: Path) -> None:
+    for number, files in enumerate(
+        ({"crit": "100000", "max": "80000"}, {"crit": "0", "max": "85000"}, {"crit": "127000", "max": "-1000"}, {})
+    ):
+        write(tmp_path, {f"class/hwmon/hwmon{number}/name": f"chip{number}", f"class/hwmon/hwmon{number}/temp1_input": "40000"})
+        write(tmp_path, {f"class/hwmon/hwmon{number}/temp1_{name}": text for name, text in files.items()})
+    temperatures = Temperatures(str(tmp_path))
+    read = temperatures.read(0.0)
+    values = dict(zip(temperatures.series(), read, strict=True))
+    assert {name: value for name, value in values.items() if name.startswith("temperature.limit")} == {
+        "temperature.limit{sensor=chip0 temp1}": 10_000,
+        "temperature.limit{sensor=chip1 temp1}": 8500,
+    }
+
+
+def test_the_owner_leaves_sensors_out(tmp_path: Path) -> None:
+    files = {"name": "nct6775", "temp1_label": "AUXTIN0", "temp2_label": "SYSTIN", "temp1_input": "90000", "temp2_input": "40000"}
+    write(tmp_path, {f"class/hwmon/hwmon0/{name}": text for name, text in {**files, "fan1_input": "900", "fan2_input": "0"}.items()})
+    temperatures, chips = Temperatures(str(tmp_path), ["nct6775 AUX*"]), Chips(str(tmp_path), ["nct6775 fan2"])
+    for collector in (temperatures, chips):
+        collector.read(0.0)
+    assert temperatures.series() == ["temperature{sensor=nct6775 SYSTIN}"]
+    assert chips.series() == ["fan{sensor=nct6775 fan1}"]
 
 
 def test_a_machine_without_sensors_names_none(tmp_path: Path) -> None:
