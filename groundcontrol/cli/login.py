@@ -18,8 +18,8 @@ _MAX_CHARS = 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    token = "The token (`stardust token new` on the hub's machine) is asked for, or read from standard input."
-    parser.epilog = f"{token} {EXIT_STATUS}"
+    about = "The token (`stardust token new` on the hub's machine) is asked for, or read from standard input."
+    parser.epilog = f"{about} {EXIT_STATUS}"
     parser.add_argument("--forget", action="store_true", help="forget the address and the token")
 
 

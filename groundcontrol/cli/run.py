@@ -1,10 +1,11 @@
 """`stardust run ACTION`: orders jobs and shows their progress. For one node it shows the output, filtered for the terminal; for many nodes,
-a line for each change of a job's state."""
+their lines with the node's name in front, above a live block on a terminal."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from groundcontrol.cli.client import CliError, Hub, is_pattern, nodes_of, shown
 from groundcontrol.cli.formatting import MISSING, table
+from groundcontrol.cli.live import Keys, Outputs, Screen, block_of
 from groundcontrol.cli.options import SELECTOR, UsageError
 from groundcontrol.cli.terminal import AnsiFilter
 from groundcontrol.cli.typed import answered
@@ -225,17 +227,22 @@ async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str]
 async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
     """Show the jobs of a batch until their ends. Returns the exit status of the command."""
     watch.follows(batch["id"])
+    keys, screen, outputs = Keys(), Screen(), Outputs(names, watch.pieces)
     states: dict[str, str] = {}
-    while True:
-        batch = await watch.get(f"/batches/{batch['id']}")
-        for job in batch["jobs"]:
-            if not as_json and states.get(job["id"]) != job["state"]:
-                states[job["id"]] = job["state"]
-                why = f": {shown(job['error']['message'])}" if job["error"] else ""
-                print(f"  {shown(names.get(job['node_id'], job['node_id']))}: {job['state']}{why}", file=sys.stderr)
-        if batch["state"] == "done":
-            break
-        await asyncio.sleep(BATCH_POLL_S)
+    with contextlib.nullcontext() if as_json else keys.watched():
+        while True:
+            batch = await watch.get(f"/batches/{batch['id']}")
+            if not as_json:
+                lines = await outputs.new_lines(batch["jobs"])
+                screen.show(lines + _state_lines(batch["jobs"], states, names), block_of(batch["jobs"], names, keys.notice))
+            if batch["state"] == "done":
+                break
+            if keys.leaves:
+                raise KeyboardInterrupt
+            if keys.cancels:
+                keys.cancels = False
+                await watch.post(f"/batches/{batch['id']}/cancel")
+            await asyncio.sleep(BATCH_POLL_S)
     print(json.dumps(batch) if as_json else batch_table(batch, names))
     failed = any(job["state"] != "succeeded" for job in batch["jobs"]) or bool(batch["refused"])
     return 1 if failed else 0
@@ -262,6 +269,17 @@ def _confirm(args: argparse.Namespace, selectors: list[str], names: Mapping[str,
     shown_names = shown(", ".join(sorted(names.values())))
     if answered(f"{args.action} on {len(names)} nodes: {shown_names}? Type yes to continue:") != "yes":
         raise CliError("nothing was ordered")
+
+
+def _state_lines(jobs: list[Any], states: dict[str, str], names: Mapping[str, str]) -> list[str]:
+    """A line for each job whose state has changed."""
+    lines = []
+    for job in jobs:
+        if states.get(job["id"]) != job["state"]:
+            states[job["id"]] = job["state"]
+            why = f": {shown(job['error']['message'])}" if job["error"] else ""
+            lines.append(f"  {shown(names.get(job['node_id'], job['node_id']))}: {job['state']}{why}")
+    return lines
 
 
 def batch_table(batch: Any, names: Mapping[str, str]) -> str:

@@ -35,7 +35,7 @@ class JobWatch:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None) -> None:
-        if kind is asyncio.CancelledError and self._ordered:  # Ctrl-C ends the command, never the job
+        if kind in (asyncio.CancelledError, KeyboardInterrupt) and self._ordered:  # Ctrl-C ends the command, never the job
             self._note(f"what was ordered continues without this command; {self._follow_hint()}")
 
     def follows(self, ordered: str) -> None:

@@ -220,6 +220,8 @@ class BatchJobView(Answer):
     started_at: float | None
     ended_at: float | None
     error: JobErrorView | None
+    output_bytes: int
+    """Stored bytes of output."""
     lost: bool
     """As in a job."""
 

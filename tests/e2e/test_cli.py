@@ -7,10 +7,13 @@ import contextlib
 import json
 import os
 import pty
+import select
 import shlex
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +248,57 @@ async def test_ctrl_c_ends_the_command_and_says_how_to_follow_the_job_again(shar
     assert run.returncode == 130
     assert told.decode() == f"stardust: what was ordered continues without this command; follow it again with: stardust jobs follow {job}\n"
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "queued"
+
+
+class Terminal:
+    """The screen of a command that runs on a terminal of its own."""
+
+    def __init__(self, hub: HubProcess, *words: str) -> None:
+        self.shown = ""
+        self._fd, theirs = pty.openpty()
+        argv = [sys.executable, "-m", PROGRAM, *words, "--data-dir", str(hub.folder)]
+        env = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+        termios.tcsetwinsize(theirs, (24, 80))
+        self.process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=env, start_new_session=True)
+        os.close(theirs)
+
+    def until(self, text: str) -> None:
+        """Read until this text has stood there after the last one."""
+        at = len(self.shown)
+        ends_at = time.monotonic() + LIMIT_S
+        while text not in self.shown[at:]:
+            assert time.monotonic() < ends_at, self.shown
+            if select.select([self._fd], [], [], 1.0)[0]:
+                self.shown += os.read(self._fd, 4096).decode(errors="replace")
+
+    def end(self) -> int:
+        """Wait for the end of the command."""
+        with contextlib.suppress(OSError):  # EIO: it has ended
+            while piece := os.read(self._fd, 4096):
+                self.shown += piece.decode(errors="replace")
+        os.close(self._fd)
+        return self.process.wait(LIMIT_S)
+
+
+async def test_the_output_of_many_nodes_scrolls_above_a_live_block_and_ctrl_c_leaves_twice(shared_hub: HubProcess) -> None:
+    nodes = await asyncio.to_thread(shared_hub.enrol, "live-a", "live-bb")
+    async with agents(shared_hub, *nodes) as joined:
+        for agent in joined:
+            await agent.join()
+        screen = Terminal(shared_hub, "run", "check", "live-*", "--yes")
+        for agent, line in zip(joined, (b"one\r\ntwo\rthree\r\n", b"\x1b]0;title\x07four\n"), strict=True):
+            start = await agent.expect(JobStart, LIMIT_S)
+            await agent.say(JobOutput(start.job, 0, 0, line))
+        await asyncio.to_thread(screen.until, "Ctrl-C leave")
+        for wanted in ("live-a   │ one", "live-a   │ three", "live-bb  │ four"):
+            if wanted not in screen.shown:
+                await asyncio.to_thread(screen.until, wanted)
+        screen.process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(screen.until, "the jobs go on without this terminal")
+        screen.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(screen.end) == 130
+    assert "title" not in screen.shown
+    assert "follow it again with: stardust jobs follow" in screen.shown
 
 
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ export interface BatchJobView {
   started_at: number | null;
   ended_at: number | null;
   error: JobErrorView | null;
+  /** Stored bytes of output. */
+  output_bytes: number;
   /** As in a job. */
   lost: boolean;
 }
@@ -1579,6 +1581,14 @@ export interface PackagesView {
   /** When the hub received the last change. null: the node has not sent its packages yet. */
   taken_at: number | null;
   next: string | null;
+}
+
+/** How to open the page. */
+export interface PageView {
+  address: string;
+  port: number;
+  /** Whether the page is open to this machine alone. */
+  only_here: boolean;
 }
 
 export interface PairView {
