@@ -1,8 +1,6 @@
 """page.*: the page's cost in Chromium: its first paint, a second of 500 nodes, a node's charts, a key in the filter, a busy terminal, memory.
 
-Work is the processor time of the page's main thread (from Chromium's trace), so other programs of the machine do not change it.
-Most benchmarks use the scripted hub of capsule/dev, because a real hub of 500 nodes would load the same two cores. Memory is measured with
-a real hub.
+Work is the processor time of the page's main thread (from Chromium's trace), so the hub and the fleet beside it do not add to it.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,33 +72,6 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield started
         started.close()
-
-
-@contextlib.contextmanager
-def scripted(nodes: int, *more: str) -> Iterator[str]:
-    """The address of a running scripted hub that has accepted a log-in. `more`: further arguments of hub.mjs."""
-    port = free_port()
-    node = Path(executable.ROOT_DIR) / "bin/node"
-    subprocess.run([sys.executable, str(ROOT / "scripts/capsule.py"), "tools"], check=True)  # the scripted hub needs MessagePack
-    argv = [str(node), str(ROOT / "capsule/dev/hub.mjs"), "--port", str(port), "--nodes", str(nodes), "--calm", *more]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                body = json.dumps({"username": "admin", "password": PASSWORD}).encode()
-                request = urllib.request.Request(f"{url}/api/v1/auth/login", body, {"content-type": "application/json"})
-                urllib.request.urlopen(request, timeout=5).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def tasks(chromium: Browser, page: Page, act: Callable[[], None]) -> list[Task]:
@@ -166,13 +136,14 @@ def first_paint() -> Results:
     """Time of the first value of 48 nodes after a navigation with empty caches, compared with the first paint of a plain text."""
     ours: list[float] = []
     plain: list[float] = []
-    with scripted(SMALL) as url, browser() as chromium:
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), SMALL) as (hub, _), browser() as chromium:
+        signed_in = fleet_context(chromium, hub).storage_state()
         for _ in range(PAINTS):
             for path, values, ready in (("/licences.txt", plain, PLAIN), ("/", ours, "() => window.__painted")):
-                context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+                context = chromium.new_context(viewport=DESKTOP, storage_state=signed_in)  # type: ignore[arg-type]  # a TypedDict in disguise
                 page = context.new_page()
                 page.add_init_script(NOTE_PAINT)
-                page.goto(url + path)
+                page.goto(hub.url + path)
                 values.append(float(page.wait_for_function(ready).json_value()))
                 context.close()
     return [
@@ -208,23 +179,27 @@ def fleet_page(context: BrowserContext, url: str) -> Page:
     return page
 
 
+def fleet_context(chromium: Browser, hub: HubProcess) -> BrowserContext:
+    """A context with a log-in to this hub."""
+    context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+    page = context.new_page()
+    sign_in(page, hub)
+    page.close()
+    return context
+
+
 def tick() -> Results:
-    """Work of a second of 500 nodes, with values spread over the second and with all values together, compared with a bare table."""
-    found: Results = []
-    with browser() as chromium:
+    """Work of a second of 500 nodes, whose values come spread over the second, compared with a bare table."""
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
         bare = bare_table(chromium)
-        for name, flags in (("page.tick_500", ("--spread",)), ("page.tick_500.at_once", ())):
-            with scripted(NODES, *flags) as url:
-                page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
-                found += figures(name, each_second(tasks(chromium, page, lambda page=page: wait_s(page, TICKS_S))), bare)  # type: ignore[misc]
-                page.close()
-    return found
+        page = fleet_page(fleet_context(chromium, hub), hub.url)
+        return figures("page.tick_500", each_second(tasks(chromium, page, lambda: wait_s(page, TICKS_S))), bare)
 
 
 def keystroke() -> Results:
-    """Work for a key in the filter over 500 nodes without new values: the work while typing, minus the work of an equally long rest."""
-    with scripted(NODES, "--still") as url, browser() as chromium:
-        page = fleet_page(chromium.new_context(viewport=DESKTOP), url)  # type: ignore[arg-type]  # a TypedDict in disguise
+    """Work for a key in the filter over 500 nodes: the work while typing, minus the work of an equally long rest."""
+    with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
+        page = fleet_page(fleet_context(chromium, hub), hub.url)
         page.keyboard.press("/")
 
         def type_it() -> None:
@@ -356,35 +331,6 @@ class Printer(PlayedNodes):
         self.done.set()
 
 
-def poured() -> Results:
-    """The terminal's work for prepared output of the scripted hub, without a real hub on the same cores."""
-    with scripted(1, "--pour", str(OUTPUT_BYTES_S)) as url, browser() as chromium:
-        context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        page = context.new_page()
-        page.goto(url)
-        node = page.locator("[data-node]").first.get_attribute("data-node")
-        job = context.request.post(f"{url}/api/v1/nodes/{node}/jobs", data={"action": "upgrade"}).json()["id"]
-        page.goto(f"{url}/jobs/{job}")
-        page.locator(".xterm-rows").wait_for()
-        wait_s(page, 2)
-
-        def received() -> int:
-            return int(page.locator("[data-output-bytes]").get_attribute("data-output-bytes") or 0)
-
-        began, before = time.monotonic(), received()
-        found = tasks(chromium, page, lambda: wait_s(page, OUTPUT_S - 4))
-        taken, work_ms = (received() - before) / 1e6, sum(task.work_ms for task in found)
-        speed = taken / (time.monotonic() - began)
-        cut = page.get_by_text("because output came too fast").count()
-    return [
-        line("page.terminal.alone.speed", speed, "MB/s"),
-        line("page.terminal.alone.left_out", cut, "cuts"),
-        line("page.terminal.alone.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
-        line("page.terminal.alone.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
-        line("page.terminal.alone.work", work_ms / max(taken, 0.1), "ms/MB"),
-    ]
-
-
 def terminal() -> Results:
     """A job that prints 5 MB/s through the real hub: the speed of the output, the page's longest task, and its processor time."""
     with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder) / "hub") as hub:
@@ -406,7 +352,6 @@ def terminal() -> Results:
         line("page.terminal.longest_task", max((task.wall_ms for task in found), default=0), "ms"),
         line("page.terminal.longest_task_work", max((task.work_ms for task in found), default=0), "ms"),
         line("page.terminal.busy", sum(task.work_ms for task in found) / (OUTPUT_S - 4) / 10, "% of a core"),
-        *poured(),
     ]
 
 
@@ -455,9 +400,7 @@ def lighthouse() -> Results:
 def soak() -> Results:
     """Growth of the page's heap with 500 servers of scripts/fleet at a real hub, measured after a collection at each tenth of the time."""
     with tempfile.TemporaryDirectory() as folder, a_fleet(Path(folder), NODES) as (hub, _), browser() as chromium:
-        context = chromium.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        sign_in(context.new_page(), hub)
-        context.pages[0].close()
+        context = fleet_context(chromium, hub)
         page = fleet_page(context, hub.url)
         cdp = context.new_cdp_session(page)
 
