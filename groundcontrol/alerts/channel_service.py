@@ -120,9 +120,9 @@ class ChannelService:
         self._wake()
         return again
 
-    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent, *, late: bool) -> Message:
+    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent) -> Message:
         now = self._clock.now()
-        return build_message(delivery, content, Address(self._hub(), channel.name, self._token(channel, content, now)), now, late=late)
+        return build_message(delivery, content, Address(self._hub(), channel.name, self._token(channel, content, now)), now)
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
         return await self._send(channel, message, SEND_LIMIT_S)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.alerts.deciding import Usage
+from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId
 from groundcontrol.core.ids import EventId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -17,7 +18,7 @@ SEALED_TABLE: Final = "channel"
 TARGET: Final = "target"
 MOST_CHANNELS: Final = 100
 SUMMARY: Final = "summary"
-"""The reason of messages that are not sent, since the summary after quiet hours contains them."""
+"""The reason of messages that are not sent by themselves, since a digest contains them."""
 
 
 class Claim(NamedTuple):
@@ -25,10 +26,6 @@ class Claim(NamedTuple):
 
     delivery: Delivery
     channel: Channel
-    notified: bool
-    """Whether the channel got a message that the incident fires."""
-    notified_late: bool
-    """Whether that message already said that the incident was over."""
 
 
 class Delivered(NamedTuple):
@@ -154,11 +151,9 @@ class DeliveryStore(Protocol):
     async def claim(self, most: int) -> Sequence[Claim]:
         """Take at most `most` due deliveries, for a minute each. A delivery that is not finished by then can be claimed again.
 
-        Messages about one incident keep their order within a channel. At most two messages of a channel are under way. Messages that quiet
-        hours delayed until now are joined into one summary.
-
-        A due delivery ends here, and is not sent, if its channel is off or refuses messages. It also ends if it was tried for too long, or
-        exceeds the limit of messages of the channel or of the hub.
+        Messages about one incident keep their order within a channel, and critical ones come first. At most two messages of a channel are
+        under way. Messages that quiet hours or the limit of the channel delayed until now are joined into one digest. A delivery that was
+        tried for too long ends here.
         """
         ...
 
@@ -203,8 +198,15 @@ class DeliveryStore(Protocol):
         """All deliveries of an incident, oldest first."""
         ...
 
-    async def missing(self, org: int, since: float) -> Sequence[Missing]:
-        """Messages that working channels have missed: about open incidents, and about the ends of incidents since this time (Unix seconds)."""
+    async def usage(self, channel: Channel, incident: Incident, now: float, before: DeliveryId | None = None) -> Usage:
+        """What a channel sent in the last hour. Args: before: messages under way count if their id is lower; None: all count."""
+        ...
+
+    async def missing(self, org: int, since: float, now: float) -> Sequence[Missing]:
+        """Messages that working channels have missed: about open incidents, and about the ends of incidents since this time (Unix seconds).
+
+        A refused message is among them after its channel has recovered, and now and then before.
+        """
         ...
 
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]:

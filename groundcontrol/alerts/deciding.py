@@ -1,6 +1,7 @@
-"""Decides whether a channel gets a message about an incident: send, defer or skip, with a reason. Pure.
+"""Decides whether and when a channel gets a message about an incident: send, defer or skip, with a reason. Pure.
 
-`decide` makes its checks in a fixed order, and the first that applies decides. `explain` calls the same function.
+It is the only place that decides: when something changes, before each attempt to send, and for the page's explanation. Its checks have a
+fixed order, and the first that applies decides.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ UPDATE_EVERY_S: Final = 300.0
 """The shortest time between two messages about an incident, unless it becomes critical."""
 COOL_DOWN_S: Final = 3600.0
 """After a message about a rule and node, the first message about another incident of them waits for this long. A critical one does not."""
+HOUR_S: Final = 3600.0
 SETTLE_S: Final = 90.0
 """For how long after its start the hub sends no message that something fires: nodes are still reconnecting."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
@@ -31,10 +33,12 @@ LATE_S: Final = 600.0
 """If a critical incident lasted longer than this, channels receive a message about it even after its end."""
 
 SkipReason = Literal[
-    "channel_disabled", "channel_broken", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
+    "channel_disabled", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
     "nothing_left", "already_told", "rule_info_only",
 ]  # fmt: skip
-DeferReason = Literal["settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval"]
+DeferReason = Literal[
+    "settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval", "cap", "channel_retry"
+]
 
 
 _HIDDEN: Final[tuple[tuple[str, SkipReason], ...]] = (
@@ -68,6 +72,19 @@ class Skip(NamedTuple):
 Decision = Send | Defer | Skip
 
 
+class Usage(NamedTuple):
+    """What a channel sent in the last hour. A digest counts as one message, and the messages in it do not count."""
+
+    sent: int = 0
+    of_group: int = 0
+    """About the group of the incident, which is mostly a node."""
+    critical_of_group: int = 0
+    """The firing critical ones of `of_group`."""
+    first_at: float = 0.0
+    """When the oldest was sent."""
+    first_of_group_at: float = 0.0
+
+
 class Question(NamedTuple):
     """The facts for one decision. Times are in Unix seconds."""
 
@@ -89,17 +106,28 @@ class Question(NamedTuple):
     """When the present quiet time of a flapping episode began; None: no episode is in a quiet time."""
     shown: str = ""
     """The result of `seen_of` for the incident as it is now; empty: it is not compared with the last message."""
+    held: Delivery | None = None
+    """The message that waits, if the decision about it is made again. The history leaves it out."""
+    usage: Usage = Usage()
     about: Alert | None = None
     """The episode that `explain` explains. It does not affect the decision."""
 
 
 def decide(question: Question) -> Decision:
     """The decision for one channel."""
+    if not question.channel.enabled:
+        return Skip("channel_disabled")
+    decision = _about_incident(question)
+    return _paced(question, decision) if isinstance(decision, Send) else decision
+
+
+def _about_incident(question: Question) -> Decision:
+    """The decision by the incident and what the channel was notified of."""
     channel, incident = question.channel, question.incident
-    if not channel.enabled or channel.refuses:
-        return Skip("channel_broken" if channel.enabled else "channel_disabled")
     if question.kind == "resolved":
         return _recovery(question)
+    if incident.state == "resolved":
+        return _too_late(question)
     if SEVERITY[incident.level] < SEVERITY[channel.min_severity]:
         return Skip("below_severity")
     visible = [alert for alert in question.firing if not alert.retro]
@@ -131,7 +159,38 @@ def _recovery(question: Question) -> Decision:
     """The decision about the message that an incident is over. Only channels that were notified of the incident get it."""
     if not last_firing_message(question.history):
         return Skip("never_told_firing")
+    if any(one.reason == LATE for one in question.history):
+        return Skip("resolved_before_delivery")
     return _quiet(question, question.incident.level, question.now)
+
+
+def _too_late(question: Question) -> Decision:
+    """The decision about a message that waited until its incident was over."""
+    incident, held = question.incident, question.held
+    lasted_s = (incident.resolved_at or question.now) - incident.since_at
+    if held is not None and held.critical and last_firing_message(question.history) is None and lasted_s > LATE_S:
+        return Send(question.now, LATE)
+    return Skip("resolved_before_delivery")
+
+
+def _paced(question: Question, send: Send) -> Decision:
+    """Defer a message to a channel that rests after failures, or that had too many messages. They are then joined into one digest.
+
+    The first critical message about a node in an hour is always sent. A node takes at most half of the limit, and one without a message in
+    this hour may exceed the limit, up to twice.
+    """
+    channel, usage = question.channel, question.usage
+    if channel.probe_at > send.at:
+        return Defer(channel.probe_at, "channel_retry")
+    critical = question.incident.level == "critical"
+    if critical and question.kind != "resolved" and not usage.critical_of_group:
+        return send
+    most = channel.caps.critical_per_hour if critical else channel.caps.per_hour
+    if usage.of_group and usage.of_group >= max(1, most // 2):
+        return Defer(max(send.at, usage.first_of_group_at + HOUR_S), "cap")
+    if usage.sent >= most * (1 if usage.of_group else 2):
+        return Defer(max(send.at, usage.first_at + HOUR_S), "cap")
+    return send
 
 
 def _when(question: Question, visible: Sequence[Alert]) -> Decision:
@@ -189,25 +248,6 @@ def sooner(question: Question, held: Delivery) -> Delivery | None:
         return None
     at = decision.at if isinstance(decision, Send) else decision.until
     return held._replace(next_at=at, reason=decision.reason) if at < held.next_at else None
-
-
-def supersede(delivery: Delivery, incident: Incident | None, *, notified: bool, notified_late: bool) -> str | None:
-    """Whether the end of an incident changes a message about it.
-
-    Args:    incident: None: the message is about no incident. notified: the channel got a message that the incident fires.
-             notified_late: that message said already that the incident was over (`LATE`).
-    Returns: None: send it unchanged; `LATE`: send it as a late message; any other text: the reason why it is not sent.
-    """
-    if incident is None or delivery.kind in ("event", "test", "digest"):
-        return None
-    if delivery.kind == "resolved":
-        return "never_told_firing" if not notified else "resolved_before_delivery" if notified_late else None
-    if incident.state != "resolved":
-        return None
-    lasted_s = (incident.resolved_at or delivery.at) - incident.since_at
-    if delivery.critical and not notified and lasted_s > LATE_S:
-        return LATE
-    return "resolved_before_delivery"
 
 
 def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[Delivery]) -> float | None:

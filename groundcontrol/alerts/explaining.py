@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.deciding import LATE, Decision, Defer, Question, Send, Skip, SkipReason, decide, last_firing_message, supersede
+from groundcontrol.alerts.deciding import Defer, Question, Send, Skip, SkipReason, decide, last_firing_message
 from groundcontrol.alerts.messages import is_about
-from groundcontrol.alerts.model import Channel, Delivery, QuietHours, Reason
+from groundcontrol.alerts.model import EXPIRED, Channel, Delivery, QuietHours, Reason
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
 
@@ -37,7 +37,8 @@ DEFERRED_TEXTS: Final[dict[str, str]] = {
     "quiet_hours": "quiet hours",
     "grouping": "it waits for other alerts of the same incident",
     "update_interval": "the channel was notified of this incident minutes ago",
-    "cap": "the channel had too many messages in this hour",
+    "cap": "the channel had too many messages in this hour; one digest will name those that waited",
+    "channel_retry": "the last messages to this channel failed",
 }
 _ENDED: Final[dict[Reason, str]] = {
     "cleared": "that it is over",
@@ -142,32 +143,20 @@ def _of_held(question: Question, held: Delivery) -> _Answer:
     if held.state == "sending":
         before = f" (try {held.attempts}, the last failed: {held.reason})" if held.attempts > 1 and held.reason != "ready" else ""
         return _Answer("send", held.reason, f"is being notified now{before}", held.next_at)
-    decision = _superseded(question, held) or decide(question)
+    decision = decide(question._replace(held=held))
     if isinstance(decision, Skip):
         return _skipped(question, decision)
-    probe_at, row_at = question.channel.probe_at, held.next_at or question.now
+    row_at = held.next_at or question.now
     tried = held.attempts > 0 and held.reason not in DEFERRED_TEXTS and held.reason != "ready"
     until, reason = _time_of(decision)
-    if until <= max(row_at, question.now) and tried:
-        at = max(row_at, probe_at)
+    if tried and (until <= max(row_at, question.now) or reason == "channel_retry"):
+        at = max(row_at, until)
         yet = "" if _last_message(question) else "not notified yet: "
         words = f"{yet}try {held.attempts} failed ({held.reason}), try {held.attempts + 1} at {_time(at)}"
         return _Answer("send", held.reason, words, at)
     if until < row_at:
         until, reason = row_at, held.reason
-    if max(until, question.now) < probe_at:
-        words = f"held until {_time(probe_at)}: other messages to this channel failed ({question.channel.state_reason})"
-        return _Answer("defer", "channel_retry", words, probe_at)
-    return _waits(until, reason, is_deferred=isinstance(decision, Defer) or held.state == "deferred")
-
-
-def _superseded(question: Question, held: Delivery) -> Decision | None:
-    """The decision about a waiting message that follows from the end of its incident; None: the end changes nothing."""
-    late = any(one.reason == LATE for one in question.history)
-    why = supersede(held, question.incident, notified=last_firing_message(question.history) is not None, notified_late=late)
-    if why == LATE:
-        return Send(question.now, LATE)
-    return None if why is None else Skip("never_told_firing" if why == "never_told_firing" else "resolved_before_delivery")
+    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer) or held.state == "deferred")
 
 
 def _of_last(question: Question, last: Delivery | None, end: Delivery | None) -> _Answer:
@@ -178,8 +167,8 @@ def _of_last(question: Question, last: Delivery | None, end: Delivery | None) ->
     newest = end or (question.history[-1] if question.history else None)
     if newest is not None and newest.state == "sent" and last is not None:
         return _Answer("send", newest.reason, "")
-    if newest is not None and newest.state == "failed" and question.channel.state == "broken" and not question.channel.refuses:
-        return _Answer("skip", newest.reason, f"not notified: {newest.attempts} tries failed, and it was given up")
+    if newest is not None and newest.state == "failed" and question.channel.state != "ok":
+        return _Answer("skip", newest.reason, f"not notified: {_failed_words(question, newest)}")
     stands = _standing(question, last)
     if stands:
         return _Answer("skip", stands, _not_notified(question, stands))
@@ -187,7 +176,14 @@ def _of_last(question: Question, last: Delivery | None, end: Delivery | None) ->
     if isinstance(decision, Skip):
         return _skipped(question, decision)
     until, reason = _time_of(decision)
-    return _waits(until, reason, is_deferred=isinstance(decision, Defer))
+    return _waits(question, until, reason, is_deferred=isinstance(decision, Defer))
+
+
+def _failed_words(question: Question, failed: Delivery) -> str:
+    if failed.reason == EXPIRED:
+        return f"{failed.attempts} tries failed, and it was given up"
+    again = "" if question.incident.state == "resolved" else "; it is tried again later, while it fires"
+    return f"the receiver refused the message ({failed.reason}){again}"
 
 
 def _standing(question: Question, last: Delivery | None) -> str:
@@ -203,8 +199,10 @@ def _time_of(decision: Send | Defer) -> tuple[float, str]:
     return (decision.at, decision.reason) if isinstance(decision, Send) else (decision.until, decision.reason)
 
 
-def _waits(until: float, reason: str, *, is_deferred: bool) -> _Answer:
+def _waits(question: Question, until: float, reason: str, *, is_deferred: bool) -> _Answer:
     why = DEFERRED_TEXTS.get(reason)
+    if reason == "channel_retry":
+        why = f"{why} ({question.channel.state_reason})"
     at = _time(until)
     words = f"will be notified at {at}" if why is None else f"held until {at}: {why}"
     return _Answer("defer" if is_deferred else "send", reason, words, until)
@@ -216,9 +214,6 @@ def _skipped(question: Question, decision: Skip) -> _Answer:
 
 def _not_notified(question: Question, reason: str) -> str:
     again = "" if _last_message(question) is None else " again"
-    if reason == "channel_broken" and question.channel.refuses:
-        since = _time(question.channel.state_since_at)
-        return f"not notified{again}: its receiver has refused messages since {since} ({question.channel.state_reason}); mend its target or test it"
     return f"not notified{again}: {SKIPPED_TEXTS.get(reason, reason)}"
 
 

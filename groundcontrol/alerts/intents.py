@@ -12,12 +12,14 @@ from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deciding import (
+    LATE,
     REPEAT_S,
     Decision,
     Defer,
     Question,
     Send,
     Skip,
+    Usage,
     decide,
     last_firing_message,
     repeats_at,
@@ -124,10 +126,10 @@ class Intents:
             kind = _next_kind(incident, past)
             held = waiting(past)
             if kind != "resolved" and held is not None and not (incident.level == "critical" and not held.critical):
-                hastened = sooner(self._question(held.kind, story, channel, past), held)
+                hastened = sooner(await self._asked(held.kind, story, channel, past), held)
                 earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
-            delivery = self._new_delivery(self._question(kind, story, channel, past))
+            delivery = self._new_delivery(await self._asked(kind, story, channel, past))
             if not (past and _repeats_skip(delivery, past[-1])):
                 new.append(delivery)
         return new, earlier
@@ -154,11 +156,16 @@ class Intents:
         since_at = max((flap.since_at for flap in flaps), default=None)
         return _Story(incident, firing, await self._last_notified(firing), self._maintenance_until(firing, now), since_at)
 
-    def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
-        return Question(
+    async def _asked(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
+        """The question about a channel, with what it sent in the last hour."""
+        return self._question(kind, story, channel, past, await self._deliveries.usage(channel, story.incident, self._clock.now()))
+
+    def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery], usage: Usage) -> Question:
+        question = Question(
             kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at(), story.maintenance_until,
             story.notified_at.get(channel.id), story.flapping_since, story.digest if past and kind in ("firing", "changed") else "",
         )  # fmt: skip
+        return question._replace(usage=usage)
 
     def _started_at(self) -> float:
         """When this hub started, by the present clock, which may have been corrected since."""
@@ -205,20 +212,22 @@ class Intents:
             return Withheld("nothing_left")
         incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
         firing = self._firing_of(incident.id, {})
-        if delivery.kind != "resolved" and incident.state == "open":
-            channel = await self._channels.channel(SYSTEM, delivery.channel_id)
-            match await self._decision(delivery, incident, channel):
-                case Send(at=at, reason=reason) if at > self._clock.now():
-                    return Withheld(reason, at)
-                case Defer(until=until, reason=reason):
-                    return Withheld(reason, until)
-                case Skip(reason=reason):
-                    return Withheld(reason)
+        channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+        decision = await self._decision(
+            delivery, incident, channel, await self._deliveries.usage(channel, incident, self._clock.now(), delivery.id)
+        )
+        match decision:
+            case Send(at=at, reason=reason) if at > self._clock.now():
+                return Withheld(reason, at)
+            case Defer(until=until, reason=reason):
+                return Withheld(reason, until)
+            case Skip(reason=reason):
+                return Withheld(reason)
         ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
         shown = firing or [alert for alert in ended if self._causes_messages(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_last_message(delivery, incident)]
-        return MessageContent(incident, await self._describe_all(shown))
+        return MessageContent(incident, await self._describe_all(shown), late=decision.reason == LATE)
 
     async def _ended_since_last_message(self, delivery: Delivery, incident: Incident) -> list[Alert]:
         """Episodes that fired when the channel got its last message about the incident, and that are over now."""
@@ -235,7 +244,7 @@ class Intents:
         ]
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The content of the summary after quiet hours: incidents that still fire, and the number of those that ended."""
+        """The content of a digest: the incidents that still fire, and those that ended."""
         channel = await self._channels.channel(SYSTEM, delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
         told_resolved = {part.incident_id for part in parts if part.kind == "resolved"}
@@ -246,7 +255,7 @@ class Intents:
             incident = self._book.incidents.get(part.incident_id)
             if incident is None:
                 gone.add(part.incident_id)
-            elif await self._is_due(part, incident, channel):
+            elif _is_due(await self._decision(part, incident, channel), self._clock.now()):
                 open_ones[incident.id] = incident.title
         if not (open_ones or gone or told_resolved):
             return Withheld("nothing_left")
@@ -257,20 +266,23 @@ class Intents:
             ended=len(gone - told_resolved),
             over=len(told_resolved),
             named=tuple(open_ones),
+            past=await self._titles([*gone, *(one for one in told_resolved if one is not None and one not in gone)]),
         )
 
-    async def _is_due(self, delivery: Delivery, incident: Incident, channel: Channel) -> bool:
-        """Whether a waiting message would be sent now."""
-        decision = await self._decision(delivery, incident, channel)
-        return isinstance(decision, Send) and decision.at <= self._clock.now()
+    async def _titles(self, incidents: Sequence[IncidentId]) -> tuple[str, ...]:
+        found = list[str]()
+        for one in incidents:
+            with contextlib.suppress(NotFound):  # its node was deleted
+                found.append((await self._store.incident(SYSTEM, one)).title)
+        return tuple(found)
 
-    async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel) -> Decision:
-        """The present decision about a waiting message."""
-        # `DeliveryStore.claim` checks whether the channel is off or broken. It lets a user retry a broken one, so that is no reason here.
-        channel = channel._replace(enabled=True, state="ok")
+    async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel, usage: Usage | None = None) -> Decision:
+        """The present decision about a waiting message. Args: usage: None: the limits of the channel do not count, as in a digest."""
         firing = self._firing_of(incident.id, {})
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
-        return decide(self._question(delivery.kind, await self._story(incident, firing), channel, past))
+        story = await self._story(incident, firing)
+        channel = channel._replace(probe_at=0.0)  # the claim is the probe
+        return decide(self._question(delivery.kind, story, channel, past, usage or Usage())._replace(held=delivery))
 
     async def _describe_all(self, alerts: Sequence[Alert]) -> tuple[DescribedAlert, ...]:
         details = await self._details.of(alerts)
@@ -291,7 +303,7 @@ class Intents:
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             held = waiting(past)
             if held is not None:
-                earlier = sooner(self._question(held.kind, story, channel, past), held)
+                earlier = sooner(await self._asked(held.kind, story, channel, past), held)
                 found += [] if earlier is None else [earlier]
         return found
 
@@ -302,7 +314,7 @@ class Intents:
         for story, channel, past in await self._by_channel(old):
             at = repeats_at(story.incident, story.firing, past)
             if at is not None and at <= now and waiting(past) is None:
-                found.append(self._repeat(story, channel, past))
+                found.append(await self._repeat(story, channel, past))
         return [one for one in found if one.state != "skipped"]  # a skipped row each minute would add nothing
 
     async def missing(self) -> tuple[list[Delivery], list[Delivery]]:
@@ -311,7 +323,7 @@ class Intents:
         Returns: first messages about firing incidents, and new decisions about messages that did not reach their channel.
         Raises:  StoreError.
         """
-        missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S)
+        missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S, self._clock.now())
         wanted = {(one.incident, one.channel): one.lost for one in missing}
         new = list[Delivery]()
         again = await self._lost_ends(lost for lost in wanted.values() if lost is not None and lost.kind == "resolved")
@@ -322,10 +334,10 @@ class Intents:
                 continue
             lost = wanted[pair]
             if lost is None:
-                new.append(self._new_delivery(self._question("firing", story, channel, past)))
+                new.append(self._new_delivery(await self._asked("firing", story, channel, past)))
             elif lost.kind != "resolved":
                 before = [one for one in past if one.id != lost.id]
-                again.append(self._decided(self._question(lost.kind, story, channel, before), lost))
+                again.append(self._decided(await self._asked(lost.kind, story, channel, before), lost))
         return new, again
 
     async def _lost_ends(self, lost: Iterable[Delivery]) -> list[Delivery]:
@@ -340,20 +352,20 @@ class Intents:
         channel = await self._channels.channel(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
-        return self._decided(self._question("resolved", await self._story(incident, ()), channel, past), lost)
+        return self._decided(await self._asked("resolved", await self._story(incident, ()), channel, past), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Messages that are due at the end of a snooze, for channels that were notified before. If nothing fires then, none is sent."""
         found = []
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             if last_firing_message(past) is not None and waiting(past) is None:
-                found.append(self._repeat(story, channel, past))
+                found.append(await self._repeat(story, channel, past))
         return [one for one in found if one.reason == "snoozed"]
 
-    def _repeat(self, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Delivery:
+    async def _repeat(self, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Delivery:
         # a new revision, since (incident, revision, kind, channel) is unique
         revised = story.incident._replace(revision=max(one.revision for one in past) + 1)
-        return self._new_delivery(self._question("repeat", replace(story, incident=revised), channel, past))
+        return self._new_delivery(await self._asked("repeat", replace(story, incident=revised), channel, past))
 
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[_Story, Channel, list[Delivery]]]:
         """Pairs each of these incidents that fires with each channel. Added are the incident's deliveries to the channel, oldest first."""
@@ -380,7 +392,7 @@ class Intents:
             held = under_way(past)
             before = [one for one in past if one is not held]
             kind = _next_kind(incident, past) if held is None else held.kind
-            found.append(explain(self._question(kind, story, channel, before)._replace(about=alert), held))
+            found.append(explain((await self._asked(kind, story, channel, before))._replace(about=alert), held))
         return found
 
 
@@ -389,9 +401,14 @@ def _is_about_channel(alert: Alert, channel: Channel) -> bool:
     return (alert.rule_id, alert.object) == (CHANNEL_RULE, channel.name)
 
 
+def _is_due(decision: Decision, now: float) -> bool:
+    """Whether a message would be sent now."""
+    return isinstance(decision, Send) and decision.at <= now
+
+
 def _repeats_skip(delivery: Delivery, last: Delivery) -> bool:
-    """Whether the channel takes no messages and its last delivery already says so. Another row would add nothing."""
-    off = delivery.state == "skipped" and delivery.reason in ("channel_disabled", "channel_broken")
+    """Whether the channel is off and its last delivery already says so. Another row would add nothing."""
+    off = delivery.state == "skipped" and delivery.reason == "channel_disabled"
     return off and (last.kind, last.state, last.reason) == (delivery.kind, delivery.state, delivery.reason)
 
 

@@ -66,6 +66,10 @@ class MessageContent(NamedTuple):
     """For a digest: how many incidents ended after the channel was notified of them."""
     named: tuple[IncidentId, ...] = ()
     """For a digest: the incidents in `still_firing`."""
+    past: tuple[str, ...] = ()
+    """For a digest: the titles of the incidents that `ended` and `over` count."""
+    late: bool = False
+    """Whether the incident is over, and its receiver could not be reached before."""
 
 
 class Withheld(NamedTuple):
@@ -121,18 +125,15 @@ class Address(NamedTuple):
     ack_token: str = ""
 
 
-def build_message(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool = False) -> Message:
-    """The message of one delivery.
-
-    Args: late: the incident is over, and its receiver could not be reached before.
-    """
+def build_message(delivery: Delivery, content: MessageContent, address: Address, now: float) -> Message:
+    """The message of one delivery."""
     content = cleaned(content)
     incident = content.incident
     is_over = incident is not None and incident.state == "resolved"
-    title, lines = _words(delivery, content, address, now, late=late)
+    title, lines = _words(delivery, content, address, now)
     return Message(
         id=delivery.id,
-        kind="resolved" if late else delivery.kind,
+        kind="resolved" if content.late else delivery.kind,
         level=_level(delivery, content),
         title=clean(title, TITLE_CHARS),
         lines=tuple(_limited([clean(line, LINE_CHARS) for line in lines])),
@@ -196,6 +197,7 @@ def cleaned(content: MessageContent) -> MessageContent:
         event=None if event is None else event._replace(message=clean(event.message, LINE_CHARS), details=_cleaned_details(event.details)),
         node_name=clean(content.node_name),
         still_firing=tuple(clean(title, TITLE_CHARS) for title in content.still_firing),
+        past=tuple(clean(title, TITLE_CHARS) for title in content.past),
     )
 
 
@@ -214,7 +216,7 @@ def _level(delivery: Delivery, content: MessageContent) -> Level | None:
     return None if incident is None or incident.state == "resolved" or delivery.kind == "resolved" else incident.level
 
 
-def _words(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool) -> tuple[str, Sequence[str]]:
+def _words(delivery: Delivery, content: MessageContent, address: Address, now: float) -> tuple[str, Sequence[str]]:
     event = content.event
     if delivery.kind == "test":
         return f"Test message to {address.channel_name}", ["This channel works: alerts of this hub arrive here."]
@@ -223,8 +225,8 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
         return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {time_text(event.at, now)}"]
     if content.incident is not None:
         lines = [alert_line(one, now) for one in content.alerts]
-        return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=late)
-    return _digest_words(delivery, content)
+        return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=content.late)
+    return _digest_words(content)
 
 
 def _incident_words(
@@ -242,13 +244,12 @@ def _incident_words(
     return f"{incident.level.capitalize()}: {incident.title}", lines
 
 
-def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Sequence[str]]:
-    """The title and lines of a digest. `delivery.revision` is the number of messages over the limit; 0: a summary after quiet hours."""
+def _digest_words(content: MessageContent) -> tuple[str, Sequence[str]]:
+    """The title and lines of a digest. It names each incident."""
     firing = len(content.still_firing)
     ended = f", {content.ended} came and went" if content.ended else ""
-    held = f"{delivery.revision} messages were held back by the limit of this channel; " if delivery.revision else ""
     over = f", {content.over} over" if content.over else ""
-    return f"{held}{firing} still firing{ended}{over}", list(content.still_firing)
+    return f"{firing} still firing{ended}{over}", [*content.still_firing, *(f"over: {title}" for title in content.past)]
 
 
 def alert_line(one: DescribedAlert, now: float) -> str:

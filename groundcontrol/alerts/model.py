@@ -178,7 +178,7 @@ class QuietHours(NamedTuple):
 
 
 class Caps(NamedTuple):
-    """The most messages of a channel in an hour. Further ones are not sent: one later message, the digest, gives their number."""
+    """The most messages of a channel in an hour. Further ones wait and are joined into one message, the digest, which names each incident."""
 
     per_hour: int = 20
     critical_per_hour: int = 60
@@ -202,12 +202,7 @@ class Channel(NamedTuple):
     tested_at: float | None = None
     version: int = 1
     probe_at: float = 0.0
-    """No message is tried before this time. It is set after several failures in a row, or if the receiver asked for a wait."""
-
-    @property
-    def refuses(self) -> bool:
-        """Whether the receiver refused messages for good. Then a message is tried only after a user changes or tests the channel, or retries it."""
-        return self.state == "broken" and self.state_reason != EXPIRED
+    """No message is tried before this time. It is set after failures, or if the receiver asked for a wait."""
 
 
 MessageKind = Literal["firing", "changed", "repeat", "resolved", "event", "test", "digest"]
@@ -224,7 +219,7 @@ class Delivery(NamedTuple):
     incident_id: IncidentId | None
     event_id: EventId | None
     revision: int
-    """The revision of the incident. For a digest: the number of messages over the limit, or 0 for a summary after quiet hours.
+    """The revision of the incident; 0 for a digest.
 
     (incident, revision, kind, channel) is unique.
     """
@@ -245,5 +240,8 @@ class Delivery(NamedTuple):
 
 
 def is_summary(delivery: Delivery) -> bool:
-    """Whether a delivery is the summary after quiet hours. The other digests, about messages over the limit, have a revision above 0."""
+    """Whether a delivery is a digest of messages that waited for the end of quiet hours, or for the limit of the channel.
+
+    Digests of older versions have a revision above 0 and no parts.
+    """
     return delivery.kind == "digest" and delivery.revision == 0

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 
 from groundcontrol.alerts.channel_store import Claim, Delivered, DeliveryStore, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
-from groundcontrol.alerts.deciding import LATE, supersede
+from groundcontrol.alerts.deciding import LATE
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
-from groundcontrol.alerts.model import Channel, Delivery, is_summary
+from groundcontrol.alerts.model import Channel, Delivery
 from groundcontrol.alerts.retry_delays import retry_delay_s
 from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
@@ -43,7 +43,7 @@ class ContentSource(Protocol):
 
 
 class Sender(Protocol):
-    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent, *, late: bool) -> Message:
+    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent) -> Message:
         """Build a message, with its link for acknowledging."""
         ...
 
@@ -142,35 +142,33 @@ class Outbox:
 
     async def _attempt(self, claim: Claim) -> Result:
         delivery = claim.delivery
-        content = await self._content(delivery)
+        content = await self._content(delivery, claim.channel)
         if isinstance(content, Withheld):
             return NotSent(content.reason, content.until)
-        superseded = supersede(delivery, content.incident, notified=claim.notified, notified_late=claim.notified_late)
-        if superseded is not None and superseded != LATE:
-            return NotSent(superseded)
-        message = await self._sender.prepare(claim.channel, delivery, content, late=superseded == LATE)
+        message = await self._sender.prepare(claim.channel, delivery, content)
         outcome = await self._sender.send(claim.channel, message)
         event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
-        return self._result_of(outcome, delivery.attempts, content, late=superseded == LATE)
+        return self._result_of(outcome, delivery.attempts, content)
 
-    async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """The present content of a delivery. A test message has none. A digest about messages over the limit is sent even if nothing fires."""
+    async def _content(self, delivery: Delivery, channel: Channel) -> MessageContent | Withheld:
+        """The present content of a delivery. A test message has none, and is sent to a channel that is off too."""
         if delivery.kind == "test":
             return MessageContent()
+        if not channel.enabled:
+            return Withheld("channel_disabled")
         if delivery.event_id is not None:
             found = await self._store.event_to_send(delivery.org, delivery.event_id)
             return Withheld("nothing_left") if found is None else MessageContent(event=found[0], node_name=found[1])
         try:
-            content = await self._contents.content(delivery)
+            return await self._contents.content(delivery)
         except NotFound:
-            content = Withheld("nothing_left")
-        return MessageContent() if delivery.kind == "digest" and not is_summary(delivery) and isinstance(content, Withheld) else content
+            return Withheld("nothing_left")
 
-    def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent, *, late: bool) -> Result:
+    def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent) -> Result:
         match outcome:
             case Sent(code):
                 shown = "" if content.incident is None else seen_of(content.incident, [one.alert for one in content.alerts])
-                return Delivered(LATE if late else "ready", code, shown, content.named)
+                return Delivered(LATE if content.late else "ready", code, shown, content.named)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):

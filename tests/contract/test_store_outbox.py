@@ -78,14 +78,17 @@ async def test_a_temporarily_failed_message_is_resent_with_the_same_id(hub: Noti
     assert [(one.number, one.code) for one in attempts] == [(1, "http:503"), (2, "http:429"), (3, "http:200")]
 
 
-async def test_a_refused_message_breaks_its_channel_and_the_others_are_reported_once(hub: Notifying, receiver: Receiver) -> None:
+async def test_a_refused_message_ends_alone_and_three_break_the_channel_which_is_still_probed(hub: Notifying, receiver: Receiver) -> None:
     receiver.answer = _refuse("/bad", 404)
     bad, good = await hub.webhook(receiver.url("/bad"), "bad"), await hub.webhook(receiver.url("/good"), "good")
-    rows = [hub.delivery(bad.id), hub.delivery(bad.id)]
-    await hub.add(*rows)
-
-    assert [(await hub.ends(row)).reason for row in rows] == ["http:404"] * 2
-    assert (await hub.state(bad.id)).state == "broken"
+    rows = [hub.delivery(bad.id) for _ in range(3)]
+    states = []
+    for row in rows:
+        await hub.add(row)
+        assert (await hub.ends(row)).reason == "http:404"
+        states.append((await hub.state(bad.id)).state)
+        await hub.skip(60)
+    assert states == ["retrying", "retrying", "broken"]
     [telling] = await ask_until(lambda: hub.rows(channel=good.id))
     assert (telling.kind, (await hub.ends(telling)).state) == ("event", "sent")
     [news] = [one.json for one in receiver.got if one.path == "/good"]
@@ -93,13 +96,41 @@ async def test_a_refused_message_breaks_its_channel_and_the_others_are_reported_
 
     later, attempts = hub.delivery(bad.id), len(receiver.got)
     await hub.add(later)
-    assert ((await hub.ends(later)).reason, len(receiver.got)) == ("channel_broken", attempts)
+    await hub.skip(200)
+    await asyncio.sleep(0.1)
+    assert ((await hub.of(later)).state, len(receiver.got)) == ("due", attempts), "a broken channel is tried every five minutes"
     receiver.answer = None
+    await hub.skip(100)
+    assert (await hub.ends(later)).state == "sent"
+    assert (await hub.state(bad.id)).state == "ok"
     again = await hub.channels.retry(SYSTEM, rows[0].id)
     assert (await hub.ends(again)).state == "sent"
-    assert (await hub.state(bad.id)).state == "ok"
     with pytest.raises(Conflict):
         await hub.channels.retry(SYSTEM, rows[0].id)
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 301])
+async def test_one_refusal_does_not_hold_back_the_next_message(hub: Notifying, receiver: Receiver, status: int) -> None:
+    receiver.statuses = [status, 200]
+    channel = await hub.webhook(receiver.url())
+    refused, following = hub.delivery(channel.id), hub.delivery(channel.id)
+    await hub.add(refused)
+    assert ((await hub.ends(refused)).state, (await hub.state(channel.id)).state) == ("failed", "retrying")
+    await hub.add(following)
+    await hub.skip(6)
+    assert ((await hub.ends(following)).state, (await hub.state(channel.id)).state) == ("sent", "ok")
+
+
+async def test_a_target_that_is_gone_breaks_its_channel_at_once(hub: Notifying, receiver: Receiver) -> None:
+    receiver.statuses = [410]
+    channel = await hub.webhook(receiver.url())
+    row = hub.delivery(channel.id)
+    await hub.add(row)
+    assert ((await hub.ends(row)).reason, (await hub.state(channel.id)).state) == ("http:410", "broken")
+    following = hub.delivery(channel.id)
+    await hub.add(following)
+    await hub.skip(1801)
+    assert ((await hub.ends(following)).state, (await hub.state(channel.id)).state) == ("sent", "ok")
 
 
 async def test_a_hanging_channel_delays_no_other_and_keeps_the_order_of_an_incident(
@@ -156,59 +187,6 @@ async def test_a_failing_channel_is_tried_one_message_at_a_time_until_it_recover
     assert {(await hub.ends(row)).state for row in rows} == {"sent"}
 
 
-async def test_an_alert_that_ended_undelivered_is_sent_only_if_long_and_critical(hub: Notifying, receiver: Receiver) -> None:
-    channel = await hub.webhook(receiver.url())
-    now = hub.clock.now()
-    short, long, silent = new_time_id(), new_time_id(), new_time_id()
-    hub.contents.said = {
-        short: told(short, now - 500, resolved_at=now),
-        long: told(long, now - 1200, resolved_at=now),
-        silent: told(silent, now - 5, resolved_at=now),
-    }
-    rows = [
-        hub.delivery(channel.id, short), hub.delivery(channel.id, long), hub.delivery(channel.id, long, kind="resolved", revision=2),
-        hub.delivery(channel.id, silent, kind="resolved", revision=2),
-    ]  # fmt: skip
-    await hub.add(*rows)
-
-    ended = [(row.state, row.reason) for row in [await hub.ends(row) for row in rows]]
-    assert ended == [
-        ("skipped", "resolved_before_delivery"),
-        ("sent", "late"),
-        ("skipped", "resolved_before_delivery"),
-        ("skipped", "never_told_firing"),
-    ]
-    [one] = receiver.got
-    assert one.json["kind"] == "resolved"
-    assert "could not be notified until now" in one.json["title"]
-    assert (await hub.of(rows[0])).attempts == 0
-
-
-async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their_number(hub: Notifying, receiver: Receiver) -> None:
-    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=ChannelEdit(caps=Caps(3, 5)))
-    rows = [hub.delivery(channel.id, critical=number >= 6) for number in range(12)]
-    for row in rows:
-        await hub.add(row)
-        await hub.ends(row)
-
-    reasons = [row.reason for row in [await hub.of(row) for row in rows]]
-    assert reasons == ["ready"] * 3 + ["cap"] * 3 + ["ready"] * 2 + ["cap"] * 4
-    [digest] = [row for row in await hub.rows() if row.kind == "digest"]
-    assert (digest.state, digest.revision) == ("deferred", 7)
-    await hub.skip(3601)
-    await hub.ends(digest)
-    assert receiver.got[-1].json["title"].startswith("7 messages were held back")
-
-
-async def test_messages_sent_before_the_clock_was_set_back_do_not_count_for_the_limit(hub: Notifying, receiver: Receiver) -> None:
-    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=ChannelEdit(caps=Caps(1, 1)))
-    for back_s in (0, 86_400):
-        await hub.skip(-back_s)
-        row = hub.delivery(channel.id)
-        await hub.add(row)
-        assert (await hub.ends(row)).state == "sent"
-
-
 async def test_an_expired_lease_is_claimed_by_another_sender(live: Backend, running_clock: RunningClock) -> None:
     hub = Notifying(live, running_clock, Egress())
     channel = await hub.webhook("https://receiver.example/")
@@ -251,7 +229,8 @@ async def test_an_unanswered_dns_lookup_loses_no_message(live: Backend, running_
         await hub.skip(3600)
         await hub.waits(lasting, 2)
         await hub.waits(over, 2)
-        hub.contents.said[str(over.incident_id)] = told(str(over.incident_id), began, resolved_at=running_clock.now())
+        ended = told(str(over.incident_id), began, resolved_at=running_clock.now())
+        hub.contents.said[str(over.incident_id)] = ended._replace(late=True)
         dead = False
         await hub.skip(1800)
         assert [(await hub.ends(row)).reason for row in (lasting, over)] == ["ready", "late"]

@@ -30,13 +30,20 @@ HOUR_S: Final = 3600.0
 _EXPIRE_BATCH: Final = 100
 _LAST: Final = "~"
 """A text that sorts after every id."""
-_LOST: Final = "(d.state = 'failed' OR (d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken')))"
+MOST_REFUSED: Final = 10
+"""How often a refused message is tried."""
+_TRIED_AT: Final = "(SELECT max(a.at) FROM delivery_attempt a WHERE a.org = d.org AND a.delivery_id = d.id)"
+_LOST: Final = (
+    "(d.state = 'skipped' AND d.reason IN ('channel_disabled', 'channel_broken') OR d.state = 'failed' AND (d.reason = 'expired'"
+    f" OR d.attempts < {MOST_REFUSED} AND (c.state = 'ok' AND c.state_since_at > {_TRIED_AT} OR {_TRIED_AT} < ? - 300 * d.attempts)))"
+)
+"""A refused message is tried again when its channel has recovered, or after minutes: 5, 10, 15 …"""
 _WORKS: Final = "c.enabled = 1 AND c.state <> 'broken'"
 _MISSING: Final = (
     "SELECT i.id AS incident, c.id AS channel, d.* FROM incident i JOIN channel c ON c.org = i.org LEFT JOIN delivery d ON d.org = i.org"  # noqa: S608  words of our own
     " AND d.id = (SELECT e.id FROM delivery e WHERE e.org = i.org AND e.incident_id = i.id AND e.channel_id = c.id"
     " ORDER BY e.revision DESC, e.id DESC LIMIT 1)"
-    f" WHERE i.org = ? AND i.state = 'open' AND {_WORKS} AND (d.id IS NULL OR {_LOST})"
+    f" WHERE i.org = ? AND i.state = 'open' AND c.enabled = 1 AND (d.id IS NULL OR {_WORKS} AND {_LOST})"
 )
 """The pairs of an open incident and a channel without a message. Each pair costs one search in the index of deliveries by incident."""
 _LOST_ENDS: Final = (
@@ -103,8 +110,10 @@ class SqliteDeliveries(SqliteOutbox):
         )
         return [to_delivery(row) for row in found]
 
-    async def missing(self, org: int, since: float) -> Sequence[Missing]:
-        found = await self._reader.run(lambda rows: [*rows.fetch_all(_MISSING, org), *rows.fetch_all(_LOST_ENDS, org, first_id(since))])
+    async def missing(self, org: int, since: float, now: float) -> Sequence[Missing]:
+        found = await self._reader.run(
+            lambda rows: [*rows.fetch_all(_MISSING, org, now), *rows.fetch_all(_LOST_ENDS, org, first_id(since), now)]
+        )
         return [
             Missing(IncidentId(row["incident"]), ChannelId(row["channel"]), None if row["id"] is None else to_delivery(row))
             for row in found

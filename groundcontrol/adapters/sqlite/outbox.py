@@ -11,15 +11,16 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.channels import to_channel
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
+from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
 from groundcontrol.alerts.channel_store import SUMMARY, Claim, Delivered, Failed, NotSent, Result, Retry
-from groundcontrol.alerts.deciding import UPDATE_EVERY_S
-from groundcontrol.alerts.model import EXPIRED, ChannelId, Delivery, DeliveryId
-from groundcontrol.alerts.retry_delays import LONGEST_RETRY_AFTER_S, channel_pause_s
+from groundcontrol.alerts.deciding import UPDATE_EVERY_S, Usage
+from groundcontrol.alerts.model import EXPIRED, Channel, ChannelId, Delivery, DeliveryId, Incident
+from groundcontrol.alerts.retry_delays import LONGEST_RETRY_AFTER_S, channel_pause_s, refused_pause_s
 from groundcontrol.core.ids import EventId
 from groundcontrol.events.making import new_event
 from spider.wire.ids import new_time_id
@@ -28,8 +29,6 @@ LEASE_S: Final = 60.0
 """A claimed delivery without a result after this time may be claimed again, and is then sent again with the same id."""
 MOST_OF_CHANNEL: Final = 2
 """The most concurrent claims of a channel."""
-MOST_PER_HOUR: Final = 300
-"""The most messages of all channels together."""
 HOUR_S: Final = 3600.0
 _MOST_HANDLED: Final = 100
 """The most deliveries of a channel that one round handles. The round claims few of them, and may end the others without sending."""
@@ -44,23 +43,18 @@ _FURTHEST: Final[tuple[tuple[str, tuple[str, ...], float], ...]] = (
 )
 """State and reasons of a waiting message (empty: all) -> how many seconds it waits at most. What a person set may be later: a snooze, a
 maintenance window."""
-_UNCAPPED: Final = ("test", "digest")
 _CHANNELS: Final = (
-    "SELECT c.*, min(d.next_at) AS due_at,"  # noqa: S608 - built from constants only
-    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.next_at > ?1 AND s.state = 'sending') AS under_way,"
-    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1"
-    f" AND s.reason <> '{SUMMARY}') AS sent,"
-    " (SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1) AS first_sent_at"
+    "SELECT c.*, min(d.next_at) AS due_at,"
+    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.next_at > ?1 AND s.state = 'sending') AS under_way"
     " FROM channel c JOIN delivery d ON d.org = c.org AND d.channel_id = c.id AND d.next_at <= ?1"
     " GROUP BY c.org, c.id ORDER BY due_at"
 )
-_SENT: Final = (
-    "SELECT sum((SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600"  # noqa: S608 - built from constants only
-    f" AND s.sent_at <= ?1 AND s.reason <> '{SUMMARY}')) AS n, min((SELECT min(s.sent_at) FROM delivery s"
-    " WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600 AND s.sent_at <= ?1)) AS first FROM channel c"
+_USAGE: Final = (
+    "SELECT d.sent_at, d.critical, d.kind, coalesce(i.grouped, '') AS grouped FROM delivery d LEFT JOIN incident i ON i.org = d.org"  # noqa: S608 - built from constants only
+    f" AND i.id = d.incident_id WHERE d.org = ? AND d.channel_id = ? AND d.reason <> '{SUMMARY}' AND "
 )
-"""Finds the number of messages sent in the last hour, and the time of the first. Messages with a later time than now are left out: they
-were sent before the clock was set back. The query searches channel by channel, since the index begins with the channel."""
+_SENT_NOW: Final = _USAGE + "d.sent_at > ? AND d.sent_at <= ?"
+_UNDER_WAY: Final = _USAGE + "d.next_at > ? AND d.state = 'sending' AND d.id < ?"
 _DUE: Final = (
     "SELECT min(max(d.at, coalesce(c.probe_at, 0))) AS at"
     " FROM (SELECT org, channel_id, min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL GROUP BY org, channel_id) d"
@@ -70,7 +64,7 @@ _NEXT: Final = (
     "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
     "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
     " AND e.next_at IS NOT NULL AND (e.next_at <= d.next_at OR e.attempts > 0) AND (e.revision, e.id) < (d.revision, d.id)))"
-    " ORDER BY d.next_at, d.id LIMIT 1"
+    " ORDER BY d.critical DESC, d.next_at, d.id LIMIT 1"
 )
 """The next message of a channel. A message waits for an earlier message about the same incident that is due, being sent, or tried again. It
 does not wait for a message that is held until later."""
@@ -78,6 +72,24 @@ _ORPHANS: Final = (
     "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
 )
+_LAST_ID: Final = "~"
+"""A text that sorts after every id."""
+_END_OF_REST: Final = (
+    "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND state = 'deferred' AND reason = 'channel_retry' AND next_at > ?"
+    " AND EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id AND c.probe_at = 0)"
+)
+"""Makes messages due that waited for the rest of a channel to end. A user may have ended it."""
+BREAKS_AFTER: Final = 3
+"""A channel is broken after so many different messages were refused in a row."""
+REFUSED_WITHIN_S: Final = 86_400.0
+WRONG_TARGET: Final = frozenset({"http:410", "no_target", "target_unreadable", "url"})
+"""Codes of refusals that a later message cannot avoid."""
+_REFUSED: Final = (
+    "SELECT count(*) AS n FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.id >= ? AND d.state = 'failed'"
+    " AND (SELECT max(a.at) FROM delivery_attempt a WHERE a.org = d.org AND a.delivery_id = d.id)"
+    " >= coalesce((SELECT max(s.sent_at) FROM delivery s WHERE s.org = ? AND s.channel_id = ?), 0)"
+)
+"""Counts the failed messages since the last one that was sent."""
 _END: Final = "UPDATE delivery SET state = ?, reason = ?, next_at = NULL WHERE org = ? AND id = ?"
 
 
@@ -105,6 +117,7 @@ class SqliteOutbox:
                         + (f" AND reason IN ({', '.join('?' * len(reasons))})" if reasons else ""),
                         *(tx.now, *place, tx.now + most_s, state, *reasons),
                     )
+                tx.execute(_END_OF_REST, tx.now, *place, tx.now)
                 tx.execute(
                     "UPDATE delivery SET sent_at = ? WHERE org = ? AND channel_id = ? AND sent_at > ?", tx.now, *place, tx.now + AHEAD_S
                 )
@@ -114,6 +127,22 @@ class SqliteOutbox:
 
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
         return await self._reader.run(lambda rows: parts_of(rows, summary))
+
+    async def usage(self, channel: Channel, incident: Incident, now: float, before: DeliveryId | None = None) -> Usage:
+        def read(rows: Rows) -> Usage:
+            place = (channel.org, channel.id)
+            sent = rows.fetch_all(_SENT_NOW, *place, now - HOUR_S, now)
+            sent += rows.fetch_all(_UNDER_WAY, *place, now, before or _LAST_ID)
+            own = [row for row in sent if row["grouped"] == incident.group]
+            return Usage(
+                len(sent),
+                len(own),
+                sum(1 for row in own if row["critical"] and row["kind"] != "resolved"),
+                min((row["sent_at"] or now for row in sent), default=now),
+                min((row["sent_at"] or now for row in own), default=now),
+            )
+
+        return await self._reader.run(read)
 
     async def finish(self, claim: Claim, result: Result) -> bool:
         return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
@@ -126,14 +155,10 @@ class _Claims:
         self._tx = tx
         self._most = most
         self._taken: list[Claim] = []
-        self._sent = 0
-        self._first_sent_at = tx.now
 
     def take(self) -> list[Claim]:
         self._tx.execute(_ORPHANS, self._tx.now)
         channels = self._tx.fetch_all(_CHANNELS, self._tx.now)
-        [hub] = self._tx.fetch_all(_SENT, self._tx.now)
-        self._sent, self._first_sent_at = hub["n"] or 0, hub["first"] or self._tx.now
         for channel in channels:
             self._take_of(channel)
         return self._taken
@@ -143,57 +168,25 @@ class _Claims:
         if channel["probe_at"] > self._tx.now:
             return
         free = (1 if channel["failures"] else MOST_OF_CHANNEL) - channel["under_way"]
-        sent = channel["sent"] + channel["under_way"]
         for _ in range(_MOST_HANDLED):
             if free <= 0 or len(self._taken) >= self._most:
                 return
             row = self._tx.fetch_one(_NEXT, channel["org"], channel["id"], self._tx.now)
             if row is None:
                 return
-            if sum_up(self._tx, channel, row) or self._end_if_over(channel, row, sent):
+            if sum_up(self._tx, channel, row) or self._has_expired(row):
                 continue
             self._lease(channel, row)
-            free, sent = free - 1, sent + 1
+            free -= 1
 
-    def _end_if_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
-        """End a delivery that must not be sent any more. Returns whether it has ended."""
-        if not channel["enabled"] and row["kind"] != "test":
-            self._tx.execute(_END, "skipped", "channel_disabled", row["org"], row["id"])
-            end_parts(self._tx, to_delivery(row), "skipped", "channel_disabled")
-            return True
-        if to_channel(channel).refuses and not _is_requested(row):
-            self._tx.execute(_END, "skipped", "channel_broken", row["org"], row["id"])
-            end_parts(self._tx, to_delivery(row), "skipped", "channel_broken")
-            return True
+    def _has_expired(self, row: sqlite3.Row) -> bool:
+        """End a delivery that was tried for too long. Returns whether it has ended."""
         if row["until_at"] <= self._tx.now and row["attempts"]:
             self._tx.execute(_END, "failed", EXPIRED, row["org"], row["id"])
             end_parts(self._tx, to_delivery(row), "failed", EXPIRED)
             _mark_broken(self._tx, to_delivery(row), EXPIRED)
             return True
-        if row["kind"] in _UNCAPPED:
-            return False
-        most = channel["critical_per_hour"] if row["critical"] else channel["per_hour"]
-        if sent < most and self._sent < MOST_PER_HOUR:
-            return False
-        self._tx.execute(_END, "skipped", "cap", row["org"], row["id"])
-        self._count_in_digest(channel, row)
-        return True
-
-    def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
-        """Count a delivery over the limit in the one digest message of the channel. The digest is sent when the limit allows a
-        message again."""
-        counted = self._tx.execute(
-            "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
-            " AND reason = 'cap' AND next_at IS NOT NULL",
-            *(row["critical"], row["org"], row["channel_id"]),
-        )
-        if not counted:
-            first = channel["first_sent_at"] or self._first_sent_at
-            digest = Delivery(
-                DeliveryId(new_time_id(self._tx.now)), row["org"], ChannelId(row["channel_id"]), "digest", None, None, 1, "deferred", "cap",
-                self._tx.now, max(first + HOUR_S, self._tx.now), critical=bool(row["critical"]),
-            )  # fmt: skip
-            add_deliveries(self._tx, [digest])
+        return False
 
     def _lease(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
         now = self._tx.now
@@ -202,19 +195,8 @@ class _Claims:
             *(now + LEASE_S, row["org"], row["id"]),
         )
         self._tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
-        self._sent += 1
-        sent = self._tx.fetch_all(
-            "SELECT coalesce(max(kind IN ('firing', 'changed', 'repeat')), 0) AS notified, coalesce(max(reason = 'late'), 0) AS late"
-            " FROM delivery WHERE org = ? AND incident_id = ? AND channel_id = ? AND state = 'sent'",
-            *(row["org"], row["incident_id"], row["channel_id"]),
-        )[0]
         taken = to_delivery(row)._replace(state="sending", attempts=row["attempts"] + 1, next_at=now + LEASE_S, lease_until=now + LEASE_S)
-        self._taken.append(Claim(taken, to_channel(channel), bool(sent["notified"]), bool(sent["late"])))
-
-
-def _is_requested(row: sqlite3.Row) -> bool:
-    """Whether a user requested this attempt: a test, or a failed message that the user tries again."""
-    return bool(row["kind"] == "test" or (row["attempts"] > 0 and row["reason"] == "ready"))
+        self._taken.append(Claim(taken, to_channel(channel)))
 
 
 def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
@@ -241,7 +223,7 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
             tx.execute(_END, "failed", code, *place)
             end_parts(tx, claimed, "failed", code)
             _end_attempt(tx, claimed, code)
-            _mark_broken(tx, claimed, code)
+            _count_refusal(tx, claimed, code)
         case NotSent(reason, until):
             _put_back(tx, row, reason, until)
             release_parts(tx, claimed)
@@ -276,7 +258,8 @@ def _recover(tx: Tx, claimed: Delivery) -> None:
     tx.execute("UPDATE channel SET failures = 0, probe_at = 0, tested_at = ? WHERE org = ? AND id = ?", tested_at, *place)
     if before["failures"]:
         tx.execute(
-            "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND state = 'due' AND attempts > 0 AND next_at > ?",
+            "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND next_at > ?"
+            " AND (state = 'due' AND attempts > 0 OR state = 'deferred' AND reason = 'channel_retry')",
             tx.now,
             *place,
             tx.now,
@@ -296,6 +279,29 @@ def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None
     wait_s = max(pause_s, channel_pause_s(row["failures"]))
     tx.execute("UPDATE channel SET probe_at = ? WHERE org = ? AND id = ?", tx.now + wait_s if wait_s else 0.0, *place)
     if row["state"] != "broken":
+        _set_state(tx, claimed, "retrying", code)
+
+
+def _count_refusal(tx: Tx, claimed: Delivery, code: str) -> None:
+    """Record that the receiver refused a message. Other messages are still tried, one at a time and with pauses.
+
+    The channel is broken when several different messages were refused in a row, or at once if its target cannot be right.
+    """
+    place = (claimed.org, claimed.channel_id)
+    row = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
+    if row is None:
+        return
+    [refused] = tx.fetch_all(_REFUSED, *place, first_id(tx.now - REFUSED_WITHIN_S), *place)
+    is_wrong = code in WRONG_TARGET or claimed.kind == "test"
+    broken = is_wrong or row["state"] == "broken" or refused["n"] >= BREAKS_AFTER
+    tx.execute(
+        "UPDATE channel SET failures = failures + 1, probe_at = ? WHERE org = ? AND id = ?",
+        tx.now + refused_pause_s(row["failures"] + 1, is_wrong=is_wrong, is_broken=broken),
+        *place,
+    )
+    if broken:
+        _mark_broken(tx, claimed, code)
+    else:
         _set_state(tx, claimed, "retrying", code)
 
 

@@ -1,6 +1,6 @@
-"""Messages that quiet hours hold back, and the summary that replaces them.
+"""Messages that quiet hours or the limit of a channel hold back, and the digest that replaces them.
 
-The messages of a summary stay `deferred` with the reason `SUMMARY` and without a due time, until the summary has ended.
+The messages of a digest stay `deferred` with the reason `SUMMARY` and without a due time, until the digest has ended.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OLDEST_S: Final = 4 * 86_400.0
 """The greatest age of a message in a summary. Quiet hours hold a message for less than a day, and the hub tries a summary for a day."""
 _KEEPS_INCIDENTS: Final = ("pagerduty",)
 """Kinds of channels whose receiver needs a separate message for the start and the end of each incident."""
-_HELD: Final = "org = ? AND channel_id = ? AND state = 'deferred' AND reason = 'quiet_hours' AND next_at <= ? AND incident_id IS NOT NULL AND attempts = 0"
+_HELD: Final = "org = ? AND channel_id = ? AND state = 'deferred' AND reason IN ('quiet_hours', 'cap') AND next_at <= ? AND incident_id IS NOT NULL AND attempts = 0"
 _SEND_END: Final = (
     "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ? WHERE org = ? AND incident_id = ? AND channel_id = ?"
     " AND kind = 'resolved' AND state = 'skipped' AND reason = 'never_told_firing'"
@@ -30,11 +30,11 @@ _PARTS: Final = f"org = ? AND channel_id = ? AND id >= ? AND state = 'deferred' 
 
 
 def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
-    """Make a summary if quiet hours held this message and others until now.
+    """Make a digest if quiet hours or the limit of the channel held this message and others until now.
 
     Returns: whether the message is part of a summary.
     """
-    if row["reason"] != "quiet_hours" or channel["kind"] in _KEEPS_INCIDENTS:
+    if row["reason"] not in ("quiet_hours", "cap") or channel["kind"] in _KEEPS_INCIDENTS:
         return False
     held = (row["org"], row["channel_id"], tx.now)
     [found] = tx.fetch_all(f"SELECT count(*) AS n, max(critical) AS critical FROM delivery WHERE {_HELD}", *held)  # noqa: S608 - built from constants only

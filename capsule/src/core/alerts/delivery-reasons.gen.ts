@@ -16,7 +16,7 @@ export const DELIVERY_REASONS: Readonly<Record<string, string>> = {
   already_told: t`nothing has changed since the last message`,
   resolved_before_delivery: t`it was over before the message could be sent`,
   grouped: t`it is part of a larger incident`,
-  cap: t`the channel had too many messages in this hour`,
+  cap: t`the channel had too many messages in this hour; one digest will name those that waited`,
   rule_info_only: t`its rule makes notices, which are shown and never sent`,
   summary: t`it was over when quiet hours ended, and their summary counts it`,
   settling: t`Ground Control has just started and waits for its servers`,
@@ -26,4 +26,5 @@ export const DELIVERY_REASONS: Readonly<Record<string, string>> = {
   quiet_hours: t`quiet hours`,
   grouping: t`it waits for other alerts of the same incident`,
   update_interval: t`the channel was notified of this incident minutes ago`,
+  channel_retry: t`the last messages to this channel failed`,
 };

@@ -18,6 +18,7 @@ from groundcontrol.alerts.deciding import (
     Question,
     Send,
     Skip,
+    Usage,
     decide,
     quiet_until,
     repeats_at,
@@ -71,7 +72,7 @@ def question(**fields: Any) -> Question:
 
 SKIPS = {
     "channel_disabled": question(channel=channel(enabled=False)),
-    "channel_broken": question(channel=channel(state="broken", state_reason="http:410")),
+    "resolved_before_delivery": question(incident=incident(state="resolved", resolved_at=NOW), firing=(), held=delivery(state="due")),
     "already_told": question(kind="changed", history=(delivery(shown="same"),), shown="same"),
     "below_severity": question(channel=channel(min_severity="critical")),
     "never_told_firing": question(kind="resolved", incident=incident(state="resolved"), firing=()),
@@ -86,6 +87,8 @@ DEFERS = {
     "maintenance": (question(maintenance_until=NOW + 500), NOW + 500),
     "snoozed": (question(firing=(alert(snoozed_until=NOW + 50),)), NOW + 50),
     "cool_down": (question(notified_at=NOW - 100), NOW - 100 + COOL_DOWN_S),
+    "channel_retry": (question(channel=channel(state="broken", state_reason="http:404", probe_at=NOW + 300)), NOW + 300),
+    "cap": (question(usage=Usage(sent=40, first_at=NOW - 3000)), NOW + 600),
 }
 
 
@@ -117,6 +120,32 @@ def test_a_recovery_is_sent_only_to_channels_that_got_the_alert() -> None:
     over = incident(state="resolved")
     assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(),))) == Send(NOW)
     assert decide(question(kind="resolved", incident=over, firing=(), history=(delivery(state="failed"),))) == Skip("never_told_firing")
+
+
+def test_an_alert_that_ended_undelivered_is_sent_only_if_long_and_critical() -> None:
+    for lasted_s, critical, expected in (
+        (1200, True, Send(NOW, "late")), (500, True, Skip("resolved_before_delivery")), (1200, False, Skip("resolved_before_delivery")),
+    ):  # fmt: skip
+        over = incident(state="resolved", level="critical", since_at=NOW - lasted_s, resolved_at=NOW)
+        assert decide(question(incident=over, firing=(), held=delivery(state="due", sent_at=None, critical=critical))) == expected
+    told_late = question(kind="resolved", incident=over, firing=(), history=(delivery(reason="late"),))
+    assert decide(told_late) == Skip("resolved_before_delivery")
+
+
+def test_a_node_takes_half_of_the_limit_and_its_first_critical_message_of_the_hour_is_always_sent() -> None:
+    caps = Caps(per_hour=4, critical_per_hour=6)
+    critical = {"incident": incident(level="critical"), "firing": (alert(level="critical"),)}
+    noisy, full = Usage(2, 2, 0, NOW - 1800, NOW - 600), Usage(6, 0, 0, NOW - 1800)
+
+    def reason(usage: Usage, **more: Any) -> str:
+        return decide(question(channel=channel(caps=caps), usage=usage, **more)).reason
+
+    assert reason(noisy) == "cap", "one noisy node leaves half of the limit to the others"
+    assert reason(Usage(2, 1, 0, NOW - 1800, NOW - 600)) == "ready"
+    assert [reason(full._replace(sent=sent)) for sent in (4, 7, 8)] == ["ready", "ready", "cap"], "a quiet node may exceed the limit"
+    assert reason(Usage(1000, 500, 0, NOW - 9, NOW - 9), **critical) == "ready", "the first critical one"
+    assert reason(Usage(1000, 500, 1, NOW - 9, NOW - 9), **critical) == "cap"
+    assert decide(question(channel=channel(caps=caps), usage=noisy)) == Defer(NOW - 600 + 3600, "cap")
 
 
 def test_a_cool_down_does_not_delay_a_critical_alert() -> None:

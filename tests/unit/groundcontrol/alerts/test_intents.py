@@ -6,7 +6,7 @@ from pathlib import Path
 
 from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
-from groundcontrol.alerts.model import RuleId, Threshold
+from groundcontrol.alerts.model import Caps, RuleId, Threshold
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import EventFilter
@@ -41,39 +41,68 @@ async def test_explain_states_the_decision_during_a_snooze_and_a_failing_receive
     assert (acknowledged.decision, acknowledged.reason) == ("skip", "acknowledged")
 
 
-async def test_a_broken_channel_gets_no_message_until_it_is_repaired(tmp_path: Path) -> None:
-    async with alert_trial(tmp_path, 3) as trial:
-        lasting, over, later = trial.nodes
-        trial.fleet.levels[later] = {"backup": 1.0}
-        await trial.pass_s(45)
-        assert trial.told() == ["firing"]
-        trial.receivers.outcome = Permanent("http:410")
-        alert = await fires(trial, lasting, 1.0, told_after_s=45)
-        await fires(trial, over, 1.0, told_after_s=45)
-        assert trial.receivers.attempts == 2
+async def test_a_refused_message_about_a_firing_alert_is_sent_when_its_channel_works_again(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        lasting, later = trial.nodes
+        trial.receivers.outcome = Permanent("http:404")
+        alert = await fires(trial, lasting, 2.0, told_after_s=45)
+        assert trial.receivers.attempts == 1
         [refused] = await trial.explained(alert)
-        assert (refused.decision, refused.reason) == ("skip", "channel_broken")
-        assert "not notified: its receiver has refused messages since" in refused.sentence
-        assert "(http:410)" in refused.sentence
-        del trial.fleet.levels[over]
-        await trial.pass_s(30)
+        assert (refused.decision, refused.reason) == ("skip", "http:404")
+        assert refused.sentence == "ops: not notified: the receiver refused the message (http:404); it is tried again later, while it fires"
         trial.receivers.outcome = Sent()
-        del trial.fleet.levels[later]
-        await trial.pass_s(70)
-        assert (trial.told(), trial.receivers.attempts) == (["firing"], 2)
-
-        [channel] = await trial.backend.store.channels.channels(1)
-        await trial.receivers.test(SCOPE, channel.id)
-        await trial.send()
+        await fires(trial, later, 2.0, told_after_s=45)
+        assert trial.titles()[0] == "Critical: web-1: Expected event is missing (backup)", "the next alert is a new try"
         await trial.pass_s(130)
-        assert sorted(trial.titles()[1:]) == [
-            "Resolved: web-2: Expected event is missing (backup)",
-            "Test message to ops",
-            "Warning: web-0: Expected event is missing (backup)",
-        ]
+        assert trial.titles()[1:] == ["Critical: web-0: Expected event is missing (backup)"]
         [notified] = await trial.explained(alert)
         assert "notified at" in notified.sentence
         assert "(2nd try)" in notified.sentence
+
+
+async def test_with_one_channel_and_one_alert_a_refused_message_is_tried_again_without_anybody(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path) as trial:
+        trial.receivers.outcome = Permanent("http:404")
+        await fires(trial, trial.nodes[0], 2.0, told_after_s=45)
+        trial.receivers.outcome = Sent()
+        await trial.pass_s(400)
+        assert trial.told() == ["firing"]
+
+
+async def test_a_noisy_node_is_digested_and_the_first_critical_alert_of_another_is_sent_at_once(tmp_path: Path) -> None:
+    """Explain, the log and what was sent agree at each step."""
+    async with alert_trial(tmp_path, 3) as trial:
+        noisy, quiet, other = trial.nodes
+        [channel] = await trial.backend.store.channels.channels(1)
+        await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(caps=Caps(4, 4)))
+        for number in range(12):  # each is an incident of its own
+            trial.fleet.levels[noisy] = {f"job {number}": 2.0}
+            await trial.pass_s(30)
+            trial.fleet.levels[noisy] = {}
+            await trial.pass_s(30)
+        sent = len(trial.told())
+        assert sent <= 4
+        held = [one for one in await trial.deliveries() if one.reason == "cap"]
+        assert held
+        assert {one.state for one in held} == {"deferred"}
+        alert = await fires(trial, quiet, 2.0, told_after_s=25)
+        assert trial.titles()[sent:] == ["Critical: web-1: Expected event is missing (backup)"]
+        assert await trial.reasons(alert) == ["ready"]
+        trial.fleet.levels[noisy] = {"the last job": 2.0}
+        await trial.pass_s(20)
+        [last] = [one for one in await trial.firing() if one.node_id == noisy]
+        [waits] = await trial.explained(last)
+        assert (waits.decision, waits.reason) == ("defer", "cap")
+        assert waits.next_at is not None
+        told_before = len(trial.told())
+        await trial.pass_s(waits.next_at - trial.clock.now() - 20)
+        assert not [one for one in trial.receivers.told[told_before:] if "web-0" in one.message.title]
+        await trial.pass_s(60)
+        digest = trial.receivers.told[-1].message
+        assert digest.kind == "digest"
+        assert [line for line in digest.lines if "the last job" in line]
+        assert len([line for line in digest.lines if line.startswith("over: web-0")]) >= 1
+        assert other not in {one.node_id for one in await trial.firing()}
 
 
 async def test_a_disabled_channel_has_one_delivery_row_per_incident(trial: AlertTrial) -> None:
