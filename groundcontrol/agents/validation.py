@@ -17,12 +17,13 @@ from groundcontrol.nodes.model import LogBatch, LogLine, NodeIdentity, NodePolic
 from groundcontrol.nodes.summary import SummaryReader
 from groundcontrol.samples.backfill import PreviousSend
 from groundcontrol.samples.model import SeriesSchema
+from spider.wire.arg_kinds import MAX_NAME
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS
 from spider.wire.metrics import INTERVAL_S, parse_series
-from spider.wire.report_messages import Identity, LogLines, Updates
+from spider.wire.report_messages import Identity, LogLines, Updates, policy_line
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
-from spider.wire.units import MAX_NAME
+from spider.wire.verbs import POLICY_LINES
 
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
@@ -237,9 +238,8 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
     policy = NodePolicy(
         mode,
         tuple(clean(verb, 32) for verb in message.policy_verbs),
-        _policy_names(message.policy_units),
         journal,
-        _policy_names(message.policy_containers),
+        {line: _policy_names(policy_line(message, line)) for line in POLICY_LINES},
     )
     return identity, clean(message.agent_version, 64), policy, reboot
 

@@ -14,6 +14,7 @@ from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError, count
 from groundcontrol.cli.run import follow_batch, follow_job, plan_text, print_result
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
+from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.ids import is_id
 
 
@@ -99,6 +100,11 @@ def phase_line(job: Mapping[str, Any]) -> str:
     return " ".join(["phase", *(part for part in parts if part)])
 
 
+def names_of(job: Any) -> list[str]:
+    """What a job names, of any kind."""
+    return [name for kind in ARG_KINDS for name in ([job[kind.name] or ""] if kind.single else job[kind.name])]
+
+
 async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
     job = await hub.get(f"/jobs/{wanted}")
     if args.json:
@@ -107,10 +113,7 @@ async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
         print(json.dumps(job))
         return 0
     node = await hub.get(f"/nodes/{job['node_id']}")
-    print(
-        f"{job['action']} {shown(' '.join(job['packages'] + job['units'] + [job['container'] or '']))}".strip()
-        + f" on {shown(node['name'])}, by {shown(job['created_by'])}"
-    )
+    print(f"{job['action']} {shown(' '.join(names_of(job)))}".strip() + f" on {shown(node['name'])}, by {shown(job['created_by'])}")
     times = (
         ("ordered", job["created_at"]),
         ("began", job["started_at"]),

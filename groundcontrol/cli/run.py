@@ -21,8 +21,8 @@ from groundcontrol.cli.typed import answered
 from groundcontrol.cli.watch import JobWatch
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import TERMINAL
-from spider.wire.units import full_name
-from spider.wire.verbs import NONE, VERBS
+from spider.wire.arg_kinds import ARG_KINDS
+from spider.wire.verbs import VERBS
 
 POLL_S: Final = 0.25
 BATCH_POLL_S: Final = 1.0
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="NODE | PACKAGE | UNIT | CONTAINER",
-        help=f"the nodes, unless --node or --tag names them ({SELECTOR}); then packages, units of systemd, or one container",
+        metavar=" | ".join(["NODE", *(kind.noun.upper() for kind in ARG_KINDS)]),
+        help=f"the nodes, unless --node or --tag names them ({SELECTOR}); then what the action names: packages, units of systemd, one container",
     )
     parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on these nodes (as NODE); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
@@ -54,20 +54,19 @@ async def run(args: argparse.Namespace) -> int:
             raise CliError("name a node, or several with --node or --tag")
         named.append(packages.pop(0))
     request: dict[str, object] = {"action": args.action}
-    if VERBS[args.action].units:
-        request["units"], packages = [full_name(word) for word in packages], []
-    if VERBS[args.action].container:
-        if len(packages) != 1:
-            raise CliError(f"{args.action} needs one container: name it after the node", "request.invalid")
-        request["container"], packages = packages[0], []
-    if packages:
-        request["packages"] = packages
     if args.action == "plan":
         request["for"] = args.for_action or "upgrade"
     elif args.for_action:
         raise UsageError("run: --for is for the action plan")
-    if packages and VERBS[planned := str(request.get("for", args.action))].packages == NONE:
+    planned = str(request.get("for", args.action))
+    kind = VERBS[planned].kind
+    if packages and kind is None:
         raise CliError(f"{planned} takes no packages: leave them out; name further nodes with --node", "request.invalid")
+    if kind is not None and kind.single and len(packages) != 1:
+        raise CliError(f"{planned} needs one {kind.noun}: name it after the node", "request.invalid")
+    if kind is not None and packages:
+        words = [kind.complete(word) for word in packages]
+        request[kind.name] = words[0] if kind.single else words
     request |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:

@@ -13,7 +13,7 @@ from groundcontrol.core.text import clean
 from groundcontrol.deployments.model import NO_LINES, DeploymentRequest, FoundPolicy, PolicyLines
 from groundcontrol.nodes.model import NodePolicy
 from spider.wire.policy_names import MAX_NAMES, PATTERN, USER
-from spider.wire.verbs import REKEY
+from spider.wire.verbs import REKEY, VERBS
 
 _SECOND_VERSION: Final = ("events", "units", "containers", "journal")
 _HEAD: Final = (
@@ -44,7 +44,8 @@ def policy_conf(mode: str, verbs: Sequence[str] = (), lines: PolicyLines = NO_LI
     Args: verbs: the allowed actions; empty: all that the mode allows. `rekey` is left out, since the file has its own key for it.
     """
     listed = [verb for verb in verbs if verb != REKEY]
-    section = {"version": "2", "mode": mode, "verbs": ", ".join(listed), **_values(lines)}
+    version = max((VERBS[verb].version for verb in listed if verb in VERBS), default=0)
+    section = {"version": str(max(2, version)), "mode": mode, "verbs": ", ".join(listed), **_values(lines)}
     return _HEAD + _written(section)
 
 
@@ -94,7 +95,7 @@ def edited(there: str, wish: PolicyLines) -> str:
     if section is None:
         return policy_conf(wish.mode or "monitor", (), wish)
     after = {**section, **values}
-    if any(after.get(key) for key in _SECOND_VERSION):
+    if section.get("version", "1") == "1" and any(after.get(key) for key in _SECOND_VERSION):
         after["version"] = values["version"] = "2"
     after = {key: value for key, value in after.items() if value}
     text = there if there.endswith("\n") else there + "\n"

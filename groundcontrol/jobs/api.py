@@ -37,6 +37,7 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from spider.logs import event
+from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.ids import is_id
 from spider.wire.verbs import READONLY, REBOOT, VERBS
 
@@ -180,21 +181,27 @@ async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> we
 
 
 def to_job_request(body: JobBody) -> JobRequest:
-    """The job request in a body. An empty list of packages is refused: it could mean none or all.
+    """The job request in a body. An empty list of names is refused: it could mean none or all.
 
     Raises: BadRequest.
     """
-    if body.packages is not msgspec.UNSET and not body.packages:
-        raise BadRequest("packages names at least one package; leave it out for all", field="packages")
-    return JobRequest(
+    request = JobRequest(
         action=body.action,
-        packages=() if body.packages is msgspec.UNSET else tuple(dict.fromkeys(body.packages)),
         for_action=None if body.for_ is msgspec.UNSET else body.for_,
         plan=None if body.plan is msgspec.UNSET else body.plan,
         reboot=body.reboot,
-        units=() if body.units is msgspec.UNSET else tuple(dict.fromkeys(body.units)),
-        container=None if body.container is msgspec.UNSET else body.container,
     )
+    for kind in ARG_KINDS:
+        value: list[str] | str | msgspec.UnsetType = getattr(body, kind.name)
+        if value is msgspec.UNSET:
+            continue
+        if request.kind is None or kind.name != request.kind.name:
+            raise BadRequest(f"{body.action} takes no {kind.name}: leave this field out", field=kind.name)
+        names = (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+        if not names and VERBS[body.action].optional:
+            raise BadRequest(f"{kind.name} names at least one {kind.noun}; leave it out for all", field=kind.name)
+        request = request._replace(args=names)
+    return request
 
 
 def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:

@@ -12,6 +12,7 @@ from groundcontrol.jobs.requests import DIGEST
 from groundcontrol.nodes.model import Tri
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobEnded, JobPlan, JobProgress, JobReport
+from spider.wire.verbs import POLICY_LINES
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
 """The greatest output of one job that a runner stores, with the note that it appends when there is more."""
@@ -53,13 +54,16 @@ _WORDS: Final = {
     KEYS_CHANGE: NOT_BACK,
     "wrong-generation": "the node's launch key is of another generation: deploy the node again",
     "wrong-node": "the node's launcher is set up for another node: deploy the node again",
-    "bad-args": "the node does not accept these names of packages, services or containers",
+    "bad-args": "the node does not accept these names",
     "policy-invalid": "the node's policy file is not valid",
     "policy-monitor": "the node's policy is monitor: it runs no jobs",
     "policy-readonly": "the node's policy is readonly: it only refreshes, checks and plans",
+    **{
+        f"policy-{kind.noun}": f"the node's policy does not name this {kind.noun}: its owner adds it to the line `{line}` in /etc/stardust/policy.conf"
+        for line, (kind, _) in POLICY_LINES.items()
+    },
     "policy-unit": "the node's policy does not name this service: its owner adds it to the line `units` in /etc/stardust/policy.conf "
     "(OpenRC has no such actions)",
-    "policy-container": "the node's policy does not name this container: its owner adds it to the line `containers` in /etc/stardust/policy.conf",
     "unit-protected": "no policy allows this service: it is Stardust's own, a shell of root, or it stops the server",
     "policy-verb": "the node's policy does not allow this action",
     "replay": "the node took this job before and has no trace of it: it may have run, or never begun",

@@ -8,6 +8,8 @@ from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
+from spider.wire.arg_kinds import ArgKind
+from spider.wire.verbs import VERBS
 
 JobState = Literal[
     "queued", "dispatched", "accepted", "running",
@@ -20,7 +22,7 @@ START_LIMIT_S: Final = 600.0
 """How long after its creation a job may still start. An offline node can reconnect within it."""
 
 OPEN: Final = frozenset({"dispatched", "accepted", "running"})
-"""States of a job that was sent to its node and has not ended. A node has at most one such job, plus one of units or containers."""
+"""States of a job that was sent to its node and has not ended. A node has at most one such job in each lane."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
@@ -79,16 +81,31 @@ class JobRequest(NamedTuple):
 
     action: str
     """A verb of the catalogue."""
-    packages: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    """What the action is asked to do it to: names of `kind`."""
     for_action: str | None = None
     """For the action `plan`: the action that is planned."""
     plan: str | None = None
     """Digest of the plan that the user confirmed. If the node's present plan differs, the node does nothing."""
     reboot: bool = False
-    units: tuple[str, ...] = ()
-    """For the actions `unit-…`: full names of units of systemd."""
-    container: str | None = None
-    """For the action `container-restart`: the name of a container."""
+
+    @property
+    def kind(self) -> ArgKind | None:
+        """What `args` name; None: this action takes no names, or this release does not know it."""
+        verb = VERBS.get(self.for_action or self.action)
+        return None if verb is None else verb.kind
+
+    def named(self) -> dict[str, object]:
+        """What `args` name, as in orders: the name of their kind -> the names, or the one name. Empty: nothing."""
+        if self.kind is None or not self.args:
+            return {}
+        return {self.kind.name: self.args[0] if self.kind.single else list(self.args)}
+
+    def details(self) -> dict[str, object]:
+        """The request in an entry of the audit log."""
+        fields = self._asdict()
+        del fields["args"]
+        return {**fields, **self.named()}
 
 
 class Job(NamedTuple):
@@ -96,7 +113,7 @@ class Job(NamedTuple):
     org: int
     node_id: NodeId
     action: str
-    packages: tuple[str, ...]
+    args: tuple[str, ...]
     reboot: bool
     state: JobState
     phase: JobPhase | None
@@ -135,12 +152,10 @@ class Job(NamedTuple):
     batch_id: BatchId | None = None
     follows: JobId | None = None
     """The job that this one follows: an upgrade, followed by its reboot."""
-    units: tuple[str, ...] = ()
-    container: str | None = None
 
     @property
     def request(self) -> JobRequest:
-        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot, self.units, self.container)
+        return JobRequest(self.action, self.args, self.for_action, self.plan, self.reboot)
 
 
 def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:

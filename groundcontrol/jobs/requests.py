@@ -11,12 +11,11 @@ from groundcontrol.core.text import clean
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
-from spider.wire.containers import is_container_name, names_container
-from spider.wire.units import MAX_UNITS, is_protected, is_unit_name, names_unit
-from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
+from spider.wire.arg_kinds import ArgKind
+from spider.wire.verbs import CATALOGUE, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
-MAX_PACKAGES_BYTES: Final = 14_000
-"""Bytes of all package names together. They must fit into one order."""
+MAX_NAMES_BYTES: Final = 14_000
+"""Bytes of all names together. They must fit into one order."""
 POLICY_FILE: Final = "policy.conf (in /etc/stardust where the agent was installed)"
 _READONLY_VERBS: Final = tuple(verb.name for verb in CATALOGUE if verb.policy == READONLY)
 _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
@@ -25,17 +24,11 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 def order_args(request: JobRequest) -> dict[str, object]:
     """The arguments of an order, without fields that are unset."""
-    args: dict[str, object] = {}
-    if request.packages:
-        args["packages"] = list(request.packages)
+    args = request.named()
     if request.for_action is not None:
         args["for"] = request.for_action
     if request.plan is not None:
         args["plan"] = request.plan
-    if request.units:
-        args["units"] = list(request.units)
-    if request.container is not None:
-        args["container"] = request.container
     return args
 
 
@@ -52,9 +45,7 @@ def validate_request(request: JobRequest) -> None:
         raise BadRequest(f"`for` belongs to the action plan alone: one of {', '.join(PLANNED)}", field="for")
     if request.for_action is not None and request.for_action not in PLANNED:
         raise BadRequest(f"`for` must be one of {', '.join(PLANNED)}", field="for")
-    _check_packages(VERBS[request.for_action or action], request.packages)
-    _check_units(verb, request.units)
-    _check_container_name(verb, request.container)
+    _check_names(VERBS[request.for_action or action], request.args)
     if request.plan is not None and not verb.planned:
         raise BadRequest(f"{action} follows no plan: leave it out", field="plan")
     if request.plan is not None and not DIGEST.fullmatch(request.plan):
@@ -63,38 +54,20 @@ def validate_request(request: JobRequest) -> None:
         raise BadRequest(f"a reboot may follow {', '.join(_UPGRADE_VERBS)}; the action reboot does nothing else", field="reboot")
 
 
-def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
-    if packages and verb.packages == NONE:
-        raise BadRequest(f"{verb.name} takes no packages: leave them out", field="packages")
-    if not packages and verb.packages == NEEDED:
-        raise BadRequest(f"{verb.name} needs packages: name at least one", field="packages")
-    if len(packages) > MAX_PACKAGES or len(json.dumps(packages)) > MAX_PACKAGES_BYTES:
-        raise BadRequest(
-            f"too many packages for one job: at most {MAX_PACKAGES}, and {MAX_PACKAGES_BYTES} bytes of names", field="packages"
-        )
-    for name in packages:
-        if not re.fullmatch(PACKAGE_NAME, name):
-            raise BadRequest(f"{name[:80]!r} is not the name of a package", field="packages")
-
-
-def _check_units(verb: Verb, units: tuple[str, ...]) -> None:
-    if bool(units) != verb.units:
-        fault = "needs units: name at least one, such as nginx.service" if verb.units else "takes no units: leave them out"
-        raise BadRequest(f"{verb.name} {fault}", field="units")
-    if len(units) > MAX_UNITS:
-        raise BadRequest(f"too many units for one job: at most {MAX_UNITS}", field="units")
-    for name in units:
-        if not is_unit_name(name):
-            kinds = "the full name of a service, socket or timer of systemd, such as nginx.service"
-            raise BadRequest(f"{clean(name, 80)!r} is not {kinds}", field="units")
-
-
-def _check_container_name(verb: Verb, name: str | None) -> None:
-    if (name is not None) != verb.container:
-        fault = "needs a container: name it" if verb.container else "takes no container: leave it out"
-        raise BadRequest(f"{verb.name} {fault}", field="container")
-    if name is not None and not is_container_name(name):
-        raise BadRequest(f"{clean(name, 80)!r} is not the name of a container", field="container")
+def _check_names(verb: Verb, names: tuple[str, ...]) -> None:
+    kind = verb.kind
+    if kind is None:
+        if names:
+            raise BadRequest(f"{verb.name} takes no names: leave them out", field="action")
+        return
+    if not names and not verb.optional:
+        fault = f"a {kind.noun}: name it" if kind.single else f"{kind.name}: name at least one, such as {kind.example}"
+        raise BadRequest(f"{verb.name} needs {fault}", field=kind.name)
+    if len(names) > kind.most or len(json.dumps(names)) > MAX_NAMES_BYTES:
+        raise BadRequest(f"too many {kind.noun}s for one job: at most {kind.most}, and {MAX_NAMES_BYTES} bytes of names", field=kind.name)
+    for name in names:
+        if not kind.is_name(name):
+            raise BadRequest(f"{clean(name, 80)!r} is not {kind.describes}", field=kind.name)
 
 
 def check_policy(node: Node, request: JobRequest) -> None:
@@ -105,37 +78,25 @@ def check_policy(node: Node, request: JobRequest) -> None:
     """
     for action in (request.action, *((REBOOT,) if request.reboot else ())):
         _check_policy(node, action)
-    for name in request.units:
-        _check_unit(node, name)
-    if request.container is not None:
-        _check_container(node, request.container)
+    kind = request.kind
+    if kind is not None and kind.line:
+        for name in request.args:
+            _check_name(node, kind, name)
 
 
-def _check_unit(node: Node, name: str) -> None:
+def _check_name(node: Node, kind: ArgKind, name: str) -> None:
     policy = node.policy
-    if is_protected(name):
-        why, how = "it is Stardust's own, a shell of root, or it stops the server", "no policy allows that"
-    elif policy is None or names_unit(policy.units, name):
+    if kind.is_protected(name):
+        why, how = f"no policy allows that for this {kind.noun}", "its server would lose Stardust, a shell of root or itself"
+    elif policy is None or kind.names(policy.named(kind), name):
         return
     else:
-        why = "its policy does not name this unit"
-        how = f"its owner adds it on the node, in {POLICY_FILE}: `units = {', '.join((*policy.units, name))}`"
+        why = f"its policy does not name this {kind.noun}"
+        how = f"its owner adds it on the node, in {POLICY_FILE}: `{kind.line} = {', '.join((*policy.named(kind), name))}`"
     raise PolicyRefuses(
         f"{node.name} allows no action on {name}: {why}; {how}",
         mode=policy.mode if policy else "",
-        units=list(policy.units) if policy else [],
-    )
-
-
-def _check_container(node: Node, name: str) -> None:
-    policy = node.policy
-    if policy is None or names_container(policy.containers, name):
-        return
-    line = f"`containers = {', '.join((*policy.containers, name))}`"
-    raise PolicyRefuses(
-        f"{node.name} allows no action on {name}: its policy does not name this container; its owner adds it on the node, in {POLICY_FILE}: {line}",
-        mode=policy.mode,
-        containers=list(policy.containers),
+        **{kind.line: list(policy.named(kind)) if policy else []},
     )
 
 
@@ -148,10 +109,11 @@ def _check_policy(node: Node, action: str) -> None:
         if policy.mode == "managed" or action in policy.verbs:
             return  # in mode `managed`, the node does not report whether it allows this action
         how = "; `rekey = yes` there allows it"
-    if VERBS[action].units:
-        how = "; there, `units = nginx.service, …` with `version = 2` allows it for the named units"
-    if VERBS[action].container:
-        how = "; there, `containers = shop, …` with `version = 2` allows it for the named containers"
+    verb = VERBS[action]
+    if verb.version > 1:
+        how = f"; there, `version = {verb.version}` allows it"
+    if verb.kind is not None and verb.kind.line:
+        how = f"; there, `{verb.kind.line} = {verb.kind.example}, …` with `version = {verb.version}` allows it for what it names"
     match policy.mode:
         case "monitor":
             why = "it is in monitor mode, which allows no jobs"

@@ -115,7 +115,7 @@ class JobService:
         """Node -> digest of its plan in that batch."""
         batch = await self._store[BatchStore].batch(scope, batch_id)
         authorize(scope, "job.read", batch)
-        if request.plan is not None or batch.request != JobRequest(PLAN, request.packages, request.action):
+        if request.plan is not None or batch.request != JobRequest(PLAN, request.args, request.action):
             raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
         earlier_jobs = await self._store[BatchStore].jobs_of(scope, batch_id)
         return {job.node_id: job.plan_digest for job in earlier_jobs if job.plan_digest is not None and job.state == "succeeded"}

@@ -9,9 +9,10 @@ import msgspec
 
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.coded_text import coded_text
-from groundcontrol.jobs.model import Batch, Job
+from groundcontrol.jobs.model import Batch, Job, JobRequest
 from groundcontrol.jobs.plans import Plan, Report
 from groundcontrol.web.answer import Answer, Body, view_of
+from spider.wire.arg_kinds import ARG_KINDS
 
 if TYPE_CHECKING:  # a type checker cannot read the catalogue; what decodes a request can
     JobVerb = str
@@ -21,18 +22,31 @@ else:
     PlannedVerb = Literal[PLANNED]
 
 
-class JobBody(Body, rename={"for_": "for"}):
-    action: JobVerb
+class NamesBody(Body):
+    """What a job is asked to do its action to: a field for each row of `ARG_KINDS`."""
+
     packages: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid."""
-    for_: PlannedVerb | msgspec.UnsetType = msgspec.UNSET
-    """The action that `plan` simulates."""
-    plan: str | msgspec.UnsetType = msgspec.UNSET
-    """Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change."""
     units: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`."""
     container: str | msgspec.UnsetType = msgspec.UNSET
     """Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman."""
+
+
+class NamesView(Answer):
+    """As in `NamesBody`; the fields of other kinds are empty."""
+
+    packages: list[str]
+    units: list[str]
+    container: str | None
+
+
+class JobBody(NamesBody, rename={"for_": "for"}, kw_only=True):
+    action: JobVerb
+    for_: PlannedVerb | msgspec.UnsetType = msgspec.UNSET
+    """The action that `plan` simulates."""
+    plan: str | msgspec.UnsetType = msgspec.UNSET
+    """Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change."""
     reboot: bool = False
     """Whether to reboot after a successful upgrade, unless the node reports that none is due."""
 
@@ -83,13 +97,10 @@ class StopView(Answer):
     """`why` as a code and its facts. null: it has none."""
 
 
-class JobView(Answer, rename={"for_": "for"}):
+class JobView(NamesView, rename={"for_": "for"}):
     id: str
     node_id: str
     action: str
-    packages: list[str]
-    units: list[str]
-    container: str | None
     for_: str | None
     plan: str | None
     """Digest of the approved plan; null: none."""
@@ -226,12 +237,9 @@ class BatchJobView(Answer):
     """As in a job."""
 
 
-class BatchSummaryView(Answer, rename={"for_": "for"}):
+class BatchSummaryView(NamesView, rename={"for_": "for"}):
     id: str
     action: str
-    packages: list[str]
-    units: list[str]
-    container: str | None
     for_: str | None
     plan: str | None
     reboot: bool
@@ -291,7 +299,14 @@ def job_view(job: Job) -> JobView:
         stop=_stop(job),
         changes=[ChangeView(*change) for change in job.changes],
         error=_job_error(job),
+        **_names(job.request),
     )
+
+
+def _names(request: JobRequest) -> dict[str, Any]:
+    """The fields of `NamesView`."""
+    named = request.named()
+    return {kind.name: named.get(kind.name, None if kind.single else []) for kind in ARG_KINDS}
 
 
 def _stop(job: Job) -> StopView | None:
@@ -350,9 +365,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
     return {
         "id": batch.id,
         "action": request.action,
-        "packages": list(request.packages),
-        "units": list(request.units),
-        "container": request.container,
+        **_names(request),
         "for_": request.for_action,
         "plan": request.plan,
         "reboot": request.reboot,

@@ -12,8 +12,8 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import JournalBody, UnitJournalView, UnitLineView
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest
+from spider.wire.arg_kinds import UNITS
 from spider.wire.report_messages import MAX_JOURNAL_LINES
-from spider.wire.units import is_unit_name
 
 MAX_READS: Final = 32
 """Journals that are read at the same time: each holds up to 100 kB."""
@@ -29,7 +29,7 @@ class JournalReads(SlotLimiter):
 
 async def read_journal(call: ApiRequest, body: JournalBody) -> UnitJournalView:
     """The last lines of a unit's journal, as far as the node's owner lets the hub read them."""
-    if not is_unit_name(body.unit):
+    if not UNITS.is_name(body.unit):
         raise BadRequest("unit is the full name of a service, socket or timer of systemd, such as nginx.service", field="unit")
     if not 0 < body.lines <= MAX_JOURNAL_LINES:
         raise BadRequest(f"lines is 1 to {MAX_JOURNAL_LINES}", field="lines")

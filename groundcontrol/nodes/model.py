@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Scope
+from spider.wire.arg_kinds import ArgKind
 
 UNITS: Final = 1
 """The version of the unit files that this release installs (`STARDUST_UNITS` in `majortom/remote/units/stardust-spider.service`)."""
@@ -61,12 +62,14 @@ class NodePolicy(NamedTuple):
 
     mode: str
     verbs: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
-    """Names and patterns (`*`) of the units that the actions `unit-…` may name."""
     journal: str = "off"
     """Lines of the journal that the hub may request: off, warning or all."""
-    containers: tuple[str, ...] = ()
-    """Names and patterns (`*`) of the containers that the action `container-restart` may name."""
+    lines: Mapping[str, tuple[str, ...]] = {}
+    """The names and patterns (`*`) that actions may name, by the line of the policy file that has them."""
+
+    def named(self, kind: ArgKind) -> tuple[str, ...]:
+        """The names and patterns that actions of this kind may name."""
+        return self.lines.get(kind.line, ())
 
 
 class Node(NamedTuple):

@@ -14,6 +14,7 @@ from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_sum
 from groundcontrol.web.answer import Answer, Body
 from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
+from spider.wire.verbs import POLICY_LINES
 
 
 class IdentityView(Answer):
@@ -255,8 +256,8 @@ def _policy(policy: NodePolicy | None) -> PolicyView | None:
     if policy is None:
         return None
     journal = cast("Literal['warning', 'all']", policy.journal) if policy.journal in ("warning", "all") else "off"
-    units, containers = list(policy.units), list(policy.containers)
-    return PolicyView(mode=policy.mode, verbs=list(policy.verbs), units=units, journal=journal, containers=containers)
+    lines = {line: list(policy.named(kind)) for line, (kind, _) in POLICY_LINES.items()}
+    return PolicyView(mode=policy.mode, verbs=list(policy.verbs), journal=journal, **lines)
 
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:

@@ -34,8 +34,9 @@ from groundcontrol.nodes import summary  # noqa: E402
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from scripts.gen import target  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
+from spider.wire.arg_kinds import ARG_KINDS, PACKAGES, UNITS  # noqa: E402
 from spider.wire.sentences import SENTENCES  # noqa: E402
-from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
+from spider.wire.verbs import POLICY_LINES, READONLY, VERBS  # noqa: E402
 
 HEAD = """// Made by scripts/gen/ts.py from the hub's `views.py` modules: never edited by hand.
 """
@@ -69,6 +70,13 @@ VERBS_HEAD = """// Made by scripts/gen/ts.py from spider/wire/verbs.py and groun
 
 import { t } from "../text/i18n";
 
+"""
+
+ARG_KINDS_HEAD = """// Made by scripts/gen/ts.py from spider/wire/arg_kinds.py: never edited by hand.
+
+/** What jobs name: the field of a job, whether it has one name or a list, the line of policy.conf that must list the names (empty: none),
+ * and the first version of that file that may have this line. */
+export const ARG_KINDS = [
 """
 
 VERB = """/** One verb of a job. */
@@ -245,12 +253,12 @@ def verb_titles() -> str:
 
 
 def verb_rows() -> str:
-    """The other properties of each verb in a node's menu, in its order. False properties are left out, and so are verbs of units and
-    containers, which are not in this menu."""
+    """The other properties of each verb in a node's menu, in its order. False properties are left out, and so are verbs whose
+    names the policy lists: they are not in this menu."""
     rows = []
     for name, words in verbs.HUB_VERBS.items():
         verb = VERBS[name]
-        if verb.beside:
+        if verb.kind is not None and verb.kind.line:
             continue
         facts = {
             "readonly": verb.policy == READONLY, "dangerous": words.dangerous, "planned": verb.planned, "upgrades": verb.upgrades, "selfcare": verb.selfcare,
@@ -259,10 +267,21 @@ def verb_rows() -> str:
             f"{field}: t`{value}`" for field, value in words._asdict().items() if isinstance(value, str) and value and field != "title"
         ]
         parts += [f"{fact}: true" for fact, holds in facts.items() if holds]
-        parts += [f"packages: {json.dumps(verb.packages)}"] if verb.packages != NONE else []
+        parts += [f"packages: {json.dumps('optional' if verb.optional else 'needed')}"] if verb.kind is PACKAGES else []
         rows.append(f"  {json.dumps(name)}: {{ {', '.join(parts)} }},\n")
     planned = " | ".join(map(json.dumps, verbs.PLANNED))
     return f"{VERBS_HEAD}{VERB}export type PlannedVerb = {planned};\n\nexport const VERBS: Readonly<Record<string, Verb>> = {{\n{''.join(rows)}}};\n"
+
+
+def arg_kinds() -> str:
+    """The rows of the kinds of arguments, without what only the page of units needs."""
+    rows = []
+    for kind in ARG_KINDS:
+        fields = {"name": kind.name, "single": kind.single, "line": kind.line, "version": POLICY_LINES[kind.line][1] if kind.line else 1}
+        rows.append(f"  {{ {', '.join(f'{field}: {json.dumps(value)}' for field, value in fields.items())} }},\n")
+    protected = f"/** Units that no policy allows. */\nexport const PROTECTED_UNITS = /^{UNITS.protected}$/;\n"
+    most = f"/** The most units of one job. */\nexport const MAX_UNITS = {UNITS.most};\n"
+    return f"{ARG_KINDS_HEAD}{''.join(rows)}] as const;\n\n{protected}\n{most}"
 
 
 def event_types() -> str:
@@ -290,6 +309,7 @@ def generate() -> dict[Path, str]:
         SOURCES / "wire/schema.gen.ts": messages,
         SOURCES / "core/jobs/verb-titles.gen.ts": verb_titles(),
         SOURCES / "core/jobs/verbs.gen.ts": verb_rows(),
+        SOURCES / "core/jobs/arg-kinds.gen.ts": arg_kinds(),
         SOURCES / "core/events/event-types.gen.ts": event_types(),
         SOURCES / "core/alerts/delivery-reasons.gen.ts": delivery_reasons(),
     }

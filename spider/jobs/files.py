@@ -12,10 +12,11 @@ import os
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 from spider.files import sync_folder, write_all
-from spider.wire.verbs import VERBS
+from spider.wire.arg_kinds import MAIN_LANE
+from spider.wire.verbs import lane_of
 
 JOBS_DIR = "/var/lib/stardust/jobs"
-LOCK, UNITS_LOCK = ".lock", ".units-lock"
+LOCK, SIDE_LOCK = ".lock", ".units-lock"
 REFRESHED = ".refreshed"
 """File in the jobs folder, touched when a refresh has reached every repository."""
 REFUSED = ".refused"
@@ -95,8 +96,8 @@ class Progress(NamedTuple):
 
 
 def lock_of(verb: str) -> str:
-    """The lock file that a job of this verb holds while it runs. A job of units or containers does not wait for jobs that change packages."""
-    return UNITS_LOCK if verb in VERBS and VERBS[verb].beside else LOCK
+    """The lock file that a job of this verb holds while it runs: one for each lane."""
+    return LOCK if lane_of(verb) == MAIN_LANE else SIDE_LOCK
 
 
 def reserve(path: str, size: int) -> None:

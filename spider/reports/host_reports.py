@@ -16,7 +16,7 @@ from spider.threads import run_in_thread
 from spider.timeouts import run_until_first_error, wait_for
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Message
-from spider.wire.report_messages import Identity, Updates
+from spider.wire.report_messages import Identity, Updates, policy_fields
 
 IDENTITY_S = 60.0
 """Interval of reading the identity."""
@@ -135,9 +135,7 @@ class HostReports:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
         identity = self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
-        return identity._replace(
-            policy_units=", ".join(policy.units), policy_journal=policy.journal, policy_containers=", ".join(policy.containers)
-        )
+        return identity._replace(policy_journal=policy.journal, **policy_fields(policy.lines))
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Read the available updates and the condition of the packages. Returns: seconds until the next reading."""

@@ -10,10 +10,10 @@ from spider.reports.journal_reader import JournalChild, JournalLine, parse_recor
 from spider.root.policy import PolicyRefused, read_policy
 from spider.threads import ThreadUnavailable, run_in_thread
 from spider.timeouts import wait_for
+from spider.wire.arg_kinds import UNITS
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Message
 from spider.wire.report_messages import MAX_JOURNAL_LINES, JournalAnswer, JournalRequest
-from spider.wire.units import is_unit_name
 
 LIMIT_S = 10.0
 """Limit of one run of journalctl, which takes long if the last lines of a unit are old."""
@@ -103,7 +103,7 @@ class UnitJournal:
 
     async def _read(self, message: JournalRequest) -> _Lines:
         """Raises: _Refused; OSError: journalctl, or a thread, cannot be started."""
-        if not is_unit_name(message.unit) or not 0 < message.lines <= MAX_JOURNAL_LINES:
+        if not UNITS.is_name(message.unit) or not 0 < message.lines <= MAX_JOURNAL_LINES:
             raise _Refused("bad-unit")
         try:
             level = (await run_in_thread(lambda: read_policy(*self._policy), "policy")).journal

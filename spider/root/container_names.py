@@ -5,7 +5,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from spider.container_list import RUNNING, Container, fetch, parse_containers
 from spider.container_socket import EngineFailed
-from spider.wire.containers import is_container_name, names_container
+from spider.wire.arg_kinds import CONTAINER
 
 MAX_NAMED = 200
 """The limit of containers, equal to that of the rows of the table `containers`."""
@@ -31,5 +31,5 @@ def named_containers(patterns: Sequence[str], sockets: Sequence[Tuple[str, str]]
                 found.update((one.id, one) for one in listed)  # podman-docker makes Docker's socket a link to Podman's
     if failures and not found:
         raise EngineFailed("; ".join(failures))
-    named = [one for one in found.values() if is_container_name(one.name) and names_container(patterns, one.name)]
+    named = [one for one in found.values() if CONTAINER.is_name(one.name) and CONTAINER.names(patterns, one.name)]
     return sorted(named, key=lambda one: (one.state not in RUNNING, one.name, one.id))[:MAX_NAMED]

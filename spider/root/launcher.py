@@ -30,6 +30,7 @@ from spider.root.order_args import validate_args
 from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
+from spider.wire.arg_kinds import CONTAINER, SIDE_LANE
 from spider.wire.ids import is_id
 from spider.wire.orders import (
     CONTAINER_LIST,
@@ -69,7 +70,8 @@ class LauncherAnswer(NamedTuple):
     |---|---|
     | slow-frame, short-frame | the order did not arrive in time, or not completely |
     | bad-args | the arguments are invalid |
-    | policy-invalid, -monitor, -readonly, -verb, -unit, -container | the node's policy is invalid, or forbids the verb, the unit or the container |
+    | policy-invalid, -monitor, -readonly, -verb | the node's policy is invalid, or forbids the verb |
+    | policy-unit, policy-container | the node's policy does not name this: `policy-` and the noun of its `ArgKind` |
     | unit-protected | no policy allows this unit |
     | no-such-job, ended | the job to stop never begins, or has ended |
     | replay | an order with this id was accepted before |
@@ -209,12 +211,12 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
     """Refuse a job if a disk is too full for it.
 
     A verb that fills the disk needs NODE_FREE_BYTES in each folder of `roomy`. Every job needs SPOOL_FREE_BYTES for its own files, except
-    jobs of units and containers: they print little, and a full disk may be the reason for them.
+    those of the side lane: they print little, and a full disk may be the reason for them.
 
     Raises: OrderRefused. OSError.
     """
     roomy = paths.roomy if VERBS[verb].fills else ()
-    spool = () if VERBS[verb].beside else ((paths.jobs, SPOOL_FREE_BYTES),)
+    spool = () if VERBS[verb].lane == SIDE_LANE else ((paths.jobs, SPOOL_FREE_BYTES),)
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), *spool]:
         space = os.statvfs(path)
         if space.f_bavail * space.f_frsize < least:
@@ -223,7 +225,7 @@ def check_room(paths: LauncherPaths, verb: str) -> None:
 
 @contextlib.contextmanager
 def only_one(jobs: str, verb: str) -> Iterator[None]:
-    """Hold the lock under which a job is started. A runner holds it until it ends. Jobs of units and containers have another lock.
+    """Hold the lock under which a job is started. A runner holds it until it ends. Each lane has its own lock.
 
     Raises: OrderRefused: another job runs, or processes that a killed runner left behind.
     """
@@ -408,7 +410,7 @@ def decide(frame: bytes, paths: LauncherPaths, now: float, boot: str, unit: JobU
 def list_containers(paths: LauncherPaths) -> LauncherAnswer:
     """List the containers that the policy allows the hub to restart."""
     try:
-        return LauncherAnswer("listed", "", named_containers(_policy_for(CONTAINER_RESTART, paths).containers, paths.engines))
+        return LauncherAnswer("listed", "", named_containers(_policy_for(CONTAINER_RESTART, paths).named(CONTAINER), paths.engines))
     except OrderRefused as exc:
         return LauncherAnswer("refused", str(exc))
     except EngineFailed as exc:

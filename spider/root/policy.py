@@ -26,25 +26,25 @@ A Spider that does not support version 2 refuses the whole file. Any unknown wor
 never be read as no restriction.
 """
 
-from typing import Any, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Any, Collection, Mapping, NamedTuple, Optional, Pattern, Tuple
 
 from spider.ini_reader import read_ini
 from spider.root.trusted_files import Untrusted, read_trusted
-from spider.wire.containers import names_container
-from spider.wire.policy_names import MAX_NAMES, PATTERN, USER
-from spider.wire.units import is_protected, names_unit
-from spider.wire.verbs import CATALOGUE, REKEY, VERBS, Verb
+from spider.wire.arg_kinds import ArgKind
+from spider.wire.policy_names import MAX_NAMES, USER
+from spider.wire.verbs import CATALOGUE, POLICY_LINES, REKEY, VERBS, Verb
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
-LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and not verb.beside)
+LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES and verb.version == 1)
 """Verbs that the line `verbs` may name; `rekey` has a line of its own."""
-BESIDE: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.beside)
-"""Verbs of units and containers. The line `verbs` may name them in version 2."""
+LATER: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.version > 1)
+"""Verbs that the line `verbs` may name from the version of their row on."""
 JOURNAL = ("off", "warning", "all")
-_KEYS = {"1": frozenset({"version", "mode", "verbs", "rekey"})}
-_KEYS["2"] = _KEYS["1"] | {"events", "units", "containers", "journal"}
-"""The keys that the file may have, by version."""
+VERSIONS = ("1", "2")
+_KEYS = {"version": 1, "mode": 1, "verbs": 1, "rekey": 1, "events": 2, "journal": 2}
+_KEYS.update((line, since) for line, (_, since) in POLICY_LINES.items())
+"""The keys that the file may have, each from this version on."""
 
 
 class PolicyRefused(Exception):
@@ -56,15 +56,17 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The allowed verbs: first in the order of `LISTED`, then `rekey`, then the verbs of units and containers."""
+    """The allowed verbs: first in the order of `LISTED`, then `rekey`, then those of `LATER`."""
     events: Tuple[str, ...] = ()
     """Users who may report events, in addition to root."""
-    units: Tuple[str, ...] = ()
-    """Names and patterns (`*`) of the units that the verbs `unit-…` may name."""
     journal: str = "off"
     """The lines of the journal that the hub may request: off, warning or all."""
-    containers: Tuple[str, ...] = ()
-    """Names and patterns (`*`) of the containers that the verb `container-restart` may name."""
+    lines: Tuple[Tuple[str, Tuple[str, ...]], ...] = ()
+    """Each line of `POLICY_LINES` that the file has, with its names and patterns (`*`)."""
+
+    def named(self, kind: ArgKind) -> Tuple[str, ...]:
+        """The names and patterns that verbs of this kind may touch."""
+        return dict(self.lines).get(kind.line, ())
 
     @property
     def allowed_verbs(self) -> Tuple[str, ...]:
@@ -80,25 +82,21 @@ class Policy(NamedTuple):
             return None
         if self.mode != "managed":
             return "policy-" + self.mode
-        if verb not in BESIDE:
-            return "policy-verb"
-        names, refusal = (self.containers, "policy-container") if VERBS[verb].container else (self.units, "policy-unit")
-        return "policy-verb" if names else refusal
+        kind = VERBS[verb].kind if verb in VERBS else None
+        return f"policy-{kind.noun}" if kind is not None and kind.line and not self.named(kind) else "policy-verb"
 
     def name_refusal(self, verb: Verb, args: Mapping[str, Any]) -> Optional[str]:
-        """Why an allowed verb may not name these units or this container, as a word of `LauncherAnswer.why`. None: it may.
+        """Why an allowed verb may not touch what these arguments name, as a word of `LauncherAnswer.why`. None: it may.
 
         Args: args: validated arguments.
         """
-        if verb.container:
-            return None if names_container(self.containers, args["container"]) else "policy-container"
-        return self.unit_refusal(args["units"]) if verb.units else None
-
-    def unit_refusal(self, names: Sequence[str]) -> Optional[str]:
-        """Why an allowed verb may not name these units, as a word of `LauncherAnswer.why`. None: it may."""
-        if any(is_protected(name) for name in names):
-            return "unit-protected"
-        return None if all(names_unit(self.units, name) for name in names) else "policy-unit"
+        kind = verb.kind
+        if kind is None or not kind.line:
+            return None
+        names = kind.from_order(args[kind.name])
+        if any(kind.is_protected(name) for name in names):
+            return f"{kind.noun}-protected"
+        return None if all(kind.names(self.named(kind), name) for name in names) else f"policy-{kind.noun}"
 
 
 def parse_policy(text: str) -> Policy:
@@ -113,19 +111,20 @@ def parse_policy(text: str) -> Policy:
     if list(sections) != ["policy"]:
         raise PolicyRefused("one section [policy] is expected, and no other")
     section = sections["policy"]
-    keys = _KEYS.get(section.get("version", ""))
-    if keys is None:
-        raise PolicyRefused("version = 1 or version = 2 is expected")
-    unknown = sorted(set(section) - keys)
+    if section.get("version", "") not in VERSIONS:
+        raise PolicyRefused(f"version = {' or version = '.join(VERSIONS)} is expected")
+    version = int(section["version"])
+    unknown = sorted(key for key in section if key not in _KEYS or _KEYS[key] > version)
     if unknown:
         raise PolicyRefused(f"unknown key {unknown[0]!r}")
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
-    allowed = {verb for verb in (*LISTED, *BESIDE) if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
+    known = [*LISTED, *(verb for verb in LATER if VERBS[verb].version <= version)]
+    allowed = {verb for verb in known if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
     if "verbs" in section:
         listed = [word.strip() for word in section["verbs"].split(",")]
-        strange = sorted(set(listed) - set(LISTED) - (set(BESIDE) if section["version"] == "2" else set()))
+        strange = sorted(set(listed) - set(known))
         if strange:
             raise PolicyRefused(f"unknown verb {strange[0]!r}")
         allowed &= set(listed)
@@ -135,11 +134,16 @@ def parse_policy(text: str) -> Policy:
     journal = section.get("journal", "off")
     if journal not in JOURNAL:
         raise PolicyRefused("journal is off, warning or all")
-    units, containers = _names(section, "units", PATTERN), _names(section, "containers", PATTERN)
+    lines = {line: _names(section, line, kind.line_form) for line, (kind, _) in POLICY_LINES.items() if line in section}
     verbs = [verb for verb in LISTED if verb in allowed]
     verbs += [REKEY] if rekey == "yes" else []
-    verbs += [verb for verb in BESIDE if (containers if VERBS[verb].container else units) and verb in allowed]
-    return Policy(mode, tuple(verbs), _names(section, "events", USER), units, journal, containers)
+    verbs += [verb for verb in LATER if verb in allowed and _has_line(VERBS[verb].kind, lines)]
+    return Policy(mode, tuple(verbs), _names(section, "events", USER), journal, tuple(lines.items()))
+
+
+def _has_line(kind: Optional[ArgKind], lines: Collection[str]) -> bool:
+    """Whether the file has the line that verbs of this kind need; True: they need none."""
+    return kind is None or not kind.line or kind.line in lines
 
 
 def _names(section: Mapping[str, str], key: str, form: Pattern[str]) -> Tuple[str, ...]:

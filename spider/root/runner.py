@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider import logs
 from spider.files import create_once, lock_within
@@ -44,6 +44,7 @@ from spider.root.trusted_files import Untrusted
 from spider.root.unit_actions import UnitActions
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
+from spider.wire.arg_kinds import CONTAINER, UNITS
 from spider.wire.ids import is_id
 from spider.wire.sentences import sentence
 
@@ -137,15 +138,21 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     return Outcome(REBOOTING, None, 0, ())
 
 
+_OF_KIND: Dict[str, Callable[[str, Tuple[str, ...], JobConsole], Outcome]] = {
+    UNITS.name: lambda verb, names, console: UnitActions(console).perform(verb, names),
+    CONTAINER.name: lambda _verb, names, console: ContainerActions(console).restart(*names),
+}
+"""Who does the work of verbs of a kind, by verb and names. The package manager does all other work."""
+
+
 def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
     if plan.verb not in verbs.VERBS:
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
-    if verbs.VERBS[plan.verb].units:
-        return UnitActions(console).perform(plan.verb, [str(name) for name in plan.args["units"]])
-    if verbs.VERBS[plan.verb].container:
-        return ContainerActions(console).restart(str(plan.args["container"]))
+    kind = verbs.VERBS[plan.verb].kind
+    if kind is not None and kind.name in _OF_KIND:
+        return _OF_KIND[kind.name](plan.verb, kind.from_order(plan.args[kind.name]), console)
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")

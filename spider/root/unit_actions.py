@@ -10,8 +10,8 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackagesUnreadable, run_query
 from spider.root.terminal import StopRule, TerminalEnded
+from spider.wire.arg_kinds import UNITS
 from spider.wire.sentences import sentence
-from spider.wire.units import is_protected
 
 WORDS: Dict[str, str] = {"unit-start": "start", "unit-stop": "stop", "unit-restart": "restart", "unit-reload": "reload"}
 """The command of systemctl for each verb."""
@@ -72,7 +72,7 @@ def show(name: str) -> UnitState:
 
 def unfit(name: str, state: UnitState) -> Optional[Outcome]:
     """The outcome of the job if this unit must not be changed. None: it may be changed."""
-    if any(is_protected(alias) for alias in state.names):
+    if any(UNITS.is_protected(alias) for alias in state.names):
         return _failed("job.unit_protected", f"{name} is another name of {', '.join(state.names)}: no policy allows that")
     if state.load != "loaded":
         why = {"not-found": "there is no such unit", "masked": "it is masked"}.get(state.load, state.load or "unknown")

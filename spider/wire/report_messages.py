@@ -1,6 +1,6 @@
 """The messages of a session about the server: identity, packages, tables, log lines and events. The rules for changes are in `frames.py`."""
 
-from typing import List, NamedTuple, Optional, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 MAX_TABLE_BYTES = 160 * 1024
 """Largest weight of the cells of one `Table` (`table_rows.weight`)."""
@@ -41,6 +41,22 @@ class Identity(NamedTuple):
     """Lines of the journal that the policy allows the hub to request: off, warning or all."""
     policy_containers: str = ""
     """Names and patterns of the containers that the policy allows verbs on, separated by commas as in its line `containers`."""
+    policy_lines: str = ""
+    """Further lines of the policy that name what verbs may touch, as in the file: `key = name, name`, one a line."""
+
+
+def policy_fields(lines: Iterable[Tuple[str, Sequence[str]]]) -> Dict[str, Any]:
+    """The fields of `Identity` for these lines of a policy file: a field of their own, or else a line of `policy_lines`."""
+    texts = {line: ", ".join(names) for line, names in lines}
+    fields = {"policy_" + line: text for line, text in texts.items() if "policy_" + line in Identity._fields}
+    further = [f"{line} = {text}" for line, text in texts.items() if "policy_" + line not in fields]
+    return {**fields, "policy_lines": "\n".join(further)}
+
+
+def policy_line(identity: Identity, line: str) -> str:
+    """The names of a line of the policy file, as the file has them. Empty: there is no such line."""
+    further = dict(text.split(" = ", 1) for text in identity.policy_lines.split("\n") if " = " in text)
+    return str(getattr(identity, "policy_" + line, further.get(line, "")))
 
 
 class Updates(NamedTuple):

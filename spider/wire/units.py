@@ -1,43 +1,22 @@
 """Names of systemd's units in orders, and the patterns of `units` in a policy. Hub and node use the same rules. Pure."""
 
-import re
-from typing import Iterable
-
-MAX_UNITS = 16
-"""Most units of one order."""
 KINDS = ("service", "socket", "timer")
 UNIT_NAME = r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\-]*(?:@[A-Za-z0-9:_.\\-]+)?\.(?:service|socket|timer)"
 """Pattern of the full name of a unit, in the characters that systemd allows. It excludes options, paths, globs and templates without an
-instance. A name has at most `MAX_NAME` characters."""
-MAX_NAME = 255
-_NAME = re.compile(UNIT_NAME + r"\Z")
+instance."""
 _POWER = (
     "poweroff", "reboot", "soft-reboot", "halt", "kexec", "exit", "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate",
     "initctl", "shutdownd", "sysupdate-reboot", "halt-local",
 )  # fmt: skip
-_PROTECTED = re.compile(
-    rf"(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:{'|'.join(_POWER)}))(?:@.*)?)\.[a-z]+\Z"
+PROTECTED = (
+    rf"(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:{'|'.join(_POWER)}))(?:@.*)?)\.[a-z]+"
 )
-
-
-def is_unit_name(name: object) -> bool:
-    """Whether this is the full name of a service, socket or timer."""
-    return type(name) is str and len(name) <= MAX_NAME and _NAME.match(name) is not None
-
-
-def is_protected(name: str) -> bool:
-    """Whether no policy allows verbs on this unit: Stardust's own units, root's shells, and units that stop the server."""
-    return _PROTECTED.match(name) is not None
+"""Pattern of the units that no policy allows: Stardust's own, root's shells, and those that stop the server."""
 
 
 def full_name(word: str) -> str:
     """Complete a name as systemctl does: a word without the suffix of a kind names a service."""
     return word if word.rpartition(".")[2] in KINDS or word.endswith("*") else word + ".service"
-
-
-def names_unit(patterns: Iterable[str], name: str) -> bool:
-    """Whether one of these patterns is the name of the unit. `*` stands for any characters."""
-    return any(fits(full_name(pattern), name) for pattern in patterns)
 
 
 def fits(pattern: str, name: str) -> bool:

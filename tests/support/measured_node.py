@@ -43,5 +43,10 @@ async def managed(hub: TestHub) -> Node:
     node = await hub.node(new_random_id()[:8])
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
     return await hub.store.nodes.save_identity(
-        session, NodeIdentity(package_manager="apt"), "0.1.0", NodePolicy("managed", units=("*",), containers=("*",)), "no", 1.0
+        session,
+        NodeIdentity(package_manager="apt"),
+        "0.1.0",
+        NodePolicy("managed", lines={"units": ("*",), "containers": ("*",)}),
+        "no",
+        1.0,
     )

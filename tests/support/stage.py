@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 
 from spider.reports.package_sync import digest_of, messages
-from spider.root.policy import BESIDE, LISTED
+from spider.root.policy import LATER, LISTED
 from spider.wire.codec import pack_rows
 from spider.wire.frames import JOURNAL, Heartbeat, Message
 from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart
@@ -261,7 +261,7 @@ def identity(star: Star, at: float, spider: str) -> Identity:
     return Identity(
         star.name, hashlib.md5(star.name.encode(), usedforsecurity=False).hexdigest(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "AMD EPYC 9354",
         star.cores, star.memory, manager, "Europe/Berlin", int((at - star.up_days * 86_400) * 1000), ["192.0.2.17", "2001:db8::17"], spider,
-        mode, [*LISTED, *BESIDE] if mode == "managed" else [], star.reboot,
+        mode, [*LISTED, *LATER] if mode == "managed" else [], star.reboot,
         policy_units="certbot.service, nginx.service, postgresql.service", policy_journal="warning", policy_containers="metrics",
     )  # fmt: skip
 

@@ -177,12 +177,12 @@ export interface AuditView {
 }
 
 export interface BatchBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
   packages?: string[];
-  for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
-  plan?: string;
   units?: string[];
   container?: string;
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
+  for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
+  plan?: string;
   reboot?: boolean;
   /** Ids of nodes, 1 to 1000. */
   nodes: string[];
@@ -209,11 +209,11 @@ export interface BatchJobView {
 }
 
 export interface BatchSummaryView {
-  id: string;
-  action: string;
   packages: string[];
   units: string[];
   container: string | null;
+  id: string;
+  action: string;
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -227,11 +227,11 @@ export interface BatchSummaryView {
 }
 
 export interface BatchView {
-  id: string;
-  action: string;
   packages: string[];
   units: string[];
   container: string | null;
+  id: string;
+  action: string;
   for: string | null;
   plan: string | null;
   reboot: boolean;
@@ -925,17 +925,14 @@ export interface InvitesView {
 }
 
 export interface JobBody {
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
-  /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
+  units?: string[];
+  container?: string;
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
   /** The action that `plan` simulates. */
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
   plan?: string;
-  /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
-  units?: string[];
-  /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
-  container?: string;
   /** Whether to reboot after a successful upgrade, unless the node reports that none is due. */
   reboot?: boolean;
 }
@@ -955,12 +952,12 @@ export interface JobErrorView {
 }
 
 export interface JobView {
-  id: string;
-  node_id: string;
-  action: string;
   packages: string[];
   units: string[];
   container: string | null;
+  id: string;
+  node_id: string;
+  action: string;
   for: string | null;
   /** Digest of the approved plan; null: none. */
   plan: string | null;
@@ -1280,6 +1277,23 @@ export interface MetricsView {
 export interface MonthlyBody {
   nth: "first" | "second" | "third" | "fourth" | "last";
   day: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+}
+
+/** What a job is asked to do its action to: a field for each row of `ARG_KINDS`. */
+export interface NamesBody {
+  /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
+  packages?: string[];
+  /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
+  units?: string[];
+  /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
+  container?: string;
+}
+
+/** As in `NamesBody`; the fields of other kinds are empty. */
+export interface NamesView {
+  packages: string[];
+  units: string[];
+  container: string | null;
 }
 
 export interface NeedsEventBody {

@@ -53,7 +53,7 @@ class SqliteBatches:
                 *(scope.actor.name, batch.created_at, made),
             )
             no: int = tx.fetch_all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
-            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request._asdict()}
+            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request.details()}
             self._chain.write(tx, scope, "batch.create", batch.id, detail)
             refused = list(batch.refused)
             for job in batch.jobs:
@@ -62,7 +62,7 @@ class SqliteBatches:
                     refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
                     continue
                 insert(tx, scope, job, node["no"], batch=no)
-                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.request._asdict()})
+                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.request.details()})
             tx.execute("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
             return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
 

@@ -20,6 +20,7 @@ from groundcontrol.jobs.coded_text import LOSS_BEGINS
 from groundcontrol.jobs.model import Change, Job, JobError, JobFilter, NewJob, Stop
 from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import Session
+from spider.wire.verbs import lane_of
 
 _SELECT: Final = (
     "SELECT job.*, node.id AS node_id, node.tags AS node_tags, batch.id AS batch_id,"
@@ -79,10 +80,10 @@ def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
     if not only.plans:
         chosen += f" AND {job}.action <> 'plan'"
     if only.search:
-        packages = f"json_each(CASE WHEN json_valid({job}.packages) THEN {job}.packages ELSE '[]' END)"
+        names = f"json_each(CASE WHEN json_valid({job}.args) THEN {job}.args ELSE '[]' END)"
         chosen += (
             f" AND (instr(node.name_key, ?) OR instr({job}.action, ?) OR instr({FOLD}({job}.created_by), ?)"  # noqa: S608 - built from constants only
-            f" OR EXISTS (SELECT 1 FROM {packages} AS package WHERE instr({FOLD}(package.value), ?)))"
+            f" OR EXISTS (SELECT 1 FROM {names} AS name WHERE instr({FOLD}(name.value), ?)))"
         )
         values += [fold(only.search)] * 4
     return chosen, values
@@ -120,9 +121,9 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     """Insert a queued job. `node`, `batch`: row numbers of the node and the batch."""
     request = job.request
     tx.execute(
-        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, units, container, for_action, plan, reboot, batch, state,"
+        "INSERT INTO job (org, id, node, actor, idempotency_key, action, args, lane, for_action, plan, reboot, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
         *(
             scope.org,
             job.id,
@@ -130,9 +131,8 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
             scope.actor.id,
             key,
             request.action,
-            to_json(request.packages),
-            to_json(request.units),
-            request.container,
+            to_json(request.args),
+            lane_of(request.action),
             request.for_action,
             request.plan,
             request.reboot,
@@ -142,21 +142,19 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
 
 
 def has_readable_order(row: sqlite3.Row) -> bool:
-    """Whether the stored order is readable. A damaged order is never sent: without its packages it would be an order for all packages."""
+    """Whether the stored order is readable. A damaged order is never sent: without its names it could be an order for all packages."""
     with contextlib.suppress(StoreError):
-        texts_from_json(row["packages"])
-        texts_from_json(row["units"])
+        texts_from_json(row["args"])
         return True
     return False
 
 
 def to_job(row: sqlite3.Row) -> Job:
     """A row of `select` as a `Job`. If a part is damaged, parts are left out, and the job's error says so."""
-    packages: tuple[str, ...] = ()
-    units: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     try:
-        packages, units = texts_from_json(row["packages"]), texts_from_json(row["units"])
+        args = texts_from_json(row["args"])
         changes = records_from_json(Change, row["changes"])
         error = None if row["error"] is None else record_from_json(JobError, row["error"])
     except StoreError:
@@ -166,7 +164,7 @@ def to_job(row: sqlite3.Row) -> Job:
         org=row["org"],
         node_id=NodeId(row["node_id"]),
         action=row["action"],
-        packages=packages,
+        args=args,
         reboot=bool(row["reboot"]),
         state=row["state"],
         phase=row["phase"],
@@ -194,6 +192,4 @@ def to_job(row: sqlite3.Row) -> Job:
         stop=None if row["stop"] is None else Stop(row["stop"], row["stop_why"], row["stop_by"], row["stop_at"], bool(row["stop_force"])),
         batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
         follows=None if row["follows"] is None else JobId(row["follows"]),
-        units=units,
-        container=row["container"],
     )

@@ -89,7 +89,7 @@ class SqliteJobs:
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
             insert(tx, scope, job, node["no"], key=idempotency_key)
-            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.request._asdict()})
+            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.request.details()})
             return to_job(load(tx, job.id))
 
         return await self._writer.run(command)
@@ -132,7 +132,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[ClaimedJob]:
             waiting = tx.fetch_all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.units, job.container, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
@@ -149,14 +149,14 @@ class SqliteJobs:
                     " WHERE no = ?1 AND state = 'queued'"
                     " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
                     " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running')"
-                    " AND (units = '[]' AND container IS NULL) = ?6)",
+                    " AND lane = ?6)",
                     *(
                         row["no"],
                         session.no,
                         session.epoch,
                         session.hub,
                         now + START_LIMIT_S,
-                        row["units"] == "[]" and row["container"] is None,
+                        row["lane"],
                     ),
                 )
                 if won:
@@ -284,7 +284,7 @@ class SqliteJobs:
         """Create the job that follows an ended job, in the name of the user who ordered the ended one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
         tx.execute("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
-        detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request._asdict()}
+        detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request.details()}
         self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.create", job.id, detail)
 
     # -- plan and report -------------------------------------------------------------------------

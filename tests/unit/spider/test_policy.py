@@ -110,17 +110,17 @@ def test_containers_are_restarted_only_where_the_policy_names_them(
 def test_only_units_that_the_policy_names_are_allowed_and_never_those_that_no_policy_allows() -> None:
     policy = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = nginx, php*-fpm.service, backup.timer, app@*\n")
     for name in ("nginx.service", "php8.2-fpm.service", "php-fpm.service", "backup.timer", "app@one.service"):
-        assert policy.unit_refusal([name]) is None, name
+        assert policy.name_refusal(VERBS["unit-stop"], {"units": [name]}) is None, name
     for name in ("nginx.socket", "php8.2.service", "backup.service", "app.service", "xnginx.service", "nginx.service.service"):
-        assert policy.unit_refusal(["nginx.service", name]) == "policy-unit", name
+        assert policy.name_refusal(VERBS["unit-stop"], {"units": ["nginx.service", name]}) == "policy-unit", name
     everything = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = *\n")
-    assert everything.unit_refusal(["ssh.service"]) is None
+    assert everything.name_refusal(VERBS["unit-stop"], {"units": ["ssh.service"]}) is None
     for name in (
         "stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@1-2-3.service", "stardust-job@x.service", "stardust-hub.service",
         "debug-shell.service", "rescue.service", "emergency.service", "systemd-poweroff.service", "systemd-reboot.service",
         "systemd-suspend-then-hibernate.service", "systemd-initctl.socket", "stardust-rollback.timer",
     ):  # fmt: skip
-        assert everything.unit_refusal([name]) == "unit-protected", name
+        assert everything.name_refusal(VERBS["unit-stop"], {"units": [name]}) == "unit-protected", name
 
 
 @pytest.mark.holds("SAFETY-56")

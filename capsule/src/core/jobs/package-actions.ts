@@ -3,6 +3,7 @@
 import { codedText, type CodedText } from "../text/coded-text";
 import { pluralWord, t } from "../text/i18n";
 import { decimalSize } from "../text/units";
+import { ARG_KINDS } from "./arg-kinds.gen";
 import { jobEnded } from "./job-labels";
 import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";
 
@@ -46,23 +47,21 @@ export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABEL
 /** The package names in a typed text, which blanks or commas separate; each name once. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
-/** The packages and units, or the container, of a job. An upgrade that names none is about all packages. Empty for any other job. */
-export function packagesLabel({
-  action,
-  for: planned,
-  packages,
-  units = [],
-  container = null,
-}: {
-  action: string;
-  for?: string | null;
-  packages: readonly string[];
-  units?: readonly string[];
-  container?: string | null;
-}): string {
-  if (packages.length || units.length) return [...packages, ...units].join(", ");
-  if (container) return container;
-  return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
+type ArgName = (typeof ARG_KINDS)[number]["name"];
+/** What a job names, by kind; a kind that its action does not take is empty, null or absent. */
+export type Named = Readonly<Partial<Record<ArgName, readonly string[] | string | null>>>;
+
+/** The names of a job, of any kind. */
+export const namesOf = (job: Named): string[] => ARG_KINDS.flatMap(({ name }) => job[name] ?? []);
+
+/** Whether the names of an action must be in the owner's policy. Such a job is ordered where its names are shown, and not from a list of packages. */
+export const hasPolicyNames = (job: Named): boolean => ARG_KINDS.some(({ name, line }) => line && job[name]?.length);
+
+/** What a job names. An upgrade that names nothing is about all packages. Empty for any other job. */
+export function packagesLabel(job: Named & { action: string; for?: string | null }): string {
+  const names = namesOf(job).join(", ");
+  if (names) return names;
+  return VERBS[job.for ?? job.action]?.upgrades ? t`All packages` : "";
 }
 
 interface StepLike {

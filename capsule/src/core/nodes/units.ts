@@ -1,5 +1,6 @@
 /** Units of systemd on a node: the rows of their table, and what the node's policy allows. */
 
+import { ARG_KINDS, MAX_UNITS, PROTECTED_UNITS } from "../jobs/arg-kinds.gen";
 import { reader, type TableCell, type TableLike } from "./node-tables";
 
 export interface UnitRow {
@@ -85,13 +86,9 @@ export function fits(parts: readonly string[], name: string): boolean {
 const NEVER_ALONE = new Set(
   ["dbus", "dbus-broker", "systemd-logind", "display-manager", "gdm", "sddm", "lightdm"].map((name) => `${name}.service`),
 );
-/** Units that no policy allows (`spider/wire/units.py`). */
-const PROTECTED =
-  /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local))(?:@.*)?)\.[a-z]+$/;
-
 /** Whether a job with this verb may name the unit, provided that the policy allows it. */
 const isOrderable = (name: string, verb: string): boolean =>
-  KINDS.test(name) && !PROTECTED.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
+  KINDS.test(name) && !PROTECTED_UNITS.test(name) && !(verb === "unit-restart" && NEVER_ALONE.has(name));
 
 /** The verbs that make sense in the unit's state and that the policy allows. */
 export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
@@ -100,9 +97,6 @@ export function unitVerbs(row: UnitRow, policy: UnitPolicy | null): string[] {
     row.state === "dead" || row.state === "failed" ? ["unit-start", "unit-restart"] : ["unit-restart", "unit-reload", "unit-stop"];
   return fitting.filter((verb) => policy.verbs.includes(verb) && isOrderable(row.name, verb));
 }
-
-/** The maximum of units in one job (`spider/wire/units.py`). */
-const MAX_UNITS = 16;
 
 export interface UnitSplit {
   /** The units that the policy allows. */
@@ -137,7 +131,7 @@ export function missingLines(
 ): string[] {
   const managed = policy?.mode === "managed";
   return [
-    ...(patterns.length ? [] : ["version = 2"]),
+    ...(patterns.length ? [] : [`version = ${ARG_KINDS.find(({ line }) => line === key)?.version ?? 1}`]),
     ...(managed ? [] : ["mode = managed"]),
     ...(managed && !allowsVerb(policy, verb, patterns) ? [`verbs = ${[...policy.verbs, verb].join(", ")}`] : []),
     ...(unnamed.length ? [`${key} = ${[...patterns, ...unnamed].join(", ")}`] : []),

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { codedText } from "../../core/text/coded-text";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, timeOrDate, elapsed } from "../../core/text/time";
-import { FORCE_STOP_HINT, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
+import { FORCE_STOP_HINT, hasPolicyNames, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
 import { outcomeGlyph, outcomeLabel, type RebootNeed } from "../../core/jobs/follow-up";
 import { actionLabel, jobEnded, jobLabel, phaseLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
@@ -114,12 +114,9 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended &&
-          job.state !== "succeeded" &&
-          job.error?.code !== "job.packages_broken" &&
-          !job.units.length &&
-          job.container === null &&
-          view && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !hasPolicyNames(job) && view && (
+          <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />
+        )}
         {ended && job.state !== "succeeded" && job.units.length > 0 && view && (
           <UnitHelp view={view} units={job.units} verb={job.action} label={t`Run again…`} slim={false} lines={job.units.length === 1} />
         )}

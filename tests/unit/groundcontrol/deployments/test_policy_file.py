@@ -10,6 +10,7 @@ from groundcontrol.deployments.policy_file import check_lines, difference_digest
 from groundcontrol.deployments.requests import with_typed_credentials
 from groundcontrol.nodes.model import NodePolicy
 from spider.root.policy import parse_policy
+from spider.wire.arg_kinds import UNITS
 
 OWNERS = "# mine\n[policy]\nversion = 1\nmode = monitor\nverbs = refresh, check\n"
 WIDER = PolicyLines(mode="managed", units=("nginx.service", "php*"), journal="warning", events=("backup",))
@@ -37,10 +38,15 @@ def test_the_wish_changes_its_own_lines_and_no_others() -> None:
     text = edited(OWNERS, WIDER)
     assert text.startswith("# mine\n")
     policy = parse_policy(text)
-    assert (policy.mode, policy.units, policy.journal, policy.events) == ("managed", ("nginx.service", "php*"), "warning", ("backup",))
+    assert (policy.mode, policy.named(UNITS), policy.journal, policy.events) == (
+        "managed",
+        ("nginx.service", "php*"),
+        "warning",
+        ("backup",),
+    )
     assert "upgrade" not in policy.verbs, "the owner's verbs stay"
     assert parse_policy(edited(text, PolicyLines(units=(), journal="off"))) == parse_policy(text)._replace(
-        units=(), journal="off", verbs=tuple(verb for verb in policy.verbs if not verb.startswith("unit-"))
+        lines=(), journal="off", verbs=tuple(verb for verb in policy.verbs if not verb.startswith("unit-"))
     )
     assert plan(text, PolicyLines(mode="managed", units=("nginx.service", "php*"))).found is None
 
@@ -59,7 +65,7 @@ def test_a_file_that_cannot_be_read_stays_and_a_missing_one_is_not_wider_than_be
     assert (unreadable.replaced, unreadable.found.digest) == ("", "")
     assert parse_policy(plan(None, None, exists=False, last=NodePolicy("monitor")).text).mode == "monitor"
     assert parse_policy(plan(None, None, exists=False).text).mode == "managed"
-    assert parse_policy(policy_conf("managed", ("refresh", "rekey"), WIDER)).units == WIDER.units
+    assert parse_policy(policy_conf("managed", ("refresh", "rekey"), WIDER)).named(UNITS) == WIDER.units
 
 
 def test_names_that_would_make_the_file_invalid_are_refused() -> None:

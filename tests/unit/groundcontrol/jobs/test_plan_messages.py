@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from groundcontrol.jobs.messages import MAX_DIFF, MAX_SENTENCE, clean_lines, read_plan, read_report
 from groundcontrol.jobs.plans import MAX_PARTS
+from spider.wire.arg_kinds import PACKAGE_NAME
 from spider.wire.errors import ProtocolError
 from spider.wire.job_messages import JobPlan, JobReport
-from spider.wire.verbs import PACKAGE_NAME
 
 TEXTS = st.lists(st.text(max_size=20), max_size=4)
 HOSTILE = st.text(st.sampled_from("a +-\n\t\r\x1b\x07\x9b\u202e\u2066\u200b\ufeff\x00|"), max_size=60)

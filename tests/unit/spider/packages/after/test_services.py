@@ -23,7 +23,6 @@ from spider.packages.after.services import (
     unit_of,
 )
 from spider.packages.after.units import parse_failed
-from spider.wire.units import _PROTECTED, MAX_UNITS
 
 DATA = Path(__file__).with_name("data")
 
@@ -171,5 +170,3 @@ def test_the_page_offers_nothing_for_units_that_are_protected_or_never_restarted
     page = " ".join((Path(__file__).parents[5] / "capsule/src/core/nodes/units.ts").read_text().split())
     never_alone = page.partition("const NEVER_ALONE")[2].partition(";")[0]
     assert {f"{name}.service" for name in re.findall(r'"([a-z-]+)"', never_alone)} == NEVER_ALONE
-    assert f"const PROTECTED = /^{_PROTECTED.pattern.removesuffix(chr(92) + 'Z')}$/;" in page
-    assert f"const MAX_UNITS = {MAX_UNITS};" in page
