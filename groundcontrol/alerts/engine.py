@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from groundcontrol.alerts.expression import EventOf, State
-from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, width_of
+from groundcontrol.alerts.families import OTHERS, Family, NodeState, Range, Waiting, width_of
 from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observation, step
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
@@ -360,7 +360,7 @@ class Engine:
             return
         node.judged = node.facts, now
         for rule, kind in rules.states:
-            held = [key[1] for key in node.instances if key[0] == rule.rule.id]
+            held = [key[1] for key in node.instances if key[0] == rule.rule.id and key[1] != OTHERS]
             for about, value, since_at, end in self._states_of(node, kind, held, now):
                 seen = Observation(value, since_at=since_at)
                 if (rule.rule.id, about) in node.again and STATES[kind].by_wall_clock:
@@ -370,6 +370,8 @@ class Engine:
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
                 self._observe(node_id, node, key, rule.limits, Observation(0.0), now, "not_repeated")
+            elif key[1] == OTHERS and self._is_old(state.known_at, rule.limits):
+                self._end(node_id, node, key, "object_gone", now)
             elif state.level is not None and not state.stale and self._is_old(state.known_at, rule.limits):
                 node.instances[key] = state._replace(stale=True)
                 self._emit(node_id, key, Change("stale", state.level, state.since_at, None), now, state.value)
@@ -393,6 +395,13 @@ class Engine:
         """Apply an observation to an instance. Args: end: the reason if its alert ends."""
         held = node.instances.get(key)
         after, changes = step(held, seen, limits, at)
+        if (
+            key[1] != OTHERS
+            and after is not None
+            and node.is_beyond(key, [change.level for change in changes if change.kind == "fired"], self._now)
+        ):
+            self._observe(node_id, node, (key[0], OTHERS), limits, seen, at, end)
+            return
         if after is not None and changes and changes[0].kind == "fresh" and self._is_old(at, limits):
             after, changes = after._replace(stale=True), changes[1:]
         if after is not None:

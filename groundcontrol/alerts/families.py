@@ -11,12 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.machine import Flapping, Instance, Limits, Observation
+from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.ruleset import Item, Key, Plan, RuleSet
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.alerts.windows import GRAIN_S, Window, WindowSpec, make_window
 from groundcontrol.samples.derived import SCALE, Derived
 from groundcontrol.samples.model import SeriesSchema
 
+MOST_OBJECTS: Final = 100
+"""The most objects of a rule on one node that have an alert, or are about to."""
+MOST_AN_HOUR: Final = 300.0
+"""The most alerts of one level that one node begins in an hour."""
+OTHERS: Final = "others"
+"""The object that stands for all objects of a rule and node beyond these limits."""
 MOST_WAITING: Final = 1024
 """Judgements of a node that wait for a faster family. Beyond the limit the oldest is dropped."""
 
@@ -140,11 +147,31 @@ class Waiting(NamedTuple):
     """The values of its own family. Those of other families are None."""
 
 
+class Allowance:
+    """How many alerts of one level a node may begin: `MOST_AN_HOUR` at once, and as many again in an hour."""
+
+    __slots__ = ("_at", "_left")
+
+    def __init__(self) -> None:
+        self._left = MOST_AN_HOUR
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Use one, if there is one. Args: now: Unix seconds; a clock that was set back fills nothing."""
+        self._left = min(MOST_AN_HOUR, self._left + max(0.0, now - self._at) * MOST_AN_HOUR / 3600) if self._at else MOST_AN_HOUR
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class NodeState:
     """The state that the engine holds of a node."""
 
     __slots__ = (
         "again",
+        "allowances",
         "facts",
         "families",
         "flaps",
@@ -177,8 +204,20 @@ class NodeState:
         self.offset_ms = 0
         """The skew that is subtracted from the times of samples."""
         self.late: Range | None = None
+        self.allowances: dict[Level | None, Allowance] = {}
+        """Level -> how many alerts of it may still begin. Warnings never use up what critical alerts have."""
         self.again: set[Key] = set()
         """Instances that may have fired by a wrong clock. Those whose value is not past the trigger end, even if it is past the clear value."""
+
+    def is_beyond(self, key: Key, fired: Sequence[Level | None], now: float) -> bool:
+        """Whether an instance is beyond the limits of its node: of objects of a rule, or of alerts in an hour. It then counts as `OTHERS`.
+
+        Args: fired: the levels at which it would begin to fire.
+        """
+        crowded = key not in self.instances and len(self.instances) >= MOST_OBJECTS
+        if crowded and sum(held[0] == key[0] for held in self.instances) >= MOST_OBJECTS:
+            return True
+        return any(not self.allowances.setdefault(level, Allowance()).take(now) for level in fired)
 
     @property
     def tags(self) -> tuple[str, ...]:

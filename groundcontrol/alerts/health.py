@@ -10,6 +10,8 @@ from groundcontrol.alerts.service import AlertService
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Finding, Health, HealthLevel, Node
 
+MOST_FINDINGS: Final = 20
+"""The most findings of a node that lists show: one node must not weigh as much as the rest of the fleet."""
 _RANK: Final[dict[str, int]] = {"critical": 0, "warning": 1, "notice": 2}
 _FIRST: Final = ("offline", "cloned", "packages_broken", "array", "unit_failed", "filesystem", "job_failed")
 _LAST: Final = ("reboot_due", "memory", "load", "cpu")
@@ -37,7 +39,7 @@ class AlertHealth:
             return _OK if self._alerts.is_loaded and self._presence.online(node.id) else _UNKNOWN
         findings = sorted((self._finding(alert) for alert in firing), key=worst_first)
         level: HealthLevel = findings[0].level
-        return Health(level, tuple(findings))
+        return Health(level, tuple(findings[:MOST_FINDINGS]), max(0, len(findings) - MOST_FINDINGS))
 
     def _finding(self, alert: Alert) -> Finding:
         rule = self._rules.get(alert.rule_id)

@@ -169,6 +169,12 @@ def event_type(name: str) -> EventType | None:
     return _MISSED._replace(name=name) if _EXPECTED.match(name) else None
 
 
+def group_of(name: str) -> str:
+    """The group of a type; empty: there is no such type."""
+    row = event_type(name)
+    return "" if row is None else row.group
+
+
 def known_type(name: str, source: EventSource | None = None) -> EventType:
     """The row of a type.
 

@@ -209,4 +209,6 @@ class Health(NamedTuple):
 
     level: HealthLevel
     findings: tuple[Finding, ...] = ()
-    """The worst first."""
+    """The worst first; at most 20."""
+    more: int = 0
+    """How many other findings there are."""

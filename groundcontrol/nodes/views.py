@@ -78,6 +78,8 @@ class NodeHealthView(Answer):
     """The level of the worst finding. unknown: the server does not report, and no alert is raised yet."""
     findings: list[FindingView]
     """The worst first."""
+    more: int
+    """How many findings are left out: the worst 20 are listed."""
 
 
 class NeverView(Answer):
@@ -242,7 +244,9 @@ def node_view(
         keys_generation=node.generation,
         note=node.note,
         never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
-        health=NodeHealthView(level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings]),
+        health=NodeHealthView(
+            level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings], more=health.more
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.adapters.sqlite.engine.tx import Tx
-from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE, SqliteLog, record_event
+from groundcontrol.adapters.sqlite.events import MOST_A_MINUTE, MOST_OF_NODE_A_MINUTE, SqliteLog, record_event
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.core.bus import BusEvent, EventStored
 from groundcontrol.core.errors import Conflict, EventUnknown
@@ -196,3 +196,28 @@ def test_the_catalogue_is_one_closed_list() -> None:
 
 def test_the_page_of_events_is_current() -> None:
     assert events.TARGET.read_text(encoding="utf-8") == events.generate(), "run scripts/gen/events.py"
+
+
+@pytest.mark.holds("SAFETY-102", "SAFETY-53")
+async def test_a_node_that_floods_is_counted_alone_and_loses_its_own_events_first(backend: Backend, clock: ManualClock) -> None:
+    store = backend.store
+    calm, loud = [(await store.nodes.create_node(SCOPE, new_node(name))).id for name in ("calm", "loud")]
+    first = making.new_event("node_online", clock.now(), {}, node=calm, name="calm")
+    await store.log.add_event(first)
+    for at in range(MOST_OF_NODE_A_MINUTE + 100):
+        flood = making.new_event("reboot_done", clock.now(), {"at": at}, node=loud, name="loud")._replace(window_s=0.0)
+        await store.log.add_event(flood)
+    assert len((await store.log.events(SCOPE, 500, node=loud)).items) == MOST_OF_NODE_A_MINUTE + 1
+    [said] = [row for row in await listed(store) if row[0] == "events_throttled"]
+    assert said[2] == 100, "the rest is counted"
+    await store.log.add_event(making.new_event("node_offline", clock.now(), {}, node=calm, name="calm"))
+    log = store.log
+    assert isinstance(log, SqliteLog)
+    log._most_events = 50
+    while await store.log.expire_events(clock.now()):
+        pass
+    assert {one.type for one in (await store.log.events(SCOPE, 500, node=calm)).items} == {"node_online", "node_offline"}
+    log._most_of_node, log._most_events = 10, 1000
+    while await store.log.expire_events(clock.now()):
+        pass
+    assert len((await store.log.events(SCOPE, 500, node=loud)).items) == 10

@@ -1392,6 +1392,8 @@ export interface NodeHealthView {
   level: "ok" | "notice" | "warning" | "critical" | "unknown";
   /** The worst first. */
   findings: FindingView[];
+  /** How many findings are left out: the worst 20 are listed. */
+  more: number;
 }
 
 /** What the policy would do on one node, by the newest list of the node. */

@@ -26,6 +26,8 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.making import new_event
 
+MOST_OF_NODE: Final = 20_000
+"""The most stored alerts of one node. Beyond it the node's own oldest ones that have ended are removed."""
 _EXPIRE_ROWS: Final = 100
 RULE: Final = msgspec.json.Decoder(Rule)
 _snapshot: Final = msgspec.msgpack.Decoder(Snapshot)
@@ -51,10 +53,11 @@ _SAVE_INCIDENT: Final = (
 class SqliteAlerts:
     """`AlertStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, most_of_node: int = MOST_OF_NODE) -> None:
         self._writer = writer
         self._reader = reader
         self._chain = chain
+        self._most_of_node = most_of_node
 
     # -- for the engine ----------------------------------------------------------------------------
 
@@ -212,6 +215,23 @@ class SqliteAlerts:
                 *(before, _EXPIRE_ROWS),
             )
             return count
+
+        return await self._writer.run(command) or await self._expire_excess()
+
+    async def _expire_excess(self) -> int:
+        """Delete the oldest ended alerts of the node that has the most, if it has more than `most_of_node`."""
+        sql = "SELECT org, node_id, count(*) AS n FROM alert WHERE node_id IS NOT NULL GROUP BY org, node_id ORDER BY n DESC LIMIT 1"
+        found = await self._reader.run(lambda rows: rows.fetch_one(sql))
+        if found is None or found["n"] <= self._most_of_node:
+            return 0
+        most = min(found["n"] - self._most_of_node, _EXPIRE_ROWS)
+
+        def command(tx: Tx) -> int:
+            return tx.execute(
+                "DELETE FROM alert WHERE no IN"
+                " (SELECT no FROM alert WHERE org = ? AND node_id = ? AND state = 'resolved' ORDER BY no LIMIT ?)",
+                *(found["org"], found["node_id"], most),
+            )
 
         return await self._writer.run(command)
 

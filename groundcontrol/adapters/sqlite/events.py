@@ -21,7 +21,7 @@ from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.core.text import fold
-from groundcontrol.events.catalogue import KEEP_S, MOST_SPAN_S, WINDOW_S
+from groundcontrol.events.catalogue import KEEP_S, MOST_SPAN_S, WINDOW_S, group_of
 from groundcontrol.events.making import AHEAD_S, new_event, same_as
 from groundcontrol.events.model import Event, EventFilter, Refusal, Severity, Summary
 
@@ -31,6 +31,11 @@ _EXPIRE_BATCH: Final = 100
 MOST_EVENTS: Final = 2_000_000
 MOST_A_MINUTE: Final = 60
 """The most events that one sender (a node, a user or a token) may report about one node in a minute. The hub's own events have no limit."""
+MOST_OF_NODE_A_MINUTE: Final = 120
+"""The most events that the hub makes about one node in a minute, because of what the node says: of the groups `_FROM_NODE`."""
+MOST_OF_NODE: Final = 50_000
+"""The most stored events of one node. Beyond it the node's own oldest events are removed."""
+_FROM_NODE: Final = frozenset({"node", "host", "packages", "alert"})
 KEEP_REPORTED_S: Final = 30 * 86_400.0
 """How long the hub stores the ids that senders gave their events."""
 _HOUR_S: Final = 3600.0
@@ -51,6 +56,7 @@ class SqliteLog:
         audit_keys: Sequence[bytes],
         most_refusals: int = MOST_REFUSALS,
         most_events: int = MOST_EVENTS,
+        most_of_node: int = MOST_OF_NODE,
     ) -> None:
         """`audit_keys`: the current key, then the earlier ones."""
         self._writer = writer
@@ -59,6 +65,7 @@ class SqliteLog:
         self._audit_keys = audit_keys
         self._most_refusals = most_refusals
         self._most_events = most_events
+        self._most_of_node = most_of_node
 
     async def add_event(self, event: Event) -> EventId | None:
         return await self._writer.run(lambda tx: record_event(tx, event))
@@ -120,19 +127,25 @@ class SqliteLog:
 
     async def expire_events(self, now: float) -> int:
         removed = sum([await self._writer.run(partial(_expire_severity, severity, now - keep_s)) for severity, keep_s in KEEP_S.items()])
-        if removed == 0 and (excess := await self._reader.run(self._count_excess)) > 0:
-            removed = await self._writer.run(partial(_expire_oldest, min(excess, _EXPIRE_BATCH)))
+        if removed == 0 and (found := await self._reader.run(self._find_excess)) is not None:
+            removed = await self._writer.run(partial(_expire_oldest, *found))
         if removed == 0:
             await self._writer.run(partial(_expire_bookkeeping, now))
         return removed
 
-    def _count_excess(self, rows: Rows) -> int:
-        """How many rows are above the limit; 0 or less: none.
+    def _find_excess(self, rows: Rows) -> tuple[int, str | None, int] | None:
+        """The node with the most events, if it has more than `MOST_OF_NODE`, or if all nodes together have too many. Its own oldest go first.
 
-        Counting is slow, so it is skipped if the highest row number minus the lowest already shows that there are not too many.
+        Counting is slow, so it is skipped if the highest row number minus the lowest already shows that there are few.
+        Returns: organisation, node (None: events of no node), and how many to remove; None: there are not too many.
         """
         span = rows.fetch_all("SELECT coalesce(max(no) - min(no) + 1, 0) AS span FROM event")[0]["span"]
-        return 0 if span <= self._most_events else rows.fetch_all("SELECT count(*) AS n FROM event")[0]["n"] - self._most_events
+        if span <= min(self._most_of_node, self._most_events):
+            return None
+        counts = rows.fetch_all("SELECT org, node_id, count(*) AS n FROM event GROUP BY org, node_id ORDER BY n DESC")
+        most, total = counts[0], sum(row["n"] for row in counts)
+        excess = max(most["n"] - self._most_of_node, total - self._most_events)
+        return None if excess <= 0 else (most["org"], most["node_id"], min(excess, _EXPIRE_BATCH))
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         def command(tx: Tx) -> None:
@@ -202,13 +215,17 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     `reported_as`) is stored once.
     Returns: the id of the event's row; None: it is not stored, since its sender reports too many events.
     """
+    event = event._replace(received_at=event.received_at or tx.now, last_at=event.last_at or event.at)
     if event.reported_as:
         known = tx.fetch_one("SELECT id FROM event_reported WHERE org = ? AND reported_as = ?", event.org, event.reported_as)
         if known is not None:
             return EventId(known["id"])
-        if not _count_in_rate(tx, event):
+        if not _count_in_rate(tx, event, event.reported_as.rpartition("/")[0], MOST_A_MINUTE):
             return None
-    event = event._replace(received_at=event.received_at or tx.now, last_at=event.last_at or event.at)
+    elif group_of(event.type) in _FROM_NODE and event.node_id is not None:
+        sender = event.node_id
+        if not _count_in_rate(tx, event, sender, MOST_OF_NODE_A_MINUTE, "hub:"):
+            return None
     stored = _count_again(tx, event) or _insert(tx, event)
     if event.reported_as:
         tx.execute("INSERT INTO event_reported VALUES (?, ?, ?, ?)", event.org, event.reported_as, stored.id, event.received_at)
@@ -216,21 +233,21 @@ def record_event(tx: Tx, event: Event) -> EventId | None:
     return stored.id
 
 
-def _count_in_rate(tx: Tx, event: Event) -> bool:
+def _count_in_rate(tx: Tx, event: Event, sender: str, most: int, of: str = "") -> bool:
     """Count an event of a sender. Returns whether it is within the limit; if not, the event `events_throttled` is recorded."""
-    sender, minute = event.reported_as.rpartition("/")[0], int(event.received_at / 60)
-    budget = f"{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
+    minute = int(event.received_at / 60)
+    budget = f"{of}{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
         " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
         *(event.org, budget, minute),
     )[0]["count"]
-    if count <= MOST_A_MINUTE:
+    if count <= most:
         return True
     node = event.node_id if event.node_id == sender else None  # blame the node only if it reported about itself
     found = tx.fetch_one("SELECT name FROM node WHERE id = ?", node)
     name = "a program" if found is None else found["name"]
-    record_event(tx, new_event("events_throttled", event.received_at, {"limit": MOST_A_MINUTE}, node=node, name=name, org=event.org))
+    record_event(tx, new_event("events_throttled", event.received_at, {"limit": most}, node=node, name=name, org=event.org))
     return False
 
 
@@ -281,8 +298,11 @@ def _expire_severity(severity: Severity, before: float, tx: Tx) -> int:
     )
 
 
-def _expire_oldest(most: int, tx: Tx) -> int:
-    return tx.execute("DELETE FROM event WHERE no IN (SELECT no FROM event ORDER BY no LIMIT ?)", most)
+def _expire_oldest(org: int, node: str | None, most: int, tx: Tx) -> int:
+    """Delete the oldest events of one node; None: those of no node."""
+    of = "node_id IS NULL" if node is None else "node_id = ?"
+    chosen = [org] if node is None else [org, node]
+    return tx.execute(f"DELETE FROM event WHERE no IN (SELECT no FROM event WHERE org = ? AND {of} ORDER BY no LIMIT ?)", *chosen, most)  # noqa: S608  one of the two above
 
 
 def _expire_bookkeeping(now: float, tx: Tx) -> None:

@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.alerts.engine import Engine
+from groundcontrol.alerts.families import MOST_OBJECTS, OTHERS
 from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Selector, Threshold, Transition
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.states import HubInfo, NodeFacts
@@ -337,3 +338,36 @@ def test_a_rule_on_all_nodes_also_gets_events_without_a_node() -> None:
     engine.add_event(None, "custom", "rotate-keys", BEGAN)
     engine.add_event(NODE, "custom", "rotate-keys", BEGAN)
     assert [one.key for one in engine.take()] == [InstanceKey(RuleId("named"), node, "rotate-keys") for node in (None, NODE)]
+
+
+@pytest.mark.holds("SAFETY-102")
+def test_one_node_begins_a_bounded_number_of_alerts_and_the_rest_is_one() -> None:
+    event_rule = Rule(RuleId("failed"), "failed", "event(service_failed)", ALL, crit=Threshold(0, 0), clear_s=600.0)
+    engine = engine_of((event_rule, event_rule._replace(id=RuleId("other"), expr="event(backup_failed)")))
+    calm = NodeId("calm")
+    engine.set_node(NodeFacts(calm, (), cores=4))
+    engine.tick(BEGAN)
+    for at in range(5000):
+        engine.add_event(NODE, "service_failed", f"unit-{at}", BEGAN)
+    engine.add_event(NODE, "backup_failed", "nightly", BEGAN)
+    engine.add_event(calm, "service_failed", "its own", BEGAN)
+    fired = [one for one in engine.tick(BEGAN + 1) if one.kind == "fired"]
+    of_rule = [one for one in fired if one.key.rule == "failed" and one.key.node == NODE]
+    assert len(of_rule) == MOST_OBJECTS + 1
+    assert sum(one.key.object == OTHERS for one in of_rule) == 1
+    assert [(one.key.node, one.key.object) for one in fired if one not in of_rule] == [(NODE, "nightly"), (calm, "its own")]
+
+
+@pytest.mark.holds("SAFETY-102")
+def test_warnings_never_use_up_what_a_nodes_critical_alerts_have() -> None:
+    quick = Rule(RuleId("quick"), "quick", "event(service_failed)", ALL, warn=Threshold(0, 0), clear_s=1.0)
+    grave = Rule(RuleId("grave"), "grave", "event(backup_failed)", ALL, crit=Threshold(0, 0), clear_s=1.0)
+    engine, fired = engine_of((quick, grave)), 0
+    for turn in range(500):
+        now = BEGAN + 4.0 * turn
+        engine.add_event(NODE, "service_failed", f"unit-{turn}", now)
+        fired += sum(one.kind == "fired" and one.key.object != OTHERS for one in engine.tick(now))
+        fired += sum(one.kind == "fired" and one.key.object != OTHERS for one in engine.tick(now + 2))
+    assert 300 <= fired <= 300 + 500 * 4 / 12 + 1, "300 at once, and 300 more in an hour"
+    engine.add_event(NODE, "backup_failed", "nightly", now + 3)
+    assert [one.key.object for one in engine.tick(now + 3) if one.kind == "fired" and one.key.rule == "grave"] == ["nightly"]
