@@ -21,8 +21,9 @@ FUNCTIONS: Final[tuple[Function, ...]] = ("avg", "max", "min", "last", "rate")
 _CALLS: Final = (*FUNCTIONS, "state", "event", "detector")
 MOST_TEXT: Final = 400
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
-_CALL: Final = re.compile(r"\s*([a-z_]+)\s*\((.*)\)\s*", re.DOTALL)
-_METRIC: Final = re.compile(r"\s*([a-zA-Z0-9_.]+)\s*(?:\{\s*([a-z_]+)\s*=\s*([^{}]{1,200}?)\s*\}\s*)?(?:,\s*([^,]*?)\s*)?")
+_WORD: Final = re.compile(r"[a-z_]+")
+_METRIC_NAME: Final = re.compile(r"[a-zA-Z0-9_.]+")
+MOST_LABEL: Final = 200
 _MORE_LABELS: Final = re.compile(r",\s*[a-z_]+\s*=")
 _WINDOW: Final = re.compile(r"(\d{1,6})\s*([smh])")
 _NAME: Final = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -66,12 +67,13 @@ def parse(text: str, events: Collection[str] | None = None) -> Expression:
     Args:   events: the known types of events; None: any type is accepted.
     Raises: BadRequest: the text says what is wrong and what to do.
     """
-    call = _CALL.fullmatch(text) if len(text) <= MOST_TEXT else None
-    if call is None or not is_visible(text):
+    name, _, rest = text.strip().partition("(")
+    name = name.rstrip()
+    if len(text) > MOST_TEXT or not _WORD.fullmatch(name) or not rest.endswith(")") or not is_visible(text):
         raise _refused(
             "an expression has the form avg(cpu.total, 10m), in one line of visible characters; thresholds are given as warn and crit, not in it"
         )
-    name, inside = call.groups()
+    inside = rest[:-1]
     if name in FUNCTIONS:
         return _metric_window(cast("Function", name), inside)
     if name == "detector":
@@ -92,10 +94,10 @@ def parse(text: str, events: Collection[str] | None = None) -> Expression:
 
 
 def _metric_window(function: Function, inside: str) -> MetricWindow:
-    found = _METRIC.fullmatch(inside)
-    if found is None:
+    parts = _metric_parts(inside)
+    if parts is None:
         raise _refused(f"{function} takes a metric and a window, such as {function}(cpu.total, 10m)")
-    name, label, value, window = found.groups()
+    name, label, value, window = parts
     metric = metric_of(name)
     if metric is None:
         raise _refused(f"there is no metric {_shown(name)}{_nearest(name, (*METRICS, *DERIVED))}; GET metrics lists all")
@@ -108,6 +110,32 @@ def _metric_window(function: Function, inside: str) -> MetricWindow:
     if window is None and function != "last":
         raise _refused(f"{function} needs a window, such as {function}({name}, 10m)")
     return MetricWindow(function, name, value or "", 0 if window is None else _window_s(window))
+
+
+class _MetricParts(NamedTuple):
+    name: str
+    label: str | None
+    value: str | None
+    window: str | None
+
+
+def _metric_parts(inside: str) -> _MetricParts | None:
+    """Split `name{label=value}, window` by hand, in linear time: a pattern with optional blanks on both sides backtracks for minutes."""
+    name, brace, rest = inside.partition("{")
+    label = value = None
+    if brace:
+        labelled, closed, rest = rest.partition("}")
+        label, equals, value = (part.strip() for part in labelled.partition("="))
+        if not closed or not equals or not _WORD.fullmatch(label) or not 0 < len(value) <= MOST_LABEL or "{" in value:
+            return None
+        before, comma, window = rest.partition(",")
+        if before.strip():
+            return None
+    else:
+        name, comma, window = name.partition(",")
+    if not _METRIC_NAME.fullmatch(name.strip()) or any(sign in window for sign in ",{}"):
+        return None
+    return _MetricParts(name.strip(), label, value, window.strip() if comma else None)
 
 
 def _check_kind(function: Function, metric: Metric) -> None:
