@@ -40,8 +40,12 @@ class AgentSocket(Protocol):
         """The next binary message. Raises SocketClosed; ProtocolError: the message is not binary."""
         ...
 
+    def write(self, data: bytes) -> None:
+        """Send bytes without waiting. The caller looks at `backlog`. Raises SocketClosed."""
+        ...
+
     async def send(self, data: bytes) -> None:
-        """Send bytes; does not wait while `backlog` is small. Raises SocketClosed."""
+        """Send bytes; waits for the peer while `backlog` is large, so only the peer's own task calls it. Raises SocketClosed."""
         ...
 
     async def probe(self, timeout_s: float) -> bool:

@@ -65,6 +65,8 @@ LOOK_UP_S: Final = 1.0
 """How often a session delayed by its quota checks whether it is over."""
 STUCK_LIMIT_S: Final = 10.0
 """A socket that accepts no data for this long is closed."""
+DRAIN_POLL_S: Final = 0.02
+"""How often a congested session looks whether its socket takes data again."""
 
 _CHEAP: Final = frozenset({Pack, Late, JobOutput})
 """Frequent messages, charged as one frame."""
@@ -118,6 +120,8 @@ class AgentSession:
         """Frames for the content of the last pack. They are charged with the next message."""
         self._schemas = SchemaCache()
         self._outbox: deque[Message] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        """Waits while the socket is congested; None: it is not."""
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
         self._answered, self._answered_at = marks.live, now - ANSWER_EVERY_S
@@ -149,6 +153,8 @@ class AgentSession:
         except ExceptionGroup as ended:
             raise ended.exceptions[0] from None
         finally:
+            if self._draining is not None:
+                self._draining.cancel()
             self.journal.close()
 
     async def _receive(self, data: bytes) -> None:
@@ -373,9 +379,14 @@ class AgentSession:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send messages until the socket is congested. The rest waits for the next flush."""
+        """Send messages until the socket is congested. The rest is sent once it is not.
+
+        This never waits for the node: one that reads slowly must not hold the work of others, such as jobs and heartbeats.
+        """
         while (self._acks or self._outbox) and not self.over:
             if self.socket.backlog > CONGESTED_BYTES:
+                if self._draining is None and not self.over:
+                    self._draining = asyncio.create_task(self._flush_when_drained(), name="agent-drain")
                 break
             if self._acks:
                 stream, seq = self._acks.popitem()
@@ -386,13 +397,19 @@ class AgentSession:
                 message = self._outbox.popleft()
             try:
                 self._sent_at = self._deps.clock.monotonic()
-                await self.socket.send(self._link.send(message))
+                self.socket.write(self._link.send(message))
             except (SocketClosed, SessionOver):
                 return  # the reading task sees the same error, and ends the session
         if not (self._acks or self._outbox):
             self._stuck_since = None
         elif self._stuck_since is None:
             self._stuck_since = self._deps.clock.monotonic()
+
+    async def _flush_when_drained(self) -> None:
+        while self.socket.backlog > CONGESTED_BYTES and not self.over:  # noqa: ASYNC110  # `tick` ends a session that stays congested
+            await asyncio.sleep(DRAIN_POLL_S)
+        self._draining = None
+        await self.flush()
 
     def is_idle(self, now: float) -> bool:
         """Whether `tick` has nothing to do at this monotonic time: nearly always."""

@@ -202,10 +202,13 @@ class AgentTransport:
         self._paused = False
         self._protocol.resume_reading()
 
-    async def send(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         if self._close_sent or self._transport.is_closing():
             raise SocketClosed(CODE_ABNORMAL)
         self._transport.write(build_frame(OP_BINARY, data, masked=False))
+
+    async def send(self, data: bytes) -> None:
+        self.write(data)
         if self._transport.get_write_buffer_size() > DRAIN_BYTES:
             try:
                 await self._writer.drain()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple
 
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.states import STATES
@@ -75,7 +75,7 @@ def parse(text: str, events: Collection[str] | None = None) -> Expression:
         )
     inside = rest[:-1]
     if name in FUNCTIONS:
-        return _metric_window(cast("Function", name), inside)
+        return _metric_window(name, inside)
     if name == "detector":
         return _detector(inside)
     kind = inside.strip()

@@ -53,6 +53,9 @@ class Wire:
         return b""
 
     async def send(self, data: bytes) -> None:
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
         message = self._link.receive(data, 0.0)
         if message is None:
             self.hub_times_ms.append(self._link.peer_time_ms)
