@@ -75,6 +75,9 @@ _CHEAP: Final = frozenset({Pack, Late, JobOutput})
 class AgentSession:
     """The live session of one node."""
 
+    _draining: asyncio.Task[None] | None = None
+    """Waits while the socket is congested; None: it is not."""
+
     def __init__(
         self,
         node: Node,
@@ -120,8 +123,6 @@ class AgentSession:
         """Frames for the content of the last pack. They are charged with the next message."""
         self._schemas = SchemaCache()
         self._outbox: deque[Message] = deque()
-        self._draining: asyncio.Task[None] | None = None
-        """Waits while the socket is congested; None: it is not."""
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
         self._answered, self._answered_at = marks.live, now - ANSWER_EVERY_S

@@ -79,6 +79,10 @@ MAX_IDLE: Final = 512
 """The most connections that wait for their next request. One more ends the oldest of them; clients expect that servers do this."""
 MAX_IDLE_OF_AN_ADDRESS: Final = 32
 """The same limit for one address; a browser opens six connections. A configured proxy and the local socket have only the total limit."""
+MAX_BODIES: Final = 512
+"""The most requests whose body is still arriving. One more ends the oldest of the address that has the most."""
+MAX_BODIES_OF_AN_ADDRESS: Final = 32
+"""The same limit for one address; a browser sends six at the same time. A configured proxy has only the total limit."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 """How long the hub still receives the rest of a request body after its answer. Then the connection ends."""
@@ -99,6 +103,10 @@ class ConnectionTable:
         self._all: dict[_Connection, None] = {}
         self._by_address: dict[str, dict[_Connection, None]] = {}
         """Result of `key_of` -> the connections with it."""
+        self._bodies: dict[_Connection, None] = {}
+        """Connections whose request is still arriving, oldest first."""
+        self.slow_senders = 0
+        """Number of connections that were dropped because too many requests were arriving."""
         self.send_budget = SendBudget()
         self.slow_readers = 0
         """Number of connections that were dropped because they did not read their data."""
@@ -121,6 +129,24 @@ class ConnectionTable:
         if len(self._all) > MAX_IDLE:
             _drop_idle(self._all, MAX_IDLE)
 
+    def begin_body(self, connection: _Connection) -> None:
+        """Count a request whose body is arriving. Over a limit, end the oldest one of the address that has the most."""
+        self._bodies.pop(connection, None)
+        self._bodies[connection] = None
+        of_address = Counter(one.key for one in self._bodies) if len(self._bodies) > MAX_BODIES_OF_AN_ADDRESS else Counter[str]()
+        crowded = connection.key if connection.key and of_address[connection.key] > MAX_BODIES_OF_AN_ADDRESS else None
+        if crowded is None and len(self._bodies) > MAX_BODIES:
+            [(crowded, _)] = of_address.most_common(1)
+        if crowded is not None:
+            dropped = next(one for one in self._bodies if one.key == crowded)
+            self.end_body(dropped)
+            self.slow_senders += 1
+            dropped.drop()
+
+    def end_body(self, connection: _Connection) -> None:
+        """The body of a request is complete, or its connection ends."""
+        self._bodies.pop(connection, None)
+
     def count_as_not_silent(self, connection: _Connection) -> None:
         """Do not count this connection as silent any more, since it has sent a request or ends."""
         self._silent.pop(connection, None)
@@ -128,6 +154,7 @@ class ConnectionTable:
     def remove(self, connection: _Connection) -> None:
         """Remove a connection that ends."""
         self._silent.pop(connection, None)
+        self._bodies.pop(connection, None)
         self._all.pop(connection, None)
         of_address = self._by_address.get(connection.key)
         if of_address is not None:
@@ -203,7 +230,11 @@ class _Connection(WatchedHandler):
             self._body = self.newest_body
             self._cancel_deadline()
             self._table.count_as_not_silent(self)
+            if self._body is not None and not self._body.is_eof() and not self.upgrading:
+                self._table.begin_body(self)
             return
+        if self._body is not None and self._body.is_eof():
+            self._table.end_body(self)
         if is_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
@@ -254,6 +285,11 @@ class _Connection(WatchedHandler):
         if self.idle:
             self._table.remove(self)
             self.force_close()
+
+    def drop(self) -> None:
+        """End the connection in the next loop iteration, since its transport may be in use."""
+        if self.transport is not None:
+            asyncio.get_running_loop().call_soon(self.transport.abort)
 
     def drop_slow_reader(self) -> None:
         """End the connection, whose client reads too slowly. It ends in the next loop iteration, since its transport may be writing."""

@@ -230,6 +230,12 @@ def check_size(request: web.Request, limit: int = MAX_BODY_BYTES) -> None:
         raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
 
 
+GRACE_SHARE: Final = 0.3
+"""The share of the time limit of a body after which its rate counts."""
+LEAST_BYTES_PER_S: Final = 1024
+"""The least rate of a body after that."""
+
+
 async def read_body(
     request: web.Request, kind: type[B], *, optional: bool = False, limit: int = MAX_BODY_BYTES, timeout_s: float
 ) -> B | None:
@@ -266,10 +272,14 @@ async def read_body(
 async def _read(request: web.Request, limit: int, timeout_s: float) -> bytes:
     parts: list[bytes] = []
     size = 0
+    now = asyncio.get_running_loop().time
+    due_at = now() + timeout_s * GRACE_SHARE
     try:
         async with asyncio.timeout(timeout_s):
             async for part in request.content.iter_any():
                 size += len(part)
+                if (late_s := now() - due_at) > 0 and size < late_s * LEAST_BYTES_PER_S:
+                    raise BadRequest(f"the request body arrives too slowly: at least {LEAST_BYTES_PER_S} bytes a second are needed")
                 if size > limit:
                     raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
                 parts.append(part)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.web.connections import MAX_IDLE_OF_AN_ADDRESS
+from groundcontrol.web.connections import MAX_BODIES_OF_AN_ADDRESS, MAX_IDLE_OF_AN_ADDRESS
 from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password
 from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubProcess
@@ -158,4 +158,37 @@ async def test_slow_request_bodies_do_not_block_a_log_in(hub: HubProcess) -> Non
         assert await asyncio.to_thread(hashes, hub) == before + 1
     finally:
         for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.mark.holds("SAFETY-102", "S-28")
+async def test_bodies_that_trickle_are_counted_by_address_and_need_a_rate(hub: HubProcess) -> None:
+    opened: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    files = await asyncio.to_thread(figure, hub, "process_open_files")
+    head = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16000\r\n\r\n{"
+
+    async def trickle() -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            for _, writer in opened:
+                if not writer.transport.is_closing():
+                    writer.write(b" ")
+
+    try:
+        for _ in range(300):
+            reader, writer = await asyncio.open_connection("127.0.0.1", hub.port, local_addr=("127.7.0.8", 0))
+            opened.append((reader, writer))
+            writer.write(head)
+        trickling = asyncio.create_task(trickle())
+        await eventually(
+            lambda: figure(hub, "process_open_files") - files <= MAX_BODIES_OF_AN_ADDRESS + 8, 30, "one address holds more than its share"
+        )
+        async with attackers(hub, ["127.0.0.2"]) as [owner]:
+            assert (await try_password(owner, "admin", PASSWORD)).status == 200
+        async with asyncio.timeout(30):
+            answer = await opened[-1][0].readline()
+        assert b" 400 " in answer, "it came too slowly"
+        trickling.cancel()
+    finally:
+        for _, writer in opened:
             writer.transport.abort()

@@ -68,12 +68,12 @@ async def test_a_node_that_does_not_read_delays_no_sender_and_gets_everything_on
         assert connection is not None
         assert connection.transport is not None
         connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        connection.transport.pause_reading()  # type: ignore[attr-defined]
+        connection.transport.pause_reading()
         async with asyncio.timeout(20):  # it waited for the node without a limit
             await sent.wait()
         assert seen["left"] > 0, "the node was slow, indeed"
         assert seen["backlog"] <= CONGESTED_BYTES + PART_BYTES + 1024
-        connection.transport.resume_reading()  # type: ignore[attr-defined]
+        connection.transport.resume_reading()
         link = SecureChannel(NODE_CODEC, KEY, KEY, expect_welcome=False)
         async with asyncio.timeout(60):
             for at in range(PARTS):
