@@ -82,7 +82,9 @@ class ChannelService:
         """Create a channel. Args: target: as in `read_target`. Raises: BadRequest; Conflict: the name is taken, or there are too many."""
         checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))
-        blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
+        blank = Channel(
+            made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked), state_since_at=self._clock.now()
+        )
         return await self._channels.create_channel(scope, edit.apply(blank), self._seal(made, 1, checked))
 
     async def edit(self, scope: Scope, channel: ChannelId, target: object | None, edit: ChannelEdit) -> Channel:
@@ -90,7 +92,7 @@ class ChannelService:
 
         Raises: BadRequest; Conflict: somebody else has changed the channel, or its name is taken; NotFound.
         """
-        before = await self._channels.channel(scope, channel)
+        before = await self._channels.get(scope, channel)
         after = edit.apply(before)
         if target is None:
             return await self._channels.save_channel(scope, after, None, old_target_notified=None)
@@ -104,7 +106,7 @@ class ChannelService:
 
     async def delete(self, scope: Scope, channel: ChannelId) -> None:
         """Notify the receiver, then delete the channel. Raises: NotFound."""
-        before = await self._channels.channel(scope, channel)
+        before = await self._channels.get(scope, channel)
         notified = await self._notify_old_target(before, f"{scope.actor.name} deleted this channel")
         await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 

@@ -9,6 +9,7 @@ from groundcontrol.alerts.deciding import Usage
 from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId
 from groundcontrol.core.ids import EventId
 from groundcontrol.core.paging import Page
+from groundcontrol.core.records import ReadRecords
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.events.model import Event
@@ -16,7 +17,6 @@ from groundcontrol.events.model import Event
 SEALED_TABLE: Final = "channel"
 """The table of sealed targets in the vault. The record is the channel's id, the column is `TARGET`."""
 TARGET: Final = "target"
-MOST_CHANNELS: Final = 100
 SUMMARY: Final = "summary"
 """The reason of messages that are not sent by themselves, since a digest contains them."""
 
@@ -105,19 +105,15 @@ class Summary(NamedTuple):
     """When the oldest unsent message became due, in Unix seconds; None: no message is due."""
 
 
-class ChannelStore(Protocol):
+class ChannelStore(ReadRecords[Channel], Protocol):
     async def channels(self, org: int) -> Sequence[Channel]:
-        """All channels, by name."""
-        ...
-
-    async def channel(self, scope: Scope, channel: ChannelId) -> Channel:
-        """Raises: NotFound."""
+        """As `all`, for the hub."""
         ...
 
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         """Store a channel and its sealed target, with an audit row.
 
-        Raises: Conflict: the name is taken, or there are `MOST_CHANNELS` channels.
+        Raises: Conflict: the name is taken, or there are too many channels.
         """
         ...
 

@@ -169,7 +169,7 @@ async def _scope_of(call: ApiRequest, link: Link) -> Scope:
     """
     asking = Scope(Actor("system", link.channel, f"link:{link.channel}", "operator", call.address), link.org)
     try:
-        channel = await call.services[ChannelStore].channel(asking, link.channel)
+        channel = await call.services[ChannelStore].get(asking, link.channel)
     except NotFound:
         raise LinkExpired("the channel of this link was deleted: log in to handle the alert") from None
     return asking._replace(actor=asking.actor._replace(name=f"link:{channel.name}"))

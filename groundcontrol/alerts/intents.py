@@ -212,7 +212,7 @@ class Intents:
             return Withheld("nothing_left")
         incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
         firing = self._firing_of(incident.id, {})
-        channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+        channel = await self._channels.get(SYSTEM, delivery.channel_id)
         decision = await self._decision(
             delivery, incident, channel, await self._deliveries.usage(channel, incident, self._clock.now(), delivery.id)
         )
@@ -245,7 +245,7 @@ class Intents:
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
         """The content of a digest: the incidents that still fire, and those that ended."""
-        channel = await self._channels.channel(SYSTEM, delivery.channel_id)
+        channel = await self._channels.get(SYSTEM, delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
         told_resolved = {part.incident_id for part in parts if part.kind == "resolved"}
         open_ones, gone = dict[IncidentId, str](), set[IncidentId]()
@@ -349,7 +349,7 @@ class Intents:
 
     async def _lost_end(self, lost: Delivery) -> Delivery:
         """Decide again about a lost `resolved` message. Raises: NotFound, StoreError."""
-        channel = await self._channels.channel(SYSTEM, lost.channel_id)
+        channel = await self._channels.get(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
         return self._decided(await self._asked("resolved", await self._story(incident, ()), channel, past), lost)

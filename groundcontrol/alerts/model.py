@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.records import Record
+from groundcontrol.core.text import fold
 from groundcontrol.events.model import Severity as EventSeverity
 
 RuleId = NewType("RuleId", str)
@@ -78,6 +80,17 @@ class Rule(NamedTuple):
     """The verb of the job that helps; None: there is none."""
     version: int = 1
 
+
+RULES: Final = Record(
+    model=Rule,
+    table="alert_rule",
+    noun="rule",
+    edited=tuple(name for name in Rule._fields if name not in ("id", "version")),
+    audited={"name": "name", "expr": "expr", "enabled": "enabled"},
+    body="body",
+    actions=("create", "change", "delete"),
+)
+"""A default rule is stored once somebody changed it; its deletion gives it the original values back. `Rules.check_room` limits them."""
 
 Reason = Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"]
 """Why an episode ended. `not_repeated`: an event was not reported again, and its trouble may continue."""
@@ -204,6 +217,24 @@ class Channel(NamedTuple):
     probe_at: float = 0.0
     """No message is tried before this time. It is set after failures, or if the receiver asked for a wait."""
 
+
+CHANNELS: Final = Record(
+    model=Channel,
+    table="channel",
+    noun="channel",
+    edited=("name", "enabled", "min_severity", "quiet_hours", "caps"),
+    audited={
+        "name": "name", "kind": "kind", "target": "target_masked", "enabled": "enabled", "min_severity": "min_severity",
+        "quiet_hours": "quiet_hours", "caps": "caps",
+    },
+    columns={"caps": ("per_hour", "critical_per_hour")},
+    computed={"name_key": lambda channel: fold(channel.name)},
+    initial={"failures": 0},
+    damaged={"quiet_hours": None},  # so that the channel still sends
+    unique="name_key",
+    order="name_key",
+    most=100,
+)  # fmt: skip
 
 MessageKind = Literal["firing", "changed", "repeat", "resolved", "event", "test", "digest"]
 DeliveryState = Literal["due", "sending", "sent", "deferred", "skipped", "failed"]

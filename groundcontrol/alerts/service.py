@@ -24,7 +24,7 @@ from groundcontrol.alerts.retro import Backlog, RetroEpisodes
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.ruleset import Effective
 from groundcontrol.alerts.snapshot import Snapshot
-from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, alert_text
+from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Handling, RuleStore, alert_text
 from groundcontrol.core.bus import Bus, BusEvent, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
@@ -71,13 +71,14 @@ class AlertService:
     """Owns the engine and the book of its alerts."""
 
     def __init__(
-        self, *, book: Book, store: AlertStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
+        self, *, book: Book, store: AlertStore, rule_store: RuleStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
         hub_facts: HubFactReader, replay: Replay, retro: RetroEpisodes, windows: OpenWindows, bus: Bus, clock: Clock,
         poke: Callable[[], None],
     ) -> None:  # fmt: skip
         """Args: poke: called after a commit, so that the outbox looks for new messages."""
         self._book = book
         self._store = store
+        self._rule_store = rule_store
         self._log = log
         self._intents = intents
         self._poke = poke
@@ -139,7 +140,7 @@ class AlertService:
         Raises: StoreError.
         """
         async with self._changing:
-            self._rules.load(await self._store.rules(DEFAULT_ORG))
+            self._rules.load(await self._rule_store.all(SYSTEM))
             self._apply_rules()
             alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
             self._book.load(alerts, incidents)
@@ -441,15 +442,15 @@ class AlertService:
         async with self._changing:
             self._rules.check_room(sum(self._rules.get(rule.id) is None for rule in rules))
             self._rules.check_names(rules)
-            saved = await self._store.save_rules(scope, rules)
+            saved = await self._rule_store.save_all(scope, rules)
             self._rules.put(saved)
             self._apply_rules()
         return saved
 
     async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """As `AlertStore.delete_rule`, and evaluate the remaining rules. Raises: StoreError."""
+        """Delete a stored rule, and evaluate the remaining rules. Raises: StoreError."""
         async with self._changing:
-            await self._store.delete_rule(scope, rule)
+            await self._rule_store.delete(scope, rule)
             self._rules.remove(rule)
             self._apply_rules()
 

@@ -34,7 +34,7 @@ from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.silence_store import SilenceStore
-from groundcontrol.alerts.store import AlertStore
+from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG
@@ -114,6 +114,7 @@ def _alerts(services: Services) -> AlertService:
     return AlertService(
         book=services[Book],
         store=services[AlertStore],
+        rule_store=services[RuleStore],
         log=services[LogStore],
         intents=services[Intents],
         rules=services[Rules],

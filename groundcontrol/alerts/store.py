@@ -9,6 +9,7 @@ from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Delivery, Inci
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
+from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.model import Event
 
@@ -128,24 +129,13 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def rules(self, org: int) -> Sequence[Rule]:
-        """The stored rules: those of users, and default rules that somebody changed. Damaged ones are left out."""
-        ...
-
-    async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
-        """Store rules with their next versions: all of them or none. Returns: the stored rules.
-
-        Raises: Conflict: the version of a rule is not the stored one (0: the rule is not stored yet). A damaged row is replaced in any case.
-        """
-        ...
-
-    async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        """Delete a stored rule. A default rule gets its original values back. If no such rule is stored, nothing changes."""
-        ...
-
     async def expire_alerts(self, before: float) -> int:
         """Delete some episodes that ended before this time (Unix seconds), and incidents without episodes.
 
         Returns: the number of episodes; 0: none is left.
         """
         ...
+
+
+class RuleStore(Records[Rule], Protocol):
+    """The stored rules: those of users, and default rules that somebody changed."""

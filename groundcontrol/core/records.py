@@ -35,7 +35,8 @@ class Record(Generic[R]):
     initial: Mapping[str, str | int | float] = field(default_factory=dict)
     """Column outside the model -> its value in a new row. Commands of its own change it later."""
     body: str = ""
-    """The column with the whole record as JSON, if it is not one column a field. So a new field needs no migration."""
+    """The column with the whole record as one JSON object, so that a new field needs no migration. Only the fields in `columns` have columns
+    of their own, whose values count."""
     audited: Mapping[str, str] = field(default_factory=dict)
     """Name in the detail of the audit log -> field. Empty: the fields of `edited`."""
     damaged: Mapping[str, object] = field(default_factory=dict)
@@ -61,15 +62,8 @@ class Record(Generic[R]):
         return self.plural or f"{self.noun}s"
 
 
-class Records(Protocol[R]):
-    """The stored records of one kind. Each change is one durable command with its audit row, and may be repeated with equal arguments."""
-
-    async def create(self, scope: Scope, record: R) -> R:
-        """Store a new record of this organisation, with version 1.
-
-        Raises: Conflict: the id or the name is taken, or there are too many.
-        """
-        ...
+class ReadRecords(Protocol[R]):
+    """The stored records of one kind, for a subject whose changes have more arguments than `Records`."""
 
     async def get(self, scope: Scope, record_id: str) -> R:
         """Raises: NotFound. StoreError: the record is damaged."""
@@ -87,11 +81,26 @@ class Records(Protocol[R]):
         """All readable records of all organisations, for tasks of the hub."""
         ...
 
+
+class Records(ReadRecords[R], Protocol[R]):
+    """Each change is one durable command with its audit row, and may be repeated with equal arguments."""
+
+    async def create(self, scope: Scope, record: R) -> R:
+        """Store a new record of this organisation, with version 1.
+
+        Raises: Conflict: the id or the name is taken, or there are too many.
+        """
+        ...
+
     async def save(self, scope: Scope, record: R) -> R:
-        """Store the edited fields of a record. A damaged record is replaced. Returns: the record with its next version, or unchanged.
+        """Store the edited fields of a record, or create it if its version is 0. A damaged record is replaced. Returns: the record with its next version, or unchanged.
 
         Raises: NotFound. Conflict: `version` is not the stored one, or the name is taken.
         """
+        ...
+
+    async def save_all(self, scope: Scope, records: Sequence[R]) -> Sequence[R]:
+        """Save several records: all or none. Raises: as `save`."""
         ...
 
     async def delete(self, scope: Scope, record_id: str) -> None:

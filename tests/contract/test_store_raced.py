@@ -22,7 +22,14 @@ from tests.support.store_backend import Backend
 CASES: Final[dict[str, Case]] = {name: case for each in case_files("race") for name, case in each.CASES.items()}
 HERE: Final = Path(__file__).parent
 
-READS: Final = {"jobs.completed", "jobs.output_offsets", "metrics.hot_hours", "user_admin.auth_state", "tokens.token_auth_state"}
+READS: Final = {
+    "channels.channels",
+    "jobs.completed",
+    "jobs.output_offsets",
+    "metrics.hot_hours",
+    "user_admin.auth_state",
+    "tokens.token_auth_state",
+}
 """They change nothing, which `is_read` cannot see: they ask by another method, or hand the writer on for a later command."""
 
 ELSEWHERE: Final = {

@@ -168,7 +168,7 @@ class AlertTrial:
             facts=facts, windows=self.windows, log=store.log, clock=clock,
         )  # fmt: skip
         self.service = AlertService(
-            book=book, store=store.alerts, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
+            book=book, store=store.alerts, rule_store=store.rules, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
             hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock),
             replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
         )  # fmt: skip

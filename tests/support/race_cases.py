@@ -126,14 +126,15 @@ class Cases(dict[str, Case]):
         edit: Callable[[Any, int], Any],
         actions: Sequence[str] = ("create", "edit", "delete"),
     ) -> None:
-        """Register the cases of a declared record: creation of one name, changes of one version, deletion. Args: as in `RecordCase`."""
+        """Register the cases of a declared record: creation of one name (or id), changes of one version, deletion. Args: as in `RecordCase`."""
         RECORD_CASES[part] = RecordCase(make, edit)
         rows = [f"{noun}.{action}" for action in actions]
 
         @self.of(f"{part}.create")
         async def _create(ground: Ground) -> Race:
             store, made = getattr(ground.store, part), make(ground.now, "one")
-            others = [edit(make(ground.now, "two"), at) for at in range(CALLERS)]
+            two = make(ground.now, "two")
+            others = [edit(make(ground.now, "two") if store.form.declared.unique else two, at) for at in range(CALLERS)]
             return Race(
                 lambda: store.create(SCOPE, made), lambda: store.all(SCOPE), [made._replace(version=1)], (rows[0],),
                 rivals=Rivals("one", lambda at: store.create(SCOPE, others[at]), lambda at: [others[at]._replace(version=1)]),
@@ -151,6 +152,22 @@ class Cases(dict[str, Case]):
                 lambda: store.save(SCOPE, edit(made, 0)), lambda: store.all(SCOPE), after(0), (rows[1],),
                 rivals=Rivals("one", lambda at: store.save(SCOPE, edit(made, at)), after),
             )  # fmt: skip
+
+        @self.of(f"{part}.save_all")
+        async def _save_all(ground: Ground) -> Race:
+            store = getattr(ground.store, part)
+            made, other = [await store.create(SCOPE, make(ground.now, name)) for name in ("one", "two")]
+
+            async def held() -> object:
+                return {record.id: record for record in await store.all(SCOPE)}
+
+            def after(at: int) -> object:
+                return {record.id: edit(record, at)._replace(version=2) for record in (made, other)}
+
+            def save(at: int) -> Awaitable[object]:
+                return store.save_all(SCOPE, [edit(made, at), edit(other, at)])  # type: ignore[no-any-return]
+
+            return Race(lambda: save(0), held, after(0), (rows[1],) * 2, rivals=Rivals("one", save, after))
 
         @self.of(f"{part}.delete")
         async def _delete(ground: Ground) -> Race:

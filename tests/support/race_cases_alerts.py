@@ -96,33 +96,7 @@ async def _save_engine(ground: Ground) -> Race:
     return Race(lambda: store.save_engine(1, snapshot), lambda: store.engine(1), snapshot)
 
 
-@CASES.of("alerts.save_rules")
-async def _save_rules(ground: Ground) -> Race:
-    """Twenty change the same version."""
-    store = ground.store.alerts
-    [rule] = await store.save_rules(SCOPE, [a_rule(ground.now)])
-
-    async def held() -> object:
-        return [(one.name, one.version) for one in await store.rules(1)]
-
-    return Race(
-        lambda: store.save_rules(SCOPE, [rule._replace(name="renamed")]),
-        held,
-        [("renamed", 2)],
-        ("rule.change",),
-        rivals=Rivals("one", lambda at: store.save_rules(SCOPE, [rule._replace(name=f"{at}")]), lambda at: [(f"{at}", 2)], Conflict),
-    )
-
-
-@CASES.of("alerts.delete_rule")
-async def _delete_rule(ground: Ground) -> Race:
-    store = ground.store.alerts
-    [rule] = await store.save_rules(SCOPE, [a_rule(ground.now)])
-
-    async def held() -> object:
-        return list(await store.rules(1))
-
-    return Race(lambda: store.delete_rule(SCOPE, rule.id), held, [], ("rule.delete",))
+CASES.of_record("rules", "rule", a_rule, lambda rule, at: rule._replace(for_s=float(at + 1)), ("create", "change", "delete"))
 
 
 @CASES.of("alerts.expire_alerts")

@@ -10,7 +10,7 @@ from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, Deliv
 from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE
-from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
+from tests.support.race_cases import CALLERS, RECORD_CASES, Cases, Ground, Race, RecordCase, Rivals
 
 CASES = Cases()
 
@@ -28,6 +28,9 @@ def a_target(channel: Channel, sealed: bytes = b"sealed", version: int = 1) -> S
 def a_delivery(now: float, channel: ChannelId, incident: str = "") -> Delivery:
     made, story = DeliveryId(new_time_id(now)), IncidentId(incident or new_time_id(now))
     return Delivery(made, SCOPE.org, channel, "firing", story, None, 1, "due", "ready", now, None)
+
+
+RECORD_CASES["channels"] = RecordCase(a_channel, lambda channel, at: channel._replace(caps=Caps(at)))
 
 
 async def add(ground: Ground, *rows: Delivery) -> None:
@@ -55,7 +58,7 @@ async def _save_channel(ground: Ground) -> Race:
     wanted = made._replace(name="ops 2", target_masked="https://y.example/…")
 
     async def held() -> object:
-        return await store.channel(SCOPE, made.id), await store.target(made.id)
+        return await store.get(SCOPE, made.id), await store.target(made.id)
 
     def after(name: str, sealed: bytes) -> object:
         return wanted._replace(name=name, version=2), a_target(made, sealed, 2)

@@ -176,7 +176,7 @@ class Notifying:
         return (await self.backend.store.deliveries.deliveries(SYSTEM, 1000, None, DeliveryFilter(**only))).items
 
     async def state(self, channel: ChannelId) -> Channel:
-        return await self.backend.store.channels.channel(SYSTEM, channel)
+        return await self.backend.store.channels.get(SYSTEM, channel)
 
 
 @contextlib.asynccontextmanager

@@ -10,17 +10,18 @@ import msgspec
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, decide_again, hasten_deliveries
-from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
-from groundcontrol.alerts.model import Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
+from groundcontrol.alerts.model import RULES, Alert, AlertId, ChannelId, Incident, IncidentId, Rule, RuleId
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, AlertFilter, Handling, alert_text
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -29,7 +30,6 @@ from groundcontrol.events.making import new_event
 MOST_OF_NODE: Final = 20_000
 """The most stored alerts of one node. Beyond it the node's own oldest ones that have ended are removed."""
 _EXPIRE_ROWS: Final = 100
-RULE: Final = msgspec.json.Decoder(Rule)
 _snapshot: Final = msgspec.msgpack.Decoder(Snapshot)
 _ALERT_COLUMNS: Final = (
     "org, id, rule, node_id, object, level, state, since_at, fired_at, resolved_at, reason, value, threshold, incident,"
@@ -48,6 +48,12 @@ _SAVE_INCIDENT: Final = (
     " ON CONFLICT (org, id) DO UPDATE SET level = excluded.level, state = excluded.state, title = excluded.title,"
     " resolved_at = excluded.resolved_at, revision = excluded.revision"
 )
+
+
+class SqliteRules(SqliteRecords[Rule]):
+    """`RuleStore`."""
+
+    form = Form(RULES)
 
 
 class SqliteAlerts:
@@ -174,34 +180,6 @@ class SqliteAlerts:
                 record_event(tx, new_event(handling.event, tx.now, details, node=alert.node_id, name=name, org=scope.org))
         return handled
 
-    async def rules(self, org: int) -> Sequence[Rule]:
-        rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT body, version FROM alert_rule WHERE org = ? ORDER BY id", org))
-        return [rule._replace(version=row["version"]) for row in rows if (rule := _to_rule(row)) is not None]
-
-    async def save_rules(self, scope: Scope, rules: Sequence[Rule]) -> Sequence[Rule]:
-        return await self._writer.run(lambda tx: [self._save_rule(tx, scope, rule) for rule in rules])
-
-    def _save_rule(self, tx: Tx, scope: Scope, rule: Rule) -> Rule:
-        row = tx.fetch_one("SELECT body, version FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule.id)
-        stored = 0 if row is None else row["version"]
-        before = None if row is None else _to_rule(row)
-        if before == rule._replace(version=rule.version + 1):
-            return rule._replace(version=stored)  # the same change, repeated
-        if rule.version != stored and (row is None or before is not None):
-            raise Conflict(f"somebody else has changed the rule {rule.name!r}: load it again", rule=rule.id)
-        saved = rule._replace(version=stored + 1)
-        tx.execute("INSERT OR REPLACE INTO alert_rule VALUES (?, ?, ?, ?)", scope.org, rule.id, to_json(saved), saved.version)
-        detail = {"name": rule.name, "expr": rule.expr, "enabled": rule.enabled}
-        self._chain.write(tx, scope, "rule.change" if stored else "rule.create", rule.id, detail)
-        return saved
-
-    async def delete_rule(self, scope: Scope, rule: RuleId) -> None:
-        def command(tx: Tx) -> None:
-            if tx.execute("DELETE FROM alert_rule WHERE org = ? AND id = ?", scope.org, rule):
-                self._chain.write(tx, scope, "rule.delete", rule)
-
-        await self._writer.run(command)
-
     async def expire_alerts(self, before: float) -> int:
         def command(tx: Tx) -> int:
             count = tx.execute(
@@ -234,14 +212,6 @@ class SqliteAlerts:
             )
 
         return await self._writer.run(command)
-
-
-def _to_rule(row: sqlite3.Row) -> Rule | None:
-    """A stored rule; None: it is damaged. The other rules still apply, the doctor reports it, and any change replaces it."""
-    try:
-        return decoded(RULE, row["body"])
-    except StoreError:
-        return None
 
 
 def _granted(scope: Scope) -> str:

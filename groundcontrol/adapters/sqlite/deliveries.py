@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.channels import load_channel
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, first_id, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -61,7 +60,8 @@ class SqliteDeliveries(SqliteOutbox):
 
     async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
         def command(tx: Tx) -> Delivery:
-            load_channel(tx, scope.org, channel)
+            if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
+                raise NotFound("there is no such channel")
             if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
                 return _load(tx, scope, delivery)
             recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND id < ? AND kind = 'test'"

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.channels import to_channel
+from groundcontrol.adapters.sqlite.channels import FORM
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -196,7 +196,7 @@ class _Claims:
         )
         self._tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
         taken = to_delivery(row)._replace(state="sending", attempts=row["attempts"] + 1, next_at=now + LEASE_S, lease_until=now + LEASE_S)
-        self._taken.append(Claim(taken, to_channel(channel)))
+        self._taken.append(Claim(taken, FORM.read(channel)))
 
 
 def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:

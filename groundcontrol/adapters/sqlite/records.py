@@ -23,8 +23,8 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.records import R, Record
 from groundcontrol.core.scope import Scope
 
-Also = Callable[[Tx, R | None, R | None], Mapping[str, object] | None]
-"""What else happens in the transaction of a change, with the record before and after (None: it does not exist, or is damaged).
+Also = Callable[[Tx, R | None], Mapping[str, object] | None]
+"""What else happens in the transaction of a change, with the record before it (None: there was none, or it was damaged).
 
 It returns what it changed, for the audit row. If it changed nothing and the record is as stored, a save writes nothing.
 """
@@ -47,14 +47,16 @@ class Form(Generic[R]):
     def __init__(self, declared: Record[R]) -> None:
         self.declared = declared
         model: Any = declared.model
-        self._fields = [] if declared.body else [_field(name, kind, declared) for name, kind in get_type_hints(model).items()]
-        self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
+        hints = {name: kind for name, kind in get_type_hints(model).items() if not declared.body or name in declared.columns}
+        self._listed: msgspec.json.Decoder[R] = msgspec.json.Decoder(declared.model)
+        self._fields = [_field(name, kind, declared) for name, kind in hints.items()]
         self._has_org = "org" in model._fields
         edited = {column for one in self._fields if one.name in declared.edited for column in one.columns}
-        always = [declared.body] if declared.body else [column for one in self._fields for column in one.columns]
+        body = [declared.body] if declared.body else []
+        always = [column for one in self._fields for column in one.columns]
         keys = [key for key in ("org", "id", "version") if key not in always]
-        self.columns = [*keys, *always, *declared.computed, *declared.initial]
-        self.saved = ["version", *declared.computed, *([declared.body] if declared.body else sorted(edited))]
+        self.columns = [*keys, *always, *body, *declared.computed, *declared.initial]
+        self.saved = ["version", *declared.computed, *body, *sorted(edited)]
         table, marks = declared.table, ", ".join("?" * len(self.columns))
         self.insert: Final = f"INSERT INTO {table} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608 - built from constants only
         self.update: Final = f"UPDATE {table} SET {', '.join(f'{one} = ?' for one in self.saved)} WHERE org = ? AND id = ? AND version = ?"  # noqa: S608 - built from constants only
@@ -62,10 +64,16 @@ class Form(Generic[R]):
 
     def read(self, row: sqlite3.Row) -> R:
         """Raises: StoreError: the row is damaged."""
-        if self.declared.body:
-            found: R = _replaced(decoded(self._decoder, row[self.declared.body]), version=row["version"])
-            return found
-        return self.declared.model(**{one.name: self._value(one, row) for one in self._fields})
+        own = {one.name: self._value(one, row) for one in self._fields}
+        if not self.declared.body:
+            return self.declared.model(**own)
+        found: R = _replaced(self._read_body(row[self.declared.body]), version=row["version"], **own)
+        return found
+
+    def _read_body(self, text: str | bytes) -> R:
+        """Earlier versions wrote rules as a list of their fields."""
+        is_list = text[:1] in ("[", b"[")
+        return decoded(self._listed, text) if is_list else record_from_json(self.declared.model, text)
 
     def _value(self, one: _Field, row: sqlite3.Row) -> object:
         try:
@@ -94,7 +102,7 @@ class Form(Generic[R]):
             found.update(zip(one.columns, one.write(getattr(record, one.name)), strict=True))
         found.update({column: compute(record) for column, compute in self.declared.computed.items()})
         if self.declared.body:
-            found[self.declared.body] = to_json(record)
+            found[self.declared.body] = record_to_json(record)
         return [found[column] for column in columns]
 
     def settings(self, record: R) -> tuple[object, ...]:
@@ -103,12 +111,12 @@ class Form(Generic[R]):
 
     def detail(self, record: R | None) -> dict[str, object]:
         audited = self.declared.audited or {name: name for name in self.declared.edited}
-        return {} if record is None else {name: getattr(record, field) for name, field in audited.items()}
+        return {} if record is None else {name: _as_object(getattr(record, field)) for name, field in audited.items()}
 
     def json_columns(self) -> Iterator[tuple[str, str, Callable[[bytes], object]]]:
         """(table, column, its reader) of each column with JSON."""
         if self.declared.body:
-            yield self.declared.table, self.declared.body, partial(decoded, self._decoder)
+            yield self.declared.table, self.declared.body, self._read_body
         for one in self._fields:
             if one.json is not None:
                 yield self.declared.table, one.columns[0], one.json
@@ -148,6 +156,9 @@ class SqliteRecords(Generic[R]):
     async def save(self, scope: Scope, record: R, also: Also[R] | None = None) -> R:
         return await self._writer.run(lambda tx: self.save_in(tx, scope, record, also))
 
+    async def save_all(self, scope: Scope, records: Sequence[R]) -> list[R]:
+        return await self._writer.run(lambda tx: [self.save_in(tx, scope, record) for record in records])
+
     async def delete(self, scope: Scope, record_id: str, also: Also[R] | None = None) -> None:
         await self._writer.run(lambda tx: self.delete_in(tx, scope, record_id, also))
 
@@ -176,16 +187,18 @@ class SqliteRecords(Generic[R]):
             raise Conflict(f"there are {declared.most} {declared.many}: delete some first")
         self._check_name(tx, scope, made)
         tx.execute(form.insert, *form.values(scope.org, made, form.columns))
-        return self._done(tx, scope, declared.actions[0], made.id, also and also(tx, None, made))
+        return self._done(tx, scope, declared.actions[0], made.id, also and also(tx, None))
 
     def save_in(self, tx: Tx, scope: Scope, record: Any, also: Also[R] | None = None) -> R:
         form, declared = self.form, self.form.declared
         row = self.row(tx, scope.org, record.id)
+        if row is None and record.version == 0:
+            return self.create_in(tx, scope, record, also)
         if row is None:
             raise NotFound(f"there is no such {declared.noun}")
         before = form.or_none(row)
         after = form.owned(scope, record, row["version"] + 1)
-        extra = also and also(tx, before, after)
+        extra = also and also(tx, before)
         if before is not None and not extra and form.settings(before) == form.settings(after):
             return before
         if before is not None and row["version"] != record.version:
@@ -200,7 +213,7 @@ class SqliteRecords(Generic[R]):
             return
         before = self.form.or_none(row)
         tx.execute(f"DELETE FROM {self.form.declared.table} WHERE org = ? AND id = ?", scope.org, record_id)  # noqa: S608 - built from constants only
-        extra = also and also(tx, before, None)
+        extra = also and also(tx, before)
         self._write(tx, scope, self.form.declared.actions[2], record_id, {**self.form.detail(before), **(extra or {})}, row["version"] + 1)
 
     def _done(self, tx: Tx, scope: Scope, action: str, record_id: str, extra: Mapping[str, object] | None) -> R:
@@ -222,6 +235,10 @@ class SqliteRecords(Generic[R]):
         [name] = self.form.values(scope.org, record, [declared.unique])
         if tx.fetch_one(sql, scope.org, name, record.id) is not None:
             raise Conflict(f"there is {declared.a} named {record.name} already", field="name")
+
+
+def _as_object(value: Any) -> object:
+    return value._asdict() if hasattr(value, "_asdict") else value
 
 
 def _replaced(record: Any, **fields: object) -> Any:

@@ -21,7 +21,7 @@ from groundcontrol.access.store import (
     UserAdminStore,
     UserStore,
 )
-from groundcontrol.adapters.sqlite.alerts import SqliteAlerts
+from groundcontrol.adapters.sqlite.alerts import SqliteAlerts, SqliteRules
 from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
@@ -53,7 +53,7 @@ from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.silence_store import SilenceStore
-from groundcontrol.alerts.store import AlertStore
+from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
@@ -129,6 +129,7 @@ class Store:
     silence: SilenceStore = _made(lambda at: SqliteSilence(at.writer, at.reader))
     policies: PolicyStore = _made(lambda at: SqlitePolicies(at.writer, at.reader, at.audit, at.clock))
     patch_windows: PatchWindowStore = _made(lambda at: SqlitePatchWindows(at.writer, at.reader, at.audit))
+    rules: RuleStore = _made(lambda at: SqliteRules(at.writer, at.reader, at.audit))
     alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))
 
     @classmethod

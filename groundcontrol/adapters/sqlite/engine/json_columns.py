@@ -21,7 +21,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
 from groundcontrol.adapters.sqlite.records import Form
 from groundcontrol.alerts.deadlines import EXPECTATIONS
 from groundcontrol.alerts.maintenance import Weekly
-from groundcontrol.alerts.model import QuietHours, Rule, Selector
+from groundcontrol.alerts.model import CHANNELS, RULES, Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.records import Record
 from groundcontrol.core.scope import Grants
@@ -30,6 +30,8 @@ from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading
+from groundcontrol.policies.model import Occurrence, PatchPolicy
+from groundcontrol.policies.windows import PatchWindow
 from groundcontrol.samples.model import Retention
 
 
@@ -76,7 +78,7 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
-RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS,)
+RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES)
 """Declared records, whose columns with JSON follow from their models."""
 
 COLUMNS: Final = (
@@ -105,9 +107,10 @@ COLUMNS: Final = (
     _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
-    _Column("alert_rule", "body", _json(Rule)),
-    _Column("channel", "quiet_hours", partial(record_from_json, QuietHours)),
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
+    _Column("patch_policy", "spec", partial(record_from_json, PatchPolicy)),
+    _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
+    _Column("patch_window", "spec", partial(record_from_json, PatchWindow)),
     _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),
     _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),

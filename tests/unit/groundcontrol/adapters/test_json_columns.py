@@ -241,11 +241,11 @@ async def test_damaged_tags_count_as_none_for_rights_and_stop_no_other_job(datab
 
 async def test_a_damaged_rule_stops_no_other_and_can_be_replaced(database: Database, store: Store) -> None:
     harmed, sound = (rule._replace(version=0) for rule in DEFAULT_RULES[:2])
-    await store.alerts.save_rules(SCOPE, [harmed, sound])
+    await store.rules.save_all(SCOPE, [harmed, sound])
     await database._control.writer.run(lambda tx: tx.execute("UPDATE alert_rule SET body = '{' WHERE id = ?", harmed.id))
-    assert [rule.id for rule in await store.alerts.rules(1)] == [sound.id]
-    [saved] = await store.alerts.save_rules(SCOPE, [harmed])
-    assert saved in await store.alerts.rules(1)
+    assert [rule.id for rule in await store.rules.all(SCOPE)] == [sound.id]
+    [saved] = await store.rules.save_all(SCOPE, [harmed])
+    assert saved in await store.rules.all(SCOPE)
 
 
 async def test_a_node_with_damaged_tags_stops_no_deadline(database: Database, store: Store) -> None:

@@ -305,8 +305,8 @@ async def test_a_node_whose_late_samples_cannot_be_replayed_stops_nothing_else(t
 
 
 async def test_a_rule_that_is_saved_during_the_load_applies(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
-    late = Hanging(trial.backend.store.alerts, "rules", done_first=True)
-    monkeypatch.setattr(trial.service, "_store", late)
+    late = Hanging(trial.backend.store.rules, "all", done_first=True)
+    monkeypatch.setattr(trial.service, "_rule_store", late)
     loading = asyncio.create_task(trial.service.load())
     async with asyncio.timeout(10):
         await late.reached.wait()
@@ -350,10 +350,10 @@ async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(t
 async def test_rules_that_are_saved_at_the_same_time_all_apply(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [Rule(RuleId(name), name, "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0) for name in "ab"]
 
-    async def refuse(_org: int) -> None:
+    async def refuse(_scope: Scope) -> None:
         raise StoreDown("the database does not answer")
 
-    monkeypatch.setattr(trial.backend.store.alerts, "rules", refuse)  # a stored rule applies even if no rule can be read then
+    monkeypatch.setattr(trial.backend.store.rules, "all", refuse)  # a stored rule applies even if no rule can be read then
     await asyncio.gather(*(trial.service.save_rules(SCOPE, [one]) for one in made))
     assert {"a", "b"} <= {rule.rule.id for rule in trial.service.effective(trial.nodes[0])}
     await trial.service.delete_rule(SCOPE, RuleId("a"))
