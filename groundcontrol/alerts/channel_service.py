@@ -10,7 +10,7 @@ import msgspec
 from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET, ChannelStore, DeliveryStore
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.channels.kind import Kind, Outcome, Permanent, Sent, Target, sent_by
-from groundcontrol.alerts.egress import TOTAL_S, Egress
+from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import LINK_S, Link, Links
 from groundcontrol.alerts.messages import Address, Message, MessageContent, build_message, notice
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, QuietHours, Severity
@@ -21,7 +21,6 @@ from spider.clock import Clock
 from spider.wire.ids import new_time_id
 
 MOST_TARGET_BYTES: Final = 16 << 10
-SEND_LIMIT_S: Final = TOTAL_S + 5.0
 NOTICE_LIMIT_S: Final = 10.0
 """How long a receiver has to take the notice that it gets no more messages."""
 
@@ -127,7 +126,7 @@ class ChannelService:
         return build_message(delivery, content, Address(self._hub(), channel.name, self._token(channel, content, now)), now)
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
-        return await self._send(channel, message, SEND_LIMIT_S)
+        return await self._send(channel, message, KINDS[channel.kind].limit_s)
 
     def _token(self, channel: Channel, content: MessageContent, now: float) -> str:
         """The token of a link for the worst firing episode that nobody acknowledged; empty: there is none."""

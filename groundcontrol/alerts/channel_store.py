@@ -145,12 +145,17 @@ class DeliveryStore(Protocol):
         ...
 
     async def claim(self, most: int) -> Sequence[Claim]:
-        """Take at most `most` due deliveries, for a minute each. A delivery that is not finished by then can be claimed again.
+        """Take at most `most` due deliveries, for a minute each. A delivery that is neither finished nor extended by then can be claimed
+        again.
 
         Messages about one incident keep their order within a channel, and critical ones come first. At most two messages of a channel are
         under way. Messages that quiet hours or the limit of the channel delayed until now are joined into one digest. A delivery that was
         tried for too long ends here.
         """
+        ...
+
+    async def extend(self, claim: Claim) -> bool:
+        """Hold a claim for another minute, since its attempt goes on. Returns: as `finish`."""
         ...
 
     async def finish(self, claim: Claim, result: Result) -> bool:

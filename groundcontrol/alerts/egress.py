@@ -30,7 +30,7 @@ GetAddresses = Callable[..., list[tuple[Any, ...]]]
 
 CONNECT_S: Final = 10.0
 TOTAL_S: Final = 25.0
-"""The limit of a whole request. It is less than the lease of a delivery."""
+"""The limit of a whole request."""
 MOST_URL_CHARS: Final = 2000
 RESOLVER_THREADS: Final = 16
 """Names are resolved on separate threads. So a name server that does not answer cannot block the rest of the hub."""

@@ -1,6 +1,7 @@
 """Sends due deliveries. Their rows hold all state, so no message is lost if the process ends.
 
-A claim has a lease. If the process ends, or cannot store the result, the lease expires and the message is sent again with the same id.
+A claim has a lease, which is extended while the attempt goes on. If the process ends, or cannot store the result, the lease expires and
+the message is sent again with the same id.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE: Final = 16
+SLOW_S: Final = 20.0
+"""An attempt that takes longer does not count among `MOST_AT_ONCE`: a mail server may take minutes for an answer."""
+MOST_WITH_SLOW: Final = 64
+EXTEND_S: Final = 20.0
+"""How often a lease of a minute is extended."""
 SWEEP_S: Final = 5.0
 """How often the outbox looks for due messages without being woken."""
 CORRECT_S: Final = 60.0
@@ -48,7 +54,7 @@ class Sender(Protocol):
         ...
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
-        """Make one attempt, in less time than a lease. A failure of the receiver is an outcome.
+        """Make one attempt within the limit of its kind. A failure of the receiver is an outcome.
 
         Raises: StoreError: the target cannot be read.
         """
@@ -56,7 +62,8 @@ class Sender(Protocol):
 
 
 class Outbox:
-    """Sends due deliveries, at most `MOST_AT_ONCE` at the same time. A broken channel does not delay the messages of other channels."""
+    """Sends due deliveries, at most `MOST_AT_ONCE` at the same time besides slow attempts. A broken channel does not delay the messages of
+    other channels."""
 
     def __init__(
         self, store: DeliveryStore, contents: ContentSource, sender: Sender, clock: Clock, jitter: Callable[[], float] = random.random
@@ -73,7 +80,8 @@ class Outbox:
         self._corrected: float | None = None
         """When times in the future were last corrected, by the monotonic clock."""
         self._wake = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], float] = {}
+        """Attempts, and when each began, in monotonic seconds."""
 
     def wake(self) -> None:
         """Look for due messages now."""
@@ -107,16 +115,18 @@ class Outbox:
         due_at = self._due_at = await self._store.next_due()
         if due_at is None or due_at > self._clock.now():
             return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())
-        free = MOST_AT_ONCE - len(self._under_way)
+        began_after = self._clock.monotonic() - SLOW_S
+        quick = sum(began > began_after for began in self._under_way.values())
+        free = min(MOST_AT_ONCE - quick, MOST_WITH_SLOW - len(self._under_way))
         claims = await self._store.claim(free) if free > 0 else ()
         for claim in claims:
             task = group.create_task(self._deliver(claim), name=f"delivery-{claim.delivery.id}")
-            self._under_way.add(task)
+            self._under_way[task] = self._clock.monotonic()
             task.add_done_callback(self._ended)
         return 0.0 if claims and len(claims) < free else BLOCKED_S
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         self._wake.set()
 
     async def _pause(self, seconds: float) -> None:
@@ -131,6 +141,7 @@ class Outbox:
 
     async def _deliver(self, claim: Claim) -> None:
         """Make one attempt and record it. If it cannot be recorded, the lease expires and the message is sent again."""
+        holder = asyncio.create_task(self._hold(claim), name=f"lease-{claim.delivery.id}")
         try:
             result = await self._attempt(claim)
             if await self._store.finish(claim, result):
@@ -139,6 +150,18 @@ class Outbox:
             event(log, "delivery_not_recorded", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
         except Exception:  # the boundary of one message: a mistake in its content must not stop the others
             event(log, "delivery_failed", logging.ERROR, delivery=claim.delivery.id, exc_info=True)
+        finally:
+            holder.cancel()
+
+    async def _hold(self, claim: Claim) -> None:
+        """Extend the lease of a claim until cancelled. If it is lost, the message is sent again with the same id."""
+        while True:
+            await self._clock.sleep(EXTEND_S)
+            try:
+                if not await self._store.extend(claim):
+                    return
+            except StoreError as exc:
+                event(log, "lease_not_extended", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
 
     async def _attempt(self, claim: Claim) -> Result:
         delivery = claim.delivery

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from groundcontrol.alerts import outbox as outboxes
 from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channel_store import Delivered, Failed
+from groundcontrol.alerts.channels.kind import Outcome, Sent
 from groundcontrol.alerts.egress import Egress
-from groundcontrol.alerts.messages import Withheld
-from groundcontrol.alerts.model import Caps
+from groundcontrol.alerts.messages import Message, Withheld
+from groundcontrol.alerts.model import Caps, Channel
+from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.core.errors import Conflict, TooManyRequests
 from groundcontrol.core.scope import SYSTEM
 from spider.wire.ids import new_time_id
 from tests.support.clock import RunningClock
-from tests.support.eventually import ask_until
+from tests.support.eventually import ask_until, eventually
 from tests.support.factories import audited
 from tests.support.receivers import Notifying, Received, Receiver, notifying, told
 from tests.support.store_backend import Backend
@@ -311,3 +314,54 @@ async def _done(value: bool) -> bool:
 async def _state(hub: Notifying, delivery: Any, state: str) -> Any:
     row = await hub.of(delivery)
     return row if row.state == state else None
+
+
+async def test_a_lease_that_is_extended_is_claimed_by_nobody_else(live: Backend, running_clock: RunningClock) -> None:
+    hub = Notifying(live, running_clock, Egress())
+    channel = await hub.webhook("https://receiver.example/")
+    await hub.add(hub.delivery(channel.id))
+    [claim] = await live.store.deliveries.claim(16)
+    for _ in range(3):
+        running_clock.shift += 40
+        assert await asyncio.gather(*(live.store.deliveries.extend(claim) for _ in range(20))) == [True] * 20
+        assert await live.store.deliveries.claim(16) == []
+    running_clock.shift += 61
+    [again] = await live.store.deliveries.claim(16)
+    assert not await live.store.deliveries.extend(claim)
+    assert await live.store.deliveries.finish(again, Delivered())
+    assert not await live.store.deliveries.extend(again)
+
+
+async def test_mail_servers_that_take_minutes_hold_no_other_channel(live: Backend, running_clock: RunningClock) -> None:
+    hub, go_on = Notifying(live, running_clock, Egress()), asyncio.Event()
+    sent: list[str] = []
+
+    class Slow:
+        """Sends as the channels do, but each message of a channel whose name begins with `slow` takes minutes."""
+
+        prepare = hub.channels.prepare
+
+        async def send(self, channel: Channel, message: Message) -> Outcome:
+            if channel.name.startswith("slow"):
+                await go_on.wait()
+            sent.append(channel.name)
+            return Sent()
+
+    outbox = Outbox(live.store.deliveries, hub.contents, Slow(), running_clock, lambda: 1.0)
+    names = [f"slow{number}" for number in range(outboxes.MOST_AT_ONCE // 2)]
+    slow = [await hub.webhook("https://receiver.example/", name) for name in names]
+    quick = await hub.webhook("https://receiver.example/", "quick")
+    running = asyncio.create_task(outbox.run())
+    try:
+        await hub.add(*(hub.delivery(channel.id) for channel in slow for _ in range(2)))
+        outbox.wake()
+        await eventually(lambda: len(outbox._under_way) == outboxes.MOST_AT_ONCE)
+        await hub.add(hub.delivery(quick.id))
+        running_clock.shift += outboxes.SLOW_S + 1
+        outbox.wake()
+        await eventually(lambda: sent == ["quick"])
+        go_on.set()
+        await eventually(lambda: len(sent) == outboxes.MOST_AT_ONCE + 1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -36,6 +36,7 @@ ELSEWHERE: Final = {
     "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_created_once_per_idempotency_key",
     "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_cancelled",
     "deliveries.claim": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
+    "deliveries.extend": "test_store_outbox.py::test_a_lease_that_is_extended_is_claimed_by_nobody_else",
     "deliveries.finish": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
     "deployments.save_deployment": "test_store_jobs.py::test_of_twenty_savers_of_one_version_one_wins",
     "tables.save_packages": "test_store_facts.py::test_of_twenty_equal_package_reports_one_changes_the_table",

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
+from email.policy import SMTP
 from typing import Any
 
 import psutil
@@ -17,7 +18,9 @@ from groundcontrol.alerts.channel_service import read_target
 from groundcontrol.alerts.channels.email import EMAIL, build_mail
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.samples import sample_message
+from groundcontrol.core.errors import BadRequest
 from tests.support import exim
 from tests.support.eventually import eventually
 from tests.support.exim import PASSWORD, Exim
@@ -37,12 +40,14 @@ def smtp(port: int, tls: Any = "starttls", password: str = PASSWORD) -> dict[str
     return {"host": "127.0.0.1", "port": port, "tls": tls, **log_in}
 
 
-async def send(relay: dict[str, Any], *to: str, trusting: Exim | None = None, allowed: int | None = None) -> Outcome:
+async def send(
+    relay: dict[str, Any], *to: str, trusting: Exim | None = None, allowed: int | None = None, message: Message = MESSAGE
+) -> Outcome:
     trust = ssl.create_default_context(cadata=trusting.certificate.der) if trusting else None
     egress = Egress(frozenset({("127.0.0.1", allowed or relay["port"])}), trust)
     target = read_target("email", {"smtp": relay, "from": "hub@example.com", "to": to or ("ops@example.com",)})
     try:
-        return await EMAIL.send(target, MESSAGE, egress)
+        return await EMAIL.send(target, message, egress)
     finally:
         await egress.close()
         await eventually(lambda: relay["port"] not in _connected())  # TLS says goodbye after the answer
@@ -62,6 +67,19 @@ async def test_mail_is_delivered_over_starttls_and_implicit_tls_with_a_log_in(se
         assert f"References: <incident.{MESSAGE.incident_id}@hub.example>" in headers
         assert "-auth_id hub" in headers
         assert "TLS1" in headers
+
+
+async def test_a_server_that_greets_late_and_wants_a_full_name_takes_mail(server: Exim) -> None:
+    """Four hubs at the same time: one with a name of its own, one known by an address, one by a bare name, and one that was told its name."""
+    before = len(server.queue)
+    local, bare = (sample_message("firing", f"http://{host}:8100", 1_790_000_000.0) for host in ("127.0.0.1", "localhost"))
+    relay = smtp(server.strict, "none")
+    outcomes = await asyncio.gather(
+        send(relay), send(relay, message=local), send(relay, message=bare), send(relay | {"helo": "alerts.example.com"}, message=bare)
+    )
+    assert list(outcomes) == [Sent("smtp:250")] * 4
+    names = sorted(re.findall(r"-helo_name (\S+)", headers)[0] for headers in server.queue[before:])
+    assert names == ["[127.0.0.1]", "[127.0.0.1]", "alerts.example.com", "hub.example"]
 
 
 async def test_each_smtp_refusal_is_permanent_or_transient(server: Exim) -> None:
@@ -92,6 +110,29 @@ async def test_a_connection_that_is_cut_after_the_message_is_tried_again_with_th
 
 async def test_an_unreachable_mail_server_is_retried() -> None:
     assert await send(smtp(1, "none")) == Transient("connect")
+
+
+def test_a_mail_needs_no_extension_of_smtp() -> None:
+    """RFC 5321: ASCII in lines of at most 998 bytes, ended by CRLF. RFC 6152 and 6531 would allow more, where the server does."""
+    target = read_target("email", {"smtp": smtp(25, "none"), "from": "hub@example.com", "to": ["ops@example.com"]})
+    odd = MESSAGE._replace(title="Störung auf Köln-1 ✗ " * 8, lines=("Größe " * 400, "." * 2000, "plain"))
+    raw = build_mail(target, odd).as_bytes()
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert raw.count(b"\n") == raw.count(b"\r\n")
+    mail = message_from_bytes(raw, policy=SMTP)
+    assert mail["Subject"].strip() == odd.title.strip()
+    plain = next(part for part in mail.walk() if part.get_content_type() == "text/plain").get_payload(decode=True)
+    assert isinstance(plain, bytes)
+    assert "Größe" in plain.decode()
+    local = build_mail(target, MESSAGE._replace(hub="http://[::1]:8100"))
+    assert local["Message-ID"] == f"<{MESSAGE.id}@example.com>"
+
+
+@pytest.mark.parametrize("helo", ["localhost", "10.0.0.1", "two words.example", "-x.example", "[10.0.0.1", "x.example\r\nRSET"])
+def test_a_name_that_strict_servers_refuse_is_no_setting(helo: str) -> None:
+    with pytest.raises(BadRequest, match=r"smtp\.helo"):
+        read_target("email", {"smtp": smtp(25, "none") | {"helo": helo}, "from": "hub@example.com", "to": ["ops@example.com"]})
 
 
 def test_a_mail_has_a_plain_and_an_html_part_with_links() -> None:

@@ -20,7 +20,7 @@ PASSWORD = "two red herons"
 _UID = 65_501
 _CONFIG = """
 primary_hostname = mail.test
-daemon_smtp_ports = {starttls} : {implicit} : {plain}
+daemon_smtp_ports = {starttls} : {implicit} : {plain} : {strict}
 local_interfaces = 127.0.0.1
 tls_on_connect_ports = {implicit}
 tls_advertise_hosts = *
@@ -30,12 +30,23 @@ spool_directory = /mnt/spool
 log_file_path = /mnt/spool/log-%s
 pid_file_path = /mnt/spool/pid
 queue_only
+acl_smtp_connect = connect
+acl_smtp_helo = helo
 acl_smtp_mail = mail
 acl_smtp_rcpt = rcpt
 acl_smtp_data = accept
 begin acl
+connect:
+  warn condition = ${{if eq{{$received_port}}{{{strict}}}}}
+       delay = 11s
+  accept
+helo:
+  deny condition = ${{if eq{{$received_port}}{{{strict}}}}}
+       condition = ${{if !match{{$sender_helo_name}}{{\\N^(\\[.+\\]|.+\\.[a-z-]+)$\\N}}}}
+       message = a full name or an address in brackets is expected
+  accept
 mail:
-  accept condition = ${{if eq{{$received_port}}{{{plain}}}}}
+  accept condition = ${{if or{{{{eq{{$received_port}}{{{plain}}}}}{{eq{{$received_port}}{{{strict}}}}}}}}}
   require authenticated = *
   accept
 rcpt:
@@ -66,12 +77,13 @@ plain:
 
 
 class Exim:
-    """A running server. `starttls` and `implicit` want a log-in, `plain` takes mail without TLS."""
+    """A running server. `starttls` and `implicit` want a log-in, `plain` takes mail without TLS. `strict` greets after 11 seconds, and
+    refuses names of clients that are neither full names nor addresses in brackets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.certificate = Certificate(folder)
-        self.starttls, self.implicit, self.plain = free_port(), free_port(), free_port()
+        self.starttls, self.implicit, self.plain, self.strict = free_port(), free_port(), free_port(), free_port()
 
     @property
     def queue(self) -> list[str]:
@@ -86,7 +98,7 @@ def running(folder: Path) -> Iterator[Exim]:
     """A server for the length of a test. It is left out where packages cannot be had or mounts not be made."""
     _unpack(folder)
     made = Exim(folder)
-    ports = {"starttls": made.starttls, "implicit": made.implicit, "plain": made.plain}
+    ports = {"starttls": made.starttls, "implicit": made.implicit, "plain": made.plain, "strict": made.strict}
     (folder / "exim.conf").write_text(_CONFIG.format(password=PASSWORD, **ports))
     for name, row in (("passwd", f"Debian-exim:x:{_UID}:{_UID}::/:/usr/sbin/nologin\n"), ("group", f"Debian-exim:x:{_UID}:\n")):
         (folder / name).write_text(Path("/etc", name).read_text() + row)

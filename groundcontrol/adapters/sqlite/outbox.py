@@ -144,6 +144,17 @@ class SqliteOutbox:
 
         return await self._reader.run(read)
 
+    async def extend(self, claim: Claim) -> bool:
+        held = claim.delivery
+        return bool(
+            await self._writer.run(
+                lambda tx: tx.execute(
+                    "UPDATE delivery SET next_at = ? WHERE org = ? AND id = ? AND state = 'sending' AND attempts = ?",
+                    *(tx.now + LEASE_S, held.org, held.id, held.attempts),
+                )
+            )
+        )
+
     async def finish(self, claim: Claim, result: Result) -> bool:
         return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
 

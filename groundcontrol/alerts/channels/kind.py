@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from groundcontrol.alerts.egress import Denied, Egress
+from groundcontrol.alerts.egress import TOTAL_S, Denied, Egress
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import ChannelKind
 from spider.logs import event
@@ -92,6 +92,8 @@ class Kind(NamedTuple):
     send: Callable[[Any, Message, Egress], Awaitable[Outcome]]
     receiver: Callable[[Any], Receiver]
     """The host and port of a checked target."""
+    limit_s: float = TOTAL_S + 5.0
+    """The limit of one attempt."""
 
 
 class Post(NamedTuple):

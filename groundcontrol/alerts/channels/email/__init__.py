@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import ipaddress
 import re
@@ -16,13 +17,24 @@ import aiosmtplib
 import msgspec
 
 from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Receiver, Sent, Target, Transient, failure
-from groundcontrol.alerts.egress import CONNECT_S, Egress, is_host
+from groundcontrol.alerts.egress import Egress, is_host
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
 
 Tls = Literal["starttls", "implicit", "none"]
 MOST_RECIPIENTS: Final = 50
+COMMAND_S: Final = 300.0
+"""How long a server has for its greeting and for the answer to a command. Source: RFC 5321, 4.5.3.2."""
+MESSAGE_S: Final = 600.0
+"""The same for the answer to the whole message: a server checks it before it answers."""
+ATTEMPT_S: Final = 1800.0
+"""The limit of a whole attempt."""
+QUIT_S: Final = 10.0
+"""How long the last answer is waited for. The message is already taken."""
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
+
+_NAME: Final = re.compile(r"(?=.{4,255}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z", re.IGNORECASE)
+"""A host name with a domain."""
 
 
 class Smtp(Target, frozen=True):
@@ -33,6 +45,14 @@ class Smtp(Target, frozen=True):
     )
     username: Annotated[str, msgspec.Meta(max_length=256)] = ""
     password: Annotated[str, msgspec.Meta(max_length=256, extra_json_schema={"writeOnly": True})] = ""
+
+    helo: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=255,
+            description="the name that the hub gives itself (EHLO), such as hub.example.com; empty: the name of its page, or its address",
+        ),
+    ] = ""
 
     @property
     def security(self) -> Tls:
@@ -50,11 +70,38 @@ class EmailTarget(Target, frozen=True):
 def check(target: EmailTarget) -> None:
     if not is_host(target.smtp.host):
         raise BadRequest("smtp.host must be the name or address of a host", field="target.smtp.host")
+    if target.smtp.helo and not _NAME.match(target.smtp.helo) and not _is_literal(target.smtp.helo):
+        raise BadRequest("smtp.helo must be a name such as hub.example.com, or an address in brackets", field="target.smtp.helo")
     for name, address in (("from", target.sender), *(("to", one) for one in target.to)):
         if not _ADDRESS.match(address):
-            raise BadRequest(f"{name} must hold addresses such as ops@example.com", field=f"target.{name}")
+            raise BadRequest(
+                f"{name} must hold addresses such as ops@example.com, in ASCII (a domain with other letters as xn--…)",
+                field=f"target.{name}",
+            )
     if target.smtp.security == "none" and not _is_here(target.smtp.host):
         raise BadRequest("mail leaves this machine with TLS only: tls must be starttls or implicit", field="target.smtp.tls")
+
+
+def _literal(address: str) -> str:
+    """An address as a name in EHLO. Source: RFC 5321, 4.1.3."""
+    plain = ipaddress.ip_address(address.partition("%")[0])
+    return f"[IPv6:{plain}]" if plain.version == 6 else f"[{plain}]"
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        return text == _literal(text.strip("[]").removeprefix("IPv6:"))
+    except ValueError:
+        return False
+
+
+def name_of_client(target: EmailTarget, hub: str, own_address: str) -> str:
+    """The name in EHLO: a full host name, else an address in brackets. Strict servers refuse `localhost` and a bare address.
+
+    Args: hub: the origin of the page. own_address: from which the connection goes out. Source: RFC 5321, 4.1.1.1 and 4.1.4.
+    """
+    host = urlsplit(hub).hostname or ""
+    return target.smtp.helo or (host if _NAME.match(host) else _literal(own_address))
 
 
 def _is_here(host: str) -> bool:
@@ -82,8 +129,9 @@ def render(message: Message) -> Payload:
 def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
     """The mail of one message. All mails of an incident refer to the same id, so that clients group them."""
     rendered = render(message)
-    host = urlsplit(message.hub).hostname or "stardust"
-    mail = EmailMessage(policy=SMTP)
+    origin = urlsplit(message.hub).hostname or ""
+    host = origin if _NAME.match(origin) else target.sender.rpartition("@")[2]
+    mail = EmailMessage(policy=_POLICY)
     mail["From"], mail["To"] = target.sender, ", ".join(target.to)
     mail["Subject"] = rendered["subject"]
     mail["Date"] = format_datetime(datetime.fromtimestamp(message.sent_at, UTC))
@@ -95,18 +143,27 @@ def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
     return mail
 
 
+_POLICY: Final = SMTP.clone(cte_type="7bit", max_line_length=76)
+"""Only ASCII in lines of at most 76 characters, so that no server needs 8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
+
+
 async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
     smtp = target.smtp
     try:
         connected = await egress.connect(smtp.host, smtp.port)
         client = aiosmtplib.SMTP(
             hostname=smtp.host, port=None, sock=connected, use_tls=smtp.security == "implicit", start_tls=smtp.security == "starttls",
-            tls_context=egress.tls, timeout=CONNECT_S, local_hostname=urlsplit(message.hub).hostname or "localhost",
+            tls_context=egress.tls, timeout=COMMAND_S, local_hostname=name_of_client(target, message.hub, connected.getsockname()[0]),
         )  # fmt: skip
-        async with client:
+        try:
+            await client.connect()
             if smtp.username:
                 await client.login(smtp.username, smtp.password)
-            refused, _ = await client.sendmail(target.sender, target.to, build_mail(target, message).as_bytes())
+            refused, _ = await client.sendmail(target.sender, target.to, build_mail(target, message).as_bytes(), timeout=MESSAGE_S)
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # the server has taken the message: nothing may repeat it
+                await client.quit(timeout=QUIT_S)
+        finally:
+            client.close()
     except aiosmtplib.SMTPRecipientsRefused as exc:
         return _of_codes([one.code for one in exc.recipients])
     except aiosmtplib.SMTPResponseException as exc:
@@ -140,4 +197,4 @@ def _receiver(target: EmailTarget) -> Receiver:
     return Receiver(target.smtp.host, target.smtp.port, "target.smtp.host")
 
 
-EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send, _receiver)
+EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send, _receiver, ATTEMPT_S)
