@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, decide_a
 from groundcontrol.adapters.sqlite.engine.json_codec import to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
@@ -232,7 +231,7 @@ def _chosen(only: AlertFilter) -> tuple[str, list[Value]]:
     return "".join(f" AND {column} = ?" for column in given), list(given.values())
 
 
-def _load(rows: Rows, scope: Scope, alert: AlertId) -> sqlite3.Row:
+def _load(rows: Rows, scope: Scope, alert: AlertId) -> Row:
     sql = "SELECT * FROM alert WHERE org = ? AND id = ?" + _granted(scope)  # noqa: S608 - built from constants only
     row = rows.fetch_one(sql, scope.org, alert, *grant_values(scope))
     if row is None:
@@ -260,13 +259,13 @@ def _incident_values(incident: Incident) -> tuple[Value, ...]:
     )
 
 
-def _to_alert(row: sqlite3.Row) -> Alert:
+def _to_alert(row: Row) -> Alert:
     known: dict[str, Any] = {name: row[name] for name in Alert._fields if name not in ("rule_id", "incident_id")}
     known |= {name: bool(row[name]) for name in ("stale", "flapping", "retro")}
     return Alert(**known, rule_id=RuleId(row["rule"]), incident_id=IncidentId(row["incident"]))
 
 
-def _to_incident(row: sqlite3.Row) -> Incident:
+def _to_incident(row: Row) -> Incident:
     return Incident(
         *(IncidentId(row["id"]), row["org"], row["level"], row["state"], row["title"], row["since_at"], row["resolved_at"]),
         *(row["grouped"], row["revision"]),

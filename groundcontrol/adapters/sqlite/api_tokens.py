@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenAuthState
@@ -10,7 +9,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import to_grants
 from groundcontrol.adapters.sqlite.users import to_user
@@ -127,11 +126,11 @@ class SqliteApiTokens:
         await self._writer.run(command)
 
 
-def _to_auth_state(row: sqlite3.Row) -> TokenAuthState | None:
+def _to_auth_state(row: Row) -> TokenAuthState | None:
     return None if row["revoked_at"] is not None else TokenAuthState(_to_token(row), to_user(row), to_rule(row["rule"]))
 
 
-def _to_token(row: sqlite3.Row) -> ApiToken:
+def _to_token(row: Row) -> ApiToken:
     return ApiToken(
         id=TokenId(row["token_id"]),
         org=row["token_org"],

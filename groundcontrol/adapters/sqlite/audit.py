@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -17,7 +16,7 @@ import msgspec
 
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, object_from_json, object_or_damage
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope, node_actor
 from groundcontrol.core.text import is_visible
@@ -93,7 +92,7 @@ def _unrecorded_heads(rows: Rows, except_chain: str = "") -> dict[str, object]:
 _ANCHORS: Final = "SELECT chain, detail FROM audit WHERE n = 0"
 
 
-def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
+def _anchors_of(row: Row) -> dict[str, tuple[int, str]]:
     return msgspec.convert(object_from_json(row["detail"]), dict[str, tuple[int, str]])
 
 
@@ -191,7 +190,7 @@ _REFUSALS: Final = (
 )
 
 
-def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
+def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[Row]:
     """The newest rows of the log, and the refusals between them, newest first.
 
     Args: before: only rows older than this position (`place` and `no`).
@@ -208,7 +207,7 @@ def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), or
     return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
 
 
-def to_audit_row(row: sqlite3.Row) -> AuditRow:
+def to_audit_row(row: Row) -> AuditRow:
     return AuditRow(
         *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
         object_or_damage(row["detail"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,7 +9,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.job_rows import insert, select, to_job
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
@@ -108,7 +107,7 @@ def _shown_values(scope: Scope) -> list[Value]:
     return [not scope.grants, scope.actor.id, *grant_values(scope)]
 
 
-def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> sqlite3.Row:
+def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> Row:
     found = rows.fetch_one(
         f"SELECT * FROM batch WHERE id = ? AND org = ? AND {_shown(scope)}",  # noqa: S608 - built from constants only
         *(batch, scope.org, *_shown_values(scope)),
@@ -118,11 +117,11 @@ def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> sqlite3.Row:
     return found
 
 
-def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
+def _jobs(rows: Rows, scope: Scope, no: int) -> list[Row]:
     return select(rows, "WHERE job.batch = ?" + admitted(scope) + " ORDER BY job.no", no, *grant_values(scope))
 
 
-def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
+def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> Row | None:
     """The batch that this request, or an earlier request with the same key, has already created; None: there is none.
 
     Raises: Conflict: the id belongs to a batch of another request.
@@ -139,7 +138,7 @@ def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None
     return found
 
 
-def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
+def _to_batch(rows: Rows, scope: Scope, row: Row) -> Batch:
     states = rows.fetch_all(
         _COUNTS + admitted(scope) + " GROUP BY job.state",
         *(row["no"], *grant_values(scope)),
@@ -158,7 +157,7 @@ def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
     )
 
 
-def _request_of(rows: Rows, row: sqlite3.Row) -> JobRequest:
+def _request_of(rows: Rows, row: Row) -> JobRequest:
     """The request of a batch. If it is damaged, it has only the action, from a job of the batch.
 
     Raises: StoreError: the request is damaged, and the batch has no job.
@@ -172,7 +171,7 @@ def _request_of(rows: Rows, row: sqlite3.Row) -> JobRequest:
         return JobRequest(job["action"])
 
 
-def _refused_of(row: sqlite3.Row) -> tuple[RefusedNode, ...]:
+def _refused_of(row: Row) -> tuple[RefusedNode, ...]:
     try:
         return records_from_json(RefusedNode, row["refused"])
     except StoreError:

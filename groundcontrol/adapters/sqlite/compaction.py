@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -17,7 +16,7 @@ from typing import Final, NamedTuple
 from groundcontrol.adapters.sqlite import chunks, hot_packs
 from groundcontrol.adapters.sqlite.chunks import ChunkBody
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.hot_packs import PackPosition
 from groundcontrol.core.errors import StoreDamaged, StoreError
@@ -57,7 +56,7 @@ class _Batch(NamedTuple):
     """Packs of one node and hour, as stored."""
 
     schemas: dict[bytes, SeriesSchema]
-    packs: list[sqlite3.Row]
+    packs: list[Row]
     known: dict[str, list[bytes]]
     """Family -> its stored chunks of this hour and of the hours beside it, from which rates at the edges are computed."""
     next: PackPosition | None
@@ -111,10 +110,10 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, include
 
 async def _sound_packs(
     reader: Reader, no: int, hour: int, *, include_slow: bool, memory: MemoryBudget
-) -> tuple[list[sqlite3.Row], list[Made], int]:
+) -> tuple[list[Row], list[Made], int]:
     """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs that were found on the way."""
     position: PackPosition | None = hot_packs.START
-    sound: list[sqlite3.Row] = []
+    sound: list[Row] = []
     made: list[Made] = []
     quarantined = 0
     while position is not None and not sound:  # after a batch of damaged packs, the next batch may have sound packs
@@ -126,7 +125,7 @@ async def _sound_packs(
 
 
 def _read(rows: Rows, *, no: int, hour: int, include_slow: bool, after: PackPosition, most_bytes: int) -> _Batch:
-    found: list[sqlite3.Row] = []
+    found: list[Row] = []
     more: PackPosition | None = after
     size = 0
     while more is not None and len(found) < BATCH_PACKS and size < most_bytes:
@@ -146,10 +145,10 @@ def _read(rows: Rows, *, no: int, hour: int, include_slow: bool, after: PackPosi
     return _Batch(schemas, found, known, more)
 
 
-def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
+def _encode(batch: _Batch, most_values: int) -> tuple[list[Row], int, list[Made]]:
     """Returns: the first readable packs, up to the one that reaches the limit; the number of unreadable packs before that one; and the
     chunks of the rows."""
-    sound: list[sqlite3.Row] = []
+    sound: list[Row] = []
     groups: dict[bytes, list[StoredRow]] = {}
     damaged = values = 0
     for pack in batch.packs:
@@ -179,7 +178,7 @@ def _readable_chunks(bodies: Sequence[bytes]) -> list[RowChunk]:
     return found
 
 
-def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequence[Made]) -> None:
+def _move(tx: Tx, no: int, hour: int, packs: Sequence[Row], made: Sequence[Made]) -> None:
     for pack in packs:
         gone = tx.execute(
             "DELETE FROM hot WHERE hour = ? AND node = ? AND boot = ? AND stream = ? AND seq = ?",

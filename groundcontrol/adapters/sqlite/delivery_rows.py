@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.core.ids import EventId
 
@@ -63,7 +62,7 @@ def give_up_s(*, critical: bool) -> float:
     return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
 
 
-def to_delivery(row: sqlite3.Row) -> Delivery:
+def to_delivery(row: Row) -> Delivery:
     return Delivery(
         id=DeliveryId(row["id"]),
         org=row["org"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.maintenance import open_for
@@ -162,7 +161,7 @@ def _open_maintenance(tx: Tx, scope: Scope, deployment: Deployment) -> None:
         open_for(tx, scope.org, deployment.node_id, "deployment", deployment.id, deployment.kind, deployment.created_by)
 
 
-def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:
+def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> Row | None:
     if idempotency_key is not None:
         first = _of_key(rows, scope, idempotency_key)
         if first is not None:
@@ -173,11 +172,11 @@ def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: 
     return same
 
 
-def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> sqlite3.Row | None:
+def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> Row | None:
     return rows.fetch_one(_DEPLOYMENT + "WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key)
 
 
-def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
+def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> Row:
     granted, values = _granted(scope)
     row = rows.fetch_one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
     if row is None:
@@ -224,7 +223,7 @@ def _columns(deployment: Deployment) -> tuple[Value, ...]:
     )
 
 
-def _listed(row: sqlite3.Row) -> Deployment:
+def _listed(row: Row) -> Deployment:
     """A row for a list. If a part is damaged, all parts are left out, and the error says so."""
     try:
         return _to_deployment(row)
@@ -232,7 +231,7 @@ def _listed(row: sqlite3.Row) -> Deployment:
         return _to_deployment(dict(row) | _WITHOUT_PARTS)
 
 
-def _to_deployment(row: sqlite3.Row | dict[str, Any]) -> Deployment:
+def _to_deployment(row: Row | dict[str, Any]) -> Deployment:
     return Deployment(
         id=DeploymentId(row["id"]),
         org=row["org"],

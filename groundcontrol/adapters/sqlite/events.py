@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
@@ -12,7 +11,7 @@ from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.core.audit import AuditHead, AuditRow
@@ -92,7 +91,7 @@ class SqliteLog:
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         chosen, wanted = _chosen(only)
 
-        def query(rows: Rows) -> list[sqlite3.Row]:
+        def query(rows: Rows) -> list[Row]:
             granted, values = _granted(scope)
             end = chosen + granted + " ORDER BY no DESC LIMIT ?"
             if node is None:
@@ -117,7 +116,7 @@ class SqliteLog:
         )
         rest = (scope.org, first_id(span[0] - AHEAD_S), *span, to_json(sorted(without)), *values, check_limit(limit))
 
-        def query(rows: Rows) -> list[sqlite3.Row]:
+        def query(rows: Rows) -> list[Row]:
             of_nodes = sql.format("node_id IN (SELECT value FROM json_each(?))")
             found = rows.fetch_all(of_nodes, scope.org, to_json(sorted(nodes)), *rest) if nodes else []
             of_fleet = rows.fetch_all(sql.format("node_id IS NULL"), scope.org, *rest) if fleet else []
@@ -338,7 +337,7 @@ def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
     return chosen, values
 
 
-def to_event(row: sqlite3.Row) -> Event:
+def to_event(row: Row) -> Event:
     return Event(
         id=EventId(row["id"]),
         org=row["org"],

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.tx import Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx, Value
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
@@ -153,7 +152,7 @@ def _record_missed(tx: Tx, expectation: Expectation, day: JudgedDay, name: str) 
     record_event(tx, made)
 
 
-def _to_day(row: sqlite3.Row) -> JudgedDay:
+def _to_day(row: Row) -> JudgedDay:
     report = None if row["event_id"] is None else Report(EventId(row["event_id"]), row["event_at"], row["received_at"])
     return JudgedDay(
         ExpectationId(row["expectation"]), NodeId(row["node_id"]), date.fromisoformat(row["date"]), row["state"], row["by_at"], row["due_at"],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from groundcontrol.adapters.sqlite import hot_packs, windows
 from groundcontrol.adapters.sqlite.chunks import ChunkBody
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
 from groundcontrol.adapters.sqlite.hot_packs import PackGroup, PackPosition, SchemaTable
 from groundcontrol.core.errors import StoreBusy, StoreDamaged
 from groundcontrol.samples.chunks import compaction, rollup
@@ -92,7 +91,7 @@ class Export:
 
     def _page(
         self, hour: int, after: PackPosition, known: SchemaTable, seen: frozenset[bytes], rows: Rows
-    ) -> tuple[list[sqlite3.Row], SchemaTable]:
+    ) -> tuple[list[Row], SchemaTable]:
         """The next packs, and the schemas, which are read again if a pack has a new schema."""
         page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
         new = {pack["layout"] for pack in page} - seen

@@ -7,12 +7,11 @@ commits move together. Queries read both tables. Expiry and compaction first mov
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.core.errors import StoreDamaged, StoreError
 from groundcontrol.samples.chunks.pack_codec import unpack
 from groundcontrol.samples.model import SeriesSchema, StoredRow
@@ -134,12 +133,12 @@ def unreadable_schemas(rows: Rows) -> list[tuple[int, str]]:
     ]
 
 
-def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[sqlite3.Row]:
+def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[Row]:
     """Packs of a node and hour after a position, in order. `limit`: the most packs; -1: all."""
     return rows.fetch_all(_PACKS, hour, no, *after, limit)
 
 
-def packs_in_hot(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
+def packs_in_hot(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[Row]:
     """`packs`, but only those in `hot`."""
     return rows.fetch_all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
@@ -171,7 +170,7 @@ def move_arrived_to_hot(tx: Tx) -> None:
     tx.execute("DELETE FROM arrived")
 
 
-def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
+def read_pack(row: Row, schema: SeriesSchema | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
     Args:   schema: None: the schema is unreadable.
@@ -189,7 +188,7 @@ def read_pack(row: sqlite3.Row, schema: SeriesSchema | None) -> list[StoredRow]:
     return found
 
 
-def paged_packs(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
+def paged_packs(rows: Rows, no: int, hour: int) -> Iterator[Row]:
     """All packs of a node and hour in order, with at most `PAGE_PACKS` in memory."""
     after = START
     while page := packs(rows, no, hour, after, PAGE_PACKS):
@@ -198,7 +197,7 @@ def paged_packs(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
 
 
 def row_groups(
-    found: Iterable[sqlite3.Row],
+    found: Iterable[Row],
     known: SchemaTable,
     start_ms: int,
     end_ms: int,
@@ -247,7 +246,7 @@ def newest_rows(rows: Rows, no: int, known: Mapping[bytes, SeriesSchema]) -> dic
     for hour in newest_hours(rows, NEWEST_ROW_HOURS):
         if wanted <= newest.keys():
             break
-        found: Sequence[sqlite3.Row] = rows.fetch_all(_NEWEST, hour, no)
+        found: Sequence[Row] = rows.fetch_all(_NEWEST, hour, no)
         for pack in sorted(found, key=lambda pack: -pack["last_ms"]):
             schema = known.get(pack["layout"])
             if schema is None or schema.family in newest:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
@@ -160,7 +159,7 @@ def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
     raise Conflict(f"there are {_NAMES} nodes named {wanted} already", field="name")
 
 
-def _to_invite(row: sqlite3.Row) -> Invite:
+def _to_invite(row: Row) -> Invite:
     return Invite(
         id=InviteId(row["id"]),
         org=row["org"],

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.adapters.sqlite.sessions import check_session
@@ -44,7 +43,7 @@ _INCOMPLETE: Final = (
 DAMAGED: Final = JobError("store.damaged", "a stored part of this job cannot be read: stardust doctor tells more")
 
 
-def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
+def select(rows: Rows, where: str, *values: Value) -> list[Row]:
     """Rows of jobs with columns of their nodes. `where`: a WHERE clause on the tables `job`, `node` and `batch`."""
     return rows.fetch_all(_SELECT + where, *values)
 
@@ -89,7 +88,7 @@ def _conditions(only: JobFilter, job: str) -> tuple[str, list[Value]]:
     return chosen, values
 
 
-def load(rows: Rows, job: JobId) -> sqlite3.Row:
+def load(rows: Rows, job: JobId) -> Row:
     """The row of a job, without an access check.
 
     Raises: NotFound.
@@ -100,7 +99,7 @@ def load(rows: Rows, job: JobId) -> sqlite3.Row:
     return found[0]
 
 
-def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
+def load_for(rows: Rows, job: JobId, by: Session | Scope) -> Row:
     """The row of a job that the caller may access: a node its own jobs, a user the jobs of granted nodes.
 
     Raises: NotFound; Fenced: the session is over.
@@ -141,7 +140,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     )
 
 
-def has_readable_order(row: sqlite3.Row) -> bool:
+def has_readable_order(row: Row) -> bool:
     """Whether the stored order is readable. A damaged order is never sent: without its names it could be an order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["args"])
@@ -149,7 +148,7 @@ def has_readable_order(row: sqlite3.Row) -> bool:
     return False
 
 
-def to_job(row: sqlite3.Row) -> Job:
+def to_job(row: Row) -> Job:
     """A row of `select` as a `Job`. If a part is damaged, parts are left out, and the job's error says so."""
     args: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
@@ -12,7 +11,7 @@ from groundcontrol.adapters.sqlite.audit import Chain, node_scope
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, has_readable_order, insert, load, load_for, select, to_job
@@ -105,7 +104,7 @@ class SqliteJobs:
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         chosen, wanted = chosen_by(only, scope)
 
-        def query(rows: Rows) -> list[sqlite3.Row]:
+        def query(rows: Rows) -> list[Row]:
             if node is None:
                 where = "WHERE job.org = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
                 return select(rows, where, scope.org, before, *wanted, *grant_values(scope), size + 1)
@@ -119,7 +118,7 @@ class SqliteJobs:
     async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
         seen, order = admitted(scope), " ORDER BY job.no DESC LIMIT ?"
 
-        def query(rows: Rows) -> list[sqlite3.Row]:
+        def query(rows: Rows) -> list[Row]:
             granted = grant_values(scope)
             first = select(rows, "WHERE job.org = ?" + seen + order, scope.org, *granted, check_limit(newest))
             rest = select(rows, _NOT_OVER_OR_NAMED + seen + order, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
@@ -170,7 +169,7 @@ class SqliteJobs:
         return await self._writer.run(command)
 
     async def cancel_unauthorized(self, now: float) -> Sequence[Job]:
-        def unfounded(rows: Rows) -> list[sqlite3.Row]:
+        def unfounded(rows: Rows) -> list[Row]:
             return [row for row in rows.fetch_all(_QUEUED) if not may_still_run(rows, row, now)]
 
         if not await self._reader.run(unfounded):
@@ -213,7 +212,7 @@ class SqliteJobs:
         wanted = {row["id"] for row in await self._unfinished(ids, node)}
         return [job for job in ids if job not in wanted]
 
-    async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[sqlite3.Row]:
+    async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[Row]:
         where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
         found = await self._urgent.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
         return [row for row in found if not is_finished(row["state"], row["output_end"], row["output_total"])]
@@ -232,7 +231,7 @@ class SqliteJobs:
     async def stop_job(self, scope: Scope, job: JobId, *, force: bool = False) -> Job:
         return await self._writer.run(lambda tx: self.stop_in(tx, scope, load_for(tx, job, scope), force=force))
 
-    def stop_in(self, tx: Tx, scope: Scope, row: sqlite3.Row, *, force: bool = False) -> Job:
+    def stop_in(self, tx: Tx, scope: Scope, row: Row, *, force: bool = False) -> Job:
         """Cancel a queued job, or record the stop request of a running job. Call this within a command.
 
         Raises: Conflict: the job has ended.
@@ -280,7 +279,7 @@ class SqliteJobs:
 
         return await self._writer.run(command)
 
-    def _follow(self, tx: Tx, row: sqlite3.Row, job: NewJob) -> None:
+    def _follow(self, tx: Tx, row: Row, job: NewJob) -> None:
         """Create the job that follows an ended job, in the name of the user who ordered the ended one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
         tx.execute("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
@@ -414,7 +413,7 @@ def _record_change(tx: Tx, job_id: JobId) -> Job:
     return job
 
 
-def _check_ran(row: sqlite3.Row) -> None:
+def _check_ran(row: Row) -> None:
     """Refuse a plan, a report or output of a job that never ran.
 
     Raises: Conflict.
@@ -460,7 +459,7 @@ def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) ->
     return to_job(found[0]) if found else None
 
 
-def _merge(row: sqlite3.Row, update: JobUpdate, *, final: bool) -> dict[str, str | int | float | None]:
+def _merge(row: Row, update: JobUpdate, *, final: bool) -> dict[str, str | int | float | None]:
     """The new values of the columns that an update may change. With `final`, only empty columns change."""
     found: dict[str, str | int | float | None] = {
         "phase": update.phase,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.maintenance import MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
@@ -149,7 +148,7 @@ def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason
     _record(tx, window, "maintenance_opened", tx.now)
 
 
-def _record_end(tx: Tx, row: sqlite3.Row, at: float) -> None:
+def _record_end(tx: Tx, row: Row, at: float) -> None:
     """Record that an occurrence of a window ended at this time (Unix seconds), if its start was recorded."""
     if row["opened_at"] is None:
         return
@@ -187,7 +186,7 @@ def _insert(tx: Tx, window: Window) -> None:
     )
 
 
-def _readable(rows: Sequence[sqlite3.Row]) -> list[Window]:
+def _readable(rows: Sequence[Row]) -> list[Window]:
     """The readable windows. A damaged window must not stop the others; the doctor reports it."""
     found = []
     for row in rows:
@@ -196,7 +195,7 @@ def _readable(rows: Sequence[sqlite3.Row]) -> list[Window]:
     return found
 
 
-def _to_window(row: sqlite3.Row) -> Window:
+def _to_window(row: Row) -> Window:
     return Window(
         id=MaintenanceId(row["id"]),
         org=row["org"],

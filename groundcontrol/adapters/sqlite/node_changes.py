@@ -7,11 +7,10 @@ reconnect or an incomplete report does not repeat it.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
@@ -64,9 +63,9 @@ def note_reboot(tx: Tx, session: Session, required: str) -> None:
             _record(tx, row, "reboot_done", {})
 
 
-def _known(tx: Tx, session: Session) -> sqlite3.Row:
+def _known(tx: Tx, session: Session) -> Row:
     return tx.fetch_all(_KNOWN, session.no)[0]
 
 
-def _record(tx: Tx, row: sqlite3.Row, kind: str, details: dict[str, object]) -> None:
+def _record(tx: Tx, row: Row, kind: str, details: dict[str, object]) -> None:
     record_event(tx, new_event(kind, tx.now, details, node=NodeId(row["id"]), name=row["name"], org=row["org"]))

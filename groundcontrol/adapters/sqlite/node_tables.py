@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
@@ -13,7 +12,7 @@ import msgspec
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, inflated, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.package_seen import note_seen
@@ -274,7 +273,7 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
     return int(row["no"])
 
 
-def read_table(subject: str, row: sqlite3.Row) -> SubjectTable | None:
+def read_table(subject: str, row: Row) -> SubjectTable | None:
     """The table of a row; None: it is damaged."""
     try:
         return SubjectTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -12,7 +11,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
@@ -295,7 +294,7 @@ def _of_session(rows: Rows, session: Session) -> Node:
     return _to_node(rows.fetch_all("SELECT * FROM node WHERE no = ?", session.no)[0])
 
 
-def _to_node(row: sqlite3.Row) -> Node:
+def _to_node(row: Row) -> Node:
     """A row as a `Node`. Damaged parts are left out and named in `damaged`; the node sends most of them again when it connects."""
     damaged: list[str] = []
 

@@ -5,7 +5,6 @@ The results also decide the state of the channel.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +12,7 @@ from groundcontrol.adapters.sqlite.channels import FORM
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.quiet_summaries import deliver_parts, end_parts, parts_of, release_parts, sum_up
@@ -174,7 +173,7 @@ class _Claims:
             self._take_of(channel)
         return self._taken
 
-    def _take_of(self, channel: sqlite3.Row) -> None:
+    def _take_of(self, channel: Row) -> None:
         """Claim messages of one channel. After a failure a channel gets one message at a time; after several failures it rests."""
         if channel["probe_at"] > self._tx.now:
             return
@@ -190,7 +189,7 @@ class _Claims:
             self._lease(channel, row)
             free -= 1
 
-    def _has_expired(self, row: sqlite3.Row) -> bool:
+    def _has_expired(self, row: Row) -> bool:
         """End a delivery that was tried for too long. Returns whether it has ended."""
         if row["until_at"] <= self._tx.now and row["attempts"]:
             self._tx.execute(_END, "failed", EXPIRED, row["org"], row["id"])
@@ -199,7 +198,7 @@ class _Claims:
             return True
         return False
 
-    def _lease(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
+    def _lease(self, channel: Row, row: Row) -> None:
         now = self._tx.now
         self._tx.execute(
             "UPDATE delivery SET state = 'sending', attempts = attempts + 1, next_at = ? WHERE org = ? AND id = ?",
@@ -241,7 +240,7 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     return True
 
 
-def _put_back(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
+def _put_back(tx: Tx, row: Row, reason: str, until: float | None) -> None:
     """End the claim of a delivery that was not sent, and remove its attempt. `until`: the new due time; None: the delivery is skipped."""
     tx.execute("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
     state = "skipped" if until is None else "deferred"

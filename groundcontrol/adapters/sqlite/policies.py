@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, cast
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.node_tables import read_table
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
@@ -326,22 +325,22 @@ def _check_name(tx: Tx, table: str, what: str, org: int, thing: str, name: str) 
         raise Conflict(f"a {what} has this name already: choose another", field="name")
 
 
-def _found(row: sqlite3.Row | None, what: str) -> sqlite3.Row:
+def _found(row: Row | None, what: str) -> Row:
     if row is None:
         raise NotFound(f"there is no such {what}")
     return row
 
 
-def _to_policy(row: sqlite3.Row) -> PatchPolicy:
+def _to_policy(row: Row) -> PatchPolicy:
     found = record_from_json(PatchPolicy, row["spec"])
     return found._replace(paused=row["paused"], considered_at=row["considered_at"], version=row["version"])
 
 
-def _to_window(row: sqlite3.Row) -> PatchWindow:
+def _to_window(row: Row) -> PatchWindow:
     return record_from_json(PatchWindow, row["spec"])._replace(version=row["version"])
 
 
-def _readable(rows: Sequence[sqlite3.Row]) -> list[PatchPolicy]:
+def _readable(rows: Sequence[Row]) -> list[PatchPolicy]:
     """The readable policies: a damaged one stops neither the others nor the page."""
     found = []
     for row in rows:

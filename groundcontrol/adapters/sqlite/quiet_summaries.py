@@ -5,13 +5,12 @@ The messages of a digest stay `deferred` with the reason `SUMMARY` and without a
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from typing import Final
 
 from groundcontrol.adapters.sqlite.delivery_rows import GIVE_UP_S, add_deliveries, to_delivery
 from groundcontrol.adapters.sqlite.engine.pagination import first_id
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.alerts.channel_store import SUMMARY
 from groundcontrol.alerts.deciding import quiet_until
 from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, IncidentId, is_summary
@@ -29,7 +28,7 @@ _SEND_END: Final = (
 _PARTS: Final = f"org = ? AND channel_id = ? AND id >= ? AND state = 'deferred' AND reason = '{SUMMARY}'"
 
 
-def sum_up(tx: Tx, channel: sqlite3.Row, row: sqlite3.Row) -> bool:
+def sum_up(tx: Tx, channel: Row, row: Row) -> bool:
     """Make a digest if quiet hours or the limit of the channel held this message and others until now.
 
     Returns: whether the message is part of a summary.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import NoneType
@@ -15,7 +14,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
@@ -62,7 +61,7 @@ class Form(Generic[R]):
         self.update: Final = f"UPDATE {table} SET {', '.join(f'{one} = ?' for one in self.saved)} WHERE org = ? AND id = ? AND version = ?"  # noqa: S608 - built from constants only
         self.select: Final = f"SELECT * FROM {table} "  # noqa: S608 - built from constants only
 
-    def read(self, row: sqlite3.Row) -> R:
+    def read(self, row: Row) -> R:
         """Raises: StoreError: the row is damaged."""
         own = {one.name: self._value(one, row) for one in self._fields}
         if not self.declared.body:
@@ -75,7 +74,7 @@ class Form(Generic[R]):
         is_list = text[:1] in ("[", b"[")
         return decoded(self._listed, text) if is_list else record_from_json(self.declared.model, text)
 
-    def _value(self, one: _Field, row: sqlite3.Row) -> object:
+    def _value(self, one: _Field, row: Row) -> object:
         try:
             return one.read([row[column] for column in one.columns])
         except StoreError:
@@ -83,11 +82,11 @@ class Form(Generic[R]):
                 raise
             return self.declared.damaged[one.name]
 
-    def readable(self, rows: Sequence[sqlite3.Row]) -> list[R]:
+    def readable(self, rows: Sequence[Row]) -> list[R]:
         """The readable records. A damaged one must not hide the others; the doctor reports it."""
         return [record for row in rows if (record := self.or_none(row)) is not None]
 
-    def or_none(self, row: sqlite3.Row | None) -> R | None:
+    def or_none(self, row: Row | None) -> R | None:
         with contextlib.suppress(StoreError):
             return None if row is None else self.read(row)
         return None
@@ -171,7 +170,7 @@ class SqliteRecords(Generic[R]):
             raise NotFound(f"there is no such {self.form.declared.noun}")
         return self.form.read(row)
 
-    def row(self, rows: Rows, org: int, record_id: str) -> sqlite3.Row | None:
+    def row(self, rows: Rows, org: int, record_id: str) -> Row | None:
         return rows.fetch_one(self.form.select + "WHERE org = ? AND id = ?", org, record_id)
 
     def create_in(self, tx: Tx, scope: Scope, record: Any, also: Also[R] | None = None) -> R:

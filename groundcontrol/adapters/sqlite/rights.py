@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
 from groundcontrol.core.scope import SYSTEM, Grants, Scope, min_role
@@ -51,7 +50,7 @@ _OWNER = StoredRights("admin")
 """The rights of the hub itself, and of the Unix user who owns its data folder."""
 
 
-def may_still_run(rows: Rows, job: sqlite3.Row, now: float) -> bool:
+def may_still_run(rows: Rows, job: Row, now: float) -> bool:
     """Whether the actor of this job may still order it.
 
     Args: job: a row with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
@@ -83,7 +82,7 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
     return _may(rights, right, at, tags, ordered_at, now)
 
 
-def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
+def may_still_invite(rows: Rows, invite: Row) -> bool:
     """Whether the maker of this invite may still make it. An invite is valid for up to 90 days, and must not outlive its maker's rights."""
     name = invite["created_by"]
     if name.startswith("local:"):  # no user name has a colon
@@ -112,7 +111,7 @@ def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
     return StoredRights(min_role(token["role"], token["owner_role"]), grants, token["disabled"], token["reset_at"], until)
 
 
-def _user(row: sqlite3.Row | None) -> StoredRights | None:
+def _user(row: Row | None) -> StoredRights | None:
     return None if row is None else StoredRights(row["role"], _limits(row["grants"]), row["disabled"], row["reset_at"])
 
 

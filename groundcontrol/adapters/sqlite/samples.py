@@ -13,7 +13,7 @@ from groundcontrol.adapters.sqlite.backfill import read_gaps, record_session, ta
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.exports import Export
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, StoreError
@@ -138,10 +138,10 @@ class SqliteMetrics:
         if batch_no >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
             hot_packs.move_arrived_to_hot(tx)
 
-    def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
+    def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, Row]:
         """Epoch, boot number and marks of each of these sessions that may write."""
         known: dict[int, Session] = {}
-        found: dict[Session, sqlite3.Row | None] = {}
+        found: dict[Session, Row | None] = {}
         for session in sessions:
             boot, no = self._boots.get(session.no, ("", 0))
             if boot == session.boot and no not in known:
@@ -209,7 +209,7 @@ class SqliteMetrics:
         await expiry.drop_node(self._writer, no)
 
 
-def _is_readable(schema: sqlite3.Row) -> bool:
+def _is_readable(schema: Row) -> bool:
     try:
         texts_from_json(schema["series"])
     except StoreError:
@@ -231,7 +231,7 @@ def _boot_bytes(session: Session) -> bytes:
     return boot
 
 
-def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
+def _state(rows: Rows, session: Session) -> Row | None:
     """Epoch, boot number and marks of a session; None: the session may not write any more."""
     row = rows.fetch_one(_STATE, session.no, _boot_bytes(session))
     return row if row is not None and row["epoch"] == session.epoch else None
@@ -248,7 +248,7 @@ def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
 def _append(
     tx: Tx,
     session: Session,
-    state: sqlite3.Row | None,
+    state: Row | None,
     items: list[StoredPack | LatePack | LostRows],
     new_marks: list[tuple[int, int, int]],
     new_rows: list[tuple[Value, ...]],

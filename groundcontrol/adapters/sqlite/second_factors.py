@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import User
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.adapters.sqlite.users import check_session, to_user
@@ -122,7 +121,7 @@ class SqliteFactors:
         return await self._writer.run(command)
 
 
-def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
+def _account(rows: Rows, scope: Scope, user: UserId) -> Row:
     row = rows.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
     if row is None:
         raise NotFound("there is no such user")
@@ -139,7 +138,7 @@ def _codes(rows: Rows, account: int) -> list[bytes]:
     return [row["hash"] for row in rows.fetch_all("SELECT hash FROM recovery_code WHERE account = ? ORDER BY hash", account)]
 
 
-def _replace_codes(tx: Tx, account: sqlite3.Row, codes: Sequence[bytes]) -> None:
+def _replace_codes(tx: Tx, account: Row, codes: Sequence[bytes]) -> None:
     tx.execute("DELETE FROM recovery_code WHERE account = ?", account["no"])
     tx.execute_many("INSERT INTO recovery_code VALUES (?, ?, ?)", [(account["org"], account["no"], code) for code in codes])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.settings import ADOPT_UNTIL, time_setting
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
@@ -190,5 +189,5 @@ def insert(tx: Tx, org: int, record: SealedRecord) -> None:
     )
 
 
-def _to_record(row: sqlite3.Row) -> SealedRecord:
+def _to_record(row: Row) -> SealedRecord:
     return SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.alerts.silence import Absence, KnownNode, Stage, stages_after
@@ -86,5 +85,5 @@ class SqliteSilence:
         return await self._writer.run(command)
 
 
-def _record(tx: Tx, node: KnownNode, row: sqlite3.Row, kind: str, details: dict[str, object]) -> None:
+def _record(tx: Tx, node: KnownNode, row: Row, kind: str, details: dict[str, object]) -> None:
     record_event(tx, new_event(kind, tx.now, details, node=node.id, name=row["name"], org=row["org"]))

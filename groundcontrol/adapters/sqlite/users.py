@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,7 +11,7 @@ from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import to_grants
 from groundcontrol.adapters.sqlite.settings import setting
@@ -239,7 +238,7 @@ class SqliteUsers:
         await self._writer.run(command)
 
 
-def _remember(tx: Tx, user: sqlite3.Row, address: bytes, at: float) -> None:
+def _remember(tx: Tx, user: Row, address: bytes, at: float) -> None:
     tx.execute(
         "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
         *(user["org"], user["no"], address, at),
@@ -251,7 +250,7 @@ def _remember(tx: Tx, user: sqlite3.Row, address: bytes, at: float) -> None:
     )
 
 
-def is_live(login: sqlite3.Row, now: float) -> bool:
+def is_live(login: Row, now: float) -> bool:
     """Whether a row of `login` is a valid session. `now`: Unix seconds."""
     return login["revoked_at"] is None and login["expires_at"] > now
 
@@ -272,12 +271,12 @@ def initialised_at(rows: Rows) -> float | None:
     return None if found is None else struct.unpack("<d", found)[0]
 
 
-def revoke(tx: Tx, login: sqlite3.Row) -> None:
+def revoke(tx: Tx, login: Row) -> None:
     """End one session."""
     tx.execute("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
 
 
-def to_user(row: sqlite3.Row) -> User:
+def to_user(row: Row) -> User:
     return User(
         id=UserId(row["id"]),
         org=row["org"],
@@ -295,7 +294,7 @@ def to_user(row: sqlite3.Row) -> User:
     )
 
 
-def to_session(row: sqlite3.Row) -> LoginSession:
+def to_session(row: Row) -> LoginSession:
     """Read the columns `SESSION` of a row."""
     return LoginSession(
         id=SessionId(row["session_id"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User, password_expired
@@ -11,7 +10,7 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, initialised_at, is_live, revoke, to_session, to_user
@@ -167,7 +166,7 @@ class SqliteUserAdmin:
         await self._writer.run(command)
 
 
-def _to_auth_state(row: sqlite3.Row) -> AuthState:
+def _to_auth_state(row: Row) -> AuthState:
     return AuthState(to_session(row), to_user(row), to_rule(row["rule"]))
 
 

@@ -18,7 +18,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord, damaged_records
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
-from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
 from groundcontrol.adapters.sqlite.hot_packs import read_pack, schemas
 from groundcontrol.adapters.sqlite.secrets import KeyringReader
 from groundcontrol.core.audit import AuditHead, AuditRow
@@ -97,7 +97,10 @@ class Inspection:
         """
 
         def query(rows: Rows) -> tuple[int, int]:
-            return rows.fetch_all("PRAGMA application_id")[0][0], rows.fetch_all("PRAGMA user_version")[0][0]
+            return (
+                rows.fetch_all("PRAGMA application_id")[0]["application_id"],
+                rows.fetch_all("PRAGMA user_version")[0]["user_version"],
+            )
 
         found, version = await self._reader.run(query)
         if found != CONTROL.application_id:
@@ -112,7 +115,7 @@ class Inspection:
                 yield to_audit_row(row)
             after = found[-1]["rowid"]
 
-    async def _page(self, after: int) -> list[sqlite3.Row]:
+    async def _page(self, after: int) -> list[Row]:
         sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
         return await self._reader.run(lambda rows: rows.fetch_all(sql, after, _PAGE))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import StoreBusy, StoreDown
 from spider.clock import Clock
@@ -64,7 +64,7 @@ class Reader:
         """
         return await self._run(lambda db: _query(db, query))
 
-    async def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+    async def fetch_one(self, sql: str, *values: Value) -> Row | None:
         """The first row of one statement; a single statement needs no transaction. None: there is no row.
 
         Raises: as `run`.
@@ -155,9 +155,7 @@ class CommitCache(Generic[V]):
     such as a revoked session or role.
     """
 
-    def __init__(
-        self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[sqlite3.Row], V | None], most: int = MOST
-    ) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[Row], V | None], most: int = MOST) -> None:
         """Args: read: makes the answer from the first row; it may return None, which is not cached."""
         self._writer = writer
         self._reader = reader

@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol
 
 from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import BadRequest
 
 Value = str | bytes | int | float | None
+
+
+class Row(Protocol):
+    """One row of a result, by the names of its columns. Its values are iterated in the order of the columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def keys(self) -> Iterable[str]: ...
+
 
 _INT_LIMIT: Final = 1 << 63
 _NOT_UTF8: Final = "Could not decode to UTF-8"
@@ -32,7 +43,10 @@ def check_text(text: str) -> str:
 
 
 def _check(values: Sequence[Value]) -> Sequence[Value]:
+    """Check values for the database. Booleans become 0 and 1, since other databases do not store them in a column of numbers."""
     for value in values:
+        if isinstance(value, bool):
+            return _check([int(each) if isinstance(each, bool) else each for each in values])
         if isinstance(value, str):
             check_text(value)
         elif isinstance(value, int):
@@ -54,7 +68,7 @@ class Rows:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def fetch_all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
+    def fetch_all(self, sql: str, *values: Value) -> list[Row]:
         """Every row of the result. In a query, a damaged text (not UTF-8) shows each bad byte as in `\\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
@@ -67,7 +81,7 @@ class Rows:
         finally:
             self._db.text_factory = before
 
-    def fetch_one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+    def fetch_one(self, sql: str, *values: Value) -> Row | None:
         """The first row of the result; None: there is none."""
         rows = self.fetch_all(sql, *values)
         return rows[0] if rows else None

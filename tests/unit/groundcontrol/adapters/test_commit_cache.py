@@ -12,6 +12,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.engine.connection import open_thread
 from groundcontrol.adapters.sqlite.engine.reader import LONGEST_S, CommitCache, Reader
+from groundcontrol.adapters.sqlite.engine.tx import Row
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from tests.support.clock import ManualClock
 
@@ -25,7 +26,7 @@ class CountingReader(Reader):
     held: asyncio.Event | None = None
     reached = asyncio.Event()
 
-    async def fetch_one(self, sql: str, *values: object) -> sqlite3.Row | None:
+    async def fetch_one(self, sql: str, *values: object) -> Row | None:
         self.asked += 1
         row = await super().fetch_one(sql, *values)  # type: ignore[arg-type]  # a test asks by texts
         if self.held is not None:
@@ -34,7 +35,7 @@ class CountingReader(Reader):
         return row
 
 
-def role(row: sqlite3.Row) -> str:
+def role(row: Row) -> str:
     return str(row["role"])
 
 
