@@ -69,6 +69,10 @@ class Config:
     secret: Secret
     notify_allow: frozenset[tuple[str, int]] = frozenset()
     """Pairs of (address, port) on this machine that channels may reach."""
+    notify_proxy: str | None = None
+    """The HTTP proxy for messages and the heartbeat; None: they are sent without one."""
+    notify_direct: tuple[str, ...] = ()
+    """Receivers that are reached without the proxy: networks, and domains in lower case."""
     heartbeat_url: Secret | None = None
     """The URL that the hub requests every minute while it can alert."""
     lan: tuple[str, ...] | None = None

@@ -252,6 +252,8 @@ class _Reader:
             metrics_token=None if token is None else Secret(token),
             secret=Secret(secret or ""),
             notify_allow=self._notify_allow(),
+            notify_proxy=self._notify_proxy(),
+            notify_direct=self._notify_direct(),
             heartbeat_url=self._heartbeat_url(secrets["heartbeat_url"]),
             lan=lan,
         )
@@ -340,6 +342,32 @@ class _Reader:
             elif part:
                 self._faults.append(f"{where}: {part[:80]!r} is not an address with a port such as 127.0.0.1:25")
         return frozenset(found)
+
+    def _notify_proxy(self) -> str | None:
+        text, where = self._raw["notify_proxy"]
+        try:
+            parts = urlsplit(text.strip())
+            fits = (
+                parts.scheme == "http" and bool(parts.hostname) and bool(parts.port) and parts.path in ("", "/") and "@" not in parts.netloc
+            )
+        except ValueError:
+            fits = False
+        if text.strip() and (not fits or parts.query or parts.fragment):
+            self._faults.append(f"{where} must be http://host:port, without a user name and password")
+        return f"http://{parts.netloc}" if text.strip() and fits else None
+
+    def _notify_direct(self) -> tuple[str, ...]:
+        text, where = self._raw["notify_direct"]
+        found: list[str] = []
+        for part in re.split(r"[\s,]+", text.strip().lower()):
+            try:
+                found += [str(ipaddress.ip_network(part))] if part else []
+            except ValueError:
+                if re.fullmatch(r"\.?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}", part) and not part.replace(".", "").isdigit():
+                    found.append(part.lstrip("."))
+                else:
+                    self._faults.append(f"{where}: {part[:80]!r} is no address, network or domain")
+        return tuple(found)
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:
         text, where = self._raw[name]

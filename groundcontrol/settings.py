@@ -67,6 +67,18 @@ SETTINGS: Final = (
         "receivers of notifications on this machine, as address:port separated by commas (in the file: allow in [notify]);"
         " without it no channel may reach a loopback address",
     ),
+    Setting(
+        "notify_proxy",
+        "url",
+        "",
+        "HTTP proxy for notifications and the heartbeat, as http://host:port (in the file: proxy in [notify]); mail does not use it",
+    ),
+    Setting(
+        "notify_direct",
+        "receivers",
+        "",
+        "receivers without that proxy: addresses, networks, and domains with their subdomains, separated by commas (in the file: direct)",
+    ),
     Setting("jobs_at_once", "count", "20", "how many nodes of one bulk job work at the same time, 1 to 1000"),
     Setting("pack_seconds", "count", "60", "seconds of samples that a node sends together while no page shows it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),

@@ -3,6 +3,9 @@
 The check is made on the address of the connection, after names were resolved. So DNS rebinding and unusual forms of an address do not
 help. Out of reach are this machine, metadata services of clouds, and link-local and multicast addresses. Private networks are allowed:
 receivers such as ntfy often run there.
+
+With an HTTP proxy the hub does not see the address of a receiver, so the proxy decides what a name may reach. Addresses that a text gives, and
+names of this machine, are refused as before.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from groundcontrol.core.addresses import is_forbidden, is_own, plain
+from groundcontrol.core.addresses import is_forbidden, is_own, parse, plain
 from groundcontrol.core.errors import BadRequest
 
 Allowed = frozenset[tuple[str, int]]
@@ -36,6 +39,22 @@ RESOLVER_THREADS: Final = 16
 """Names are resolved on separate threads. So a name server that does not answer cannot block the rest of the hub."""
 _NAME: Final = re.compile(r"(?!-)(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?(?<!-)\Z")
 """A host name. Python raises UnicodeError instead of looking up a name with an empty label or one of more than 63 characters."""
+
+
+class Detour(NamedTuple):
+    """The HTTP proxy of the hub's configuration."""
+
+    proxy: str
+    direct: tuple[str, ...] = ()
+    """Receivers that are reached without it: networks and domains."""
+
+    def applies(self, host: str) -> bool:
+        """Whether a receiver is reached through the proxy. Args: host: in lower case, without brackets."""
+        address = parse(host)
+        return not any(
+            host == part or host.endswith("." + part) or (address is not None and "/" in part and address in ipaddress.ip_network(part))
+            for part in self.direct
+        )
 
 
 class Denied(OSError):
@@ -97,14 +116,20 @@ class Egress:
     """Makes the connections of all channels."""
 
     def __init__(
-        self, allowed: Allowed = frozenset(), tls: ssl.SSLContext | None = None, getaddrinfo: GetAddresses = socket.getaddrinfo
+        self,
+        allowed: Allowed = frozenset(),
+        tls: ssl.SSLContext | None = None,
+        getaddrinfo: GetAddresses = socket.getaddrinfo,
+        detour: Detour | None = None,
     ) -> None:
-        """Args: allowed: addresses that are not refused. tls: None: the authorities of the system."""
+        """Args: allowed: addresses that are not refused. tls: None: the authorities of the system. detour: None: requests use no proxy."""
         self.allowed = allowed
         self._tls = tls
         self._getaddrinfo = getaddrinfo
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
         self._session: aiohttp.ClientSession | None = None
+        self._detour = detour
+        self._detoured: aiohttp.ClientSession | None = None
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -139,17 +164,32 @@ class Egress:
                 field=field,
             ) from None
 
-    def http(self) -> aiohttp.ClientSession:
-        """The session for requests, without proxies, cookies and DNS cache. Callers must pass `allow_redirects=False`."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=_Resolver(self.resolve), socket_factory=self._socket, ssl=self.tls, use_dns_cache=False, limit=32, force_close=True
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S), headers={"User-Agent": "stardust"},
-            )  # fmt: skip
-        return self._session
+    def http(self, url: str) -> aiohttp.ClientSession:
+        """The session for requests to a URL, without cookies and DNS cache. Callers must pass `allow_redirects=False`.
+
+        Raises: Denied: the URL goes through the proxy, and its host is an address or name that no message may reach. ValueError: it is no URL.
+        """
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower().rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
+        address = _literal(host)
+        if self._detour is None or not self._detour.applies(host) or (plain(address or ""), port) in self.allowed:
+            self._session = self._session or self._open(self._socket, None)
+            return self._session
+        if host in (socket.gethostname().lower(), "ip6-localhost", "ip6-loopback"):
+            raise Denied
+        if address is not None:
+            self.check(address, port)
+        self._detoured = self._detoured or self._open(_unchecked_socket, self._detour.proxy)
+        return self._detoured
+
+    def _open(self, make_socket: Callable[[Any], socket.socket], proxy: str | None) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolver(self.resolve), socket_factory=make_socket, ssl=self.tls, use_dns_cache=False, limit=32, force_close=True
+        )
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False, proxy=proxy,
+            timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S), headers={"User-Agent": "stardust"},
+        )  # fmt: skip
 
     async def connect(self, host: str, port: int) -> socket.socket:
         """A connected socket without TLS, for protocols other than HTTP.
@@ -191,18 +231,24 @@ class Egress:
 
     async def close(self) -> None:
         """Close the connections. Waiting look-ups of names are cancelled."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._detoured):
+            if session is not None:
+                await session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _socket(self, info: Sequence[Any]) -> socket.socket:
         """Check an address, and make a socket for it that is not connected yet. Raises: Denied, OSError."""
-        family, kind, protocol, _, address = info
+        address = info[4]
         self.check(str(address[0]), int(address[1]))
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        os.set_inheritable(made.fileno(), False)
-        return made
+        return _unchecked_socket(info)
+
+
+def _unchecked_socket(info: Sequence[Any]) -> socket.socket:
+    """A socket that is not connected yet. Every connection of a session with a proxy goes to the proxy, which the owner of the hub named."""
+    made = socket.socket(*info[:3])
+    made.setblocking(False)
+    os.set_inheritable(made.fileno(), False)
+    return made
 
 
 class _Resolver(AbstractResolver):

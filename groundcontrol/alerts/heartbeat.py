@@ -74,7 +74,7 @@ class Heartbeat:
     async def _send(self, url: str) -> str:
         """Send one request. Returns: why it failed, without any part of the URL; empty: it was accepted."""
         try:
-            async with self._egress.http().get(url, allow_redirects=False) as response:
+            async with self._egress.http(url).get(url, allow_redirects=False) as response:
                 return "" if 200 <= response.status < 300 else f"the receiver answered {response.status}"
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
             return type(exc).__name__

@@ -22,7 +22,7 @@ from groundcontrol.alerts.channels_views import (
     NotificationsView,
     TestView,
 )
-from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.egress import Detour, Egress
 from groundcontrol.alerts.links import Links
 from groundcontrol.alerts.outbox import ContentSource, Outbox
 from groundcontrol.config import Config
@@ -61,13 +61,19 @@ def _channels(services: Services) -> ChannelService:
     )  # fmt: skip
 
 
+def _egress(services: Services) -> Egress:
+    config = services[Config]
+    detour = None if config.notify_proxy is None else Detour(config.notify_proxy, config.notify_direct)
+    return Egress(config.notify_allow, detour=detour)
+
+
 def _wake(services: Services) -> None:
     """Wake the outbox. It is looked up at each call, since it needs the channels itself."""
     services[Outbox].wake()
 
 
 NOTIFY_PROVIDES: Final = (
-    provide(Egress)(lambda services: Egress(services[Config].notify_allow)),
+    provide(Egress)(_egress),
     provide(Links)(lambda services: Links(services[Vault].link_key)),
     provide(ChannelService)(_channels),
     provide(Outbox)(lambda services: Outbox(services[DeliveryStore], services[ContentSource], services[ChannelService], services.clock)),

@@ -114,7 +114,8 @@ async def post(request: Post, egress: Egress, asked_wait: Callable[[bytes], floa
     Args: asked_wait: reads that wait, in seconds, from the body of an answer without `Retry-After`; None: the body has none.
     """
     try:
-        async with egress.http().post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False) as response:
+        session = egress.http(request.url)
+        async with session.post(request.url, data=request.body, headers=dict(request.headers), allow_redirects=False) as response:
             body = await response.content.read(MOST_ANSWER_BYTES)
             response.close()
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:

@@ -390,3 +390,25 @@ def test_the_docs_list_every_setting() -> None:
     assert page.read_text() == settings_page(), (
         "write it anew: python -c 'from groundcontrol.settings import *; print(settings_page(), end=\"\")'"
     )
+
+
+def test_the_proxy_of_notifications_and_what_is_reached_without_it(tmp_path: Path) -> None:
+    made = config(
+        tmp_path, STARDUST_NOTIFY_PROXY="http://proxy.example:3128/", STARDUST_NOTIFY_DIRECT="10.0.0.0/8, 192.0.2.7 .Corp.example"
+    )
+    assert (made.notify_proxy, made.notify_direct) == ("http://proxy.example:3128", ("10.0.0.0/8", "192.0.2.7/32", "corp.example"))
+    (tmp_path / "stardust.toml").write_text('[notify]\nproxy = "http://10.0.0.1:8080"\ndirect = ["corp.example", "::1"]\n')
+    (tmp_path / "stardust.toml").chmod(0o600)
+    made = config(tmp_path, "--config", str(tmp_path / "stardust.toml"))
+    assert (made.notify_proxy, made.notify_direct) == ("http://10.0.0.1:8080", ("corp.example", "::1/128"))
+    for url in (
+        "proxy.example:3128",
+        "https://proxy.example:3128",
+        "http://proxy.example",
+        "http://me:secret@proxy.example:3128",
+        "http://p:0/x",
+    ):
+        [fault] = faults(tmp_path, STARDUST_NOTIFY_PROXY=url)
+        assert "http://host:port" in fault
+        assert "secret" not in fault
+    assert "10.0.0.0/99" in faults(tmp_path, STARDUST_NOTIFY_DIRECT="10.0.0.0/99")[0]

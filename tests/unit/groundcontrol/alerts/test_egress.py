@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from groundcontrol.alerts.channels.email import EMAIL, EmailTarget, Smtp
-from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, json_post, post
-from groundcontrol.alerts.egress import Denied, Egress, check_url
+from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient, json_post, post
+from groundcontrol.alerts.egress import Denied, Detour, Egress, check_url
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.core.errors import BadRequest
+from tests.support.receivers import Receiver
 
 DENIED = (
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "0.1.2.3", "169.254.169.254", "169.254.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1",
@@ -170,3 +173,77 @@ def _own_address() -> str | None:
         except OSError:
             return None
         return str(probe.getsockname()[0])
+
+
+class Proxy:
+    """An HTTP proxy that knows one name, and notes what it is asked for."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.asked: list[str] = []
+        self._receiver = receiver
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
+        self.asked.append(f"{method} {target}")
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        else:
+            size = int(re.findall(rb"(?i)content-length: (\d+)", head)[0])
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(self._receiver.url(), data=await reader.readexactly(size)) as answer,
+            ):
+                writer.write(f"HTTP/1.1 {answer.status} .\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+async def test_behind_a_proxy_names_are_its_matter_and_own_addresses_stay_refused() -> None:
+    asked: list[Any] = []
+    receiver = Receiver()
+    proxy = Proxy(receiver)
+    async with receiver.running(), proxy.running() as url:
+        detour = Detour(url, ("10.0.0.0/8", "corp.example"))
+        allowed = frozenset({("127.0.0.1", receiver.port)})
+        egress = Egress(
+            allowed, getaddrinfo=lambda host, *_, **__: asked.append(host) or socket.getaddrinfo("127.0.0.1", _[0]), detour=detour
+        )
+
+        async def send(to: str) -> Outcome:
+            return await post(json_post(to, {"a": 1}), egress)
+
+        try:
+            assert await send("http://chat.example/hook") == Sent("http:200")
+            assert proxy.asked == ["POST http://chat.example/hook"]
+            assert "chat.example" not in asked, "the hub asks no name server for what the proxy reaches"
+            assert isinstance(await send("https://chat.example/hook"), Transient)
+            assert proxy.asked[1:] == ["CONNECT chat.example:443"]
+            for host in (*HERE, socket.gethostname(), "169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "localhost."):
+                assert await send(f"http://{host}/") == Permanent("denied"), host
+            assert await send(receiver.url()) == Sent("http:200"), "allowed in the configuration: reached without the proxy"
+            assert await send("http://chat.corp.example:1/") == Permanent("denied"), "without the proxy the hub checks the address itself"
+            assert len(proxy.asked) == 2
+        finally:
+            await egress.close()
+    assert detour.applies("10.example")
+    assert not detour.applies("10.9.9.9")
+
+
+async def test_the_heartbeat_goes_through_the_proxy() -> None:
+    receiver = Receiver()
+    proxy = Proxy(receiver)
+    async with proxy.running() as url:
+        egress = Egress(detour=Detour(url))
+        try:
+            with pytest.raises(aiohttp.ClientError):
+                await egress.http("https://hc.example/ping").get("https://hc.example/ping")
+        finally:
+            await egress.close()
+    assert proxy.asked == ["CONNECT hc.example:443"]
