@@ -61,6 +61,7 @@ HUB_VERBS: Final[dict[str, HubVerb]] = {
     "unit-restart": HubVerb("Restart unit", start="Restart"),
     "unit-reload": HubVerb("Reload unit", start="Reload"),
     "container-restart": HubVerb("Restart container", start="Restart"),
+    "action-run": HubVerb("Run action", start="Run"),
     "reboot": HubVerb(
         "Reboot", start="Reboot server", also="restart", dangerous=True,
         before="The server reboots now. The job ends when it is back, and says which units, ports and mounts are missing then.",

@@ -22,6 +22,7 @@ _HEAD: Final = (
     "# verbs = refresh, check, upgrade, full-upgrade\n"
     "# units = nginx.service, php*   units of systemd that it may start, stop, restart and reload\n"
     "# containers = shop, mail-*     containers of Docker or Podman that it may restart, and whose names it sees\n"
+    "# actions = drain, backup         (with version = 3) root's own files in /etc/stardust/actions.d that it may run, by name alone\n"
     "# journal = warning              or all: lines of the journal that people at the hub may see, one unit at a time\n"
     "# events = backup, deploy       users of this server who may report events, beside root (stardust-spider event)\n"
 )

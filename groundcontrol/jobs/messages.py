@@ -64,6 +64,8 @@ _WORDS: Final = {
     },
     "policy-unit": "the node's policy does not name this service: its owner adds it to the line `units` in /etc/stardust/policy.conf "
     "(OpenRC has no such actions)",
+    "action-untrusted": "the file of this action in /etc/stardust/actions.d is missing or not executable there, or others than root could have written "
+    "it or its folder (its launcher's log says which)",
     "unit-protected": "no policy allows this service: it is Stardust's own, a shell of root, or it stops the server",
     "policy-verb": "the node's policy does not allow this action",
     "replay": "the node took this job before and has no trace of it: it may have run, or never begun",

@@ -61,7 +61,7 @@ def _check_names(verb: Verb, names: tuple[str, ...]) -> None:
             raise BadRequest(f"{verb.name} takes no names: leave them out", field="action")
         return
     if not names and not verb.optional:
-        fault = f"a {kind.noun}: name it" if kind.single else f"{kind.name}: name at least one, such as {kind.example}"
+        fault = f"{kind.one}: name it" if kind.single else f"{kind.name}: name at least one, such as {kind.example}"
         raise BadRequest(f"{verb.name} needs {fault}", field=kind.name)
     if len(names) > kind.most or len(json.dumps(names)) > MAX_NAMES_BYTES:
         raise BadRequest(f"too many {kind.noun}s for one job: at most {kind.most}, and {MAX_NAMES_BYTES} bytes of names", field=kind.name)

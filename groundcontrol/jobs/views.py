@@ -31,6 +31,8 @@ class NamesBody(Body):
     """Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`."""
     container: str | msgspec.UnsetType = msgspec.UNSET
     """Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman."""
+    named_action: str | msgspec.UnsetType = msgspec.UNSET
+    """Required by the action `action-run`, and only for it: the name of one of the owner's own actions, as `policy.actions` lists them."""
 
 
 class NamesView(Answer):
@@ -39,6 +41,7 @@ class NamesView(Answer):
     packages: list[str]
     units: list[str]
     container: str | None
+    named_action: str | None
 
 
 class JobBody(NamesBody, rename={"for_": "for"}, kw_only=True):

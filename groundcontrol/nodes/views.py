@@ -44,6 +44,8 @@ class PolicyView(Answer):
     """Lines of the journal that may be requested."""
     containers: list[str]
     """Names and patterns (`*`) of the containers that the action `container-restart` may name."""
+    actions: list[str]
+    """Names of the owner's own actions that the action `action-run` may run."""
 
 
 class UpdatesView(Answer):

@@ -26,11 +26,12 @@ from spider.jobs.files import STOP as JOB_STOP
 from spider.root import systemctl_shim
 from spider.root.cgroups import busy_jobs, job_processes, unit_name
 from spider.root.container_names import named_containers
+from spider.root.named_actions import ACTIONS_DIR, check_action
 from spider.root.order_args import validate_args
 from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
-from spider.wire.arg_kinds import CONTAINER, SIDE_LANE
+from spider.wire.arg_kinds import ACTION, CONTAINER, SIDE_LANE
 from spider.wire.ids import is_id
 from spider.wire.orders import (
     CONTAINER_LIST,
@@ -73,6 +74,7 @@ class LauncherAnswer(NamedTuple):
     | policy-invalid, -monitor, -readonly, -verb | the node's policy is invalid, or forbids the verb |
     | policy-unit, policy-container | the node's policy does not name this: `policy-` and the noun of its `ArgKind` |
     | unit-protected | no policy allows this unit |
+    | action-untrusted | the file of this action is missing, not executable, or others than root could have written it |
     | no-such-job, ended | the job to stop never begins, or has ended |
     | replay | an order with this id was accepted before |
     | outdated | an order with a later time of issue was accepted; the id stays unused |
@@ -109,6 +111,7 @@ class LauncherPaths(NamedTuple):
     roomy: Tuple[str, ...] = ("/", "/var")
     """File systems that need free space for verbs that fill the disk (`Verb.fills`)."""
     engines: Sequence[Tuple[str, str]] = SOCKETS
+    actions: str = ACTIONS_DIR
 
 
 class JobUnit(NamedTuple):
@@ -205,6 +208,12 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
     refusal = policy.name_refusal(VERBS[order.verb], order.args)
     if refusal:
         raise OrderRefused(refusal)
+    if VERBS[order.verb].kind is ACTION:
+        try:
+            check_action(order.args[ACTION.name], paths.actions, paths.owner)
+        except Untrusted as exc:
+            logs.event(_log, "action_refused", level=logging.ERROR, why=str(exc))
+            raise OrderRefused("action-untrusted") from exc
 
 
 def check_room(paths: LauncherPaths, verb: str) -> None:

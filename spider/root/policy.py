@@ -22,7 +22,9 @@ Version 2 adds four lines. Without a line, its permission is not given.
 - `journal`: lines of the journal that the hub may request: off, warning or all.
 - `containers`: containers that the verb `container-restart` may name, with the same conditions as `units`.
 
-A Spider that does not support version 2 refuses the whole file. Any unknown word makes the whole file invalid: a misspelt restriction must
+Version 3 adds one line, `actions`: files in `/etc/stardust/actions.d/` that the verb `action-run` may run, each by its whole name.
+
+A Spider that does not support the file's version refuses the whole file. Any unknown word makes the whole file invalid: a misspelt restriction must
 never be read as no restriction.
 """
 
@@ -41,7 +43,7 @@ LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy i
 LATER: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.version > 1)
 """Verbs that the line `verbs` may name from the version of their row on."""
 JOURNAL = ("off", "warning", "all")
-VERSIONS = ("1", "2")
+VERSIONS = ("1", "2", "3")
 _KEYS = {"version": 1, "mode": 1, "verbs": 1, "rekey": 1, "events": 2, "journal": 2}
 _KEYS.update((line, since) for line, (_, since) in POLICY_LINES.items())
 """The keys that the file may have, each from this version on."""

@@ -39,12 +39,13 @@ from spider.root import reboot
 from spider.root.bytecode import write_bytecode
 from spider.root.container_actions import ContainerActions
 from spider.root.job_console import JobConsole, StopRequest
+from spider.root.named_actions import NamedActions
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
 from spider.root.unit_actions import UnitActions
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
-from spider.wire.arg_kinds import CONTAINER, UNITS
+from spider.wire.arg_kinds import ACTION, CONTAINER, UNITS
 from spider.wire.ids import is_id
 from spider.wire.sentences import sentence
 
@@ -140,6 +141,7 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
 
 _OF_KIND: Dict[str, Callable[[str, Tuple[str, ...], JobConsole], Outcome]] = {
     UNITS.name: lambda verb, names, console: UnitActions(console).perform(verb, names),
+    ACTION.name: lambda _verb, names, console: NamedActions(console).run(*names),
     CONTAINER.name: lambda _verb, names, console: ContainerActions(console).restart(*names),
 }
 """Who does the work of verbs of a kind, by verb and names. The package manager does all other work."""

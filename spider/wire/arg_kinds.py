@@ -49,6 +49,11 @@ class ArgKind(NamedTuple):
     """Completes a name that a person typed, in `policy.conf` or in a command."""
 
     @property
+    def one(self) -> str:
+        """One such thing, with its article."""
+        return f"{'an' if self.noun[0] in 'aeio' else 'a'} {self.noun}"
+
+    @property
     def line_form(self) -> Pattern[str]:
         """What a word of the policy's line may be. It is used with `match`."""
         return PATTERN if self.globs else re.compile(self.form + r"\Z")
@@ -80,4 +85,8 @@ UNITS = ArgKind(
 CONTAINER = ArgKind(
     "container", "container", CONTAINER_NAME, "the name of a container", "shop", single=True, line="containers", lane=SIDE_LANE
 )
-ARG_KINDS: Tuple[ArgKind, ...] = (PACKAGES, UNITS, CONTAINER)
+ACTION = ArgKind(
+    "named_action", "action", r"[a-z0-9][a-z0-9_-]{0,63}", "the name of an action: small letters, digits, - and _", "drain", single=True,
+    line="actions", globs=False,
+)  # fmt: skip
+ARG_KINDS: Tuple[ArgKind, ...] = (PACKAGES, UNITS, CONTAINER, ACTION)

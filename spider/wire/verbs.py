@@ -5,7 +5,7 @@ A new verb needs one row here, one in `groundcontrol/core/verbs.py` (who may ord
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
-from spider.wire.arg_kinds import CONTAINER, MAIN_LANE, PACKAGES, UNITS, ArgKind
+from spider.wire.arg_kinds import ACTION, CONTAINER, MAIN_LANE, PACKAGES, UNITS, ArgKind
 
 READONLY, MANAGED, OWN_LINE = "readonly", "managed", "own line"
 DIGEST, GENERATION, KEYS = "digest", "generation", "keys"
@@ -67,6 +67,7 @@ CATALOGUE: Tuple[Verb, ...] = (
     Verb("unit-restart", MANAGED, UNITS, version=2),
     Verb("unit-reload", MANAGED, UNITS, version=2),
     Verb(CONTAINER_RESTART, MANAGED, CONTAINER, version=2),
+    Verb("action-run", MANAGED, ACTION, version=3),
     Verb(REBOOT, MANAGED),
     Verb(UPDATE, MANAGED, selfcare=True, args=(("plan", DIGEST),)),
     Verb(REKEY, OWN_LINE, selfcare=True, args=(("generation", GENERATION), ("keys", KEYS), ("digest", DIGEST))),

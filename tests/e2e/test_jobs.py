@@ -360,6 +360,28 @@ async def test_a_container_that_the_policy_names_is_restarted_beside_an_upgrade_
     await agent.say(ended(upgrade, b""))
 
 
+@pytest.mark.holds("SAFETY-107")
+async def test_an_action_that_the_policy_names_is_ordered_by_its_name_alone(shared_hub: HubProcess, agent: TestAgent) -> None:
+    path = f"/api/v1/nodes/{agent.node.node_id}/jobs"
+    await agent.say(
+        IDENTITY._replace(policy_mode="managed", policy_verbs=["upgrade", "action-run"], policy_lines="actions = drain, backup\nlater = x")
+    )
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"]["actions"] == ["drain", "backup"])
+    for more, status, word in (
+        ({"named_action": "reboot"}, 409, "`actions = drain, backup, reboot`"),
+        ({"named_action": "../drain"}, 400, "not the name of an action"),
+        ({"named_action": "drain", "packages": ["x"]}, 400, "takes no packages"),
+        ({}, 400, "needs an action"),
+    ):
+        reply = await shared_hub.call("POST", path, {"action": "action-run", **more})
+        assert (reply.status, word in reply.json["detail"]) == (status, True), (more, reply.body)
+    job, run = await started(shared_hub, agent, action="action-run", named_action="drain")
+    assert (run.verb, run.args) == ("action-run", {"named_action": "drain"})
+    await agent.say(ended(job, b"", "failed", error_code="job.action_failed", error_text="drain ended with status 3"))
+    done = await job_is(shared_hub, job, "failed")
+    assert (done["named_action"], done["container"], done["error"]["code"]) == ("drain", None, "job.action_failed")
+
+
 @pytest.mark.parametrize(
     "body",
     [

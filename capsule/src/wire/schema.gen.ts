@@ -180,7 +180,8 @@ export interface BatchBody {
   packages?: string[];
   units?: string[];
   container?: string;
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
+  named_action?: string;
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "action-run" | "reboot";
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   plan?: string;
   reboot?: boolean;
@@ -212,6 +213,7 @@ export interface BatchSummaryView {
   packages: string[];
   units: string[];
   container: string | null;
+  named_action: string | null;
   id: string;
   action: string;
   for: string | null;
@@ -230,6 +232,7 @@ export interface BatchView {
   packages: string[];
   units: string[];
   container: string | null;
+  named_action: string | null;
   id: string;
   action: string;
   for: string | null;
@@ -928,7 +931,8 @@ export interface JobBody {
   packages?: string[];
   units?: string[];
   container?: string;
-  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "reboot";
+  named_action?: string;
+  action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "action-run" | "reboot";
   /** The action that `plan` simulates. */
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
@@ -955,6 +959,7 @@ export interface JobView {
   packages: string[];
   units: string[];
   container: string | null;
+  named_action: string | null;
   id: string;
   node_id: string;
   action: string;
@@ -1287,6 +1292,8 @@ export interface NamesBody {
   units?: string[];
   /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
   container?: string;
+  /** Required by the action `action-run`, and only for it: the name of one of the owner's own actions, as `policy.actions` lists them. */
+  named_action?: string;
 }
 
 /** As in `NamesBody`; the fields of other kinds are empty. */
@@ -1294,6 +1301,7 @@ export interface NamesView {
   packages: string[];
   units: string[];
   container: string | null;
+  named_action: string | null;
 }
 
 export interface NeedsEventBody {
@@ -1878,6 +1886,8 @@ export interface PolicyView {
   journal: "off" | "warning" | "all";
   /** Names and patterns (`*`) of the containers that the action `container-restart` may name. */
   containers: string[];
+  /** Names of the owner's own actions that the action `action-run` may run. */
+  actions: string[];
 }
 
 export interface PreferencesPatch {

@@ -138,7 +138,7 @@ def test_a_list_of_verbs_never_widens_a_mode() -> None:
         "mode = managed\n",
         "[policy]\nversion = 1\n",
         "[policy]\nmode = managed\n",
-        "[policy]\nversion = 3\nmode = managed\n",
+        "[policy]\nversion = 4\nmode = managed\n",
         "[policy]\nversion = 1\nmode = managed\nevents = backup\n",
         "[policy]\nversion = 2\nmode = managed\nevents =\n",
         "[policy]\nversion = 2\nmode = managed\nevents = backup, no body\n",

@@ -6,6 +6,7 @@ export const ARG_KINDS = [
   { name: "packages", single: false, line: "", version: 1 },
   { name: "units", single: false, line: "units", version: 2 },
   { name: "container", single: true, line: "containers", version: 2 },
+  { name: "named_action", single: true, line: "actions", version: 3 },
 ] as const;
 
 /** Units that no policy allows. */

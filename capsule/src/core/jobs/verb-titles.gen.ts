@@ -21,6 +21,7 @@ export const ACTION_LABELS: Readonly<Record<string, string>> = {
   "unit-restart": t`Restart unit`,
   "unit-reload": t`Reload unit`,
   "container-restart": t`Restart container`,
+  "action-run": t`Run action`,
   "reboot": t`Reboot`,
   "update": t`Update agent`,
   "rekey": t`Replace keys`,

@@ -25,6 +25,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { startJob } from "../jobs/submit/start-job";
+import type { RunAction as RunActionButton } from "../node/action-help";
 import type { RestartContainerProps } from "../node/container-help";
 import type { UnitHelpProps } from "../node/unit-help";
 import { VerbButton } from "../node/upgrade";
@@ -37,6 +38,7 @@ const UnitHelp = lazy<UnitHelpProps>(
   async () => (await import("../node/unit-help")).UnitHelp,
   () => null,
 );
+const RunAction = lazy<Parameters<typeof RunActionButton>[0]>(t`the action`, async () => (await import("../node/action-help")).RunAction);
 const RestartContainer = lazy<RestartContainerProps>(
   t`the container`,
   async () => (await import("../node/container-help")).RestartContainer,
@@ -123,6 +125,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {ended && job.state !== "succeeded" && job.container !== null && view && (
           <RestartContainer view={view} name={job.container} label={t`Run again…`} />
         )}
+        {ended && job.named_action !== null && view && <RunAction view={view} name={job.named_action} label={t`Run again…`} />}
         {view && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}

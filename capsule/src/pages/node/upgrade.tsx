@@ -14,9 +14,12 @@ import { Icon, type IconName } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
 import { startJob } from "../jobs/submit/start-job";
+import type { ConfirmActionProps } from "./action-help";
 import type { JobDialogProps } from "../jobs/submit/job-dialog";
 
 const JobDialog = lazy<JobDialogProps>(t`the dialog`, async () => (await import("../jobs/submit/job-dialog")).JobDialog);
+
+const ConfirmAction = lazy<ConfirmActionProps>(t`the dialog`, async () => (await import("./action-help")).ConfirmAction);
 
 type Action = JobBody["action"];
 
@@ -74,6 +77,7 @@ const SERVER_VERBS: ReadonlySet<string> = new Set(["reboot", "hold", "unhold", "
 /** The button that opens the plan of an upgrade, and the menus of all other actions. */
 export function NodeActions({ view }: { view: NodeView }): VNode {
   const [openDialog, setOpenDialog] = useState<Action | null>(null);
+  const [named, setNamed] = useState<string | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
   const hints: Partial<Record<string, string>> = {
@@ -107,6 +111,10 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
         items(({ planned, readonly }, name) => !planned && !readonly && !SERVER_VERBS.has(name)),
       ]; // prettier-ignore
   const server = all ? [] : items((_, name) => SERVER_VERBS.has(name));
+  const owners: MenuItem[] =
+    all || refusal(view, "action-run")
+      ? []
+      : (view.policy?.actions ?? []).map((name) => ({ label: t`Run ${name}…`, icon: verbIcon("action-run"), run: () => setNamed(name) }));
   const words = total ? t`Upgrade ${total}` : t`Upgrade`;
   const label = security ? t`${words} ${security} for security` : words;
   const face = (
@@ -140,11 +148,12 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
           {arrow}
         </MenuButton>
       )}
-      {server.length > 0 && (
-        <MenuButton label={t`Server actions`} class="only-icon" groups={[server]}>
+      {server.length + owners.length > 0 && (
+        <MenuButton label={t`Server actions`} class="only-icon" groups={[server, owners].filter(({ length }) => length)}>
           <Icon name="ellipsis" />
         </MenuButton>
       )}
+      {named !== null && <ConfirmAction view={view} name={named} onClose={() => setNamed(null)} />}
       {openDialog && (
         <JobDialog view={view} action={openDialog} planned={!policyRefusal(view.policy, "plan")} onClose={() => setOpenDialog(null)} />
       )}

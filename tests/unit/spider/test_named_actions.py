@@ -1,0 +1,183 @@
+"""The owner's actions: only files that nobody but root can have written run, by their name, without arguments."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spider.jobs.files import PROGRESS
+from spider.jobs.files import STOP as STOP_FILE
+from spider.packages.interfaces import Outcome
+from spider.root.job_console import JobConsole, StopRequest
+from spider.root.launcher import LauncherPaths
+from spider.root.named_actions import NamedActions
+from spider.root.terminal import Log, OutputReporter, Terminal
+from tests.support.launcher import Systemd, order, submit
+
+POLICY = "[policy]\nversion = 3\nmode = managed\nactions = drain, backup\n"
+
+
+@pytest.fixture
+def actions(tmp_path: Path) -> Path:
+    folder = tmp_path / "etc" / "actions.d"
+    folder.mkdir(parents=True)
+    (tmp_path / "etc").chmod(0o755)
+    folder.chmod(0o755)
+    write(folder, 'echo "args: $#"')
+    return folder
+
+
+def write(folder: Path, script: str, name: str = "drain") -> Path:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return file
+
+
+def link_file(folder: Path) -> None:
+    (folder / "drain").rename(folder / "real")
+    (folder / "drain").symlink_to("real")
+
+
+def link_folder(folder: Path) -> None:
+    folder.rename(folder.parent / "real.d")
+    folder.symlink_to("real.d")
+
+
+def a_folder(folder: Path) -> None:
+    (folder / "drain").unlink()
+    (folder / "drain").mkdir()
+
+
+def a_pipe(folder: Path) -> None:
+    (folder / "drain").unlink()
+    os.mkfifo(folder / "drain", 0o755)
+
+
+ATTACKS: dict[str, Callable[[Path], None]] = {
+    "missing": lambda folder: (folder / "drain").unlink(),
+    "a link": link_file,
+    "a folder": a_folder,
+    "a pipe": a_pipe,
+    "writable by the group": lambda folder: (folder / "drain").chmod(0o775),
+    "writable by others": lambda folder: (folder / "drain").chmod(0o757),
+    "not executable": lambda folder: (folder / "drain").chmod(0o644),
+    "folder writable by the group": lambda folder: folder.chmod(0o775),
+    "folder writable by others": lambda folder: folder.chmod(0o757),
+    "folder above writable by others": lambda folder: folder.parent.chmod(0o777),
+    "folder a link": link_folder,
+}
+
+
+@pytest.mark.holds("SAFETY-107")
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_action_that_others_could_have_written_is_refused_by_launcher_and_runner(
+    paths: LauncherPaths, actions: Path, tmp_path: Path, attack: str
+) -> None:
+    Path(paths.policy).write_text(POLICY)
+    ATTACKS[attack](actions)
+    systemd = Systemd()
+    wish = order(verb="action-run", args={"named_action": "drain"})
+    assert submit(paths._replace(actions=str(actions)), wish, systemd) == ("refused", "action-untrusted")
+    assert (systemd.started, os.listdir(paths.started)) == ([], [])
+    with JobOf(tmp_path) as job:
+        outcome = NamedActions(job.console, str(actions), os.geteuid()).run("drain")
+    assert (outcome.state, outcome.error_code) == ("failed", "job.action_refused")
+    assert b"args:" not in (tmp_path / "job" / "log").read_bytes()
+
+
+@pytest.mark.holds("SAFETY-107")
+def test_a_file_of_another_owner_is_refused(paths: LauncherPaths, actions: Path) -> None:
+    Path(paths.policy).write_text(POLICY)
+    with JobOf(actions.parent) as job:
+        assert NamedActions(job.console, str(actions), os.geteuid() + 1).run("drain").error_code == "job.action_refused"
+
+
+@pytest.mark.holds("SAFETY-107", "SAFETY-56")
+@pytest.mark.parametrize(
+    ("lines", "args", "answer"),
+    [
+        ("version = 3\nmode = managed\nactions = drain, backup", {"named_action": "drain"}, ("accepted", "")),
+        ("version = 3\nmode = managed\nactions = backup", {"named_action": "drain"}, ("refused", "policy-action")),
+        ("version = 3\nmode = managed", {"named_action": "drain"}, ("refused", "policy-action")),
+        ("version = 2\nmode = managed\nunits = *", {"named_action": "drain"}, ("refused", "policy-action")),
+        ("version = 2\nmode = managed\nactions = drain", {"named_action": "drain"}, ("refused", "policy-invalid")),
+        ("version = 3\nmode = managed\nactions = *", {"named_action": "drain"}, ("refused", "policy-invalid")),
+        ("version = 3\nmode = managed\nactions = ../drain", {"named_action": "drain"}, ("refused", "policy-invalid")),
+        ("version = 3\nmode = readonly\nactions = drain", {"named_action": "drain"}, ("refused", "policy-readonly")),
+        ("version = 3\nmode = managed\nactions = drain\nverbs = check", {"named_action": "drain"}, ("refused", "policy-verb")),
+        *(
+            ("version = 3\nmode = managed\nactions = drain", args, ("refused", "bad-args"))
+            for args in (
+                {}, {"named_action": "../drain"}, {"named_action": "/bin/sh"}, {"named_action": "a/b"}, {"named_action": "drain\n"}, {"named_action": ""},
+                {"named_action": "-c"}, {"named_action": ["drain"]}, {"named_action": "drain", "args": ["x"]}, {"named_action": "drain", "packages": []},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_only_actions_that_the_policy_names_are_accepted(
+    paths: LauncherPaths, actions: Path, lines: str, args: dict[str, object], answer: tuple[str, str]
+) -> None:
+    Path(paths.policy).write_text(f"[policy]\n{lines}\n")
+    assert submit(paths._replace(actions=str(actions)), order(verb="action-run", args=args), Systemd()) == answer
+
+
+class JobOf:
+    """A job on a real terminal."""
+
+    def __init__(self, place: Path) -> None:
+        self.folder = place / "job"
+        self.folder.mkdir()
+        self._reporter = OutputReporter(str(self.folder / PROGRESS))
+        stop = StopRequest(str(self.folder), self._reporter)
+        self._terminal = Terminal(Log(str(self.folder / "log")), self._reporter, stop)
+        self.console = JobConsole(str(self.folder), self._terminal, self._reporter, stop)
+
+    def __enter__(self) -> JobOf:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._terminal.close()
+        self._reporter.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path, actions: Path) -> Callable[..., tuple[Outcome, str]]:
+    def perform(script: str, *, limit_s: int = 60, stop: bool = False) -> tuple[Outcome, str]:
+        write(actions, script)
+        with JobOf(tmp_path) as job:
+            if stop:
+                script = f"touch {job.folder / STOP_FILE}\n{script}"
+                write(actions, script)
+            outcome = NamedActions(job.console, str(actions), os.geteuid(), limit_s).run("drain")
+        return outcome, (job.folder / "log").read_text()
+
+    return perform
+
+
+def test_an_action_runs_without_arguments_and_its_status_and_output_are_the_job_s(run: Callable[..., tuple[Outcome, str]]) -> None:
+    outcome, log = run('echo "args: $# input: $(cat | wc -c) path: $0"')
+    assert (outcome.state, outcome.exit_code) == ("succeeded", 0)
+    assert "args: 0 input: 0" in log
+
+
+def test_an_action_that_fails_fails_its_job(run: Callable[..., tuple[Outcome, str]]) -> None:
+    outcome, log = run("echo half done; exit 3")
+    assert (outcome.state, outcome.error_code, outcome.exit_code) == ("failed", "job.action_failed", 3)
+    assert "half done" in log
+
+
+def test_an_action_that_does_not_end_is_ended(run: Callable[..., tuple[Outcome, str]]) -> None:
+    outcome, _ = run("exec sleep 600", limit_s=1)
+    assert (outcome.state, outcome.error_code) == ("failed", "job.timed_out")
+
+
+def test_a_stop_ends_an_action(run: Callable[..., tuple[Outcome, str]]) -> None:
+    began = time.monotonic()
+    outcome, _ = run("exec sleep 600", stop=True)
+    assert (outcome.state, outcome.error_code) == ("cancelled", "job.stopped")
+    assert time.monotonic() - began < 60
