@@ -42,6 +42,7 @@ VERBS: Final = (
     Command("logs", ("l",), "the latest events; follow new ones"),
     Command("alerts", (), "alerts; acknowledge, snooze, and explain who was notified"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
+    Command("top", (), "the fleet on this terminal, live"),
     Command("maintenance", ("m",), "windows in which alerts are shown but not sent: list, start, end"),
     Command("deadlines", (), "events that nodes must report in time, such as a backup: list, add, remove, days"),
     Command("channels", (), "where messages about alerts go; test one"),

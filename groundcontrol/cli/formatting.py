@@ -76,3 +76,9 @@ def span_s(text: str, verb: str) -> int:
     if not 0 < seconds <= _MAX_SPAN_S:
         raise UsageError(f"{verb}: --for {text}: give a number with m, h or d, such as 30m; at most 30d")
     return seconds
+
+
+def health_word(node: Any) -> str:
+    """The worst finding of a node in few words; `ok` and `unknown` as they are."""
+    findings = node["health"]["findings"]
+    return str(findings[0]["cause"] if findings else node["health"]["level"])

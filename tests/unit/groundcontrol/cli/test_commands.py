@@ -206,7 +206,7 @@ def test_an_option_before_the_verb_is_refused_with_its_right_position(word: str,
     assert f"the verb comes first, and '{word.partition('=')[0]}' after it" in capsys.readouterr().err
 
 
-_HEAVY = ("asyncio", "aiohttp", "msgspec", "psutil", "sqlite3", "cryptography")
+_HEAVY = ("asyncio", "aiohttp", "msgspec", "psutil", "sqlite3", "cryptography", "textual", "rich")
 _IMPORTS = f"""
 import sys
 from groundcontrol.cli.main import main

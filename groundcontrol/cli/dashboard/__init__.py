@@ -1,0 +1,1 @@
+"""The terminal dashboard of `stardust top`. Only that verb imports it."""

@@ -1,0 +1,70 @@
+"""`stardust top`: the fleet on the terminal, the worst first; one node, jobs side by side, alerts and events."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+from typing import Any, Final
+
+from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli.dashboard import frames
+from groundcontrol.cli.dashboard.state import Fleet, ask
+
+MOST_S: Final = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="print one frame and end, as without a terminal")
+    parser.add_argument("--interval", type=_interval, default=2, metavar="SECONDS", help=f"1 to {MOST_S} [2]")
+
+
+def _interval(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MOST_S):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_S}")
+    return int(text)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Show the dashboard until `q`, or print one frame."""
+    fleet = Fleet()
+    async with Hub(args) as hub:
+        if args.once or args.json or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+            await ask(hub, fleet, tiles=False, node=None)
+            if fleet.trouble:
+                raise CliError(fleet.trouble, "hub.unreachable")
+            print(json.dumps(_document(fleet)) if args.json else frames.once(fleet, shutil.get_terminal_size((120, 24)).columns))
+            return 0
+        try:
+            from groundcontrol.cli.dashboard.app import Dashboard  # noqa: PLC0415  # one frame needs no Textual
+        except ImportError as exc:
+            raise CliError(f"the dashboard needs Textual: pip install 'stardust[top]' ({exc.name} is not there)") from exc
+
+        async def fill(*, tiles: bool, node: str | None) -> None:
+            # a request over the local socket blocks, and the screen must not wait for the hub
+            await asyncio.to_thread(lambda: asyncio.run(_fill(args, fleet, tiles=tiles, node=node)))
+
+        async def upgrade(node: str) -> str:
+            try:
+                job = await hub.post(f"/nodes/{node}/jobs", {"action": "upgrade"})
+            except CliError as exc:
+                return str(exc)
+            return f"job {job['id']} is ordered; l: show it"
+
+        await Dashboard(fleet, fill, upgrade, args.interval).run_async()
+    return 0
+
+
+async def _fill(args: argparse.Namespace, fleet: Fleet, *, tiles: bool, node: str | None) -> None:
+    try:
+        async with Hub(args) as hub:
+            await ask(hub, fleet, tiles=tiles, node=node)
+    except CliError as exc:  # the hub has gone; the last answer stays on the screen
+        fleet.trouble = str(exc)
+
+
+def _document(fleet: Fleet) -> dict[str, Any]:
+    return {"nodes": fleet.rows(""), "alerts": fleet.alerts, "jobs": fleet.jobs, "at": fleet.answered_at}
