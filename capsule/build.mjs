@@ -75,6 +75,7 @@ const CHUNKS = {
     "pages/fleet/saved-views",
     "pages/job/job-report",
     "pages/jobs/submit/job-dialog",
+    "pages/node/action-help",
     "pages/node/container-help",
     "pages/node/containers",
     "pages/node/past-processes",
