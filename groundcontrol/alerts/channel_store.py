@@ -203,6 +203,10 @@ class DeliveryStore(Protocol):
         """What a channel sent in the last hour. Args: before: messages under way count if their id is lower; None: all count."""
         ...
 
+    async def held(self, org: int, reason: str) -> Sequence[IncidentId]:
+        """The incidents with a message that is deferred for this reason."""
+        ...
+
     async def missing(self, org: int, since: float, now: float) -> Sequence[Missing]:
         """Messages that working channels have missed: about open incidents, and about the ends of incidents since this time (Unix seconds).
 

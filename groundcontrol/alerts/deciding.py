@@ -11,11 +11,14 @@ from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.alerts.model import Alert, Channel, Delivery, Incident, Level, MessageKind, QuietHours
+from groundcontrol.alerts.seen import is_about
 from groundcontrol.alerts.wall_clock import local_date, span, zone_of
 from groundcontrol.core.errors import BadRequest
 
 GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 """How long the first message waits for other episodes of its incident."""
+NEW_CRITICAL_EVERY_S: Final = 60.0
+"""The shortest time between a message about an incident of a node and one about a critical alert that is new in it."""
 UPDATE_EVERY_S: Final = 300.0
 """The shortest time between two messages about an incident, unless it becomes critical."""
 COOL_DOWN_S: Final = 3600.0
@@ -212,7 +215,10 @@ def _when(question: Question, visible: Sequence[Alert]) -> Decision:
         ready = max(now, min(now, *(alert.fired_at for alert in visible)) + GROUP_S[level])
     else:
         risen = level == "critical" and not last.critical
-        ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + UPDATE_EVERY_S)
+        of_node = question.incident.group.startswith("node:")  # a joint incident is one story, and names those that may follow
+        new = of_node and any(alert.level == "critical" and not is_about(last, alert) for alert in visible)
+        pause_s = NEW_CRITICAL_EVERY_S if new else UPDATE_EVERY_S
+        ready = now if risen or question.kind == "repeat" else max(now, (last.sent_at or now) + pause_s)
     waits = "grouping" if last is None else "update_interval"
     return _quiet(question, level, ready, waits)
 

@@ -103,11 +103,12 @@ def _cpu(values: Sequence[float | None], numbers: Numbers, _object: str) -> Obse
     busy, waited = values
     if busy is None:
         return None
-    most = numbers["pressure_percent"]
-    # without pressure values an alert cannot become critical, and a critical one stays critical
-    return Observation(
-        busy, "critical" if (waited or 0.0) > most else "warning", "warning" if waited is not None and waited <= most / 2 else "critical"
-    )
+    if waited is None:
+        return Observation(busy, None, "critical")  # whether programs wait is not known
+    limits: tuple[tuple[Level, float], ...] = (("critical", numbers["pressure_percent"]), ("warning", numbers["waiting_percent"]))
+    cap = next((level for level, least in limits if waited > least), None)
+    hold = next((level for level, least in limits if waited > least / 2), None)
+    return Observation(busy, cap, hold)
 
 
 def _errors(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
@@ -212,10 +213,11 @@ _KINDS: Final = (
     DetectorKind(
         "cpu_saturated",
         "percent",
-        "busy over 10 minutes; critical only while programs wait for a core more than pressure_percent of the time",
-        (Read("avg", "cpu.total", 600), Read("avg", "pressure.cpu_some", 600)),
+        "busy over 10 whole minutes, while programs wait for a core more than waiting_percent of the time; critical: more than"
+        " pressure_percent",
+        (Read("avg", "cpu.total", 600, 540.0), Read("avg", "pressure.cpu_some", 600)),
         _cpu,
-        {"pressure_percent": 60.0},
+        {"pressure_percent": 60.0, "waiting_percent": 20.0},
         gated=True,
     ),
     DetectorKind(

@@ -283,6 +283,28 @@ class Engine:
         held = node.instances.get((key.rule, key.object))
         return None if held is None else held.value
 
+    def is_back(self, key: InstanceKey) -> bool:
+        """Whether a firing alert on a state is about to end: its value is back, and its rule ends an alert at once."""
+        node = self._nodes.get(key.node)
+        rule = None if node is None else self._current(key.node, node).rules.by_id.get(key.rule)
+        held = None if node is None else node.instances.get((key.rule, key.object))
+        if (
+            node is None
+            or rule is None
+            or held is None
+            or held.level is None
+            or not isinstance(rule.expression, State)
+            or rule.limits.clear_s
+        ):
+            return False
+        states = self._states_of(node, rule.expression.kind, (key.object,), self._now)
+        value = next((one.value for one in states if one.about == key.object), None)
+        return (
+            value is not None
+            and not rule.limits.lasts("warning", Observation(value))
+            and not rule.limits.lasts("critical", Observation(value))
+        )
+
     # -- judging -----------------------------------------------------------------------------------
 
     def _current(self, node_id: NodeId | None, node: NodeState) -> NodeState:
@@ -361,8 +383,8 @@ class Engine:
         node.judged = node.facts, now
         for rule, kind in rules.states:
             held = [key[1] for key in node.instances if key[0] == rule.rule.id and key[1] != OTHERS]
-            for about, value, since_at, end in self._states_of(node, kind, held, now):
-                seen = Observation(value, since_at=since_at)
+            for about, value, since_at, end, applies in self._states_of(node, kind, held, now):
+                seen = Observation(value, since_at=since_at) if applies else Observation(value, None, None, since_at)
                 if (rule.rule.id, about) in node.again and STATES[kind].by_wall_clock:
                     seen = node.judged_again((rule.rule.id, about), rule.limits, seen)
                 self._observe(node_id, node, (rule.rule.id, about), rule.limits, seen, now, end)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.deciding import Defer, Question, Send, Skip, SkipReason, decide, last_firing_message
-from groundcontrol.alerts.messages import is_about
 from groundcontrol.alerts.model import EXPIRED, Channel, Delivery, QuietHours, Reason
+from groundcontrol.alerts.seen import is_about
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
 

@@ -75,6 +75,10 @@ class FactReader:
         """How many nodes there are, and how many had been silent for `MASS_SILENCE_S` at their last turn."""
         return Fleet(len(self._nodes), len(self._silent))
 
+    def silent(self) -> list[NodeId]:
+        """The nodes that `fleet` counts as silent and that are not connected now."""
+        return [node for node in self._silent if not self._presence.online(node)]
+
     def name(self, node: NodeId) -> str:
         """The name of a node, even if it was removed since the start; otherwise its id."""
         found = self._nodes.get(node)
@@ -178,6 +182,7 @@ class FactReader:
             id=node.id,
             tags=node.tags,
             silent_s=silent,
+            heard_at=None if online else self._presence.last_seen(node),
             reconnecting=reconnecting,
             simulated=node.simulated,
             pending=node.pending,

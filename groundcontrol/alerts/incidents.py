@@ -382,7 +382,7 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
 
     Args: silent: the number of silent nodes, if an outage has just begun. Some of them fire a moment later.
     """
-    first = firing[0]
+    first = max(firing, key=lambda alert: (RANK[alert.level], not alert.suppressed_by, alert.fired_at))  # the worst and newest
     rule = names.rule(first.rule_id)
     what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
     nodes = {alert.node_id for alert in firing if alert.node_id is not None}

@@ -29,11 +29,12 @@ from groundcontrol.alerts.deciding import (
 from groundcontrol.alerts.details import Details
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, notice_only, under_way
+from groundcontrol.alerts.expression import State, parse
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.incidents import Book, key_of
+from groundcontrol.alerts.incidents import MASS, Book, Names, key_of, title_of
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
-from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld, seen_of
+from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
 from groundcontrol.alerts.model import (
     Alert,
     AlertId,
@@ -44,10 +45,13 @@ from groundcontrol.alerts.model import (
     Incident,
     IncidentId,
     MessageKind,
+    Rule,
     RuleId,
     is_summary,
 )
 from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.seen import seen_of
+from groundcontrol.alerts.states import STATES
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
@@ -59,7 +63,9 @@ from spider.wire.ids import new_time_id
 CHANNEL_RULE: Final = RuleId("hub.channel")
 END_S: Final = 86_400.0
 """A channel that works again is notified of incidents that ended within this time."""
-MOST_SHOWN: Final = 20
+BACK_S: Final = 15.0
+"""The wait of a message whose episodes are all about to end."""
+MOST_SHOWN: Final = 500
 """How many episodes are read for a message about an ended incident."""
 MOST_SUMMED: Final = 100
 """How many episodes the machine-readable part of a summary contains."""
@@ -211,23 +217,44 @@ class Intents:
         if delivery.incident_id is None:
             return Withheld("nothing_left")
         incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
-        firing = self._firing_of(incident.id, {})
         channel = await self._channels.get(SYSTEM, delivery.channel_id)
-        decision = await self._decision(
-            delivery, incident, channel, await self._deliveries.usage(channel, incident, self._clock.now(), delivery.id)
-        )
-        match decision:
-            case Send(at=at, reason=reason) if at > self._clock.now():
-                return Withheld(reason, at)
-            case Defer(until=until, reason=reason):
-                return Withheld(reason, until)
-            case Skip(reason=reason):
-                return Withheld(reason)
+        firing = self._firing_of(incident.id, {})
+        self._read_again(firing)
+        still = [alert for alert in firing if not self._engine.is_back(key_of(alert))]
+        if firing and not still:
+            return Withheld("grouping", self._clock.now() + BACK_S)
+        usage = await self._deliveries.usage(channel, incident, self._clock.now(), delivery.id)
+        decision = await self._decision(delivery, incident, channel, usage)
+        if isinstance(decision, Skip):
+            return Withheld(decision.reason)
+        at = decision.at if isinstance(decision, Send) else decision.until
+        if at > self._clock.now():
+            return Withheld(decision.reason, at)
+        return await self._message(delivery, incident, still, late=decision.reason == LATE)
+
+    async def _message(self, delivery: Delivery, incident: Incident, firing: Sequence[Alert], *, late: bool) -> MessageContent:
         ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
         shown = firing or [alert for alert in ended if self._causes_messages(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_last_message(delivery, incident)]
-        return MessageContent(incident, await self._describe_all(shown), late=decision.reason == LATE)
+        described = await self._describe_all(shown)
+        if not firing:
+            return MessageContent(incident, described, late=late)
+        silent = self._silent_besides(firing) if incident.group == MASS else []
+        title = title_of(incident.group, firing, Names(self._facts.name, self._rules.get), silent=len(silent) + len(firing))
+        return MessageContent(incident, described, title=title, silent=tuple(self._facts.name(node) for node in silent))
+
+    def _read_again(self, firing: Sequence[Alert]) -> None:
+        """Give the engine the present facts of the nodes that a message is about."""
+        for node in {alert.node_id for alert in firing if alert.node_id is not None}:
+            facts = self._facts.find(node)
+            if facts is not None:
+                self._engine.set_node(facts, self._clock.now())
+
+    def _silent_besides(self, firing: Sequence[Alert]) -> list[NodeId]:
+        """The nodes that do not answer and are not among these episodes."""
+        named = {alert.node_id for alert in firing}
+        return sorted((node for node in self._facts.silent() if node not in named), key=self._facts.name)
 
     async def _ended_since_last_message(self, delivery: Delivery, incident: Incident) -> list[Alert]:
         """Episodes that fired when the channel got its last message about the incident, and that are over now."""
@@ -292,7 +319,17 @@ class Intents:
         rule = self._rules.get(alert.rule_id)
         unit = "" if rule is None else self._rules.unit(rule)
         name = "" if alert.node_id is None else self._facts.name(alert.node_id)
-        return DescribedAlert(alert, name, self._rules.name(alert.rule_id), unit, detail)
+        return DescribedAlert(alert, name, self._rules.name(alert.rule_id), unit, detail, self._value(alert, rule))
+
+    def _value(self, alert: Alert, rule: Rule | None) -> float | None:
+        """The value of an episode as it is now; the stored one if it is over, or its value is not known."""
+        if alert.state == "resolved" or rule is None:
+            return alert.value
+        expression = parse(rule.expr)
+        if isinstance(expression, State) and STATES[expression.kind].elapsed:
+            return max(0.0, self._clock.now() - alert.since_at)
+        value = self._engine.value(key_of(alert))
+        return alert.value if value is None else value
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(DEFAULT_ORG, incident)
@@ -306,6 +343,10 @@ class Intents:
                 earlier = sooner(await self._asked(held.kind, story, channel, past), held)
                 found += [] if earlier is None else [earlier]
         return found
+
+    async def after_maintenance(self) -> list[Delivery]:
+        """Messages that a maintenance window holds back and that are due earlier now: it was closed, or it no longer covers all of them."""
+        return await self.sooner(await self._deliveries.held(DEFAULT_ORG, "maintenance"))
 
     async def repeats(self, now: float) -> list[Delivery]:
         """Repeated messages about unacknowledged incidents whose last message is old. Args: now: Unix seconds."""

@@ -5,13 +5,12 @@ Names of nodes, objects and rules, and texts of events, come from outside. `buil
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.deadlines import Unmet
-from groundcontrol.alerts.model import Alert, AlertId, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
+from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
 from groundcontrol.alerts.values import value_text
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
@@ -19,10 +18,10 @@ from groundcontrol.core.text import clean
 from groundcontrol.events.model import Event
 
 MOST_LINES: Final = 10
+"""How many episodes or incidents have a line of their own. Further ones are named together."""
+MOST_NAMED_LINES: Final = 20
 TITLE_CHARS: Final = 200
 LINE_CHARS: Final = 300
-_DIGEST_CHARS: Final = 24
-_MARK_CHARS: Final = 8
 _DAY_S: Final = 86_400.0
 _WITHOUT_NUMBER: Final = ("flag", "level")
 """Units of states that are true or false. Messages do not show their numbers."""
@@ -47,6 +46,8 @@ class DescribedAlert(NamedTuple):
     unit: str = ""
     detail: str = ""
     """More about the object, such as the event that is missing."""
+    value: float | None = None
+    """The present value of a firing one, the stored one of an ended one."""
 
 
 class MessageContent(NamedTuple):
@@ -66,6 +67,10 @@ class MessageContent(NamedTuple):
     """For a digest: how many incidents ended after the channel was notified of them."""
     named: tuple[IncidentId, ...] = ()
     """For a digest: the incidents in `still_firing`."""
+    title: str = ""
+    """The title of the incident by the episodes that the message shows; empty: the stored one."""
+    silent: tuple[str, ...] = ()
+    """Names of servers that do not answer either and have no alert yet."""
     past: tuple[str, ...] = ()
     """For a digest: the titles of the incidents that `ended` and `over` count."""
     late: bool = False
@@ -136,7 +141,7 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
         kind="resolved" if content.late else delivery.kind,
         level=_level(delivery, content),
         title=clean(title, TITLE_CHARS),
-        lines=tuple(_limited([clean(line, LINE_CHARS) for line in lines])),
+        lines=tuple(clean(line, LINE_CHARS) for line in lines),
         link=f"{address.hub}/alerts" + ("" if incident is None else f"/{incident.id}"),
         ack_link=f"{address.hub}/a#{address.ack_token}" if address.ack_token and not is_over else "",
         ack_token="" if is_over else address.ack_token,
@@ -147,29 +152,6 @@ def build_message(delivery: Delivery, content: MessageContent, address: Address,
         content=content,
         recovered=is_over and end_of(content) == "cleared",
     )
-
-
-def seen_of(incident: Incident, alerts: Iterable[Alert]) -> str:
-    """A hash of a firing incident as a receiver sees it. Two messages with the same hash say the same.
-
-    After the hash comes a mark for each firing episode. `is_about` finds by the marks which episodes a message was about.
-    """
-    firing = [alert for alert in alerts if alert.state == "firing"]
-    seen = sorted(f"{alert.id} {alert.level} {alert.value} {alert.threshold}" for alert in firing)
-    digest = hashlib.sha256("\n".join([incident.level, incident.title, *seen]).encode()).hexdigest()[:_DIGEST_CHARS]
-    return digest + "".join(sorted(_mark(alert.id) for alert in firing))
-
-
-def is_about(sent: Delivery, alert: Alert) -> bool:
-    """Whether a message was about an episode. A message without marks, such as a summary, was about those that had fired before it."""
-    marks = sent.shown[_DIGEST_CHARS:]
-    if not marks:
-        return alert.fired_at <= (sent.at if sent.sent_at is None else sent.sent_at)
-    return _mark(alert.id) in (marks[at : at + _MARK_CHARS] for at in range(0, len(marks), _MARK_CHARS))
-
-
-def _mark(alert: AlertId) -> str:
-    return hashlib.sha256(alert.encode()).hexdigest()[:_MARK_CHARS]
 
 
 def end_of(content: MessageContent) -> Reason:
@@ -197,6 +179,8 @@ def cleaned(content: MessageContent) -> MessageContent:
         event=None if event is None else event._replace(message=clean(event.message, LINE_CHARS), details=_cleaned_details(event.details)),
         node_name=clean(content.node_name),
         still_firing=tuple(clean(title, TITLE_CHARS) for title in content.still_firing),
+        title=clean(content.title, TITLE_CHARS),
+        silent=tuple(clean(name) for name in content.silent),
         past=tuple(clean(title, TITLE_CHARS) for title in content.past),
     )
 
@@ -224,24 +208,31 @@ def _words(delivery: Delivery, content: MessageContent, address: Address, now: f
         where = f" ({content.node_name})" if content.node_name else ""
         return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {time_text(event.at, now)}"]
     if content.incident is not None:
-        lines = [alert_line(one, now) for one in content.alerts]
-        return _incident_words(delivery.kind, content.incident, end_of(content), lines, now, late=content.late)
+        incident = content.incident._replace(title=content.title or content.incident.title)
+        title, lines = _incident_words(delivery.kind, incident, end_of(content), now, late=content.late)
+        return title, [*lines, *_alert_lines(content, now)]
     return _digest_words(content)
 
 
-def _incident_words(
-    kind: MessageKind, incident: Incident, end: Reason, lines: list[str], now: float, *, late: bool
-) -> tuple[str, list[str]]:
+def _alert_lines(content: MessageContent, now: float) -> list[str]:
+    """A line for each of the first episodes, and the others by name."""
+    lines = [alert_line(one, now) for one in content.alerts[:MOST_LINES]]
+    by_node = len({one.node_name for one in content.alerts}) > 1
+    others = [one.node_name if by_node and one.node_name else _what(one) for one in content.alerts[MOST_LINES:]]
+    return [*lines, *_named("also", others), *_named("not answering either", content.silent)]
+
+
+def _incident_words(kind: MessageKind, incident: Incident, end: Reason, now: float, *, late: bool) -> tuple[str, list[str]]:
     since = time_text(incident.since_at, now)
     ended_at = incident.resolved_at or now
     if late:
-        return f"Was firing {since} to {time_text(ended_at, now)}, could not be notified until now: {incident.title}", lines
+        return f"Was firing {since} to {time_text(ended_at, now)}, could not be notified until now: {incident.title}", []
     if incident.state == "resolved":
         word = "Resolved" if end == "cleared" else ENDED[end].capitalize()
-        return f"{word}: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}.", *lines]
+        return f"{word}: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}."]
     if kind == "repeat":
-        return f"Still firing since {since}: {incident.title}", lines
-    return f"{incident.level.capitalize()}: {incident.title}", lines
+        return f"Still firing since {since}: {incident.title}", []
+    return f"{incident.level.capitalize()}: {incident.title}", []
 
 
 def _digest_words(content: MessageContent) -> tuple[str, Sequence[str]]:
@@ -249,7 +240,8 @@ def _digest_words(content: MessageContent) -> tuple[str, Sequence[str]]:
     firing = len(content.still_firing)
     ended = f", {content.ended} came and went" if content.ended else ""
     over = f", {content.over} over" if content.over else ""
-    return f"{firing} still firing{ended}{over}", [*content.still_firing, *(f"over: {title}" for title in content.past)]
+    titles = [*content.still_firing, *(f"over: {title}" for title in content.past)]
+    return f"{firing} still firing{ended}{over}", [*titles[:MOST_LINES], *_named("also", titles[MOST_LINES:])]
 
 
 def alert_line(one: DescribedAlert, now: float) -> str:
@@ -258,14 +250,17 @@ def alert_line(one: DescribedAlert, now: float) -> str:
     A state that is true or false, such as a failed service, is shown without a number.
     """
     alert = one.alert
-    shown = None if one.unit in _WITHOUT_NUMBER else alert.value
+    shown = None if one.unit in _WITHOUT_NUMBER else one.value
     name = f"{one.node_name}: " if one.node_name else ""
-    which = f" ({alert.object})" if alert.object else ""
     detail = f", {one.detail}" if one.detail else ""
     value = "" if shown is None else f", {value_text(shown, one.unit)}"
     limit = "" if alert.threshold is None or shown is None else f" (limit {value_text(alert.threshold, one.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
-    return f"{name}{one.rule_name}{which}{detail}{value}{limit}, since {time_text(alert.since_at, now)}{end}"
+    return f"{name}{_what(one)}{detail}{value}{limit}, since {time_text(alert.since_at, now)}{end}"
+
+
+def _what(one: DescribedAlert) -> str:
+    return one.rule_name + (f" ({one.alert.object})" if one.alert.object else "")
 
 
 def missing_words(unmet: Unmet) -> str:
@@ -294,9 +289,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
-def _limited(lines: Sequence[str]) -> Sequence[str]:
-    left = len(lines) - MOST_LINES
-    return lines if left <= 0 else [*lines[:MOST_LINES], f"and {left} more"]
+def _named(what: str, names: Sequence[str]) -> list[str]:
+    """Many names in few lines, and the number of those beyond `MOST_NAMED_LINES`."""
+    lines, at = list[str](), 0
+    while at < len(names) and len(lines) < MOST_NAMED_LINES:
+        line = f"{what}: {names[at]}"
+        at += 1
+        while at < len(names) and len(line) + len(names[at]) + 2 <= LINE_CHARS:
+            line, at = f"{line}, {names[at]}", at + 1
+        lines.append(line)
+    return [*lines, f"and {len(names) - at} more"] if at < len(names) else lines
 
 
 def notice(delivery: DeliveryId, title: str, line: str, *, hub: str, now: float) -> Message:

@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from groundcontrol.alerts.channel_store import Claim, Delivered, DeliveryStore, Failed, NotSent, Result, Retry
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.deciding import LATE
-from groundcontrol.alerts.messages import Message, MessageContent, Withheld, seen_of
+from groundcontrol.alerts.messages import Message, MessageContent, Withheld
 from groundcontrol.alerts.model import Channel, Delivery
 from groundcontrol.alerts.retry_delays import retry_delay_s
+from groundcontrol.alerts.seen import seen_of
 from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
 from spider.logs import event

@@ -368,8 +368,9 @@ class AlertService:
         async with self._changing:
             repeats = await self._intents.repeats(self._clock.now())
             new, again = await self._intents.missing()
-            if repeats or new or again:
-                await self._store.commit(AlertChange(deliveries=[*repeats, *new], again=again))
+            earlier = await self._intents.after_maintenance()
+            if repeats or new or again or earlier:
+                await self._store.commit(AlertChange(deliveries=[*repeats, *new], sooner=earlier, again=again))
                 self._poke()
 
     async def _look_back(self) -> None:

@@ -16,6 +16,8 @@ RESTARTS: Final[Mapping[Subject, tuple[str, float]]] = {"services": ("unit", 600
 """Subject of a table with a column `restarts` -> the column of names, and the window of the count in seconds."""
 MOST_RESTARTS: Final = 64
 """How many changes of a count of restarts are held."""
+SCARCE_PERCENT: Final = 10
+"""Below this share of free space an absolute limit counts too. On a small disk a few free GiB are plenty."""
 DEADLINE_MISSED: Final = "deadline_missed"
 
 
@@ -35,6 +37,8 @@ class NodeFacts(NamedTuple):
     tags: tuple[str, ...] = ()
     silent_s: float | None = None
     """Seconds since the session was lost, while a hub ran; None: the node is connected."""
+    heard_at: float | None = None
+    """When the hub last heard from a node that is not connected; None: it is connected, or not known."""
     reconnecting: bool = False
     """Whether it is not known yet if the node is silent: the hub has just started, or could not read since when."""
     simulated: bool = False
@@ -101,6 +105,8 @@ class ObjectState(NamedTuple):
     """When the condition began, in Unix seconds; None: it is not known."""
     end: Reason
     """The reason if its alert ends."""
+    applies: bool = True
+    """As in `StateKind`."""
 
 
 class StateKind(NamedTuple, Generic[Facts]):
@@ -118,6 +124,8 @@ class StateKind(NamedTuple, Generic[Facts]):
     """Gives the time when the condition of an object began, in Unix seconds. None: it begins when it is first seen."""
     objects: Callable[[Facts], Collection[str] | None] | None = None
     """Gives all existing objects; None: they are not known. The alert of an object that is not among them ends as `object_gone`."""
+    applies: Callable[[Facts], bool] | None = None
+    """Whether an alert may fire or go on; None: it always may. For a second condition besides the value."""
     is_known: Callable[[Facts, str], bool] | None = None
     """Whether the value of an object without an entry in `read` is known to be 0; None: it always is."""
 
@@ -131,9 +139,12 @@ def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: fl
         if about not in values and kind.is_known is not None and not kind.is_known(facts, about):
             continue
         value = values.get(about, 0.0)
-        since_at = now - value if kind.elapsed else None if kind.since is None else kind.since(facts, about)
+        since_at = None if kind.since is None else kind.since(facts, about)
+        if kind.elapsed:
+            since_at = now - value if since_at is None else min(since_at, now - value)
         known = None if about in values or kind.objects is None else kind.objects(facts)
-        yield ObjectState(about, value, since_at, "cleared" if known is None or about in known else "object_gone")
+        end: Reason = "cleared" if known is None or about in known else "object_gone"
+        yield ObjectState(about, value, since_at, end, kind.applies is None or kind.applies(facts))
 
 
 def _offline(facts: NodeFacts, _now: float) -> Values:
@@ -288,7 +299,14 @@ def _percent_free(facts: HubInfo, _now: float) -> Values:
 
 
 _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
-    StateKind("offline", "seconds", "since the node's session was lost; the hub's own absence does not count", _offline, elapsed=True),
+    StateKind(
+        "offline",
+        "seconds",
+        "since the node's session was lost; the hub's own absence does not count",
+        _offline,
+        elapsed=True,
+        since=lambda facts, _: facts.heard_at if facts.silent_s else None,
+    ),
     StateKind("clock_skew", "seconds", "difference of the node's clock from the hub's", _skew),
     StateKind("reboot_due", "seconds", "since a reboot is due", _reboot_due, elapsed=True),
     StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True, by_wall_clock=True),
@@ -325,7 +343,13 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
 )
 _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
     StateKind("hub_disk_free_percent", "percent", "free where the hub stores its data", _percent_free),
-    StateKind("hub_disk_free", "GiB", "free where the hub stores its data", _bytes_free),
+    StateKind(
+        "hub_disk_free",
+        "GiB",
+        f"free where the hub stores its data; counts while less than {SCARCE_PERCENT} % are free",
+        _bytes_free,
+        applies=lambda hub: hub.disk_free_percent is None or hub.disk_free_percent < SCARCE_PERCENT,
+    ),
     StateKind(
         "hub_backup_age",
         "seconds",

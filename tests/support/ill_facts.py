@@ -62,7 +62,7 @@ ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
 }
 ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
     "hub.disk": (HubInfo(disk_free_percent=9), HubInfo(disk_free_percent=11), "warning"),
-    "hub.disk_bytes": (HubInfo(disk_free_bytes=4 * GIB), HubInfo(disk_free_bytes=7 * GIB), "critical"),
+    "hub.disk_bytes": (HubInfo(disk_free_bytes=4 * GIB), HubInfo(disk_free_bytes=4 * GIB, disk_free_percent=50), "critical"),
     "hub.backup": (HubInfo(backup_age_s=49 * 3600), HubInfo(backup_age_s=30 * 3600), "warning"),
     "hub.channel": (HubInfo(channels_broken=("phone",)), HubInfo(channels_broken=()), "critical"),
     "hub.queue": (HubInfo(queue_drops=1), HubInfo(queue_drops=0), "warning"),

@@ -110,6 +110,14 @@ class SqliteDeliveries(SqliteOutbox):
         )
         return [to_delivery(row) for row in found]
 
+    async def held(self, org: int, reason: str) -> Sequence[IncidentId]:
+        sql = (
+            "SELECT DISTINCT incident_id FROM delivery WHERE org = ? AND next_at IS NOT NULL AND state = 'deferred' AND reason = ?"
+            " AND incident_id IS NOT NULL"
+        )
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, org, reason))
+        return [IncidentId(row["incident_id"]) for row in found]
+
     async def missing(self, org: int, since: float, now: float) -> Sequence[Missing]:
         found = await self._reader.run(
             lambda rows: [*rows.fetch_all(_MISSING, org, now), *rows.fetch_all(_LOST_ENDS, org, first_id(since), now)]

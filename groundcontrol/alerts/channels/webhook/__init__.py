@@ -66,7 +66,13 @@ def render(message: Message) -> Payload:
         "title": message.title,
         "incident": None
         if incident is None
-        else {"id": incident.id, "level": incident.level, "state": incident.state, "title": incident.title, "url": message.link},
+        else {
+            "id": incident.id,
+            "level": incident.level,
+            "state": incident.state,
+            "title": message.content.title or incident.title,
+            "url": message.link,
+        },
         "alerts": [_alert(described) for described in message.content.alerts],
         "event": None if event is None else msgspec.to_builtins(event_view(event)),
         "hub": message.hub,
@@ -85,7 +91,6 @@ def _alert(described: DescribedAlert) -> dict[str, Any]:
         "since_at",
         "resolved_at",
         "reason",
-        "value",
         "threshold",
         "incident_id",
     )
@@ -99,6 +104,7 @@ def _alert(described: DescribedAlert) -> dict[str, Any]:
             "flapping": alert.flapping,
             "maintenance": alert.maintenance,
         },
+        "value": described.value,
         "node_name": described.node_name,
         "rule_name": described.rule_name,
     }

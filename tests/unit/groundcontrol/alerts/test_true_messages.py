@@ -1,0 +1,89 @@
+"""What a message says is true when it is sent: names, numbers, values and times."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from groundcontrol.alerts.channels.kind import Sent, Transient
+from groundcontrol.alerts.maintenance import Window
+from groundcontrol.alerts.model import MaintenanceId, Selector
+from tests.support.alert_trial import alert_trial, fires
+
+
+async def test_a_mass_outage_names_each_server_and_leaves_out_those_that_are_back(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 30) as trial:
+        lost = trial.nodes[:20]
+        for node in lost:  # the last one is lost 19 s after the first; the trial fires them after a minute
+            trial.fleet.connected.discard(node)
+            await trial.pass_s(1)
+        await trial.pass_s(46)
+        back = lost[3]
+        trial.fleet.connected.add(back)
+        await trial.pass_s(60)
+        [first, *_] = [one.message for one in trial.receivers.told]
+        named = set(re.findall(r"web-\d+", " ".join(first.lines)))
+        assert first.title.startswith(f"Critical: {len(named)} servers are offline")
+        assert named == {f"web-{at}" for at in range(20)} - {"web-3"}
+
+
+async def test_a_new_critical_alert_of_a_node_is_sent_within_a_minute_under_its_own_title(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path) as trial:
+        [node] = trial.nodes
+        trial.fleet.levels[node] = {"first": 2.0}
+        await trial.pass_s(45)
+        trial.fleet.levels[node]["second"] = 2.0
+        await trial.pass_s(75)
+        assert trial.titles() == [
+            "Critical: web-0: Expected event is missing (first)",
+            "Critical: web-0: Expected event is missing (second) and 1 more",
+        ]
+
+
+async def test_a_server_that_was_lost_while_the_hub_was_away_is_offline_since_its_last_word(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path, 2) as trial:
+        lost, other = trial.nodes
+        last_word_at = trial.clock.now()
+        await trial.restart(720, back=[lost, other])
+        trial.fleet.connected.add(other)
+        trial.fleet.awaited.clear()
+        await trial.pass_s(300)
+        [message] = [one for one in trial.receivers.told if one.kind == "firing"]
+        assert abs((message.message.content.alerts[0].alert.since_at) - last_word_at) < 60
+        value = message.message.content.alerts[0].value
+        assert value is not None
+        assert abs(value - (message.at - last_word_at)) < 60, "as long as it says"
+        [repeated] = [line for line in message.message.lines if "web-0" in line]
+        assert "14 minutes" in repeated or "15 minutes" in repeated or "16 minutes" in repeated, repeated
+
+
+async def test_the_value_of_a_message_is_that_of_its_sending(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path) as trial:
+        [node] = trial.nodes
+        trial.fleet.connected.discard(node)
+        await trial.pass_s(60)
+        trial.receivers.outcome = Transient("connect")
+        await trial.pass_s(200)
+        trial.receivers.outcome = Sent()
+        await trial.pass_s(200)
+        [told] = trial.receivers.told
+        value = told.message.content.alerts[0].value
+        assert value is not None
+        assert abs(value - (told.at - told.message.content.alerts[0].alert.since_at)) < 2
+        assert value > 260
+
+
+async def test_a_message_follows_a_maintenance_window_that_was_closed_early(tmp_path: Path) -> None:
+    async with alert_trial(tmp_path) as trial:
+        [node] = trial.nodes
+        now = trial.clock.now()
+        window = Window(MaintenanceId("m"), 1, Selector(nodes=(node,)), now - 60, now + 8000, "upgrade", "job", "ada", now - 60)
+        trial.windows.replace([window])
+        alert = await fires(trial, node, 2.0)
+        [held] = await trial.explained(alert)
+        assert (held.reason, held.next_at) == ("maintenance", now + 8000)
+        trial.windows.replace([])
+        await trial.pass_s(100)
+        assert trial.told() == ["firing"]
+        [told] = await trial.explained(alert)
+        assert "held until" not in told.sentence
