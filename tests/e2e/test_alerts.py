@@ -30,7 +30,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 async def hub(tmp_path: Path, receiver: Receiver) -> AsyncIterator[HubProcess]:
     env = {"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{receiver.port}"}
-    process = HubProcess(tmp_path / "hub", faults=["clock"], env=env)
+    process = HubProcess(tmp_path / "hub", faults=["time"], env=env)
     await process.start()
     without_clock_rule(process)
     try:
@@ -82,14 +82,16 @@ async def test_a_failed_unit_is_notified_acknowledged_and_resolved_once(hub: Hub
         explained = (await got(hub, who, f"/alerts/{alert['id']}/explain"))["channels"]
         assert [(one["channel_id"], one["decision"]) for one in explained] == [(channel["id"], "defer")]
 
-        set_fault(hub, "clock", str(SETTLED_S))
-        [body] = await eventually(lambda: bodies(receiver, "firing"))
-        assert body["alerts"][0]["object"] == "backup.service"
-        await eventually(lambda: "ops: notified at" in _explained(hub, alert["id"]))
+        set_fault(hub, "time", str(SETTLED_S))  # a session without a word for so long ends
+    [body] = await eventually(lambda: bodies(receiver, "firing"))
+    assert body["alerts"][0]["object"] == "backup.service"
+    await eventually(lambda: "ops: notified at" in _explained(hub, alert["id"]))
 
-        acknowledged = await posted(hub, who, f"/alerts/{alert['id']}/acknowledge", {"note": "on it"}, 200)
-        assert acknowledged["flags"]["acknowledged"]
-        await agent.say(units())
+    acknowledged = await posted(hub, who, f"/alerts/{alert['id']}/acknowledge", {"note": "on it"}, 200)
+    assert acknowledged["flags"]["acknowledged"]
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(IDENTITY, units())
         [over] = await eventually(lambda: bodies(receiver, "resolved"))
         assert over["incident"]["id"] == body["incident"]["id"]
         await eventually(lambda: hub.node(node.node_id)["health"]["level"] == "ok")
@@ -116,11 +118,11 @@ async def test_a_killed_hub_continues_its_alerts_without_a_second_message(hub: H
         await agent.join()
         await agent.say(IDENTITY, units("backup.service"))
         alert = await eventually(lambda: _firing(hub, "Service failed at once"))
-        set_fault(hub, "clock", str(SETTLED_S))
+        set_fault(hub, "time", str(SETTLED_S))
         await eventually(lambda: bodies(receiver, "firing"))
         await eventually(lambda: "ops: notified at" in _explained(hub, alert["id"]))  # it is recorded: else the message is sent once more
     await hub.kill()
-    fault_file(hub.folder, "clock").write_text(str(SETTLED_S))
+    fault_file(hub.folder, "time").write_text(str(SETTLED_S))
     await hub.start()
     again = await eventually(lambda: _firing(hub, "Service failed at once"))
     assert again["id"] == alert["id"]

@@ -75,6 +75,28 @@ def _clock(file: Path, _value: str) -> OnSignal:
     return read
 
 
+def _time(file: Path, _value: str) -> OnSignal:
+    """At SIGUSR1 the seconds in the file have passed, by the wall clock and by the monotonic clock."""
+    passed_s = 0.0
+
+    class LaterClock(SystemClock):
+        def now(self) -> float:
+            return super().now() + passed_s
+
+        def monotonic(self) -> float:
+            return super().monotonic() + passed_s
+
+    def read() -> None:
+        nonlocal passed_s
+        if file.exists():
+            passed_s += float(file.read_text())
+            file.unlink()
+
+    read()
+    _replace(app, "SystemClock", LaterClock)
+    return read
+
+
 def _network(_file: Path, value: str) -> None:
     """The hub runs in the network namespace of the process VALUE."""
     with open(f"/proc/{value}/ns/net", "rb") as there:
@@ -201,6 +223,7 @@ def _usual_passwords(_file: Path, _value: str) -> None:
 
 FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
+    "time": _time,
     "frozen-clock": _frozen_clock,
     "network": _network,
     "reconnect": _reconnect,
