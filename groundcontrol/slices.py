@@ -17,6 +17,7 @@ ORDER: Final = (
     "deployments",
     "alerts",
     "policies",
+    "rollouts",
 )
 """Folders of `groundcontrol/`: a slice imports only earlier ones. `lint-imports` checks it (`scripts/dev/slice_contract.py`)."""
 

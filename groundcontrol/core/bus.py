@@ -69,7 +69,7 @@ class NodeTable(NamedTuple):
 class Changed(NamedTuple):
     """topic changed, id = "<kind>:<id>". A change of this object is committed; read it from the store."""
 
-    kind: Literal["node", "job", "deployment", "alert", "incident"]
+    kind: Literal["node", "job", "deployment", "alert", "incident", "rollout"]
     id: NodeId | JobId | DeploymentId | str
     version: int
 

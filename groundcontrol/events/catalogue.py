@@ -13,12 +13,13 @@ from groundcontrol.core.errors import BadRequest, EventUnknown
 from groundcontrol.events.model import EventSource, Severity
 from spider.wire.events import CUSTOM, CUSTOM_NAME, MEASURED, REPORTED
 
-Group = Literal["node", "host", "packages", "job", "deployment", "report", "alert", "hub"]
+Group = Literal["node", "host", "packages", "job", "rollout", "deployment", "report", "alert", "hub"]
 GROUPS: Final[dict[Group, str]] = {
     "node": "Servers",
     "host": "Operating system",
     "packages": "Packages",
     "job": "Jobs",
+    "rollout": "Roll-outs",
     "deployment": "Deployments",
     "report": "Reported by programs",
     "alert": "Alerts",
@@ -122,6 +123,14 @@ ROWS: Final = (
     _once("job_cancelled", "job", "{action} on {name}: cancelled", "warning"),
     _once("job_expired", "job", "{action} on {name}: expired", "warning"),
     _once("job_unknown", "job", "{action} on {name}: outcome unknown", "warning"),
+    _once("rollout_started", "rollout", "the roll-out {name} started: {total} servers"),
+    _once("rollout_holding", "rollout", "the roll-out {name} holds: {why}", "warning"),
+    _once("rollout_stopped", "rollout", "the roll-out {name} stopped: {why}", "error"),
+    _once("rollout_succeeded", "rollout", "the roll-out {name} succeeded: {passed} of {total} servers passed"),
+    _once("rollout_expired", "rollout", "the roll-out {name} ended with its window: {not_started} of {total} servers were not reached", "warning"),
+    _once("patch_missed", "rollout", "the patch policy {name} missed its time: {why}", "warning"),
+    _once("approval_wanted", "rollout", "the patch policy {name} waits for approval until {due}", "warning"),
+    _once("patch_report", "rollout", "report of {name}: {why}"),
     _once("deployment_succeeded", "deployment", "{kind} {name} ({host}): succeeded"),
     _once("deployment_failed", "deployment", "{kind} {name} ({host}): failed: {why}", "error"),
     _once("deployment_cancelled", "deployment", "{kind} {name} ({host}): cancelled"),

@@ -10,6 +10,8 @@ BODIES.update(
     {
         "PATCH /patch-policies/{id}": {"version": 1, "kernel": False},
         "PATCH /windows/{id}": {"version": 1, "length_s": 3600},
+        "POST /rollouts/{id}/start": {"confirm": 1, "version": 1},
+        "POST /rollouts/{id}/go-on": {"gate": "*", "reason": "seen"},
     }
 )
 
@@ -22,3 +24,8 @@ def _policy(side: Side) -> Making:
 @MAKERS.of("window")
 def _window(side: Side) -> Making:
     return Making("windows", {"name": side.tag, "kind": "allow", "select": {"nodes": [side.node]}, "weekly": ["tue"], **TIMES})
+
+
+@MAKERS.of("rollout")
+def _rollout(side: Side) -> Making:
+    return Making("rollouts", {"name": side.tag, "action": "upgrade", "select": {"nodes": [side.node]}})

@@ -719,6 +719,31 @@ export interface GapMessage {
   topic: string;
 }
 
+export interface GateView {
+  gate: string;
+  verdict: "clear" | "worse" | "failed" | "unknown" | "already";
+  /** A sentence with number, limit and the unit to blame. */
+  words: string;
+  /** null: all nodes of the wave are clear. */
+  node_id: string | null;
+  object: string;
+  since_at: number | null;
+  value: number | null;
+  limit: number | null;
+  /** What would clear it. */
+  clears: string;
+}
+
+export interface GatesView {
+  gates: GateView[];
+}
+
+export interface GoOnBody {
+  /** The name of a gate, or * for all of this wave. */
+  gate: string;
+  reason: string;
+}
+
 /** The nodes that a user or token may see, by ids, tags or both. At least one id or tag is required. */
 export interface GrantsBody {
   nodes?: string[];
@@ -1822,6 +1847,11 @@ export interface PatchStatusView {
   total: PatchStatusTotal;
 }
 
+export interface PauseBody {
+  /** Both begin no further node; nodes at work finish. `wave` lets the nodes of this wave begin. */
+  when?: "wave" | "now";
+}
+
 export interface PlanCountsView {
   upgrades: number;
   new: number;
@@ -1987,6 +2017,21 @@ export interface QuietHoursView {
   critical_too: boolean;
 }
 
+/** One ordered reboot of a node. */
+export interface RebootView {
+  job_id: string;
+  ordered_at: number;
+  ended_at: number | null;
+  state: string;
+  verdict: "kept" | "broken" | "not_rebooted" | "under_way" | "unknown";
+  words: string;
+  by: string;
+}
+
+export interface RebootsView {
+  reboots: RebootView[];
+}
+
 export interface RecoveryBody {
   /** Whether to print the key although it was printed before. */
   again?: boolean;
@@ -2104,6 +2149,67 @@ export interface RetryBody {
   proxy?: string | null;
   /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
   jump?: JumpBody | null;
+}
+
+/** A one-off roll-out, which plans each node first and then waits for `start`; or the next run of a patch policy, at once. */
+export interface RolloutBody {
+  name?: string;
+  action?: "upgrade" | "security-upgrade" | "full-upgrade";
+  packages?: string[];
+  select?: PatchSelect | null;
+  /** Run this patch policy now: with its limits, windows and freezes. Leave the other fields out. */
+  policy_id?: string | null;
+  order?: OrderBody;
+  max_failed?: number;
+  reboot?: "never" | "if_required" | "always";
+  watch_s?: number;
+  gates?: "stop" | "observe";
+  probes?: ProbeBody[];
+  report?: string[];
+  /** Unix seconds; null: at once after `start`. */
+  start_at?: number | null;
+  /** Nothing starts later. null: 24 hours after it was made. */
+  expires_at?: number | null;
+}
+
+export interface RolloutPreviewView {
+  nodes: string[];
+  waves: string[][];
+  held: HeldNodeView[];
+  expected_s: number;
+}
+
+export interface RolloutView {
+  id: string;
+  name: string;
+  state: "planning" | "ready" | "waiting" | "running" | "holding" | "paused" | "stopping" | "succeeded" | "stopped" | "cancelled" | "expired" | "failed";
+  why: string;
+  words: string;
+  policy_id: string | null;
+  due_at: number | null;
+  owner: string;
+  version: number;
+  made_at: number;
+  start_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  close_at: number | null;
+  /** Of a one-off roll-out; empty: the policy decides. */
+  action: string;
+  observes: boolean;
+  targets: TargetCounts;
+  /** The number that `start` wants. */
+  confirm: number;
+  waves: WaveView[];
+  wave: number;
+  hold_since: number | null;
+  stopped_by: string;
+  parent_id: string | null;
+}
+
+export interface RolloutsView {
+  rollouts: RolloutView[];
+  next: string | null;
 }
 
 export interface RuleBody {
@@ -2304,6 +2410,12 @@ export interface SnoozeBody {
   until_at: number;
 }
 
+export interface StartBody {
+  /** The number of nodes that are planned and will be changed. */
+  confirm: number;
+  version: number;
+}
+
 export interface StepUpBody {
   password: string;
   totp?: string | null;
@@ -2360,6 +2472,44 @@ export interface TableView {
 export interface TablesView {
   /** Tables by subject. A subject that the server lacks, or that Spider has not sent yet, is absent. */
   tables: TableView[];
+}
+
+export interface TargetCounts {
+  total: number;
+  held: number;
+  pending: number;
+  running: number;
+  passed: number;
+  worse: number;
+  failed: number;
+  unknown: number;
+  not_started: number;
+}
+
+export interface TargetView {
+  node_id: string;
+  name: string;
+  wave: number;
+  role: string;
+  state: "pending" | "held" | "running" | "passed" | "worse" | "failed" | "unknown" | "not_started";
+  step: "" | "plan" | "before" | "patch" | "reboot" | "after" | "watch";
+  why: string;
+  words: string;
+  /** What helps a held node; empty: waiting does. */
+  remedy: string;
+  /** The job of the present or last step. */
+  job_id: string | null;
+  verdict: "clear" | "worse" | "failed" | "unknown" | "already" | null;
+  watched_s: number;
+  watch_s: number;
+  reboot_owed: string;
+  rebooted: boolean;
+  packages: string[];
+  gates: GateView[];
+}
+
+export interface TargetsView {
+  targets: TargetView[];
 }
 
 export interface TestView {
@@ -2487,6 +2637,14 @@ export interface WaitingPackageView {
 export interface WarningView {
   code: string;
   words: string;
+}
+
+export interface WaveView {
+  index: number;
+  state: "waiting" | "running" | "done";
+  nodes: number;
+  targets: TargetCounts;
+  gates: GateView[];
 }
 
 /**

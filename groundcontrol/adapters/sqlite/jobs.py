@@ -18,6 +18,7 @@ from groundcontrol.adapters.sqlite.job_rows import chosen_by, has_readable_order
 from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.node_changes import note_reboot
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
+from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
@@ -131,10 +132,10 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[ClaimedJob]:
             waiting = tx.fetch_all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"  # noqa: S608 - built from constants only
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
-                " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
+                " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + STARTS_NOTHING + " ORDER BY job.no",
                 *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
             )
             room = at_once - _count_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0

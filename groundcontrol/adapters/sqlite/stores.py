@@ -40,6 +40,7 @@ from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
+from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
 from groundcontrol.adapters.sqlite.secrets import SqliteSecrets
@@ -60,6 +61,7 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore, RecoveryStore
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 from spider.clock import Clock
 
@@ -90,6 +92,11 @@ class Connections:
     def jobs(self) -> SqliteJobs:
         """One object for two fields: the store of batches stops jobs."""
         return SqliteJobs(self.writer, self.reader, self.urgent, self.audit)
+
+    @cached_property
+    def policies(self) -> SqlitePolicies:
+        """One object for two fields: the store of roll-outs marks occurrences as started."""
+        return SqlitePolicies(self.writer, self.reader, self.audit, self.clock)
 
 
 def _made(make: Callable[[Connections], T]) -> T:
@@ -127,7 +134,8 @@ class Store:
     deliveries: DeliveryStore = _made(lambda at: SqliteDeliveries(at.writer, at.reader, at.audit))
     expectations: ExpectationStore = _made(lambda at: SqliteExpectations(at.writer, at.reader, at.audit))
     silence: SilenceStore = _made(lambda at: SqliteSilence(at.writer, at.reader))
-    policies: PolicyStore = _made(lambda at: SqlitePolicies(at.writer, at.reader, at.audit, at.clock))
+    policies: PolicyStore = _made(lambda at: at.policies)
+    rollouts: RolloutStore = _made(lambda at: SqliteRollouts(at.writer, at.reader, at.audit, at.jobs, at.policies))
     patch_windows: PatchWindowStore = _made(lambda at: SqlitePatchWindows(at.writer, at.reader, at.audit))
     rules: RuleStore = _made(lambda at: SqliteRules(at.writer, at.reader, at.audit))
     alerts: AlertStore = _made(lambda at: SqliteAlerts(at.writer, at.reader, at.audit))

@@ -1,0 +1,294 @@
+"""The tables of roll-outs, their targets and jobs. A move is one transaction: state, jobs, stops, events and audit row."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.job_rows import insert, load, select, to_job
+from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.policies import SqlitePolicies
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import SYSTEM, Actor, Scope
+from groundcontrol.events.making import new_event
+from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
+from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
+from groundcontrol.rollouts.store import Begin, Saved
+from spider.wire.ids import new_time_id
+
+_FIND: Final = "SELECT * FROM rollout WHERE org = ? AND id = ?"
+_TARGETS: Final = "SELECT * FROM rollout_target WHERE org = ? AND rollout = ? ORDER BY position"
+_LIVE: Final = "state IN ('planning', 'ready', 'waiting', 'running', 'holding', 'paused', 'stopping')"
+_SEEN: Final = (
+    " AND (SELECT count(*) FROM rollout_target AS t JOIN node ON node.org = t.org AND node.id = t.node"
+    " WHERE t.org = rollout.org AND t.rollout = rollout.id{}) > 0"
+)
+_BUSY: Final = (
+    "SELECT t.node, r.record FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout"
+    " WHERE t.org = ? AND r.no < (SELECT no FROM rollout WHERE org = ? AND id = ?) AND r.state IN ('planning', 'running', 'holding', 'paused', 'stopping')"
+    " AND t.state IN ('pending', 'held', 'running') AND t.node IN (SELECT value FROM json_each(?))"
+)
+_EXPIRE_AT_ONCE: Final = 50
+
+
+class SqliteRollouts:
+    """`RolloutStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, jobs: SqliteJobs, policies: SqlitePolicies) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._jobs = jobs
+        self._policies = policies
+
+    async def create_rollout(self, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
+        made = rollout._replace(org=scope.org, version=1)
+
+        def command(tx: Tx) -> Rollout:
+            known = tx.fetch_one(_FIND, made.org, made.id)
+            if known is not None:
+                if _with_targets(tx, known) != made:
+                    raise Conflict("this id of a roll-out was used before")
+                return made
+            if begin is not None:
+                self._policies.save_in(tx, scope, begin.before, begin.after, begin.considered_at)
+            tx.execute(
+                "INSERT INTO rollout (org, id, policy, state, made_at, record, version) VALUES (?, ?, ?, ?, ?, ?, 1)",
+                *(made.org, made.id, made.policy_id, made.state, made.made_at, _record(made)),
+            )
+            for position, target in enumerate(made.targets):
+                tx.execute(
+                    "INSERT INTO rollout_target (org, rollout, node, position, state, record) VALUES (?, ?, ?, ?, ?, ?)",
+                    *(made.org, made.id, target.node, position, target.state, record_to_json(target)),
+                )
+            detail = {"name": made.name, "policy": made.policy_id, "targets": len(made.targets), "owner": made.owner, "state": made.state}
+            self._chain.write(tx, scope, "rollout.create", made.id, detail)
+            return made
+
+        return await self._writer.run(command)
+
+    async def save_rollout(self, scope: Scope, before: Rollout, after: Stepped) -> Saved:
+        to = after.rollout._replace(version=before.version + 1)
+
+        def command(tx: Tx) -> Saved:
+            won = tx.execute(
+                "UPDATE rollout SET state = ?, record = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
+                *(to.state, _record(to), to.version, before.org, before.id, before.version),
+            )
+            if not won:
+                row = tx.fetch_one(_FIND, before.org, before.id)
+                if row is None:
+                    raise NotFound("there is no such roll-out")
+                if _with_targets(tx, row) == to:
+                    return Saved(to, ())
+                raise Conflict("this roll-out has moved meanwhile: read it again", version=row["version"])
+            old = {one.node: one for one in before.targets}
+            moved = [one for one in to.targets if one != old.get(one.node)]
+            for one in moved:
+                tx.execute(
+                    "UPDATE rollout_target SET state = ?, record = ? WHERE org = ? AND rollout = ? AND node = ?",
+                    *(one.state, record_to_json(one), to.org, to.id, one.node),
+                )
+            jobs: list[JobId] = []
+            for each in after.commands:
+                match each:
+                    case MakeJob():
+                        jobs += self._make_job(tx, to, each)
+                    case StopJob():
+                        jobs += self._stop_job(tx, scope, to, each)
+                    case Tell(kind=kind, details=details):
+                        _tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
+            self._write_audit(tx, scope, before, to, moved, old)
+            return Saved(to, tuple(jobs))
+
+        return await self._writer.run(command)
+
+    def _write_audit(
+        self, tx: Tx, scope: Scope, before: Rollout, to: Rollout, moved: Sequence[Target], old: Mapping[NodeId, Target]
+    ) -> None:
+        """One row with the evidence for a move of the roll-out or of targets. Progress within a watch has none."""
+        steps = [
+            {
+                "node": one.node,
+                "state": one.state,
+                "step": one.step,
+                "why": one.why,
+                "words": one.words,
+                "gates": [gate.words for gate in one.gates],
+            }
+            for one in moved
+            if (one.state, one.step, one.attempt, one.why) != _place(old.get(one.node))
+        ]
+        if steps or (to.state, to.why, to.wave, to.overrides) != (before.state, before.why, before.wave, before.overrides):
+            detail = {"from": before.state, "to": to.state, "why": to.why, "words": to.words, "wave": to.wave, "targets": steps}
+            self._chain.write(tx, scope, "rollout.move", to.id, detail)
+
+    def _make_job(self, tx: Tx, rollout: Rollout, one: MakeJob) -> list[JobId]:
+        node = tx.fetch_one("SELECT no FROM node WHERE org = ? AND id = ?", rollout.org, one.node)
+        if node is None:
+            return []
+        job = NewJob(JobId(new_time_id(tx.now)), one.node, one.request, tx.now, tx.now + START_LIMIT_S)
+        owner = Scope(Actor("user", rollout.owner_id, rollout.owner, "operator"), rollout.org)
+        tx.execute(
+            "INSERT INTO rollout_job (org, rollout, node, step, attempt, job) VALUES (?, ?, ?, ?, ?, ?)",
+            *(rollout.org, rollout.id, one.node, one.step, one.attempt, job.id),
+        )
+        insert(tx, owner, job, node["no"])
+        detail = {"node": one.node, "rollout": rollout.id, "step": one.step, **one.request._asdict()}
+        self._chain.write(tx, SYSTEM._replace(org=rollout.org), "job.create", job.id, detail)
+        return [job.id]
+
+    def _stop_job(self, tx: Tx, scope: Scope, rollout: Rollout, one: StopJob) -> list[JobId]:
+        row = tx.fetch_one(
+            "SELECT job FROM rollout_job WHERE org = ? AND rollout = ? AND node = ? AND step = ? AND attempt = ?",
+            *(rollout.org, rollout.id, one.node, one.step, one.attempt),
+        )
+        if row is None:
+            return []
+        with contextlib.suppress(NotFound, Conflict):  # its node was removed, or it has just ended
+            job = load(tx, JobId(row["job"]))
+            if job["state"] == "queued" or job["state"] in OPEN:
+                self._jobs.stop_in(tx, scope, job)
+                return [JobId(row["job"])]
+        return []
+
+    async def live_rollouts(self) -> Sequence[Rollout]:
+        def query(rows: Rows) -> list[Rollout]:
+            return _readable(rows, rows.fetch_all(f"SELECT * FROM rollout WHERE {_LIVE} ORDER BY no"))  # noqa: S608  words of our own
+
+        return await self._reader.run(query)
+
+    async def rollout(self, scope: Scope, rollout: RolloutId) -> Rollout:
+        def query(rows: Rows) -> Rollout:
+            row = rows.fetch_one(_FIND + _seen(scope), scope.org, rollout, *grant_values(scope))
+            if row is None:
+                raise NotFound("there is no such roll-out")
+            return _with_targets(rows, row)
+
+        return await self._reader.run(query)
+
+    async def rollouts(self, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:
+        size = check_limit(limit)
+        kind = f"rollouts:{policy or ''}"
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+
+        def query(rows: Rows) -> Page[Rollout]:
+            found = rows.fetch_all(
+                "SELECT * FROM rollout WHERE org = ? AND no < ? AND (? IS NULL OR policy = ?)" + _seen(scope) + " ORDER BY no DESC LIMIT ?",  # noqa: S608 - built from constants only
+                *(scope.org, before, policy, policy, *grant_values(scope), size + 1),
+            )
+            items = _readable(rows, found[:size])
+            return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+        return await self._reader.run(query)
+
+    async def jobs_of(self, rollout: Rollout) -> Mapping[JobKey, Job]:
+        def query(rows: Rows) -> dict[JobKey, Job]:
+            keys = rows.fetch_all("SELECT * FROM rollout_job WHERE org = ? AND rollout = ?", rollout.org, rollout.id)
+            ids = json.dumps([row["job"] for row in keys])
+            found = select(rows, "WHERE job.org = ? AND job.id IN (SELECT value FROM json_each(?))", rollout.org, ids)
+            jobs = {row["id"]: to_job(row) for row in found}
+            return {(NodeId(row["node"]), row["step"], row["attempt"]): jobs[row["job"]] for row in keys if row["job"] in jobs}
+
+        return await self._reader.run(query)
+
+    async def busy_elsewhere(self, rollout: Rollout) -> Mapping[NodeId, str]:
+        nodes = json.dumps([one.node for one in rollout.targets])
+        found = await self._reader.run(lambda rows: rows.fetch_all(_BUSY, rollout.org, rollout.org, rollout.id, nodes))
+        return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
+
+    async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:
+        sql = (
+            "SELECT rj.node, max(job.ended_at) AS at FROM rollout_job AS rj JOIN job ON job.org = rj.org AND job.id = rj.job"
+            " JOIN rollout AS r ON r.org = rj.org AND r.id = rj.rollout WHERE rj.org = ? AND rj.step = 'reboot' AND r.policy <> ''"
+            " AND job.ended_at IS NOT NULL AND rj.node IN (SELECT value FROM json_each(?)) GROUP BY rj.node"
+        )
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, org, json.dumps(list(nodes))))
+        return {NodeId(row["node"]): row["at"] for row in found}
+
+    async def patched_by(self, scope: Scope) -> Mapping[NodeId, str]:
+        sql = (
+            "SELECT rj.node, r.record, max(job.ended_at) AS at FROM rollout_job AS rj JOIN job ON job.org = rj.org AND job.id = rj.job"
+            " JOIN rollout AS r ON r.org = rj.org AND r.id = rj.rollout JOIN node ON node.org = rj.org AND node.id = rj.node"
+            " WHERE rj.org = ? AND rj.step = 'patch' AND job.state = 'succeeded'"
+        )
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all(sql + admitted(scope) + " GROUP BY rj.node", scope.org, *grant_values(scope))
+        )
+        return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
+
+    async def tell(self, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
+        await self._writer.run(lambda tx: _tell(tx, org, kind, channels, details))
+
+    async def expire_rollouts(self, before: float) -> int:
+        ended = ", ".join(f"'{state}'" for state in sorted(ENDED))
+
+        def command(tx: Tx) -> int:
+            old = tx.fetch_all(
+                f"SELECT org, id FROM rollout WHERE made_at < ? AND state IN ({ended}) LIMIT ?",  # noqa: S608 - built from constants only
+                before,
+                _EXPIRE_AT_ONCE,
+            )
+            for row in old:
+                for table in ("rollout_job", "rollout_target"):
+                    tx.execute(f"DELETE FROM {table} WHERE org = ? AND rollout = ?", row["org"], row["id"])  # noqa: S608  one of the two
+                tx.execute("DELETE FROM rollout WHERE org = ? AND id = ?", row["org"], row["id"])
+            return len(old)
+
+        return await self._writer.run(command)
+
+
+_REPORTED: Final = frozenset({"patch_report", "rollout_stopped", "rollout_holding"})
+"""Events that a roll-out also sends to the channels of its report."""
+
+
+def _tell(tx: Tx, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
+    """Record an event, and send it to these channels whatever their least severity is."""
+    told = record_event(tx, new_event(kind, tx.now, details, name=str(details.get("name", "")), org=org))
+    for channel in channels if told is not None else ():
+        if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", org, channel) is not None:
+            made = DeliveryId(new_time_id(tx.now))
+            add_deliveries(tx, [Delivery(made, org, ChannelId(channel), "event", None, told, 0, "due", "ready", tx.now, tx.now)])
+
+
+def _seen(scope: Scope) -> str:
+    """The condition that a caller with limited rights sees one of the targets."""
+    return _SEEN.format(admitted(scope)) if scope.grants else ""
+
+
+def _place(target: Target | None) -> tuple[object, ...]:
+    return () if target is None else (target.state, target.step, target.attempt, target.why)
+
+
+def _record(rollout: Rollout) -> str:
+    return record_to_json(rollout._replace(targets=()))
+
+
+def _with_targets(rows: Rows, row: sqlite3.Row) -> Rollout:
+    found = rows.fetch_all(_TARGETS, row["org"], row["id"])
+    targets = tuple(record_from_json(Target, one["record"]) for one in found)
+    return record_from_json(Rollout, row["record"])._replace(targets=targets, version=row["version"])
+
+
+def _readable(rows: Rows, found: Sequence[sqlite3.Row]) -> list[Rollout]:
+    """The readable ones: a damaged one stops neither the others nor the page."""
+    made = []
+    for row in found:
+        with contextlib.suppress(StoreError):
+            made.append(_with_targets(rows, row))
+    return made

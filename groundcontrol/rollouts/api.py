@@ -1,0 +1,380 @@
+"""`/api/v1/rollouts`: made, started, watched, paused, stopped."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from groundcontrol.alerts.channel_store import ChannelStore
+from groundcontrol.alerts.deadlines_views import SelectBody
+from groundcontrol.alerts.selecting import checked_select
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import authorize, job_action
+from groundcontrol.core.text import is_visible
+from groundcontrol.jobs.model import Job, JobFilter, JobRequest
+from groundcontrol.jobs.requests import check_policy, validate_request
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.bodies import policy_of, select_of
+from groundcontrol.policies.model import MAX_NAME_CHARS, Occurrence, PatchPolicy, PolicyId
+from groundcontrol.policies.model import check_policy as check_limits
+from groundcontrol.policies.service import all_nodes, check_report
+from groundcontrol.policies.store import PolicyStore
+from groundcontrol.policies.views import HeldNodeView, PatchPolicyBody, PatchSelect, WhenBody
+from groundcontrol.policies.waves import expected_s
+from groundcontrol.rollouts.model import ENDED, Override, Rollout, RolloutId, Stepped, Target, Tell
+from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.step import pause, resumed, stopped
+from groundcontrol.rollouts.store import RolloutStore
+from groundcontrol.rollouts.views import (
+    GatesView,
+    GoOnBody,
+    PauseBody,
+    RebootsView,
+    RebootView,
+    RolloutBody,
+    RolloutPreviewView,
+    RolloutsView,
+    RolloutView,
+    StartBody,
+    TargetsView,
+    gate_views,
+    rollout_view,
+    target_view,
+)
+from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
+from spider.wire.ids import is_id, new_time_id
+from spider.wire.verbs import REBOOT
+
+EXPIRES_S: Final = 86_400.0
+LONGEST_S: Final = 14 * 86_400.0
+MOST_TARGETS: Final = 1000
+_ANY_TIME: Final = "2000-01-01"
+
+
+async def seen_nodes(call: ApiRequest) -> frozenset[NodeId] | None:
+    """The nodes that a caller with limited rights may see; None: all."""
+    if not call.scope.grants:
+        return None
+    return frozenset(node.id for node in await all_nodes(call.services[NodeStore], call.scope))
+
+
+async def _rollout(call: ApiRequest) -> Rollout:
+    return await call.services[RolloutStore].rollout(call.scope, RolloutId(call.id_of("roll-out")))
+
+
+async def _whole(call: ApiRequest) -> Rollout:
+    """A roll-out that the caller may change: each of its nodes is within their rights. Raises: NotFound, Forbidden."""
+    one = await _rollout(call)
+    seen = await seen_nodes(call)
+    if seen is not None and not {target.node for target in one.targets} <= seen:
+        raise Forbidden("this roll-out has servers beyond your rights: ask somebody who may change all of them")
+    return one
+
+
+async def _view(call: ApiRequest, one: Rollout) -> RolloutView:
+    return rollout_view(one, await seen_nodes(call))
+
+
+async def list_rollouts(call: ApiRequest) -> RolloutsView:
+    """Roll-outs, newest first. With limited rights, those with a visible node."""
+    limit, cursor = call.page("policy")
+    policy = call.request.query.get("policy")
+    if policy is not None and not is_id(policy):
+        raise BadRequest("the parameter policy is not an id")
+    page = await call.services[RolloutStore].rollouts(call.scope, limit, cursor, policy)
+    seen = await seen_nodes(call)
+    return RolloutsView(rollouts=[rollout_view(one, seen) for one in page.items], next=page.next)
+
+
+async def get_rollout(call: ApiRequest) -> RolloutView:
+    """One roll-out with its waves and gates."""
+    call.query()
+    return await _view(call, await _rollout(call))
+
+
+async def list_targets(call: ApiRequest) -> TargetsView:
+    """The targets of a roll-out: state, reason with its remedy, job and gates."""
+    call.query()
+    one, seen = await _rollout(call), await seen_nodes(call)
+    jobs = {key: str(job.id) for key, job in (await call.services[RolloutStore].jobs_of(one)).items()}
+    return TargetsView(targets=[target_view(one, target, jobs) for target in one.targets if seen is None or target.node in seen])
+
+
+async def list_gates(call: ApiRequest) -> GatesView:
+    """Gates of a roll-out that are not clear."""
+    call.query()
+    one, seen = await _rollout(call), await seen_nodes(call)
+    return GatesView(gates=[view for target in one.targets if seen is None or target.node in seen for view in gate_views(target)])
+
+
+# -- made -----------------------------------------------------------------------------------------
+
+
+async def _chosen(call: ApiRequest, select: PatchSelect | None) -> list[Node]:
+    """The nodes of a selection. Raises: BadRequest, NotFound, Forbidden."""
+    if select is None:
+        raise BadRequest("select: name tags or nodes, or say all", field="select")
+    given = select_of(select)
+    body = SelectBody(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
+    checked = given._replace(select=await checked_select(call.services[NodeStore], call.scope, body))
+    found = [node for node in await all_nodes(call.services[NodeStore], call.scope) if checked.selects(node.id, node.tags)]
+    if not found:
+        raise BadRequest("select: no server is selected: a roll-out needs at least one", field="select")
+    if len(found) > MOST_TARGETS:
+        raise BadRequest(f"select: {len(found)} servers, and a roll-out has at most {MOST_TARGETS}", field="select")
+    return found
+
+
+def _one_off(call: ApiRequest, body: RolloutBody, select: PatchSelect) -> PatchPolicy:
+    """The limits of a one-off roll-out, as a policy of its own that no calendar fires."""
+    name = body.name.strip() or body.action
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not is_visible(name):
+        raise BadRequest(f"name: 1 to {MAX_NAME_CHARS} visible characters", field="name")
+    what = {"upgrade": "all", "security-upgrade": "security", "full-upgrade": "full"}[body.action]
+    made = PatchPolicyBody(
+        name=name, select=select, when=WhenBody(once=_ANY_TIME), start="00:00", length_s=86_400, zone="UTC", what=what, order=body.order,  # type: ignore[arg-type]  # one of the three
+        max_failed=body.max_failed, reboot=body.reboot, watch_s=body.watch_s, gates=body.gates, probes=body.probes, report=body.report,
+    )  # fmt: skip
+    policy = policy_of(made, PolicyId(""), call.scope.org)
+    check_limits(policy)
+    return policy
+
+
+async def _held(call: ApiRequest, nodes: list[Node], request: JobRequest) -> list[HeldNodeView]:
+    found = []
+    for node in nodes:
+        try:
+            authorize(call.scope, job_action(request.action), node)
+            check_policy(node, request)
+        except HubError as exc:
+            found.append(HeldNodeView(node_id=node.id, reason=exc.code, words=exc.message))
+    return found
+
+
+async def preview_rollout(call: ApiRequest, body: RolloutBody) -> RolloutPreviewView:
+    """The waves of a one-off roll-out. Nothing is stored."""
+    nodes = await _chosen(call, body.select)
+    policy = _one_off(call, body, body.select or PatchSelect())
+    request = JobRequest(body.action, tuple(body.packages))
+    validate_request(request)
+    targets = await call.services[RolloutService].targets(policy, nodes)
+    waves = [[one.node for one in targets if one.wave == index] for index in sorted({one.wave for one in targets})]
+    return RolloutPreviewView(
+        nodes=[node.id for node in nodes],
+        waves=[[str(node) for node in wave] for wave in waves],
+        held=await _held(call, nodes, request),
+        expected_s=expected_s(policy.order, [len(wave) for wave in waves], policy.watch_s),
+    )
+
+
+async def create_rollout(call: ApiRequest, body: RolloutBody) -> RolloutView:
+    """Make a one-off roll-out: each node is planned, then `start` confirms the plans. With `policy_id`: run that patch policy now."""
+    if body.policy_id is not None:
+        return await _view(call, await _run_policy(call, body.policy_id))
+    nodes = await _chosen(call, body.select)
+    return await _view(call, await _make(call, body, nodes, body.select or PatchSelect()))
+
+
+async def _make(call: ApiRequest, body: RolloutBody, nodes: list[Node], select: PatchSelect, parent: str = "") -> Rollout:
+    now, services = call.services.clock.now(), call.services
+    request = JobRequest(body.action, tuple(body.packages))
+    validate_request(request)
+    for node in nodes:
+        authorize(call.scope, job_action(body.action), node)
+    policy = _one_off(call, body, select)
+    if policy.report:
+        check_report(policy, [one.id for one in await services[ChannelStore].channels(call.scope.org)])
+    start_at = now if body.start_at is None else body.start_at
+    close_at = start_at + EXPIRES_S if body.expires_at is None else body.expires_at
+    if not now - 60 <= start_at <= now + LONGEST_S:
+        raise BadRequest("start_at: within the next 14 days", field="start_at")
+    if not start_at < close_at <= start_at + LONGEST_S:
+        raise BadRequest("expires_at: after the start, within 14 days", field="expires_at")
+    targets = await services[RolloutService].targets(policy, nodes)
+    targets = tuple(one._replace(verb=body.action, packages=tuple(body.packages)) for one in targets)
+    actor = call.scope.actor
+    made = Rollout(
+        id=RolloutId(new_time_id(now)), org=call.scope.org, name=policy.name, policy=policy, policy_id="", due_at=None, owner_id=actor.id,
+        owner=actor.name, state="planning", targets=targets, made_at=now, action=body.action, packages=tuple(body.packages), start_at=start_at,
+        close_at=close_at, parent=parent,
+    )  # fmt: skip
+    stored = await services[RolloutStore].create_rollout(call.scope, made)
+    services.bus.publish(Changed("rollout", stored.id, stored.version))
+    return stored
+
+
+async def _run_policy(call: ApiRequest, policy_id: str) -> Rollout:
+    """Run a patch policy now, with its owner's rights. Its next occurrence stays."""
+    if not is_id(policy_id):
+        raise NotFound("there is no such patch policy")
+    now = call.services.clock.now()
+    policy = await call.services[PolicyStore].policy(call.scope, PolicyId(policy_id))
+    seen = await seen_nodes(call)
+    if seen is not None:
+        nodes = await all_nodes(call.services[NodeStore], call.scope._replace(grants=()))
+        if not {node.id for node in nodes if policy.select.selects(node.id, node.tags)} <= seen:
+            raise Forbidden("this patch policy selects servers beyond your rights")
+    due = Occurrence(policy.id, policy.org, now, now + policy.times.length_s, "started", why=f"run now by {call.scope.actor.name}")
+    if policy.approval != "none":
+        raise Conflict("this patch policy needs an approval, which names what was noticed: run an approved occurrence instead")
+    made = await call.services[RolloutService].begin(call.scope, policy, None, due, now)
+    if made is None:
+        raise BadRequest("this patch policy selects no server now", field="policy_id")
+    return made
+
+
+# -- moved ----------------------------------------------------------------------------------------
+
+
+async def _save(call: ApiRequest, before: Rollout, after: Rollout, *told: Tell) -> RolloutView:
+    stored = await call.services[RolloutService].store(call.scope, before, Stepped(after, told))
+    return await _view(call, stored)
+
+
+def _final(one: Rollout) -> None:
+    """Raises: Conflict: it has ended."""
+    if one.state in ENDED:
+        raise Conflict(f"this roll-out is {one.state} already: `retry-rest` makes a new one", state=one.state)
+
+
+async def start_rollout(call: ApiRequest, body: StartBody) -> RolloutView:
+    """Confirm the plans of a one-off roll-out and start it. Nodes without a plan are left out."""
+    one = await _whole(call)
+    _final(one)
+    if one.state != "ready":
+        raise Conflict(f"this roll-out is {one.state}, and only a ready one is started", state=one.state)
+    if one.version != body.version:
+        raise Conflict("this roll-out has changed meanwhile: read it again", version=one.version)
+    planned = [target for target in one.targets if target.confirmed]
+    if body.confirm != len(planned):
+        raise BadRequest(f"confirm: {len(planned)} servers are planned; give this number", field="confirm")
+
+    def begun(target: Target) -> Target:
+        return target if target.confirmed else target._replace(state="not_started", words=target.words or "it could not be planned")
+
+    after = one._replace(state="waiting", words="", targets=tuple(begun(target) for target in one.targets))
+    return await _save(call, one, after)
+
+
+async def pause_rollout(call: ApiRequest, body: PauseBody | None) -> RolloutView:
+    """Pause: no further node begins, and nodes at work finish. A repeated call changes nothing."""
+    one = await _whole(call)
+    _final(one)
+    if one.state == "paused":
+        return await _view(call, one)
+    if one.state not in ("waiting", "running", "holding"):
+        raise Conflict(f"this roll-out is {one.state}: there is nothing to pause", state=one.state)
+    if body is not None and body.when == "wave" and one.state != "waiting":
+        return await _save(call, one, one._replace(pause_after=one.wave))
+    return await _save(call, one, pause(one, call.scope.actor.name))
+
+
+async def resume_rollout(call: ApiRequest) -> RolloutView:
+    """Go on with a paused roll-out. What made it pause is judged again."""
+    one = await _whole(call)
+    _final(one)
+    if one.state in ("running", "holding", "waiting"):
+        return await _view(call, one)
+    if one.state != "paused":
+        raise Conflict(f"this roll-out is {one.state}: there is nothing to resume", state=one.state)
+    return await _save(call, one, resumed(one) if one.started_at is not None else resumed(one)._replace(state="waiting"))
+
+
+async def stop_rollout(call: ApiRequest) -> RolloutView:
+    """Stop: after the answer no further job starts. What a node is changing runs to its end. A repeated call changes nothing."""
+    one = await _whole(call)
+    if one.state in ("stopping", "stopped", "cancelled"):
+        return await _view(call, one)
+    _final(one)
+    service = call.services[RolloutService]
+    if one.state in ("planning", "ready", "waiting"):
+        targets = tuple(target._replace(state="not_started", step="") for target in one.targets)
+        after = one._replace(
+            state="cancelled", why="person", words=f"cancelled by {call.scope.actor.name}", stopped_by="person", targets=targets,
+            ended_at=call.services.clock.now(),
+        )  # fmt: skip
+        return await _save(call, one, after)
+    moved = stopped(one, await service.facts_of(one), call.services.clock.now(), call.scope.actor.name)
+    return await _view(call, await service.store(call.scope, one, moved))
+
+
+async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
+    """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log."""
+    one = await _whole(call)
+    _final(one)
+    reason = body.reason.strip()
+    if not 1 <= len(reason) <= 200 or not is_visible(reason):
+        raise BadRequest("reason: 1 to 200 visible characters: the audit log keeps it", field="reason")
+    if one.state not in ("holding", "paused"):
+        raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
+    hard = [gate for target in one.targets for gate in target.gates if gate.verdict == "failed" and body.gate in ("*", gate.gate)]
+    if hard:
+        if call.scope.actor.role != "admin":
+            raise Forbidden("a hard gate failed: only an admin goes on")
+        call.services.auth.require_step_up(call.caller)
+    override = Override(one.wave, body.gate, call.scope.actor.name, reason, call.services.clock.now())
+    return await _save(call, one, resumed(one)._replace(overrides=(*one.overrides, override)))
+
+
+async def retry_rest(call: ApiRequest) -> RolloutView:
+    """Make a new one-off roll-out of the nodes that did not pass. It is planned, and `start` confirms it."""
+    one = await _whole(call)
+    if one.state not in ENDED:
+        raise Conflict(f"this roll-out is {one.state}: stop it, or wait for its end", state=one.state)
+    nodes = await call.services[RolloutService].rest_of(one, call.scope)
+    if not nodes:
+        raise BadRequest("each of its servers passed, or was removed")
+    action = one.action or {"security": "security-upgrade", "full": "full-upgrade"}.get(one.policy.what, "upgrade")
+    body = RolloutBody(
+        name=f"rest of {one.name}"[:MAX_NAME_CHARS], action=action, packages=list(one.packages), max_failed=one.policy.max_failed,  # type: ignore[arg-type]  # one of the three
+        reboot=one.policy.reboot, watch_s=one.policy.watch_s, gates=one.policy.gates, report=list(one.policy.report),
+    )  # fmt: skip
+    made = await _make(call, body, nodes, PatchSelect(nodes=[str(node.id) for node in nodes[:200]]), parent=one.id)
+    return await _view(call, made)
+
+
+# -- reboots --------------------------------------------------------------------------------------
+
+
+async def list_reboots(call: ApiRequest) -> RebootsView:
+    """Ordered reboots of a node, newest first: whether it came back as it was."""
+    call.query()
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    page = await call.services[JobStore].jobs(call.scope, 50, None, node.id, JobFilter(action=REBOOT))
+    return RebootsView(reboots=[_reboot_view(job) for job in page.items])
+
+
+def _reboot_view(job: Job) -> RebootView:
+    ended = job.ended_at is not None
+    lost = job.state == "succeeded" and job.lost
+    verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"] = "not_rebooted"
+    if not ended:
+        verdict = "under_way"
+    elif job.state in ("succeeded", "unknown"):
+        verdict = "unknown" if job.state == "unknown" else "broken" if lost else "kept"
+    words = job.error.message if job.error is not None else "something is missing since" if lost else ""
+    return RebootView(
+        job_id=job.id, ordered_at=job.created_at, ended_at=job.ended_at, state=job.state, verdict=verdict, words=words, by=job.created_by
+    )
+
+
+_POLICY: Final = Parameter("policy", "only those of this patch policy")
+ROLLOUT_ROUTES: Final = (
+    Route("GET", "/rollouts", "patch.read", list_rollouts, RolloutsView, query=(LIMIT, CURSOR, _POLICY), cost="page"),
+    Route("POST", "/rollouts", "patch.run", create_rollout, RolloutView, RolloutBody, status=202, step_up=True, cost="many"),
+    Route("POST", "/rollouts/preview", "patch.read", preview_rollout, RolloutPreviewView, RolloutBody, cost="many"),
+    Route("GET", "/rollouts/{id}", "patch.read", get_rollout, RolloutView, cost="page"),
+    Route("GET", "/rollouts/{id}/targets", "patch.read", list_targets, TargetsView, cost="page"),
+    Route("GET", "/rollouts/{id}/gates", "patch.read", list_gates, GatesView, cost="page"),
+    Route("POST", "/rollouts/{id}/start", "patch.run", start_rollout, RolloutView, StartBody, step_up=True),
+    Route("POST", "/rollouts/{id}/pause", "patch.run", pause_rollout, RolloutView, PauseBody, optional_body=True),
+    Route("POST", "/rollouts/{id}/resume", "patch.run", resume_rollout, RolloutView),
+    Route("POST", "/rollouts/{id}/stop", "patch.run", stop_rollout, RolloutView, cost="scan"),
+    Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),
+    Route("POST", "/rollouts/{id}/retry-rest", "patch.run", retry_rest, RolloutView, status=202, cost="many"),
+    Route("GET", "/nodes/{id}/reboots", "job.read", list_reboots, RebootsView, cost="page"),
+)

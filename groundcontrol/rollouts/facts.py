@@ -1,0 +1,248 @@
+"""Reads the facts that `step` decides by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import job_action
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.stores import Stores
+from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence
+from groundcontrol.nodes.model import Node, Tri
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current
+from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, plan_fault, verb_of
+from groundcontrol.policies.model import PatchPolicy
+from groundcontrol.policies.preview import place_of, static_hold
+from groundcontrol.policies.service import all_nodes
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+from groundcontrol.policies.windows import PatchWindow, Shut, allowed
+from groundcontrol.rollouts.evidence import Evidence
+from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
+from groundcontrol.rollouts.store import RolloutStore
+from spider.clock import Clock
+from spider.wire.verbs import REBOOT
+
+CLOCK_S: Final = 30.0
+FULL_PERCENT: Final = 95.0
+INODES_PERCENT: Final = 99.0
+EXPECTED_S: Final = 180.0
+
+
+class RolloutFacts:
+    """Reads facts. Everything that it cannot read holds the node."""
+
+    def __init__(
+        self, stores: Stores, clock: Clock, presence: Presence, newest: NewestValues, health: NodeHealth, evidence: Evidence
+    ) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._presence = presence
+        self._newest = newest
+        self._health = health
+        self._evidence = evidence
+
+    async def read(self, rollout: Rollout) -> Facts:
+        """Raises: StoreError."""
+        scope = SYSTEM._replace(org=rollout.org)
+        open_targets = [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
+        wanted = {one.node for one in open_targets}
+        nodes = {node.id: node for node in await all_nodes(self._stores[NodeStore], scope) if node.id in wanted}
+        policies = self._stores[PolicyStore]
+        updates = await policies.node_updates(scope, wanted)
+        seen = await policies.seen(rollout.org, {one.package for _, ones in updates.values() for one in ones})
+        windows = await self._stores[PatchWindowStore].windows(rollout.org)
+        busy = await self._stores[RolloutStore].busy_elsewhere(rollout)
+        rebooted = await self._stores[RolloutStore].reboots_by_policy(rollout.org, list(wanted)) if rollout.policy_id else {}
+        jobs = await self._stores[RolloutStore].jobs_of(rollout)
+        now = self._clock.now()
+        found: dict[NodeId, NodeFacts] = {}
+        choices: dict[NodeId, Choice | None] = {}
+        for target in open_targets:
+            node = nodes.get(target.node)
+            if node is None:
+                found[target.node] = NodeFacts(exists=False)
+                continue
+            choices[node.id] = _choice(rollout, node, updates, seen, now)
+            found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, now)
+        owner_may = await policies.may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
+        steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
+        return Facts(found, steps, owner_may)
+
+    async def _node(
+        self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
+        rebooted: Mapping[NodeId, float], now: float,
+    ) -> NodeFacts:  # fmt: skip
+        policy = rollout.policy
+        online = self._presence.online(node.id)
+        seen_at = self._presence.last_seen(node)
+        hold, until = self._times(rollout, node, windows, now)
+        hold = hold or await self._bar(rollout, target, node, choice)
+        if hold is None and target.state in ("pending", "held"):
+            hold = await self._unfit(rollout, node, choice, busy, online=online, now=now)
+        verb, packages = ("", ()) if choice is None or rollout.action else verb_of(policy, choice)
+        nothing = "" if rollout.action or choice is None or choice.take else _nothing(policy, choice)
+        evidence = await self._evidence.read(rollout, target, node)
+        return NodeFacts(
+            hold=hold, until_at=until, expected_s=EXPECTED_S, online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
+            heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
+            rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
+        )  # fmt: skip
+
+    def _times(
+        self, rollout: Rollout, node: Node, windows: Sequence[PatchWindow], now: float
+    ) -> tuple[tuple[str, str] | None, float | None]:
+        """The hold by times, and until when the node is open. Windows bind each roll-out."""
+        place = place_of(node)
+        match allowed(windows, place, now):
+            case Shut(why=why, name=name):
+                words = {
+                    "frozen": f"frozen by {name}",
+                    "window": f"outside its window {name}",
+                    "zone_unknown": "its time zone is not known",
+                }
+                return (why, words[why]), None
+            case found:
+                until = found.until_at
+        if rollout.policy_id and rollout.policy.times.zone == OF_NODE:
+            try:
+                span = current(rollout.policy.times, now, place.zone)
+            except ZoneUnknown:
+                return ("zone_unknown", "its time zone is not known"), None
+            if span is None or (rollout.close_at is not None and span.from_at >= rollout.close_at):
+                return ("window", "it is not the time of the policy there"), None
+            until = span.until_at if until is None else min(until, span.until_at)
+        return None, until
+
+    async def _bar(self, rollout: Rollout, target: Target, node: Node, choice: Choice | None) -> tuple[str, str] | None:
+        """What counts again at each dispatch, also for a target that has begun."""
+        policy = rollout.policy
+        if rollout.policy_id:
+            if not policy.select.selects(node.id, node.tags):
+                return "not_selected", "the policy does not select it any more"
+            hold = static_hold(policy, node, choice if target.state in ("pending", "held") else None)
+            if hold is not None:
+                return hold
+        verb = REBOOT if policy.what == "nothing" else target.verb or rollout.action or "upgrade"
+        may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, job_action(verb), node.id, node.tags, rollout.made_at)
+        return None if may else ("not_allowed", f"{rollout.owner} may not do this on it")
+
+    async def _unfit(
+        self, rollout: Rollout, node: Node, choice: Choice | None, busy: Mapping[NodeId, str], *, online: bool, now: float
+    ) -> tuple[str, str] | None:
+        """Why nothing may start on a node now."""
+        checks = (
+            ("offline", "" if online else "it is offline"),
+            ("in_another_rollout", f"the roll-out {busy[node.id]} has not finished it" if node.id in busy else ""),
+            ("list_unknown", self._list_unknown(rollout, choice)),
+            ("another_job", await self._other_job(node)),
+            ("action_missing", _missing_action(rollout, node)),
+            ("packages_broken", self._broken(node)),
+            ("disk_full", self._full(node)),
+            ("clock", self._clock_off(node)),
+            ("already_red", self._red(node)),
+            ("needs_event", await self._event_missing(rollout, node, now)),
+        )
+        return next(((code, words) for code, words in checks if words), None)
+
+    @staticmethod
+    def _list_unknown(rollout: Rollout, choice: Choice | None) -> str:
+        needed = choice is None and not rollout.action and rollout.policy.what != "nothing"
+        return "its list of updates is not known" if needed else ""
+
+    async def _other_job(self, node: Node) -> str:
+        for job in await self._stores[JobStore].open_jobs(node.id):
+            if not job.units and job.container is None:
+                return f"the job {job.action} of {job.created_by} runs on it"
+        return ""
+
+    def _broken(self, node: Node) -> str:
+        state = self._evidence.look(node.id)
+        return f"its package {state.broken_packages[0]} is broken: repair it first" if state is not None and state.broken_packages else ""
+
+    def _clock_off(self, node: Node) -> str:
+        skew = self._presence.skew(node.id)
+        return "" if skew is None or abs(skew) <= CLOCK_S else f"its clock is {abs(skew):.0f} s off, limit {CLOCK_S:.0f} s"
+
+    def _red(self, node: Node) -> str:
+        critical = [one for one in self._health.of(node).findings if one.level == "critical"]
+        return f"it is critical before anything starts: {critical[0].cause}" if critical else ""
+
+    async def _event_missing(self, rollout: Rollout, node: Node, now: float) -> str:
+        need = rollout.policy.needs_event
+        if need is None:
+            return ""
+        at = await self._stores[PolicyStore].last_event(rollout.org, node.id, need.type)
+        return "" if at is not None and now - at <= need.within_s else f"{need.type} was not reported within {need.within_s / 3600:g} h"
+
+    def _full(self, node: Node) -> str:
+        latest = self._newest.latest(node.id)
+        for name, (value, _) in latest.items():
+            if name.startswith("filesystem.inodes_used{") and value is not None and value >= INODES_PERCENT:
+                return f"{name.partition('=')[2].rstrip('}')} has {value:.0f} % of its inodes in use, limit {INODES_PERCENT:.0f} %"
+        state = self._evidence.look(node.id)
+        for mount, percent in sorted(({} if state is None else state.full_percent or {}).items()):
+            if percent >= FULL_PERCENT and mount in ("/", "/boot", "/usr", "/var", "/boot/efi"):
+                return f"{mount} is {percent:.0f} % full, limit {FULL_PERCENT:.0f} %"
+        return ""
+
+    async def _job(self, rollout: Rollout, scope: Scope, key: JobKey, job: Job, choices: Mapping[NodeId, Choice | None]) -> JobFacts:
+        error = job.error
+        facts = JobFacts(
+            job.state, job.phase, "" if error is None else error.code, "" if error is None else error.message, job.lost,
+            reboot="unknown", changes=len(job.changes),
+        )  # fmt: skip
+        target = next(one for one in rollout.targets if one.node == key[0])
+        if (target.step, target.attempt) != key[1:]:
+            return facts
+        store = self._stores[JobStore]
+        try:
+            if key[1] == "plan" and job.state == "succeeded":
+                plan = await store.plan(scope, job.id)
+                if plan is None or not plan.complete:
+                    return facts._replace(plan_digest="", words="its plan did not arrive")
+                choice = choices.get(key[0])
+                fault = "" if rollout.action or choice is None else plan_fault(rollout.policy, choice, plan)
+                return facts._replace(plan_digest=plan.head.digest, plan_steps=len(plan.steps), plan_fault=fault)
+            if key[1] in ("patch", "reboot"):
+                report = await store.report(scope, job.id)
+                if report is not None:
+                    words = facts.words or ("; ".join(report.notes[:3]) if job.lost else "")
+                    return facts._replace(reboot=report.reboot, words=words)
+        except NotFound:  # the node was removed meanwhile
+            return facts
+        return facts
+
+
+def _missing_action(rollout: Rollout, node: Node) -> str:
+    missing = [one.name for one in (*rollout.policy.before, *rollout.policy.after) if one.name not in actions_of(node)]
+    return f"its owner's policy file does not name the action {missing[0]}" if missing else ""
+
+
+def actions_of(node: Node) -> tuple[str, ...]:
+    """The named actions that the owner's policy file allows."""
+    return () if node.policy is None else tuple(getattr(node.policy, "actions", ()))
+
+
+def _choice(
+    rollout: Rollout, node: Node, updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, now: float
+) -> Choice | None:
+    found = updates.get(node.id)
+    return None if found is None else choose(rollout.policy, node.identity.package_manager, found[1], seen, now, rollout.pairs)
+
+
+def _nothing(policy: PatchPolicy, choice: Choice) -> str:
+    if policy.what == "nothing":
+        return "the policy installs nothing"
+    if choice.waiting:
+        return f"up to date, and {len(choice.waiting)} updates wait for their age"
+    return "it is up to date"
+
+
+def _tri(text: str) -> Tri:
+    return text if text in ("yes", "no") else "unknown"  # type: ignore[return-value]  # one of the three

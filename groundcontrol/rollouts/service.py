@@ -1,0 +1,214 @@
+"""The task that moves roll-outs, begins occurrences, gives notice and reports. It keeps nothing in memory that a restart could lose."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
+from typing import Final, TypeVar
+
+from groundcontrol.core.bus import Bus, Changed, Interest, JobPoke
+from groundcontrol.core.errors import Conflict, HubError, NotFound
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.stores import Stores
+from groundcontrol.nodes.interfaces import NodeHealth, Presence
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.calendar import Span, ZoneUnknown, local_text
+from groundcontrol.policies.choosing import choose
+from groundcontrol.policies.model import Occurrence, Pair, PatchPolicy
+from groundcontrol.policies.service import all_nodes, own_machine_id
+from groundcontrol.policies.store import PolicyStore
+from groundcontrol.rollouts.beginning import of_occurrence, targets_of
+from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
+from groundcontrol.rollouts.occurrences import Due, due_now
+from groundcontrol.rollouts.report import report_words
+from groundcontrol.rollouts.step import step
+from groundcontrol.rollouts.store import Begin, RolloutStore
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_time_id
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+SWEEP_S: Final = 1.0
+LOOK_TTL_S: Final = 20.0
+MOST_PAIRS: Final = 5000
+PAST_S: Final = 40 * 86_400.0
+
+
+class RolloutService:
+    """Moves roll-outs once a second. Two hubs may do it at the same time: each move is stored once."""
+
+    def __init__(self, stores: Stores, bus: Bus, clock: Clock, facts: RolloutFacts, presence: Presence, health: NodeHealth) -> None:
+        self._stores = stores
+        self._bus = bus
+        self._clock = clock
+        self._facts = facts
+        self._presence = presence
+        self._health = health
+        self.own_machine = own_machine_id()
+
+    async def run(self) -> None:
+        """Move roll-outs until cancelled."""
+        while True:
+            await self.sweep()
+            await self._clock.sleep(SWEEP_S)
+
+    async def sweep(self) -> None:
+        """One look at all policies and roll-outs. One that fails stops none of the others."""
+        for policy in await self._list(self._stores[PolicyStore].every_policy):
+            await self._guard("policy", policy.id, lambda policy=policy: self._begin_due(policy))  # type: ignore[misc]  # bound now
+        for rollout in await self._list(self._stores[RolloutStore].live_rollouts):
+            await self._guard("rollout", rollout.id, lambda rollout=rollout: self._move(rollout))  # type: ignore[misc]  # bound now
+
+    async def _list(self, read: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
+        try:
+            return await read()
+        except HubError as exc:
+            event(log, "rollouts_store_failed", logging.WARNING, error=exc.code)
+            return []
+
+    async def _guard(self, what: str, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Conflict:
+            return  # somebody else has moved it meanwhile: the next look reads it again
+        except HubError as exc:
+            event(log, "rollout_failed", logging.WARNING, what=what, id=name, error=exc.code)
+        except Exception:  # the boundary: a bug that one policy or roll-out hits must not stop the others
+            event(log, "rollout_failed", logging.ERROR, exc_info=True, what=what, id=name)
+
+    # -- roll-outs -------------------------------------------------------------------------------
+
+    async def _move(self, rollout: Rollout) -> None:
+        if rollout.state == "ready":
+            return
+        facts = await self._facts.read(rollout)
+        watched = tuple(one.node for one in rollout.targets if one.state == "running")
+        if watched:
+            self._bus.publish(Interest(watched, LOOK_TTL_S, watched))  # their tables come every few seconds
+        await self.store(SYSTEM._replace(org=rollout.org), rollout, step(rollout, facts, self._clock.now()))
+
+    async def facts_of(self, rollout: Rollout) -> Facts:
+        return await self._facts.read(rollout)
+
+    async def store(self, scope: Scope, before: Rollout, after: Stepped) -> Rollout:
+        """Store a move and tell everybody. Raises: Conflict: it has moved meanwhile; StoreError."""
+        if after.rollout == before and not after.commands:
+            return before
+        if after.rollout.state in ENDED and before.state not in ENDED:
+            told = Tell("patch_report", {"rollout": after.rollout.id, "name": after.rollout.name, "why": report_words(after.rollout)})
+            after = Stepped(after.rollout._replace(reported=True), (*after.commands, told))
+        saved = await self._stores[RolloutStore].save_rollout(scope, before, after)
+        self._bus.publish(Changed("rollout", saved.rollout.id, saved.rollout.version))
+        for job in saved.jobs:
+            self._bus.publish(Changed("job", job, 1))
+        if saved.jobs:
+            self._bus.publish(JobPoke(tuple(JobId(job) for job in saved.jobs)))
+        if saved.rollout.state == "stopped" and saved.rollout.policy_id and saved.rollout.stopped_by == "gate":
+            await self._stores[PolicyStore].pause_policy(saved.rollout.org, saved.rollout.policy.id, "stopped")
+        return saved.rollout
+
+    # -- occurrences -----------------------------------------------------------------------------
+
+    async def _begin_due(self, policy: PatchPolicy) -> None:
+        now = self._clock.now()
+        if not policy.fires:
+            return
+        store = self._stores[PolicyStore]
+        if not await store.may_act(policy.org, policy.owner_id, "patch.run", NodeId(""), (), 0.0):
+            await store.pause_policy(policy.org, policy.id, "owner")
+            return
+        try:
+            stored = await store.occurrences(policy.org, policy.id, min(policy.considered_at, now) - PAST_S)
+            for due in due_now(policy, stored, now):
+                await self._decide(policy, due, now)
+        except ZoneUnknown:
+            event(log, "policy_zone_unknown", logging.WARNING, policy=policy.id, zone=policy.times.zone)
+
+    async def _decide(self, policy: PatchPolicy, due: Due, now: float) -> None:
+        store, scope = self._stores[PolicyStore], SYSTEM._replace(org=policy.org)
+        match due.act:
+            case "notice":
+                pairs = await self._pairs(policy, now)
+                after = due.after._replace(pairs=pairs, noticed_at=now)
+                await store.save_occurrence(scope, due.before, after)
+                until = local_text(after.until_at, policy.times.zone)
+                await self._stores[RolloutStore].tell(
+                    policy.org,
+                    "approval_wanted",
+                    policy.report,
+                    {"name": policy.name, "due": until, "policy": policy.id, "due_at": after.due_at, "packages": len(pairs)},
+                )
+            case "wait":
+                await store.save_occurrence(scope, due.before, due.after, due.after.due_at)
+            case "miss":
+                await store.save_occurrence(scope, due.before, due.after, due.after.due_at)
+                when = local_text(due.after.due_at, policy.times.zone)
+                await self._stores[RolloutStore].tell(
+                    policy.org, "patch_missed", policy.report, {"name": policy.name, "why": f"{when}: {due.after.why}", "policy": policy.id}
+                )
+            case _:
+                await self.begin(scope, policy, due.before, due.after, now)
+
+    async def _pairs(self, policy: PatchPolicy, now: float) -> tuple[Pair, ...]:
+        """The packages and versions that the policy would take now: what a person approves."""
+        store, scope = self._stores[PolicyStore], SYSTEM._replace(org=policy.org)
+        nodes = await self._selected(policy)
+        updates = await store.node_updates(scope, [node.id for node in nodes])
+        seen = await store.seen(policy.org, {one.package for _, ones in updates.values() for one in ones})
+        found: set[Pair] = set()
+        for node in nodes:
+            if node.id in updates:
+                chosen = choose(policy, node.identity.package_manager, updates[node.id][1], seen, now)
+                found |= {Pair(one.package, one.after) for one in chosen.take}
+        return tuple(sorted(found))[:MOST_PAIRS]
+
+    async def _selected(self, policy: PatchPolicy) -> list[Node]:
+        nodes = await all_nodes(self._stores[NodeStore], SYSTEM._replace(org=policy.org))
+        return [node for node in nodes if policy.select.selects(node.id, node.tags)]
+
+    async def begin(self, scope: Scope, policy: PatchPolicy, before: Occurrence | None, due: Occurrence, now: float) -> Rollout | None:
+        """Begin an occurrence once. Without a node it is missed. Raises: Conflict: it was decided meanwhile."""
+        nodes = await self._selected(policy)
+        if not nodes:
+            missed = due._replace(state="missed", why="no node is selected")
+            await self._stores[PolicyStore].save_occurrence(scope, before, missed, due.due_at)
+            return None
+        rollout_id = RolloutId(new_time_id(now))
+        targets = await self.targets(policy, nodes, Span(due.due_at, due.until_at, _date_of(policy, due)))
+        made = of_occurrence(rollout_id, policy, due, targets, now, due.pairs if policy.approval != "none" else None)
+        begin = Begin(before, due._replace(rollout_id=rollout_id), due.due_at)
+        stored = await self._stores[RolloutStore].create_rollout(scope, made, begin)
+        self._bus.publish(Changed("rollout", stored.id, stored.version))
+        return stored
+
+    async def targets(self, policy: PatchPolicy, nodes: list[Node], span: Span | None = None) -> tuple[Target, ...]:
+        """The frozen targets of a roll-out that begins now."""
+        healthy = {node.id for node in nodes if self._presence.online(node.id) and self._health.of(node).level in ("ok", "notice")}
+        return targets_of(policy, nodes, healthy, self.own_machine, span, await self._first(policy))
+
+    async def _first(self, policy: PatchPolicy) -> set[NodeId]:
+        """Nodes that the last roll-out of the policy did not reach."""
+        page = await self._stores[RolloutStore].rollouts(SYSTEM._replace(org=policy.org), 1, None, policy.id)
+        return {one.node for last in page.items for one in last.targets if one.state == "not_started"}
+
+    async def rest_of(self, rollout: Rollout, scope: Scope) -> list[Node]:
+        """The nodes of a roll-out that did not pass, as far as the caller still sees them."""
+        store, found = self._stores[NodeStore], list[Node]()
+        for one in rollout.targets:
+            if one.state != "passed":
+                try:
+                    found.append(await store.node(scope, one.node))
+                except NotFound:  # it was removed
+                    continue
+        return found
+
+
+def _date_of(policy: PatchPolicy, due: Occurrence) -> date:
+    zone = "Etc/GMT-14" if policy.times.zone == "node" else policy.times.zone
+    return date.fromisoformat(local_text(due.due_at, zone)[:10])

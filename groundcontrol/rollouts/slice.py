@@ -1,0 +1,47 @@
+"""The declarations of roll-outs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.agents.registry import Registry
+from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence, ReceivedTables
+from groundcontrol.rollouts.api import ROLLOUT_ROUTES
+from groundcontrol.rollouts.evidence import Evidence
+from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
+from groundcontrol.rollouts.looks import TableLooks
+from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.store import RolloutStore
+from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
+from groundcontrol.web.services import Services, provide
+
+
+def _evidence(services: Services) -> Evidence:
+    looks = TableLooks(services[Registry], services[ReceivedTables], services[NewestValues], services[Presence])
+    return Evidence(services, services.clock, looks)
+
+
+def _facts(services: Services) -> RolloutFacts:
+    return RolloutFacts(services, services.clock, services[Presence], services[NewestValues], services[NodeHealth], services[Evidence])
+
+
+def _service(services: Services) -> RolloutService:
+    return RolloutService(services, services.bus, services.clock, services[RolloutFacts], services[Presence], services[NodeHealth])
+
+
+SLICE: Final = Slice(
+    "rollouts",
+    ROLLOUT_ROUTES,
+    topics=(
+        LiveTopic("rollouts", "patch.read", "fleet", feed=rollouts_feed),
+        LiveTopic("rollout", "patch.read", "small", find=find_rollout, feed=rollout_feed),
+    ),
+    provides=(
+        provide(Evidence)(_evidence),
+        provide(RolloutFacts)(_facts),
+        provide(RolloutService)(_service),
+    ),
+    tasks=(RolloutService,),
+    expires=(Expiry("rollouts", KEEP_S, lambda stores, before: stores[RolloutStore].expire_rollouts(before)),),
+)

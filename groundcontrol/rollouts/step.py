@@ -1,0 +1,699 @@
+"""The one function that moves a roll-out: `step(rollout, facts, now)` gives the next state and its commands. Pure and deterministic.
+
+Whatever restarts, the same facts give the same answer. What is not known holds, and never passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.jobs.model import TERMINAL, JobRequest
+from groundcontrol.policies.model import ActionStep
+from groundcontrol.policies.waves import LATER_WATCH_S
+from groundcontrol.rollouts.actions import action_request
+from groundcontrol.rollouts.model import (
+    ENDED,
+    FINAL,
+    MOST_PLANS,
+    Command,
+    Facts,
+    Gate,
+    JobFacts,
+    JobStep,
+    MakeJob,
+    NodeFacts,
+    Rollout,
+    RolloutState,
+    Stepped,
+    StopJob,
+    Target,
+    TargetState,
+    TargetStep,
+    Tell,
+)
+from spider.wire.verbs import PLAN, REBOOT
+
+SETTLE_S: Final = 60.0
+"""Hard gates count from here on."""
+CLEAR_S: Final = 180.0
+"""A hold ends after so long without a gate that is not clear."""
+WORSE_S: Final = 600.0
+"""One canary that is worse for so long stops the roll-out; more of them ask a person."""
+BLIND_S: Final = 1800.0
+"""Evidence that is missing for so long asks a person."""
+GROW_S: Final = 900.0
+"""A watch that ends while something is not clear grows by so much at most."""
+AWAY_S: Final = 300.0
+COVERAGE: Final = 0.8
+GONE_S: Final = 3600.0
+"""A target that has been away for so long ends as unknown, so that no roll-out lasts for ever."""
+RETRY_S: Final = 300.0
+REBOOT_DAY_S: Final = 86_400.0
+REBOOT_S: Final = 180.0
+EARLY: Final = frozenset({None, "waiting_lock", "refresh", "plan", "download"})
+"""Phases in which a stop leaves the node untouched."""
+BARRED: Final = frozenset({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
+"""Holds that count again at each dispatch, also for a target that has begun."""
+UNSURE: Final = frozenset({"unknown", "interrupted"})
+
+
+def step(rollout: Rollout, facts: Facts, now: float) -> Stepped:
+    """The next state of a roll-out, and the commands of that move. An ended roll-out never changes."""
+    if rollout.state in ENDED:
+        return Stepped(rollout, ())
+    draft = _Draft(rollout, facts, now)
+    draft.run()
+    return draft.finish()
+
+
+class _Draft:
+    """A roll-out that is being moved."""
+
+    def __init__(self, rollout: Rollout, facts: Facts, now: float) -> None:
+        self.r = rollout
+        self.facts = facts
+        self.now = now
+        self.targets = {one.node: one for one in rollout.targets}
+        self.commands: list[Command] = []
+
+    # -- the roll-out ----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        for target in list(self.targets.values()):
+            self._follow(target)
+        if not self.facts.owner_may and self.r.state not in ("stopping", "paused"):
+            self._state("paused", "owner", f"its owner {self.r.owner} may no longer do this: an admin takes the policy over, or stops it")
+        match self.r.state:
+            case "planning":
+                self._plan_all()
+            case "waiting":
+                self._wait()
+            case "running" | "holding":
+                self._go()
+            case "ready" | "paused":
+                self._close_if_over()
+            case "stopping":
+                self._finish_stop()
+
+    def finish(self) -> Stepped:
+        after = self.r._replace(targets=tuple(self.targets[one.node] for one in self.r.targets))
+        changed = after != self.r or bool(self.commands)
+        return Stepped(after if changed else self.r, tuple(self.commands))
+
+    def _state(self, state: RolloutState, why: str, words: str = "") -> None:
+        before = self.r.state
+        self.r = self.r._replace(state=state, why=why, words=words)
+        if state in ENDED:
+            self.r = self.r._replace(ended_at=self.now)
+        if before == state:
+            return
+        kind = {
+            "running": "" if before in ("holding", "paused") else "rollout_started",
+            "holding": "rollout_holding",
+            "paused": "rollout_holding",
+            "stopped": "rollout_stopped",
+            "succeeded": "rollout_succeeded",
+            "expired": "rollout_expired",
+        }.get(state, "")
+        if kind:
+            self._tell(kind, words or why)
+
+    def _tell(self, kind: str, why: str) -> None:
+        counts = {**self.r._replace(targets=tuple(self.targets.values())).counts()}
+        self.commands.append(Tell(kind, {"rollout": self.r.id, "name": self.r.name, "why": why, **counts}))
+
+    def _plan_all(self) -> None:
+        """A one-off roll-out: every target is planned, so that a person confirms what will happen."""
+        for target in self._in("pending", "held"):
+            node = self._node(target)
+            if target.digest or target.step or target.plans:
+                continue
+            if node.hold is not None and not node.online:
+                self._set(target, state="held", why=node.hold[0], words=node.hold[1], plans=1)
+                continue
+            self._order_plan(target._replace(state="running"))
+        if not self._in("running") and all(one.plans for one in self.targets.values()):
+            can = [one for one in self.targets.values() if one.confirmed]
+            if can:
+                self._state("ready", "", f"{len(can)} of {len(self.targets)} nodes are planned: start it")
+            else:
+                self._state("failed", "no_target", "no node can take part; each says why")
+                for one in self._in("pending", "held"):
+                    self._set(one, state="not_started")
+
+    def _wait(self) -> None:
+        if self._closed():
+            self._expire()
+        elif self.now >= self.r.start_at:
+            self.r = self.r._replace(started_at=self.now)
+            self._state("running", "")
+            self._go()
+
+    def _closed(self) -> bool:
+        return self.r.close_at is not None and self.now >= self.r.close_at
+
+    def _close_if_over(self) -> None:
+        if self._closed() and not self._in("running"):
+            self._expire()
+
+    def _expire(self) -> None:
+        for one in self._in("pending", "held"):
+            self._set(one, state="not_started", words=one.words or "it was not reached in time")
+        self._state("expired", "window", "its window closed")
+
+    def _go(self) -> None:
+        stop = self._hard_stop()
+        if stop:
+            self.stop("gate", stop)
+            return
+        self._judge()
+        if self.r.state == "running":
+            self._next_wave()
+            self._admit()
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self.r.state not in ("running", "holding") or self._in("running"):
+            return
+        open_ones = self._in("pending", "held")
+        if not open_ones and not self._unclear():
+            self._state("succeeded", "")
+        elif self._closed():
+            self._expire()
+
+    def _finish_stop(self) -> None:
+        if not self._in("running"):
+            for one in self._in("pending", "held"):
+                self._set(one, state="not_started")
+            self._state("stopped", self.r.why, self.r.words)
+
+    def stop(self, by: str, words: str) -> None:
+        """Nothing new starts. What runs is followed to its end."""
+        self.r = self.r._replace(stopped_by=by)
+        for one in self._in("pending", "held"):
+            self._set(one, state="not_started", words=one.words or "the roll-out was stopped before its turn")
+        for one in self._in("running"):
+            job = self._job(one)
+            if one.step in ("plan", "before", "patch") and job is not None and job.state not in TERMINAL and job.phase in EARLY:
+                self.commands.append(StopJob(one.node, _job_step(one.step), one.attempt))
+            elif one.step == "reboot" and one.attempt == 0:
+                self._after(one._replace(reboot_owed="the roll-out was stopped"))
+        self._state("stopping", by, words)
+        self._finish_stop()
+
+    # -- gates -----------------------------------------------------------------------------------
+
+    def _failures(self) -> list[Target]:
+        return [one for one in self.targets.values() if one.state == "failed" or (one.broken and one.state not in FINAL)]
+
+    def _hard_stop(self) -> str:
+        """Why the roll-out stops at once; empty: it does not."""
+        failures = [one for one in self._failures() if not self._overridden(one.wave, "job_outcome")]
+        if len(failures) > self.r.policy.max_failed:
+            first = failures[0]
+            return f"{first.name}: {first.broken or first.words}"
+        if self.r.observes:
+            return ""
+        for one in self.targets.values():
+            for gate in one.gates:
+                if gate.verdict == "failed" and not gate.soft and one.state == "running" and not self._overridden(one.wave, gate.gate):
+                    return f"{one.name}: {gate.words}"
+        return ""
+
+    def _overridden(self, wave: int, gate: str) -> bool:
+        return any((one.wave, one.gate) in ((wave, gate), (wave, "*")) for one in self.r.overrides)
+
+    def _unclear(self) -> list[tuple[Target, Gate]]:
+        """What is not clear on targets of started waves and was not overridden."""
+        if self.r.observes:
+            return []
+        found = []
+        for one in self.targets.values():
+            if one.state in ("running", "unknown", "worse"):
+                found += [
+                    (one, gate) for gate in one.gates if gate.verdict in ("worse", "unknown") and not self._overridden(one.wave, gate.gate)
+                ]
+        return found
+
+    def _judge(self) -> None:
+        """Hold while something is not clear; stop or ask when it stays so."""
+        unclear = self._unclear()
+        blind = [pair for pair in unclear if pair[1].verdict == "unknown"]
+        worse = [pair for pair in unclear if pair[1].verdict == "worse"]
+        quorum = self._quorum(worse)
+        if quorum:
+            self.stop("gate", quorum)
+            return
+        if unclear:
+            first, gate = unclear[0]
+            self.r = self.r._replace(
+                clear_since=None,
+                hold_since=self.now if self.r.hold_since is None else self.r.hold_since,
+                worse_since=None if not worse else self.now if self.r.worse_since is None else self.r.worse_since,
+            )
+            words = f"{first.name}: {gate.words}"
+            self._state("holding", "evidence" if blind and not worse else gate.gate, words)
+            self._ask_if_it_lasts(words)
+        elif self.r.state == "holding":
+            self.r = self.r._replace(worse_since=None, clear_since=self.now if self.r.clear_since is None else self.r.clear_since)
+            if self.now - (self.r.clear_since or self.now) >= CLEAR_S:
+                self.r = self.r._replace(hold_since=None, clear_since=None)
+                self._state("running", "")
+
+    def _ask_if_it_lasts(self, words: str) -> None:
+        if self.r.worse_since is not None and self.now - self.r.worse_since >= WORSE_S:
+            started = [one for one in self.targets.values() if one.started_at is not None and one.wave == self.r.wave]
+            if len(started) == 1:
+                self.stop("gate", words)
+            else:
+                self._state("paused", "worse", f"{words}; one witness is not enough to stop: decide")
+        elif self.r.worse_since is None and self.r.hold_since is not None and self.now - self.r.hold_since >= BLIND_S:
+            self._state("paused", "evidence", f"{words}; it has been missing for {BLIND_S / 60:.0f} minutes: decide")
+
+    def _quorum(self, worse: Sequence[tuple[Target, Gate]]) -> str:
+        """Two witnesses of the same metric at once stop the wave."""
+        in_wave = [one for one in self.targets.values() if one.wave == self.r.wave and one.started_at is not None]
+        need = max(2, -(-len(in_wave) * 30 // 100))
+        by_gate: dict[str, list[Target]] = {}
+        for target, gate in worse:
+            by_gate.setdefault(gate.gate, []).append(target)
+        for name, targets in by_gate.items():
+            if len(targets) >= need:
+                words = next(gate.words for target, gate in worse if gate.gate == name)
+                return f"{len(targets)} nodes at once, such as {targets[0].name}: {words}"
+        return ""
+
+    # -- waves -----------------------------------------------------------------------------------
+
+    def _next_wave(self) -> None:
+        """Go to the next wave once each target of the waves so far has ended clear, or is held."""
+        most = max((one.wave for one in self.targets.values()), default=0)
+        while self.r.wave < most:
+            begun = [one for one in self.targets.values() if one.wave <= self.r.wave]
+            if any(one.state in ("pending", "running") for one in begun):
+                return
+            if any(one.state in ("unknown", "worse") and not self._settled(one) for one in begun):
+                return
+            first = [one for one in begun if one.wave == 0]
+            if self.r.wave == 0 and not self.r.policy.order.groups and all(one.state in ("held", "not_started") for one in first):
+                if not self._replace_canary(first):
+                    return
+                continue
+            if self.r.pause_after == self.r.wave:
+                self.r = self.r._replace(pause_after=-1)
+                self._state("paused", "person", f"paused after wave {self.r.wave + 1}")
+                return
+            self.r = self.r._replace(wave=self.r.wave + 1)
+
+    def _settled(self, one: Target) -> bool:
+        """Whether a target that did not pass keeps nobody waiting: its gates went clear, a person went on, or it was deleted."""
+        if one.why == "deleted" or self._overridden(one.wave, "*"):
+            return True
+        return all(self._overridden(one.wave, gate.gate) for gate in one.gates if gate.verdict in ("worse", "unknown"))
+
+    def _replace_canary(self, held: Sequence[Target]) -> bool:
+        """Let the next fit node be the canary instead of a held one."""
+        later = [one for one in self._in("pending") if one.wave > 0 and not one.last and self._node(one).hold is None]
+        swapped = False
+        for canary, other in zip([one for one in held if one.state == "held"], later, strict=False):
+            self._set(other, wave=0)
+            self._set(self.targets[canary.node], wave=other.wave)
+            swapped = True
+        return swapped
+
+    def _admit(self) -> None:
+        busy = len([one for one in self._in("running") if one.step != "watch"])
+        for one in self._in("pending", "held"):
+            if busy >= self.r.policy.order.at_once:
+                return
+            if one.wave > self.r.wave or self.now < one.retry_at:
+                continue
+            hold = self._hold_of(one)
+            if hold is not None:
+                self._set(one, state="held", why=hold[0], words=hold[1])
+                continue
+            node = self._node(one)
+            begun = one._replace(
+                state="running", why="", words="", started_at=self.now, verb=self.r.action or node.verb,
+                packages=self.r.packages if self.r.action else node.packages, baseline=node.baseline,
+            )  # fmt: skip
+            busy += 1
+            if node.nothing and not self.r.action:
+                self._reboot_or_end(begun, node.nothing)
+            else:
+                self._order_plan(begun)
+
+    def _hold_of(self, one: Target) -> tuple[str, str] | None:
+        node = self._node(one)
+        if node.hold is not None:
+            return node.hold
+        if one.plans >= MOST_PLANS:
+            return "plan", one.words or f"it was planned {one.plans} times"
+        ends = [at for at in (node.until_at, self.r.close_at) if at is not None]
+        if ends and self.now + node.expected_s > min(ends):
+            return "too_late", f"{(min(ends) - self.now) / 60:.0f} minutes are left, and it takes about {node.expected_s / 60:.0f}"
+        return None
+
+    # -- one target ------------------------------------------------------------------------------
+
+    def _node(self, target: Target) -> NodeFacts:
+        return self.facts.nodes.get(target.node) or NodeFacts(exists=False)
+
+    def _job(self, target: Target) -> JobFacts | None:
+        if target.step in ("", "watch"):
+            return None
+        return self.facts.jobs.get((target.node, _job_step(target.step), target.attempt))
+
+    def _in(self, *states: TargetState) -> list[Target]:
+        return sorted((one for one in self.targets.values() if one.state in states), key=lambda one: one.wave)
+
+    def _set(self, target: Target, **fields: object) -> Target:
+        after = target._replace(**fields)  # type: ignore[arg-type]  # fields of a target
+        self.targets[target.node] = after
+        return after
+
+    def _follow(self, target: Target) -> None:
+        node = self._node(target)
+        if not node.exists and target.state not in FINAL:
+            state: TargetState = "not_started" if target.state in ("pending", "held") else "unknown"
+            self._set(target, state=state, step="", why="deleted", words="the node was removed")
+            return
+        if target.state == "failed" and target.why == "job_unknown":
+            self._rejudge(target)
+            return
+        if target.state != "running":
+            return
+        if target.step != "watch":
+            target = self._watch_presence(target, node)
+        job = self._job(target)
+        match target.step:
+            case "watch":
+                self._watch(target, node)
+            case "reboot" if target.attempt == 0:
+                self._order_reboot(target)
+            case _ if job is None:
+                pass  # it was made in the same transaction as this state, so it is there at the next look
+            case "plan" | "before" if not self.facts.owner_may and self.r.state != "stopping":
+                pass  # nothing more is ordered in the name of somebody who may not
+            case _ if job.state in TERMINAL:
+                self._after_job(target, job)
+
+    def _rejudge(self, target: Target) -> None:
+        """A late result says otherwise, once: then the target is watched like the others."""
+        job = self.facts.jobs.get((target.node, "patch", 1))
+        if job is not None and job.state == "succeeded" and self.r.state in ("running", "holding", "paused", "stopping"):
+            self._begin_watch(target._replace(state="running", why="late_result", broken="", words="its result came late", changed=True))
+
+    def _watch_presence(self, target: Target, node: NodeFacts) -> Target:
+        """A node that is away without an ordered reboot."""
+        if target.step == "reboot" or node.online:
+            return self._set(target, gates=tuple(one for one in target.gates if one.gate != "node_away"))
+        if node.away_s < AWAY_S:
+            return target
+        words = f"it has been away for {node.away_s / 60:.0f} minutes, limit {AWAY_S / 60:.0f}, and no reboot was ordered"
+        since = next((one.since_at for one in target.gates if one.gate == "node_away"), self.now)
+        gates = (
+            *(one for one in target.gates if one.gate != "node_away"),
+            Gate("node_away", "", "failed", words, since, node.away_s, AWAY_S),
+        )
+        target = self._set(target, gates=gates)
+        if node.away_s >= GONE_S:
+            return self._set(target, state="unknown", step="", why="away", words=words, broken=words)
+        return target
+
+    def _after_job(self, target: Target, job: JobFacts) -> None:
+        match target.step:
+            case "plan":
+                self._after_plan(target, job)
+            case "before":
+                self._after_before(target, job)
+            case "patch":
+                self._after_patch(target, job)
+            case "reboot":
+                self._after_reboot(target, job)
+            case _:
+                self._after_after(target, job)
+
+    def _order_plan(self, target: Target) -> None:
+        number = target.plans + 1
+        after = self._set(target, step="plan", attempt=number, plans=number)
+        self.commands.append(MakeJob(target.node, "plan", number, JobRequest(PLAN, after.packages, after.verb)))
+
+    def _after_plan(self, target: Target, job: JobFacts) -> None:
+        if self.r.state == "stopping":
+            self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
+        elif job.state != "succeeded" or not job.plan_digest:
+            self._hold(target, "plan", job.words or "its plan could not be made")
+        elif job.plan_fault:
+            self._hold(target, "plan_refused", job.plan_fault)
+        elif self.r.state == "planning":
+            self._set(target, state="pending", step="", confirmed=job.plan_digest, digest=job.plan_digest)
+        elif target.confirmed and job.plan_digest != target.confirmed:
+            self._hold(target, "plan_changed", "its plan is no longer the one that was confirmed: plan and confirm it anew")
+        elif job.plan_steps == 0:
+            self._reboot_or_end(target, "it is up to date")
+        elif self.r.policy.before and not target.drained:
+            self._order_action(target._replace(drained=True, digest=job.plan_digest), "before", 0)
+        else:
+            self._order_patch(target._replace(digest=job.plan_digest))
+
+    def _hold(self, target: Target, why: str, words: str) -> None:
+        """Try it again later. A drained target is not kept waiting."""
+        if target.drained:
+            self._leave(target, "not_started", why, words)
+        else:
+            retry = self.now + RETRY_S * min(6, max(1, target.plans))
+            self._set(target, state="held", step="", why=why, words=words, retry_at=retry, started_at=None)
+
+    def _order_action(self, target: Target, when: TargetStep, index: int) -> None:
+        action = self._actions(when)[index]
+        self._set(target, step=when, attempt=index)
+        self.commands.append(MakeJob(target.node, _job_step(when), index, action_request(action)))
+
+    def _actions(self, when: TargetStep) -> tuple[ActionStep, ...]:
+        return self.r.policy.before if when == "before" else self.r.policy.after
+
+    def _after_before(self, target: Target, job: JobFacts) -> None:
+        action = self.r.policy.before[target.attempt]
+        if job.state != "succeeded" and action.must_succeed:
+            self._after(target._replace(broken=f"the action {action.name} failed: {job.words or job.state}"))
+        elif self.r.state == "stopping":
+            self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
+        elif target.attempt + 1 < len(self.r.policy.before):
+            self._order_action(target, "before", target.attempt + 1)
+        elif target.verb:
+            self._order_plan(target)
+        else:
+            self._want_reboot(target)
+
+    def _order_patch(self, target: Target) -> None:
+        if self.r.state == "stopping":
+            self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
+            return
+        hold = self._node(target).hold
+        if hold is not None and hold[0] in BARRED:
+            self._leave(target, "not_started", *hold)
+            return
+        ends = [at for at in (self._node(target).until_at, self.r.close_at) if at is not None]
+        if ends and self.now > min(ends):
+            self._leave(target, "not_started", "window", "its window closed before anything changed")
+            return
+        self._set(target, step="patch", attempt=1)
+        self.commands.append(MakeJob(target.node, "patch", 1, JobRequest(target.verb, target.packages, None, target.digest)))
+
+    def _after_patch(self, target: Target, job: JobFacts) -> None:
+        if job.state in ("cancelled", "expired"):
+            self._leave(target, "not_started", job.state, job.words or "its job did not start")
+        elif job.error == "job.plan_changed":
+            self._leave(target, "not_started", "plan_changed", "its plan changed between the plan and the start: nothing was done")
+        elif job.state == "succeeded":
+            self._reboot_by_need(target._replace(changed=True), job)
+        else:
+            unsure = job.state in UNSURE
+            broken = f"{target.verb} failed: {job.words or job.state}"
+            after = target._replace(broken=broken, changed=True, why="job_unknown" if unsure else "job_outcome")
+            if unsure:
+                self._after(after)
+            else:
+                self._reboot_by_need(after, job)
+
+    def _reboot_by_need(self, target: Target, job: JobFacts) -> None:
+        need = "yes" if "yes" in (job.reboot, self._node(target).reboot_required) else "no"
+        self._decide_reboot(target, need == "yes")
+
+    def _reboot_or_end(self, target: Target, words: str) -> None:
+        """Nothing is to be installed: an up-to-date node is neither drained nor rebooted without need."""
+        if self._node(target).reboot_required == "yes" and self.r.policy.reboot != "never" and self.r.state != "stopping":
+            if self.r.policy.before and not target.drained:
+                self._order_action(target._replace(drained=True, verb=""), "before", 0)
+            else:
+                self._want_reboot(target)
+            return
+        self._leave(target, "passed", "up_to_date", words)
+
+    def _decide_reboot(self, target: Target, needed: bool) -> None:
+        policy = self.r.policy.reboot
+        if policy == "always" or (policy == "if_required" and needed):
+            self._want_reboot(target)
+        else:
+            self._after(target._replace(reboot_owed="the policy never reboots" if needed else ""))
+
+    def _want_reboot(self, target: Target) -> None:
+        last = self._node(target).rebooted_by_policy_at
+        if self.r.state == "stopping":
+            self._after(target._replace(reboot_owed="the roll-out was stopped"))
+        elif last is not None and 0 <= self.now - last < REBOOT_DAY_S and self.r.policy_id:
+            self._after(target._replace(reboot_owed="a policy rebooted it within a day already"))
+        else:
+            self._order_reboot(target._replace(step="reboot", attempt=0))
+
+    def _order_reboot(self, target: Target) -> None:
+        """Order the reboot once a slot of its role is free, or owe it once the window has no room for it."""
+        if self.r.state == "stopping":
+            self._after(target._replace(reboot_owed="the roll-out was stopped"))
+            return
+        hold = self._node(target).hold
+        if hold is not None and hold[0] in BARRED:
+            self._after(target._replace(reboot_owed=hold[1]))
+            return
+        ends = [at for at in (self._node(target).until_at, self.r.close_at) if at is not None]
+        if ends and self.now + REBOOT_S > min(ends):
+            self._after(target._replace(reboot_owed="the window closed before the reboot"))
+            return
+        if not self.facts.owner_may:
+            self._set(target, words="it waits for its reboot: the owner of the roll-out may not order it now")
+            return
+        others = [one for one in self._in("running") if one.node != target.node and one.role == target.role]
+        rebooting = sum(1 for one in others if one.step == "reboot" and one.attempt) + self.facts.role_reboots.get(target.role, 0)
+        away = any(not self._node(one).online for one in others)
+        if rebooting >= self.r.policy.max_per_role or away:
+            who = target.role or "nodes without a role"
+            self._set(target, words=f"it waits for its reboot: one of {who} at a time")
+            return
+        self._set(target, attempt=1, words="")
+        self.commands.append(MakeJob(target.node, "reboot", 1, JobRequest(REBOOT)))
+
+    def _after_reboot(self, target: Target, job: JobFacts) -> None:
+        if job.state == "succeeded" and not job.lost:
+            self._after(target._replace(rebooted=True, changed=True))
+        elif job.state == "succeeded":
+            self._after(target._replace(rebooted=True, changed=True, broken=f"after the reboot something is missing: {job.words}"))
+        elif job.state in ("cancelled", "expired"):
+            self._after(target._replace(reboot_owed=job.words or f"the reboot is {job.state}"))
+        else:
+            self._after(target._replace(changed=True, broken=f"not_rebooted: {job.words or job.state}"))
+
+    def _after(self, target: Target) -> None:
+        """`after` runs whenever `before` ran."""
+        if target.drained and self.r.policy.after:
+            self._order_action(target, "after", 0)
+        else:
+            self._end_of_work(target)
+
+    def _after_after(self, target: Target, job: JobFacts) -> None:
+        action = self.r.policy.after[target.attempt]
+        if job.state != "succeeded" and action.must_succeed and not target.broken:
+            target = target._replace(broken=f"the action {action.name} failed: {job.words or job.state}")
+        if target.attempt + 1 < len(self.r.policy.after):
+            self._order_action(target, "after", target.attempt + 1)
+        else:
+            self._end_of_work(target)
+
+    def _leave(self, target: Target, state: TargetState, why: str, words: str) -> None:
+        """End a target on which nothing changed, after its `after`."""
+        if target.drained and self.r.policy.after:
+            self._order_action(target._replace(why=why, words=words, broken=""), "after", 0)
+        else:
+            self._set(target, state=state, step="", why=why, words=words)
+
+    def _end_of_work(self, target: Target) -> None:
+        if target.broken:
+            self._set(target, state="failed", step="", words=target.broken, why=target.why or "action")
+        elif not target.changed:
+            final: TargetState = "passed" if target.why in ("", "up_to_date") else "not_started"
+            self._set(target, state=final, step="")
+        else:
+            self._begin_watch(target)
+
+    def _begin_watch(self, target: Target) -> None:
+        node = self._node(target)
+        self._set(target, step="watch", attempt=0, settled_at=max(node.heard_to, 0.0), watched_s=0.0, lost_since=None, gates=())
+
+    def _needed_s(self, target: Target) -> float:
+        watch = self.r.policy.watch_s
+        return SETTLE_S + (watch if target.wave == 0 else min(watch, LATER_WATCH_S))
+
+    def _watch(self, target: Target, node: NodeFacts) -> None:
+        """Count what was watched by the node's own clock, and judge."""
+        settled = target.settled_at or 0.0
+        watched = max(0.0, node.heard_to - settled)
+        gates = list(_merged(target.gates, (one for one in node.gates if one.verdict != "clear"), node.heard_to))
+        if watched < SETTLE_S:
+            gates = [one for one in gates if one.verdict == "already"]
+        missing = not node.online or node.coverage < COVERAGE
+        since = (self.now if target.lost_since is None else target.lost_since) if missing else None
+        if missing and self.now - (since or self.now) >= 60.0:
+            words = f"{node.coverage * 100:.0f} % of its samples of the last 3 minutes are here, limit {COVERAGE * 100:.0f} %"
+            gates.append(Gate("evidence", "", "unknown", words, since or self.now, node.coverage * 100, COVERAGE * 100))
+        if not node.online and node.away_s >= AWAY_S:
+            words = f"it has been away for {node.away_s / 60:.0f} minutes, limit {AWAY_S / 60:.0f}, and no reboot was ordered"
+            gates.append(Gate("node_away", "", "failed", words, self.now - node.away_s, node.away_s, AWAY_S))
+        was_worse = target.why == "worse" or any(one.verdict == "worse" for one in gates)
+        target = self._set(target, watched_s=watched, gates=tuple(gates), lost_since=since, why="worse" if was_worse else target.why)
+        failed = next((one for one in gates if one.verdict == "failed" and not one.soft), None)
+        if failed is not None and not self.r.observes and not self._overridden(target.wave, failed.gate):
+            self._set(target, state="failed", step="", why=failed.gate, words=failed.words)
+            return
+        bad = [one for one in gates if one.verdict in ("worse", "unknown", "failed") and not self._overridden(target.wave, one.gate)]
+        if watched < self._needed_s(target) or missing:
+            if missing and node.away_s >= GONE_S:
+                self._set(target, state="unknown", step="", why="evidence", words="it has been away for an hour")
+            return
+        if not bad or self.r.observes:
+            self._set(
+                target,
+                state="worse" if was_worse else "passed",
+                step="",
+                words=target.reboot_owed and f"a reboot is owed: {target.reboot_owed}",
+            )
+        elif watched >= self._needed_s(target) + GROW_S:
+            self._set(target, state="unknown" if bad[0].verdict == "unknown" else "worse", step="", why=bad[0].gate, words=bad[0].words)
+
+
+def _merged(before: Iterable[Gate], now: Iterable[Gate], at: float) -> Iterable[Gate]:
+    """The present gates, each since when it is not clear. A hard gate counts at its second look."""
+    known = {one.key: one for one in before}
+    for one in now:
+        old = known.get(one.key)
+        since = old.since_at if old is not None else one.since_at
+        if one.verdict == "failed" and not one.soft and (old is None or at - since < 5.0):
+            yield one._replace(verdict="unknown", since_at=since)  # seen once: it holds
+        else:
+            yield one._replace(since_at=since)
+
+
+def _job_step(name: TargetStep) -> JobStep:
+    """The step as part of a job's key; not for `watch`, which has no job."""
+    return cast("JobStep", name)
+
+
+def pause(rollout: Rollout, by: str) -> Rollout:
+    """A person pauses it: no target begins; what runs goes on."""
+    return rollout._replace(state="paused", why="person", words=f"paused by {by}")
+
+
+def resumed(rollout: Rollout) -> Rollout:
+    return rollout._replace(state="running", why="", words="", hold_since=None, clear_since=None, worse_since=None)
+
+
+def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:
+    """A person stops it."""
+    draft = _Draft(rollout, facts, now)
+    draft.stop("person", f"stopped by {by}")
+    return draft.finish()
+
+
+def node_ids(rollout: Rollout) -> list[NodeId]:
+    return [one.node for one in rollout.targets]

@@ -1,0 +1,81 @@
+"""The store interface of roll-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.jobs.model import Job
+from groundcontrol.policies.model import Occurrence
+from groundcontrol.rollouts.model import JobKey, Rollout, RolloutId, Stepped
+
+
+class Saved(NamedTuple):
+    """What a save has stored."""
+
+    rollout: Rollout
+    jobs: tuple[JobId, ...]
+    """New jobs, and those with a new stop request."""
+
+
+class Begin(NamedTuple):
+    """The occurrence that a new roll-out is for."""
+
+    before: Occurrence | None
+    after: Occurrence
+    considered_at: float
+
+
+class RolloutStore(Protocol):
+    async def create_rollout(self, scope: Scope, rollout: Rollout, begin: Begin | None = None) -> Rollout:
+        """Create a roll-out; for an occurrence, in the transaction that marks it as started, so it runs once.
+
+        Raises: Conflict: the occurrence was decided meanwhile, or the id was used before.
+        """
+        ...
+
+    async def save_rollout(self, scope: Scope, before: Rollout, after: Stepped) -> Saved:
+        """Store a move with its jobs, stops and events, if the stored version is that of `before`.
+
+        Raises: Conflict: somebody else has moved it meanwhile; NotFound.
+        """
+        ...
+
+    async def live_rollouts(self) -> Sequence[Rollout]:
+        """Those of all organisations that have not ended, oldest first. Damaged ones are left out."""
+        ...
+
+    async def rollout(self, scope: Scope, rollout: RolloutId) -> Rollout:
+        """Raises: NotFound: it does not exist, or none of its targets is a node that the caller may see."""
+        ...
+
+    async def rollouts(self, scope: Scope, limit: int, cursor: str | None = None, policy: str | None = None) -> Page[Rollout]:
+        """Newest first, of those that `rollout` would give."""
+        ...
+
+    async def jobs_of(self, rollout: Rollout) -> Mapping[JobKey, Job]:
+        """The jobs of its targets. A job that was deleted is missing."""
+        ...
+
+    async def busy_elsewhere(self, rollout: Rollout) -> Mapping[NodeId, str]:
+        """Node -> name of an older live roll-out that has not finished it."""
+        ...
+
+    async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:
+        """Node -> when a roll-out of a policy last rebooted it."""
+        ...
+
+    async def patched_by(self, scope: Scope) -> Mapping[NodeId, str]:
+        """Node -> name of the roll-out that last patched it."""
+        ...
+
+    async def tell(self, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
+        """Record an event, and send it to these channels."""
+        ...
+
+    async def expire_rollouts(self, before: float) -> int:
+        """Remove some ended ones from before a time in Unix seconds. Returns: how many; 0: none is left."""
+        ...

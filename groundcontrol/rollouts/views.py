@@ -1,0 +1,277 @@
+"""Bodies and answers of roll-outs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.policies.model import GateMode, Reboots
+from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
+from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict
+from groundcontrol.web.answer import Answer, Body
+
+
+class RolloutBody(Body):
+    """A one-off roll-out, which plans each node first and then waits for `start`; or the next run of a patch policy, at once."""
+
+    name: str = ""
+    action: Literal["upgrade", "security-upgrade", "full-upgrade"] = "upgrade"
+    packages: list[str] = msgspec.field(default_factory=list)
+    select: PatchSelect | None = None
+    policy_id: str | None = None
+    """Run this patch policy now: with its limits, windows and freezes. Leave the other fields out."""
+    order: OrderBody = msgspec.field(default_factory=OrderBody)
+    max_failed: int = 0
+    reboot: Reboots = "if_required"
+    watch_s: int = 900
+    gates: GateMode = "stop"
+    probes: list[ProbeBody] = msgspec.field(default_factory=list)
+    report: list[str] = msgspec.field(default_factory=list)
+    start_at: float | None = None
+    """Unix seconds; null: at once after `start`."""
+    expires_at: float | None = None
+    """Nothing starts later. null: 24 hours after it was made."""
+
+
+class RolloutPreviewView(Answer):
+    nodes: list[str]
+    waves: list[list[str]]
+    held: list[HeldNodeView]
+    expected_s: float
+
+
+class StartBody(Body):
+    confirm: int
+    """The number of nodes that are planned and will be changed."""
+    version: int
+
+
+class PauseBody(Body):
+    when: Literal["wave", "now"] = "now"
+    """Both begin no further node; nodes at work finish. `wave` lets the nodes of this wave begin."""
+
+
+class GoOnBody(Body):
+    gate: str
+    """The name of a gate, or * for all of this wave."""
+    reason: str
+
+
+class TargetCounts(Answer):
+    total: int
+    held: int
+    pending: int
+    running: int
+    passed: int
+    worse: int
+    failed: int
+    unknown: int
+    not_started: int
+
+
+class GateView(Answer):
+    gate: str
+    verdict: Verdict
+    words: str
+    """A sentence with number, limit and the unit to blame."""
+    node_id: str | None
+    """null: all nodes of the wave are clear."""
+    object: str
+    since_at: float | None
+    value: float | None
+    limit: float | None
+    clears: str
+    """What would clear it."""
+
+
+class WaveView(Answer):
+    index: int
+    state: Literal["waiting", "running", "done"]
+    nodes: int
+    targets: TargetCounts
+    gates: list[GateView]
+
+
+class RolloutView(Answer):
+    id: str
+    name: str
+    state: RolloutState
+    why: str
+    words: str
+    policy_id: str | None
+    due_at: float | None
+    owner: str
+    version: int
+    made_at: float
+    start_at: float
+    started_at: float | None
+    ended_at: float | None
+    close_at: float | None
+    action: str
+    """Of a one-off roll-out; empty: the policy decides."""
+    observes: bool
+    targets: TargetCounts
+    confirm: int
+    """The number that `start` wants."""
+    waves: list[WaveView]
+    wave: int
+    hold_since: float | None
+    stopped_by: str
+    parent_id: str | None
+
+
+class RolloutsView(Answer):
+    rollouts: list[RolloutView]
+    next: str | None
+
+
+class TargetView(Answer):
+    node_id: str
+    name: str
+    wave: int
+    role: str
+    state: TargetState
+    step: TargetStep
+    why: str
+    words: str
+    remedy: str
+    """What helps a held node; empty: waiting does."""
+    job_id: str | None
+    """The job of the present or last step."""
+    verdict: Literal["clear", "worse", "failed", "unknown", "already"] | None
+    watched_s: float
+    watch_s: float
+    reboot_owed: str
+    rebooted: bool
+    packages: list[str]
+    gates: list[GateView]
+
+
+class TargetsView(Answer):
+    targets: list[TargetView]
+
+
+class GatesView(Answer):
+    gates: list[GateView]
+
+
+class RebootView(Answer):
+    """One ordered reboot of a node."""
+
+    job_id: str
+    ordered_at: float
+    ended_at: float | None
+    state: str
+    verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"]
+    words: str
+    by: str
+
+
+class RebootsView(Answer):
+    reboots: list[RebootView]
+
+
+GATES = (
+    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "boot_unordered", "filesystem",
+    "mount_gone", "oom_kill", "clock", "probe", "cpu", "memory", "leak",
+)  # fmt: skip
+"""Every gate, in the order of the page."""
+_CLEARS = {
+    "evidence": "it clears when the samples of the node arrive",
+    "node_away": "it clears when the node is back; after 5 minutes it stops the roll-out",
+    "cpu": "it clears after 3 minutes below the limit",
+    "memory": "it clears after 3 minutes below the limit",
+    "unit_failed": "it clears when the unit runs again, or a person goes on",
+}
+_REMEDIES = {
+    "offline": "start the server, or leave it out",
+    "disk_full": "make room there",
+    "packages_broken": "run Repair on it",
+    "agent_policy": "its owner allows upgrades in policy.conf on the node",
+    "action_missing": "its owner adds `actions = …` in policy.conf on the node",
+    "never_by_schedule": "take the mark away on the node's page",
+    "clock": "set its clock right (NTP)",
+    "zone_unknown": "set its time zone",
+    "plan_changed": "make a new roll-out for the rest",
+    "list_unknown": "run Check for updates on it",
+    "already_red": "mend what is critical first, or go on without it",
+    "security_unknown": "choose what: all, since its package manager marks no security updates",
+    "package_must_wait": "take the package too, or leave the node out",
+    "needs_event": "report the event from the node",
+}
+
+
+def counts_view(rollout: Rollout, wave: int | None = None) -> TargetCounts:
+    some = rollout if wave is None else rollout._replace(targets=tuple(one for one in rollout.targets if one.wave == wave))
+    return TargetCounts(**some.counts())
+
+
+def gate_views(target: Target) -> list[GateView]:
+    return [
+        GateView(
+            gate=one.gate, verdict=one.verdict, words=one.words, node_id=target.node, object=one.object, since_at=one.since_at, value=one.value,
+            limit=one.limit, clears=_CLEARS.get(one.gate, "it clears when the node is as before, or a person goes on"),
+        )
+        for one in target.gates
+    ]  # fmt: skip
+
+
+def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveView]:
+    """Args: seen: the nodes that the caller may see; None: all."""
+    found = []
+    for index in sorted({one.wave for one in rollout.targets}):
+        targets = [one for one in rollout.targets if one.wave == index]
+        gates = [view for one in targets if seen is None or one.node in seen for view in gate_views(one)]
+        judged = [one for one in targets if one.watched_s > 0]
+        loud = {one.gate for one in gates}
+        if judged:
+            gates += [
+                GateView(
+                    gate=name, verdict="clear", words="clear", node_id=None, object="", since_at=None, value=None, limit=None, clears=""
+                )
+                for name in GATES
+                if name not in loud
+            ]
+        begun = any(one.state not in ("pending", "held", "not_started") for one in targets)
+        under_way = any(one.state in ("running", "pending", "held") for one in targets)
+        state: Literal["waiting", "running", "done"] = "waiting" if not begun and under_way else "running" if under_way else "done"
+        found.append(WaveView(index=index, state=state, nodes=len(targets), targets=counts_view(rollout, index), gates=gates))
+    return found
+
+
+def rollout_view(one: Rollout, seen: frozenset[NodeId] | None = None) -> RolloutView:
+    return RolloutView(
+        id=one.id, name=one.name, state=one.state, why=one.why, words=one.words, policy_id=one.policy_id or None, due_at=one.due_at, owner=one.owner,
+        version=one.version, made_at=one.made_at, start_at=one.start_at, started_at=one.started_at, ended_at=one.ended_at, close_at=one.close_at,
+        action=one.action, observes=one.observes, targets=counts_view(one), confirm=sum(1 for target in one.targets if target.confirmed),
+        waves=wave_views(one, seen), wave=one.wave, hold_since=one.hold_since, stopped_by=one.stopped_by, parent_id=one.parent or None,
+    )  # fmt: skip
+
+
+def target_view(rollout: Rollout, one: Target, jobs: dict[JobKey, str]) -> TargetView:
+    own = [(key, job) for key, job in jobs.items() if key[0] == one.node]
+    present = next((job for key, job in own if key[1:] == (one.step, one.attempt)), None)
+    last = present or (max(job for _, job in own) if own else None)
+    final: dict[TargetState, Verdict] = {"passed": "clear", "worse": "worse", "failed": "failed", "unknown": "unknown"}
+    watch = rollout.policy.watch_s if one.wave == 0 else min(rollout.policy.watch_s, 600)
+    return TargetView(
+        node_id=one.node,
+        name=one.name,
+        wave=one.wave,
+        role=one.role,
+        state=one.state,
+        step=one.step,
+        why=one.why,
+        words=one.words,
+        remedy=_REMEDIES.get(one.why, ""),
+        job_id=last,
+        verdict=final.get(one.state),
+        watched_s=one.watched_s,
+        watch_s=float(watch),
+        reboot_owed=one.reboot_owed,
+        rebooted=one.rebooted,
+        packages=list(one.packages),
+        gates=gate_views(one),
+    )
