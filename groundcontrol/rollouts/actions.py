@@ -7,7 +7,7 @@ from typing import Final
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.policies.model import ActionStep
 
-ACTION_VERB: Final = "action"
+ACTION_VERB: Final = "action-run"
 
 
 def action_request(action: ActionStep) -> JobRequest:

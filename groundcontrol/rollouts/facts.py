@@ -26,7 +26,8 @@ from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
 from groundcontrol.rollouts.store import RolloutStore
 from spider.clock import Clock
-from spider.wire.verbs import REBOOT
+from spider.wire.arg_kinds import ACTION, MAIN_LANE
+from spider.wire.verbs import REBOOT, lane_of
 
 CLOCK_S: Final = 30.0
 FULL_PERCENT: Final = 95.0
@@ -157,7 +158,7 @@ class RolloutFacts:
 
     async def _other_job(self, node: Node) -> str:
         for job in await self._stores[JobStore].open_jobs(node.id):
-            if not job.units and job.container is None:
+            if lane_of(job.action) == MAIN_LANE:
                 return f"the job {job.action} of {job.created_by} runs on it"
         return ""
 
@@ -226,7 +227,7 @@ def _missing_action(rollout: Rollout, node: Node) -> str:
 
 def actions_of(node: Node) -> tuple[str, ...]:
     """The named actions that the owner's policy file allows."""
-    return () if node.policy is None else tuple(getattr(node.policy, "actions", ()))
+    return () if node.policy is None else node.policy.named(ACTION)
 
 
 def _choice(

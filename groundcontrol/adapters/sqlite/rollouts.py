@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,7 +12,7 @@ from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import insert, load, select, to_job
@@ -149,7 +148,7 @@ class SqliteRollouts:
             *(rollout.org, rollout.id, one.node, one.step, one.attempt, job.id),
         )
         insert(tx, owner, job, node["no"])
-        detail = {"node": one.node, "rollout": rollout.id, "step": one.step, **one.request._asdict()}
+        detail = {"node": one.node, "rollout": rollout.id, "step": one.step, **one.request.details()}
         self._chain.write(tx, SYSTEM._replace(org=rollout.org), "job.create", job.id, detail)
         return [job.id]
 
@@ -279,13 +278,13 @@ def _record(rollout: Rollout) -> str:
     return record_to_json(rollout._replace(targets=()))
 
 
-def _with_targets(rows: Rows, row: sqlite3.Row) -> Rollout:
+def _with_targets(rows: Rows, row: Row) -> Rollout:
     found = rows.fetch_all(_TARGETS, row["org"], row["id"])
     targets = tuple(record_from_json(Target, one["record"]) for one in found)
     return record_from_json(Rollout, row["record"])._replace(targets=targets, version=row["version"])
 
 
-def _readable(rows: Rows, found: Sequence[sqlite3.Row]) -> list[Rollout]:
+def _readable(rows: Rows, found: Sequence[Row]) -> list[Rollout]:
     """The readable ones: a damaged one stops neither the others nor the page."""
     made = []
     for row in found:
