@@ -14,10 +14,10 @@ from groundcontrol.agents.validation import KnownSchema, scaled
 from groundcontrol.core.bus import Bus, NodeLive, NodesUpdated, Topic
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import NodeStore
+from groundcontrol.nodes.store import NodeStore, every_node
 from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.store import MetricStore
@@ -173,13 +173,11 @@ class LatestValues:
             event(log, "recall_failed", logging.WARNING, error=exc.code)
 
     async def _restore(self) -> None:
-        cursor: str | None = None
         unreadable: dict[int, set[str]] = {}
         for no, family in await self._store[MetricStore].unreadable():
             unreadable.setdefault(no, set()).add(family)
-        while True:
-            page = await self._store[NodeStore].nodes(SYSTEM, 200, cursor)
-            for node in page.items:
+        for org in await self._store[NodeStore].organisations():
+            async for node in every_node(self._store[NodeStore], hub_scope(org)):
                 if node.damaged:
                     event(log, "node_damaged", logging.ERROR, node=node.id, what=node.damaged, means="left out until reported again")
                 if families := unreadable.get(node.no):
@@ -197,9 +195,6 @@ class LatestValues:
                     raise
                 except Exception:  # the boundary: one node's data must not affect the others
                     event(log, "recall_failed", logging.ERROR, node=node.id, exc_info=True)
-            cursor = page.next
-            if cursor is None:
-                return
 
     async def _restore_node(self, node: Node) -> None:
         for family, (schema, row) in (await self._store[MetricStore].latest(node.no)).items():

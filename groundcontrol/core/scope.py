@@ -58,6 +58,15 @@ class Scope(NamedTuple):
         return all(grant.admit(node, tags) for grant in self.grants)
 
 
-SYSTEM = Scope(Actor("system", "system", "system", "admin"), 1)
-"""The hub itself as the actor."""
-DEFAULT_ORG = 1
+DEFAULT_ORG: Final = 1
+"""The organisation of the instance: of its first user, the local socket, offline commands, its own secrets, events and alerts."""
+HUB: Final = Actor("system", "system", "system", "admin")
+
+
+def hub_scope(org: int) -> Scope:
+    """The hub as the actor in one organisation: that of the node, job, rule or channel on which it acts."""
+    return Scope(HUB, org)
+
+
+SYSTEM: Final = hub_scope(DEFAULT_ORG)
+"""The hub as the actor in the organisation of the instance. `tests/test_architecture.py` lists who may use it."""

@@ -20,7 +20,7 @@ from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreDamaged, StoreError, Unavailable
 from groundcontrol.core.ids import DeploymentId, JobId, NodeId
 from groundcontrol.core.permissions import authorize
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
@@ -255,7 +255,7 @@ class UpdateService:
         return False
 
     async def _load(self, row: Deployment) -> Deployment:
-        return await self._store[DeploymentStore].deployment(SYSTEM._replace(org=row.org), row.id)
+        return await self._store[DeploymentStore].deployment(hub_scope(row.org), row.id)
 
     async def _order_job(self, scope: Scope, row: Deployment) -> JobId:
         """Wait for the turn of an update, and create its job.
@@ -303,7 +303,7 @@ class UpdateService:
         """
         while True:
             try:
-                job = await self._store[JobStore].job(SYSTEM._replace(org=row.org), job_id)
+                job = await self._store[JobStore].job(hub_scope(row.org), job_id)
             except NotFound:
                 raise _removed(row, "install") from None
             if job.state in TERMINAL:
@@ -330,7 +330,7 @@ class UpdateService:
     async def _resume(self, row: Deployment) -> None:
         """Follow an update after a restart of the hub, since the node has continued without the hub."""
         try:
-            await self._until_stored(row, partial(self._resume_once, SYSTEM._replace(org=row.org), row))
+            await self._until_stored(row, partial(self._resume_once, hub_scope(row.org), row))
         except HubError as exc:
             event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
         except Exception:  # the boundary: a bug in one update must not affect the others
@@ -360,7 +360,7 @@ class UpdateService:
         named = install.detail.rpartition("job ")[2]
         if is_id(named) or install.started_at is None:
             return JobId(named) if is_id(named) else None
-        page = await self._store[JobStore].jobs(SYSTEM._replace(org=row.org), 1, None, _node(row), JobFilter(action=UPDATE))
+        page = await self._store[JobStore].jobs(hub_scope(row.org), 1, None, _node(row), JobFilter(action=UPDATE))
         return next((job.id for job in page.items if job.created_at >= install.started_at), None)
 
     async def _log_errors(self, work: Awaitable[None]) -> None:
@@ -374,7 +374,7 @@ class UpdateService:
     # -- rows ------------------------------------------------------------------------------------
 
     async def _save(self, scope: Scope, row: Deployment) -> Deployment:
-        saved = await self._store[DeploymentStore].save_deployment(SYSTEM._replace(org=scope.org), row)
+        saved = await self._store[DeploymentStore].save_deployment(hub_scope(scope.org), row)
         self._bus.publish(Changed("deployment", saved.id, saved.version))
         return saved
 

@@ -20,7 +20,7 @@ from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
-from groundcontrol.core.scope import SYSTEM, Scope, node_actor
+from groundcontrol.core.scope import Scope, hub_scope, node_actor
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.model import Invite
 from groundcontrol.deployments.node_files import spider_conf
@@ -122,7 +122,7 @@ class Joining:
             self._group = group
             try:
                 for node, org in left:
-                    group.create_task(self._settle_late(Scope(SYSTEM.actor, org), node), name="settle-joining")
+                    group.create_task(self._settle_late(hub_scope(org), node), name="settle-joining")
                 await asyncio.Event().wait()
             finally:
                 self._group = None  # a join that ends while the hub stops is settled by the next start
@@ -251,7 +251,7 @@ class _Visit:
         self._joining = joining
         self._socket, self._joined, self._invite, self._address, self._url = opened
         self._received = 0
-        self.scope = Scope(SYSTEM.actor, self._invite.org)
+        self.scope = hub_scope(self._invite.org)
         self.open_end: NodeId | None = None
         """A new node whose installation is not settled yet; None: there is none."""
 

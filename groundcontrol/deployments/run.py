@@ -13,7 +13,7 @@ from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import clean
@@ -465,7 +465,7 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
 
 
 async def _close_one(tools: Deps, row: Deployment) -> None:
-    scope = Scope(SYSTEM.actor, row.org)
+    scope = hub_scope(row.org)
     node = await tools.store[NodeStore].find_node(row.node_id) if row.node_id else None
     progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
     finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)

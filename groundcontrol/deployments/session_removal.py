@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from groundcontrol.core import failpoints
 from groundcontrol.core.errors import Conflict, HubError, NotFound, PolicyRefuses, StoreError, Unavailable
 from groundcontrol.core.ids import JobId, NodeId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.limits import WriteLock
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentOptions, DeploymentState
@@ -113,7 +113,7 @@ class SessionRemoval:
         began = row.steps[0].started_at
         if began is None:
             return None
-        page = await self._tools.store[JobStore].jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
+        page = await self._tools.store[JobStore].jobs(hub_scope(row.org), ORDERS_SEEN, None, node=_node(row))
         return next((job.id for job in page.items if job.action == UNINSTALL and job.created_at >= began), None)
 
     async def close(self) -> None:
@@ -263,7 +263,7 @@ class SessionRemoval:
         failpoints.hit("leave.heard.post")
 
     def _found(self, row: Deployment) -> tuple[Scope, ProgressReporter, JobId | None]:
-        scope = Scope(SYSTEM.actor, row.org)
+        scope = hub_scope(row.org)
         return scope, ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row), _job_of(row)
 
     # -- following -------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class SessionRemoval:
                     raise failure("uninstall_failed", "verify", left=self._not_removed[node])
                 if not reported and job_id is not None:
                     with contextlib.suppress(NotFound):  # the node was deleted between the two calls
-                        job = await tools.store[JobStore].job(SYSTEM._replace(org=progress.row.org), job_id)
+                        job = await tools.store[JobStore].job(hub_scope(progress.row.org), job_id)
                         if ends_at is None and job.state not in ("queued", "dispatched"):
                             ends_at = tools.clock.monotonic() + tools.limits.leave_s
                         await self._look(progress, job, ends_at)

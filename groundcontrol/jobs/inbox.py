@@ -16,7 +16,7 @@ from groundcontrol.core import failpoints
 from groundcontrol.core.bus import Bus, Changed, JobOutputArrived
 from groundcontrol.core.errors import Conflict, NotFound, StoreDown
 from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import SYSTEM, node_actor
+from groundcontrol.core.scope import hub_scope, node_actor
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.messages import MAX_OUTPUT_BYTES, read_plan, read_progress, read_report
@@ -151,7 +151,7 @@ class JobRecorder:
             return
         if is_id(job_id) and len(inbox.own) < MAX_JOBS:
             try:
-                job = await self._store[JobStore].job(SYSTEM, JobId(job_id))
+                job = await self._store[JobStore].job(hub_scope(agent.node.org), JobId(job_id))
             except NotFound:
                 pass
             else:
@@ -169,7 +169,7 @@ class JobRecorder:
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
         """Read the job. If this is its first message, set its state to `running`."""
         self._taken(job_id)
-        job = await self._store[JobStore].job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(hub_scope(agent.node.org), job_id)
         if job.state in ("dispatched", "accepted"):
             failpoints.hit("job.begin.pre")
             job = await self._store[JobStore].advance(job_id, "running", agent.session, JobUpdate(started_at=self._clock.now()))

@@ -50,6 +50,7 @@ class NotAccepted(NamedTuple):
 class _Sent:
     """A job that its node has not accepted yet."""
 
+    org: int
     unanswered: int = 0
     """Orders sent and not answered. While this is not 0, no refusal is conclusive: an order in flight may still start the job."""
     refusal: NotAccepted | None = None
@@ -110,7 +111,7 @@ class OrderSender:
         """
         if job.id in self._withdrawn:
             return
-        sent = self._sent.setdefault(job.id, _Sent())
+        sent = self._sent.setdefault(job.id, _Sent(job.org))
         if self.left_behind(agent.session) or (job.action != REKEY and self._registry.is_cloned(job.node_id)):
             sent.held_skew_s = skew_s
             return
@@ -157,21 +158,21 @@ class OrderSender:
         sent = self._sent.get(job_id)
         return why in NEVER_BEGUN or (why in NEVER_STARTED and (sent is None or not sent.unanswered))
 
-    def send_later(self, job_id: JobId, reason: NotAccepted) -> None:
+    def send_later(self, job: Job, reason: NotAccepted) -> None:
         """Have the job sent again every RETRY_EVERY_S until its `not_after`."""
-        sent = self._sent.setdefault(job_id, _Sent())
+        sent = self._sent.setdefault(job.id, _Sent(job.org))
         sent.refusal, sent.again_at = reason, self._clock.monotonic() + RETRY_EVERY_S
 
-    def due(self) -> list[tuple[JobId, float]]:
-        """Jobs to send again now, each with the clock skew of its node: refused jobs whose time has come, and all that are held back."""
+    def due(self) -> list[tuple[JobId, int, float]]:
+        """Jobs to send again now, each with its organisation and the clock skew of its node: refused jobs whose time has come, and all that are held back."""
         now = self._clock.monotonic()
         found = []
         for job_id, sent in self._sent.items():
             if sent.refusal is not None and sent.again_at <= now:
                 sent.again_at = now + RETRY_EVERY_S
-                found.append((job_id, sent.refusal.skew_s))
+                found.append((job_id, sent.org, sent.refusal.skew_s))
             elif sent.refusal is None and sent.held_skew_s is not None:
-                found.append((job_id, sent.held_skew_s))
+                found.append((job_id, sent.org, sent.held_skew_s))
         return found
 
     def withdraw(self, job_id: JobId) -> None:

@@ -21,7 +21,7 @@ from groundcontrol.core import failpoints
 from groundcontrol.core.bus import Bus, Changed, JobPoke, Topic
 from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound
 from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.inbox import PASSING_ERRORS, Inbox, JobRecorder
@@ -148,7 +148,11 @@ class JobTracker:
         ready = [session for session in some if not self._orders.left_behind(session)]
         for session in [session for session in ready if self._registry.is_cloned(session.node)]:
             ready.remove(session)
-            rekeys = (await self._store[JobStore].jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
+            rekeys = (
+                await self._store[JobStore].jobs(
+                    hub_scope(session.org), REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY)
+                )
+            ).items
             if rekeys:
                 await self._claim([job.id for job in rekeys], [session])
         if ready:
@@ -174,9 +178,9 @@ class JobTracker:
             event(log, "job_step_failed", logging.ERROR, exc_info=True, job=job.id)
 
     async def _send_again(self) -> None:
-        for job_id, skew_s in self._orders.due():
+        for job_id, org, skew_s in self._orders.due():
             try:
-                job = await self._store[JobStore].job(SYSTEM, job_id)
+                job = await self._store[JobStore].job(hub_scope(org), job_id)
             except NotFound:  # its node was removed
                 job = None
             if job is None or job.state != "dispatched":
@@ -322,7 +326,7 @@ class JobTracker:
 
     async def _answer(self, agent: AgentSession, message: JobAnswer) -> None:
         job_id = JobId(message.job)
-        job = await self._store[JobStore].job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(hub_scope(agent.node.org), job_id)
         why = "unreachable" if message.answer == "unreachable" else message.why
         if why == "bad-mac" and await self._changes_keys(job):
             why = KEYS_CHANGE
@@ -345,12 +349,12 @@ class JobTracker:
         if job.stop is not None and self._orders.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
             await self._close_refused(agent, job, "cancelled", None)  # the job never ran, so it is not sent again
         elif why in RETRY:
-            self._orders.send_later(job_id, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
+            self._orders.send_later(job, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
             skew_s = message.clock_ms / 1000 - self._clock.now()
             if self._refusals.first_line("node_clock_differs", agent.node.id):
                 event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
-            self._orders.send_later(job_id, NotAccepted(why, message.answer, skew_s))
+            self._orders.send_later(job, NotAccepted(why, message.answer, skew_s))
             if before is None:  # only once: a node that varies its reason must not make the hub send faster
                 await self._send(agent, job, skew_s)
         else:
@@ -364,7 +368,7 @@ class JobTracker:
     async def _changes_keys(self, job: Job) -> bool:
         """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. The store has the answer, so a restart of the hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
-        newest = (await self._store[JobStore].jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
+        newest = (await self._store[JobStore].jobs(hub_scope(job.org), 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(
             one.state in ("accepted", "running") or (one.id != job.id and one.ended_at is not None and one.ended_at > since)
             for one in newest
@@ -384,7 +388,7 @@ class JobTracker:
 
     async def _ended(self, agent: AgentSession, inbox: Inbox, message: JobEnded) -> None:
         job_id = JobId(message.job)
-        job = await self._store[JobStore].job(SYSTEM, job_id)
+        job = await self._store[JobStore].job(hub_scope(agent.node.org), job_id)
         if job.state in TERMINAL and not may_move(job.state, message.state):
             await agent.send(JobDone(job_id))  # a repeat, since the hub's answer was lost
             return
@@ -416,17 +420,19 @@ class JobTracker:
 
     async def _reboot_after(self, job: Job) -> NewJob | None:
         """The reboot job that was requested with `job`; None if the node reports that no reboot is due."""
-        report = await self._store[JobStore].report(SYSTEM, job.id)
+        report = await self._store[JobStore].report(hub_scope(job.org), job.id)
         if report is not None and report.reboot == "no":
             return None
         now = self._clock.now()
         return NewJob(JobId(new_time_id(now)), job.node_id, JobRequest(REBOOT), now, now + START_LIMIT_S)
 
-    async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | Scope = SYSTEM) -> None:
+    async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | None = None) -> None:
         """End a job without a report of its end from the node."""
         self._orders.withdraw(job.id)
         try:
-            ended = await self._store[JobStore].advance(job.id, state, by, JobUpdate(ended_at=self._clock.now(), error=error))
+            ended = await self._store[JobStore].advance(
+                job.id, state, by or hub_scope(job.org), JobUpdate(ended_at=self._clock.now(), error=error)
+            )
         except (Conflict, NotFound):
             ended = None  # the job changed its state meanwhile, or was removed with its node
         self._orders.settled(job.id)

@@ -132,6 +132,8 @@ class Session(NamedTuple):
     epoch: int
     hub: HubId
     boot: BootId
+    org: int
+    """The organisation of the node."""
 
 
 class Owner(NamedTuple):

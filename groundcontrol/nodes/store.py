@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from groundcontrol.core.ids import NodeId
@@ -29,6 +29,10 @@ class NodeStore(Protocol):
 
     async def node(self, scope: Scope, node: NodeId) -> Node: ...
     async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]: ...
+    async def organisations(self) -> Sequence[int]:
+        """The organisations that have nodes."""
+        ...
+
     async def find_node(self, node: NodeId) -> Node | None:
         """For the handshake of agents: finds nodes of any organisation. None: unknown or deleted."""
         ...
@@ -179,3 +183,15 @@ class ProcessHistoryStore(Protocol):
     async def expire_readings(self, before: float) -> int:
         """Remove some readings before a time in Unix seconds, by quarters of an hour. Returns: the number of removed rows; 0: none is left."""
         ...
+
+
+async def every_node(store: NodeStore, scope: Scope, at_once: int = 200) -> AsyncIterator[Node]:
+    """All nodes that the caller may see, page by page. Raises: StoreError."""
+    cursor: str | None = None
+    while True:
+        page = await store.nodes(scope, at_once, cursor)
+        for node in page.items:
+            yield node
+        cursor = page.next
+        if cursor is None:
+            return

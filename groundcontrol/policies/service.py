@@ -10,7 +10,7 @@ from groundcontrol.access.store import UserAdminStore
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import PERMISSIONS
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node
@@ -70,7 +70,7 @@ class FleetReader:
 
     async def _approvers(self, scope: Scope, policy: PatchPolicy) -> int:
         """How many users may approve, without the last editor."""
-        page = await self._stores[UserAdminStore].users(SYSTEM._replace(org=scope.org), 500)
+        page = await self._stores[UserAdminStore].users(hub_scope(scope.org), 500)
         roles = PERMISSIONS["patch.manage"]
         people: Sequence[str] = [one.user.id for one in page.items if not one.user.disabled and one.user.role in roles]
         return len([one for one in people if one != policy.edited_by])

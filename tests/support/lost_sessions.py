@@ -28,7 +28,7 @@ class Agent:
 
     def __init__(self, epoch: int, node: NodeId = NODE) -> None:
         self.node = SimpleNamespace(id=node, no=1, org=1, name="web-1", version=1)
-        self.session = Session(node, 1, epoch, HubId("hub"), BootId("0f" * 16))
+        self.session = Session(node, 1, epoch, HubId("hub"), BootId("0f" * 16), 1)
         self.lost: list[LostRows] = []
         self.over = False
         self.verdict = (1001, "")

@@ -46,7 +46,7 @@ async def managed(hub: TestHub) -> Node:
         session,
         NodeIdentity(package_manager="apt"),
         "0.1.0",
-        NodePolicy("managed", lines={"units": ("*",), "containers": ("*",)}),
+        NodePolicy("managed", lines={"units": ("*",), "containers": ("*",), "actions": ("drain",)}),
         "no",
         1.0,
     )

@@ -76,7 +76,7 @@ class Hub:
             row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late),
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
-        session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
+        session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16), 1)
         hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
         link = SecureChannel(CODEC, KEY, KEY, expect_welcome=False)
         agent = AgentSession(node, session, link, cast("AgentSocket", None), hello, "192.0.2.1", Marks(-1, -1), cast("SessionDeps", with_))

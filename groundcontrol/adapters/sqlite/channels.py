@@ -10,7 +10,7 @@ from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET
 from groundcontrol.alerts.model import CHANNELS, Channel, ChannelId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.secrets import SealedRecord
 
 FORM = Form(CHANNELS)
@@ -22,7 +22,7 @@ class SqliteChannels(SqliteRecords[Channel]):
     form = FORM
 
     async def channels(self, org: int) -> Sequence[Channel]:
-        return await self.all(SYSTEM._replace(org=org))
+        return await self.all(hub_scope(org))
 
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         return await self.create(scope, channel, lambda tx, _: insert(tx, scope.org, target))

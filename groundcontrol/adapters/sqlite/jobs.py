@@ -24,7 +24,7 @@ from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.jobs.model import (
     START_LIMIT_S,
     TERMINAL,
@@ -161,7 +161,7 @@ class SqliteJobs:
                 )
                 if won:
                     room -= row["batch"] is not None
-                    self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.dispatch", row["id"], {"node": session.node})
+                    self._chain.write(tx, hub_scope(row["org"]), "job.dispatch", row["id"], {"node": session.node})
                     if row["action"] in COVERED:
                         open_for(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
                     taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
@@ -184,7 +184,7 @@ class SqliteJobs:
                     "UPDATE job SET state = 'failed', error = ?, ended_at = ?, version = version + 1 WHERE no = ?", error, now, row["no"]
                 )
                 detail = {"node": row["node_id"], "action": row["action"], "for": row["created_by"]}
-                self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.withdraw", row["id"], detail, "refused")
+                self._chain.write(tx, hub_scope(row["org"]), "job.withdraw", row["id"], detail, "refused")
                 closed.append(_record_change(tx, JobId(row["id"])))
             return closed
 
@@ -282,10 +282,10 @@ class SqliteJobs:
 
     def _follow(self, tx: Tx, row: Row, job: NewJob) -> None:
         """Create the job that follows an ended job, in the name of the user who ordered the ended one."""
-        insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
+        insert(tx, hub_scope(row["org"]), job, row["node"])
         tx.execute("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
         detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.request.details()}
-        self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.create", job.id, detail)
+        self._chain.write(tx, hub_scope(row["org"]), "job.create", job.id, detail)
 
     # -- plan and report -------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.permissions import check_granting_tags
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.text import fold
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
@@ -87,6 +87,9 @@ class SqliteNodes:
         items = [_to_node(row) for row in found[:size]]
         return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
 
+    async def organisations(self) -> Sequence[int]:
+        return [row["org"] for row in await self._reader.run(lambda rows: rows.fetch_all("SELECT DISTINCT org FROM node ORDER BY org"))]
+
     async def find_node(self, node: NodeId) -> Node | None:
         row = await self._urgent.run(lambda rows: rows.fetch_one("SELECT * FROM node WHERE id = ?", node))
         return None if row is None else _to_node(row)
@@ -149,7 +152,7 @@ class SqliteNodes:
                 raise NotFound(f"there is no node {node}")
             if row["generation"] < generation:
                 tx.execute("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
-                by = SYSTEM._replace(org=row["org"])
+                by = hub_scope(row["org"])
                 self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
                 record_event(tx, new_event("node_rekeyed", tx.now, {"generation": generation}, node=node, name=row["name"], org=row["org"]))
             return _to_node(tx.fetch_all("SELECT * FROM node WHERE id = ?", node)[0])

@@ -17,7 +17,7 @@ from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import Action
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
 from groundcontrol.policies.choosing import Update
@@ -132,7 +132,7 @@ class SqlitePolicies:
                 *(why, why, tx.now, org, policy, why),
             )
             if won:
-                self._chain.write(tx, SYSTEM._replace(org=org), "patch_policy.pause", policy, {"why": why})
+                self._chain.write(tx, hub_scope(org), "patch_policy.pause", policy, {"why": why})
 
         await self._writer.run(command)
 

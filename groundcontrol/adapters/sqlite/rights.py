@@ -9,7 +9,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, te
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
-from groundcontrol.core.scope import SYSTEM, Grants, Scope, min_role
+from groundcontrol.core.scope import HUB, Grants, Scope, min_role
 from groundcontrol.deployments.model import Deployment, makes_node, right_to_make, right_to_order
 
 _ADMITTED: Final = (
@@ -100,7 +100,7 @@ def _may(rights: StoredRights | None, action: Action, node: str, tags: str, orde
 def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
     """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: the user or token does not exist
     any more."""
-    if actor == SYSTEM.actor.id or actor.isdecimal():
+    if actor == HUB.id or actor.isdecimal():
         return _OWNER
     user = _user(rows.fetch_one(_USER + "id = ?", actor))
     token = rows.fetch_one(_PROGRAM, actor) if user is None else None

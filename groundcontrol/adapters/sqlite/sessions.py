@@ -105,7 +105,7 @@ class SqliteSessions:
                 " SET epoch = epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
                 *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
             )[0]["epoch"]
-            session = Session(node, row["no"], epoch, hub, boot)
+            session = Session(node, row["no"], epoch, hub, boot, row["org"])
             if row["pending"]:
                 tx.execute("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
                 self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
@@ -118,13 +118,13 @@ class SqliteSessions:
     async def owner(self, node: NodeId) -> Owner | None:
         def query(rows: Rows) -> Owner | None:
             row = rows.fetch_one(
-                "SELECT s.*, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
+                "SELECT s.*, node.org, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
                 " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
                 node,
             )
             if row is None:
                 return None
-            session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]))
+            session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]), row["org"])
             return Owner(session, row["alive_until"] > self._clock.now())
 
         return await self._reader.run(query)

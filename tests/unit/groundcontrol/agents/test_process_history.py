@@ -37,7 +37,7 @@ class RefusingHistory:
 
 
 def session(no: int) -> Session:
-    return Session(NodeId(f"node-{no}"), no, 1, HubId("hub"), BootId("boot"))
+    return Session(NodeId(f"node-{no}"), no, 1, HubId("hub"), BootId("boot"), 1)
 
 
 async def test_the_last_reading_of_each_minute_is_written_once() -> None:

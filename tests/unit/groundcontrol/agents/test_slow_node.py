@@ -36,7 +36,7 @@ def a_session(wire: AgentSocket) -> AgentSession:
     link = SecureChannel(CODEC, KEY, KEY, expect_welcome=False)
     return AgentSession(
         node,
-        Session(NodeId(NODE), 1, 1, HubId("hub"), BootId("0f" * 16)),
+        Session(NodeId(NODE), 1, 1, HubId("hub"), BootId("0f" * 16), 1),
         link,
         wire,
         hello,

@@ -125,7 +125,7 @@ async def place() -> AsyncIterator[Place]:
         ),
     )
     node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
-    session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16))
+    session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16), 1)
     hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
     agent = AgentSession(
         node, session, SecureChannel(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_

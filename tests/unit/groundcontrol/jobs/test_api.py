@@ -91,7 +91,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "plan": {"for": "upgrade"}, "install": {"packages": ["curl"]}, "remove": {"packages": ["curl"]},
     "hold": {"packages": ["curl"]}, "unhold": {"packages": ["curl"]},
     **{key: {"units": ["nginx.service"]} for key in ("unit-start", "unit-stop", "unit-restart", "unit-reload")},
-    "container-restart": {"container": "shop"},
+    "container-restart": {"container": "shop"}, "action-run": {"named_action": "drain"},
 }  # fmt: skip
 
 

@@ -121,7 +121,7 @@ async def test_an_outdated_order_is_resent_and_expires_with_its_reason(bench: Be
 async def test_an_update_during_its_bundle_transfer_may_have_started(bench: Bench) -> None:
     ordered, session = await bench.dispatched()
     job = ordered._replace(action="update", plan=hashlib.sha256(b"no bundle").hexdigest())
-    bench.orders.send_later(job.id, NotAccepted("busy", "refused", 0.0))
+    bench.orders.send_later(job, NotAccepted("busy", "refused", 0.0))
     assert bench.orders.never_started(job.id, "busy")
     found: dict[str, bool] = {}
 
@@ -138,7 +138,7 @@ async def test_a_job_that_was_read_to_be_sent_again_is_not_sent_once_it_is_cance
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     bench.registry._agents[bench.node] = cast("AgentSession", agent)
-    bench.orders.send_later(job.id, NotAccepted("busy", "refused", 0.0))
+    bench.orders.send_later(job, NotAccepted("busy", "refused", 0.0))
     bench.clock.advance(RETRY_EVERY_S)
     slow = Hanging(bench.store.jobs, "job", done_first=True)
     bench.tracker._store = replace(bench.store, jobs=slow)  # type: ignore[arg-type]  # it stands for this part

@@ -40,7 +40,7 @@ async def test_a_sent_order_is_not_resent_while_a_clone_is_connected(bench: Benc
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
     await tracker.joined(cast("AgentSession", agent))
-    bench.orders.send_later(job.id, NotAccepted("busy", "busy", 0.0))
+    bench.orders.send_later(job, NotAccepted("busy", "busy", 0.0))
     bench.clock.advance(6)
     await tracker._send_again()
     await bench.orders.start(cast("AgentSession", agent), job, 2.0)
