@@ -13,7 +13,7 @@ from typing import Final
 
 from groundcontrol.alerts.expression import EventOf, State
 from groundcontrol.alerts.families import OTHERS, Family, NodeState, Range, Waiting, width_of
-from groundcontrol.alerts.machine import Arm, Change, Flapping, Limits, Observation, step
+from groundcontrol.alerts.machine import Arm, Change, Flapping, Instance, Limits, Observation, step
 from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import HeldInstance, Snapshot, restored
@@ -392,13 +392,26 @@ class Engine:
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
                 self._observe(node_id, node, key, rule.limits, Observation(0.0), now, "not_repeated")
-            elif key[1] == OTHERS and self._is_old(state.known_at, rule.limits):
-                self._end(node_id, node, key, "object_gone", now)
+            elif key[1] == OTHERS and self._has_no_others(node, rule, state, now):
+                self._end(node_id, node, key, "cleared", now)
             elif state.level is not None and not state.stale and self._is_old(state.known_at, rule.limits):
                 node.instances[key] = state._replace(stale=True)
                 self._emit(node_id, key, Change("stale", state.level, state.since_at, None), now, state.value)
         for key in [key for key, flap in node.flaps.items() if flap.over(now)]:
             del node.flaps[key]
+
+    def _has_no_others(self, node: NodeState, rule: Effective, others: Instance, now: float) -> bool:
+        """Whether the source of a rule is known, and no instance beyond the limits was observed for a while."""
+        if isinstance(rule.expression, State):
+            return self._is_old(others.known_at, rule.limits) and self._is_read(node, rule.expression.kind, now)
+        family = node.families.get(rule.family)
+        return family is not None and family.closed_ms / 1000 - others.known_at > max(STALE_S, 3 * rule.limits.pace_s)
+
+    def _is_read(self, node: NodeState, kind: str, now: float) -> bool:
+        """Whether the values of a state are known."""
+        if node.facts is None:
+            return HUB_STATES[kind].read(self._hub, now) is not None
+        return NODE_STATES[kind].read(node.facts, now) is not None
 
     def _is_old(self, at: float, limits: Limits) -> bool:
         """Whether a value of this time is stale. Times before the engine's start count as the start."""

@@ -49,6 +49,7 @@ from tests.support.store_files import open_new
 from tests.support.vault import a_vault
 
 HUB_INFO: Final = HubInfo(HUB, "wss://hub.example/ws", "0")
+VAULT: Final = a_vault()
 ORIGIN: Final = "https://hub.example"
 STARTED_S: Final = 100.0
 """The time before a trial begins. A hub sends no messages in the first 90 s after its start."""
@@ -68,6 +69,8 @@ class PlayedFleet(DeadlineChecker):
         """Node -> its failed units."""
         self.expectations: Collection[str] | None = None
         """The names of all expectations; None: not known."""
+        self.deadlines_read_at = 0.0
+        """The monotonic time from which missed deadlines are known."""
         self._since: dict[tuple[NodeId, str], float] = {}
 
     def online(self, node: NodeId) -> bool:
@@ -89,7 +92,9 @@ class PlayedFleet(DeadlineChecker):
         cells = tuple(cell for unit in units for cell in (unit, "failed"))
         return {"services": SubjectTable("services", 0.0, len(units), ("unit", "state"), cells)}
 
-    def unmet(self, node: NodeId) -> Mapping[str, Unmet]:
+    def unmet(self, node: NodeId) -> Mapping[str, Unmet] | None:
+        if self.clock.monotonic() < self.deadlines_read_at:
+            return None
         levels = self.levels.get(node, {})
         self._since = {key: at for key, at in self._since.items() if key[0] != node or key[1] in levels}
         return {
@@ -113,12 +118,9 @@ class Told(NamedTuple):
 class Receivers(ChannelService):
     """Channels whose receivers record messages, and fail on demand."""
 
-    def __init__(self, backend: Backend, clock: ManualClock) -> None:
-        vault = a_vault()
+    def __init__(self, backend: Backend, clock: ManualClock, egress: Egress) -> None:
         store = backend.store
-        super().__init__(
-            store.channels, store.deliveries, vault, Links(vault.link_key), Egress(frozenset()), clock, lambda: ORIGIN, lambda: None
-        )
+        super().__init__(store.channels, store.deliveries, VAULT, Links(VAULT.link_key), egress, clock, lambda: ORIGIN, lambda: None)
         self._now = clock.now
         self.told: list[Told] = []
         self.outcome: Outcome = Sent()
@@ -136,10 +138,11 @@ class AlertTrial:
 
     def __init__(self, backend: Backend, folder: Path) -> None:
         self.backend, self.clock, self.folder = backend, backend.clock, folder
+        self.egress = Egress(frozenset())
         self.fleet = PlayedFleet(backend.clock)
         self.windows = Windows()
         self.nodes: list[NodeId] = []
-        self.receivers = Receivers(backend, self.clock)
+        self.receivers = self.new_receivers()
         self.refused = 0
         """How often the store raised StoreError, in evaluations and when messages were sent."""
         self.commit_s = 0.0
@@ -153,7 +156,7 @@ class AlertTrial:
         store, clock, bus = self.backend.store, self.clock, LocalBus()
         await store.hubs.beat(HUB, HUB_INFO, 20.0)
         told, attempts = self.receivers.told, self.receivers.attempts
-        self.receivers = Receivers(self.backend, clock)
+        self.receivers = self.new_receivers()
         self.receivers.told, self.receivers.attempts = told, attempts
         self.dead_man = DeadMan(store.silence, clock, self.fleet.online)
         await self.dead_man.look()
@@ -176,6 +179,10 @@ class AlertTrial:
         self._due_at: float | None = clock.now()
         self._looked_at = self._minute_at = clock.monotonic()
         await self.service.load()
+
+    def new_receivers(self) -> Receivers:
+        """The receivers of channels, anew at each start of the hub."""
+        return Receivers(self.backend, self.clock, self.egress)
 
     def _time_commits(self, alerts: AlertStore) -> None:
         commit = alerts.commit
@@ -307,12 +314,14 @@ class AlertTrial:
 
 
 @asynccontextmanager
-async def alert_trial(folder: Path, nodes: int = 1, clock: ManualClock | None = None) -> AsyncIterator[AlertTrial]:
+async def alert_trial(
+    folder: Path, nodes: int = 1, clock: ManualClock | None = None, kind: type[AlertTrial] = AlertTrial
+) -> AsyncIterator[AlertTrial]:
     """A hub that has run for long enough to send messages, with one channel, `ops`."""
     clock = clock or ManualClock()
     backend = Backend(lambda: open_new(folder / "data", clock=clock), clock)
     await backend.open()
-    trial = AlertTrial(backend, folder)
+    trial = kind(backend, folder)
     try:
         await trial.add_nodes(nodes)
         await trial.start()

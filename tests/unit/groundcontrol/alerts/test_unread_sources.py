@@ -74,6 +74,16 @@ def test_a_state_of_the_hub_that_is_not_known_changes_nothing(name: str) -> None
     assert play(engine, HubInfo(), 1500, 1800) == []
 
 
+def test_alerts_beyond_the_limit_of_a_node_end_only_when_their_source_says_so() -> None:
+    engine = engine_of_defaults()
+    storm = NodeFacts(NODE, deadlines={f"job {number}": 2.0 for number in range(300)})
+    assert ("expectation.missed", "fired") in play(engine, storm, 0, 60)
+    assert play(engine, UNREAD["unread"], 60, 1800) == []
+    ended = play(engine, NodeFacts(NODE, deadlines={}), 1860, 600)
+    assert ended
+    assert {kind for _, kind in ended} == {"resolved"}
+
+
 def test_each_state_answers_not_known_before_its_source_was_read() -> None:
     nothing = NodeFacts(NODE, reconnecting=True)
     assert {name for name, kind in NODE_STATES.items() if kind.read(nothing, NOW) is not None} == set()
