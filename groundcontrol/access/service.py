@@ -29,8 +29,8 @@ from groundcontrol.access.rate_limits import (
 )
 from groundcontrol.access.second_factor import Sealer, SecondFactor
 from groundcontrol.access.sessions import (
-    JOB_STEP_UP_S,
     STEP_UP_S,
+    STRICT_STEP_UP_S,
     Caller,
     Issued,
     new_refresh,
@@ -299,29 +299,29 @@ class AuthService:
             return await self.api_tokens.reload_caller(caller.token, address)
         return caller
 
-    def require_step_up(self, caller: Caller, *, longer: bool = False) -> None:
-        """Refuse an action unless the password was proved within the last five minutes.
+    def require_step_up(self, caller: Caller, *, strict: bool = False) -> None:
+        """Refuse an action unless the password was proved within the last 15 minutes.
 
         A sensitive token and the local socket need no proof. Other tokens are refused.
 
-        Args:   longer: allow fifteen minutes if the password was proved again after the log-in.
+        Args:   strict: within the last five minutes. For users, second factors, secrets, keys, policies of nodes and removals.
         Raises: StepUpRequired.
         """
         if caller.token is not None and not caller.token.sensitive:
             raise StepUpRequired("users must prove their password for this; a token may do it only if it was created as sensitive")
         if (session := caller.session) is None:
             return
-        limit_s = JOB_STEP_UP_S if longer and session.authenticated_at > session.created_at else STEP_UP_S
+        limit_s = STRICT_STEP_UP_S if strict else STEP_UP_S
         if not 0 <= self._clock.now() - session.authenticated_at <= limit_s:
             raise StepUpRequired("prove your password once more for this")
 
-    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId], *, longer: bool = False) -> None:
+    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId]) -> None:
         """As `require_step_up`, if a session or token changes more than `portions.MANY_NODES` nodes within `portions.WINDOW_S`.
 
         Raises: StepUpRequired.
         """
         try:
-            self.require_step_up(caller, longer=longer)
+            self.require_step_up(caller)
         except StepUpRequired:
             holder = caller.session or caller.token
             if holder is None or not self._portions.take(holder.id, nodes):
@@ -346,7 +346,7 @@ class AuthService:
         """
         user, session = person_of(caller)
         if user.totp_since is not None and not user.must_change_password:
-            self.require_step_up(caller)
+            self.require_step_up(caller, strict=True)
         attempt = await self._prove(caller, user, current)
         await self._users.clear_attempts(attempt.returned)
         check_new(new, username=user.username, words=self._words)

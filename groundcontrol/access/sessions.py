@@ -24,10 +24,10 @@ IDLE_2FA_S: Final = 30 * 60.0
 """`IDLE_S` for a session with a second factor. Its user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
 """`ABSOLUTE_S` for a session with a second factor."""
-STEP_UP_S: Final = 300.0
+STEP_UP_S: Final = 900.0
 """How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
-JOB_STEP_UP_S: Final = 900.0
-"""How long a proof that was given after the log-in is valid for jobs. Otherwise an evening of upgrades would ask for the password every five minutes."""
+STRICT_STEP_UP_S: Final = 300.0
+"""As `STEP_UP_S`, for users, second factors, secrets, keys, policies of nodes and removals."""
 USER_AGENT_CHARS: Final = 200
 
 

@@ -101,7 +101,7 @@ async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> Deployme
     if row.kind == "remove":
         call.authorize("node.delete", row)
     if row.kind == "remove" or row.options.again or (overrides is not None and redirects(row, overrides)):
-        call.services.auth.require_step_up(call.caller)
+        call.services.auth.require_step_up(call.caller, strict=row.kind == "remove" or _changes_policy(overrides))
     return deployment_view(await call.services[DeploymentService].retry(call.scope, call.deployment_id, overrides))
 
 
@@ -119,7 +119,9 @@ async def redeploy_node(call: ApiRequest, body: RetryBody | None) -> DeploymentV
     """Install Spider on a node's server again, in place of the Spider there. Id, history and settings stay."""
     call.query()
     call.authorize("node.update", await call.services[NodeStore].node(call.scope, call.node_id))
-    return deployment_view(await call.services[DeploymentService].redeploy(call.scope, call.node_id, _overrides(body)))
+    overrides = _overrides(body)
+    call.services.auth.require_step_up(call.caller, strict=_changes_policy(overrides))
+    return deployment_view(await call.services[DeploymentService].redeploy(call.scope, call.node_id, overrides))
 
 
 async def redeploy_nodes(call: ApiRequest, body: RedeployManyBody) -> RedeployedView:
@@ -132,11 +134,17 @@ async def redeploy_nodes(call: ApiRequest, body: RedeployManyBody) -> Redeployed
     nodes, seen = [NodeId(node) for node in fields.pop("nodes")], fields.pop("policy_seen") or {}
     lines = _taken_lines(fields)
     overrides = DeploymentOverrides(**fields, lines=None if lines == PolicyLines() else lines)
+    call.services.auth.require_step_up(call.caller, strict=_changes_policy(overrides))
     made, refused = await call.services[DeploymentService].redeploy_many(call.scope, nodes, overrides, seen)
     return RedeployedView(
         deployments=[deployment_view(row) for row in made],
         refused=[NotBegunView(node, exc.code, exc.message) for node, exc in refused],
     )
+
+
+def _changes_policy(overrides: DeploymentOverrides | None) -> bool:
+    """Whether a request changes the policy file of a server, which needs a newer proof of the password."""
+    return overrides is not None and (overrides.policy is not None or overrides.lines is not None)
 
 
 def _taken_lines(fields: dict[str, Any]) -> PolicyLines:

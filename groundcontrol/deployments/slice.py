@@ -50,10 +50,10 @@ from groundcontrol.web.services import Services, provide
 ROUTES: Final = (
     Route(
         "DELETE", "/nodes/{id}", "node.delete", deployments_api.remove_node, DeploymentView, RetryBody,
-        status=202, optional_body=True, step_up=True, query=(FORCE,),
+        status=202, optional_body=True, step_up=True, strict=True, query=(FORCE,),
     ),
     Route("POST", "/nodes/{id}/approve", "node.approve", invites_api.approve_node, NodeView),
-    Route("POST", "/nodes/{id}/reject", "node.approve", invites_api.reject_node, None, status=204, step_up=True),
+    Route("POST", "/nodes/{id}/reject", "node.approve", invites_api.reject_node, None, status=204, step_up=True, strict=True),
     Route("POST", "/invites", "invite.create", invites_api.create_invite, NewInviteView, InviteBody, status=201, step_up=True),
     Route("GET", "/invites", "invite.read", invites_api.list_invites, InvitesView, query=(LIMIT, CURSOR), cost="page"),
     Route("GET", "/invites/{id}", "invite.read", invites_api.get_invite, InviteView),
@@ -71,12 +71,12 @@ ROUTES: Final = (
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments_api.cancel_deployment, DeploymentView),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments_api.retry_deployment, DeploymentView, RetryBody, status=202, optional_body=True),
     Route("GET", "/hub-key", "hub_key.use", deployments_api.get_hub_key, HubKeyStateView, whose="organisation"),
-    Route("POST", "/hub-key", "hub_key.manage", deployments_api.create_hub_key, HubKeyStateView, HubKeyBody, status=201, optional_body=True, step_up=True, whose="organisation"),
-    Route("DELETE", "/hub-key", "hub_key.manage", deployments_api.remove_hub_key, None, status=204, step_up=True, whose="organisation"),
+    Route("POST", "/hub-key", "hub_key.manage", deployments_api.create_hub_key, HubKeyStateView, HubKeyBody, status=201, optional_body=True, step_up=True, strict=True, whose="organisation"),
+    Route("DELETE", "/hub-key", "hub_key.manage", deployments_api.remove_hub_key, None, status=204, step_up=True, strict=True, whose="organisation"),
     Route("POST", "/agent-updates", "node.update", deployments_api.create_updates, DeploymentsView, AgentUpdatesBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments_api.redeploy_node, DeploymentView, RetryBody, status=202, optional_body=True, step_up=True),
     Route("POST", "/deployments/again", "node.update", deployments_api.redeploy_nodes, RedeployedView, RedeployManyBody, status=202, step_up=True, cost="many"),
-    Route("POST", "/nodes/{id}/rekey", "node.rekey", deployments_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
+    Route("POST", "/nodes/{id}/rekey", "node.rekey", deployments_api.rekey_node, JobView, status=202, step_up=True, strict=True, keyed=True),
 )  # fmt: skip
 
 

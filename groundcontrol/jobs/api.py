@@ -207,15 +207,12 @@ def to_job_request(body: JobBody) -> JobRequest:
 def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:
     """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
-    For a reboot of many nodes, the check must be more recent than for other jobs.
     Raises: StepUpRequired.
     """
-    reboots = request.action == REBOOT or request.reboot
-    longer = not reboots or len(nodes) == 1
-    if reboots or HUB_VERBS[request.action].dangerous:
-        call.services.auth.require_step_up(call.caller, longer=longer)
+    if request.action == REBOOT or request.reboot or HUB_VERBS[request.action].dangerous:
+        call.services.auth.require_step_up(call.caller)
     elif VERBS[request.action].policy != READONLY:
-        call.services.auth.require_step_up_for_many(call.caller, nodes, longer=longer)
+        call.services.auth.require_step_up_for_many(call.caller, nodes)
 
 
 async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:

@@ -102,7 +102,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     granting = frozenset[str]() if tags is None else await services[NodeStore].tags_in_grants(call.scope, {*before.tags} ^ {*tags})
     if granting:  # grants name these tags, so the change is a change of rights
         check_granting_tags(call.scope, granting)
-        services.auth.require_step_up(call.caller)
+        services.auth.require_step_up(call.caller, strict=True)
     node = await services[NodeStore].edit_node(
         call.scope,
         call.node_id,

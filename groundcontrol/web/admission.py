@@ -38,6 +38,7 @@ class Admission:
         pending: bool = False,
         enrolling: bool = False,
         step_up: bool = False,
+        strict: bool = False,
         local: bool = False,
     ) -> ApiRequest:
         """Admit a request, or raise.
@@ -45,7 +46,7 @@ class Admission:
         Args:   action: what the route does; None: public.
                 pending: admits a session that must change its password first.
                 enrolling: admits a session that must set up a second factor first.
-                step_up: needs a password check within the last five minutes.
+                step_up: needs a password check within the last 15 minutes, with `strict` within five.
                 local: the route exists on the local socket only.
         Raises: TooLarge, NotFound, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
         """
@@ -59,10 +60,12 @@ class Admission:
                 charge_answer_to(request, caller.user.id)
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
-            self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
+            self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up, strict=strict)
         return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
-    async def readmit(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
+    async def readmit(
+        self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool, strict: bool
+    ) -> ApiRequest:
         """Check the rights again after a wait for the body or for a slot, since they may have changed meanwhile.
 
         Returns: the request with its current caller.
@@ -71,15 +74,15 @@ class Admission:
         if action is None:
             return call
         caller = await self._services.auth.reload_unfinished_caller(call.caller)
-        self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
+        self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up, strict=strict)
         return replace(call, caller_if_any=caller)
 
-    def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool) -> None:
+    def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool, strict: bool) -> None:
         if not _admits_unfinished(caller, pending=pending, enrolling=enrolling):
             check_complete(caller)
         authorize(caller.scope, action)
         if step_up:
-            self._services.auth.require_step_up(caller)
+            self._services.auth.require_step_up(caller, strict=strict)
 
     async def _caller(self, request: web.Request, address: str) -> Caller:
         local = local_actor(request)

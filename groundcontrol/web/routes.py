@@ -47,7 +47,9 @@ class Route(NamedTuple):
     enrolling: bool = False
     """Open to a session that must set up a second factor first."""
     step_up: bool = False
-    """Needs a password check within the last five minutes."""
+    """Needs a password check within the last 15 minutes."""
+    strict: bool = False
+    """The password check must be at most five minutes old: for users, second factors, secrets, keys and removals."""
     local: bool = False
     """Only through the local socket; over the network the address does not exist."""
     query: tuple[Parameter, ...] = ()

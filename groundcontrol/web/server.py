@@ -86,7 +86,13 @@ def make_runner(app: web.Application) -> HubRunner:
 def _handler_of(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
-            request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
+            request,
+            route.action,
+            pending=route.pending,
+            enrolling=route.enrolling,
+            step_up=route.step_up,
+            strict=route.strict,
+            local=route.local,
         )
         body: list[msgspec.Struct | None] = []
         if route.body is not None:
@@ -94,7 +100,9 @@ def _handler_of(gate: Admission, costs: Costs, route: Route, body_s: float) -> H
             body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
         async with costs.take(route.cost, None if call.caller_if_any is None else call.user_id) as waited:
             if body or waited:
-                call = await gate.readmit(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
+                call = await gate.readmit(
+                    call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, strict=route.strict
+                )
             answer = await route.handler(call, *body)
         if isinstance(answer, web.StreamResponse):
             return answer

@@ -23,7 +23,7 @@ from tests.support.hub import PASSWORD, HubProcess, Reply
 from tests.support.rights_fixture import World
 from tests.support.route_matrix import THINGS, path_of
 
-STEP_UP_S = 300
+STEP_UP_S = 900
 
 
 # -- the moment of an end (S-09) -----------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_a_reused_refresh_cookie_ends_the_session_of_a_running_hub(world: World,
 
 @pytest.mark.holds("SAFETY-22", "S-15")
 def test_an_old_session_needs_the_password_for_dangerous_actions(world: World, shift_clock: Any) -> None:
-    """With the page's cookie, its token for forms and its Origin, five minutes after the last proof."""
+    """With the page's cookie, its token for forms and its Origin, 15 minutes after the last proof."""
     hub, own = world.hub, world.ids["node", "own"]
     victim = hub.login()
     page = page_headers(hub, victim)

@@ -4,7 +4,7 @@ import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
 import { reloadUser, user } from "./session";
-import { withStepUp } from "./step-up";
+import { withStepUp, withStrictStepUp } from "./step-up";
 import { ApiError } from "./types";
 
 const PAGE = 50;
@@ -20,9 +20,9 @@ export const endOtherSessions = (): Promise<void> =>
 
 /** Creates a new secret, which is active after `switchOnTotp`. */
 export const beginTotp = (): Promise<TotpView> =>
-  withStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
+  withStrictStepUp(() => call<TotpView>("POST", "auth/totp"), t`Enter your password to set up a second factor.`);
 const confirmTotp = (code: string): Promise<RecoveryCodesView> =>
-  withStepUp(
+  withStrictStepUp(
     () => call<RecoveryCodesView>("POST", "auth/totp/confirm", { body: { code } }),
     t`Enter your password to set up a second factor.`,
   );
@@ -44,6 +44,6 @@ export async function switchOnTotp(code: string): Promise<readonly string[] | nu
 
 /** Creates recovery codes; the old ones become invalid. */
 export const newRecoveryCodes = (): Promise<RecoveryCodesView> =>
-  withStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
+  withStrictStepUp(() => call<RecoveryCodesView>("POST", "auth/recovery-codes"), t`Enter your password to make new recovery codes.`);
 export const stopTotp = (): Promise<void> =>
-  withStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);
+  withStrictStepUp(() => call<undefined>("DELETE", "auth/totp"), t`Enter your password to remove the second factor.`);

@@ -3,7 +3,7 @@
 import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
-import { withStepUp } from "./step-up";
+import { withStrictStepUp } from "./step-up";
 
 /** Creates an invite. If the hub requires the password, the caller asks for it. */
 export const makeInvite = (body: InviteBody): Promise<NewInviteView> => call<NewInviteView>("POST", "invites", { body });
@@ -13,4 +13,4 @@ export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>(
 export const endInvite = (id: string): Promise<void> => call<undefined>("DELETE", `invites/${id}`);
 export const approveNode = (id: string): Promise<NodeView> => call<NodeView>("POST", `nodes/${id}/approve`);
 export const rejectNode = (id: string): Promise<void> =>
-  withStepUp(() => call<undefined>("POST", `nodes/${id}/reject`), t`Enter your password to reject a node.`);
+  withStrictStepUp(() => call<undefined>("POST", `nodes/${id}/reject`), t`Enter your password to reject a node.`);

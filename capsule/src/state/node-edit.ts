@@ -4,7 +4,7 @@ import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type { NodePatch, NodeView } from "../wire/schema.gen";
 import { patchNode } from "./fleet";
-import { withStepUp } from "./step-up";
+import { withStrictStepUp } from "./step-up";
 
 export interface Edit {
   before: NodeView;
@@ -13,7 +13,7 @@ export interface Edit {
 
 /** `change` returns the patch for the current view, or null for no change. It is called again after the user has entered the password. */
 export const editNode = (id: string, change: (now: NodeView) => NodePatch | null): Promise<Edit | null> =>
-  withStepUp(async () => {
+  withStrictStepUp(async () => {
     const before = await call<NodeView>("GET", `nodes/${id}`);
     const patch = change(before);
     return patch && { before, after: await patchNode(id, patch) };

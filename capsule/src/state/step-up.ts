@@ -15,9 +15,10 @@ export interface StepUp {
 }
 
 export const stepUp = signal<StepUp | null>(null);
-/** How long the hub accepts the password for jobs, and for other actions. */
-const OTHER_MINUTES = 5;
-export const JOB_MINUTES = 15;
+/** How long the hub accepts the password. */
+const MINUTES = 15;
+/** The same for users, second factors, secrets, keys, policies of nodes and removals. */
+const STRICT_MINUTES = 5;
 /** The open password question. Parallel actions wait for the same answer. */
 let asking: Promise<void> | null = null;
 
@@ -28,12 +29,7 @@ onSessionEnd(() => stepUp.peek()?.cancel(OVER));
  *
  * `question` names the action. `minutes`: how long the hub accepts the password for such actions. Raises: the hub's refusal if the user cancels.
  */
-export async function withStepUp<T>(
-  act: () => Promise<T>,
-  question: string,
-  wanted = (): boolean => true,
-  minutes = OTHER_MINUTES,
-): Promise<T> {
+export async function withStepUp<T>(act: () => Promise<T>, question: string, wanted = (): boolean => true, minutes = MINUTES): Promise<T> {
   try {
     return await act();
   } catch (error) {
@@ -57,3 +53,7 @@ export async function withStepUp<T>(
     return act();
   }
 }
+
+/** As `withStepUp`, for users, second factors, secrets, keys and removals. */
+export const withStrictStepUp = <T>(act: () => Promise<T>, question: string, wanted?: () => boolean): Promise<T> =>
+  withStepUp(act, question, wanted, STRICT_MINUTES);

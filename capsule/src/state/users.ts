@@ -18,7 +18,7 @@ import type {
   UserPatch,
 } from "../wire/schema.gen"; // prettier-ignore
 import { isAdmin } from "./session";
-import { withStepUp } from "./step-up";
+import { withStepUp, withStrictStepUp } from "./step-up";
 
 const PAGE = 100;
 
@@ -26,17 +26,20 @@ const user = (name: string): string => `users/${encodeURIComponent(name)}`;
 
 export const loadUsers = (cursor?: string): Promise<AccountsView> => call<AccountsView>("GET", "users", { query: { limit: PAGE, cursor } });
 export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> =>
-  withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
+  withStrictStepUp(() => call<OneTimePasswordView>("POST", "users", { body }), t`Enter your password to add a user.`);
 export const patchUser = (name: string, body: UserPatch): Promise<AccountView> =>
-  withStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
+  withStrictStepUp(() => call<AccountView>("PATCH", user(name), { body }), t`Enter your password to change the user ${name}.`);
 export const resetPassword = (name: string): Promise<OneTimePasswordView> =>
-  withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`), t`Enter your password to reset the password of ${name}.`);
+  withStrictStepUp(
+    () => call<OneTimePasswordView>("POST", `${user(name)}/password`),
+    t`Enter your password to reset the password of ${name}.`,
+  );
 
 /** A page of the viewer's own tokens; for an admin, of all tokens. */
 export const loadTokens = (cursor?: string): Promise<ApiTokensView> =>
   call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
 export const addToken = (body: NewTokenBody): Promise<NewTokenView> =>
-  withStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
+  withStrictStepUp(() => call<NewTokenView>("POST", "tokens", { body }), t`Enter your password to make an API token.`);
 export const revokeToken = (id: string): Promise<void> =>
   withStepUp(() => call<undefined>("DELETE", `tokens/${id}`), t`Enter your password to revoke an API token.`);
 

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { tElements, t } from "../../core/text/i18n";
 import { createHubKey, loadHubKey } from "../../state/hub-key";
 import { isAdmin } from "../../state/session";
-import { withStepUp } from "../../state/step-up";
+import { withStrictStepUp } from "../../state/step-up";
 import type { HubKeyView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
@@ -33,7 +33,7 @@ export function HubKeyField({ actions }: { actions?: VNode }): VNode {
               busy={busy}
               onClick={() =>
                 void run(async () =>
-                  setKey(await withStepUp(() => createHubKey(false), t`Enter your password to create Stardust’s SSH key.`)),
+                  setKey(await withStrictStepUp(() => createHubKey(false), t`Enter your password to create Stardust’s SSH key.`)),
                 )
               }
             >

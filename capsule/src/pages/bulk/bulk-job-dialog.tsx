@@ -12,7 +12,6 @@ import { nodeSignal } from "../../state/fleet";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
 import { unpick } from "../../state/selection";
-import { JOB_MINUTES } from "../../state/step-up";
 import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
@@ -173,7 +172,6 @@ export function BulkJobDialog({
     setSentTo(nodes);
     void submit({
       what,
-      ...(action === "reboot" || rebooting ? {} : { minutes: JOB_MINUTES }),
       send: async () => {
         const made = await submitBatch(body, key);
         if (plans) cancelPlans(plans);

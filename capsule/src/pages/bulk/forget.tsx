@@ -8,7 +8,7 @@ import { removeNode } from "../../state/deployment";
 import { closeDialog } from "../../state/dialogs";
 import type { BulkResult } from "../../state/bulk";
 import { pick } from "../../state/selection";
-import { withStepUp } from "../../state/step-up";
+import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
 import { Banner } from "../../ui/banner";
@@ -49,7 +49,7 @@ export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const remove = async (): Promise<void> => {
     setBegun(views);
     const all = await run.start(views, AT_ONCE, ({ id }) =>
-      withStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`),
+      withStrictStepUp(() => removeNode(id, {}, force), t`Enter your password to remove ${plural(views.length, "node")}.`),
     );
     const shown = run.isShown();
     if (all.done.length) {

@@ -35,7 +35,7 @@ const CHIPS = [
   { key: "open", label: t`In progress`, mark: <Glyph kind="run" label="" /> },
   { key: "done", label: t`Succeeded`, mark: <Glyph kind="done" label="" /> },
   { key: "failed", label: t`With problems`, mark: <Glyph kind="fail" label="" /> },
-  { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
+  { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="ended" label="" /> },
 ];
 
 /** The page of jobs and deployments. */

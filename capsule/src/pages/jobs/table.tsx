@@ -59,7 +59,7 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
   const counts = Object.values(fitting).some(Boolean) ? fitting : countGroups(batch.counts);
   const refused = only ? 0 : batch.refused.length;
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "off";
+  const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "ended";
   const result = [groupsText(counts), refused ? t`${refused} refused` : ""].filter(Boolean).join(", ");
   return (
     <div role="row" {...rowOpening(() => go(`/batches/${batch.id}`))}>

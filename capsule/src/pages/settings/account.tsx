@@ -6,7 +6,7 @@ import { age, timeOrDate } from "../../core/text/time";
 import { endOtherSessions, endSession, loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
 import { changePassword, mayAct, user } from "../../state/session";
-import { withStepUp } from "../../state/step-up";
+import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import { ApiError, type SessionView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -89,7 +89,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
     let changed = false;
     await act.run(async () => {
       try {
-        await withStepUp(() => changePassword(current, entries.password), t`Enter your password to change it.`);
+        await withStrictStepUp(() => changePassword(current, entries.password), t`Enter your password to change it.`);
         changed = true;
       } catch (error) {
         if (!(error instanceof ApiError) || error.code !== "auth.bad_credentials") throw error;

@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { createHubKey, removeHubKey } from "../../state/hub-key";
-import { withStepUp } from "../../state/step-up";
+import { withStrictStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import { Button } from "../../ui/button";
 import { HubKeyField } from "../add/hub-key-field";
@@ -45,7 +45,7 @@ export function HubKeySection(): VNode {
           button={t`Replace`}
           onClose={() => setOpenDialog(null)}
           act={async () => {
-            await withStepUp(() => createHubKey(true), t`Enter your password to replace Stardust’s SSH key.`);
+            await withStrictStepUp(() => createHubKey(true), t`Enter your password to replace Stardust’s SSH key.`);
             done(t`The SSH key was replaced`);
           }}
         />
@@ -58,7 +58,7 @@ export function HubKeySection(): VNode {
           button={t`Remove`}
           onClose={() => setOpenDialog(null)}
           act={async () => {
-            await withStepUp(removeHubKey, t`Enter your password to remove Stardust’s SSH key.`);
+            await withStrictStepUp(removeHubKey, t`Enter your password to remove Stardust’s SSH key.`);
             done(t`The SSH key was removed`);
           }}
         />

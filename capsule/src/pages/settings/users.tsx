@@ -114,7 +114,7 @@ function Row({
         {self && <span class="pill small accent">{t`you`}</span>}
         {who.disabled && (
           <span class="pill small">
-            <Glyph kind="off" size="tiny" label="" />
+            <Glyph kind="ended" size="tiny" label="" />
             {t`disabled`}
           </span>
         )}

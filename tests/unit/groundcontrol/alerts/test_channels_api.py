@@ -62,6 +62,7 @@ async def test_changing_a_channels_target_needs_the_password_and_renaming_does_n
     admin = await hub.logged_in()
     channel = await made(admin)
     hub.clock.shift += STEP_UP_S + 1
+    await admin.post("auth/refresh")
     path, target = f"channels/{channel['id']}", {"url": "https://y.example/"}
     assert (await admin.request("PATCH", path, {"name": "ops 2"})).status == 200
     quiet = {"start": "00:00", "end": "23:59", "zone": "UTC", "critical_too": True}

@@ -83,6 +83,7 @@ async def test_changing_an_expectation_needs_a_recent_password(hub: TestHub) -> 
     admin = await hub.logged_in()
     path = f"expectations/{(await admin.post('expectations', BODY)).json['id']}"
     hub.clock.shift += STEP_UP_S + 1
+    await admin.post("auth/refresh")
     answers = (
         await admin.post("expectations", {**BODY, "name": "other"}),
         await admin.request("PATCH", path, {"severity": "warning"}),

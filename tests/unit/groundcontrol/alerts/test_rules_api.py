@@ -74,6 +74,7 @@ async def test_changing_rules_needs_a_recent_password_and_a_preview_does_not(hub
     admin = await hub.logged_in()
     rule = (await admin.post("rules", BUSY)).json
     hub.clock.shift += STEP_UP_S + 1
+    await admin.post("auth/refresh")
     path, file = f"rules/{rule['id']}", {"rules": [{"id": SPACE, "for_s": 900}]}
     answers = (
         await admin.post("rules", {**BUSY, "name": "other"}),

@@ -10,7 +10,6 @@ import { closeDialog } from "../../../state/dialogs";
 import { nodeSignal } from "../../../state/fleet";
 import { JobDetail, loadPlan, newIdempotencyKey, submitJob } from "../../../state/job-detail";
 import { go } from "../../../state/router";
-import { JOB_MINUTES } from "../../../state/step-up";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../../state/types";
 import { Banner } from "../../../ui/banner";
 import { Button } from "../../../ui/button";
@@ -110,7 +109,6 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
     const markUnanswered = mark(acted, [view.id]);
     void submit({
       what,
-      minutes: JOB_MINUTES,
       send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
       taken: (path) => {
         onClose();

@@ -1,7 +1,7 @@
 import { t } from "../../../core/text/i18n";
 import { openDialog } from "../../../state/dialogs";
 import { go, pageUrl } from "../../../state/router";
-import { JOB_MINUTES, withStepUp } from "../../../state/step-up";
+import { withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError, type JobView } from "../../../state/types";
 import { isUnanswered, toastStarted, stepUpQuestion, submitErrorText } from "./use-submit";
@@ -17,7 +17,7 @@ export async function startJob(what: string, send: () => Promise<JobView>, press
   const stays = (): boolean => pageUrl.peek() === from && !openDialog.peek() && !document.querySelector("dialog[open]");
   let passwordAsked = false;
   try {
-    const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (passwordAsked = pressed || stays()), JOB_MINUTES)).id}`;
+    const path = `/jobs/${(await withStepUp(send, stepUpQuestion(what), () => (passwordAsked = pressed || stays()))).id}`;
     if (stays()) go(path);
     else toastStarted(what, () => go(path));
   } catch (error) {

@@ -9,8 +9,6 @@ interface SubmitRequest<T> {
   what: string;
   /** The title of the toast after a failure, in place of "not started". */
   failed?: string;
-  /** For how many minutes the hub accepts the password for such a request, if not the usual time. */
-  minutes?: number;
   /** Sends the request, and the same request when it is called again. */
   send: () => Promise<T>;
   /** Called if the hub accepts the request while the dialog is open. */
@@ -63,7 +61,7 @@ export function useSubmit(): Submit {
     const { what, back } = request;
     setSending(true);
     try {
-      const made = await withStepUp(request.send, stepUpQuestion(what), wanted, request.minutes);
+      const made = await withStepUp(request.send, stepUpQuestion(what), wanted);
       if (unmounted.current) request.late(made);
       else request.taken(made);
     } catch (error) {
