@@ -169,7 +169,7 @@ def test_columns_are_added_sorted_filtered_and_saved_as_csv(page: Page, hub: Hub
         names = table.get_by_role("rowheader").locator("b")
         table.get_by_role("columnheader", name="Kernel").get_by_role("button").click()
         expect(names).to_have_text(["web-2", "web-1"])
-        assert table.get_by_role("row").nth(1).evaluate("(one) => one.offsetHeight") == 32
+        assert table.get_by_role("row").nth(1).evaluate("(one) => one.offsetHeight") == 30
         for text, left in (("kernel:6.12", "web-2"), ("reboot:yes", "web-1"), ("-failed:>0 note:=1", "web-1")):
             page.get_by_label("Filter nodes").fill(text)
             expect(names).to_have_text([left])

@@ -166,6 +166,7 @@ def test_the_palette_gives_the_orders_of_a_node_and_says_which_cannot_be_given(b
         look_for("check")
         expect(chosen).to_have_text("Check for updates: web-01")
         page.keyboard.press("Enter")
+        page.get_by_role("status").filter(has_text="It was started.").get_by_role("button", name="Open").click()
         page.wait_for_url("**/jobs/*")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Check for updates")
 

@@ -168,6 +168,7 @@ def test_a_check_whose_answer_is_lost_is_done_once_and_does_not_navigate(page: P
     [again] = asked.wait()
     assert again.request.headers["idempotency-key"] == lost.request.headers["idempotency-key"]
     again.continue_()
+    page.get_by_role("status").filter(has_text="It was started.").get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(r"/jobs/"))
     assert len(hub.local("GET", "/api/v1/jobs").json["jobs"]) == 1
     page.go_back()

@@ -32,6 +32,7 @@ const Shortcuts = dialog(t`the shortcuts`, async () => (await import("./help-dia
 const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/job-dialog")).NodeJobDialog);
 const BulkJob = dialog(t`the dialog`, async () => (await import("../pages/bulk/bulk-job-dialog")).BulkJobDialog);
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/bulk/tags")).TagsDialog);
+const Maintenance = dialog(t`the dialog`, async () => (await import("../pages/alerts/maintenance-dialog")).MaintenanceDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/bulk/forget")).ForgetDialog);
 const Views = dialog(t`the dialog`, async () => (await import("../pages/fleet/saved-views")).SavedViewsDialog);
 const Columns = dialog(t`the dialog`, async () => (await import("../pages/fleet/columns-dialog")).ColumnsDialog);
@@ -70,6 +71,8 @@ function CurrentDialog(): VNode | null {
       return <BulkJob {...wanted} />;
     case "tags":
       return <Tags {...wanted} />;
+    case "maintenance":
+      return <Maintenance nodes={wanted.nodes} onClose={closeDialog} />;
     case "forget":
       return <Forget {...wanted} />;
     case "views":

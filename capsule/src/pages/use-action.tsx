@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
+import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { ApiError } from "../state/types";
 import { Banner } from "../ui/banner";
@@ -49,7 +50,7 @@ export function useAction(what = t`Not done`): Action {
   };
   const dialogProps: Action["dialogProps"] = (close) => ({
     onClose: () => busy || close(),
-    status: busy ? t`Sent, waiting for the answer.` : "",
+    status: busy ? (stepUp.value ? t`Waiting for your password.` : t`Sent, waiting for the answer.`) : "",
   });
   return { busy, refusal, run, dialogProps };
 }

@@ -11,9 +11,9 @@ export type OpenDialog = {
   | { kind: "add"; deployment?: string; method?: "command" }
   | { kind: "remove"; node: string; deployment?: string }
   | { kind: "redeploy"; node: string }
-  | { kind: "job"; node: string; action: JobBody["action"] }
+  | { kind: "job"; node: string; action: JobBody["action"]; packages?: readonly string[] }
   | { kind: "bulk-job"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
-  | { kind: "tags" | "forget"; nodes: readonly string[] }
+  | { kind: "tags" | "forget" | "maintenance"; nodes: readonly string[] }
   | { kind: "views" | "columns" | "shortcuts" | "palette" }
 );
 

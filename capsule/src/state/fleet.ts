@@ -3,7 +3,7 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
-import { healthOf, isOld, nodeStatusOf, STALE_S, type Health, type NodeStatus } from "../core/nodes/node-status";
+import { healthOf, isCritical, isOld, nodeStatusOf, STALE_S, type Health, type NodeStatus } from "../core/nodes/node-status";
 import { nameCollator } from "../core/nodes/node-groups";
 import { hubNow, now } from "./clock";
 import { lastMessageAt, subscribe } from "./live/link";
@@ -189,6 +189,8 @@ export interface FleetSummary {
   nodes: number;
   online: number;
   counts: Record<Health, number>;
+  /** How many nodes have a critical finding, those that are offline included. */
+  critical: number;
   cpu: number | null;
   cores: number;
   memoryUsed: number;
@@ -212,6 +214,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
     nodes: 0,
     online: 0,
     counts: { ok: 0, notice: 0, warn: 0, crit: 0, off: 0, stale: 0, back: 0, wait: 0 },
+    critical: 0,
     cpu: null,
     cores: 0,
     memoryUsed: 0,
@@ -230,6 +233,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
   for (const { node, status, health } of rows.value) {
     v.nodes += 1;
     v.counts[health] += 1;
+    if (isCritical(health, node.health)) v.critical += 1;
     v.updatesKnown ||= node.updates.total !== null;
     if (node.updates.total) {
       v.updates += node.updates.total;

@@ -8,6 +8,8 @@ import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { noteJob } from "./jobs";
 
 const PAGE = 50;
+/** The end of the output in which the page looks for the reason of a failure. */
+const TAIL_BYTES = 65_536;
 /** Of the output that arrived before the terminal was loaded, this much is shown. */
 const MAX_EARLIER_BYTES = 4_000_000;
 
@@ -46,6 +48,8 @@ export class JobDetail {
   #sink: ((bytes: Uint8Array) => void) | null = null;
   /** Output that arrived before there was a receiver. */
   readonly #early = new RecentBytes(MAX_EARLIER_BYTES);
+
+  readonly #tail = new RecentBytes(TAIL_BYTES);
 
   constructor(readonly id: string) {
     void this.open();
@@ -106,9 +110,18 @@ export class JobDetail {
     const fresh = output.subarray(this.#offset - offset);
     this.failure.value = null;
     this.#offset = end;
+    this.#tail.push(fresh.slice());
     this.received.value = end;
     if (this.#sink) this.#sink(fresh.slice());
     else this.skipped.value += this.#early.push(fresh.slice());
+  }
+
+  /** The end of the received output as text. */
+  tail(): string {
+    const decoder = new TextDecoder();
+    const chunks = this.#tail.take();
+    for (const chunk of chunks) this.#tail.push(chunk);
+    return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("");
   }
 
   /** Sets the receiver of output, which gets earlier output immediately. */

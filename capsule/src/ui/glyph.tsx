@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
 
-export type GlyphKind = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "pause" | "run" | "done" | "wait" | "fail";
+export type GlyphKind = "ok" | "notice" | "warn" | "crit" | "off" | "stale" | "back" | "pause" | "run" | "done" | "wait" | "fail" | "ended";
 
 export const GLYPH_WORDS: Record<GlyphKind, string> = {
   ok: t`Online`,
@@ -18,6 +18,7 @@ export const GLYPH_WORDS: Record<GlyphKind, string> = {
   done: t`Done`,
   wait: t`Waiting`,
   fail: t`Failed`,
+  ended: t`Ended`,
 };
 
 function shape(kind: GlyphKind): VNode {
@@ -27,7 +28,7 @@ function shape(kind: GlyphKind): VNode {
     case "notice":
       return (
         <>
-          <rect x="1.2" y="1.2" width="9.6" height="9.6" rx="2.6" fill="var(--accent)" />
+          <rect x="1.2" y="1.2" width="9.6" height="9.6" rx="2.6" fill="var(--text-3)" />
           <path d="M6 5.6v3M6 3.4v.2" stroke="var(--surface)" stroke-width="1.5" stroke-linecap="round" />
         </>
       );
@@ -46,10 +47,11 @@ function shape(kind: GlyphKind): VNode {
         </>
       );
     case "off":
+    case "ended":
       return (
         <>
-          <circle cx="6" cy="6" r="4.6" fill="none" stroke="var(--text-3)" stroke-width="1.5" />
-          <path d="M2.9 9.1 9.1 2.9" stroke="var(--text-3)" stroke-width="1.5" />
+          <circle cx="6" cy="6" r="4.6" fill="none" stroke={kind === "off" ? "var(--crit-f)" : "var(--text-3)"} stroke-width="1.5" />
+          <path d="M2.9 9.1 9.1 2.9" stroke={kind === "off" ? "var(--crit-f)" : "var(--text-3)"} stroke-width="1.5" />
         </>
       );
     case "stale":

@@ -184,8 +184,8 @@ test("a failed job or deployment is shown as failed, and a running one as done",
   assert.equal(shown("job.failed"), "fail Failed");
   assert.equal(shown("job.interrupted").split(" ")[0], "warn");
   assert.equal(shown("job.unknown").split(" ")[0], "warn");
-  assert.equal(shown("job.cancelled").split(" ")[0], "off");
-  assert.equal(shown("job.expired").split(" ")[0], "off");
+  assert.equal(shown("job.cancelled").split(" ")[0], "ended");
+  assert.equal(shown("job.expired").split(" ")[0], "ended");
   for (const action of [
     "job.create",
     "job.dispatch",

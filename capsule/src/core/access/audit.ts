@@ -95,7 +95,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
 export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
 
 export interface AuditOutcome {
-  glyph: "done" | "fail" | "off" | "warn";
+  glyph: "done" | "fail" | "ended" | "warn";
   label: string;
 }
 

@@ -1,7 +1,7 @@
 /** What remains to be done after a job, according to its report. */
 
 import type { CodedText } from "../text/coded-text";
-import { t } from "../text/i18n";
+import { pluralWord, t } from "../text/i18n";
 import { jobGlyph, stateLabel } from "./job-labels";
 
 interface ReportLike {
@@ -37,6 +37,10 @@ export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(
 /** Whether the report names anything that remains to be done, or does not know whether a reboot is needed. */
 export const hasFollowUp = (report: ReportLike): boolean =>
   report.reboot !== "no" || [report.services, report.failed_units, report.config_files, report.notes].some((items) => items.length > 0);
+
+/** What a check for updates found. */
+export const checkResultText = ({ total }: { total: number | null }): string =>
+  total === null ? t`It is not known how many updates there are.` : total ? t`${total} ${pluralWord(total, "update")}` : t`No updates.`;
 
 interface Ended {
   state: string;

@@ -45,10 +45,10 @@ export function phaseLabel(phase: string, action: string): string {
 export const stateLabel = (state: string): string => STATE_LABELS[state] ?? state;
 
 /** The glyph of a job's state. */
-export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off" | "warn" {
+export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "ended" | "warn" {
   if (state === "succeeded") return "done";
   if (state === "failed") return "fail";
-  if (state === "cancelled" || state === "expired") return "off";
+  if (state === "cancelled" || state === "expired") return "ended";
   if (state === "interrupted" || state === "unknown") return "warn";
   return state === "queued" ? "wait" : "run";
 }

@@ -104,6 +104,7 @@ function parseToken(token: string, reject: () => void): Test | void {
       ? (row) =>
           row.state === want ||
           (want === "broken" && row.findings.includes("packages_broken")) ||
+          (want === "critical" && row.state === "offline" && row.health === "critical") ||
           (want === "online" && !AWAY.includes(row.state))
       : reject();
   if (key === "health") return LEVELS.includes(want) ? (row) => row.health === want : reject();

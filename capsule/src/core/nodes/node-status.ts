@@ -134,5 +134,9 @@ export function healthOf(node: NodeLike, status: NodeStatus, now: number, watche
   return isOld(status, now, watched) && found !== "crit" && found !== "warn" ? "stale" : found;
 }
 
+/** Whether a critical alert fires on the node. One that is offline is critical as soon as its alert fires. */
+export const isCritical = (health: Health, { level }: HealthLike): boolean =>
+  health === "crit" || (health === "off" && level === "critical");
+
 /** Larger is worse. A node that waits for its first contact has no problem. */
 export const healthRank: Record<Health, number> = { off: 7, crit: 6, warn: 5, stale: 4, back: 3, notice: 2, ok: 0, wait: 0 };

@@ -11,6 +11,7 @@ import { showDialog } from "../../state/dialogs";
 import { endInvite, lookInvite, makeInvite } from "../../state/invites";
 import { preferences, singleKeys } from "../../state/preferences";
 import { go } from "../../state/router";
+import { stepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import { ApiError, type NewInviteView } from "../../state/types";
 import { Banner } from "../../ui/banner";
@@ -132,7 +133,13 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
           />
         </div>
         <Foot
-          status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`}
+          status={
+            sending
+              ? stepUp.value
+                ? t`Waiting for your password.`
+                : t`Sent, waiting for the answer.`
+              : t`The command works once, within five minutes.`
+          }
           sending={sending}
           onClose={onClose}
         >

@@ -39,7 +39,7 @@ export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = {
   asks: "wait",
   open: "run",
   done: "done",
-  other: "off",
+  other: "ended",
 };
 const OPEN: readonly ServerGroup[] = ["asks", "open"];
 

@@ -26,7 +26,7 @@ const GLYPHS: Record<DeliveryView["state"], GlyphKind> = {
   due: "run",
   sending: "run",
   deferred: "wait",
-  skipped: "off",
+  skipped: "ended",
 };
 const CHIPS = [
   { key: "sent", label: t`Sent` },

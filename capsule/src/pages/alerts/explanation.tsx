@@ -11,7 +11,7 @@ import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 
-const MARKS = { send: "done", defer: "wait", skip: "off" } as const;
+const MARKS = { send: "done", defer: "wait", skip: "ended" } as const;
 
 /** Times that are nearer than this have seconds. */
 const NEAR_S = 600;

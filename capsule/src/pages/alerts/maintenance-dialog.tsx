@@ -5,6 +5,7 @@ import { t } from "../../core/text/i18n";
 import { localDatetime, parseLocalDatetime } from "../../core/text/local-datetime";
 import { addMaintenance } from "../../state/alert-calls";
 import { hubNow } from "../../state/clock";
+import { reloadQuiet } from "../../state/quiet";
 import { user } from "../../state/session";
 import type { MaintenanceBody } from "../../state/types";
 import { TextField } from "../../ui/field";
@@ -24,8 +25,17 @@ const LENGTHS: [string, string][] = [
 ]; // prettier-ignore
 type Kind = "for" | "until" | "weekly";
 
-export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; onMade: () => void }): VNode {
-  const [select, setSelect] = useState<{ nodes: string[]; tags: string[] } | null>({ nodes: [], tags: [] });
+/** `nodes`: the ids that are chosen at first. */
+export function MaintenanceDialog({
+  nodes = [],
+  onClose,
+  onMade,
+}: {
+  nodes?: readonly string[];
+  onClose: () => void;
+  onMade?: () => void;
+}): VNode {
+  const [select, setSelect] = useState<{ nodes: string[]; tags: string[] } | null>({ nodes: [...nodes], tags: [] });
   const [kind, setKind] = useState<Kind>("for");
   const [lengthS, setLengthS] = useState("3600");
   const [until, setUntil] = useState(() => localDatetime(hubNow() + 7200).slice(0, 16));
@@ -40,7 +50,8 @@ export function MaintenanceDialog({ onClose, onMade }: { onClose: () => void; on
   const when: Partial<MaintenanceBody> = kind === "weekly" ? { weekly: { days, start, end: finish }, zone } : { until_at: untilAt };
   const save = async (): Promise<void> => {
     await addMaintenance({ select: select ?? { all: true }, reason: reason.trim(), ...when });
-    onMade();
+    onMade?.();
+    void reloadQuiet();
   };
   return (
     <FormDialog

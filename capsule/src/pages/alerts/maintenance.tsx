@@ -10,6 +10,7 @@ import { endMaintenance, loadMaintenance } from "../../state/alert-calls";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
+import { reloadQuiet } from "../../state/quiet";
 import { toast } from "../../state/toasts";
 import { ApiError, type MaintenanceView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -29,7 +30,7 @@ const isOver = (one: MaintenanceView): boolean => !one.active && one.next_from_a
 
 function stateOf(one: MaintenanceView): { text: string; glyph: GlyphKind } {
   if (one.active) return { text: t`open now`, glyph: "pause" };
-  if (isCancelled(one)) return { text: t`cancelled`, glyph: "off" };
+  if (isCancelled(one)) return { text: t`cancelled`, glyph: "ended" };
   if (isOver(one) || one.next_from_at === null) return { text: t`over`, glyph: "done" };
   return { text: t`next ${timeOrDate(one.next_from_at, dayStart.value)}`, glyph: "wait" };
 }
@@ -42,6 +43,7 @@ export function MaintenanceTab(): VNode {
       await endMaintenance(one.id);
       toast("done", one.active ? t`The maintenance ended` : t`The maintenance was cancelled`);
       list.load();
+      void reloadQuiet();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       toast("fail", t`Not ended`, error.detail);

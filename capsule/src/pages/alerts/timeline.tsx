@@ -18,7 +18,7 @@ import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
 
 const OF_SEVERITY = { error: "fail", warning: "warn", info: "done" } as const;
-const OF_DELIVERY = { sent: "done", failed: "fail", due: "run", sending: "run", deferred: "wait", skipped: "off" } as const;
+const OF_DELIVERY = { sent: "done", failed: "fail", due: "run", sending: "run", deferred: "wait", skipped: "ended" } as const;
 
 const subject = ({ rule_name, object, node_id }: AlertView): string =>
   `${rule_name}${object && ` (${object})`} · ${node_id === null ? t`Ground Control` : nodeLabel(node_id)}`;

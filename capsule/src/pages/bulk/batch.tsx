@@ -31,7 +31,7 @@ import { StopBulkDialog, BulkSummary } from "./bulk-summary";
 const EVERY_MS = 2000;
 const SHOWN = 200;
 const REBOOT = "reboot";
-const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
+const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "ended" };
 
 export function BatchPage({ id }: { id: string }): VNode {
   const {
@@ -114,7 +114,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       </div>
       <StaleNotice failure={failure} />
       <BulkSummary
-        mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
+        mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "ended"}
         words={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : total ? t`Ended` : t`Nothing was started`}
         ended={ended}
         total={total}
@@ -137,7 +137,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           <ul class="card rows-card">
             {batch.refused.map(({ node_id, message }) => (
               <li key={node_id}>
-                <Glyph kind="off" label={t`Refused`} />
+                <Glyph kind="ended" label={t`Refused`} />
                 <div class="grow">
                   <a class="medium" href={`/n/${node_id}`}>
                     {nameOf(node_id)}

@@ -38,6 +38,9 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
           {t`Tag…`}
         </Button>
       )}
+      <Button kind="quiet" icon="pause" onClick={open({ kind: "maintenance", nodes })}>
+        {t`Maintenance…`}
+      </Button>
       <Button kind="quiet" class="danger" icon="trash-2" onClick={open({ kind: "forget", nodes })}>
         {t`Remove…`}
       </Button>

@@ -5,16 +5,18 @@ import { useEffect } from "preact/hooks";
 import type { Health, Level } from "../../core/nodes/node-status";
 import { kindLabel } from "../../core/nodes/findings";
 import { pluralWord, t } from "../../core/text/i18n";
-import { age, shortDuration } from "../../core/text/time";
+import { age, shortDuration, timeOrDate } from "../../core/text/time";
 import { percent, UNKNOWN } from "../../core/text/units";
 import { actionLabel, phaseLabel } from "../../core/jobs/job-labels";
-import { now } from "../../state/clock";
+import type { Quiet } from "../../core/alerts/quiet";
+import { dayStart, now } from "../../state/clock";
 import type { Row } from "../../state/fleet";
 import { runningOn } from "../../state/jobs";
+import { nodeQuiet } from "../../state/quiet";
 import { pick, picked } from "../../state/selection";
 import { watchSpark, sparkFor } from "../../state/sparklines";
 import type { JobView } from "../../state/types";
-import type { GlyphKind } from "../../ui/glyph";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon, type IconName } from "../../ui/icon";
 import { Mark, Meter } from "../../ui/meter";
 import type { SampleAttributes } from "../../ui/sample-attributes";
@@ -67,13 +69,23 @@ function Flags({ findings }: Row["node"]["health"]): VNode {
   );
 }
 
+/** The one sentence about a maintenance. */
+export const quietText = ({ until, reason }: Quiet): string =>
+  reason ? t`Maintenance until ${timeOrDate(until, dayStart.value)}: ${reason}` : t`Maintenance until ${timeOrDate(until, dayStart.value)}`;
+
 const LEVEL_CLASSES = { critical: "crit", warning: "warn", notice: "" } as const;
 
 /** The marks and the text after the name of a node: findings, and the address or the current state. */
 export function RowBadges({ row }: { row: Row }): VNode {
   const { findings } = row.node.health;
+  const quiet = nodeQuiet(row.node);
   return (
     <>
+      {quiet && (
+        <span class="flag" title={quietText(quiet)}>
+          <Glyph kind="pause" label={quietText(quiet)} />
+        </span>
+      )}
       {findings.length > 0 && <Flags {...row.node.health} />}
       <AlsoText {...row} />
     </>
@@ -84,7 +96,7 @@ function AlsoText({ node, status, health, old }: Row): VNode {
   const job = runningJobOn(node.id);
   if (health === "off")
     return (
-      <span class="also cut">
+      <span class="also cut crit">
         {node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}
       </span>
     );

@@ -1,8 +1,9 @@
 import type { VNode } from "preact";
+import type { Health } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { digits3, networkParts, plural, sizeParts, SIZES, share, UNKNOWN } from "../../core/text/units";
 import { NODE_STATE_LABELS } from "../../core/jobs/job-labels";
-import { trail, fleetSummary } from "../../state/fleet";
+import { trail, fleetSummary, type FleetSummary } from "../../state/fleet";
 import { inBits } from "../../state/preferences";
 import { withQuery } from "../../state/router";
 import { Glyph } from "../../ui/glyph";
@@ -12,13 +13,15 @@ import { Spark } from "../../ui/spark";
 
 const HEALTHS = [
   ["crit", "critical"],
-  ["warn", "warning"],
   ["off", "offline"],
+  ["warn", "warning"],
   ["stale", "stale"],
   ["back", "reconnecting"],
   ["notice", "notice"],
   ["wait", "pending"],
 ] as const;
+
+const countOf = (v: FleetSummary, kind: Health): number => (kind === "crit" ? v.critical : v.counts[kind]);
 
 /** The sparklines appear when they have this many points, one for each second. */
 const LEAST_POINTS = 10;
@@ -48,13 +51,13 @@ export function FleetSummaryStrip(): VNode {
           )}
         </div>
         <div class="states">
-          {HEALTHS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (
+          {HEALTHS.filter(([kind]) => countOf(v, kind) > 0).map(([kind, word]) => (
             <a key={kind} href={withQuery({ q: `state:${word}` })}>
               <Glyph kind={kind} label="" />
-              {v.counts[kind]} {kind === "wait" ? t`waiting` : NODE_STATE_LABELS[word]}
+              {countOf(v, kind)} {kind === "wait" ? t`waiting` : NODE_STATE_LABELS[word]}
             </a>
           ))}
-          {HEALTHS.every(([kind]) => v.counts[kind] === 0) && <span class="t3">{t`all well`}</span>}
+          {HEALTHS.every(([kind]) => countOf(v, kind) === 0) && <span class="t3">{t`all well`}</span>}
         </div>
       </div>
       <div>

@@ -4,16 +4,19 @@ import { codedText } from "../../core/text/coded-text";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, timeOrDate, elapsed } from "../../core/text/time";
 import { FORCE_STOP_HINT, hasPolicyNames, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
-import { outcomeGlyph, outcomeLabel, type RebootNeed } from "../../core/jobs/follow-up";
+import { policyRefusal } from "../../core/jobs/batch";
+import { scriptFailures } from "../../core/jobs/script-failure";
+import { checkResultText, outcomeGlyph, outcomeLabel, type RebootNeed } from "../../core/jobs/follow-up";
 import { actionLabel, jobEnded, jobLabel, phaseLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
+import { showDialog } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { cancelJob, JobDetail, newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
 import { withStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
-import { ApiError, type ChangeView, type JobView } from "../../state/types";
+import { ApiError, type ChangeView, type JobView, type NodeView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
@@ -115,7 +118,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         </div>
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
-        {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
+        {job.error?.code === "job.packages_broken" && job.action !== "repair" && mayAct.value && <RepairButton job={job} node={node} />}
         {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && !hasPolicyNames(job) && view && (
           <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />
         )}
@@ -172,6 +175,8 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {job.error.message}
         </Banner>
       )}
+      {ended && job.state === "failed" && <FailedScripts detail={detail} job={job} view={view} />}
+      {job.action === "refresh" || job.action === "check" ? job.state === "succeeded" && view && <CheckResult view={view} /> : null}
       {!job.error && (job.state === "interrupted" || job.state === "unknown") && (
         <Banner mark={<Glyph kind="warn" label="" />}>
           {job.state === "interrupted"
@@ -186,6 +191,58 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       <Output detail={detail} job={job} node={node} />
       {ended && job.changes.length > 0 && <Changes changes={job.changes} />}
     </div>
+  );
+}
+
+/** The packages whose scripts failed, with the script's own words, and what helps where a repair cannot. */
+function FailedScripts({ detail, job, view }: { detail: JobDetail; job: JobView; view: NodeView | undefined }): VNode | null {
+  void detail.received.value;
+  const found = scriptFailures(detail.tail());
+  if (!found.length) return null;
+  const removes = job.action === "repair" && view && mayAct.value && !policyRefusal(view.policy, "remove");
+  return (
+    <section class="card stack job-sum" aria-label={t`Failed scripts`}>
+      <ul class="rows-card follow-up">
+        {found.map(({ package: name, cause }) => (
+          <li key={name}>
+            <Glyph kind="crit" label="" />
+            <div class="grow">
+              <p class="medium">{t`The script of ${name} failed`}</p>
+              <p class="t2 anywhere">{cause ? <q>{cause}</q> : t`It said nothing. The output has all that is known.`}</p>
+              {job.action === "repair" && (
+                <p class="t2">{t`Another repair runs the same script again. Mend its cause on the server, or remove the package.`}</p>
+              )}
+            </div>
+            {removes && (
+              <Button slim onClick={() => showDialog({ kind: "job", node: view.id, action: "remove", packages: [name] })}>
+                {t`Remove ${name}…`}
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** What a check found, with the next step. */
+function CheckResult({ view }: { view: NodeView }): VNode {
+  const { total, security } = view.updates;
+  return (
+    <Banner
+      kind="calm"
+      mark={<Glyph kind={total === 0 ? "done" : "notice"} label="" />}
+      action={
+        total !== null && total > 0 && mayAct.value && !policyRefusal(view.policy, "upgrade") ? (
+          <Button slim kind="primary" onClick={() => showDialog({ kind: "job", node: view.id, action: "upgrade" })}>
+            {t`Preview`}
+          </Button>
+        ) : undefined
+      }
+    >
+      <b>{checkResultText(view.updates)}</b>
+      {security ? <span class="plain"> {t`${security} for security`}</span> : null}
+    </Banner>
   );
 }
 

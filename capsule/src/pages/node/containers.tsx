@@ -121,4 +121,4 @@ export function Containers({ view, table }: ContainersProps): VNode {
   );
 }
 
-const markOf = (row: ContainerRow): GlyphKind => (isBad(row) ? "fail" : !isRunning(row) ? "off" : row.oomKills ? "warn" : "ok");
+const markOf = (row: ContainerRow): GlyphKind => (isBad(row) ? "fail" : !isRunning(row) ? "ended" : row.oomKills ? "warn" : "ok");

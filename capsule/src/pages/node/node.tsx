@@ -142,7 +142,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           {view.note}
         </p>
       )}
-      <Notices detail={detail} view={view} health={health} />
+      <Notices detail={detail} view={view} health={health} whole={tab === "overview"} />
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={current?.key ?? tab} onArrow={(next) => go(next.href)} />
         {hasCharts(tab) && <RangeButtons view={shown} mark={<Glyph kind={dim || health === "wait" ? "stale" : "ok"} label="" />} />}

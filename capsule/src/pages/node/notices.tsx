@@ -9,14 +9,16 @@ import { age, clock, timeOrDate } from "../../core/text/time";
 import { percent, size } from "../../core/text/units";
 import { alerts } from "../../state/alerts";
 import { dayStart, now } from "../../state/clock";
-import { runningOn } from "../../state/jobs";
+import { jobs, runningOn } from "../../state/jobs";
+import { nodeQuiet } from "../../state/quiet";
 import { lostSince } from "../../state/live/link";
 import { mayAct } from "../../state/session";
 import type { NodeDetail } from "../../state/node-detail";
-import type { NodeView, TableView } from "../../state/types";
+import type { JobView, NodeView, TableView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { lazy } from "../../ui/lazy";
+import { quietText } from "../fleet/cells";
 import { offlineText } from "./offline-text";
 import type { UnitHelpProps } from "./unit-help";
 import { VerbButton } from "./upgrade";
@@ -33,33 +35,35 @@ const MOST = 3;
 const REFRESH = "refresh";
 /** Percent of one core. A process that uses less does not explain why a server is busy. */
 const BUSY_PERCENT = 20;
-const KINDS = { critical: "crit", warning: "", notice: "info" } as const;
+const KINDS = { critical: "crit", warning: "", notice: "calm" } as const;
 const GLYPHS = { critical: "crit", warning: "warn", notice: "notice" } as const;
 
-export function Notices({ detail, view, health }: { detail: NodeDetail; view: NodeView; health: GlyphKind }): VNode {
+/** `whole`: all findings, as on the overview; otherwise only the worst. */
+export function Notices({ detail, view, health, whole }: { detail: NodeDetail; view: NodeView; health: GlyphKind; whole: boolean }): VNode {
   // `Connection` shows an offline node with its cause.
   const findings = view.health.findings.filter(({ kind }) => kind !== "offline");
-  const more = findings.length - MOST;
+  const most = whole ? MOST : health === "off" ? 0 : 1;
+  const more = findings.length - most;
   return (
-    <>
+    <div class="notices">
       <Connection view={view} health={health} />
-      {findings.slice(0, MOST).map((finding) => (
-        <FindingBanner
-          key={finding.alert_id}
-          view={view}
-          finding={finding}
-          culprit={culpritOf(finding.kind, detail.tables.value?.processes)}
-        />
+      {findings.slice(0, most).map((finding) => (
+        <FindingBanner key={finding.alert_id} view={view} finding={finding} culprit={culpritOf(finding.kind, detail.tables.value)} />
       ))}
-      {more > 0 && <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>}
+      {whole && more > 0 && (
+        <p class="meta t3">{more === 1 ? t`1 more finding is under Alerts.` : t`${more} more findings are under Alerts.`}</p>
+      )}
+      {whole && <Maintenance view={view} />}
       <RunningJob view={view} />
       {!findings.length && health === "ok" && <UnknownLists view={view} />}
-    </>
+    </div>
   );
 }
 
 /** The process that uses most CPU or memory, for a finding about these; empty if there is none or processes are not known. */
-function culpritOf(kind: string, table: TableView | undefined): string {
+function culpritOf(kind: string, tables: Readonly<Record<string, TableView>> | null | undefined): string {
+  if (kind === "packages_broken") return brokenText(tables?.["package_faults"]);
+  const table = tables?.["processes"];
   const column = kind === "load" ? "cpu" : kind;
   if (!table || (column !== "cpu" && column !== "memory")) return "";
   const row = sortRows(table, { column, down: true })[0];
@@ -69,9 +73,29 @@ function culpritOf(kind: string, table: TableView | undefined): string {
   return used < BUSY_PERCENT ? "" : t`busiest now: ${name}, ${percent(used)} of one core`;
 }
 
+/** The names of broken packages, with the fault of the first. */
+function brokenText(table: TableView | undefined): string {
+  if (!table?.rows.length) return "";
+  const read = reader(table, "package", "fault");
+  const rows = table.rows.map(read);
+  const names = rows.map(([name]) => (typeof name === "string" ? name : "")).filter(Boolean);
+  const shown = names.slice(0, MOST).join(", ");
+  const more = names.length - MOST;
+  const fault = rows[0]?.[1];
+  const words = more > 0 ? t`${shown} and ${more} more` : shown;
+  return typeof fault === "string" && fault ? (words ? `${words}: ${fault}` : fault) : words;
+}
+
+/** The newest repair of the node that ended since this time, if it failed: another one would end the same way. */
+const failedRepair = (view: NodeView, since: number): JobView | undefined => {
+  const last = jobs.value.find(({ node_id, action, created_at }) => node_id === view.id && action === "repair" && created_at > since);
+  return last?.state === "failed" ? last : undefined;
+};
+
 function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Finding; culprit: string }): VNode {
   const { kind, level, cause, since_at, action, alert_id } = finding;
   const incident = alerts.value.get(alert_id)?.incident_id;
+  const failed = action === "repair" ? failedRepair(view, since_at) : undefined;
   return (
     <Banner
       kind={KINDS[level]}
@@ -89,7 +113,13 @@ function FindingBanner({ view, finding, culprit }: { view: NodeView; finding: Fi
               {t`Jobs`}
             </a>
           )}
-          {mayAct.value && action && <VerbButton view={view} verb={action} />}
+          {failed ? (
+            <a class="button slim" href={`/jobs/${failed.id}`}>
+              {t`Why the repair failed`}
+            </a>
+          ) : (
+            mayAct.value && action && <VerbButton view={view} verb={action} />
+          )}
           {alert_id && (
             <a class="button slim quiet" href={incident ? `/alerts/${incident}` : "/alerts"}>
               {t`Alert`}
@@ -111,7 +141,7 @@ function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VN
     const seen = view.last_seen_at;
     const restarting = runningOn.value.get(view.id)?.action === "reboot" ? t`A job is rebooting it.` : "";
     return (
-      <Banner mark={<Glyph kind="off" label="" />}>
+      <Banner kind="crit" mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}
         <span class="plain">
           {seen === null
@@ -148,6 +178,24 @@ function Connection({ view, health }: { view: NodeView; health: GlyphKind }): VN
     );
   }
   return null;
+}
+
+function Maintenance({ view }: { view: NodeView }): VNode | null {
+  const quiet = nodeQuiet(view);
+  if (!quiet) return null;
+  return (
+    <Banner
+      kind="calm"
+      mark={<Glyph kind="pause" label="" />}
+      action={
+        <a class="button slim quiet" href="/alerts/maintenance">
+          {t`Maintenance`}
+        </a>
+      }
+    >
+      <b>{quietText(quiet)}</b> <span class="plain">{t`Alerts are shown and not sent.`}</span>
+    </Banner>
+  );
 }
 
 function RunningJob({ view }: { view: NodeView }): VNode | null {

@@ -109,7 +109,7 @@ export function Units({ detail, view, table }: UnitsProps): VNode {
   );
 }
 
-const markOf = (row: UnitRow): GlyphKind => (hasFailed(row) ? "fail" : isDown(row) ? "off" : "ok");
+const markOf = (row: UnitRow): GlyphKind => (hasFailed(row) ? "fail" : isDown(row) ? "ended" : "ok");
 
 /** A hint how the owner allows actions and journals; nothing if both are allowed. */
 function Allowed({ view }: { view: NodeView }): VNode | null {

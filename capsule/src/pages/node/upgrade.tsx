@@ -7,12 +7,15 @@ import { pluralWord, t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { dayStart } from "../../state/clock";
+import { showDialog } from "../../state/dialogs";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
+import { mayAct } from "../../state/session";
 import type { JobBody, NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Icon, type IconName } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
+import { followCheck } from "../jobs/submit/follow-check";
 import { startJob } from "../jobs/submit/start-job";
 import type { ConfirmActionProps } from "./action-help";
 import type { JobDialogProps } from "../jobs/submit/job-dialog";
@@ -22,6 +25,7 @@ const JobDialog = lazy<JobDialogProps>(t`the dialog`, async () => (await import(
 const ConfirmAction = lazy<ConfirmActionProps>(t`the dialog`, async () => (await import("./action-help")).ConfirmAction);
 
 type Action = JobBody["action"];
+const CHECKS: ReadonlySet<Action> = new Set(["refresh", "check"]);
 
 const ICONS: Partial<Record<string, IconName>> = {
   check: "search",
@@ -46,10 +50,15 @@ export function refusal(view: NodeView, action?: Action): string {
   return "";
 }
 
-/** Starts an action that changes no installed package, without a dialog, and opens its job. */
+/** Starts an action that changes no installed package, without a dialog. A check for updates ends with a toast, any other opens its job. */
 export function startAction({ id, name }: NodeView, action: Action): Promise<void> {
   const key = newIdempotencyKey();
-  return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));
+  return startJob(
+    `${actionLabel(action)}: ${name}`,
+    () => submitJob(id, { action }, key),
+    false,
+    CHECKS.has(action) ? (job) => followCheck(job, name) : undefined,
+  );
 }
 
 /** The button of one action; nothing if the action cannot start on this node. */
@@ -115,6 +124,12 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
     all || refusal(view, "action-run")
       ? []
       : (view.policy?.actions ?? []).map((name) => ({ label: t`Run ${name}…`, icon: verbIcon("action-run"), run: () => setNamed(name) }));
+  const maintenance: MenuItem = {
+    label: t`Maintenance…`,
+    hint: t`alerts are shown and not sent`,
+    icon: "wrench",
+    run: () => showDialog({ kind: "maintenance", nodes: [view.id] }),
+  };
   const words = total ? t`Upgrade ${total}` : t`Upgrade`;
   const label = security ? t`${words} ${security} for security` : words;
   const face = (
@@ -148,8 +163,8 @@ export function NodeActions({ view }: { view: NodeView }): VNode {
           {arrow}
         </MenuButton>
       )}
-      {server.length + owners.length > 0 && (
-        <MenuButton label={t`Server actions`} class="only-icon" groups={[server, owners].filter(({ length }) => length)}>
+      {mayAct.value && (
+        <MenuButton label={t`Server actions`} class="only-icon" groups={[server, owners, [maintenance]].filter((group) => group.length)}>
           <Icon name="ellipsis" />
         </MenuButton>
       )}

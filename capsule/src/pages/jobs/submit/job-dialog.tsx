@@ -31,6 +31,8 @@ export interface JobDialogProps {
   action: Action;
   /** Whether the node makes a plan first. It is fixed when the dialog opens, so that a promised plan is never skipped. */
   planned: boolean;
+  /** The packages that are named at first. */
+  named?: readonly string[] | undefined;
   onClose: () => void;
 }
 
@@ -52,8 +54,8 @@ interface DialogError {
 }
 
 /** The dialog that starts a job on one node. For some actions it shows the plan of the node first. */
-export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
-  const [names, setNames] = useState("");
+export function JobDialog({ view, action, planned, named = [], onClose }: JobDialogProps): VNode {
+  const [names, setNames] = useState(() => named.join(" "));
   /** The job that makes the plan. */
   const [asked, setAsked] = useState<JobView | null>(null);
   const [made, setPlan] = useState<PlanView | null>(null);
@@ -310,8 +312,16 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
 }
 
 /** The job dialog of one node, opened from any page. */
-export function NodeJobDialog({ node, action }: { node: string; action: JobBody["action"] }): VNode | null {
+export function NodeJobDialog({
+  node,
+  action,
+  packages,
+}: {
+  node: string;
+  action: JobBody["action"];
+  packages?: readonly string[] | undefined;
+}): VNode | null {
   const view = nodeSignal(node)?.peek();
   if (!view) return null;
-  return <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={closeDialog} />;
+  return <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} named={packages} onClose={closeDialog} />;
 }

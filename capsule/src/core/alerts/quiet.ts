@@ -1,0 +1,25 @@
+/** Which maintenance of a user holds the messages of a node back now. */
+
+export interface WindowLike {
+  select: { all: boolean; tags: readonly string[]; nodes: readonly string[] };
+  reason: string;
+  origin: string;
+  /** The present or next occurrence, in Unix seconds; null: the window is over. */
+  next_from_at: number | null;
+  next_until_at: number | null;
+}
+
+export interface Quiet {
+  until: number;
+  reason: string;
+}
+
+/** The window of a user that is open for the node and ends last; null = none. Jobs show themselves, so their windows are left out. */
+export function quietOf(windows: readonly WindowLike[], { id, tags }: { id: string; tags: readonly string[] }, now: number): Quiet | null {
+  let found: Quiet | null = null;
+  for (const { select, reason, origin, next_from_at: from, next_until_at: until } of windows) {
+    if (origin !== "user" || from === null || until === null || now < from || now >= until || until <= (found?.until ?? 0)) continue;
+    if (select.all || select.nodes.includes(id) || select.tags.some((tag) => tags.includes(tag))) found = { until, reason };
+  }
+  return found;
+}
