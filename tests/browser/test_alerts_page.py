@@ -128,7 +128,13 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             undo_a_second_snooze(page, hub)
             page.get_by_role("button", name="Explain CPU in use").click()
             expect(page.get_by_text("There is no channel yet, so nobody is notified.")).to_be_visible()
-            page.get_by_role("button", name="Timeline of").click()
+            alert = page.get_by_role("region").filter(has=page.get_by_role("row", name="CPU in use"))
+            assert alert.last.inner_text().count("CPU in use") == 1, "the name stands once"
+            page.get_by_role("link", name="CPU in use").click()
+            around = page.get_by_role("region", name="Around CPU in use on web-01")
+            expect(around.get_by_role("img", name="cpu.total, at most")).to_be_visible()
+            expect(around).to_contain_text("limit")
+            expect(around.get_by_role("table")).to_contain_text("nginx")
             expect(page.get_by_role("list", name="Timeline").get_by_text("Fired: CPU in use · web-01")).to_be_visible()
             check(seen)
             page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise

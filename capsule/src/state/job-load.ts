@@ -29,5 +29,9 @@ export function loadJobHistory(
   return call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from, to, points: POINTS } });
 }
 
+/** One series of a node, in Unix seconds. */
+export const loadSeries = (id: string, series: string, { from, to }: { from: number; to: number }): Promise<HistoryView> =>
+  call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric: [series], from, to, points: POINTS } });
+
 export const DISK = ["disk.read", "disk.written"] as const;
 export const NETWORK = ["network.received", "network.sent"] as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
+import { alertChart, firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
 
 const server = { cores: 4, memory: 1000 };
 const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({
@@ -35,4 +35,32 @@ test("a chart of several servers draws the first critical threshold, or else the
   assert.equal(worstThreshold([null, warn, crit, other]), crit);
   assert.equal(worstThreshold([null, warn, other]), warn);
   assert.equal(worstThreshold([null]), null);
+});
+
+test("the chart of an alert draws the series that its rule reads, with the threshold in the unit of that series", () => {
+  const names = [
+    "cpu.iowait",
+    "load.1",
+    "memory.used",
+    "filesystem.used{mount=/}",
+    "filesystem.used{mount=/srv}",
+    "temperature{sensor=Tctl}",
+  ];
+  const chart = (expr: string, threshold: number | null, object = "") =>
+    alertChart({ expr, object, level: "critical", threshold }, names, server);
+  assert.deepEqual(chart("avg(cpu.iowait, 10m)", 50), { series: "cpu.iowait", metric: "cpu.iowait", at: 50 });
+  assert.deepEqual(chart("avg(load.per_core, 10m)", 2), { series: "load.1", metric: "load.1", at: 8 });
+  assert.deepEqual(chart("avg(memory.available_percent, 1m)", 10), { series: "memory.used", metric: "memory.used", at: 900 });
+  assert.deepEqual(chart("detector(filesystem_space)", 95, "/srv"), {
+    series: "filesystem.used{mount=/srv}",
+    metric: "filesystem.used",
+    at: null,
+  });
+  assert.deepEqual(chart("detector(sensor_temperature)", 90, "Tctl")?.series, "temperature{sensor=Tctl}");
+  for (const none of [
+    chart("state(unit_failed)", 0, "a.service"),
+    chart("avg(cpu.steal, 20m)", 10),
+    chart("detector(filesystem_space)", 95, "/gone"),
+  ])
+    assert.equal(none, null);
 });

@@ -30,6 +30,26 @@ function inChart({ expr, threshold }: FiringRule, { cores, memory }: Server): { 
   return { metric, at: threshold };
 }
 
+/** The series that a chart of one alert draws, with the threshold in its unit. */
+export interface AlertChart {
+  series: string;
+  metric: string;
+  /** Null = the chart has no line for it. */
+  at: number | null;
+}
+
+/** The chart of the value of an alert; null if no single series shows it. `names`: the series that the node measures. */
+export function alertChart(rule: FiringRule, names: readonly string[], server: Server): AlertChart | null {
+  const space = /^detector\(filesystem_(?:space|fills)\)$/.test(rule.expr);
+  const found = space ? { metric: "filesystem.used", at: null } : inChart(rule, server);
+  if (!found) return null;
+  const { metric, at } = found;
+  const series = rule.object
+    ? names.find((name) => name.startsWith(`${metric}{`) && parseSeries(name)?.value === rule.object)
+    : names.find((name) => name === metric);
+  return series === undefined ? null : { series, metric, at };
+}
+
 /** The worst threshold of the alerts about any of these series; null if there is none. */
 export function firingThreshold(series: readonly string[], firing: readonly FiringRule[], server: Server): Threshold | null {
   const shown = series.map(parseSeries);

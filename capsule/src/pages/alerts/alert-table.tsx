@@ -40,12 +40,14 @@ interface Props {
   alerts: readonly AlertView[];
   /** Whether the incident is about several nodes, so that each alert names its node. */
   several: boolean;
+  /** Whether the name of the alert links to its own page. */
+  link?: boolean;
   picked?: ReadonlySet<string>;
   onPick?: (id: string) => void;
   onAcknowledge?: (alert: AlertView) => void;
 }
 
-export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: Props): VNode {
+export function AlertTable({ alerts, several, link = false, picked, onPick, onAcknowledge }: Props): VNode {
   const [open, setOpen] = useState("");
   const [most, setMost] = useState(FIRST);
   return (
@@ -60,6 +62,7 @@ export function AlertTable({ alerts, several, picked, onPick, onAcknowledge }: P
             key={alert.id}
             alert={alert}
             several={several}
+            link={link}
             open={open === alert.id}
             picked={picked?.has(alert.id) ?? false}
             onPick={onPick}
@@ -87,14 +90,14 @@ export function AlertsCut({ incident }: { incident: IncidentView }): VNode | nul
   ) : null;
 }
 
-interface RowProps extends Pick<Props, "several" | "onPick" | "onAcknowledge"> {
+interface RowProps extends Pick<Props, "several" | "link" | "onPick" | "onAcknowledge"> {
   alert: AlertView;
   open: boolean;
   picked: boolean;
   onExplain: () => void;
 }
 
-function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }: RowProps): VNode {
+function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExplain }: RowProps): VNode {
   const title = alert.object ? `${alert.rule_name}: ${alert.object}` : alert.rule_name;
   const unit = rules.value?.find((one) => one.id === alert.rule_id)?.unit ?? "";
   const firing = alert.state === "firing";
@@ -118,7 +121,7 @@ function Row({ alert, several, open, picked, onPick, onAcknowledge, onExplain }:
         />
       </span>
       <span role="cell" class="alert-what">
-        <span class="medium anywhere">{alert.rule_name}</span>
+        <span class="medium anywhere">{link ? <a href={`/alerts/${alert.incident_id}`}>{alert.rule_name}</a> : alert.rule_name}</span>
         {alert.object && <span class="t2 anywhere"> {alert.object}</span>}
         {several && alert.node_id && (
           <a class="t3" href={`/n/${alert.node_id}`}>

@@ -20,6 +20,7 @@ import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { Time } from "../../ui/time";
 import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";
+import { IncidentContext } from "./alert-context";
 import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
@@ -60,7 +61,14 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
   const clear = (): void => setPicked(new Set());
   const notices = groups.filter(isNotice);
   const incident = (group: IncidentGroup<IncidentView, AlertView>): VNode => (
-    <Incident key={group.incident.id} group={group} picked={picked} onPick={pick} onAcknowledge={(alert) => setAcknowledging([alert])} />
+    <Incident
+      key={group.incident.id}
+      group={group}
+      whole={only !== ""}
+      picked={picked}
+      onPick={pick}
+      onAcknowledge={(alert) => setAcknowledging([alert])}
+    />
   );
   return (
     <div class="stack">
@@ -104,18 +112,27 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
 }
 
 interface IncidentProps {
+  /** Whether this is the incident's own page, with what was around its alerts and who was told. */
+  whole: boolean;
   group: IncidentGroup<IncidentView, AlertView>;
   picked: ReadonlySet<string>;
   onPick: (id: string) => void;
   onAcknowledge: (alert: AlertView) => void;
 }
 
-function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknowledge }: IncidentProps): VNode {
+function Incident({ group: { incident, firing, ended }, whole, picked, onPick, onAcknowledge }: IncidentProps): VNode {
+  if (!whole && firing.length === 1 && !ended) {
+    return (
+      <section class="card incident" aria-label={incident.title}>
+        <AlertTable alerts={firing} several link picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} />
+      </section>
+    );
+  }
   return (
     <section class="card incident" aria-label={incident.title}>
       <header>
         <Glyph kind={isNotice({ firing }) ? "notice" : incident.level === "critical" ? "crit" : "warn"} />
-        <h2 class="cut">{incident.title}</h2>
+        <h2 class="cut">{whole ? incident.title : <a href={`/alerts/${incident.id}`}>{incident.title}</a>}</h2>
         <span class="t3 meta end nowrap">
           {t`for ${age(now.value - incident.since_at)}`} ·{" "}
           <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
@@ -131,7 +148,8 @@ function Incident({ group: { incident, firing, ended }, picked, onPick, onAcknow
         <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>
       )}
       <AlertsCut incident={incident} />
-      <TimelineFold incident={incident} />
+      {whole && <IncidentContext alerts={firing} />}
+      {whole && <TimelineFold incident={incident} shown />}
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { endedIncidents, incidents } from "../../state/incidents";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/time";
+import { IncidentContext } from "./alert-context";
 import { AlertsCut, AlertTable } from "./alert-table";
 import { FiringTab } from "./firing";
 import { NodeLinks } from "./node-links";
@@ -60,7 +61,8 @@ function EndedIncident({ id }: { id: string }): VNode {
       </p>
       <AlertTable alerts={found.alerts} several={found.nodes.length > 1} />
       <AlertsCut incident={found} />
-      <TimelineFold incident={found} />
+      <IncidentContext alerts={found.alerts} />
+      <TimelineFold incident={found} shown />
     </section>
   );
 }

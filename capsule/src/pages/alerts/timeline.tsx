@@ -39,9 +39,9 @@ function words(
   return kind === "fired" ? [alert?.level === "critical" ? "crit" : "warn", t`Fired: ${what}`] : ["done", t`Ended: ${what}`];
 }
 
-/** A button that opens the timeline, which is loaded only then. */
-export function TimelineFold({ incident }: { incident: IncidentView }): VNode {
-  const [open, setOpen] = useState(false);
+/** A button that opens the timeline, which is loaded only then. `shown`: it is open at first. */
+export function TimelineFold({ incident, shown = false }: { incident: IncidentView; shown?: boolean }): VNode {
+  const [open, setOpen] = useState(shown);
   return (
     <div class="incident-nodes">
       <button

@@ -8,7 +8,7 @@ import { nodeSignal } from "../../../state/fleet";
 import { jobs } from "../../../state/jobs";
 import { go } from "../../../state/router";
 import { toast } from "../../../state/toasts";
-import type { JobView } from "../../../state/types";
+import type { JobView, NodeView } from "../../../state/types";
 import { toastStarted } from "./use-submit";
 
 /** The node sends its new counts a moment after the job. After this long the known counts are the result. */
@@ -28,16 +28,19 @@ export function followCheck(started: JobView, name: string): void {
     if (node && !isOver && at - began < MOST_S) return;
     if (node && job.state === "succeeded" && (node.updates.checked_at ?? 0) < job.created_at && at - (job.ended_at ?? at) < COUNTS_S)
       return;
-    queueMicrotask(() => stop());
-    if (!node || !isOver) return;
-    if (job.state !== "succeeded") {
-      toast("fail", t`The check of ${name} failed`, job.error?.message ?? "", { label: t`Open`, run: () => go(`/jobs/${job.id}`) });
-      return;
-    }
-    const next = node.updates.total
-      ? { label: t`Preview`, run: () => showDialog({ kind: "job", node: node.id, action: "upgrade" }) }
-      : undefined;
-    const { security } = node.updates;
-    toast("done", `${name}: ${checkResultText(node.updates)}`, security ? t`${security} for security` : "", next);
+    // Not within the effect, which would then depend on the toasts that it writes.
+    queueMicrotask(() => {
+      stop();
+      if (node && isOver) report(job, node);
+    });
   });
+}
+
+function report(job: JobView, { id, name, updates }: NodeView): void {
+  if (job.state !== "succeeded") {
+    toast("fail", t`The check of ${name} failed`, job.error?.message ?? "", { label: t`Open`, run: () => go(`/jobs/${job.id}`) });
+    return;
+  }
+  const next = updates.total ? { label: t`Preview`, run: () => showDialog({ kind: "job", node: id, action: "upgrade" }) } : undefined;
+  toast("done", `${name}: ${checkResultText(updates)}`, updates.security ? t`${updates.security} for security` : "", next);
 }

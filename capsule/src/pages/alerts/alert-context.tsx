@@ -1,0 +1,136 @@
+/** What was around an alert: its value half an hour before and after, with the threshold, and the processes of that minute. */
+
+import type { VNode } from "preact";
+import { alertChart } from "../../core/alerts/firing-thresholds";
+import { alertValue } from "../../core/alerts/alert-values";
+import { linePath } from "../../core/jobs/job-load";
+import { t } from "../../core/text/i18n";
+import { clock, timeOrDate } from "../../core/text/time";
+import { percent, size } from "../../core/text/units";
+import { rules } from "../../state/alert-calls";
+import { dayStart, hubNow, now } from "../../state/clock";
+import { loadNode, loadSeries } from "../../state/job-load";
+import { metricUnits } from "../../state/metrics";
+import { nodeLabel } from "../../state/node-label";
+import { loadPastProcesses } from "../../state/queries";
+import type { AlertView } from "../../state/types";
+import { Failure } from "../../ui/load-states";
+import { useAnswer } from "../use-answer";
+
+/** Seconds before and after the start of the alert. */
+const AROUND_S = 1800;
+const MINUTE_S = 60;
+const MOST_PROCESSES = 5;
+const MOST_ALERTS = 3;
+/** A chart that grows is read again this often. */
+const EVERY_S = 30;
+
+async function read(alert: AlertView, node: string) {
+  const view = await loadNode(node);
+  const expr = rules.peek()?.find(({ id }) => id === alert.rule_id)?.expr ?? "";
+  const { level, object, threshold } = alert;
+  const server = { cores: view.identity.cpu_cores, memory: view.identity.memory_bytes || null };
+  const chart = alertChart({ expr, object, level, threshold }, Object.keys(view.latest), server);
+  const window = { from: Math.floor(alert.since_at - AROUND_S), to: Math.ceil(Math.min(hubNow(), alert.since_at + AROUND_S)) };
+  const past = chart && (await loadSeries(node, chart.series, window));
+  return { chart, window, past, processes: (await loadPastProcesses(node, alert.since_at + MINUTE_S - 1)).reading };
+}
+
+/** `alert` is about a node. */
+function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNode | null {
+  const grows = now.value < alert.since_at + AROUND_S ? Math.floor(now.value / EVERY_S) : 0;
+  const { found, failure, load } = useAnswer(() => read(alert, node), [alert.id, node, rules.value?.length, grows]);
+  if (failure) return <Failure title={t`What was around this alert could not be read`} error={failure} onRetry={load} />;
+  if (!found) return null;
+  const what = [alert.rule_name, alert.object].filter(Boolean).join(" ");
+  return (
+    <section class="alert-context" aria-label={t`Around ${what} on ${nodeLabel(node)}`}>
+      {found.chart && found.past && <ValueChart {...found} chart={found.chart} past={found.past} alert={alert} />}
+      <Processes reading={found.processes} since={alert.since_at} />
+    </section>
+  );
+}
+
+/** The surroundings of the first alerts of an incident that are about a node. */
+export function IncidentContext({ alerts }: { alerts: readonly AlertView[] }): VNode {
+  return (
+    <>
+      {alerts
+        .slice(0, MOST_ALERTS)
+        .map((alert) => alert.node_id !== null && <AlertContext key={alert.id} alert={alert} node={alert.node_id} />)}
+    </>
+  );
+}
+
+type Found = Awaited<ReturnType<typeof read>>;
+
+function ValueChart({
+  chart,
+  past,
+  window,
+  alert,
+}: Pick<Found, "window"> & { chart: NonNullable<Found["chart"]>; past: NonNullable<Found["past"]>; alert: AlertView }): VNode {
+  const unit = metricUnits().get(chart.metric) ?? "";
+  const values = past.series[chart.series]?.avg ?? [];
+  const measured = values.filter((value) => value !== null);
+  const most = measured.length ? Math.max(...measured) : null;
+  const top = unit === "percent" ? 100 : Math.max(most ?? 0, chart.at ?? 0, 1e-9) * 1.15;
+  const words = (value: number | null): string => alertValue(value, unit);
+  const began = ((alert.since_at - window.from) / (window.to - window.from)) * 100;
+  return (
+    <div>
+      <p class="row meta">
+        <span class="t3 cut grow">{chart.series}</span>
+        <span class="num">
+          {t`max ${words(most)}`}
+          {chart.at !== null && ` · ${t`limit ${words(chart.at)}`}`}
+        </span>
+      </p>
+      <svg
+        class={`load-line alert-line ${alert.level === "critical" ? "crit" : "warn"}`}
+        viewBox="0 0 100 100"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={t`${chart.series}, at most ${words(most)}, from ${clock(window.from)} to ${clock(window.to)}`}
+      >
+        <rect x={began} y="0" width={Math.max(0.5, 100 - began)} height="100" />
+        {chart.at !== null && chart.at <= top && (
+          <line x1="0" x2="100" y1={100 - (chart.at / top) * 100} y2={100 - (chart.at / top) * 100} vector-effect="non-scaling-stroke" />
+        )}
+        <path d={linePath(past.times, past.step, values, window, top)} vector-effect="non-scaling-stroke" />
+      </svg>
+      <p class="row t3 meta">
+        <span class="grow">{clock(window.from)}</span>
+        <span>{t`began ${clock(alert.since_at)}`}</span>
+        <span class="grow right">{clock(window.to)}</span>
+      </p>
+    </div>
+  );
+}
+
+function Processes({ reading, since }: { reading: Found["processes"]; since: number }): VNode {
+  if (!reading) return <p class="t3 meta">{t`The processes of ${timeOrDate(since, dayStart.value)} are not known.`}</p>;
+  return (
+    <table class="facts-table">
+      <caption class="t3 meta">{t`Processes at ${timeOrDate(reading.taken_at, dayStart.value)}`}</caption>
+      <thead>
+        <tr>
+          <th scope="col">{t`Process`}</th>
+          <th scope="col" class="right">{t`CPU`}</th>
+          <th scope="col" class="right">{t`Memory`}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {reading.by_cpu.slice(0, MOST_PROCESSES).map(({ name, user, cpu, memory }, index) => (
+          <tr key={`${name} ${index}`}>
+            <td>
+              {name} <span class="t3">{user}</span>
+            </td>
+            <td class="right num">{percent(cpu)}</td>
+            <td class="right num">{size(memory)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
