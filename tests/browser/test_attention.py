@@ -126,6 +126,7 @@ def test_issues_are_counted_by_kind_and_each_kind_is_a_filter(browser: Browser, 
         made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
         with gate(browser, hub) as other:
             choose_password(other.page, hub, "grace", made["password"])
+            expect(other.page.get_by_role("table", name="Nodes")).to_be_visible()
             other.open(f"/n/{stage.ids['mail-01']}/services")
             expect(other.page.get_by_role("region", name="Units, table")).to_contain_text("certbot.service")
             expect(other.page.get_by_role("status").filter(has_text="Service failed")).to_be_visible()
