@@ -16,9 +16,8 @@ from spider.wire.ids import new_random_id
 from spider.wire.job_messages import JobAnswer
 from tests.support.job_bench import BOOT, HUB, Bench, Talker, over, process
 
-pytestmark = pytest.mark.holds("SAFETY-108")
 
-
+@pytest.mark.holds("SAFETY-108")
 async def test_jobs_of_two_organisations_run_beside_each_other(bench: Bench) -> None:
     second = NodeId(new_random_id())
     await bench.store.nodes.create_node(hub_scope(2), NewNode(second, "web-1", "192.0.2.2"))
@@ -44,6 +43,7 @@ async def test_jobs_of_two_organisations_run_beside_each_other(bench: Bench) -> 
     assert SYSTEM.org == 1
 
 
+@pytest.mark.holds("SAFETY-108")
 async def test_a_job_of_a_second_organisation_that_gets_no_answer_is_closed(bench: Bench) -> None:
     node = NodeId(new_random_id())
     await bench.store.nodes.create_node(hub_scope(2), NewNode(node, "web-2", "192.0.2.2"))
