@@ -29,7 +29,7 @@ class Postgres:
 
     def run(self, script: str) -> str:
         """Run statements. Returns: all messages, each with the number of its line."""
-        command = [CLIENT, "-X", "-q", "-h", self._folder, "-U", "judge", "-d", "postgres", "-f", "-"]
+        command: list[str | Path] = [CLIENT, "-X", "-q", "-h", self._folder, "-U", "judge", "-d", "postgres", "-f", "-"]
         done = subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=300, env=_QUIET)
         return done.stderr
 

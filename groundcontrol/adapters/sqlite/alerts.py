@@ -42,6 +42,7 @@ _SAVE_ALERT: Final = (
     " acknowledged_at = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.acknowledged_at END,"
     " snoozed_until = CASE WHEN excluded.level = 'critical' AND alert.level = 'warning' THEN NULL ELSE alert.snoozed_until END"
 )
+_SAVE_ENGINE: Final = "INSERT INTO alert_engine VALUES (?, ?, ?) ON CONFLICT (org) DO UPDATE SET at = excluded.at, body = excluded.body"
 _SAVE_INCIDENT: Final = (
     "INSERT INTO incident (org, id, level, state, title, since_at, resolved_at, grouped, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (org, id) DO UPDATE SET level = excluded.level, state = excluded.state, title = excluded.title,"
@@ -94,7 +95,7 @@ class SqliteAlerts:
 
     async def save_engine(self, org: int, snapshot: Snapshot) -> None:
         body = msgspec.msgpack.encode(snapshot)
-        await self._writer.run(lambda tx: tx.execute("INSERT OR REPLACE INTO alert_engine VALUES (?, ?, ?)", org, snapshot.at, body))
+        await self._writer.run(lambda tx: tx.execute(_SAVE_ENGINE, org, snapshot.at, body))
 
     async def engine(self, org: int) -> Snapshot | None:
         row = await self._reader.run(lambda rows: rows.fetch_one("SELECT body FROM alert_engine WHERE org = ?", org))

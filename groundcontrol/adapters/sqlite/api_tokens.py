@@ -83,7 +83,7 @@ class SqliteApiTokens:
         now = self._clock.now()
         found = await self._reader.run(
             lambda rows: rows.fetch_all(
-                _TOKEN + "WHERE api_token.org = ? AND (? IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
+                _TOKEN + "WHERE api_token.org = ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
                 " AND api_token.expires_at > ? AND api_token.no < ? ORDER BY api_token.no DESC LIMIT ?",
                 *(scope.org, user, user, now, before, size + 1),
             )

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, object_from_json, object_or_damage
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -179,7 +180,7 @@ def last_at(rows: Rows) -> float | None:
 def mark_clock(tx: Tx) -> None:
     """Let `last_at` ignore all rows before the newest one."""
     row = tx.fetch_all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
-    tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
+    save_fact(tx, _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
 
 
 _ROWS: Final = "SELECT rowid AS place, 0 AS no, chain, n, at, actor, address, action, target, result, detail, prev, hash FROM audit"

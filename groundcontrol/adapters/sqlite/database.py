@@ -41,6 +41,7 @@ from groundcontrol.adapters.sqlite.engine.data_files import (
     make_private_file,
     make_private_folder,
 )
+from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
@@ -235,14 +236,14 @@ class Database:
 
 
 def _touch_control(tx: Tx) -> None:
-    tx.execute("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
+    save_fact(tx, "probed_at", tx.now)
     _note_latest(tx)
 
 
 def _note_latest(tx: Tx) -> None:
     """Store the latest wall clock time, so that the hub detects a clock that was set back, even after several starts."""
     before = tx.fetch_one(_LATEST)
-    tx.execute("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
+    save_fact(tx, "latest_at", max(tx.now, 0.0 if before is None else float(before["value"])))
 
 
 def _touch_samples(tx: Tx) -> None:

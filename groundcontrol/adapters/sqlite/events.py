@@ -153,7 +153,9 @@ class SqliteLog:
                 tx.execute(
                     "INSERT INTO refusal (org, id, after_audit, at, last_at, count, summed, actor_id, actor, address, node_id, action, why, target)"
                     " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (org, id) DO UPDATE SET count = max(count, excluded.count), last_at = max(last_at, excluded.last_at)",
+                    " ON CONFLICT (org, id) DO UPDATE SET"
+                    " count = CASE WHEN refusal.count > excluded.count THEN refusal.count ELSE excluded.count END,"
+                    " last_at = CASE WHEN refusal.last_at > excluded.last_at THEN refusal.last_at ELSE excluded.last_at END",
                     *(DEFAULT_ORG, one.id, newest, one.at, one.last_at, one.times),
                     *(plain(one.actor.id), plain(one.actor.name), plain(one.actor.address)),
                     one.actor.id if one.actor.kind == "node" and one.actor.id else None,
@@ -238,7 +240,7 @@ def _count_in_rate(tx: Tx, event: Event, sender: str, most: int, of: str = "") -
     budget = f"{of}{sender}/{event.node_id or ''}"  # a sender that reports about many nodes, such as a backup server, has a budget for each
     count = tx.fetch_all(
         "INSERT INTO event_rate VALUES (?, ?, ?, 1) ON CONFLICT (org, sender) DO UPDATE SET minute = excluded.minute,"
-        " count = CASE WHEN minute = excluded.minute THEN count + 1 ELSE 1 END RETURNING count",
+        " count = CASE WHEN event_rate.minute = excluded.minute THEN event_rate.count + 1 ELSE 1 END RETURNING count",
         *(event.org, budget, minute),
     )[0]["count"]
     if count <= most:
@@ -271,7 +273,12 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
         return None
     if first["id"] == event.id:  # a repeated command: the event is stored already, and is not counted a second time
         return to_event(first)
-    tx.execute("UPDATE event SET count = count + 1, last_at = max(last_at, ?) WHERE no = ?", event.last_at, first["no"])
+    tx.execute(
+        "UPDATE event SET count = count + 1, last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END WHERE no = ?",
+        event.last_at,
+        event.last_at,
+        first["no"],
+    )
     return to_event(tx.fetch_all(_EVENT + "WHERE no = ?", first["no"])[0])
 
 
@@ -284,7 +291,7 @@ def _insert(tx: Tx, event: Event) -> Event:
     )
     if new:
         tx.execute(
-            "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = count + 1",
+            "INSERT INTO event_hour VALUES (?, ?, ?, ?, 1) ON CONFLICT (org, hour, node_id, severity) DO UPDATE SET count = event_hour.count + 1",
             *(event.org, int(event.received_at / _HOUR_S), event.node_id or "", event.severity),
         )
     return event

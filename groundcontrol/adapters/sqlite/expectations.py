@@ -61,7 +61,10 @@ class SqliteExpectations(SqliteRecords[Expectation]):
     async def judged_days(
         self, scope: Scope, expectation: ExpectationId, first: date, last: date, node: NodeId | None = None
     ) -> Sequence[JudgedDay]:
-        where = "WHERE deadline.org = ? AND expectation = ? AND date BETWEEN ? AND ? AND (? IS NULL OR node.id = ?)" + admitted(scope)
+        where = (
+            "WHERE deadline.org = ? AND expectation = ? AND date BETWEEN ? AND ? AND (CAST(? AS TEXT) IS NULL OR node.id = ?)"
+            + admitted(scope)
+        )
         values: list[Value] = [scope.org, expectation, first.isoformat(), last.isoformat(), node, node, *grant_values(scope)]
         return [
             _to_day(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_DAYS + where + " ORDER BY date, node.no", *values))
@@ -70,7 +73,7 @@ class SqliteExpectations(SqliteRecords[Expectation]):
     async def undecided(self, expectation: Expectation, day: date) -> Sequence[DeadlineNode]:
         found = await self._reader.run(
             lambda rows: rows.fetch_all(
-                "SELECT id, name, tags, created_at FROM node WHERE org = ?1 AND NOT waiting AND NOT EXISTS"
+                "SELECT id, name, tags, created_at FROM node WHERE org = ?1 AND waiting = 0 AND NOT EXISTS"
                 " (SELECT 1 FROM deadline WHERE org = ?1 AND expectation = ?2 AND node = node.no AND date = ?3)",
                 *(expectation.org, expectation.id, day.isoformat()),
             )

@@ -134,8 +134,8 @@ class SqliteJobs:
             waiting = tx.fetch_all(
                 "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"  # noqa: S608 - built from constants only
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
-                " AND job.node IN (SELECT value FROM json_each(?2))"
-                " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + STARTS_NOTHING + " ORDER BY job.no",
+                " AND job.node IN (SELECT CAST(value AS INTEGER) FROM json_each(?2))"
+                " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + STARTS_NOTHING + " ORDER BY job.no",
                 *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
             )
             room = at_once - _count_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
@@ -145,7 +145,7 @@ class SqliteJobs:
                 if (row["batch"] is not None and room <= 0) or not has_readable_order(row) or not may_still_run(tx, row, now):
                     continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
                 won = tx.execute(
-                    "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
+                    "UPDATE job SET state = 'dispatched', not_after = CASE WHEN not_after < ?5 THEN not_after ELSE ?5 END, version = version + 1"
                     " WHERE no = ?1 AND state = 'queued'"
                     " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
                     " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running')"
@@ -439,7 +439,7 @@ def delete_jobs_of(tx: Tx, node: int) -> None:
     with the row of the node."""
     for job in tx.fetch_all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
-    tx.execute("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
+    tx.execute("INSERT INTO job_grave SELECT id, org, ? FROM job WHERE node = ? ON CONFLICT DO NOTHING", tx.now, node)
 
 
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:

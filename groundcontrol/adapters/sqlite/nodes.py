@@ -37,7 +37,7 @@ _NODE: Final = "SELECT * FROM node "
 _GRANTING: Final = (
     "SELECT DISTINCT tag.value AS tag FROM (SELECT grants FROM account WHERE org = ? AND grants IS NOT NULL UNION ALL"
     " SELECT grants FROM api_token WHERE org = ? AND grants IS NOT NULL AND revoked_at IS NULL AND expires_at > ?) AS limited"
-    " JOIN json_each(limited.grants, '$.tags') AS tag WHERE tag.value IN (SELECT value FROM json_each(?))"
+    " JOIN json_each(json_extract(limited.grants, '$.tags')) AS tag ON true WHERE tag.value IN (SELECT value FROM json_each(?))"
 )
 
 
@@ -195,7 +195,7 @@ class SqliteNodes:
                 " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
                 *(*fields, session.no, tx.now),
             )
-            tx.execute("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
+            tx.execute("UPDATE node SET last_seen_at = ? WHERE no = ? AND coalesce(last_seen_at, 0) < ?", at, session.no, at)
             _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
             return _of_session(tx, session)
 
@@ -208,7 +208,7 @@ class SqliteNodes:
             # An unknown count leaves `security_since` unchanged: a repository that does not answer must not move that time.
             tx.execute(
                 "UPDATE node SET updates = ?1, version = version + 1, security_since ="
-                " CASE WHEN ?3 IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
+                " CASE WHEN CAST(?3 AS INTEGER) IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
                 " WHERE no = ?2 AND updates <> ?1",
                 *(record_to_json(updates), session.no, updates.security, tx.now),
             )
@@ -219,7 +219,7 @@ class SqliteNodes:
     async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
         def command(tx: Tx) -> None:
             for node, at in seen.items():
-                tx.execute("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
+                tx.execute("UPDATE node SET last_seen_at = ? WHERE id = ? AND coalesce(last_seen_at, 0) < ?", at, node, at)
 
         await self._writer.run(command)
 

@@ -55,7 +55,7 @@ _USAGE: Final = (
 _SENT_NOW: Final = _USAGE + "d.sent_at > ? AND d.sent_at <= ?"
 _UNDER_WAY: Final = _USAGE + "d.next_at > ? AND d.state = 'sending' AND d.id < ?"
 _DUE: Final = (
-    "SELECT min(max(d.at, coalesce(c.probe_at, 0))) AS at"
+    "SELECT min(CASE WHEN c.probe_at > d.at THEN c.probe_at ELSE d.at END) AS at"
     " FROM (SELECT org, channel_id, min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL GROUP BY org, channel_id) d"
     " LEFT JOIN channel c ON c.org = d.org AND c.id = d.channel_id"
 )

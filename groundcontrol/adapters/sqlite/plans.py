@@ -33,7 +33,9 @@ def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
     other_parts = tx.fetch_all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)
     if other_parts[0]["size"] + size > MAX_STEPS:
         raise Conflict("a plan of more packages than any host has")
-    tx.execute("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
+    place = job << 32 | part.part
+    tx.execute("DELETE FROM job_plan WHERE place = ?", place)
+    tx.execute("INSERT INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", place, job, part.part, *row, size)
     return True
 
 
@@ -64,7 +66,7 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
     known = tx.fetch_one("SELECT body FROM job_report WHERE job = ?", job)
     if known is not None and known["body"] == body:
         return False
-    tx.execute("INSERT OR REPLACE INTO job_report VALUES (?, ?)", job, body)
+    tx.execute("INSERT INTO job_report VALUES (?, ?) ON CONFLICT (job) DO UPDATE SET body = excluded.body", job, body)
     return True
 
 

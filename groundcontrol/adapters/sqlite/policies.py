@@ -31,7 +31,7 @@ _OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = 
 _WINDOW: Final = "SELECT * FROM patch_window WHERE org = ? AND id = ?"
 _TABLES: Final = (
     "SELECT node.id AS node_id, t.* FROM node JOIN node_table AS t ON t.org = node.org AND t.node = node.no AND t.subject = ?"
-    " WHERE node.org = ? AND (? IS NULL OR node.id IN (SELECT value FROM json_each(?)))"
+    " WHERE node.org = ? AND (CAST(? AS TEXT) IS NULL OR node.id IN (SELECT value FROM json_each(?)))"
 )
 _LAST_PATCHED: Final = (
     "SELECT node.id AS node_id, job.ended_at, job.id FROM node JOIN job ON job.no = (SELECT max(last.no) FROM job AS last WHERE last.node = node.no"

@@ -54,9 +54,9 @@ def reschedule(tx: Tx, channel: Channel) -> None:
     ends_at = (None if hours is None else quiet_until(hours, tx.now)) or tx.now
     critical_at = ends_at if hours is not None and hours.critical_too else tx.now
     tx.execute(
-        "UPDATE delivery SET next_at = CASE WHEN critical THEN ?1 ELSE ?2 END, until_at = max(until_at, ?2 + ?3)"
+        "UPDATE delivery SET next_at = CASE WHEN critical = 1 THEN CAST(?1 AS DOUBLE PRECISION) ELSE ?2 END, until_at = CASE WHEN until_at > ?3 THEN until_at ELSE ?3 END"
         " WHERE org = ?4 AND channel_id = ?5 AND state = 'deferred' AND reason = 'quiet_hours' AND next_at IS NOT NULL",
-        *(critical_at, ends_at, GIVE_UP_S, channel.org, channel.id),
+        *(critical_at, ends_at, ends_at + GIVE_UP_S, channel.org, channel.id),
     )
 
 

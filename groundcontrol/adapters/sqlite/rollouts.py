@@ -188,7 +188,9 @@ class SqliteRollouts:
 
         def query(rows: Rows) -> Page[Rollout]:
             found = rows.fetch_all(
-                "SELECT * FROM rollout WHERE org = ? AND no < ? AND (? IS NULL OR policy = ?)" + _seen(scope) + " ORDER BY no DESC LIMIT ?",  # noqa: S608 - built from constants only
+                "SELECT * FROM rollout WHERE org = ? AND no < ? AND (CAST(? AS TEXT) IS NULL OR policy = ?)"  # noqa: S608 - built from constants only
+                + _seen(scope)
+                + " ORDER BY no DESC LIMIT ?",
                 *(scope.org, before, policy, policy, *grant_values(scope), size + 1),
             )
             items = _readable(rows, found[:size])

@@ -59,12 +59,18 @@ class SqliteFactors:
                     return to_user(row)
                 raise Conflict("the second factor is confirmed already")
             check_session(tx, keep, user)
-            tx.execute("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
+            tx.execute(
+                "UPDATE account SET totp_since = ?, totp_step = CASE WHEN totp_step > ? THEN totp_step ELSE ? END WHERE no = ?",
+                at,
+                step,
+                step,
+                row["no"],
+            )
             _replace_codes(tx, row, codes)
             _end_sessions(tx, row["no"], keep)
             tx.execute(
-                "UPDATE login SET second_factor = 1, authenticated_at = max(authenticated_at, ?), expires_at = min(expires_at, ?)"
-                " WHERE account = ? AND id = ?",
+                "UPDATE login SET second_factor = 1, authenticated_at = CASE WHEN authenticated_at > ?1 THEN authenticated_at ELSE ?1 END,"
+                " expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END WHERE account = ?3 AND id = ?4",
                 *(at, expires_at, row["no"], keep),
             )
             self._chain.write(tx, scope, "auth.second_factor_on", user)

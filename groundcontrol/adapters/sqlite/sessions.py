@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, node_scope
+from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -64,7 +65,8 @@ class SqliteHubs:
             }
             if facts.get("ships") == version:
                 return float(facts["ships_since"])
-            tx.execute("INSERT OR REPLACE INTO fact VALUES ('ships', ?), ('ships_since', ?)", version, tx.now)
+            save_fact(tx, "ships", version)
+            save_fact(tx, "ships_since", tx.now)
             return tx.now
 
         return await self._writer.run(command)
@@ -76,7 +78,13 @@ class SqliteHubs:
             if row is not None and row["until"] > tx.now and not mine:
                 return None
             token = 1 if row is None else row["token"] + (0 if mine else 1)
-            tx.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", task, hub, token, tx.now + ttl_s)
+            tx.execute(
+                "INSERT INTO lease VALUES (?, ?, ?, ?) ON CONFLICT (task) DO UPDATE SET hub = excluded.hub, token = excluded.token, until = excluded.until",
+                task,
+                hub,
+                token,
+                tx.now + ttl_s,
+            )
             return Lease(task, hub, token)
 
         return await self._writer.run(command)
@@ -102,7 +110,7 @@ class SqliteSessions:
                 raise NotFound(f"there is no node {node}")
             epoch = tx.fetch_all(
                 "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
-                " SET epoch = epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
+                " SET epoch = node_session.epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
                 *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
             )[0]["epoch"]
             session = Session(node, row["no"], epoch, hub, boot, row["org"])

@@ -9,6 +9,7 @@ import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
@@ -48,7 +49,7 @@ class SqliteRetention:
                 raise BadRequest(fault, field="retention")
             body = msgspec.json.encode(retention)
             if setting(tx, _NAME) != body:
-                tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, body)
+                save_fact(tx, _NAME, body)
                 self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
             return retention
 
@@ -96,7 +97,7 @@ class SqliteRecovery:
             before = _time(tx, _PRINTED)
             if before and not again:
                 return before
-            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_setting(tx.now))
+            save_fact(tx, _PRINTED, time_setting(tx.now))
             self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
             return None
 
@@ -130,7 +131,7 @@ class SqlitePreferences:
             stored = setting(tx, _name(user))
             if (to_json(Preferences()).encode() if stored is None else stored) == (body := to_json(after).encode()):
                 return after
-            tx.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
+            save_fact(tx, _name(user), body)
             detail = {
                 "views": [view.name for view in after.views],
                 "single_keys": after.single_keys,

@@ -19,7 +19,7 @@ _KEEP: Final = 1000
 """The number of absences that stay stored."""
 _NODES: Final = (
     "SELECT node.id, node.org, coalesce(node.last_seen_at, s.claimed_at) AS heard_at, s.epoch, q.stage, coalesce(q.epoch, 0) AS stage_epoch"
-    " FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE NOT node.waiting"
+    " FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE node.waiting = 0"
 )
 _NODE: Final = (
     "SELECT node.no, node.org, node.name, s.epoch, s.boot, q.epoch AS stage_epoch, q.stage, q.at AS stage_at, q.silence_s,"
@@ -62,7 +62,8 @@ class SqliteSilence:
             if row is None or row["epoch"] != node.epoch or (row["stage_epoch"] == node.epoch and stage not in stages_after(row["stage"])):
                 return False
             tx.execute(
-                "INSERT OR REPLACE INTO node_silence VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO node_silence VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch, stage = excluded.stage,"
+                " silence_s = excluded.silence_s, at = excluded.at, boot = excluded.boot",
                 *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
             )
             minutes = round(silence_s / 60)

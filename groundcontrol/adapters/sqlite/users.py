@@ -37,7 +37,7 @@ LOGIN: Final = (
 _END_TOKENS: Final = "UPDATE api_token SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND expires_at > ?"
 _LOGIN_LOOKUP: Final = (
     "WITH who AS (SELECT max(no) AS no, max(id) AS id, max(password_version) AS password_version"
-    " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1))"
+    " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1) AS named)"
     " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
     " AND (seen_at > ? OR seen_at = (SELECT max(seen_at) FROM place WHERE account = who.no))) AS known FROM who"
 )
@@ -207,7 +207,13 @@ class SqliteUsers:
                 raise NotFound("this session is over")
             if row["authenticated_at"] >= at:
                 return
-            tx.execute("UPDATE login SET authenticated_at = ?, last_seen_at = max(last_seen_at, ?) WHERE no = ?", at, at, row["no"])
+            tx.execute(
+                "UPDATE login SET authenticated_at = ?, last_seen_at = CASE WHEN last_seen_at > ? THEN last_seen_at ELSE ? END WHERE no = ?",
+                at,
+                at,
+                at,
+                row["no"],
+            )
             actor = Actor("user", row["user_id"], row["username"], row["role"], row["address"])
             self._chain.write(tx, Scope(actor, row["org"]), "auth.step_up", session)
 
@@ -240,7 +246,8 @@ class SqliteUsers:
 
 def _remember(tx: Tx, user: Row, address: bytes, at: float) -> None:
     tx.execute(
-        "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
+        "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT (org, account, hash) DO UPDATE"
+        " SET seen_at = CASE WHEN place.seen_at > excluded.seen_at THEN place.seen_at ELSE excluded.seen_at END",
         *(user["org"], user["no"], address, at),
     )
     tx.execute(
@@ -339,4 +346,9 @@ def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
 
 
 def _save_attempts(tx: Tx, bucket: str, times: Sequence[float], until: float) -> None:
-    tx.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, struct.pack(f"<{len(times)}d", *times), until)
+    tx.execute(
+        "INSERT INTO attempt VALUES (?, ?, ?) ON CONFLICT (bucket) DO UPDATE SET times = excluded.times, until = excluded.until",
+        bucket,
+        struct.pack(f"<{len(times)}d", *times),
+        until,
+    )

@@ -7,6 +7,7 @@ from typing import Final
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User, password_expired
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
@@ -27,7 +28,7 @@ _STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account
 """One statement for everything that the check of a request needs."""
 _LISTED: Final = (
     f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608 - built from constants only
-    " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (? IS NULL OR account.id = ?)"
+    " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?)"
     " AND login.no < ? ORDER BY login.no DESC LIMIT ?"
 )
 _LAST: Final = (1 << 63) - 1
@@ -160,7 +161,7 @@ class SqliteUserAdmin:
         def command(tx: Tx) -> None:
             stored = setting(tx, "require_totp")
             if (b"none" if stored is None else stored) != rule.encode():
-                tx.execute("INSERT OR REPLACE INTO fact VALUES ('require_totp', ?)", rule.encode())
+                save_fact(tx, "require_totp", rule.encode())
                 self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
 
         await self._writer.run(command)
