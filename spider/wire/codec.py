@@ -5,13 +5,13 @@ A payload is MessagePack `[kind, body]`. The body of an unknown kind is never pa
 """
 
 import zlib
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Type, Union, cast
+from typing import Any, Callable, Collection, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, Union, cast
 
 from msgpack.exceptions import UnpackException
 from msgpack.fallback import Packer, unpackb
 
 from spider.wire.errors import LocalProtocolError, ProtocolError
-from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message
+from spider.wire.frames import CLOSE_TOO_BIG, GROWN, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message
 from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB, Row
 
 INT_MIN = -(1 << 63)
@@ -164,16 +164,17 @@ def decoder(kinds: Kinds) -> Callable[[bytes], Optional[Message]]:
     return decode
 
 
-def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
-    """Make `Codec.encode` for these kinds."""
+def encoder(kinds: Kinds, fields: Optional[Mapping[Type[Tuple[object, ...]], int]] = None) -> Callable[[Message], bytes]:
+    """Make `Codec.encode` for these kinds. Args: fields: messages of which the peer takes only so many fields; None: it takes all."""
     by_type = {cls: kind for kind, cls in kinds.items()}
+    cut = fields or {}
 
     def encode(message: Message) -> bytes:
         kind = by_type.get(type(message))
         if kind is None:
             raise LocalProtocolError(f"{type(message).__name__} is not sent in this direction")
         try:
-            return pack((kind, message))
+            return pack((kind, message[: cut[type(message)]] if type(message) in cut else message))
         except (ValueError, OverflowError) as error:
             raise LocalProtocolError(f"{type(message).__name__} cannot be sent: {error}") from error
 
@@ -182,6 +183,17 @@ def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
 
 NODE_CODEC = Codec(encoder(KINDS_TO_HUB), decoder(KINDS_TO_NODE))
 """The node's codec: encodes messages to the hub and decodes messages from the hub."""
+
+
+def node_codec(features: Collection[str]) -> Codec:
+    """The node's codec for a hub with these features. Fields that such a hub would refuse are left out."""
+    cut: Dict[Type[Tuple[object, ...]], int] = {}
+    for feature, fields in GROWN.items():
+        if feature not in features:
+            cut.update({cls: min(most, cut.get(cls, most)) for cls, most in fields.items()})
+    return NODE_CODEC._replace(encode=encoder(KINDS_TO_HUB, cut)) if cut else NODE_CODEC
+
+
 HUB_CODEC = Codec(encoder(KINDS_TO_NODE), decoder(KINDS_TO_HUB))
 """The other direction of `NODE_CODEC`, in pure Python (the hub's own codec is faster)."""
 

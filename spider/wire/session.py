@@ -6,7 +6,7 @@ Bytes and the time go in, bytes and messages come out. After a ProtocolError the
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from spider.wire import proof
-from spider.wire.codec import HUB_CODEC, NODE_CODEC, Codec, Shape, pack
+from spider.wire.codec import HUB_CODEC, Codec, Shape, node_codec, pack
 from spider.wire.errors import LocalProtocolError, PeerSilent, ProtocolError, SessionOver
 from spider.wire.frames import CLOSE_SLOW, CLOSE_TOO_BIG, HEARTBEAT_S, MAX_FRAME_BYTES, SILENCE_LIMIT_S, Heartbeat, Message, Welcome
 from spider.wire.handshake import HubSide, check_challenge, read_form
@@ -180,8 +180,9 @@ class NodeOpening:
         features: Sequence[str],
         known_jobs: Sequence[str],
         nonce: bytes,
-        codec: Codec = NODE_CODEC,
+        codec: Optional[Codec] = None,
     ) -> None:
+        """Args: codec: None: the node's own, which leaves out what the hub's features do not name."""
         self._key = key
         self._features = list(features)
         self._codec = codec
@@ -210,7 +211,7 @@ class NodeOpening:
         self.hub_time_ms = body.time_ms
         keys = proof.frame_keys(self._key, digest)
         both = [feature for feature in body.features if feature in self._features]
-        link = SecureChannel(self._codec, keys.node, keys.hub, expect_welcome=True, features=both)
+        link = SecureChannel(self._codec or node_codec(body.features), keys.node, keys.hub, expect_welcome=True, features=both)
         return answer, link
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
+import os
 import re
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -21,13 +24,17 @@ import pytest
 
 from groundcontrol.access import totp
 from majortom.build.bundle import read_bundle
+from spider.wire.frames import GROWN, KINDS_TO_HUB
+from spider.wire.ids import new_random_id
+from spider.wire.proof import node_keys
 from tests.support.agent import BOOT
-from tests.support.bundles import shipped_version
+from tests.support.bundles import shipped_bundle, shipped_version
 from tests.support.command import stardust
 from tests.support.eventually import wait_until
-from tests.support.hub import HubProcess
+from tests.support.hub import ROOT, HubProcess
 from tests.support.hub_faults import fault_file
 from tests.support.invariants import check_databases, told_holes
+from tests.support.ports import free_port
 from tests.support.spider_process import OLD_PYTHONS
 
 pytestmark = pytest.mark.timeout(300)  # a Spider that missed the hub dials again after up to a minute
@@ -177,3 +184,47 @@ def test_a_hub_and_its_nodes_of_an_earlier_version_lose_nothing(tmp_path: Path, 
     assert [check["text"] for check in checks if check["state"] == "problem"] == []
     assert any("sealed values" in check["text"] for check in checks)
     check_databases(hub.folder)
+
+
+@pytest.mark.parametrize("archive", RECORDINGS, ids=lambda archive: archive.name)
+def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path: Path) -> None:
+    """A hub that was sent back to its earlier version after its Spiders were updated. It refuses each message with a field more than it knows."""
+    with tarfile.open(archive) as members:
+        (tmp_path / "old.pyz").write_bytes((members.extractfile("spider.pyz") or io.BytesIO()).read())
+    node, fleet, key, port = new_random_id(), new_random_id(), os.urandom(32), free_port()
+    bundle, conf, policy = tmp_path / "spider.pyz", tmp_path / "spider.conf", tmp_path / "policy.conf"
+    bundle.write_bytes(shipped_bundle())
+    conf.write_text(f"[hub]\nurl = ws://127.0.0.1:{port}/ws\nfleet = {fleet}\n[node]\nid = {node}\ngeneration = 1\n")
+    policy.write_text("[policy]\nversion = 2\nmode = managed\nunits = cron.service\n")
+    (tmp_path / "session.key").write_bytes(node_keys(key, node, 1).session)
+    for path, mode in ((conf, 0o644), (policy, 0o644), (tmp_path / "session.key", 0o600)):
+        path.chmod(mode)
+    program = [
+        sys.executable,
+        ROOT / "tests/support/recorded_hub.py",
+        tmp_path / "old.pyz",
+        str(port),
+        fleet,
+        node,
+        node_keys(key, node, 1).session.hex(),
+    ]
+    places = {"config": conf, "key": tmp_path / "session.key", "policy": policy, "jobs": tmp_path / "jobs", "launcher": tmp_path / "none"}
+    flags = [str(word) for name, place in places.items() for word in (f"--{name}", place)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as hub:
+        assert hub.stdout is not None
+        known = {int(kind): fields for kind, fields in json.loads(hub.stdout.readline())["fields"].items()}
+        with subprocess.Popen([PYTHON, "-I", "-S", "-B", bundle, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as spider:
+            wanted, took = {"Identity", "Layout", "Pack", "Table"}, set()
+            try:
+                while not wanted <= took:
+                    line = json.loads(hub.stdout.readline())
+                    assert "ended" not in line, line
+                    took.add(line["took"])
+            finally:
+                spider.kill()
+                hub.kill()
+    grown = {kind: cls for kind, cls in KINDS_TO_HUB.items() if kind in known and len(cls._fields) > known[kind]}  # type: ignore[attr-defined]
+    left_out = {cls: most for fields in GROWN.values() for cls, most in fields.items()}
+    assert {cls.__name__: known[kind] for kind, cls in grown.items()} == {cls.__name__: left_out.get(cls) for cls in grown.values()}, (
+        "a field that the recorded hub does not know needs a feature in spider.wire.frames.GROWN"
+    )
