@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
-from typing import Any
+import time
+from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.options import SELECTOR
 from groundcontrol.cli.updating import how_installed
 from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
+
+RETURN_S: Final = 75.0
+"""How long `--outdated` waits for nodes to return. A node dials again within a minute."""
+LATELY_S: Final = 180.0
+"""A node that was connected within this time may return in a moment."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,17 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 if every node runs the new version, 1 if one does not."""
+    """Exit status 0 if every node runs the new version, 1 if one does not, or was left out."""
     if args.hub:
         way = how_installed()
         print(json.dumps(way._asdict()) if args.json else f"this program was installed as: {way.name}\nto update it: {way.update}")
         return 0
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
+        left: list[str] = []
         chosen = [node["id"] for node in await nodes_of(hub, args.nodes)] if args.nodes else []
         if args.tag:
             chosen += [node["id"] async for node in hub.every("/nodes", "nodes") if set(args.tag) & set(node["tags"])]
         if args.outdated:
-            found, left = await _outdated(hub)
+            found, left = await _settled(hub)
             chosen += found
             if left:
                 print(shown(f"stardust: left out: {', '.join(left)}"), file=sys.stderr)
@@ -63,20 +71,32 @@ async def run(args: argparse.Namespace) -> int:
                 print(row["id"] if args.no_wait else shown(deployment_line(rows[at])))
     if args.json:
         print(json.dumps({"deployments": rows}))
-    return 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
+    return 1 if left else 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
 
 
-async def _outdated(hub: Hub) -> tuple[list[str], list[str]]:
-    """The ids of the outdated nodes that can be updated now, and a text for each outdated node that cannot."""
-    found, left = [], []
+async def _settled(hub: Hub, look_every_s: float = 1.0) -> tuple[list[str], list[str]]:
+    """As `_outdated`, once the nodes that were connected a moment ago are back: after a restart of the hub they return one by one."""
+    ends_at = time.monotonic() + RETURN_S
+    while True:
+        found, left, returning = await _outdated(hub)
+        if not returning or time.monotonic() >= ends_at:
+            return found, left + returning
+        await asyncio.sleep(look_every_s)
+
+
+async def _outdated(hub: Hub) -> tuple[list[str], list[str], list[str]]:
+    """The ids of the outdated nodes that can be updated now. A text for each one that cannot, and for each that may be back in a moment."""
+    found, left, returning = [], [], []
     async for node in hub.every("/nodes", "nodes"):
         policy = node["policy"] or {"mode": "", "verbs": []}
         if node["agent"] != "outdated":
             continue
-        if node["state"] != "online":
+        if node["state"] != "online" and time.time() - (node["last_seen_at"] or 0.0) < LATELY_S:
+            returning.append(f"{node['name']} (not connected)")
+        elif node["state"] != "online":
             left.append(f"{node['name']} (not connected)")
         elif policy["mode"] != "managed" or (policy["verbs"] and "update" not in policy["verbs"]):
             left.append(f"{node['name']} (its policy refuses updates)")
         else:
             found.append(node["id"])
-    return found, left
+    return found, left, returning

@@ -311,7 +311,9 @@ install_spider() {
 # The command is below /opt, because /usr may be read-only; then there is no link. Another program's file at the link's path stays.
 install_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
-    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | event | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
+    # Any other word goes to the present version, so that a word that comes with an update works at once.
+    printf '%s\n' '#!/bin/sh' 'case ${1-} in' 'launch | listen | run | rollback) status=64; exec >&2 ;;' \
+        "[a-z]* | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
         '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
         'usage: stardust-spider [--help | --version | status | keys [restore [GENERATION]] | orders reset | event TYPE [MESSAGE] | uninstall]' \
         '  status        which hub this server reports to, what that may do here, and whether it is connected' \
@@ -664,7 +666,7 @@ main() {
     finish) finish ;;
     diagnose) diagnose ;;
     status) status ;;
-    command) if recorded complete && ! grep -qs ' event ' "$COMMAND"; then install_command; fi ;;
+    command) if recorded complete && ! grep -Fqs '[a-z]* | --version)' "$COMMAND"; then install_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     clear) remove clear ;;

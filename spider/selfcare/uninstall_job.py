@@ -17,8 +17,8 @@ START_LIMIT_S = 30.0
 COMMAND = "/opt/stardust/stardust-spider"
 """Root's command `stardust-spider`."""
 
-_NEWEST_WORD = b" keys "
-"""Text of the command's script that only the newest version has."""
+_NEWEST_TEXT = b"[a-z]* | --version)"
+"""Text of the command's script that only the newest version has: it hands each word to the present version."""
 
 _log = logging.getLogger("spider.selfcare.uninstall_job")
 
@@ -27,7 +27,7 @@ def is_command_new(path: str = COMMAND) -> bool:
     """Whether root's command supports all subcommands of this version."""
     try:
         with open(path, "rb") as file:
-            return _NEWEST_WORD in file.read(4096)
+            return _NEWEST_TEXT in file.read(4096)
     except OSError:
         return False
 

@@ -199,7 +199,7 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
     (tmp_path / "session.key").write_bytes(node_keys(key, node, 1).session)
     for path, mode in ((conf, 0o644), (policy, 0o644), (tmp_path / "session.key", 0o600)):
         path.chmod(mode)
-    program = [
+    program: list[str | Path] = [
         sys.executable,
         ROOT / "tests/support/recorded_hub.py",
         tmp_path / "old.pyz",
@@ -214,7 +214,8 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
         assert hub.stdout is not None
         known = {int(kind): fields for kind, fields in json.loads(hub.stdout.readline())["fields"].items()}
         with subprocess.Popen([PYTHON, "-I", "-S", "-B", bundle, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as spider:
-            wanted, took = {"Identity", "Layout", "Pack", "Table"}, set()
+            wanted: set[str] = {"Identity", "Layout", "Pack", "Table"}
+            took: set[str] = set()
             try:
                 while not wanted <= took:
                     line = json.loads(hub.stdout.readline())

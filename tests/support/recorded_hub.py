@@ -42,7 +42,8 @@ async def session(connection: ServerConnection) -> None:
         message: Any = link.receive(await receive(), time.monotonic())
         tell(took=type(message).__name__, fields=len(message or ()))
         if type(message).__name__ == "Pack":
-            await connection.send(link.send(frames.Ack(message.stream, message.seq)))
+            ack: Any = frames.KINDS_TO_NODE[7]
+            await connection.send(link.send(ack(message.stream, message.seq)))
 
 
 async def serve_one(connection: ServerConnection) -> None:

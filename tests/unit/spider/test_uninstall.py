@@ -36,7 +36,7 @@ def test_the_root_command_is_replaced_where_it_lacks_a_verb(tmp_path: Path) -> N
     assert not is_command_new(str(command))
     command.write_text(script.partition("install_command() {")[2].partition("\n}\n")[0])  # as this version writes it
     assert is_command_new(str(command))
-    assert " ! grep -qs ' event ' \"$COMMAND\"" in script
+    assert " ! grep -Fqs '[a-z]* | --version)' \"$COMMAND\"" in script
 
 
 @pytest.mark.parametrize(

@@ -212,9 +212,12 @@ async def test_behind_a_proxy_names_are_its_matter_and_own_addresses_stay_refuse
     async with receiver.running(), proxy.running() as url:
         detour = Detour(url, ("10.0.0.0/8", "corp.example"))
         allowed = frozenset({("127.0.0.1", receiver.port)})
-        egress = Egress(
-            allowed, getaddrinfo=lambda host, *_, **__: asked.append(host) or socket.getaddrinfo("127.0.0.1", _[0]), detour=detour
-        )
+
+        def look_up(host: str, port: int, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+            asked.append(host)
+            return list(socket.getaddrinfo("127.0.0.1", port))
+
+        egress = Egress(allowed, getaddrinfo=look_up, detour=detour)
 
         async def send(to: str) -> Outcome:
             return await post(json_post(to, {"a": 1}), egress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar, Self, cast
 
@@ -13,7 +14,7 @@ from groundcontrol.cli import alerts, nodes, removal
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.commands import find, parser_of
 from groundcontrol.cli.options import parse
-from groundcontrol.cli.update import _outdated
+from groundcontrol.cli.update import _outdated, _settled
 from tests.support.waiting_clock import WaitingClock
 
 AN_ID = "01kaz8q7b4e9c2m5t8v1x3y6z0"
@@ -41,10 +42,12 @@ class FleetHub:
         self.asked.append(path)
 
 
-def node(name: str, *, waiting: bool = False, state: str = "online", agent: str = "outdated", policy: object = None) -> dict[str, Any]:
+def node(
+    name: str, *, waiting: bool = False, state: str = "online", agent: str = "outdated", policy: object = None, last_seen_at: float = 0
+) -> dict[str, Any]:
     return {
         "address": "", "credentials_kept": False,
-        "id": name, "name": name, "waiting": waiting, "state": state, "agent": agent,
+        "id": name, "name": name, "waiting": waiting, "state": state, "agent": agent, "last_seen_at": last_seen_at,
         "policy": policy or {"mode": "managed", "verbs": []},
     }  # fmt: skip
 
@@ -163,15 +166,28 @@ async def test_a_refused_node_does_not_hide_rejected_ones(monkeypatch: pytest.Mo
 async def test_outdated_nodes_that_can_be_updated_now_are_chosen_and_the_others_named() -> None:
     class Mixed(FleetHub):
         fleet = (
-            node("old"), node("new", agent="current"), node("away", state="offline"),
+            node("old"), node("new", agent="current"), node("away", state="offline"), node("back", state="offline", last_seen_at=time.time() - 20),
             node("watched", policy={"mode": "monitor", "verbs": []}), node("narrow", policy={"mode": "managed", "verbs": ["check"]}),
             node("wide", policy={"mode": "managed", "verbs": ["check", "update"]}),
         )  # fmt: skip
 
     refuses = "its policy refuses updates"
     assert await _outdated(cast("Hub", Mixed([]))) == (
-        ["old", "wide"], ["away (not connected)", f"watched ({refuses})", f"narrow ({refuses})"],
+        ["old", "wide"], ["away (not connected)", f"watched ({refuses})", f"narrow ({refuses})"], ["back (not connected)"],
     )  # fmt: skip
+
+
+async def test_nodes_that_return_after_a_restart_of_the_hub_are_waited_for() -> None:
+    looks: list[str] = []
+
+    class Returning(FleetHub):
+        async def every(self, _path: str, _name: str) -> AsyncIterator[Any]:
+            looks.append("a look")
+            for one in (node("old"), node("back", state="offline" if len(looks) < 3 else "online", last_seen_at=time.time() - 20)):
+                yield one
+
+    assert await _settled(cast("Hub", Returning([])), look_every_s=0) == (["old", "back"], [])
+    assert len(looks) == 3
 
 
 def test_the_list_of_nodes_begins_with_the_worst() -> None:
