@@ -280,8 +280,9 @@ def arg_kinds() -> str:
         fields = {"name": kind.name, "single": kind.single, "line": kind.line, "version": POLICY_LINES[kind.line][1] if kind.line else 1}
         rows.append(f"  {{ {', '.join(f'{field}: {json.dumps(value)}' for field, value in fields.items())} }},\n")
     protected = f"/** Units that no policy allows. */\nexport const PROTECTED_UNITS = /^{UNITS.protected}$/;\n"
+    only = f"/** Units that a pattern (*) of the policy never stands for. */\nexport const ONLY_BY_NAME = /^{UNITS.only_by_name}$/;\n"
     most = f"/** The most units of one job. */\nexport const MAX_UNITS = {UNITS.most};\n"
-    return f"{ARG_KINDS_HEAD}{''.join(rows)}] as const;\n\n{protected}\n{most}"
+    return f"{ARG_KINDS_HEAD}{''.join(rows)}] as const;\n\n{protected}\n{only}\n{most}"
 
 
 def event_types() -> str:

@@ -32,7 +32,7 @@ from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.wire.arg_kinds import ACTION, CONTAINER, SIDE_LANE
-from spider.wire.ids import is_id
+from spider.wire.ids import is_id, made_at
 from spider.wire.orders import (
     CONTAINER_LIST,
     HEAD_BYTES,
@@ -56,6 +56,10 @@ launcher's unit after 35 s."""
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
+KEEP_USED_S = 366 * 86_400
+"""How long the record of a used id stays after the latest accepted order."""
+MAX_PRUNED = 500
+"""Most records that one start looks at."""
 """A file beside the records of used ids. It has the latest time of issue of all accepted orders."""
 MAX_STORED_JOBS = 32
 """Number of ended jobs whose files are stored. The files of older jobs are removed when a job starts."""
@@ -258,7 +262,7 @@ def _blocks(folder: str, verb: str) -> bool:
 
 
 def prune(jobs: str, most: int = MAX_STORED_JOBS) -> None:
-    """Remove the files of the oldest ended jobs beyond `most`. The records of used ids stay for ever.
+    """Remove the files of the oldest ended jobs beyond `most`. The records of used ids stay (`prune_started`).
 
     `plan` goes first, because Spider reports no folder without it. What marks the job as ended goes last, so that an interrupted removal is
     continued by the next one.
@@ -297,6 +301,18 @@ def _latest(paths: LauncherPaths) -> int:
     if type(at) is not int or at < 0:
         raise OrderRefused("latest-damaged")
     return at
+
+
+def prune_started(paths: LauncherPaths, now: float, looked_at: int = MAX_PRUNED) -> None:
+    """Remove the oldest records of ids that were used more than `KEEP_USED_S` before the latest accepted order.
+
+    Such an order is refused as outdated even without its record. Raises: OSError, OrderRefused.
+    """
+    before = min(_latest(paths), now) - KEEP_USED_S
+    for name in sorted(name for name in os.listdir(paths.started) if is_id(name))[:looked_at]:
+        path = os.path.join(paths.started, name)
+        if made_at(name) < before and os.lstat(path).st_mtime < before:
+            os.unlink(path)
 
 
 def _was_stopped_first(order: SignedOrder, paths: LauncherPaths) -> bool:
@@ -469,7 +485,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     if answer.answer == "accepted":
         try:
             prune(JOBS_DIR)
-        except OSError as exc:
+            prune_started(LauncherPaths(), time.time())
+        except (OSError, OrderRefused) as exc:
             logs.event(_log, "prune_failed", level=logging.WARNING, why=str(exc))
     return 0
 

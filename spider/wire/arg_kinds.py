@@ -8,7 +8,7 @@ import re
 from typing import Callable, Iterable, List, NamedTuple, Pattern, Tuple
 
 from spider.wire.policy_names import PATTERN
-from spider.wire.units import PROTECTED, UNIT_NAME, fits, full_name
+from spider.wire.units import ONLY_BY_NAME, PROTECTED, UNIT_NAME, fits, full_name
 
 MAIN_LANE, SIDE_LANE = "main", "side"
 """A node runs one job of each lane at a time. MAIN_LANE: jobs that change packages or the agent. SIDE_LANE: jobs that print little and may
@@ -45,6 +45,8 @@ class ArgKind(NamedTuple):
     lane: str = MAIN_LANE
     protected: str = ""
     """Regular expression of whole names that no policy allows. Empty: there are none."""
+    only_by_name: str = ""
+    """Regular expression of names that a pattern (`*`) of the line never stands for: the line must have the name itself."""
     complete: Callable[[str], str] = str
     """Completes a name that a person typed, in `policy.conf` or in a command."""
 
@@ -68,7 +70,8 @@ class ArgKind(NamedTuple):
 
     def names(self, patterns: Iterable[str], name: str) -> bool:
         """Whether one of these words of the policy's line names this. `*` stands for any characters, where the line may hold patterns."""
-        return any(fits(self.complete(word), name) if self.globs else word == name for word in patterns)
+        literal = not self.globs or (bool(self.only_by_name) and re.fullmatch(self.only_by_name, name) is not None)
+        return any(self.complete(word) == name if literal else fits(self.complete(word), name) for word in patterns)
 
     def from_order(self, value: object) -> Tuple[str, ...]:
         """The names in an order's value, or nothing if it is invalid or empty: unknown type or name, too many, one twice."""
@@ -80,7 +83,7 @@ class ArgKind(NamedTuple):
 PACKAGES = ArgKind("packages", "package", PACKAGE_NAME, "the name of a package", "nginx", 512)
 UNITS = ArgKind(
     "units", "unit", UNIT_NAME, "the full name of a service, socket or timer of systemd, such as nginx.service", "nginx.service", 16,
-    line="units", lane=SIDE_LANE, protected=PROTECTED, complete=full_name,
+    line="units", lane=SIDE_LANE, protected=PROTECTED, only_by_name=ONLY_BY_NAME, complete=full_name,
 )  # fmt: skip
 CONTAINER = ArgKind(
     "container", "container", CONTAINER_NAME, "the name of a container", "shop", single=True, line="containers", lane=SIDE_LANE

@@ -8,10 +8,17 @@ _POWER = (
     "poweroff", "reboot", "soft-reboot", "halt", "kexec", "exit", "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate",
     "initctl", "shutdownd", "sysupdate-reboot", "halt-local",
 )  # fmt: skip
+_OFFERS_DISKS = ("storagetm",)
+_RESETS = ("factory-reset.*", "bsod", "tpm2-clear")
+_OFFLINE_UPDATES = (".*-offline-update.*", "system-update.*", "dnf5?-(?:system-upgrade|offline-transaction).*", "systemd-sysupdate.*")
 PROTECTED = (
-    rf"(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:{'|'.join(_POWER)}))(?:@.*)?)\.[a-z]+"
+    r"(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del"
+    rf"|systemd-(?:{'|'.join((*_POWER, *_OFFERS_DISKS, *_RESETS))})|{'|'.join(_OFFLINE_UPDATES)})(?:@.*)?)\.[a-z]+"
 )
-"""Pattern of the units that no policy allows: Stardust's own, root's shells, and those that stop the server."""
+"""Pattern of the units that no policy allows: Stardust's own, root's shells, and those that stop the server, export its disks, reset it to
+factory state, or update it at the next boot."""
+ONLY_BY_NAME = r"(?:systemd-|.*-offline-update).*"
+"""Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release."""
 
 
 def full_name(word: str) -> str:

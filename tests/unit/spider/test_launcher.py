@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spider.jobs.files import read_plan
-from spider.root.launcher import LauncherPaths, OrderRefused, prune, receive_frame, serve
+from spider.root.launcher import LauncherPaths, OrderRefused, prune, prune_started, receive_frame, serve
 from spider.wire.ids import new_time_id
 from spider.wire.orders import MAGIC, OrderError, seal_order
 from tests.support.launcher import BOOT, KEY, Systemd, order, submit
@@ -244,3 +244,18 @@ def test_an_interrupted_removal_shows_no_half_job_and_is_continued(tmp_path: Pat
     monkeypatch.setattr(os, "unlink", unlink)
     prune(str(tmp_path), most=0)
     assert os.listdir(tmp_path) == []
+
+
+def test_records_of_used_orders_go_a_year_after_the_latest_order(tmp_path: Path) -> None:
+    paths = LauncherPaths()._replace(started=str(tmp_path), owner=os.geteuid())
+    now = 1_800_000_000
+    old, fresh, touched = (new_time_id(now - days * 86_400) for days in (400, 300, 400))
+    for name, at in ((old, now - 400 * 86_400), (fresh, now - 300 * 86_400), (touched, now - 10 * 86_400)):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (at, at))
+    prune_started(paths, now)
+    assert len(os.listdir(tmp_path)) == 3, "no order was accepted since: without that time nothing refuses an old one"
+    (tmp_path / ".latest").write_text(json.dumps({"at": now}))
+    (tmp_path / ".latest").chmod(0o600)
+    prune_started(paths, now)
+    assert set(os.listdir(tmp_path)) == {".latest", fresh, touched}

@@ -203,3 +203,30 @@ def test_a_file_that_others_could_have_written_is_refused(tmp_path: Path) -> Non
     path.write_bytes(b"[policy]\n" + b"#" * 70_000)
     with pytest.raises(PolicyRefused, match="larger"):
         read_policy(str(path), owner)
+
+
+EFFECTS = (
+    "systemd-storagetm", "systemd-factory-reset-reboot", "systemd-factory-reset-request", "systemd-bsod", "systemd-tpm2-clear",
+    "packagekit-offline-update", "fwupd-offline-update", "system-update-cleanup", "dnf-system-upgrade", "dnf5-offline-transaction",
+    "systemd-poweroff", "systemd-sysupdate-reboot",
+)  # fmt: skip
+
+
+@pytest.mark.holds("S-50")
+@pytest.mark.parametrize("name", EFFECTS)
+def test_units_that_export_disks_reset_or_update_offline_are_refused_even_by_name(name: str) -> None:
+    policy = parse_policy(f"[policy]\nversion = 2\nmode = managed\nunits = *, {name}.service\n")
+    restart = VERBS["unit-restart"]
+    assert policy.name_refusal(restart, {"units": [f"{name}.service"]}) == "unit-protected"
+
+
+def test_a_pattern_never_stands_for_the_systems_own_units() -> None:
+    policy = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = *, systemd-timesyncd, sys*\n")
+    restart = VERBS["unit-restart"]
+    found = {
+        name: policy.name_refusal(restart, {"units": [name]})
+        for name in ("nginx.service", "systemd-timesyncd.service", "systemd-resolved.service", "sysstat.service")
+    }
+    assert found == {
+        "nginx.service": None, "systemd-timesyncd.service": None, "systemd-resolved.service": "policy-unit", "sysstat.service": None,
+    }  # fmt: skip

@@ -1,6 +1,6 @@
 /** Units of systemd on a node: the rows of their table, and what the node's policy allows. */
 
-import { ARG_KINDS, MAX_UNITS, PROTECTED_UNITS } from "../jobs/arg-kinds.gen";
+import { ARG_KINDS, MAX_UNITS, ONLY_BY_NAME, PROTECTED_UNITS } from "../jobs/arg-kinds.gen";
 import { reader, type TableCell, type TableLike } from "./node-tables";
 
 export interface UnitRow {
@@ -65,7 +65,8 @@ export function unitRows(units: TableLike, services: TableLike | undefined, late
 
 /** Whether one of the patterns of the policy names the unit, by the rules of the node (`spider/wire/units.py`). */
 export function namesUnit(patterns: readonly string[], name: string): boolean {
-  return patterns.some((pattern) => fits((KINDS.test(pattern) || pattern.endsWith("*") ? pattern : `${pattern}.service`).split("*"), name));
+  const whole = patterns.map((pattern) => (KINDS.test(pattern) || pattern.endsWith("*") ? pattern : `${pattern}.service`));
+  return ONLY_BY_NAME.test(name) ? whole.includes(name) : whole.some((pattern) => fits(pattern.split("*"), name));
 }
 
 /** Whether a name matches a pattern. `parts` are the texts around each `*` of the pattern. */
