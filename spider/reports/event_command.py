@@ -11,6 +11,7 @@ import time
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from spider.reports.event_queue import MAX_NUMBER, EventRefused, make_event
+from spider.reports.event_socket import root_socket
 from spider.wire.events import REPORTED
 
 EVENTS_SOCKET = "/run/stardust-spider/events.sock"
@@ -117,7 +118,7 @@ def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
             sock.settimeout(LIMIT_S)
-            sock.connect(path)
+            sock.connect(root_socket(path) if os.geteuid() == 0 and os.path.exists(root_socket(path)) else path)
             with contextlib.suppress(BrokenPipeError):  # the agent refused before it read the event; its answer can be read
                 sock.sendall(json.dumps(raw).encode() + b"\n")
             while not answer.endswith(b"\n") and len(answer) < MAX_ANSWER_BYTES:

@@ -1,5 +1,6 @@
 """Events that wait for the hub: a file each, so that they survive restarts of Spider, the host and the hub."""
 
+import hashlib
 import json
 import logging
 import os
@@ -93,6 +94,21 @@ def _details(kind: str, details: Any) -> str:
     if size > MAX_DETAILS_BYTES:
         raise EventRefused(f"the details are longer than {MAX_DETAILS_BYTES} bytes")
     return text
+
+
+def id_of_reporter(id_: str, uid: int) -> str:
+    """The id of an event as it waits and goes to the hub: ids of users other than root begin with the user's number.
+
+    So no user can take the id of root's event, or of another user's, which would then not be stored again.
+    """
+    named = f"{uid}:{id_}" if uid or reporter_of(id_) else id_
+    return named if EVENT_ID.match(named) else f"{uid}:{hashlib.sha256(id_.encode()).hexdigest()[:32]}"
+
+
+def reporter_of(id_: str) -> str:
+    """Who has reported an event: a user's number; empty: root, or Spider itself."""
+    number, sign, _ = id_.partition(":")
+    return number if sign and number.isdigit() else ""
 
 
 class _Waiting(NamedTuple):
@@ -195,9 +211,14 @@ class EventQueue:
         self._bytes += entry.size
 
     def _make_room(self) -> int:
+        """Drop the oldest events of the reporter who has the most. Returns: how many."""
         dropped = 0
         while len(self._waiting) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES:
-            self.forget([next(iter(self._waiting))])
+            sizes: Dict[str, int] = {}
+            for key, entry in self._waiting.items():
+                sizes[reporter_of(key)] = sizes.get(reporter_of(key), 0) + entry.size
+            most = max(sizes, key=lambda reporter: sizes[reporter])
+            self.forget([next(key for key in self._waiting if reporter_of(key) == most)])
             dropped += 1
         if dropped:
             event(log, "events_dropped", logging.WARNING, count=dropped)

@@ -18,7 +18,8 @@ from typing import Awaitable, Callable, Deque, Dict, FrozenSet, List, NamedTuple
 from spider.clock import Clock
 from spider.files import remove
 from spider.logs import event
-from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, make_event
+from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, id_of_reporter, make_event
+from spider.reports.event_socket import root_socket
 from spider.root.policy import PolicyRefused, read_policy
 from spider.sampling.collectors.boots import NO, BootRecord
 from spider.threads import run_in_thread
@@ -32,6 +33,7 @@ MAX_REQUEST_BYTES = 32 * 1024
 MAX_CALLERS = 32
 MAX_CALLERS_OF_A_USER = 4
 """Most connections at the same time: of all users, and of one. Further callers get the answer busy."""
+BUSY = json.dumps(["busy", "too many programs report events at this moment"]).encode() + b"\n"
 CALL_LIMIT_S = 5.0
 PER_MINUTE = 60
 """Most events of one user in a minute."""
@@ -209,7 +211,7 @@ class EventReports:
         await self._ready.wait()
         while True:
             try:
-                server = await self._listen()
+                servers = [await self._listen(self._path, 0o666), await self._listen(root_socket(self._path), 0o600)]
             except OSError as error:
                 if not reported:  # an agent that was started by hand has no such folder
                     level = logging.INFO if isinstance(error, FileNotFoundError) else logging.WARNING
@@ -220,16 +222,23 @@ class EventReports:
             try:
                 await asyncio.Event().wait()
             finally:
-                server.close()
+                for server in servers:
+                    server.close()
 
-    async def _listen(self) -> asyncio.AbstractServer:
-        remove(self._path)  # left by an earlier run
-        server = await asyncio.start_unix_server(self._call, self._path, limit=MAX_REQUEST_BYTES)
-        os.chmod(self._path, 0o666)  # noqa: S103 # nosec B103 - every user may call; the kernel identifies the caller
+    async def _listen(self, path: str, mode: int) -> asyncio.AbstractServer:
+        """Args: mode: 0o666: every user may call, and the kernel identifies the caller. 0o600: only root can connect, so that no other user's
+        connections fill what the kernel lets wait."""
+        remove(path)  # left by an earlier run
+        server = await asyncio.start_unix_server(self._call, path, limit=MAX_REQUEST_BYTES)
+        os.chmod(path, mode)  # nosec B103
         return server
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid = _uid_of(writer)
+        if self._is_crowded(uid):
+            writer.write(BUSY)
+            writer.close()
+            return
         self._callers[uid] = self._callers.get(uid, 0) + 1
         try:
             answer = await wait_for(CALL_LIMIT_S, self._answer(reader, uid))
@@ -243,9 +252,12 @@ class EventReports:
                 del self._callers[uid]
             writer.close()
 
+    def _is_crowded(self, uid: int) -> bool:
+        """Whether no further connection of this user may wait. All users but root share a number of connections."""
+        shared = sum(count for caller, count in self._callers.items() if caller)
+        return self._callers.get(uid, 0) >= MAX_CALLERS_OF_A_USER or (uid != 0 and shared >= MAX_CALLERS)
+
     async def _answer(self, reader: asyncio.StreamReader, uid: int) -> Answer:
-        if self._callers[uid] > MAX_CALLERS_OF_A_USER or sum(self._callers.values()) > MAX_CALLERS:
-            return Answer("busy", "too many programs report events at this moment")
         try:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
@@ -263,7 +275,8 @@ class EventReports:
             return Answer("type", "it is not JSON")
         if not self._within_rate(uid):
             return Answer("rate", f"this user has reported {PER_MINUTE} events in the last minute: wait and try again")
-        return await self._store(new)
+        answer = await self._store(new._replace(id=id_of_reporter(new.id, uid)))
+        return answer._replace(text=new.id) if answer.text == id_of_reporter(new.id, uid) else answer
 
     async def _store(self, new: ReportedEvent) -> Answer:
         try:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pwd
+import socket
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,8 +21,9 @@ from spider.clock import SystemClock
 from spider.hub.link import NotConnected
 from spider.reports import event_command
 from spider.reports.event_command import DISK, FORBIDDEN, LATER, USAGE_STATUS, main, parse_words
-from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, make_event
+from spider.reports.event_queue import MAX_WAITING, EventQueue, EventRefused, ReportedEvent, id_of_reporter, make_event
 from spider.reports.event_reports import PER_MINUTE, EventReports, Reporters, boot_events
+from spider.reports.event_socket import root_socket
 from spider.sampling.collectors.boots import BootRecord
 from spider.wire.codec import pack
 from spider.wire.events import MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS
@@ -332,3 +334,49 @@ def test_a_boot_is_reported_once_and_as_unexpected_only_without_a_shutdown(tmp_p
     monkeypatch.setattr("time.time", lambda: 5e9)
     _, [found] = booted("d")
     assert found.at_ms == LATEST_MS == SystemClock().now() * 1000, "the hub would end every session"
+
+
+@pytest.mark.holds("SAFETY-102", "S-50")
+async def test_root_is_heard_while_another_user_connects_in_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def uid_of(writer: asyncio.StreamWriter) -> int:
+        return 4711 if writer.get_extra_info("sockname") == str(tmp_path / "s") else 0
+
+    monkeypatch.setattr("spider.reports.event_reports._uid_of", uid_of)
+    stop = threading.Event()
+
+    def flood(path: str) -> None:
+        held: list[socket.socket] = []
+        while not stop.is_set():
+            one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            with contextlib.suppress(OSError):
+                one.connect(path)
+            held.append(one)
+            if len(held) > 400:
+                held.pop(0).close()
+        for one in held:
+            one.close()
+
+    async with running(tmp_path, Hub()) as (_, path):
+        assert os.stat(root_socket(path)).st_mode & 0o777 == 0o600
+        attacker = threading.Thread(target=flood, args=(path,))
+        attacker.start()
+        try:
+            assert [await command(path, "health_ok") for _ in range(6)] == [0] * 6
+        finally:
+            stop.set()
+            attacker.join()
+
+
+@pytest.mark.holds("SAFETY-102")
+def test_ids_and_room_belong_to_the_reporter(tmp_path: Path) -> None:
+    assert id_of_reporter("backup", 0) == "backup"
+    ids = {id_of_reporter(text, uid) for text in ("backup", "1000:backup", "x" * 64) for uid in (0, 1000, 1001)}
+    assert len(ids) == 9
+    queue = EventQueue(str(tmp_path / "events"))
+    root = ReportedEvent("backup", "backup_completed", NOW_MS, "", "")
+    queue.add(root._replace(id=id_of_reporter("backup", 1000)))
+    queue.add(root)
+    for number in range(MAX_WAITING + 50):
+        queue.add(root._replace(id=id_of_reporter(f"{number}", 1000)))
+    assert len(queue) == MAX_WAITING
+    assert queue.batch()[0].id == "backup", "root's own is the oldest that is left"
