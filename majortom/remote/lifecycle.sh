@@ -374,11 +374,14 @@ restore_policy() {
     rm -f -- "$VAR/before/policy.conf"
 }
 
-# Empty Stardust's folder of settings, but for the owner's policy file.
+# What the owner of the server writes: the policy file, and the programs that it names. Only a removal deletes them.
+only_owners() { [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name policy.conf ! -name actions.d 2>/dev/null)" ]; }
+
+# Empty Stardust's folder of settings, but for what its owner writes.
 clear_settings() {
     [ -d "$ETC" ] && [ ! -L "$ETC" ] || return 0
     shred_keys "$ETC"
-    find "$ETC" -mindepth 1 -maxdepth 1 ! -name policy.conf -exec rm -rf -- {} + 2>/dev/null
+    find "$ETC" -mindepth 1 -maxdepth 1 ! -name policy.conf ! -name actions.d -exec rm -rf -- {} + 2>/dev/null
 }
 
 # Delete a folder; overwrite its keys first if root owns it. In a folder of another owner a file may become a link at any moment.
@@ -615,7 +618,7 @@ drop_packages() {
 # Print what is left. A hub installed as a service (stardust-hub) does not count.
 search() {
     for path in "$OPT" "$ETC" "$VAR" /run/stardust "$OPT.before" "$ETC.before" "$ETC.before.units"; do
-        [ "$path" != "$ETC" ] || [ "${why-removal}" = removal ] || [ "$(ls -A "$ETC" 2>/dev/null)" != policy.conf ] || continue # the owner's
+        [ "$path" != "$ETC" ] || [ "${why-removal}" = removal ] || ! only_owners "$ETC" || continue
         if [ -e "$path" ] || [ -L "$path" ]; then printf 'left %s\n' "$path"; fi
     done
     for path in $LINKS; do [ "$(readlink "$path")" != "$COMMAND" ] || printf 'left %s\n' "$path"; done

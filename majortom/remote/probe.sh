@@ -130,7 +130,8 @@ look_for_ours() {
         /etc/systemd/system/stardust-spider.service /etc/systemd/system/stardust-launcher.socket \
         /etc/systemd/system/stardust-launcher@.service /etc/systemd/system/stardust-job@.service \
         /etc/init.d/stardust-spider /etc/init.d/stardust-launcher; do
-        [ "$(ls -A "$path" 2>/dev/null)" != policy.conf ] || continue # the owner's word alone is no installation
+        # What the owner writes is no installation by itself.
+        if [ "$path" = /etc/stardust ] && [ -d "$path" ] && ! find "$path" -mindepth 1 -maxdepth 1 ! -name policy.conf ! -name actions.d | grep -q .; then continue; fi
         if [ -e "$path" ] || [ -L "$path" ]; then found="$found $path"; fi
     done
     say existing "${found# }"

@@ -1,7 +1,8 @@
 # Stashes an existing installation before a new one, and restores it if the new one is not finished. A deployment over SSH prepends this script
 # to lifecycle.sh, which calls it.
 #   arm_replace SECONDS  instead of `arm`, if an existing installation is to be replaced
-#   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay, and the owner's policy.conf
+#   stash [FOLDER ...]   stop the existing installation and move it away; these folders of /var/lib/stardust stay, and what the owner
+#                        has written in /etc/stardust: policy.conf and actions.d
 #
 # Each move stays within one file system, so that it is atomic. The journal records the progress: `again begun`, then `again laid`. From
 # `again laid` on, the installed files are those of the new installation.
@@ -41,7 +42,7 @@ stash() {
     end_account_programs # the stash is deleted once the new Spider runs: no program may use a folder of it then
     mkdir -p -m 0700 "$OLD_ETC.units" || die install_failed "$OLD_ETC.units cannot be made"
     mkdir -p -m 0700 "$OLD_ETC" || die install_failed "$OLD_ETC cannot be made"
-    move_settings "$ETC" "$OLD_ETC" policy.conf || die install_failed "$ETC cannot be moved"
+    move_settings "$ETC" "$OLD_ETC" policy.conf actions.d || die install_failed "$ETC cannot be moved"
     if [ -e "$OPT" ]; then mv -T -- "$OPT" "$OLD_OPT" || die install_failed "$OPT cannot be moved"; fi
     for unit in $UNIT_FILES; do
         rm -f -- "$UNITS"/*.target.wants/"$unit"
@@ -72,10 +73,10 @@ units_changed() {
     return 0
 }
 
-# Move what a folder of settings holds, without the file of this name, to another folder.
+# Move what a folder of settings holds, without these two names, to another folder.
 move_settings() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
-    find "$1" -mindepth 1 -maxdepth 1 ! -name "$3" -exec mv -f -- {} "$2" \; && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name "$3")" ]
+    find "$1" -mindepth 1 -maxdepth 1 ! -name "$3" ! -name "$4" -exec mv -f -- {} "$2" \; && [ -z "$(find "$1" -mindepth 1 -maxdepth 1 ! -name "$3" ! -name "$4")" ]
 }
 
 
@@ -102,7 +103,7 @@ restore_previous() {
     rm -rf -- "$OLD_ETC.units"
     if [ -e "$OLD_OPT" ]; then mv -T -- "$OLD_OPT" "$OPT"; fi
     drop_links
-    if [ -e "$OLD_ETC" ]; then mkdir -p -m 0755 "$ETC" && move_settings "$OLD_ETC" "$ETC" '' && rmdir -- "$OLD_ETC"; fi
+    if [ -e "$OLD_ETC" ]; then mkdir -p -m 0755 "$ETC" && move_settings "$OLD_ETC" "$ETC" '' '' && rmdir -- "$OLD_ETC"; fi
     rmdir -- "$ETC" 2>/dev/null
     if [ -e "$BEFORE/no-user" ]; then
         userdel stardust >/dev/null 2>&1

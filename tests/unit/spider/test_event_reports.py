@@ -364,7 +364,10 @@ async def test_root_is_heard_while_another_user_connects_in_a_loop(tmp_path: Pat
             assert [await command(path, "health_ok") for _ in range(6)] == [0] * 6
         finally:
             stop.set()
-            attacker.join()
+            await asyncio.to_thread(attacker.join)
+        loop = asyncio.get_running_loop()
+        served = ("EventReports._call", "BaseSelectorEventLoop._accept_connection2")
+        await eventually(lambda: not [task for task in asyncio.all_tasks(loop) if getattr(task.get_coro(), "__qualname__", "") in served])
 
 
 @pytest.mark.holds("SAFETY-102")
