@@ -47,8 +47,12 @@ def plan_install(
             the agent of another node that this hub still has. name: the name of the node whose agent is on the server; empty: not known.
     Raises: DeployError: the agent cannot be installed on the server as it is. Nothing was changed.
     """
-    _check_system(probe)
     existing = probe.existing
+    if probe.nixos_module:
+        if existing.node:
+            raise failure("already_installed", "probe", what=f"node {name or existing.node}")
+        return InstallPlan("nothing", _check_python(probe, install_python=False), ())
+    _check_system(probe)
     clean = (
         _check_replaced(existing, fleet, node, name, replaceable=replaceable)
         if node
@@ -74,6 +78,8 @@ def _check_system(probe: Probe) -> None:
     step: StepName = "probe"
     if probe.kernel != "Linux":
         raise failure("not_linux", step, kernel=probe.kernel)
+    if probe.os_id == "nixos":
+        raise failure("nixos", step)
     if not probe.systemd and not probe.openrc:
         raise failure("no_systemd", step)
     if probe.openrc_runlevel in ("shutdown", "reboot", "off"):

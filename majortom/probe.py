@@ -94,6 +94,8 @@ class Probe(NamedTuple):
     openrc: str = ""
     """Version of OpenRC; empty: OpenRC does not start the services of this server."""
     openrc_runlevel: str = ""
+    nixos_module: bool = False
+    """Whether the NixOS module runs the probe: account, units and policy are its own, and only the keys are missing."""
 
 
 def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
@@ -122,6 +124,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             arch=fields["arch"],
             hostname=fields["hostname"][:253],
             os_id=_unquote(fields.get("os_ID", "")),
+            nixos_module=fields.get("nixos_module") == "yes",
             os_name=_unquote(fields.get("os_PRETTY_NAME", "")),
             clock=float(fields["clock"]),
             systemd=fields.get("systemd") == "yes",

@@ -16,7 +16,7 @@ ENVIRONMENT: Dict[str, str] = {
     "PAGER": "cat",
     "SYSTEMD_PAGER": "cat",
     "HOME": "/root",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin",  # the last one is NixOS's alone
 }
 """The environment of every package manager. No variable is inherited: COLUMNS, for one, changes the output."""
 

@@ -1,0 +1,211 @@
+"""NixOS: what a deployment does there, the scripts of the module under a real shell and with real git, and the module evaluated by Nix.
+
+Written from documentation, and not run on NixOS: nixos-rebuild, systemctl and journalctl are programs of this test with their contract.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from majortom.interfaces import DeployError
+from majortom.plan import plan_install
+from majortom.probe import parse_probe
+from tests.support.hub import ROOT
+
+NIX = ROOT / "majortom" / "nix"
+LIMIT_S = 60
+STUBS = {
+    "nixos-rebuild": """echo "nixos-rebuild $*" >>"$LOG"
+case $* in *--rollback*) to=41 ;; *) to=43 ;; esac
+[ "${MOVES:-yes}" = no ] || ln -sfn "system-$to-link" "$PROFILE"
+exit "${REBUILD:-0}" """,
+    "systemctl": """case $* in show*) echo 0123 ;; *--failed*) echo nginx.service ;; esac""",
+    "journalctl": """[ -e "$SESSION" ] || exit 0; echo '{"event": "session_open"}'; [ "${LOSES:-no}" = no ] || rm "$SESSION" """,
+    "nix": "echo openssl: 3.0 → 3.1",
+}
+
+
+class Machine:
+    """A checkout with a remote, a profile with generations, and the programs that a switch calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkout, self.log = folder / "nixcfg", folder / "log"
+        (folder / "bin").mkdir()
+        for name, text in STUBS.items():
+            (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+            (folder / "bin" / name).chmod(0o755)
+        for number in (41, 42, 43):
+            (folder / f"system-{number}-link").mkdir()
+        (folder / "system").symlink_to("system-42-link")
+        self.session = folder / "session"
+        self.session.touch()
+        self.git("init", "-q", "-b", "main", str(folder / "remote"))
+        self.commit("one")
+        self.git("clone", "-q", str(folder / "remote"), str(self.checkout))
+
+    def git(self, *words: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        return subprocess.run(
+            ["git", *identity, *words], env=env, capture_output=True, text=True, timeout=LIMIT_S, check=True
+        ).stdout.strip()
+
+    def commit(self, text: str, place: str = "remote") -> str:
+        (self.folder / place / text).write_text(text)
+        self.git("-C", str(self.folder / place), "add", "-A")
+        self.git("-C", str(self.folder / place), "commit", "-q", "-m", text)
+        return self.git("-C", str(self.folder / place), "rev-parse", "HEAD")
+
+    def run(self, action: str, **env: str) -> tuple[int, str]:
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout.strip()
+        values = {
+            "ACTION": action,
+            "CHECKOUT": str(self.checkout),
+            "CHECKOUT_USER": user,
+            "FLAKE": f"{self.checkout}#web",
+            "TESTS": "tests/*.sh",
+        }
+        head = "".join(f"{name}='{value}'\n" for name, value in values.items())
+        usual = {
+            "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "HOME": str(self.folder), "PROFILE": str(self.folder / "system"),
+            "LOG": str(self.log), "SESSION": str(self.session), "SESSION_LIMIT_S": "2",
+        }  # fmt: skip
+        script = head + (NIX / "action.sh").read_text()
+        done = subprocess.run(["sh", "-c", script], env={**usual, **env}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def ordered(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_pull_moves_forward_and_shows_the_commits(machine: Machine) -> None:
+    level = machine.run("pull")
+    assert (level[0], "as before" in level[1]) == (0, True)
+    after = machine.commit("two")
+    (machine.checkout / ".git" / "hooks" / "post-merge").write_text("#!/bin/sh\ntouch $HOME/hooked\n")
+    (machine.checkout / ".git" / "hooks" / "post-merge").chmod(0o755)
+    status, text = machine.run("pull")
+    assert status == 0
+    assert f"-> {after}" in text
+    assert text.rstrip().endswith(" two")
+    assert not (machine.folder / "hooked").exists(), "a hook of the checkout would run"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("dirty", "not committed"), ("diverged", "diverged"), ("away", "does not answer"), ("none", "no checkout")]
+)
+def test_a_pull_that_cannot_go_forward_changes_nothing_and_no_switch_follows(machine: Machine, state: str, told: str) -> None:
+    before = machine.git("-C", str(machine.checkout), "rev-parse", "HEAD")
+    machine.commit("two")
+    if state == "dirty":
+        (machine.checkout / "one").write_text("changed")
+    elif state == "diverged":
+        before = machine.commit("mine", "nixcfg")
+    elif state == "away":
+        (machine.folder / "remote").rename(machine.folder / "gone")
+    else:
+        machine.checkout.rename(machine.folder / "elsewhere")
+        machine.checkout.mkdir()
+    status, text = machine.run("pull-switch")
+    assert (status, told in text, "nothing was done" in text, machine.ordered) == (1, True, True, [])
+    if state != "none":
+        assert machine.git("-C", str(machine.checkout), "rev-parse", "HEAD") == before
+
+
+def test_a_switch_shows_the_generation_and_what_changed(machine: Machine) -> None:
+    status, text = machine.run("switch")
+    assert (status, machine.ordered) == (0, [f"nixos-rebuild switch --flake {machine.checkout}#web"])
+    assert "generation 42 -> 43" in text
+    assert "openssl" in text
+
+
+def test_failed_units_are_named_and_a_failed_build_leaves_the_generation(machine: Machine) -> None:
+    status, text = machine.run("switch", REBUILD="4")
+    assert (status, "nginx.service" in text) == (4, True)
+    status, text = machine.run("switch", REBUILD="1", MOVES="no")
+    assert (status, "generation 43 -> 43" in text, "switched" in text) == (1, True, False)
+
+
+def test_a_switch_after_which_no_session_returns_is_taken_back(machine: Machine) -> None:
+    status, text = machine.run("switch", LOSES="yes")
+    assert (status, "rolled back to generation 41" in text) == (1, True)
+    assert machine.ordered[-1] == "nixos-rebuild switch --rollback"
+
+
+def test_a_rollback_goes_back_and_needs_no_flake(machine: Machine) -> None:
+    status, text = machine.run("rollback")
+    assert (status, machine.ordered) == (0, ["nixos-rebuild switch --rollback"])
+    assert "generation 42 -> 41" in text
+
+
+def test_tests_are_run_one_by_one_and_counted(machine: Machine) -> None:
+    assert machine.run("test")[0] == 1, "no test is not a passed test"
+    (machine.checkout / "tests").mkdir()
+    for name, text in (("a.sh", "echo fine"), ("b.sh", "exit 3")):
+        (machine.checkout / "tests" / name).write_text(text)
+    status, text = machine.run("test")
+    assert (status, "failed with 3: tests/b.sh" in text, "1 of 2 tests passed" in text) == (1, True, True)
+
+
+def test_a_join_stores_the_keys_alone_and_takes_them_back(tmp_path: Path) -> None:
+    upload, etc = tmp_path / "upload", tmp_path / "etc"
+    upload.mkdir()
+    etc.mkdir()
+    for name in ("spider.conf", "session.key", "launch.key", "spider.pyz"):
+        (upload / name).write_text(name)
+    sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(upload.iterdir()))
+    (upload / "manifest").write_text(sums)
+    digest = hashlib.sha256(sums.encode()).hexdigest()
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STARDUST_ETC": str(etc), "STARDUST_USER": str(os.geteuid())}
+
+    def act(*words: str) -> str:
+        done = subprocess.run(["sh", str(NIX / "join.sh"), *words], env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        return done.stdout.splitlines()[-1]
+
+    assert act("arm", "600") == "ok"
+    assert act("install", str(upload), "0" * 64, "1.0", "yes") == "error upload_damaged"
+    assert list(etc.iterdir()) == []
+    assert act("install", str(upload), digest, "1.0", "yes") == "ok"
+    assert {path.name: path.stat().st_mode & 0o777 for path in etc.iterdir()} == {
+        "spider.conf": 0o644,
+        "session.key": 0o600,
+        "launch.key": 0o600,
+    }
+    assert act("install", str(upload), digest, "1.0", "yes").startswith("error already_installed")
+    assert act("undo") == "ok"
+    assert list(etc.iterdir()) == []
+
+
+LINES = [
+    "uid=0", "kernel=Linux", "arch=x86_64", "hostname=nix", "clock=1", "systemd=yes", "systemd_version=257", "os_ID=nixos",
+    "python=/run/current-system/sw/bin/python3",
+]  # fmt: skip
+
+
+def planned(*lines: str) -> str:
+    return plan_install(parse_probe([*lines, *LINES]), install_python=False, hub_url="", fleet="0" * 26, replaceable=False).clean
+
+
+def test_a_deployment_on_nixos_changes_nothing_and_says_what_to_do() -> None:
+    with pytest.raises(DeployError, match=r"docs/nixos\.md") as refused:
+        planned()
+    assert refused.value.code == "nixos"
+    own = ("nixos_module=yes", "existing=/var/lib/stardust", "user=stardust:x:1:1::/:/x", "missing_tool=useradd")
+    assert planned(*own) == "nothing", "account and folder are the module's"
+    with pytest.raises(DeployError) as refused:
+        planned(*own, f"existing_id={'1' * 26}")
+    assert refused.value.code == "already_installed"
