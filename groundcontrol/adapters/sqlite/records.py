@@ -200,10 +200,12 @@ class SqliteRecords(Generic[R]):
         extra = also and also(tx, before)
         if before is not None and not extra and form.settings(before) == form.settings(after):
             return before
+        stale = Conflict(f"this {declared.noun} has changed meanwhile: load it again", version=row["version"])
         if before is not None and row["version"] != record.version:
-            raise Conflict(f"this {declared.noun} has changed meanwhile: load it again", version=row["version"])
+            raise stale
         self._check_name(tx, scope, after)
-        tx.execute(form.update, *form.values(scope.org, after, form.saved), scope.org, after.id, row["version"])
+        if not tx.execute(form.update, *form.values(scope.org, after, form.saved), scope.org, after.id, row["version"]):
+            raise stale
         return self._done(tx, scope, declared.actions[1], after.id, extra)
 
     def delete_in(self, tx: Tx, scope: Scope, record_id: str, also: Also[R] | None = None) -> None:
