@@ -39,7 +39,14 @@ class RolloutFacts:
     """Reads facts. Everything that it cannot read holds the node."""
 
     def __init__(
-        self, stores: Stores, clock: Clock, presence: Presence, newest: NewestValues, health: NodeHealth, evidence: Evidence
+        self,
+        stores: Stores,
+        clock: Clock,
+        presence: Presence,
+        newest: NewestValues,
+        health: NodeHealth,
+        evidence: Evidence,
+        watch_scale: float = 1.0,
     ) -> None:
         self._stores = stores
         self._clock = clock
@@ -47,6 +54,7 @@ class RolloutFacts:
         self._newest = newest
         self._health = health
         self._evidence = evidence
+        self._watch_scale = watch_scale
 
     async def read(self, rollout: Rollout) -> Facts:
         """Raises: StoreError."""
@@ -73,7 +81,7 @@ class RolloutFacts:
             found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, now)
         owner_may = await policies.may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
-        return Facts(found, steps, owner_may)
+        return Facts(found, steps, owner_may, watch_scale=self._watch_scale)
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],

@@ -210,6 +210,8 @@ class Facts(NamedTuple):
     owner_may: bool = True
     role_reboots: Mapping[str, int] = {}
     """Role -> reboots under way in other roll-outs."""
+    watch_scale: float = 1.0
+    """Settling and watching take this share of their time."""
 
 
 # -- commands ------------------------------------------------------------------------------------

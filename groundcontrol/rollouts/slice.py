@@ -12,6 +12,7 @@ from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
 from groundcontrol.rollouts.looks import TableLooks
 from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.status_api import STATUS_ROUTES
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.services import Services, provide
@@ -32,7 +33,7 @@ def _service(services: Services) -> RolloutService:
 
 SLICE: Final = Slice(
     "rollouts",
-    ROLLOUT_ROUTES,
+    (*ROLLOUT_ROUTES, *STATUS_ROUTES),
     topics=(
         LiveTopic("rollouts", "patch.read", "fleet", feed=rollouts_feed),
         LiveTopic("rollout", "patch.read", "small", find=find_rollout, feed=rollout_feed),

@@ -623,14 +623,14 @@ class _Draft:
 
     def _needed_s(self, target: Target) -> float:
         watch = self.r.policy.watch_s
-        return SETTLE_S + (watch if target.wave == 0 else min(watch, LATER_WATCH_S))
+        return (SETTLE_S + (watch if target.wave == 0 else min(watch, LATER_WATCH_S))) * self.facts.watch_scale
 
     def _watch(self, target: Target, node: NodeFacts) -> None:
         """Count what was watched by the node's own clock, and judge."""
         settled = target.settled_at or 0.0
         watched = max(0.0, node.heard_to - settled)
         gates = list(_merged(target.gates, (one for one in node.gates if one.verdict != "clear"), node.heard_to))
-        if watched < SETTLE_S:
+        if watched < SETTLE_S * self.facts.watch_scale:
             gates = [one for one in gates if one.verdict == "already"]
         missing = not node.online or node.coverage < COVERAGE
         since = (self.now if target.lost_since is None else target.lost_since) if missing else None

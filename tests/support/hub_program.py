@@ -35,6 +35,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.cli import main as cli
 from groundcontrol.cli import recovery, restore, rotate_secret
 from groundcontrol.core import failpoints
+from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.web.live.hub import LiveHub
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
@@ -221,6 +222,11 @@ def _usual_passwords(_file: Path, _value: str) -> None:
     _replace(app, "Passwords", Passwords)
 
 
+def _quick_watch(_file: Path, value: str) -> None:
+    """Roll-outs watch their nodes for this share of the time."""
+    _replace(RolloutFacts, "__init__", partialmethod(RolloutFacts.__init__, watch_scale=float(value)))
+
+
 FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
     "time": _time,
@@ -234,6 +240,7 @@ FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "object-count": _object_count,
     "no-revocations": _no_revocations,
     "usual-passwords": _usual_passwords,
+    "quick-watch": _quick_watch,
 }
 
 

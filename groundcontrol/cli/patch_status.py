@@ -1,0 +1,39 @@
+"""`stardust patch-status`: how each node stands with its security updates."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from groundcontrol.cli.client import Hub
+from groundcontrol.cli.formatting import MISSING, age, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--late", action="store_true", help="only nodes that are late or not known")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Print the status of each node, and the share in time."""
+    async with Hub(args) as hub:
+        answer = await hub.get("/patch-status")
+    nodes = [one for one in answer["nodes"] if not args.late or one["in_time"] != "in_time"]
+    if args.json:
+        print(json.dumps({**answer, "nodes": nodes}))
+        return 0
+    print(table(("NODE", "", "SECURITY", "OLDEST", "PROMISED", "PATCHED", "BY", "SUPPORTED UNTIL", "HELD"), [_row(one) for one in nodes]))
+    total = answer["total"]
+    fresh = total["in_time"] + total["late"]
+    print(f"{total['in_time']} of {fresh} nodes with fresh lists are in time; {total['unknown']} have none")
+    return 0
+
+
+def _row(one: Any) -> list[str]:
+    waiting = MISSING if one["security_waiting"] is None else str(one["security_waiting"])
+    oldest = MISSING if one["age_days"] is None else f"{one['age_days']:.0f} d"
+    patched = MISSING if one["last_patched_at"] is None else age(one["last_patched_at"])
+    return [
+        one["name"], one["in_time"].replace("_", " "), waiting, oldest, f"{one['promise_days']} d", patched, one["by_policy"] or MISSING,
+        one["supported_until"] or MISSING, one["held"],
+    ]  # fmt: skip

@@ -1,0 +1,127 @@
+"""`stardust rollout`: plan, start, watch, pause, resume and stop roll-outs. Exit status 5: a gate stopped it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from typing import Any, Final
+
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import table
+from groundcontrol.cli.options import add_act, add_acts
+
+ENDED: Final = ("succeeded", "stopped", "cancelled", "expired", "failed")
+EXIT_GATE: Final = 5
+LOOK_S: Final = 2.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = add_acts(parser, "list")
+    add_act(acts, "list", help="the newest roll-outs")
+    plan = add_act(acts, "plan", help="make a one-off roll-out and plan each of its nodes; `start` begins it")
+    plan.add_argument("action", choices=("upgrade", "security-upgrade", "full-upgrade"))
+    plan.add_argument("--tag", action="append", default=[], metavar="TAG", help="nodes with this tag; may be repeated")
+    plan.add_argument("--node", action="append", default=[], metavar="ID", help="this node; may be repeated")
+    plan.add_argument("--all", action="store_true", help="every node")
+    plan.add_argument("--package", action="append", default=[], metavar="PACKAGE", help="only this package; may be repeated")
+    plan.add_argument("--name", default="", metavar="NAME")
+    plan.add_argument("--reboot", choices=("never", "if_required", "always"), default="if_required")
+    for name, about in (
+        ("start", "confirm the plans and begin"), ("watch", "follow it to its end"), ("pause", "begin no further node"),
+        ("resume", "go on"), ("stop", "start nothing more; what runs goes to its end"), ("show", "targets and gates"),
+    ):  # fmt: skip
+        add_act(acts, name, help=about).add_argument("rollout", metavar="ROLLOUT")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Make, move, show or watch roll-outs."""
+    async with Hub(args) as hub:
+        match args.act:
+            case "list":
+                return await _list(hub, args)
+            case "plan":
+                return await _plan(hub, args)
+            case "watch":
+                return await _watch(hub, args)
+            case "show":
+                return await _show(hub, args)
+            case "start":
+                one = await _planned(hub, args.rollout)
+                return _print(args, await hub.post(f"/rollouts/{one['id']}/start", {"confirm": one["confirm"], "version": one["version"]}))
+            case _:
+                return _print(args, await hub.post(f"/rollouts/{args.rollout}/{args.act}", {} if args.act == "pause" else None))
+
+
+def _print(args: argparse.Namespace, one: Any) -> int:
+    print(json.dumps(one) if args.json else shown(_line(one)))
+    return 0
+
+
+def _line(one: Any) -> str:
+    counts = one["targets"]
+    parts = [f"{counts[name]} {name.replace('_', ' ')}" for name in counts if name != "total" and counts[name]]
+    words = one["words"] or one["why"]
+    return f"{one['name']} ({one['id']}): {one['state']}{f': {words}' if words else ''}; {', '.join(parts)} of {counts['total']}"
+
+
+async def _list(hub: Hub, args: argparse.Namespace) -> int:
+    found = (await hub.get("/rollouts"))["rollouts"]
+    if args.json:
+        print(json.dumps({"rollouts": found}))
+        return 0
+    rows = [
+        [one["id"], one["name"], one["state"], f"{one['targets']['passed']}/{one['targets']['total']}", one["owner"], one["words"]]
+        for one in found
+    ]
+    print(table(("ROLLOUT", "NAME", "STATE", "PASSED", "OWNER", ""), rows))
+    return 0
+
+
+async def _plan(hub: Hub, args: argparse.Namespace) -> int:
+    select = {"all": args.all, "tags": args.tag, "nodes": args.node}
+    body = {"name": args.name, "action": args.action, "packages": args.package, "reboot": args.reboot, "select": select}
+    made = await hub.post("/rollouts", body)
+    return _print(args, await _planned(hub, made["id"]))
+
+
+async def _planned(hub: Hub, rollout: str) -> Any:
+    """A roll-out once all its nodes are planned. Raises: CliError: none could be."""
+    one = await hub.get(f"/rollouts/{rollout}")
+    while one["state"] == "planning":
+        await asyncio.sleep(LOOK_S)
+        one = await hub.get(f"/rollouts/{rollout}")
+    if one["state"] == "failed":
+        raise CliError(_line(one), "rollout.no_target")
+    return one
+
+
+async def _watch(hub: Hub, args: argparse.Namespace) -> int:
+    """Print each change until the end. Returns: 0: it succeeded; 5: a gate stopped it; 1: it ended otherwise."""
+    last = ""
+    while True:
+        one = await hub.get(f"/rollouts/{args.rollout}")
+        line = _line(one)
+        if line != last and not args.json:
+            print(shown(line), flush=True)
+        last = line
+        if one["state"] in ENDED:
+            if args.json:
+                print(json.dumps(one))
+            return 0 if one["state"] == "succeeded" else EXIT_GATE if one["stopped_by"] == "gate" else 1
+        await asyncio.sleep(LOOK_S)
+
+
+async def _show(hub: Hub, args: argparse.Namespace) -> int:
+    one = await hub.get(f"/rollouts/{args.rollout}")
+    targets = (await hub.get(f"/rollouts/{args.rollout}/targets"))["targets"]
+    if args.json:
+        print(json.dumps({"rollout": one, "targets": targets}))
+        return 0
+    print(shown(_line(one)))
+    rows = [[str(each["wave"] + 1), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
+    print(table(("WAVE", "NODE", "STATE", "STEP", "", "REMEDY"), rows))
+    for each in targets:
+        for gate in each["gates"]:
+            print(shown(f"{each['name']}: {gate['gate']} {gate['verdict']}: {gate['words']}; {gate['clears']}"))
+    return 0

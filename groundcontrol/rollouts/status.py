@@ -1,0 +1,91 @@
+"""The patch status of each node, for the person who answers to an auditor. Pure.
+
+The share in time counts only nodes whose package lists are fresh; how many are not is said beside it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import Node
+from groundcontrol.policies.bodies import next_at
+from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update
+from groundcontrol.policies.model import PatchPolicy
+from groundcontrol.policies.preview import FRESH_S
+from groundcontrol.policies.support_ends import supported_until
+from groundcontrol.policies.views import PatchStatusNode, PatchStatusTotal, PatchStatusView
+
+DEFAULT_DAYS: Final = 30
+_PROMISE: Final = re.compile(r"promise:([1-9][0-9]{0,2})\Z")
+
+
+def promise_of(tags: Sequence[str]) -> int:
+    """Within how many days security updates are promised: the shortest of the tags such as `promise:14`, or else 30."""
+    return min((int(found[1]) for tag in tags if (found := _PROMISE.match(tag))), default=DEFAULT_DAYS)
+
+
+def status_of(
+    nodes: Sequence[Node], updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]], seen: SeenAt, patched: Mapping[NodeId, tuple[float, str]],
+    by: Mapping[NodeId, str], policies: Sequence[PatchPolicy], now: float,
+) -> PatchStatusView:  # fmt: skip
+    rows = [_row(node, updates.get(node.id), seen, patched.get(node.id), by.get(node.id), policies, now) for node in nodes]
+    states = [row.in_time for row in rows]
+    return PatchStatusView(
+        at=now, nodes=rows, total=PatchStatusTotal(states.count("in_time"), states.count("late"), states.count("unknown"))
+    )
+
+
+def _row(
+    node: Node, read: tuple[float, tuple[Update, ...]] | None, seen: SeenAt, patched: tuple[float, str] | None, by: str | None,
+    policies: Sequence[PatchPolicy], now: float,
+) -> PatchStatusNode:  # fmt: skip
+    promise = promise_of(node.tags)
+    mine = [one for one in policies if one.enabled and one.select.selects(node.id, node.tags)]
+    fresh = read is not None and now - read[0] <= FRESH_S
+    known = read is not None and node.identity.package_manager not in NO_SECURITY_MARK
+    waiting = [one for one in (read[1] if read is not None else ()) if one.security == "yes"] if known else None
+    first = min((at for one in waiting or () if (at := seen.get((one.repository, one.package, one.after))) is not None), default=None)
+    age_days = None if first is None else max(0.0, now - first) / DAY_S
+    late = bool(waiting) and age_days is not None and age_days > promise
+    return PatchStatusNode(
+        node_id=node.id,
+        name=node.name,
+        security_waiting=None if waiting is None else len(waiting),
+        first_seen_at=first,
+        age_days=None if age_days is None else round(age_days, 2),
+        promise_days=promise,
+        in_time="unknown" if waiting is None or not fresh else "late" if late else "in_time",
+        last_patched_at=None if patched is None else patched[0],
+        by_policy=by,
+        held=f"never by a schedule: {node.never_why}" if node.never_why else "",
+        reboot_due_since_at=node.reboot_since_at if node.reboot_required == "yes" else None,
+        lists_at=None if read is None else read[0],
+        other_patcher=None,
+        supported_until=supported_until(node.identity.os_id, node.identity.os_version),
+        policies=[one.name for one in mine],
+        next_at=min((at for one in mine if (at := next_at(one, now)) is not None), default=None),
+    )
+
+
+def as_csv(view: PatchStatusView) -> str:
+    """The nodes as CSV. A cell that a spreadsheet would take for a formula gets a quote before it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    names = PatchStatusNode.__struct_fields__
+    writer.writerow(names)
+    for row in view.nodes:
+        values = msgspec.structs.asdict(row)
+        writer.writerow([_cell(values[name]) for name in names])
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
