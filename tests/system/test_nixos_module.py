@@ -53,7 +53,7 @@ def evaluated(settings: str, folder: Path) -> tuple[int, Any, str]:
         ('enable = true; policy = "managed"; configuration.path = "/x";', "need configuration.user"),
         ('enable = true; policy = "managed"; actions = [ ];', "is monitor"),
         (MANAGED + ' actions = [ "format" ];', "actions is no"),
-        ('enable = true; configuration.path = "/home/me/it\'s";', "configuration.path is no"),
+        (ON + 'configuration.path = "/home/me/it\'s"; configuration.user = "me";', "configuration.path is no"),
         (ON + 'configuration.path = "nixcfg"; configuration.user = "me";', "configuration.path is no"),
         (ON + 'configuration.path = "/x"; configuration.user = "a b";', "configuration.user is no"),
         (MANAGED + 'configuration.tests = "a;b";', "configuration.tests is no"),
