@@ -37,6 +37,7 @@ from groundcontrol.alerts.channels_views import (
 from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, Links
 from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
+from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
 from groundcontrol.core.permissions import allowed
@@ -134,7 +135,9 @@ async def summary(call: ApiRequest) -> NotificationsView:
     call.query()
     now = call.services.clock.now()
     found = await call.services[DeliveryStore].summary(call.scope, now - DAY_S, now)
-    return notifications_view(found, now - DAY_S, await call.services[ChannelStore].channels(call.scope.org))
+    return notifications_view(
+        found, now - DAY_S, await call.services[ChannelStore].channels(call.scope.org), fires=call.services[AlertService].would_notify
+    )
 
 
 async def follow_link(call: ApiRequest, body: LinkBody) -> LinkView:

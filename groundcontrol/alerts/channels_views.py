@@ -167,6 +167,8 @@ class NotificationsView(Answer):
     channels_broken: list[str]
     """Names of channels."""
     channels_retrying: list[str]
+    nobody_told: bool
+    """Whether an alert fires that channels would be notified of, while no channel ever passed a test or got a message."""
 
 
 class LinkedAlertView(Answer):
@@ -203,7 +205,12 @@ def linked_alert_view(alert: Alert) -> LinkedAlertView:
     return view_of(LinkedAlertView, alert, acknowledged=alert.acknowledged_at is not None)
 
 
-def notifications_view(summary: Summary, since: float, channels: Sequence[Channel]) -> NotificationsView:
+def notifications_view(summary: Summary, since: float, channels: Sequence[Channel], *, fires: bool) -> NotificationsView:
+    """Args: fires: whether an alert fires that channels would be notified of."""
+    works = any(channel.enabled and channel.tested_at is not None for channel in channels) or any(
+        state == "sent" for state, _ in summary.counts
+    )
+
     def count(*states: str) -> int:
         return sum(number for (state, _), number in summary.counts.items() if state in states)
 
@@ -222,4 +229,5 @@ def notifications_view(summary: Summary, since: float, channels: Sequence[Channe
         oldest_due_at=summary.oldest_due_at,
         channels_broken=[channel.name for channel in channels if channel.enabled and channel.state == "broken"],
         channels_retrying=[channel.name for channel in channels if channel.enabled and channel.state == "retrying"],
+        nobody_told=fires and not works,
     )

@@ -115,6 +115,14 @@ class AlertService:
         """Whether the hub evaluated rules and stored their changes within the last minute. True in the first minute after the start."""
         return self._clock.monotonic() - self._ticked_at < MINUTE_S
 
+    @property
+    def would_notify(self) -> bool:
+        """Whether an alert fires that is no notice, and that nobody acknowledged."""
+        alerts = self._book.alerts.values()
+        return any(
+            alert.acknowledged_at is None and ((rule := self._rules.get(alert.rule_id)) is None or not rule.notice) for alert in alerts
+        )
+
     def counts(self) -> Counter[tuple[Level, str]]:
         """(Level, state) -> number of firing episodes. The states are `suppressed`, `acknowledged` and `firing` (neither)."""
         return Counter((alert.level, _state_of(alert)) for alert in self._book.alerts.values())

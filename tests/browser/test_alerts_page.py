@@ -71,6 +71,7 @@ def acknowledge_by_key(page: Page) -> None:
     row = page.get_by_role("row", name="CPU in use")
     expect(row).to_be_visible(timeout=FIRES_LIMIT_MS)
     expect(page.get_by_role("navigation", name="Main", exact=True).get_by_role("link", name="Alerts")).to_contain_text("1")
+    expect(page.get_by_role("status").filter(has_text="Alerts fire and nobody is notified.")).to_be_visible()
     page.keyboard.press("j")
     expect(row).to_be_focused()
     page.keyboard.press("e")

@@ -1536,6 +1536,8 @@ export interface NotificationsView {
   /** Names of channels. */
   channels_broken: string[];
   channels_retrying: string[];
+  /** Whether an alert fires that channels would be notified of, while no channel ever passed a test or got a message. */
+  nobody_told: boolean;
 }
 
 export interface OccurrenceView {

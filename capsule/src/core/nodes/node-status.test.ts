@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { healthOf, levelOf, listsAreOld, nodeStatusOf, type HealthLike, type NodeLike } from "./node-status";
+import { cpuLevel, healthOf, levelOf, listsAreOld, nodeStatusOf, type HealthLike, type NodeLike } from "./node-status";
 
 const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
 const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({
@@ -86,6 +86,8 @@ test("a value is marked by the worst finding about it", () => {
     ["warn", "crit", "crit"],
   );
   assert.deepEqual([levelOf(health, "filesystem", "/var"), levelOf(health, "cpu"), levelOf(health, "memory")], ["", "", ""]);
+  const busy = { level: "warning", findings: [finding("cpu", "warning")] } as const;
+  assert.deepEqual([cpuLevel(busy, 97), cpuLevel(busy, null), cpuLevel(busy, 19)], ["warn", "warn", ""]); // a mark at 19 % would contradict itself
 });
 
 test("zero updates prove nothing while package lists are old or missing", () => {

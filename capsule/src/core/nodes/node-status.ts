@@ -116,6 +116,12 @@ export function levelOf({ findings }: HealthLike, kind: string, object = ""): Le
   return found ? LEVELS[found.level] : "";
 }
 
+/** A present CPU value below this is not marked: the finding is about the mean of minutes, and the number beside the mark would contradict it. */
+const CALM_CPU = 50;
+
+/** The level of the CPU finding for the present value; empty = none, or the CPU is calm now. */
+export const cpuLevel = (health: HealthLike, cpu: number | null): Level => (cpu !== null && cpu < CALM_CPU ? "" : levelOf(health, "cpu"));
+
 /** Whether the update count comes from missing or old package lists, so that a count of 0 proves nothing. */
 export const listsAreOld = ({ updates: { total, checked_at }, health }: Pick<NodeLike, "updates" | "health">): boolean =>
   (total !== null && checked_at === null) || health.findings.some(({ kind }) => kind === "lists_stale");

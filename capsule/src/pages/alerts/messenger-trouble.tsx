@@ -4,14 +4,32 @@ import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
 import { now } from "../../state/clock";
-import { go } from "../../state/router";
+import { go, pageUrl } from "../../state/router";
 import type { NotificationsView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
-export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest }: NotificationsView): VNode {
+/** Where it says that nobody is notified: the fleet and the firing alerts. */
+const TOLD_OF = ["/", "/alerts"];
+
+export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest, nobody_told: untold }: NotificationsView): VNode | null {
   const [first = ""] = broken;
+  if (untold && !broken.length) {
+    if (!TOLD_OF.includes(pageUrl.value.path)) return null;
+    return (
+      <Banner
+        mark={<Icon name="bell" />}
+        action={
+          <Button slim onClick={() => go("/alerts/channels")}>
+            {t`Channels`}
+          </Button>
+        }
+      >
+        <b>{t`Alerts fire and nobody is notified.`}</b> <span class="plain">{t`No channel has passed a test yet.`}</span>
+      </Banner>
+    );
+  }
   return (
     <Banner
       kind={broken.length ? "crit" : ""}

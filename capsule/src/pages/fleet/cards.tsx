@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
-import { levelOf, type Level } from "../../core/nodes/node-status";
+import { cpuLevel, type Level, levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { degrees, load, network, percent } from "../../core/text/units";
 import { now } from "../../state/clock";
@@ -76,7 +76,7 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
         <Third
           name={t`CPU`}
           value={disconnected ? null : status.cpu}
-          level={levelOf(levels, "cpu")}
+          level={cpuLevel(levels, status.cpu)}
           live={sampleAttributes("cpu.total", latest["cpu.total"])}
         />
         <Third

@@ -2,7 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TableRow } from "../../core/nodes/node-groups";
-import { levelOf } from "../../core/nodes/node-status";
+import { cpuLevel, levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { seriesName } from "../../core/metrics/series";
 import { shortDuration } from "../../core/text/time";
@@ -225,7 +225,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const disconnected = health === "off" || health === "wait";
   const glyph = glyphOf(health, runningJobOn(id) !== undefined);
   const heat = levelOf(node.health, "temperature");
-  const busy = levelOf(node.health, "cpu");
+  const busy = cpuLevel(node.health, status.cpu);
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${disconnected ? UNKNOWN : percent(status.cpu)}, memory ${disconnected ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const { columns } = preferences.value;

@@ -182,6 +182,7 @@ async def test_a_test_message_is_delivered_like_others_and_can_be_retried(tmp_pa
         assert (broken["state"], broken["state_reason"]) == ("broken", "http:401")
         summary = (await admin.get("notifications/summary")).json
         assert (summary["failed"], summary["reasons"], summary["channels_broken"]) == (1, {"http:401": 1}, ["ops"])
+        assert not summary["nobody_told"], "nothing fires"
 
         assert (await admin.post(f"deliveries/{failed['id']}/retry")).status == 202
         sent = await ask_until(lambda: delivery("sent"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
+from groundcontrol.alerts.channels_views import notifications_view
 from groundcontrol.alerts.model import Caps, RuleId, Threshold
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.events.making import new_event
@@ -291,3 +292,23 @@ async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTr
         f"Expected event is missing (backup) on web-0 was snoozed by {SCOPE.actor.name}",
         "Expected event is missing (backup) on web-0 has ended: its rule was switched off",
     ]
+
+
+async def test_the_summary_says_when_something_fires_and_nobody_is_told(tmp_path: Path) -> None:
+    """A channel counts when it passed a test or got a message."""
+    async with alert_trial(tmp_path) as trial:
+        [channel] = await trial.backend.store.channels.channels(1)
+
+        async def nobody_told() -> bool:
+            now, store = trial.clock.now(), trial.backend.store
+            found = await store.deliveries.summary(SCOPE, now - 86_400, now)
+            return notifications_view(found, now, await store.channels.channels(1), fires=trial.service.would_notify).nobody_told
+
+        assert not await nobody_told(), "nothing fires"
+        trial.receivers.outcome = Transient("connect")
+        await fires(trial, trial.nodes[0], 2.0)
+        assert await nobody_told()
+        trial.receivers.outcome = Sent()
+        await trial.receivers.test(SCOPE, channel.id)
+        await trial.send()
+        assert not await nobody_told()
