@@ -24,10 +24,9 @@ SKIPPED_TEXTS: Final[dict[str, str]] = {
     "nothing_left": "nothing fires any more",
     "already_told": "nothing has changed since the last message",
     "resolved_before_delivery": "it was over before the message could be sent",
-    "grouped": "it is part of a larger incident",
     "cap": "the channel had too many messages in this hour",
     "rule_info_only": "its rule makes notices, which are shown and never sent",
-    "summary": "it was over when quiet hours ended, and their summary counts it",
+    "summary": "it was over when the message could go out, and its digest names it",
 }
 DEFERRED_TEXTS: Final[dict[str, str]] = {
     "settling": "Ground Control has just started and waits for its servers",
