@@ -143,8 +143,9 @@ class SqliteAlerts:
     async def incidents(self, scope: Scope, limit: int, cursor: str | None = None, state: str = "") -> Page[Incident]:
         size = check_limit(limit)
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "incidents", scope.org, int)[0]
-        sql = f"SELECT * FROM incident WHERE org = ? AND no < ? AND (? = '' OR state = ?){_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
-        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, state, state, *grant_values(scope), size + 1))
+        chosen, wanted = (" AND state = ?", [state]) if state else ("", [])
+        sql = f"SELECT * FROM incident WHERE org = ? AND no < ?{chosen}{_shown(scope)} ORDER BY no DESC LIMIT ?"  # noqa: S608 - built from constants only
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, before, *wanted, *grant_values(scope), size + 1))
         items = [_to_incident(row) for row in found[:size]]
         return Page(items, make_cursor("incidents", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
