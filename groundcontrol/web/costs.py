@@ -127,6 +127,40 @@ class BudgetLimiter:
         self._let_in()
 
 
+MOST_CHANGES: Final = 1000
+"""How many audited calls a user may make at once."""
+CHANGES_PER_S: Final = 2.0
+"""How many more in each second after that."""
+
+
+class ChangeLimiter:
+    """Limits the calls of each user that write to the audit log, which nobody can shorten."""
+
+    def __init__(self, clock: Clock, most: float = MOST_CHANGES, per_s: float = CHANGES_PER_S) -> None:
+        self._clock = clock
+        self._most = most
+        self._per_s = per_s
+        self._left: dict[UserId, tuple[float, float]] = {}
+        """User -> calls that are left, and when they were counted (monotonic)."""
+
+    def take(self, who: UserId | None) -> None:
+        """Count one call. `who`: None: the caller on the local socket, who owns the data folder and has no limit.
+
+        Raises: TooManyRequests.
+        """
+        if who is None:
+            return
+        now = self._clock.monotonic()
+        left, at = self._left.get(who, (self._most, now))
+        left = min(self._most, left + (now - at) * self._per_s)
+        if left < 1:
+            wait_s = math.ceil((1 - left) / self._per_s)
+            raise TooManyRequests(f"{self._most:.0f} changes of this user came in a short time: try again later", retry_after_s=wait_s)
+        if who not in self._left and len(self._left) >= self._most:
+            self._left = {one: held for one, held in self._left.items() if held[0] + (now - held[1]) * self._per_s < self._most}
+        self._left[who] = left - 1, now
+
+
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
 """How much a call reads or does.
 

@@ -16,7 +16,8 @@ from groundcontrol.events.refusals import Refusals
 from groundcontrol.web import openapi
 from groundcontrol.web.admission import Admission
 from groundcontrol.web.connections import HubRunner
-from groundcontrol.web.costs import Costs
+from groundcontrol.web.cookies import SAFE_METHODS
+from groundcontrol.web.costs import ChangeLimiter, Costs
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.headers import HeaderWriter, security_headers
@@ -64,13 +65,14 @@ def build_app(
     built_page = BuiltPage.load() if page is None else page
     gate = Admission(services)
     topics = {topic.kind: topic for each in slices for topic in each.topics}
+    changes = ChangeLimiter(services.clock)
     live = LiveHub(services, gate, topics, page_build=built_page.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.signed))
     app = web.Application(middlewares=[_error_middleware(built_page, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     table = tuple(route for each in slices for route in each.routes)
     for route in (*table, *routes):
-        app.router.add_route(route.method, ROOT + route.path, _handler_of(gate, services.costs, route, limits.body_s))
+        app.router.add_route(route.method, ROOT + route.path, _handler_of(gate, services.costs, changes, route, limits.body_s))
     app.router.add_route("GET", ROOT + "/openapi.json", _description_handler(openapi.encode(table)))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
@@ -83,7 +85,7 @@ def make_runner(app: web.Application) -> HubRunner:
     return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies, app[LIMITS])
 
 
-def _handler_of(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handle:
+def _handler_of(gate: Admission, costs: Costs, changes: ChangeLimiter, route: Route, body_s: float) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
             request,
@@ -98,6 +100,8 @@ def _handler_of(gate: Admission, costs: Costs, route: Route, body_s: float) -> H
         if route.body is not None:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]
+        if call.caller_if_any is not None and route.method not in SAFE_METHODS:
+            changes.take(call.user_id)
         async with costs.take(route.cost, None if call.caller_if_any is None else call.user_id) as waited:
             if body or waited:
                 call = await gate.readmit(
