@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
     parser.add_argument("--for", dest="for_action", choices=PLANNED, help="with plan: the action that is planned [upgrade]")
     parser.add_argument("--plan", metavar="DIGEST", help="run only if the plan still has this digest")
-    parser.add_argument("--reboot", action="store_true", help="after a successful upgrade, reboot if that is required")
+    parser.add_argument(
+        "--reboot",
+        action="store_true",
+        help="after the upgrade, reboot if that is required; held while packages are broken or the kernel failed",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before a pattern orders a job on several nodes")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the job or batch, and do not wait for its end")
 

@@ -31,6 +31,7 @@ from groundcontrol.jobs.messages import (
     NEVER_BEGUN,
     NOT_BACK,
     RETRY,
+    JobVerdict,
     read_ended,
     refusal_error,
 )
@@ -48,6 +49,7 @@ from groundcontrol.jobs.model import (
     may_move,
 )
 from groundcontrol.jobs.orders import KEYS_CHANGE_S, NotAccepted, OrderSender
+from groundcontrol.jobs.reboot_after import decide_reboot
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Session
 from spider.clock import Clock
@@ -397,7 +399,7 @@ class JobTracker:
             raise ProtocolError("a job ended before its output was sent")  # the next session resumes at the stored offset
         stored, digest = await self._store[JobStore].output_digest(job_id)
         verdict = read_ended(message, job, stored, digest, self._clock.now())
-        follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
+        follow, verdict = await self._reboot_after(job, verdict) if job.reboot else (None, verdict)
         failpoints.hit("job.end.pre")
         try:
             job = await self._store[JobStore].advance(job_id, verdict.state, agent.session, verdict.update, follow)
@@ -418,13 +420,19 @@ class JobTracker:
         failpoints.hit("job.end.told")
         await self._start_next(agent.session, job)
 
-    async def _reboot_after(self, job: Job) -> NewJob | None:
-        """The reboot job that was requested with `job`; None if the node reports that no reboot is due."""
-        report = await self._store[JobStore].report(hub_scope(job.org), job.id)
-        if report is not None and report.reboot == "no":
-            return None
+    async def _reboot_after(self, job: Job, verdict: JobVerdict) -> tuple[NewJob | None, JobVerdict]:
+        """The reboot job that was requested with `job`, if it follows; and the verdict, whose error says why a reboot that is due is held."""
+        scope, update, store = hub_scope(job.org), verdict.update, self._store[JobStore]
+        plan, report = await store.plan(scope, job.id), await store.report(scope, job.id)
+        decision = decide_reboot(verdict.state, update.error, update.changes or (), plan, report)
+        if decision.held:
+            before = update.error or JobError("job.failed", "the job failed")
+            error = before._replace(message=f"{before.message}. A reboot is due and was held: {decision.held}")
+            return None, verdict._replace(update=update._replace(error=error))
+        if not decision.follows:
+            return None, verdict
         now = self._clock.now()
-        return NewJob(JobId(new_time_id(now)), job.node_id, JobRequest(REBOOT), now, now + START_LIMIT_S)
+        return NewJob(JobId(new_time_id(now)), job.node_id, JobRequest(REBOOT), now, now + START_LIMIT_S), verdict
 
     async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | None = None) -> None:
         """End a job without a report of its end from the node."""

@@ -221,6 +221,7 @@ async def test_no_reboot_follows_where_none_is_due_or_the_job_failed(shared_hub:
         await job_is(shared_hub, job, state)
     with pytest.raises(TimeoutError):
         await agent.expect(JobStart, 3)
+    assert "A reboot is due and was held: it is not known which packages were not changed" in shared_hub.job(job)["error"]["message"]
 
 
 async def test_printed_and_stored_output_sizes_are_distinguished(shared_hub: HubProcess, agent: TestAgent) -> None:

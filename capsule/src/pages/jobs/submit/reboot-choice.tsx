@@ -25,7 +25,7 @@ export function RebootChoice({ rebooting, expected, onPick }: Props): VNode {
       />
       <span class="t3 meta">
         {rebooting
-          ? t`The server reboots as soon as the upgrade has succeeded and needs it.`
+          ? t`The server reboots after the upgrade if it needs that, and not while packages are broken.`
           : expected
             ? t`The new version is not in use before a reboot.`
             : ""}
