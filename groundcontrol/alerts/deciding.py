@@ -26,6 +26,8 @@ COOL_DOWN_S: Final = 3600.0
 HOUR_S: Final = 3600.0
 SETTLE_S: Final = 90.0
 """For how long after its start the hub sends no message that something fires: nodes are still reconnecting."""
+TOLD_ONCE: Final = frozenset({"reboot.overdue"})
+"""Rules whose alerts alone repeat no message."""
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
 """How long after the last message a message is repeated, by level."""
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
@@ -262,7 +264,7 @@ def repeats_at(incident: Incident, firing: Sequence[Alert], history: Sequence[De
     Returns: None: it is not repeated: the channel got no such message, or each alert is acknowledged or explained by another one.
     """
     last = last_firing_message(history)
-    if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by for alert in firing):
+    if last is None or not firing or all(alert.acknowledged_at or alert.suppressed_by or alert.rule_id in TOLD_ONCE for alert in firing):
         return None
     return (last.sent_at or last.at) + REPEAT_S[incident.level]
 

@@ -132,6 +132,7 @@ _NODE: Final = (
         warn=_ANY,
         for_s=2 * _MINUTE_S,
     ),
+    _rule("container.stopped", "container", "Container stopped", "state(container_stopped)", warn=_ANY, for_s=2 * _MINUTE_S),
     _rule(
         "container.restarting",
         "container",
@@ -150,6 +151,7 @@ _NODE: Final = (
     ),
     _rule("updates.stale", "lists_stale", "Package lists are old", "state(lists_age)", warn=(7 * _DAY_S, _DAY_S), action="refresh"),
     _rule("reboot.required", "reboot_due", "Reboot is due", "state(reboot_due)", warn=_ANY, notice=True, action="reboot"),
+    _rule("reboot.overdue", "reboot_due", "Reboot has been due for a week", "state(reboot_due)", warn=(7 * _DAY_S, 0), action="reboot"),
     _rule("packages.broken", "packages_broken", "Packages are broken", "state(packages_broken)", crit=_ANY, action="repair"),
     _rule("job.failed", "job_failed", "Job failed", "state(job_failed)", warn=_ANY),
     _rule("expectation.missed", "deadline_missed", "Expected event is missing", "state(deadline_missed)", warn=_ANY, crit=(1, 1)),

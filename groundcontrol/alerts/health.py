@@ -38,6 +38,8 @@ class AlertHealth:
         if not firing:
             return _OK if self._alerts.is_loaded and self._presence.online(node.id) else _UNKNOWN
         findings = sorted((self._finding(alert) for alert in firing), key=worst_first)
+        told = {(one.kind, one.object) for one in findings if one.level != "notice"}
+        findings = [one for one in findings if one.level != "notice" or (one.kind, one.object) not in told]
         level: HealthLevel = findings[0].level
         return Health(level, tuple(findings[:MOST_FINDINGS]), max(0, len(findings) - MOST_FINDINGS))
 

@@ -226,6 +226,14 @@ def _container_listed(facts: NodeFacts, container: str) -> bool:
     return len(rows) >= facts.tables["containers"].total or any(name == container for (name,) in rows)
 
 
+def _container_runs(facts: NodeFacts, container: str) -> bool:
+    """Whether the table tells that a container is not stopped: it runs, or a whole table does not have it. After an hour, or a restart of
+    Spider, a stopped one may be listed with its engine's word for that."""
+    rows = _rows(facts, "containers", "name", "state") or []
+    states = [state for name, state in rows if name == container]
+    return states[:1] in (["running"], ["frozen"], ["unhealthy"]) if states else len(rows) >= facts.tables["containers"].total
+
+
 def _containers(facts: NodeFacts) -> Collection[str] | None:
     rows = _rows(facts, "containers", "name")
     if rows is None or len(rows) < facts.tables["containers"].total:
@@ -329,6 +337,14 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
         _in_state("containers", "name", "unhealthy", "dead"),
         objects=_containers,
         is_known=_container_listed,
+    ),
+    StateKind(
+        "container_stopped",
+        "flag",
+        "1: it ran for ten minutes or longer, and stopped",
+        _in_state("containers", "name", "stopped"),
+        objects=_containers,
+        is_known=_container_runs,
     ),
     StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
     StateKind(

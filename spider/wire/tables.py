@@ -249,7 +249,7 @@ SUBJECTS: List[Subject] = [
 
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
         state: running or frozen (by the cgroup), unhealthy (running, and unhealthy by its engine), stopped (its cgroup existed for ten minutes
-        or longer, and disappeared within the last hour).
+        or longer, and disappeared within the last hour, or its engine lists it as exited since).
         Spider knows the name, other states and the image of a container only if the owner's policy names it, or Spider may read the engine's
         socket. restarts: how often its cgroup was made anew since Spider first saw the container. oom_kills: processes that the kernel killed for lack
         of memory since the container started.

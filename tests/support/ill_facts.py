@@ -37,6 +37,11 @@ ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
         NodeFacts(NODE, tables=table_of("containers", ILL_NOW, ("name", "state"), ("web", "running"))),
         "warning",
     ),
+    "container.stopped": (
+        NodeFacts(NODE, tables=table_of("containers", ILL_NOW, ("name", "state"), ("web", "stopped"))),
+        NodeFacts(NODE, tables=table_of("containers", ILL_NOW, ("name", "state"), ("web", "running"))),
+        "warning",
+    ),
     "updates.security": (
         NodeFacts(NODE, updates_security=3, security_since_at=ILL_NOW - 4 * _DAY),
         NodeFacts(NODE, updates_security=3, security_since_at=ILL_NOW - 2 * _DAY),

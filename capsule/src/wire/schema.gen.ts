@@ -962,7 +962,10 @@ export interface JobBody {
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
   /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
   plan?: string;
-  /** Whether to reboot after a successful upgrade, unless the node reports that none is due. */
+  /**
+   * Whether to reboot after the upgrade, unless the node reports that none is due. After one that failed in part: only if one is due, and never
+   * while packages are broken or what starts the server is not up to date; the error then says so.
+   */
   reboot?: boolean;
 }
 

@@ -205,10 +205,17 @@ class Containers:
             rows.append(seen.row)
         rows += self._stopped(now, named)
         rows += [
-            (rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None, None) for rest in named.values()
+            (rest.engine, rest.id[:12], rest.name or rest.id[:12], self._state(rest), rest.image, None, None, None)
+            for rest in named.values()
         ]
         rows.sort(key=lambda row: (str(row[3]) not in RUNNING, str(row[0]), str(row[2])))
         return Reading(rows, len(rows)) if rows else None
+
+    def _state(self, rest: Container) -> str:
+        """The state of a container that does not run: stopped, if it was seen to run for a while; else its engine's word."""
+        seen = self._seen.get((rest.engine, rest.id))
+        lasted = seen is not None and seen.last_at - seen.first_at >= LASTING_S
+        return "stopped" if lasted and rest.state == "exited" else rest.state
 
     def _see(self, group: Group, now: float) -> _Seen:
         seen = self._seen.setdefault((group.kind, group.name), _Seen(group.inode, now))
@@ -220,7 +227,7 @@ class Containers:
     def _stopped(self, now: float, named: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
         """Rows of containers that ran for a while and stopped within the last hour, of engines that do not list stopped containers."""
         lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
-        self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
+        self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S or key[1] in named}
         gone = [
             (key, seen)
             for key, seen in self._seen.items()

@@ -47,6 +47,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   unit_restarting: { value: t`restarts of a service in 10 min`, any: t`a service restarts by itself` },
   container_restarting: { value: t`restarts of a container in 5 min`, any: t`a container restarts by itself` },
   container_unhealthy: { value: t`unhealthy container`, any: t`a container is unhealthy` },
+  container_stopped: { value: t`stopped container`, any: t`a container stopped` },
   job_failed: { value: t`time since the last job failed`, any: t`the last job failed` },
   deadline_missed: { value: t`missed deadline`, any: t`an expected event is missing` },
   packages_broken: { value: t`half-installed packages`, any: t`a package is half installed` },

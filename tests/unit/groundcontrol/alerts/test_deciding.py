@@ -215,6 +215,7 @@ def test_repeats_stop_after_an_acknowledgement() -> None:
     assert repeats_at(incident(level="critical"), (alert(level="critical"),), past) == NOW + 4 * 3600
     assert repeats_at(incident(), (alert(acknowledged_at=NOW),), past) is None
     assert repeats_at(incident(), (alert(),), ()) is None
+    assert repeats_at(incident(), (alert(rule_id=RuleId("reboot.overdue")),), past) is None, "it is told once"
 
 
 alerts = st.builds(

@@ -183,6 +183,33 @@ def test_a_default_state_rule_fires_and_clears_for_its_own_state_only(name: str)
     assert told == [(name, "fired", level), (name, "resolved", None)]
 
 
+def test_a_reboot_that_is_due_is_a_notice_and_after_a_week_a_warning_that_is_told_once() -> None:
+    engine, told = _engine(), []
+    for day in range(10):
+        due = NodeFacts(NODE, reboot_required="yes" if day < 9 else "no", reboot_since_at=ILL_NOW - 60)
+        for at in range(int(day * 86_400), int(day * 86_400) + 120, 5):
+            engine.set_node(due)
+            told += [(one.key.rule, one.kind, day) for one in engine.tick(ILL_NOW + at)]
+    assert told == [
+        ("reboot.required", "fired", 0), ("reboot.overdue", "fired", 7), ("reboot.required", "resolved", 9), ("reboot.overdue", "resolved", 9),
+    ]  # fmt: skip
+    assert {rule.id: rule.notice for rule in DEFAULT_RULES if rule.kind == "reboot_due"} == {
+        "reboot.required": True,
+        "reboot.overdue": False,
+    }
+
+
+def test_a_stopped_container_is_reported_until_it_runs_or_is_gone() -> None:
+    """After an hour, or a restart of Spider, the table has its engine's word for it: that is no end."""
+    columns = ("name", "state")
+    for later, end in ((("web", "exited"), []), (("web", "running"), ["resolved"]), (("db", "running"), ["resolved"])):
+        engine, found = _engine(), list[Transition]()
+        for at in range(0, 600, 5):
+            engine.set_node(NodeFacts(NODE, tables=table_of("containers", ILL_NOW, columns, ("web", "stopped") if at < 300 else later)))
+            found += engine.tick(ILL_NOW + at)
+        assert [one.kind for one in found if one.kind != "stale"] == ["fired", *end], later
+
+
 def test_units_and_containers_that_restart_repeatedly_are_reported() -> None:
     for subject, rule, named, most in (("services", "unit.restarting", "unit", 4), ("containers", "container.restarting", "name", 2)):
         for restarts, skew_s in ((most, 0), (most + 1, 0), (most, 7200), (most + 1, -7200)):
@@ -232,7 +259,11 @@ def test_a_default_event_rule_fires_at_the_reported_severity_and_ends_after_an_h
 
 
 def test_every_default_rule_has_a_recording() -> None:
-    shown = {case.rule for case in CASES} | {*ILL_FACTS, *ILL_HUB} | {"filesystem.fills", "unit.restarting", "container.restarting"}
+    shown = (
+        {case.rule for case in CASES}
+        | {*ILL_FACTS, *ILL_HUB}
+        | {"filesystem.fills", "unit.restarting", "container.restarting", "reboot.overdue"}
+    )
     assert {rule.id for rule in DEFAULT_RULES} == shown | EVENTS.keys()
     hub = {rule.id for rule in DEFAULT_RULES if isinstance(state := parse(rule.expr), State) and state.kind in HUB_STATES}
     assert hub == set(ILL_HUB)
