@@ -27,8 +27,8 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import (
     quick_check,
 )
 from groundcontrol.adapters.sqlite.engine.data_files import check_no_hard_links
-from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
+from groundcontrol.adapters.sqlite.json_columns import DamagedRecord
 from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, written_pid
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name

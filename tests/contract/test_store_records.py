@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from groundcontrol.adapters.sqlite.engine.json_columns import RECORDS, damaged_records
 from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.json_columns import RECORDS, damaged_records
 from groundcontrol.adapters.sqlite.records import SqliteRecords
 from groundcontrol.core.errors import BadRequest, NotFound
 from tests.support.case_files import case_files

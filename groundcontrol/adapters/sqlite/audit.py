@@ -19,9 +19,8 @@ from groundcontrol.adapters.sqlite.engine.json_codec import decoded, object_from
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.core.audit import AuditHead, AuditRow
-from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope, node_actor
+from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.model import Session
 
 _START: Final = bytes(32)
 _TEXT_LIMIT: Final = 1000
@@ -30,11 +29,6 @@ _SECRET_WORDS: Final = ("password", "passphrase", "secret", "private_key", "toke
 _ANCHOR: Final = "audit.anchor"
 _CLOCK: Final = "clock_accepted"
 _clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
-
-
-def node_scope(session: Session, org: int) -> Scope:
-    """The scope for changes that a message of a node causes."""
-    return Scope(node_actor(session.node), org)
 
 
 class Chain:
@@ -241,7 +235,6 @@ __all__ = [
     "last_at",
     "listed",
     "mark_clock",
-    "node_scope",
     "plain",
     "to_audit_row",
     "verify",

@@ -7,20 +7,36 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import (
+    digest,
+    record_from_json,
+    record_to_json,
+    records_from_json,
+    records_to_json,
+    to_json,
+)
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.maintenance import open_for
-from groundcontrol.adapters.sqlite.rights import NO_SUCH_NODE, grant_values, may_still_deploy, of_granted
+from groundcontrol.adapters.sqlite.jobs import OpensWindow
+from groundcontrol.adapters.sqlite.rights import NO_SUCH_NODE, grant_values, may, of_granted, rights_of
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentOptions, HostKey, Step, deployment_event, makes_node
+from groundcontrol.deployments.model import (
+    Deployment,
+    DeploymentError,
+    DeploymentOptions,
+    HostKey,
+    Step,
+    deployment_event,
+    makes_node,
+    right_to_order,
+)
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200
@@ -38,7 +54,9 @@ _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_jso
 class SqliteDeployments:
     """`DeploymentStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, opens: OpensWindow) -> None:
+        """Args: opens: opens a maintenance window with the start of a deployment."""
+        self._opens = opens
         self._writer = writer
         self._reader = reader
         self._chain = chain
@@ -88,7 +106,7 @@ class SqliteDeployments:
                 if one.batch is not None:
                     detail["batch"] = one.batch
                 self._chain.write(tx, scope, "deployment.create", one.id, detail)
-                _open_maintenance(tx, scope, one)
+                _open_maintenance(tx, scope, one, self._opens)
             return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
         return await self._writer.run(command)
@@ -130,7 +148,7 @@ class SqliteDeployments:
                 code = deployment.error.code if deployment.error else None
                 self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
             if known.state != deployment.state:
-                _open_maintenance(tx, scope, deployment)
+                _open_maintenance(tx, scope, deployment, self._opens)
             if known.state != deployment.state and deployment.ended_at is not None:
                 record_event(tx, deployment_event(deployment, tx.now))
             return _to_deployment(_load(tx, scope, deployment.id))
@@ -155,10 +173,23 @@ class SqliteDeployments:
         return await self._writer.run(lambda tx: tx.execute(sql, first_id(before), before, _EXPIRE_BATCH))
 
 
-def _open_maintenance(tx: Tx, scope: Scope, deployment: Deployment) -> None:
+def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at: float, now: float) -> bool:
+    """Whether this actor may still order this deployment."""
+    right = right_to_order(deployment)
+    at, tags = "", to_json(deployment.options.tags)
+    if right != "deployment.create":
+        node = rows.fetch_one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
+        at, tags = ("", "[]") if node is None else (node["id"], node["tags"])
+    rights = rights_of(rows, actor)
+    if makes_node(deployment) and deployment.options.use_hub_key and not may(rights, "hub_key.use", at, tags, ordered_at, now):
+        return False
+    return may(rights, right, at, tags, ordered_at, now)
+
+
+def _open_maintenance(tx: Tx, scope: Scope, deployment: Deployment, opens: OpensWindow) -> None:
     """Open a maintenance window while a deployment works on a node that exists already."""
     if deployment.node_id is not None and deployment.state == "running":
-        open_for(tx, scope.org, deployment.node_id, "deployment", deployment.id, deployment.kind, deployment.created_by)
+        opens(tx, scope.org, deployment.node_id, "deployment", deployment.id, deployment.kind, deployment.created_by)
 
 
 def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> Row | None:

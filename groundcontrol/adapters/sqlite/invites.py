@@ -9,17 +9,18 @@ from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.nodes import delete_loaded, insert_node, is_deleted, load_node
-from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may_still_invite, tags_of
+from groundcontrol.adapters.sqlite.rights import admitted_by_tags, grant_values, may, rights_of_user, tags_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
-from groundcontrol.deployments.model import MOST_OPEN, Invite
+from groundcontrol.deployments.model import MOST_OPEN, Invite, right_to_make
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
@@ -145,9 +146,15 @@ class SqliteInvites:
             found = load_node(tx, scope, node)
             if not found.waiting:
                 raise Conflict(f"the node {found.name} does not wait for approval: remove it instead")
-            delete_loaded(tx, self._chain, scope, found)
+            delete_loaded(tx, self._chain, scope, found, delete_jobs_of)
 
         await self._writer.run(command)
+
+
+def may_still_invite(rows: Rows, invite: Row) -> bool:
+    """Whether the maker of this invite may still make it. An invite is valid for up to 90 days, and must not outlive its maker's rights."""
+    rights = rights_of_user(rows, invite["org"], invite["created_by"])
+    return may(rights, right_to_make(invite["kind"]), "", invite["tags"], invite["created_at"], invite["created_at"])
 
 
 def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:

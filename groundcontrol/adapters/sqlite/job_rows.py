@@ -8,9 +8,9 @@ from typing import Final
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
+from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.plans import shows_loss
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
-from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.scope import Scope

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Final, Literal
 
 from groundcontrol.adapters.sqlite import output, plans
-from groundcontrol.adapters.sqlite.audit import Chain, node_scope
+from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, records_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -15,12 +15,9 @@ from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, has_readable_order, insert, load, load_for, select, to_job
-from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.node_changes import note_reboot
+from groundcontrol.adapters.sqlite.node_sessions import check_session, node_scope
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
-from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING
-from groundcontrol.adapters.sqlite.sessions import check_session
-from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
@@ -68,10 +65,17 @@ _NOT_ALLOWED: Final = (
 )
 
 
+OpensWindow = Callable[[Tx, int, NodeId, Literal["job", "deployment"], str, str, str], None]
+"""(transaction, organisation, node, origin, id and kind of the job or deployment, who ordered it)"""
+
+
 class SqliteJobs:
     """`JobStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain) -> None:
+    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, opens: OpensWindow, startable: str) -> None:
+        """Args: opens: opens a maintenance window with the start of a job. startable: SQL, a further condition for queued jobs."""
+        self._opens = opens
+        self._startable = startable
         self._writer = writer
         self._reader = reader
         self._urgent = urgent
@@ -135,7 +139,7 @@ class SqliteJobs:
                 "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.args, job.lane, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"  # noqa: S608 - built from constants only
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT CAST(value AS INTEGER) FROM json_each(?2))"
-                " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + STARTS_NOTHING + " ORDER BY job.no",
+                " AND (CAST(?3 AS TEXT) IS NULL OR job.id IN (SELECT value FROM json_each(?3)))" + self._startable + " ORDER BY job.no",
                 *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
             )
             room = at_once - _count_batch_jobs(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
@@ -162,8 +166,7 @@ class SqliteJobs:
                 if won:
                     room -= row["batch"] is not None
                     self._chain.write(tx, hub_scope(row["org"]), "job.dispatch", row["id"], {"node": session.node})
-                    if row["action"] in COVERED:
-                        open_for(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
+                    self._opens(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
                     taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
             return taken
 

@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.alerts.maintenance import MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
+from groundcontrol.alerts.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
 from groundcontrol.alerts.model import MaintenanceId, Selector
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
@@ -136,7 +136,9 @@ class SqliteMaintenance:
 
 def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
     """Open a window for the node of a job or deployment, within the command that starts it. An open window stays. If the job or
-    deployment starts again, its ended window opens again."""
+    deployment starts again, its ended window opens again. A job that covers nothing (`COVERED`) has none."""
+    if origin == "job" and reason not in COVERED:
+        return
     found = tx.fetch_one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
     if found is not None and found["closed_at"] is None:
         return

@@ -15,9 +15,9 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.package_seen import note_seen
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
-from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope

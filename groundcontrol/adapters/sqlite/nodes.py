@@ -14,11 +14,10 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.jobs import delete_jobs_of
 from groundcontrol.adapters.sqlite.node_changes import note_policy, note_reboot, note_updates
+from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
-from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -41,10 +40,18 @@ _GRANTING: Final = (
 )
 
 
+AlsoDelete = Callable[[Tx, int], None]
+"""(transaction, number of a node)"""
+
+
 class SqliteNodes:
     """`NodeStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, metrics: MetricStore, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, metrics: MetricStore, clock: Clock, also_delete: AlsoDelete
+    ) -> None:
+        """Args: also_delete: deletes the rows of later slices, with a node."""
+        self._also_delete = also_delete
         self._writer = writer
         self._reader = reader
         self._urgent = urgent
@@ -164,7 +171,7 @@ class SqliteNodes:
 
         def command(tx: Tx) -> None:
             if not is_deleted(tx, scope, node):
-                delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), event)
+                delete_loaded(tx, self._chain, scope, load_node(tx, scope, node), self._also_delete, event)
 
         await self._writer.run(command)
 
@@ -279,9 +286,9 @@ def is_deleted(rows: Rows, scope: Scope, node: NodeId) -> bool:
     return rows.fetch_one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None
 
 
-def delete_loaded(tx: Tx, chain: Chain, scope: Scope, node: Node, event: Event | None = None) -> None:
-    """Delete a node with its jobs and credentials, and leave a tombstone. `event`: is stored instead of `node_removed`."""
-    delete_jobs_of(tx, node.no)
+def delete_loaded(tx: Tx, chain: Chain, scope: Scope, node: Node, also: AlsoDelete, event: Event | None = None) -> None:
+    """Delete a node with its jobs (`also`) and credentials, and leave a tombstone. `event`: is stored instead of `node_removed`."""
+    also(tx, node.no)
     shred(tx, scope.org, "credential", node.id)
     tx.execute("DELETE FROM node WHERE no = ?", node.no)
     tx.execute("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node.id, scope.org, node.no, tx.now)

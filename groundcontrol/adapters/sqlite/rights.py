@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
 from groundcontrol.core.scope import HUB, Grants, Scope, min_role
-from groundcontrol.deployments.model import Deployment, makes_node, right_to_make, right_to_order
 
 _ADMITTED: Final = (
     " AND (node.id IN (SELECT value FROM json_each(?))"
@@ -55,49 +54,33 @@ def may_still_run(rows: Rows, job: Row, now: float) -> bool:
 
     Args: job: a row with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
     """
-    rights = _rights_of(rows, job["actor"])
-    return _may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
+    rights = rights_of(rows, job["actor"])
+    return may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
 
 
 def may_act(rows: Rows, org: int, actor: str, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
     """Whether an actor may do this now. Args: org: where a user must be. node: empty: no node in particular. tags: of the node, as JSON."""
-    rights = _rights_of(rows, actor)
+    rights = rights_of(rows, actor)
     if rights is not None and rights is not _OWNER and rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", org, actor) is None:
         return False
     if rights is not None and not node:
         rights = rights._replace(grants=())
-    return _may(rights, action, node, tags, ordered_at, now)
+    return may(rights, action, node, tags, ordered_at, now)
 
 
-def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at: float, now: float) -> bool:
-    """Whether this actor may still order this deployment."""
-    right = right_to_order(deployment)
-    at, tags = "", to_json(deployment.options.tags)
-    if right != "deployment.create":
-        node = rows.fetch_one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
-        at, tags = ("", "[]") if node is None else (node["id"], node["tags"])
-    rights = _rights_of(rows, actor)
-    if makes_node(deployment) and deployment.options.use_hub_key and not _may(rights, "hub_key.use", at, tags, ordered_at, now):
-        return False
-    return _may(rights, right, at, tags, ordered_at, now)
-
-
-def may_still_invite(rows: Rows, invite: Row) -> bool:
-    """Whether the maker of this invite may still make it. An invite is valid for up to 90 days, and must not outlive its maker's rights."""
-    name = invite["created_by"]
+def rights_of_user(rows: Rows, org: int, name: str) -> StoredRights | None:
+    """The rights of a user, or of the local user `local:<uid>`; None: there is no such user any more."""
     if name.startswith("local:"):  # no user name has a colon
-        rights: StoredRights | None = _OWNER
-    else:
-        rights = _user(rows.fetch_one(_USER + "org = ? AND username = ?", invite["org"], name))
-    return _may(rights, right_to_make(invite["kind"]), "", invite["tags"], invite["created_at"], invite["created_at"])
+        return _OWNER
+    return _user(rows.fetch_one(_USER + "org = ? AND username = ?", org, name))
 
 
-def _may(rights: StoredRights | None, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
+def may(rights: StoredRights | None, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
     """Args: tags: those of the node, as JSON."""
     return still_authorized(rights, action, node, tags_of(tags), ordered_at=ordered_at, now=now)
 
 
-def _rights_of(rows: Rows, actor: str) -> StoredRights | None:
+def rights_of(rows: Rows, actor: str) -> StoredRights | None:
     """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: the user or token does not exist
     any more."""
     if actor == HUB.id or actor.isdecimal():

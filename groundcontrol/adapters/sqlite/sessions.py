@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.audit import Chain, node_scope
+from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.node_sessions import node_scope
 from groundcontrol.agents.store import HubInfo, Lease
-from groundcontrol.core.errors import Fenced, NotFound
+from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BootId, EventId, HubId, NodeId
 from groundcontrol.events.making import new_event
 from groundcontrol.nodes.model import Owner, Session
 from spider.clock import Clock
-
-
-def check_session(rows: Rows, session: Session) -> None:
-    """Check that this session may write for its node.
-
-    Raises: Fenced: the node was removed, another session owns it, or no session does.
-    """
-    row = rows.fetch_one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
-    if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):
-        raise Fenced(f"session {session.epoch} of node {session.node} is over")
 
 
 def unused_epoch(now: float) -> int:

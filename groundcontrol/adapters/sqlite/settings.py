@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 import msgspec
 
 from groundcontrol.access.model import Preferences, PreferencesEdit
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.facts import save_fact
+from groundcontrol.adapters.sqlite.engine.facts import ADOPT_UNTIL, save_fact, setting, time_of, time_setting
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
@@ -20,15 +19,6 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.samples.model import MAX_RETENTION_S, Retention, RetentionChange, fault_of
 
 _NAME = "retention"
-
-
-def setting(rows: Rows, name: str) -> bytes | None:
-    """A value of the table `fact`; None: it was never set."""
-    row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
-    if row is None:
-        return None
-    value = row["value"]
-    return value if isinstance(value, bytes) else str(value).encode()  # every setting is stored as bytes; damage may change the type
 
 
 class SqliteRetention:
@@ -69,19 +59,7 @@ def _read(rows: Rows) -> Retention | None:
         return _LONGEST
 
 
-ADOPT_UNTIL: Final = "adopt_until"
 _PRINTED: Final = "recovery_printed_at"
-_TIME: Final = struct.Struct("<d")
-
-
-def time_setting(at: float) -> bytes:
-    """A time (Unix seconds) as a value of the table `fact`."""
-    return _TIME.pack(at)
-
-
-def _time(rows: Rows, name: str) -> float:
-    row = rows.fetch_one("SELECT value FROM fact WHERE name = ?", name)
-    return 0.0 if row is None else float(_TIME.unpack(row["value"])[0])
 
 
 class SqliteRecovery:
@@ -94,7 +72,7 @@ class SqliteRecovery:
 
     async def note_recovery_print(self, scope: Scope, *, again: bool) -> float | None:
         def command(tx: Tx) -> float | None:
-            before = _time(tx, _PRINTED)
+            before = time_of(tx, _PRINTED)
             if before and not again:
                 return before
             save_fact(tx, _PRINTED, time_setting(tx.now))
@@ -104,7 +82,7 @@ class SqliteRecovery:
         return await self._writer.run(command)
 
     async def adopt_until(self) -> float:
-        return await self._reader.run(lambda rows: _time(rows, ADOPT_UNTIL))
+        return await self._reader.run(lambda rows: time_of(rows, ADOPT_UNTIL))
 
     async def end_adoption(self, scope: Scope) -> None:
         def command(tx: Tx) -> None:

@@ -33,13 +33,14 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import SqliteLog
 from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.invites import SqliteInvites
-from groundcontrol.adapters.sqlite.jobs import SqliteJobs
-from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
+from groundcontrol.adapters.sqlite.jobs import SqliteJobs, delete_jobs_of
+from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance, open_for
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
+from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING
 from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
@@ -91,7 +92,7 @@ class Connections:
     @cached_property
     def jobs(self) -> SqliteJobs:
         """One object for two fields: the store of batches stops jobs."""
-        return SqliteJobs(self.writer, self.reader, self.urgent, self.audit)
+        return SqliteJobs(self.writer, self.reader, self.urgent, self.audit, open_for, STARTS_NOTHING)
 
     @cached_property
     def policies(self) -> SqlitePolicies:
@@ -111,14 +112,14 @@ class Store:
 
     hubs: HubStore = _made(lambda at: SqliteHubs(at.writer))
     sessions: SessionStore = _made(lambda at: SqliteSessions(at.writer, at.urgent, at.audit, at.clock))
-    nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock))
+    nodes: NodeStore = _made(lambda at: SqliteNodes(at.writer, at.reader, at.urgent, at.audit, at.metrics, at.clock, delete_jobs_of))
     tables: NodeTableStore = _made(lambda at: SqliteNodeTables(at.writer, at.reader))
     metrics: MetricStore = _made(lambda at: at.metrics)
     node_logs: NodeLogStore = _made(lambda at: SqliteNodeLogs(at.samples_writer, at.samples_reader))
     process_history: ProcessHistoryStore = _made(lambda at: SqliteProcessHistory(at.samples_writer, at.samples_reader))
     jobs: JobStore = _made(lambda at: at.jobs)
     batches: BatchStore = _made(lambda at: SqliteBatches(at.writer, at.reader, at.audit, at.jobs))
-    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit))
+    deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit, open_for))
     secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
     users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
     log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))

@@ -7,13 +7,12 @@ from typing import Final
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User, password_expired
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.facts import save_fact
+from groundcontrol.adapters.sqlite.engine.facts import save_fact, setting
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.settings import setting
 from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, initialised_at, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId

@@ -15,11 +15,11 @@ from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
-from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord, damaged_records
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
 from groundcontrol.adapters.sqlite.hot_packs import read_pack, schemas
+from groundcontrol.adapters.sqlite.json_columns import DamagedRecord, damaged_records
 from groundcontrol.adapters.sqlite.secrets import KeyringReader
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.errors import ConfigError, StoreError

@@ -23,9 +23,9 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
-from groundcontrol.adapters.sqlite.engine.json_columns import COLUMNS, damaged_records
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
+from groundcontrol.adapters.sqlite.json_columns import COLUMNS, damaged_records
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.deadlines import Expectation, ExpectationId
 from groundcontrol.alerts.defaults import DEFAULT_RULES
