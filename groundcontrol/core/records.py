@@ -45,6 +45,8 @@ class Record(Generic[R]):
     """The column of the name that only one record of an organisation may have. The table has a unique index of it."""
     most: int = 0
     """The limit for one organisation; 0: another rule limits them."""
+    complete: bool = False
+    """Whether a list with a damaged record fails, instead of leaving the record out."""
     order: str = "id"
     """The column by which `all` sorts."""
     actions: tuple[str, str, str] = ("create", "edit", "delete")
@@ -55,11 +57,16 @@ class Record(Generic[R]):
     @property
     def a(self) -> str:
         """The noun with its article."""
-        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.words}"
+
+    @property
+    def words(self) -> str:
+        """The noun in messages."""
+        return self.noun.replace("_", " ")
 
     @property
     def many(self) -> str:
-        return self.plural or f"{self.noun}s"
+        return self.plural or f"{self.words}s"
 
 
 class ReadRecords(Protocol[R]):

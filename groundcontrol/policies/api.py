@@ -354,7 +354,7 @@ async def list_windows(call: ApiRequest) -> WindowsView:
     call.query()
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     now = call.services.clock.now()
-    found = await call.services[PatchWindowStore].windows(call.scope.org)
+    found = await call.services[PatchWindowStore].all(call.scope)
     seen = ((one, _visible_select(visible, PolicySelect(one.select))) for one in found)
     return WindowsView(windows=[window_view(one, select, now) for one, select in seen if select is not None])
 
@@ -372,12 +372,12 @@ async def create_window(call: ApiRequest, body: WindowBody) -> WindowView:
     """Make a window in which patching is allowed, or a freeze in which nothing is touched."""
     now = call.services.clock.now()
     made = await _checked_window(call, call.scope, window_of(body, WindowId(new_time_id(now)), call.scope.org))
-    stored = await call.services[PatchWindowStore].create_window(call.scope, made)
+    stored = await call.services[PatchWindowStore].create(call.scope, made)
     return window_view(stored, select_view(PolicySelect(stored.select)), now)
 
 
 async def _window(call: ApiRequest) -> PatchWindow:
-    one = await call.services[PatchWindowStore].window(call.scope, WindowId(call.id_of("window")))
+    one = await call.services[PatchWindowStore].get(call.scope, WindowId(call.id_of("window")))
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     if _visible_select(visible, PolicySelect(one.select)) is None:
         raise NotFound("there is no such window")
@@ -390,13 +390,13 @@ async def edit_window(call: ApiRequest, body: WindowPatch) -> WindowView:
     """Change a window or freeze."""
     before = await _window(call)
     after = await _checked_window(call, call.scope, patched_window(before, body)._replace(version=body.version))
-    stored = await call.services[PatchWindowStore].save_window(call.scope, after)
+    stored = await call.services[PatchWindowStore].save(call.scope, after)
     return window_view(stored, select_view(PolicySelect(stored.select)), call.services.clock.now())
 
 
 async def delete_window(call: ApiRequest) -> None:
     """Delete a window or freeze."""
-    await call.services[PatchWindowStore].delete_window(call.scope, (await _window(call)).id)
+    await call.services[PatchWindowStore].delete(call.scope, (await _window(call)).id)
 
 
 _FROM: Final = Parameter("from", "Unix seconds; without it 400 days ago")

@@ -62,7 +62,7 @@ class FleetReader:
             online=frozenset(NodeId(node) for node in ids if self._presence.online(node)),
             updates=updates,
             seen=await store.seen(scope.org, packages),
-            windows=await self._stores[PatchWindowStore].windows(scope.org),
+            windows=await self._stores[PatchWindowStore].all(scope),
             others=[one for one in await store.policies(scope) if one.id != policy.id and one.enabled],
             approvers=await self._approvers(scope, policy),
             own_machine=self.own_machine,

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
-from groundcontrol.policies.windows import PatchWindow, WindowId
+from groundcontrol.policies.windows import PatchWindow
 
 MOST_POLICIES: Final = 200
-MOST_WINDOWS: Final = 500
 
 
 class PolicyStore(Protocol):
@@ -93,21 +93,5 @@ class PolicyStore(Protocol):
         ...
 
 
-class PatchWindowStore(Protocol):
-    async def create_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
-        """Raises: Conflict: the name is taken, or there are `MOST_WINDOWS`."""
-        ...
-
-    async def save_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
-        """Replace the version that `window.version` names. Raises: Conflict; NotFound."""
-        ...
-
-    async def delete_window(self, scope: Scope, window: WindowId) -> None: ...
-
-    async def window(self, scope: Scope, window: WindowId) -> PatchWindow:
-        """Raises: NotFound."""
-        ...
-
-    async def windows(self, org: int) -> Sequence[PatchWindow]:
-        """By name."""
-        ...
+class PatchWindowStore(Records[PatchWindow], Protocol):
+    """Windows and freezes."""

@@ -7,10 +7,11 @@ allowed at every time. Windows bind roll-outs; a freeze also binds planned verbs
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, NewType
+from typing import Final, Literal, NamedTuple, NewType
 
 from groundcontrol.alerts.model import Selector
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.records import Record
 from groundcontrol.policies.calendar import OF_NODE, Times, ZoneUnknown, current, spans
 
 WindowId = NewType("WindowId", str)
@@ -27,6 +28,21 @@ class PatchWindow(NamedTuple):
     select: Selector
     times: Times
     version: int = 1
+
+
+PATCH_WINDOWS: Final = Record(
+    model=PatchWindow,
+    table="patch_window",
+    noun="patch_window",
+    edited=("name", "kind", "select", "times"),
+    audited={"name": "name", "kind": "kind"},
+    body="spec",
+    columns={"name": "name"},
+    unique="name",
+    order="name",
+    most=500,
+    complete=True,  # without a damaged freeze, nodes would be touched that must not be
+)
 
 
 class Place(NamedTuple):

@@ -65,7 +65,7 @@ class RolloutFacts:
         policies = self._stores[PolicyStore]
         updates = await policies.node_updates(scope, wanted)
         seen = await policies.seen(rollout.org, {one.package for _, ones in updates.values() for one in ones})
-        windows = await self._stores[PatchWindowStore].windows(rollout.org)
+        windows = await self._stores[PatchWindowStore].all(scope)
         busy = await self._stores[RolloutStore].busy_elsewhere(rollout)
         rebooted = await self._stores[RolloutStore].reboots_by_policy(rollout.org, list(wanted)) if rollout.policy_id else {}
         jobs = await self._stores[RolloutStore].jobs_of(rollout)

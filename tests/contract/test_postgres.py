@@ -38,7 +38,7 @@ _TYPES: Final = {"INTEGER": "bigint", "TEXT": "text", "REAL": "double precision"
 
 
 def is_control(path: Path) -> bool:
-    return path.parent.name == "sqlite" and path.stem not in {*SAMPLES, "database"}
+    return path.parent.name == "sqlite" and path.stem not in {*SAMPLES, "database", "json_columns"}
 
 
 def sites() -> Iterator[tuple[str, str | None]]:

@@ -9,7 +9,7 @@ import pytest
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.json_columns import RECORDS, damaged_records
 from groundcontrol.adapters.sqlite.records import SqliteRecords
-from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from tests.support.case_files import case_files
 from tests.support.factories import SCOPE, STRANGER
 from tests.support.race_cases import RECORD_CASES
@@ -60,7 +60,11 @@ async def test_a_damaged_record_hides_no_other_is_reported_and_can_be_replaced_o
     await backend.database._control.writer.run(spoil)
     found = await backend.database._control.reader.run(lambda rows: list(damaged_records(rows._db)))
     assert [(each.table, each.row, each.column) for each in found] == [(store.form.declared.table, one.id, name) for name in needed]
-    assert await store.all(SCOPE) == ([two] if needed else [one, two])
+    if store.form.declared.complete:
+        with pytest.raises(StoreError):
+            await store.all(SCOPE)
+    else:
+        assert await store.all(SCOPE) == ([two] if needed else [one, two])
     if set(needed) <= {store.form.declared.body, *store.form.saved}:
         assert (await store.save(SCOPE, case.edit(one, 1))).version == 2
         assert len(await store.all(SCOPE)) == 2

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import Conflict
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId, PolicySelect
-from groundcontrol.policies.store import MOST_WINDOWS
 from groundcontrol.policies.windows import PatchWindow, WindowId
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE
@@ -135,48 +133,4 @@ async def _save_occurrence(ground: Ground) -> Race:
     )
 
 
-async def _windows(ground: Ground) -> list[tuple[str, int, int]]:
-    return [(one.name, one.times.length_s, one.version) for one in await ground.store.patch_windows.windows(1)]
-
-
-@CASES.of("patch_windows.create_window")
-async def _create_window(ground: Ground) -> Race:
-    """Twenty want the last window that there is room for."""
-    store, made = ground.store.patch_windows, a_patch_window(ground.now)
-    await asyncio.gather(*(store.create_window(SCOPE, a_patch_window(ground.now)) for _ in range(MOST_WINDOWS - 1)))
-    rivals = [a_patch_window(ground.now, f"{at}") for at in range(CALLERS)]
-
-    async def held() -> object:
-        return {window for window in await store.windows(1) if window in (made, *rivals)}
-
-    return Race(
-        lambda: store.create_window(SCOPE, made),
-        held,
-        {made},
-        ("patch_window.create",),
-        rivals=Rivals("one", lambda at: store.create_window(SCOPE, rivals[at]), lambda at: {rivals[at]}, Conflict),
-    )
-
-
-@CASES.of("patch_windows.save_window")
-async def _save_window(ground: Ground) -> Race:
-    store = ground.store.patch_windows
-    made = await store.create_window(SCOPE, a_patch_window(ground.now, "nights"))
-
-    def longer(length_s: int) -> PatchWindow:
-        return made._replace(times=made.times._replace(length_s=length_s))
-
-    return Race(
-        lambda: store.save_window(SCOPE, longer(9000)),
-        lambda: _windows(ground),
-        [("nights", 9000, 2)],
-        ("patch_window.edit",),
-        rivals=Rivals("one", lambda at: store.save_window(SCOPE, longer(8000 + at)), lambda at: [("nights", 8000 + at, 2)], Conflict),
-    )
-
-
-@CASES.of("patch_windows.delete_window")
-async def _delete_window(ground: Ground) -> Race:
-    store = ground.store.patch_windows
-    made = await store.create_window(SCOPE, a_patch_window(ground.now, "nights"))
-    return Race(lambda: store.delete_window(SCOPE, made.id), lambda: _windows(ground), [], ("patch_window.delete",))
+CASES.of_record("patch_windows", "patch_window", a_patch_window, lambda one, at: one._replace(times=one.times._replace(length_s=8000 + at)))

@@ -31,7 +31,8 @@ from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.policies.model import Occurrence, PatchPolicy
-from groundcontrol.policies.windows import PatchWindow
+from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.samples.model import Retention
 
 
@@ -78,7 +79,7 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
-RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES)
+RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES, PATCH_WINDOWS)
 """Declared records, whose columns with JSON follow from their models."""
 
 COLUMNS: Final = (
@@ -110,7 +111,8 @@ COLUMNS: Final = (
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("patch_policy", "spec", partial(record_from_json, PatchPolicy)),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
-    _Column("patch_window", "spec", partial(record_from_json, PatchWindow)),
+    _Column("rollout", "record", partial(record_from_json, Rollout)),
+    _Column("rollout_target", "record", partial(record_from_json, Target), "rollout || ' ' || node", "node"),
     _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),
     _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),

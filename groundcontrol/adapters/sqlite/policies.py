@@ -13,6 +13,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.node_tables import read_table
+from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
@@ -22,13 +23,12 @@ from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
 from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
-from groundcontrol.policies.store import MOST_POLICIES, MOST_WINDOWS
-from groundcontrol.policies.windows import PatchWindow, WindowId
+from groundcontrol.policies.store import MOST_POLICIES
+from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 from spider.clock import Clock
 
 _POLICY: Final = "SELECT * FROM patch_policy WHERE org = ? AND id = ?"
 _OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at = ?"
-_WINDOW: Final = "SELECT * FROM patch_window WHERE org = ? AND id = ?"
 _TABLES: Final = (
     "SELECT node.id AS node_id, t.* FROM node JOIN node_table AS t ON t.org = node.org AND t.node = node.no AND t.subject = ?"
     " WHERE node.org = ? AND (CAST(? AS TEXT) IS NULL OR node.id IN (SELECT value FROM json_each(?)))"
@@ -254,69 +254,10 @@ class SqlitePolicies:
         return {NodeId(row["node_id"]): (row["ended_at"], "") for row in found}
 
 
-class SqlitePatchWindows:
+class SqlitePatchWindows(SqliteRecords[PatchWindow]):
     """`PatchWindowStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
-
-    async def create_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
-        made = window._replace(org=scope.org, version=1)
-
-        def command(tx: Tx) -> PatchWindow:
-            known = tx.fetch_one(_WINDOW, scope.org, made.id)
-            if known is not None:
-                if _to_window(known) != made:
-                    raise Conflict("this id of a window was used before")
-                return made
-            if tx.fetch_all("SELECT count(*) AS n FROM patch_window WHERE org = ?", scope.org)[0]["n"] >= MOST_WINDOWS:
-                raise Conflict(f"there are {MOST_WINDOWS} windows: delete some first")
-            _check_name(tx, "patch_window", "window", made.org, made.id, made.name)
-            tx.execute(
-                "INSERT INTO patch_window (org, id, name, spec, version) VALUES (?, ?, ?, ?, 1)",
-                *(made.org, made.id, made.name, record_to_json(made)),
-            )
-            self._chain.write(tx, scope, "patch_window.create", made.id, {"name": made.name, "kind": made.kind})
-            return made
-
-        return await self._writer.run(command)
-
-    async def save_window(self, scope: Scope, window: PatchWindow) -> PatchWindow:
-        after = window._replace(org=scope.org, version=window.version + 1)
-
-        def command(tx: Tx) -> PatchWindow:
-            _check_name(tx, "patch_window", "window", after.org, after.id, after.name)
-            won = tx.execute(
-                "UPDATE patch_window SET name = ?, spec = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
-                *(after.name, record_to_json(after), after.version, scope.org, after.id, window.version),
-            )
-            if not won:
-                known = _to_window(_found(tx.fetch_one(_WINDOW, scope.org, after.id), "window"))
-                if known == after:
-                    return known
-                raise Conflict("this window has changed meanwhile: read it again", version=known.version)
-            self._chain.write(tx, scope, "patch_window.edit", after.id, {"name": after.name, "kind": after.kind})
-            return after
-
-        return await self._writer.run(command)
-
-    async def delete_window(self, scope: Scope, window: WindowId) -> None:
-        def command(tx: Tx) -> None:
-            known = tx.fetch_one(_WINDOW, scope.org, window)
-            if known is not None:
-                tx.execute("DELETE FROM patch_window WHERE org = ? AND id = ?", scope.org, window)
-                self._chain.write(tx, scope, "patch_window.delete", window, {"name": known["name"]})
-
-        await self._writer.run(command)
-
-    async def window(self, scope: Scope, window: WindowId) -> PatchWindow:
-        return _to_window(_found(await self._reader.run(lambda rows: rows.fetch_one(_WINDOW, scope.org, window)), "window"))
-
-    async def windows(self, org: int) -> Sequence[PatchWindow]:
-        found = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_window WHERE org = ? ORDER BY name", org))
-        return [_to_window(row) for row in found]  # a damaged freeze must not be left out: nothing is touched until it is mended
+    form = Form(PATCH_WINDOWS)
 
 
 def _check_name(tx: Tx, table: str, what: str, org: int, thing: str, name: str) -> None:
@@ -334,10 +275,6 @@ def _found(row: Row | None, what: str) -> Row:
 def _to_policy(row: Row) -> PatchPolicy:
     found = record_from_json(PatchPolicy, row["spec"])
     return found._replace(paused=row["paused"], considered_at=row["considered_at"], version=row["version"])
-
-
-def _to_window(row: Row) -> PatchWindow:
-    return record_from_json(PatchWindow, row["spec"])._replace(version=row["version"])
 
 
 def _readable(rows: Sequence[Row]) -> list[PatchPolicy]:

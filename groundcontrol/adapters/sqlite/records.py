@@ -83,7 +83,9 @@ class Form(Generic[R]):
             return self.declared.damaged[one.name]
 
     def readable(self, rows: Sequence[Row]) -> list[R]:
-        """The readable records. A damaged one must not hide the others; the doctor reports it."""
+        """The readable records. A damaged one must not hide the others; the doctor reports it. Raises: StoreError: the list must be complete."""
+        if self.declared.complete:
+            return [self.read(row) for row in rows]
         return [record for row in rows if (record := self.or_none(row)) is not None]
 
     def or_none(self, row: Row | None) -> R | None:
@@ -167,7 +169,7 @@ class SqliteRecords(Generic[R]):
         """Raises: NotFound. StoreError: the record is damaged."""
         row = self.row(rows, org, record_id)
         if row is None:
-            raise NotFound(f"there is no such {self.form.declared.noun}")
+            raise NotFound(f"there is no such {self.form.declared.words}")
         return self.form.read(row)
 
     def row(self, rows: Rows, org: int, record_id: str) -> Row | None:
@@ -194,13 +196,13 @@ class SqliteRecords(Generic[R]):
         if row is None and record.version == 0:
             return self.create_in(tx, scope, record, also)
         if row is None:
-            raise NotFound(f"there is no such {declared.noun}")
+            raise NotFound(f"there is no such {declared.words}")
         before = form.or_none(row)
         after = form.owned(scope, record, row["version"] + 1)
         extra = also and also(tx, before)
         if before is not None and not extra and form.settings(before) == form.settings(after):
             return before
-        stale = Conflict(f"this {declared.noun} has changed meanwhile: load it again", version=row["version"])
+        stale = Conflict(f"this {declared.words} has changed meanwhile: load it again", version=row["version"])
         if before is not None and row["version"] != record.version:
             raise stale
         self._check_name(tx, scope, after)
