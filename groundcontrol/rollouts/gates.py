@@ -5,6 +5,7 @@ One look is one reading. A reading that a node cannot give is None, and its gate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -14,8 +15,10 @@ FULL_PERCENT: Final = 95.0
 RESTARTS: Final = 3
 CLOCK_S: Final = 2.0
 EPHEMERAL_PORT: Final = 32_768
-_FLEETING: Final = ("user@", "user-runtime-dir@", "session-", "run-", "stardust-job", "systemd-", "apt-daily", "packagekit", "man-db")
-"""Units that come and go by themselves."""
+_FLEETING: Final = ("user@", "user-runtime-dir@", "session-", "run-", "stardust-", "systemd-", "apt-daily", "packagekit", "man-db")
+"""Units that come and go by themselves, and the agent's own, which a session shows better."""
+_OF_CONNECTION: Final = re.compile(r"@[0-9]+-[0-9]+-[0-9]+\.service\Z")
+"""An instance that a socket starts for one connection (`Accept=yes`)."""
 
 
 class Look(NamedTuple):
@@ -56,7 +59,7 @@ def _units(before: Look, now: Look) -> Iterator[Gate]:
     if now.running_units is not None and before.running_units is not None:
         failed = set(now.failed_units or ())
         for unit in sorted(set(before.running_units) - set(now.running_units) - failed):
-            if not unit.startswith(_FLEETING):
+            if not unit.startswith(_FLEETING) and not _OF_CONNECTION.search(unit):
                 yield Gate("unit_gone", unit, "failed", f"{unit} ran before and does not run now", now.at)
     for unit, count in sorted((now.restarts or {}).items()):
         known = 0 if before.restarts is None else before.restarts.get(unit, 0)  # a unit that was never restarted is not listed

@@ -77,8 +77,12 @@ def _ports(table: SubjectTable | None) -> tuple[str, ...] | None:
     rows = _rows(table, "protocol", "port", "service", "process")
     if rows is None:
         return None
-    known = {f"{row[0]} {row[1]} {row[2] or row[3] or ''}".strip() for row in rows if isinstance(row[1], int) and row[1] < EPHEMERAL_PORT}
-    return tuple(sorted(known))
+    known = {
+        f"{row[0]} {row[1]} {row[2] or row[3]}"
+        for row in rows
+        if isinstance(row[1], int) and row[1] < EPHEMERAL_PORT and (row[2] or row[3])
+    }
+    return tuple(sorted(known))  # a port without an owner may belong to another network namespace: nobody is to blame for it
 
 
 def _mounts(latest: dict[str, tuple[float | None, float]]) -> list[tuple[str, float]]:

@@ -18,8 +18,10 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import Span, ZoneUnknown, local_text
 from groundcontrol.policies.choosing import choose
 from groundcontrol.policies.model import Occurrence, Pair, PatchPolicy
+from groundcontrol.policies.preview import place_of
 from groundcontrol.policies.service import all_nodes, own_machine_id
-from groundcontrol.policies.store import PolicyStore
+from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
 from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
@@ -129,6 +131,24 @@ class RolloutService:
                 await self._decide(policy, due, now)
         except ZoneUnknown:
             event(log, "policy_zone_unknown", logging.WARNING, policy=policy.id, zone=policy.times.zone)
+        if policy.node_missed == "when_back":
+            await self._begin_for_returned(policy, now)
+
+    async def _begin_for_returned(self, policy: PatchPolicy, now: float) -> None:
+        """Nodes that were away at the last time are patched once they are back, inside their windows."""
+        scope = SYSTEM._replace(org=policy.org)
+        page = await self._stores[RolloutStore].rollouts(scope, 1, None, policy.id)
+        missed = {one.node for last in page.items if last.state == "expired" for one in last.targets if one.why == "offline"}
+        if not any(self._presence.online(node) for node in missed):
+            return
+        windows = await self._stores[PatchWindowStore].windows(policy.org)
+        nodes = [node for node in await self._selected(policy) if node.id in missed]
+        if not any(self._presence.online(node.id) and isinstance(allowed(windows, place_of(node), now), Open) for node in nodes):
+            return
+        due = Occurrence(policy.id, policy.org, now, now + policy.times.length_s, "started", why="nodes are back")
+        made = of_occurrence(RolloutId(new_time_id(now)), policy, due, await self.targets(policy, nodes), now, page.items[0].pairs)
+        stored = await self._stores[RolloutStore].create_rollout(scope, made._replace(parent=page.items[0].id, due_at=None))
+        self._bus.publish(Changed("rollout", stored.id, stored.version))
 
     async def _decide(self, policy: PatchPolicy, due: Due, now: float) -> None:
         store, scope = self._stores[PolicyStore], SYSTEM._replace(org=policy.org)

@@ -325,10 +325,11 @@ class _Draft:
 
     def _admit(self) -> None:
         busy = len([one for one in self._in("running") if one.step != "watch"])
+        late = min((one.wave for one in self._in("running") if one.why == "late_result"), default=self.r.wave)
         for one in self._in("pending", "held"):
             if busy >= self.r.policy.order.at_once:
                 return
-            if one.wave > self.r.wave or self.now < one.retry_at:
+            if one.wave > late or self.now < one.retry_at:  # an earlier wave is judged again
                 continue
             hold = self._hold_of(one)
             if hold is not None:

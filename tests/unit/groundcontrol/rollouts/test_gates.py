@@ -1,0 +1,106 @@
+"""Gates: what a node shows against what it showed before, and metrics against their past and peers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from groundcontrol.rollouts.gates import Look, hard_gates, steady
+from groundcontrol.rollouts.soft import Past, leak_gate, rise, soft_gate
+
+BEFORE = Look(
+    100.0, "boot", ("old.service",), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
+    {"/": 60.0, "/full": 97.0}, (), 0.0, 0.1, {"http": "ok"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("after", "gate", "blamed", "words"),
+    [
+        ({"failed_units": ("old.service", "shop.service")}, "unit_failed", "shop.service", "shop.service failed"),
+        ({"running_units": ("nginx.service",)}, "unit_gone", "shop.service", "ran before and does not run now"),
+        ({"restarts": {"shop.service": 4}}, "unit_restarts", "shop.service", "restarted 4 times, limit 3"),
+        (
+            {"ports": ("tcp 80 nginx.service",)},
+            "port_gone",
+            "tcp 443 nginx.service",
+            "nothing listens on tcp 443 any more (it was nginx.service)",
+        ),
+        ({"mounts": ("/",)}, "mount_gone", "/data", "was mounted before"),
+        ({"full_percent": {"/": 96.0, "/full": 98.0}}, "filesystem", "/", "96 % full, limit 95 %; it was 60 %"),
+        ({"broken_packages": ("shop",)}, "package_db", "shop", "the package shop is broken"),
+        ({"boot": "other"}, "boot_unordered", "", "nobody had ordered that"),
+        ({"oom_kills": 2.0}, "oom_kill", "", "killed 2 processes"),
+        ({"clock_s": 9.1}, "clock", "", "moved by 9.0 s, limit 2 s"),
+        ({"probes": {"http": "503"}}, "probe", "http", "the probe http fails: 503"),
+    ],
+)
+def test_each_hard_gate_names_what_is_to_blame(after: dict[str, object], gate: str, blamed: str, words: str) -> None:
+    failed = [one for one in hard_gates(BEFORE, BEFORE._replace(at=200.0, **after)) if one.verdict == "failed"]  # type: ignore[arg-type]
+    assert [(one.gate, one.object) for one in failed] == [(gate, blamed)]
+    assert words in failed[0].words
+
+
+def test_nothing_counts_that_was_so_before_or_that_a_node_cannot_have() -> None:
+    assert [one for one in hard_gates(BEFORE, BEFORE._replace(at=200.0)) if one.verdict == "failed"] == []
+    blind = Look(200.0, "boot")
+    assert hard_gates(BEFORE, blind) == []
+    assert hard_gates(Look(100.0, "boot"), BEFORE._replace(failed_units=())) == [
+        one for one in hard_gates(Look(100.0, "boot"), BEFORE) if one.gate == "filesystem"
+    ]
+    fleeting = BEFORE._replace(
+        running_units=("shop.service", "nginx.service", "user@0.service", "stardust-launcher@1-2-3.service", "x@0-330-999.service")
+    )
+    assert [one for one in hard_gates(fleeting, BEFORE) if one.verdict == "failed"] == []
+
+
+def test_a_baseline_leaves_out_what_flaps() -> None:
+    second = BEFORE._replace(
+        at=110.0, running_units=("shop.service", "cron-run.service"), ports=("tcp 80 nginx.service",), failed_units=("x.service",)
+    )
+    found = steady(BEFORE, second)
+    assert (found.running_units, found.ports) == (("shop.service",), ("tcp 80 nginx.service",))
+    assert found.failed_units == ("old.service", "x.service")
+
+
+def noisy(base: float, count: int, seed: int = 1) -> list[float | None]:
+    some = random.Random(seed)
+    return [base + some.uniform(-1, 1) for _ in range(count)]
+
+
+def test_a_rise_above_the_past_is_explained_by_peers_that_rise_too() -> None:
+    own = Past(noisy(35, 18), noisy(10, 360))
+    quiet = [Past(noisy(10, 18, seed), noisy(10, 360, seed)) for seed in range(3)]
+    surge = [Past(noisy(34, 18, seed), noisy(10, 360, seed)) for seed in range(3)]
+    found = rise(own, quiet)
+    assert found is not None
+    assert found[0] == pytest.approx(25, abs=2)
+    assert found[1] is True
+    assert soft_gate("cpu", own, surge, None, 1000.0) is None
+    first = soft_gate("cpu", own, quiet, None, 1000.0)
+    assert first is not None
+    assert first.verdict == "already", "it has not lasted three minutes"
+    later = soft_gate("cpu", own, quiet, 1000.0, 1180.0, "shop.service")
+    assert later is not None
+    assert (later.verdict, later.limit) == ("worse", 10.0)
+    assert "shop.service" in later.words
+    alone = soft_gate("cpu", own, [], 1000.0, 1180.0)
+    assert alone is not None
+    assert alone.verdict == "already", "without peers it must last five minutes"
+
+
+def test_too_few_samples_are_unknown_and_never_clear() -> None:
+    holes: list[float | None] = [None] * 10 + [10.0] * 8
+    found = soft_gate("cpu", Past(holes, noisy(10, 360)), [], None, 1000.0)
+    assert found is not None
+    assert found.verdict == "unknown"
+
+
+def test_a_leak_is_observed_and_a_cache_that_fills_again_is_none() -> None:
+    rising: list[float | None] = [50 + index * 0.35 for index in range(36)]  # 2 % of the memory a minute
+    found = leak_gate(rising, noisy(48, 360), 1000.0)
+    assert found is not None
+    assert found.verdict == "already"
+    refilled: list[float | None] = [30 + index * 0.35 for index in range(36)]
+    assert leak_gate(refilled, noisy(48, 360), 1000.0) is None

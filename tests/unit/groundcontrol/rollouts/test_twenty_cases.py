@@ -1,0 +1,371 @@
+"""The twenty cases of calendars and roll-outs that went wrong elsewhere, each by its number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.policies.calendar import Monthly, Times, When, spans
+from groundcontrol.policies.choosing import Update, choose
+from groundcontrol.policies.model import ActionStep, Occurrence, Order, PatchPolicy, PolicyId, PolicySelect
+from groundcontrol.policies.waves import Candidate, waves_of
+from groundcontrol.rollouts.model import Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
+from groundcontrol.rollouts.occurrences import due_now
+from groundcontrol.rollouts.step import step
+from tests.support.inprocess_hub import TestHub
+
+DAY = 86_400.0
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+START = at("2026-12-01 02:30")  # a Tuesday
+
+
+def a_policy(**fields: Any) -> PatchPolicy:
+    times = Times(When(weekly=("tue",)), "02:30", 7200, "UTC")
+    made = PatchPolicy(PolicyId("p"), 1, "p", PolicySelect(Selector(all=True)), times, what="all", watch_s=300, considered_at=START - DAY)
+    return made._replace(**fields)
+
+
+class Trial:
+    """A roll-out of some nodes, with facts that a test changes."""
+
+    def __init__(self, *names: str, roles: tuple[str, ...] = (), **policy: Any) -> None:
+        self.policy = a_policy(**policy)
+        self.now = START
+        ids = [NodeId(name) for name in names]
+        waves = waves_of(self.policy.order, [Candidate(node, (), "debian", fit=True) for node in ids])
+        wave_of = {node: index for index, wave in enumerate(waves) for node in wave}
+        targets = tuple(Target(node, node, wave_of[node], roles[0] if roles else "") for node in ids)
+        self.rollout = Rollout(
+            RolloutId("r"), 1, "r", self.policy, "p", START, "u", "u", "waiting", targets, START, start_at=START, close_at=START + 7200
+        )
+        self.nodes = {node: NodeFacts(verb="upgrade", heard_to=START) for node in ids}
+        self.jobs: dict[JobKey, JobFacts] = {}
+        self.ordered: list[JobKey] = []
+
+    def look(self, seconds: float = 0.0) -> None:
+        self.now += seconds
+        self.nodes = {
+            name: one._replace(heard_to=one.heard_to + seconds if one.online else one.heard_to) for name, one in self.nodes.items()
+        }
+        moved = step(self.rollout, Facts(self.nodes, self.jobs), self.now)
+        self.rollout = moved.rollout
+        for command in moved.commands:
+            if isinstance(command, MakeJob):
+                key: JobKey = (command.node, command.step, command.attempt)
+                self.jobs[key] = JobFacts("running")
+                self.ordered.append(key)
+
+    def end(self, name: str, what: str, state: Any = "succeeded", attempt: int = 1, **fields: Any) -> None:
+        if what == "plan" and state == "succeeded":
+            fields = {"plan_digest": "d", "plan_steps": 1, **fields}
+        self.jobs[NodeId(name), what, attempt] = JobFacts(state, **fields)  # type: ignore[index]  # one of the steps
+        self.look()
+
+    def set(self, name: str, **fields: Any) -> None:
+        self.nodes[NodeId(name)] = self.nodes[NodeId(name)]._replace(**fields)
+
+    def of(self, name: str) -> Target:
+        return next(one for one in self.rollout.targets if one.node == name)
+
+    def patched(self, name: str, **report: Any) -> None:
+        self.end(name, "plan")
+        self.end(name, "patch", **report)
+
+    def watched(self, seconds: float = 1000.0) -> None:
+        for _ in range(int(seconds / 50)):
+            self.look(50)
+
+
+# -- 1 to 6, 20: occurrences ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("missed", "acts"), [("once", ["miss", "miss", "start"]), ("skip", ["miss", "miss", "miss"])])
+def test_case_1_after_a_pause_of_the_hub_one_run_follows_or_none(missed: Any, acts: list[str]) -> None:
+    policy = a_policy(hub_missed=missed)
+    found = due_now(policy, (), START + 14 * DAY + 1200)  # three Tuesdays, the last one 20 minutes ago
+    assert [one.act for one in found] == acts
+    assert [one.act for one in due_now(policy, (), START + 14 * DAY + 8000)] == ["miss"] * 3, "the window of the last one is over too"
+
+
+def test_case_2_an_occurrence_is_judged_once() -> None:
+    policy = a_policy()
+    [due] = due_now(policy, (), START + 1)
+    assert due.act == "start"
+    stored = [due.after]
+    assert due_now(policy, stored, START + 2) == [], "another hub, or the next look: it is decided already"
+    assert due_now(policy._replace(considered_at=due.after.due_at), stored, START + 60) == []
+
+
+def test_case_3_a_skipped_and_a_repeated_hour_run_once() -> None:
+    times = Times(When(weekly=("sun",)), "02:30", 3600, "Europe/Berlin")
+    for night in ("2026-03-28 20:00", "2026-10-24 20:00"):
+        policy = a_policy(times=times, considered_at=at(night))
+        acts, stored = [], list[Occurrence]()
+        for minutes in range(0, 12 * 60, 5):
+            for due in due_now(policy, stored, at(night) + minutes * 60):
+                acts.append(due.act)
+                stored.append(due.after)
+                policy = policy._replace(considered_at=due.after.due_at)
+        assert acts == ["start"], night
+
+
+def test_case_4_local_time_holds_and_months_that_begin_on_that_weekday_count_it() -> None:
+    times = Times(When(monthly=Monthly("first", "tue")), "02:30", 3600, "Europe/Berlin")
+    found = [span.date.isoformat() for span in islice(spans(times, at("2026-11-10 00:00")), 3)]
+    assert found == ["2026-12-01", "2027-01-05", "2027-02-02"]
+
+
+async def test_case_5_a_policy_that_cannot_be_read_stops_neither_the_others_nor_the_page(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    body = {"select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC"}
+    broken = (await admin.post("patch-policies", {**body, "name": "broken"})).json["id"]
+    await admin.post("patch-policies", {**body, "name": "whole"})
+    await hub.sql("UPDATE patch_policy SET spec = '{' WHERE id = ?", broken)
+    assert [one["name"] for one in (await admin.get("patch-policies")).json["patch_policies"]] == ["whole"]
+    assert [one.name for one in await hub.store.policies.every_policy()] == ["whole"]
+
+
+async def test_case_6_no_edit_fires_a_policy_at_once(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    body = {
+        "select": {"all": True},
+        "when": {"weekly": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]},
+        "start": "00:00",
+        "length_s": 86_400,
+    }
+    one = (await admin.post("patch-policies", {**body, "name": "all day", "zone": "UTC"})).json
+    changes: tuple[dict[str, Any], ...] = (
+        {"name": "other"},
+        {"enabled": False},
+        {"enabled": True},
+        {"zone": "Asia/Tokyo"},
+        {"start": "00:01"},
+    )
+    for version, change in enumerate(changes, 1):
+        answer = await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": version, **change})
+        assert answer.status == 200, answer.json
+        [policy] = await hub.store.policies.every_policy()
+        assert due_now(policy, (), hub.clock.now() + 1) == []
+    [policy] = await hub.store.policies.every_policy()
+    assert due_now(policy, (), hub.clock.now() - 5 * DAY) == [], "a clock that jumps back"
+
+
+# -- 7 to 19: nodes ------------------------------------------------------------------------------------------
+
+
+def test_case_7_what_would_end_outside_does_not_start_and_a_late_reboot_is_owed() -> None:
+    trial = Trial("a")
+    trial.set("a", until_at=START + 100, expected_s=180.0)
+    trial.look()
+    assert (trial.of("a").state, trial.of("a").why, trial.ordered) == ("held", "too_late", [])
+    trial.set("a", until_at=START + 400)
+    trial.look(1)
+    trial.end("a", "plan")
+    trial.look(300)
+    trial.end("a", "patch", reboot="yes")
+    assert trial.of("a").reboot_owed == "the window closed before the reboot"
+    assert not [key for key in trial.ordered if key[1] == "reboot"]
+
+
+def test_case_8_a_node_that_is_away_is_tried_until_the_close_and_then_missed() -> None:
+    trial = Trial("a", "b", order=Order(canary=0))
+    trial.set("b", online=False, hold=("offline", "it is offline"))
+    trial.look()
+    trial.patched("a")
+    trial.watched()
+    assert (trial.of("a").state, trial.of("b").state, trial.rollout.state) == ("passed", "held", "running")
+    trial.look(7200)
+    assert (trial.of("b").state, trial.of("b").why, trial.rollout.state) == ("not_started", "offline", "expired")
+
+
+def test_case_9_a_reboot_that_did_not_happen_fails_and_the_next_node_does_not_start() -> None:
+    trial = Trial("a", "b")
+    trial.look()
+    trial.patched("a", reboot="yes")
+    trial.end("a", "reboot", "failed", words="the boot id is the same after 120 s")
+    trial.watched()
+    assert (trial.of("a").state, trial.rollout.state, trial.of("b").state) == ("failed", "stopped", "not_started")
+    assert "not_rebooted" in trial.of("a").words
+
+
+def test_case_10_an_up_to_date_node_is_neither_drained_nor_rebooted_and_no_wave_begins_while_one_is_away() -> None:
+    drain = (ActionStep("drain"),)
+    trial = Trial("a", "b", before=drain, after=drain, reboot="always")
+    trial.look()
+    trial.end("a", "plan", plan_steps=0)
+    assert (trial.of("a").state, trial.of("a").why, [key[1] for key in trial.ordered if key[0] == "a"]) == (
+        "passed",
+        "up_to_date",
+        ["plan"],
+    )
+    other = Trial("a", "b")
+    other.look()
+    other.patched("a")
+    other.set("a", online=False, away_s=100.0)
+    other.watched(200)
+    assert not [key for key in other.ordered if key[0] == "b"]
+
+
+def test_case_11_the_hubs_own_host_comes_last_and_alone() -> None:
+    some = [Candidate(NodeId(name), (), "debian", fit=True, last=name == "hub") for name in ("hub", "a", "b", "c")]
+    waves = waves_of(Order(), some)
+    assert waves[-1] == ["hub"]
+    assert "hub" not in {node for wave in waves[:-1] for node in wave}
+
+
+def test_case_12_a_lost_job_ends_the_target_and_a_long_one_is_not_called_dead() -> None:
+    trial = Trial("a")
+    trial.look()
+    trial.end("a", "plan")
+    for _ in range(90):
+        trial.look(60)
+    assert (trial.of("a").state, trial.of("a").step) == ("running", "patch")
+    trial.end("a", "patch", "unknown", words="the node never answered")
+    assert (trial.of("a").state, trial.of("a").why) == ("failed", "job_unknown")
+    assert trial.rollout.state == "stopped"
+
+
+def test_case_13_a_lock_is_awaited_by_the_job_and_a_plan_that_changed_meanwhile_does_nothing() -> None:
+    trial = Trial("a")
+    trial.look()
+    trial.end("a", "plan")
+    trial.jobs[NodeId("a"), "patch", 1] = JobFacts("running", "waiting_lock", words="unattended-upgrade (812) holds the lock")
+    for _ in range(20):
+        trial.look(60)
+    assert (trial.of("a").state, trial.of("a").step) == ("running", "patch")
+    trial.end("a", "patch", "failed", error="job.plan_changed")
+    assert (trial.of("a").state, trial.of("a").why, trial.of("a").changed) == ("not_started", "plan_changed", False)
+
+
+@pytest.mark.parametrize(
+    "hold", [("disk_full", "/boot is 97 % full, limit 95 %"), ("disk_full", "/ has 99 % of its inodes in use, limit 99 %")]
+)
+def test_cases_14_and_19_a_blocker_is_the_reason_that_is_shown_before_anything_starts(hold: tuple[str, str]) -> None:
+    trial = Trial("a")
+    trial.set("a", hold=hold)
+    trial.look()
+    assert (trial.of("a").state, trial.of("a").why, trial.of("a").words, trial.ordered) == ("held", *hold, [])
+
+
+def test_case_15_held_packages_are_listed_and_not_tried() -> None:
+    held = Update("nginx", "1", "2", "yes", "debian", held=True)
+    chosen = choose(a_policy(what="security"), "apt", [held], {}, START)
+    assert (chosen.take, chosen.left_out) == ((), (held,))
+    trial = Trial("a")
+    trial.set("a", nothing="it is up to date")
+    trial.look()
+    assert (trial.of("a").state, trial.ordered, trial.rollout.state) == ("passed", [], "succeeded")
+
+
+def test_case_16_the_reboot_slot_of_a_removed_node_is_free_again() -> None:
+    trial = Trial("a", "b", order=Order(canary=0), roles=("role:db",), reboot="always")
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a"]
+    trial.look(60)
+    trial.set("a", exists=False)
+    trial.look(1)
+    trial.look(1)
+    assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a", "b"]
+
+
+async def test_case_17_two_policies_that_select_one_node_warn_and_the_later_roll_out_waits(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    body = {"select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC"}
+    await admin.post("patch-policies", {**body, "name": "first"})
+    preview = (await admin.post("patch-policies/preview", {"policy": {**body, "name": "second"}})).json
+    assert [one["words"] for one in preview["warnings"] if one["code"] == "overlap"] == [
+        "first selects 1 of these nodes too: a node is in one roll-out at a time"
+    ]
+    target = Target(node.id, node.name, 0)
+    made = [
+        await hub.store.rollouts.create_rollout(
+            SYSTEM,
+            Rollout(RolloutId(f"01m8dyvy40e6sskr9g8dgeyet{index}"), 1, name, a_policy(), "p", None, "u", "u", "running", (target,), START),
+        )
+        for index, name in enumerate(("early", "late"))
+    ]
+    assert [await hub.store.rollouts.busy_elsewhere(one) for one in made] == [{}, {node.id: "early"}]
+
+
+def test_case_18_always_reboot_means_once_a_day() -> None:
+    trial = Trial("a", reboot="always")
+    trial.set("a", rebooted_by_policy_at=START - 3600)
+    trial.look()
+    trial.patched("a")
+    assert not [key for key in trial.ordered if key[1] == "reboot"]
+    assert "within a day" in trial.of("a").reboot_owed
+
+
+def test_case_20_an_edit_voids_approvals_and_targets_stay_frozen() -> None:
+    policy = a_policy(approval="person", notice_h=24, considered_at=START - 3600)
+    [notice] = due_now(policy, (), START - 1800)
+    assert (notice.act, notice.before) == ("notice", None)
+    trial = Trial("a", "b")
+    before = [one.node for one in trial.rollout.targets]
+    trial.nodes[NodeId("c")] = NodeFacts(verb="upgrade")
+    trial.look()
+    assert [one.node for one in trial.rollout.targets] == before
+
+
+# -- gates ---------------------------------------------------------------------------------------------------
+
+
+def test_one_witness_holds_and_a_second_one_stops() -> None:
+    trial = Trial("a", "b", "c", "d", "e", watch_s=900)  # two canaries
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    trial.look(100)
+    worse = (Gate("cpu", "", "worse", "CPU is 25.0 points above its past and its peers, limit 10", trial.now, 25.0, 10.0, soft=True),)
+    trial.set("a", gates=worse)
+    trial.look(10)
+    assert (trial.rollout.state, trial.rollout.why) == ("holding", "cpu")
+    trial.set("a", gates=())
+    for _ in range(5):
+        trial.look(60)
+    assert trial.rollout.state == "running"
+    trial.set("a", gates=worse)
+    trial.set("b", gates=worse)
+    trial.look(10)
+    assert (trial.rollout.stopped_by, trial.of("c").state) == ("gate", "not_started")
+
+
+def test_a_hard_gate_counts_at_its_second_look_and_not_in_observe_mode() -> None:
+    for mode, state in (("stop", "stopped"), ("observe", "running")):
+        trial = Trial("a", "b", gates=mode)
+        trial.look()
+        trial.patched("a")
+        trial.look(70)
+        trial.set("a", gates=(Gate("unit_failed", "shop.service", "failed", "shop.service failed", trial.now),))
+        trial.look(1)
+        assert trial.rollout.state == ("holding" if mode == "stop" else "running")
+        trial.look(10)
+        trial.look(1)
+        assert trial.rollout.state == state
+    assert trial.of("a").gates, "it is shown"
+
+
+def test_missing_samples_hold_then_ask_and_never_pass() -> None:
+    trial = Trial("a", "b")
+    trial.look()
+    trial.patched("a")
+    trial.set("a", coverage=0.5)
+    trial.watched(400)
+    assert (trial.rollout.state, trial.rollout.why) == ("holding", "evidence")
+    trial.watched(2400)
+    assert (trial.rollout.state, trial.of("a").state) == ("paused", "running")
+    assert not [key for key in trial.ordered if key[0] == "b"]
