@@ -38,6 +38,7 @@ MESSAGES: Final[dict[str, str]] = {
     "key_weak": "The private key is RSA with {bits} bits, fewer than 2048: make an Ed25519 key with ssh-keygen -t ed25519.",
     "certificate_unreadable": "This is not a user certificate for this private key: paste the whole line of the file ending in -cert.pub.",
     "certificate_invalid": "The certificate cannot be used now ({why}): get a new certificate for this user.",
+    "certificate_rejected": "The server does not let {user} in with this certificate ({limits}): get one whose principals include {user} and that allows the hub's address, and check that the server trusts its authority (TrustedUserCAKeys).",
     "no_credentials": "Neither a private key nor a password was given: give one of them.",
     "key_rejected": "The server does not let {user} in with this key: put its public half into ~{user}/.ssh/authorized_keys, or use another key or user.",
     "password_rejected": "The server does not let {user} in with this password: check the user name and the password, or use a key.",

@@ -35,6 +35,13 @@ class _Signing(SSHLocalKeyPair):
         return super().sign(data)
 
 
+def limits_of(certificate: asyncssh.SSHCertificate) -> str:
+    """For whom, and from which addresses, a user certificate is valid, for people."""
+    principals = ", ".join(getattr(certificate, "principals", ())) or "every user"
+    sources = getattr(certificate, "options", {}).get("source-address", ())
+    return f"valid for {principals}" + (f" from {', '.join(str(one) for one in sources)}" if sources else "")
+
+
 class Questions(asyncssh.SSHClient):
     """The answers for one log-in."""
 
@@ -149,6 +156,12 @@ class Questions(asyncssh.SSHClient):
         given = "password" if self._sent_by else "key"
         return failure("account_refused", "authenticate", user=self._user, given=given, why=self._server_text or why)
 
+    def _key_refused_by_server(self) -> DeployError:
+        certificate = None if self._key is None else self._key.certificate
+        if certificate is not None:
+            return failure("certificate_rejected", "authenticate", user=self._user, limits=limits_of(certificate))
+        return failure("key_rejected", "authenticate", user=self._user)
+
     def denied(self) -> DeployError:
         """The error for a refused log-in."""
         if self._expired:
@@ -161,5 +174,5 @@ class Questions(asyncssh.SSHClient):
         if self._sent_by and (self._key_accepted or not self._offered):
             return failure("password_rejected", "authenticate", user=self._user)
         if self._offered:
-            return failure("key_rejected", "authenticate", user=self._user)
+            return self._key_refused_by_server()
         return failure("method_off", "authenticate", user=self._user, given=self._given, setting=_SETTINGS[self._given])

@@ -89,7 +89,7 @@ async def test_lists_and_sweeps_use_indexes(
             await store.alerts.incidents(scope, 50, None, state)
         await store.log.events(scope, 50)
         await store.log.events(scope, 50, node=node)
-        await store.log.events(scope, 50, only=EventFilter(severities=("critical",)) if "severities" in EventFilter._fields else None)
+        await store.log.events(scope, 50, only=EventFilter(severities=("error",)))
         await store.jobs.jobs(scope, 50, None)
         await store.jobs.jobs(scope, 50, None, node, JobFilter(("queued",)))
         await store.deployments.deployments(scope, 50)

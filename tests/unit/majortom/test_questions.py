@@ -117,3 +117,16 @@ def test_a_refusal_text_of_pam_is_quoted() -> None:
     error = questions.denied()
     assert error.code == "account_refused"
     assert f"({said.strip()})" in error.message
+
+
+async def test_a_refused_certificate_names_whom_and_from_where_it_lets_in() -> None:
+    authority, key = asyncssh.generate_private_key("ssh-ed25519"), await new_key()
+    signed = authority.generate_user_certificate(
+        key.key.convert_to_public(), "id", principals=["deploy", "ops"], source_address=["192.0.2.0/24"]
+    )
+    questions = Questions("root", key._replace(certificate=signed), None)
+    questions._offered = True
+    error = questions.denied()
+    assert error.code == "certificate_rejected"
+    assert "valid for deploy, ops from 192.0.2.0/24" in error.message
+    assert "authorized_keys" not in error.message

@@ -124,6 +124,7 @@ def _telegram(payload: Any, made: Message) -> None:
     assert {tag for tag, _ in _Tags(body).found} <= {"b", "a"}
     assert {href for tag, href in _Tags(body).found if tag == "a"} == {made.link, made.ack_link} - {""}
     assert "@" not in body
+    assert not re.search(r"\w\.[^\W\d]|://", re.sub(r"<[^>]*>", "", body)), "Telegram makes links of bare names"
     assert len(html.unescape(re.sub(r"<[^>]*>", "", body))) <= 4096
 
 
