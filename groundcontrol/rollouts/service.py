@@ -141,7 +141,7 @@ class RolloutService:
         missed = {one.node for last in page.items if last.state == "expired" for one in last.targets if one.why == "offline"}
         if not any(self._presence.online(node) for node in missed):
             return
-        windows = await self._stores[PatchWindowStore].windows(policy.org)
+        windows = await self._stores[PatchWindowStore].all(scope)
         nodes = [node for node in await self._selected(policy) if node.id in missed]
         if not any(self._presence.online(node.id) and isinstance(allowed(windows, place_of(node), now), Open) for node in nodes):
             return

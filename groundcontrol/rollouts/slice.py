@@ -7,6 +7,7 @@ from typing import Final
 from groundcontrol.agents.registry import Registry
 from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence, ReceivedTables
 from groundcontrol.rollouts.api import ROLLOUT_ROUTES
+from groundcontrol.rollouts.changes_api import CHANGE_ROUTES
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
@@ -33,7 +34,7 @@ def _service(services: Services) -> RolloutService:
 
 SLICE: Final = Slice(
     "rollouts",
-    (*ROLLOUT_ROUTES, *STATUS_ROUTES),
+    (*ROLLOUT_ROUTES, *STATUS_ROUTES, *CHANGE_ROUTES),
     topics=(
         LiveTopic("rollouts", "patch.read", "fleet", feed=rollouts_feed),
         LiveTopic("rollout", "patch.read", "small", find=find_rollout, feed=rollout_feed),

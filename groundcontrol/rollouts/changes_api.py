@@ -1,0 +1,97 @@
+"""`/api/v1/changes` and `nodes/{id}/changes`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.store import LogStore
+from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.store import JobStore
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.service import all_nodes
+from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, ChangeKind, changes_of, ranked
+from groundcontrol.web.answer import Answer
+from groundcontrol.web.request import ApiRequest, unix_time
+from groundcontrol.web.routes import Parameter, Route
+from groundcontrol.web.services import Services
+
+DAY_S: Final = 86_400.0
+LONGEST_S: Final = 31 * DAY_S
+MOST_JOBS: Final = 200
+
+
+class ChangeView(Answer, rename={"before": "from", "after": "to"}):
+    node_id: str | None
+    at: float
+    kind: ChangeKind
+    object: str
+    before: str
+    after: str
+    source: str
+    job_id: str | None
+    rank: float | None
+    """Of `?at=`: higher is nearer. It says that the change came before, and never that it was the cause."""
+    why: str
+
+
+class ChangesView(Answer):
+    changes: list[ChangeView]
+
+
+async def node_changes(call: ApiRequest) -> ChangesView:
+    """What changed on a node: packages, units, boots, listeners, agent, policy, jobs, alerts. Newest first."""
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    return await _answer(call, [node.id])
+
+
+async def list_changes(call: ApiRequest) -> ChangesView:
+    """As `nodes/{id}/changes`, of all visible nodes."""
+    return await _answer(call, [node.id for node in await all_nodes(call.services[NodeStore], call.scope)])
+
+
+async def _answer(call: ApiRequest, nodes: list[NodeId]) -> ChangesView:
+    query = call.query("from", "to", "kind", "metric", "at")
+    now = call.services.clock.now()
+    at = None if "at" not in query else unix_time(query["at"], "at", now)
+    end = unix_time(query.get("to"), "to", now if at is None else at)
+    start = unix_time(query.get("from"), "from", end - (DAY_S if at is None else BEFORE_S))
+    if not 0 < end - start <= LONGEST_S:
+        raise BadRequest(f"the parameters from and to span at most {LONGEST_S / DAY_S:.0f} days")
+    kind = query.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise BadRequest(f"the parameter kind is one of {', '.join(KINDS)}")
+    events = await call.services[LogStore].events_of(call.scope, nodes, (start, end), MOST, without=(), fleet=not call.scope.grants)
+    jobs = await _jobs(call.services, call.scope, nodes, start, end)
+    found = changes_of(events, jobs, kind)
+    return ChangesView(changes=[_view(one) for one in (found if at is None else ranked(found, at))])
+
+
+async def _jobs(services: Services, scope: Scope, nodes: Collection[NodeId], start: float, end: float) -> list[Job]:
+    """The newest jobs that ended in a span of time."""
+    page = await services[JobStore].jobs(scope, MOST_JOBS, None, next(iter(nodes)) if len(nodes) == 1 else None)
+    wanted = frozenset(nodes)
+    return [job for job in page.items if job.node_id in wanted and job.ended_at is not None and start <= job.ended_at <= end]
+
+
+def _view(one: Change) -> ChangeView:
+    return ChangeView(
+        node_id=one.node_id, at=one.at, kind=one.kind, object=one.object, before=one.before, after=one.after, source=one.source, job_id=one.job_id,
+        rank=one.rank, why=one.why,
+    )  # fmt: skip
+
+
+_QUERY: Final = (
+    Parameter("from", "Unix seconds; without it a day before `to`"),
+    Parameter("to", "Unix seconds; without it now"),
+    Parameter("kind", "only changes of this kind"),
+    Parameter("metric", "with `at`: the metric that rose"),
+    Parameter("at", "Unix seconds: the changes of the ten minutes before, ranked"),
+)
+CHANGE_ROUTES: Final = (
+    Route("GET", "/nodes/{id}/changes", "event.read", node_changes, ChangesView, query=_QUERY, cost="page"),
+    Route("GET", "/changes", "event.read", list_changes, ChangesView, query=_QUERY, cost="page"),
+)

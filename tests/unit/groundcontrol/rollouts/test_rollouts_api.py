@@ -1,0 +1,118 @@
+"""`/api/v1/rollouts`, `patch-status` and `changes` against a hub in this process."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.tables import SubjectTable
+from groundcontrol.rollouts.service import RolloutService
+from tests.support.factories import connect
+from tests.support.inprocess_hub import TestHub
+
+POLICY: dict[str, Any] = {
+    "name": "all",
+    "select": {"all": True},
+    "when": {"weekly": ["tue"]},
+    "start": "02:30",
+    "length_s": 7200,
+    "zone": "UTC",
+    "what": "all",
+}
+
+
+async def test_a_one_off_roll_out_is_made_listed_stopped_and_retried(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    made = await admin.post("rollouts", {"name": "now", "action": "upgrade", "select": {"nodes": [node.id]}})
+    assert made.status == 202, made.json
+    one = made.json
+    assert (one["state"], one["targets"]["total"], [wave["nodes"] for wave in one["waves"]], one["policy_id"]) == ("planning", 1, [1], None)
+    assert [row["id"] for row in (await admin.get("rollouts")).json["rollouts"]] == [one["id"]]
+    assert (await admin.post(f"rollouts/{one['id']}/start", {"confirm": 1, "version": one["version"]})).status == 409
+    assert (await admin.post(f"rollouts/{one['id']}/retry-rest")).status == 409
+    stopped = await admin.post(f"rollouts/{one['id']}/stop")
+    again = await admin.post(f"rollouts/{one['id']}/stop")
+    assert (stopped.status, stopped.json["state"], again.json["state"]) == (200, "cancelled", "cancelled")
+    assert (await admin.post(f"rollouts/{one['id']}/resume")).status == 409
+    rest = await admin.post(f"rollouts/{one['id']}/retry-rest")
+    assert (rest.status, rest.json["parent_id"]) == (202, one["id"])
+    targets = (await admin.get(f"rollouts/{one['id']}/targets")).json["targets"]
+    assert [(row["node_id"], row["state"]) for row in targets] == [(node.id, "not_started")]
+    types = [event["type"] for event in (await admin.get("events")).json["events"]]
+    assert "patch_report" in types
+
+
+async def test_bad_input_is_one_sentence_and_nothing_is_half_started(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("web-1")
+    for body, words in (
+        ({"action": "upgrade"}, "name tags or nodes"),
+        ({"action": "upgrade", "select": {}}, "empty selection"),
+        ({"action": "upgrade", "select": {"tags": ["nobody"]}}, "no server is selected"),
+        ({"action": "full-upgrade", "packages": ["x"], "select": {"all": True}}, "takes no names"),
+        ({"action": "upgrade", "select": {"all": True}, "start_at": 1.0}, "within the next 14 days"),
+    ):
+        answer = await admin.post("rollouts", body)
+        assert answer.status == 400, answer.json
+        assert words in answer.json["detail"]
+    assert (await admin.get("rollouts")).json["rollouts"] == []
+
+
+async def test_a_policy_runs_now_and_holds_a_node_that_is_away_with_its_remedy(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("web-1")
+    policy = (await admin.post("patch-policies", POLICY)).json
+    made = await admin.post("rollouts", {"policy_id": policy["id"]})
+    assert made.status == 202, made.json
+    service = hub.services[RolloutService]
+    await service.sweep()
+    await service.sweep()
+    [target] = (await admin.get(f"rollouts/{made.json['id']}/targets")).json["targets"]
+    assert (target["state"], target["why"], target["remedy"]) == ("held", "not_joined", "") or target["why"] == "offline", target
+    assert (await admin.get(f"rollouts/{made.json['id']}")).json["state"] == "running"
+    await admin.request("PATCH", f"nodes/{target['node_id']}", {"never_by_schedule": "the boss's machine"})
+    await service.sweep()
+    [target] = (await admin.get(f"rollouts/{made.json['id']}/targets")).json["targets"]
+    assert target["why"] == "never_by_schedule"
+    [occurrence] = [row for row in (await admin.get(f"patch-policies/{policy['id']}/occurrences")).json["occurrences"] if row["rollout_id"]]
+    assert (occurrence["state"], occurrence["rollout_id"]) == ("started", made.json["id"])
+
+
+async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("=web-1")
+    await hub.node("web-2")
+    session = await connect(hub.store, node.id)
+    columns = ("package", "installed", "candidate", "security", "repository")
+    rows = ("nginx", "1", "2", "yes", "debian", "less", "1", "2", "no", "debian")
+    await hub.store.tables.save_table(session, SubjectTable("updates", hub.clock.now(), 2, columns, rows))
+    assert list(await hub.store.policies.seen(1, ["nginx"])) == [("debian", "nginx", "2")]
+    answer = (await admin.get("patch-status")).json
+    assert [(row["name"], row["security_waiting"], row["in_time"]) for row in answer["nodes"]] == [
+        ("=web-1", 1, "in_time"),
+        ("web-2", None, "unknown"),
+    ]
+    assert answer["total"] == {"in_time": 1, "late": 0, "unknown": 1}
+    reply = await admin.get("patch-status?format=csv")
+    [head, first, _] = list(csv.reader(io.StringIO(reply.body.decode())))
+    assert dict(zip(head, first, strict=True))["name"] == "'=web-1"
+    assert (await admin.get("patch-status?format=xml")).status == 400
+    found = await hub.store.policies.node_updates(SYSTEM)
+    assert [one.package for one in found[node.id][1]] == ["nginx", "less"]
+
+
+async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    reported = await admin.post(f"nodes/{node.id}/events", {"type": "service_deployed", "message": "shop 1.3"})
+    assert reported.status == 202, reported.json
+    listed = (await admin.get(f"nodes/{node.id}/changes")).json["changes"]
+    assert [(one["kind"], one["to"]) for one in listed] == [("unit", "service_deployed")]
+    near = (await admin.get(f"changes?metric=cpu.total&at={hub.clock.now() + 30}")).json["changes"]
+    assert near[0]["kind"] == "unit"
+    assert near[0]["rank"] > 0
+    assert (await admin.get(f"changes?at={hub.clock.now() + 3000}")).json["changes"] == []
+    assert (await admin.get("changes?kind=weather")).status == 400
