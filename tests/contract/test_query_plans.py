@@ -15,7 +15,7 @@ from groundcontrol.alerts.channel_store import DeliveryFilter
 from groundcontrol.alerts.store import AlertFilter
 from groundcontrol.core.scope import Grants
 from groundcontrol.events.model import EventFilter
-from groundcontrol.jobs.store import JobFilter
+from groundcontrol.jobs.model import JobFilter
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_event, new_job, new_node
 from tests.support.store_backend import Backend

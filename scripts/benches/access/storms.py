@@ -31,6 +31,8 @@ DEAR_NODES = 150
 UPDATES = 600
 DEAR_CALLS = 33
 SILENT_SOCKETS = 64
+SLOW_BODIES = 1000
+CHANGES = 3000
 JOINING = 30
 HOSTILE_S = 10.0
 REPORTS = 20
@@ -85,7 +87,62 @@ async def storms() -> Results:
             results += await _silent_sockets(hub)
         with HubProcess(Path(folder) / "hostile") as hub:
             results += await _hostile_nodes(hub)
+        with HubProcess(Path(folder) / "bodies") as hub:
+            results += await _slow_bodies(hub)
+        with HubProcess(Path(folder) / "changes") as hub:
+            results += await _changes_in_a_loop(hub)
     return results
+
+
+async def _slow_bodies(hub: HubProcess) -> Results:
+    """One address begins SLOW_BODIES requests whose bodies come at one byte a second."""
+    before = await asyncio.to_thread(figure, hub, "process_open_files")
+    begun: list[socket.socket] = []
+    async with attackers(hub, ["127.0.0.2"]) as [owner]:
+        calm = await _time_good_calls(owner)
+        try:
+            for _ in range(SLOW_BODIES):
+                one = socket.create_connection(("127.0.0.1", hub.port), timeout=10, source_address=("127.0.5.1", 0))
+                one.sendall(
+                    b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n{"
+                )
+                begun.append(one)
+            await asyncio.sleep(1.0)
+            held = await asyncio.to_thread(figure, hub, "process_open_files") - before
+            during = await _time_good_calls(owner)
+        finally:
+            for one in begun:
+                one.close()
+    return [
+        _line(f"slow_bodies_{SLOW_BODIES}.held", held, "sockets", SLOW_BODIES),
+        _line(f"slow_bodies_{SLOW_BODIES}.good_log_in", during.log_in, "ms", calm.log_in),
+        _line(f"slow_bodies_{SLOW_BODIES}.healthz", during.health, "ms", calm.health),
+    ]
+
+
+async def _changes_in_a_loop(hub: HubProcess) -> Results:
+    """One user changes the note of a node as fast as the hub answers."""
+    [node] = await asyncio.to_thread(hub.enrol, "one")
+    token, place = (await asyncio.to_thread(hub.login)).token, f"{ROOT}/nodes/{node.node_id}"
+    statuses: Counter[int] = Counter()
+    async with attackers(hub, ["127.0.0.2", "127.0.0.3"]) as [owner, loud]:
+        calm = await _time_good_calls(owner)
+
+        async def change(first: int) -> None:
+            for number in range(first, CHANGES, 8):
+                answer = await ask(loud, "PATCH", place, {"note": f"note {number}"}, Authorization=f"Bearer {token}")
+                statuses[answer.status] += 1
+
+        async with meanwhile([change(first) for first in range(8)]) as attack:
+            await asyncio.sleep(POLL_S)
+            during = await _time_good_calls(owner)
+        await attack
+    assert set(statuses) <= {200, 429}, statuses
+    return [
+        _line(f"changes_{CHANGES}.stored", statuses[200], "rows", CHANGES),
+        _line(f"changes_{CHANGES}.good_log_in", during.log_in, "ms", calm.log_in),
+        _line(f"changes_{CHANGES}.healthz", during.health, "ms", calm.health),
+    ]
 
 
 class _Answered(NamedTuple):
