@@ -14,8 +14,9 @@ from typing import get_type_hints
 
 import pytest
 
+from groundcontrol.adapters.sqlite.json_columns import RECORDS
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.slices import TASKS
+from groundcontrol.slices import TASKS, TOPICS
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
 from tests.support.bundles import shipped_bundle
@@ -180,3 +181,18 @@ def test_the_hub_imports_only_what_it_depends_on(extra: tuple[str, ...]) -> None
     others = {name for name in modules if name not in sys.stdlib_module_names and name in distributions}
     assert {"aiohttp", "asyncssh", "psutil"} <= others
     assert {name for name in others if not {one.lower().replace("_", "-") for one in distributions[name]} & needed} == set()
+
+
+def test_every_kind_of_change_is_declared_by_a_topic_and_published() -> None:
+    published = {
+        ast.literal_eval(node.args[0])
+        for path in tracked("groundcontrol/*.py")
+        if "Changed(" in (text := path.read_text())
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Changed"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    published |= {record.changed for record in RECORDS if record.changed}
+    assert published == {topic.changes for topic in TOPICS.values() if topic.changes}

@@ -134,8 +134,8 @@ SLICE: Final = Slice(
     "alerts",
     (*ALERT_ROUTES, *MAINTENANCE_ROUTES, *EXPECTATION_ROUTES, *NOTIFY_ROUTES),
     topics=(
-        LiveTopic("alerts", "alert.read", "fleet", feed=alerts_feed),
-        LiveTopic("incidents", "alert.read", "fleet", feed=incidents_feed),
+        LiveTopic("alerts", "alert.read", "fleet", "alert", feed=alerts_feed),
+        LiveTopic("incidents", "alert.read", "fleet", "incident", feed=incidents_feed),
     ),
     provides=(
         provide(WindowCloser)(_window_closer),

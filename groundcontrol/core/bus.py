@@ -69,7 +69,8 @@ class NodeTable(NamedTuple):
 class Changed(NamedTuple):
     """topic changed, id = "<kind>:<id>". A change of this object is committed; read it from the store."""
 
-    kind: Literal["node", "job", "deployment", "alert", "incident", "rollout"]
+    kind: str
+    """Such as `node`: the `changes` of a live topic (`web.declare.LiveTopic`)."""
     id: NodeId | JobId | DeploymentId | str
     version: int
 

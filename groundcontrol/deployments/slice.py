@@ -104,7 +104,7 @@ def _joining(services: Services) -> Joining:
 SLICE: Final = Slice(
     "deployments",
     ROUTES,
-    topics=(LiveTopic("deployment", "deployment.read", "small", find=find_deployment, feed=deployment_feed),),
+    topics=(LiveTopic("deployment", "deployment.read", "small", "deployment", find=find_deployment, feed=deployment_feed),),
     provides=(
         provide(DeploymentService)(_deployments),
         provide(HubKeyService)(lambda services: HubKeyService(services[SecretStore], services[Vault], services.clock)),

@@ -31,7 +31,7 @@ ROUTES: Final = (
 SLICE: Final = Slice(
     "events",
     ROUTES,
-    topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
+    topics=(LiveTopic("events", "event.read", "page", "", feed=events_feed),),
     expires=(
         Expiry("events", 0.0, lambda stores, now: stores[LogStore].expire_events(now)),  # the catalogue has a time for each severity
         Expiry("refusals", REFUSAL_RETENTION_S, lambda stores, before: stores[LogStore].expire_refusals(before)),

@@ -56,8 +56,8 @@ SLICE: Final = Slice(
     "jobs",
     ROUTES,
     topics=(
-        LiveTopic("jobs", "job.read", "fleet", feed=jobs_feed),
-        LiveTopic("job", "job.read", "small", find=find_job, stream=JobStream),
+        LiveTopic("jobs", "job.read", "fleet", "job", feed=jobs_feed),
+        LiveTopic("job", "job.read", "small", "job", find=find_job, stream=JobStream),
     ),
     provides=(
         provide(Outputs)(lambda _: Outputs()),

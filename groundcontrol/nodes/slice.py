@@ -70,8 +70,8 @@ SLICE: Final = Slice(
     "nodes",
     ROUTES,
     topics=(
-        LiveTopic("fleet", "node.read", "fleet", feed=fleet_feed),
-        LiveTopic("node", "node.read", "page", find=find_node, feed=node_feed),
+        LiveTopic("fleet", "node.read", "fleet", "node", feed=fleet_feed),
+        LiveTopic("node", "node.read", "page", "node", find=find_node, feed=node_feed),
     ),
     provides=(provide(JournalReads)(lambda _: JournalReads()),),
     expires=(Expiry("process_readings", KEEP_S, lambda stores, before: stores[ProcessHistoryStore].expire_readings(before)),),

@@ -36,8 +36,8 @@ SLICE: Final = Slice(
     "rollouts",
     (*ROLLOUT_ROUTES, *STATUS_ROUTES, *CHANGE_ROUTES),
     topics=(
-        LiveTopic("rollouts", "patch.read", "fleet", feed=rollouts_feed),
-        LiveTopic("rollout", "patch.read", "small", find=find_rollout, feed=rollout_feed),
+        LiveTopic("rollouts", "patch.read", "fleet", "rollout", feed=rollouts_feed),
+        LiveTopic("rollout", "patch.read", "small", "rollout", find=find_rollout, feed=rollout_feed),
     ),
     provides=(
         provide(Evidence)(_evidence),

@@ -30,6 +30,8 @@ class LiveTopic(NamedTuple):
     action: Action
     cost: Cost
     """Cost class of the first message."""
+    changes: str
+    """The kind of the `Changed` messages about its objects; empty: it follows other messages."""
     find: Callable[[Services, Scope, str], Awaitable[Owned]] | None = None
     """(services, scope, id): reads the object with the caller's rights. Raises: NotFound."""
     feed: Callable[[Services, Scope, str, LiveLimits], Feed] | None = None
