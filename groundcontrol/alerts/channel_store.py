@@ -199,8 +199,10 @@ class DeliveryStore(Protocol):
         """All deliveries of an incident, oldest first."""
         ...
 
-    async def usage(self, channel: Channel, incident: Incident, now: float, before: DeliveryId | None = None) -> Usage:
-        """What a channel sent in the last hour. Args: before: messages under way count if their id is lower; None: all count."""
+    async def usage(
+        self, channels: Sequence[Channel], incident: Incident, now: float, before: DeliveryId | None = None
+    ) -> Mapping[ChannelId, Usage]:
+        """What channels sent in the last hour. Args: before: messages under way count if their id is lower; None: all count."""
         ...
 
     async def held(self, org: int, reason: str) -> Sequence[IncidentId]:

@@ -90,6 +90,8 @@ class _Story:
     """Channel -> when it was last told of the rule and node of the first firing episode, even in another incident."""
     maintenance_until: float | None
     flapping_since: float | None
+    usage: Mapping[ChannelId, Usage]
+    """Channel -> what it sent in the last hour. Of a channel that is left out the limits do not count."""
 
     @cached_property
     def digest(self) -> str:
@@ -125,17 +127,17 @@ class Intents:
             return [], []  # it has only notices
         channels = await self._channels.channels(DEFAULT_ORG)
         history = await self._past(incident.id)
-        story = await self._story(incident, firing)
+        story = await self._story(incident, firing, channels)
         new, earlier = list[Delivery](), list[Delivery]()
         for channel in channels:
             past = [one for one in history if one.channel_id == channel.id]
             kind = _next_kind(incident, past)
             held = waiting(past)
             if kind != "resolved" and held is not None and not (incident.level == "critical" and not held.critical):
-                hastened = sooner(await self._asked(held.kind, story, channel, past), held)
+                hastened = sooner(self._question(held.kind, story, channel, past), held)
                 earlier += [] if hastened is None else [hastened]
                 continue  # the message that waits will show the incident as it is then
-            delivery = self._new_delivery(await self._asked(kind, story, channel, past))
+            delivery = self._new_delivery(self._question(kind, story, channel, past))
             if not (past and _repeats_skip(delivery, past[-1])):
                 new.append(delivery)
         return new, earlier
@@ -156,22 +158,22 @@ class Intents:
         firing = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._causes_messages(one)]
         return sorted(firing, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
 
-    async def _story(self, incident: Incident, firing: Sequence[Alert]) -> _Story:
+    async def _story(
+        self, incident: Incident, firing: Sequence[Alert], channels: Sequence[Channel], before: DeliveryId | None = None
+    ) -> _Story:
+        """Args: channels: those whose limits count. before: as in `DeliveryStore.usage`."""
         now = self._clock.now()
         flaps = [flap for alert in firing if (flap := self._engine.flapping(key_of(alert))) is not None and flap.quiet(now)]
         since_at = max((flap.since_at for flap in flaps), default=None)
-        return _Story(incident, firing, await self._last_notified(firing), self._maintenance_until(firing, now), since_at)
+        usage = await self._deliveries.usage(channels, incident, now, before) if channels else {}
+        return _Story(incident, firing, await self._last_notified(firing), self._maintenance_until(firing, now), since_at, usage)
 
-    async def _asked(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
-        """The question about a channel, with what it sent in the last hour."""
-        return self._question(kind, story, channel, past, await self._deliveries.usage(channel, story.incident, self._clock.now()))
-
-    def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery], usage: Usage) -> Question:
+    def _question(self, kind: MessageKind, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Question:
         question = Question(
             kind, story.incident, story.firing, channel, past, self._clock.now(), self._started_at(), story.maintenance_until,
             story.notified_at.get(channel.id), story.flapping_since, story.digest if past and kind in ("firing", "changed") else "",
         )  # fmt: skip
-        return question._replace(usage=usage)
+        return question._replace(usage=story.usage.get(channel.id, Usage()))
 
     def _started_at(self) -> float:
         """When this hub started, by the present clock, which may have been corrected since."""
@@ -223,8 +225,7 @@ class Intents:
         still = [alert for alert in firing if not self._engine.is_back(key_of(alert))]
         if firing and not still:
             return Withheld("grouping", self._clock.now() + BACK_S)
-        usage = await self._deliveries.usage(channel, incident, self._clock.now(), delivery.id)
-        decision = await self._decision(delivery, incident, channel, usage)
+        decision = await self._decision(delivery, incident, channel)
         if isinstance(decision, Skip):
             return Withheld(decision.reason)
         at = decision.at if isinstance(decision, Send) else decision.until
@@ -282,7 +283,7 @@ class Intents:
             incident = self._book.incidents.get(part.incident_id)
             if incident is None:
                 gone.add(part.incident_id)
-            elif _is_due(await self._decision(part, incident, channel), self._clock.now()):
+            elif _is_due(await self._decision(part, incident, channel, limited=False), self._clock.now()):
                 open_ones[incident.id] = incident.title
         if not (open_ones or gone or told_resolved):
             return Withheld("nothing_left")
@@ -303,13 +304,13 @@ class Intents:
                 found.append((await self._store.incident(SYSTEM, one)).title)
         return tuple(found)
 
-    async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel, usage: Usage | None = None) -> Decision:
-        """The present decision about a waiting message. Args: usage: None: the limits of the channel do not count, as in a digest."""
+    async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel, *, limited: bool = True) -> Decision:
+        """The present decision about a waiting message. Args: limited: whether the limits of the channel count; in a digest they do not."""
         firing = self._firing_of(incident.id, {})
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != delivery.id]
-        story = await self._story(incident, firing)
+        story = await self._story(incident, firing, [channel] if limited else (), delivery.id)
         channel = channel._replace(probe_at=0.0)  # the claim is the probe
-        return decide(self._question(delivery.kind, story, channel, past, usage or Usage())._replace(held=delivery))
+        return decide(self._question(delivery.kind, story, channel, past)._replace(held=delivery))
 
     async def _describe_all(self, alerts: Sequence[Alert]) -> tuple[DescribedAlert, ...]:
         details = await self._details.of(alerts)
@@ -340,7 +341,7 @@ class Intents:
         for story, channel, past in await self._by_channel(one for one in self._book.incidents.values() if one.id in incidents):
             held = waiting(past)
             if held is not None:
-                earlier = sooner(await self._asked(held.kind, story, channel, past), held)
+                earlier = sooner(self._question(held.kind, story, channel, past), held)
                 found += [] if earlier is None else [earlier]
         return found
 
@@ -375,10 +376,10 @@ class Intents:
                 continue
             lost = wanted[pair]
             if lost is None:
-                new.append(self._new_delivery(await self._asked("firing", story, channel, past)))
+                new.append(self._new_delivery(self._question("firing", story, channel, past)))
             elif lost.kind != "resolved":
                 before = [one for one in past if one.id != lost.id]
-                again.append(self._decided(await self._asked(lost.kind, story, channel, before), lost))
+                again.append(self._decided(self._question(lost.kind, story, channel, before), lost))
         return new, again
 
     async def _lost_ends(self, lost: Iterable[Delivery]) -> list[Delivery]:
@@ -393,7 +394,7 @@ class Intents:
         channel = await self._channels.get(SYSTEM, lost.channel_id)
         incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
-        return self._decided(await self._asked("resolved", await self._story(incident, ()), channel, past), lost)
+        return self._decided(self._question("resolved", await self._story(incident, (), [channel]), channel, past), lost)
 
     async def reminders(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Messages that are due at the end of a snooze, for channels that were notified before. If nothing fires then, none is sent."""
@@ -406,7 +407,7 @@ class Intents:
     async def _repeat(self, story: _Story, channel: Channel, past: Sequence[Delivery]) -> Delivery:
         # a new revision, since (incident, revision, kind, channel) is unique
         revised = story.incident._replace(revision=max(one.revision for one in past) + 1)
-        return self._new_delivery(await self._asked("repeat", replace(story, incident=revised), channel, past))
+        return self._new_delivery(self._question("repeat", replace(story, incident=revised), channel, past))
 
     async def _by_channel(self, incidents: Iterable[Incident]) -> list[tuple[_Story, Channel, list[Delivery]]]:
         """Pairs each of these incidents that fires with each channel. Added are the incident's deliveries to the channel, oldest first."""
@@ -415,7 +416,7 @@ class Intents:
         channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
         for incident, firing in firing_ones:
             history = await self._past(incident.id)
-            story = await self._story(incident, firing)
+            story = await self._story(incident, firing, channels)
             found += [(story, one, [row for row in history if row.channel_id == one.id]) for one in channels]
         return found
 
@@ -426,14 +427,15 @@ class Intents:
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
         firing = self._firing_of(incident.id, {}) or [alert]
         history = await self._past(incident.id)
-        story = await self._story(incident, firing)
+        channels = await self._channels.channels(alert.org)
+        story = await self._story(incident, firing, channels)
         found = []
-        for channel in await self._channels.channels(alert.org):
+        for channel in channels:
             past = [one for one in history if one.channel_id == channel.id]
             held = under_way(past)
             before = [one for one in past if one is not held]
             kind = _next_kind(incident, past) if held is None else held.kind
-            found.append(explain((await self._asked(kind, story, channel, before))._replace(about=alert), held))
+            found.append(explain(self._question(kind, story, channel, before)._replace(about=alert), held))
         return found
 
 

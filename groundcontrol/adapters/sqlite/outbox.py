@@ -5,7 +5,7 @@ The results also decide the state of the channel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.channels import FORM
@@ -127,8 +127,10 @@ class SqliteOutbox:
     async def parts(self, summary: Delivery) -> Sequence[Delivery]:
         return await self._reader.run(lambda rows: parts_of(rows, summary))
 
-    async def usage(self, channel: Channel, incident: Incident, now: float, before: DeliveryId | None = None) -> Usage:
-        def read(rows: Rows) -> Usage:
+    async def usage(
+        self, channels: Sequence[Channel], incident: Incident, now: float, before: DeliveryId | None = None
+    ) -> Mapping[ChannelId, Usage]:
+        def read(rows: Rows, channel: Channel) -> Usage:
             place = (channel.org, channel.id)
             sent = rows.fetch_all(_SENT_NOW, *place, now - HOUR_S, now)
             sent += rows.fetch_all(_UNDER_WAY, *place, now, before or _LAST_ID)
@@ -141,7 +143,7 @@ class SqliteOutbox:
                 min((row["sent_at"] or now for row in own), default=now),
             )
 
-        return await self._reader.run(read)
+        return await self._reader.run(lambda rows: {channel.id: read(rows, channel) for channel in channels})
 
     async def extend(self, claim: Claim) -> bool:
         held = claim.delivery
