@@ -56,10 +56,11 @@ from groundcontrol.lifecycle import (
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
 from groundcontrol.nodes.interfaces import AgentBundle
+from groundcontrol.organisations import run_organisations
 from groundcontrol.own_certificate import make_tls_end
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.settings import SETTINGS
-from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, STARTS, TASKS
+from groundcontrol.slices import EXPIRES, PER_ORG, PROVIDERS, SLICES, STARTS, TASKS
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
@@ -253,6 +254,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             provide(Invitations)(lambda _: invites),
             provide(LoopLag)(lambda _: lag),
         ),
+        per_org=PER_ORG,
     )  # fmt: skip
     for service in STARTS:
         await services[service].start()
@@ -315,7 +317,8 @@ async def _serve(parts: Components, listener: socket.socket, notifier: SystemdNo
                 ("compactor", parts.compactor.run()),
                 ("lag", parts.services[LoopLag].run()),
                 ("live", parts.runner.app[LIVE].run()),
-                *((task.__name__, parts.services[task].run()) for task in TASKS),
+                ("organisations", run_organisations(parts.services, [task for task in TASKS if task in PER_ORG])),
+                *((task.__name__, parts.services[task].run()) for task in TASKS if task not in PER_ORG),
             ):
                 group.create_task(work, name=name)
             await parts.runner.setup()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
 from groundcontrol.alerts.machine import LEVELS
+from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.jobs.tracker import JobTracker
@@ -70,7 +72,7 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
         "connections_cut_total", "Connections that the hub closed because they read too slowly.", parts.runner.slow_readers_dropped
     )
     yield _gauge("events_waiting", "Events of nodes that wait for the database.", registry.events.waiting)
-    yield from _alerts(services[AlertService], services[Outbox])
+    yield from _alerts([services.of(org)[AlertService] for org in services.orgs], services[Outbox])
     yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", services.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
@@ -78,8 +80,8 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _gauge("database_in_trouble", "1 while the database refuses writes.", parts.in_trouble())
 
 
-def _alerts(alerts: AlertService, outbox: Outbox) -> Iterator[ExportedMetric]:
-    firing = alerts.counts()
+def _alerts(alerts: Sequence[AlertService], outbox: Outbox) -> Iterator[ExportedMetric]:
+    firing = sum((one.counts() for one in alerts), Counter[tuple[Level, str]]())
     states = {
         f'level="{level}",state="{state}"': float(firing[level, state])
         for level in LEVELS
@@ -89,7 +91,7 @@ def _alerts(alerts: AlertService, outbox: Outbox) -> Iterator[ExportedMetric]:
     ended = {f'state="{state}",reason="{reason}"': float(count) for (state, reason), count in outbox.ended.items()}
     yield ExportedMetric("notifications_total", "counter", "Attempts to send a notification, by result.", ended)
     yield _gauge("outbox_oldest_seconds", "How long the oldest message that is due has waited.", outbox.oldest_s)
-    yield _counter("rule_eval_seconds_total", "Time that the evaluation of alert rules took.", alerts.evaluated_s)
+    yield _counter("rule_eval_seconds_total", "Time that the evaluation of alert rules took.", sum(one.evaluated_s for one in alerts))
 
 
 def _writers(databases: Mapping[str, WriterCounts]) -> Iterator[ExportedMetric]:

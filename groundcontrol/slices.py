@@ -27,4 +27,5 @@ TOPICS: Final = {topic.kind: topic for each in SLICES for topic in each.topics}
 PROVIDERS: Final = tuple(provider for each in SLICES for provider in each.provides)
 STARTS: Final = tuple(service for each in SLICES for service in each.starts)
 TASKS: Final = tuple(task for each in SLICES for task in each.tasks)
+PER_ORG: Final = tuple(service for each in SLICES for service in each.per_org)
 EXPIRES: Final = tuple(expiry for each in SLICES for expiry in each.expires)

@@ -123,7 +123,8 @@ class SessionDeps(NamedTuple):
     tables: NodeTables
     update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
     """Called with the rows of each live pack as it arrives."""
-    row_sink: RowSink
+    row_sink: Callable[[int], RowSink]
+    """Gives the receiver of rows of an organisation."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
     """Removes a session from the registry and closes its socket."""
     skew: Callable[[NodeId], float | None]

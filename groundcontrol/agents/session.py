@@ -106,7 +106,7 @@ class AgentSession:
         """Background tasks of the session. They end with it, and an exception in them ends the session."""
         self._data_writer, self._line_writer = LatestWriter(deps.clock), LatestWriter(deps.clock)
         self._link = link
-        self._deps = deps
+        self._deps, self._row_sink = deps, deps.row_sink(node.org)
         self._monotonic = deps.clock.monotonic
         self.live = Topic("node_live", node.id)
         """The bus topic of this node's live values."""
@@ -292,9 +292,9 @@ class AgentSession:
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._deps.update_latest(self, schema, rows)
-            self._deps.row_sink.add_rows(self.node.id, schema.row, rows)
+            self._row_sink.add_rows(self.node.id, schema.row, rows)
         else:
-            self._deps.row_sink.note_late(self.node.id, first, last)
+            self._row_sink.note_late(self.node.id, first, last)
         await self._deps.ingest.submit(self, stored)
 
     async def _late(self, message: Late) -> None:
@@ -306,7 +306,7 @@ class AgentSession:
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
         body = self._body_to_store(times[1], len(rows), message.body)
         self._quota.store(len(body), len(rows), times[1] - times[0])
-        self._deps.row_sink.note_late(self.node.id, *times)
+        self._row_sink.note_late(self.node.id, *times)
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
         await self._deps.ingest.submit(self, late)
 

@@ -32,7 +32,7 @@ def _session_deps(services: Services) -> SessionDeps:
     return SessionDeps(
         store=services, bus=services.bus, clock=services.clock, forward_clock=services[ForwardClock], quotas=Quotas(),
         ingest=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], update_latest=registry.update_latest,
-        row_sink=services[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
+        row_sink=lambda org: services.of(org)[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
     )  # fmt: skip
 
 

@@ -148,7 +148,7 @@ async def follow_link(call: ApiRequest, body: LinkBody) -> LinkView:
         raise TooManyRequests("too many links were followed from here; try again later", retry_after_s=int(wait_s) + 1)
     link = call.services[Links].read(body.token, now)
     scope = await _scope_of(call, link)
-    handler = call.services[AlertHandler]
+    handler = call.services.of(scope.org)[AlertHandler]
     if body.verb == "acknowledge":
         alert = await handler.acknowledge(scope, link.alert)
     else:

@@ -11,7 +11,7 @@ from groundcontrol.alerts.messages import MOST_LINES, missing_words
 from groundcontrol.alerts.model import Alert, AlertId
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.states import DEADLINE_MISSED
-from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.events.catalogue import known_type, words
 from groundcontrol.events.making import AHEAD_S
 from groundcontrol.events.model import Event
@@ -26,7 +26,8 @@ REPORT_CHARS: Final = 150
 class Details:
     """Looks up the details of firing alerts."""
 
-    def __init__(self, rules: Rules, facts: FactReader, log: LogStore, clock: Clock) -> None:
+    def __init__(self, org: int, rules: Rules, facts: FactReader, log: LogStore, clock: Clock) -> None:
+        self._org = org
         self._rules = rules
         self._facts = facts
         self._log = log
@@ -50,7 +51,7 @@ class Details:
         """The message of the last matching event, cut at `REPORT_CHARS`; empty: none, or only the standard text of its type."""
         nodes = [] if alert.node_id is None else [alert.node_id]
         span = (alert.since_at, self._clock.now() + AHEAD_S)
-        events = await self._log.events_of(SYSTEM, nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
+        events = await self._log.events_of(hub_scope(self._org), nodes, span, MOST_EVENTS, without=(), fleet=not nodes)
         last = next((one for one in events if (one.type, one.object) == (kind, alert.object)), None)
         return "" if last is None or last.message == self._standard_text(last) else last.message[:REPORT_CHARS]
 

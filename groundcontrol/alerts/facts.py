@@ -16,7 +16,7 @@ from groundcontrol.alerts.model import RANK
 from groundcontrol.alerts.states import SUBJECTS, NodeFacts
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
-from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.jobs.model import TERMINAL, Job
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
@@ -40,13 +40,14 @@ FAILED: Final = frozenset({"failed", "interrupted"})
 
 
 class FactReader:
-    """Holds the rows of all nodes in memory, and makes the facts of some nodes at each tick."""
+    """Holds the rows of all nodes of one organisation in memory, and makes the facts of some nodes at each tick."""
 
     def __init__(
-        self, nodes: NodeStore, jobs: JobStore, presence: Presence, tables: ReceivedTables, silences: DeadMan, deadlines: DeadlineChecker,
+        self, org: int, nodes: NodeStore, jobs: JobStore, presence: Presence, tables: ReceivedTables, silences: DeadMan, deadlines: DeadlineChecker,
         hubs: HubStore, shipped: str, clock: Clock,
     ) -> None:  # fmt: skip
         """Args: shipped: the version of Spider that comes with this hub."""
+        self._org = org
         self._store = nodes
         self._jobs = jobs
         self._presence = presence
@@ -110,7 +111,7 @@ class FactReader:
             found: dict[NodeId, Node] = {}
             cursor: str | None = None
             while True:
-                page = await self._store.nodes(SYSTEM, PAGE_NODES, cursor)
+                page = await self._store.nodes(hub_scope(self._org), PAGE_NODES, cursor)
                 found.update((node.id, node) for node in page.items)
                 cursor = page.next
                 if cursor is None:
@@ -129,7 +130,7 @@ class FactReader:
         """Read one node again. Raises: StoreError."""
         async with self._reading:
             try:
-                self._nodes[node] = await self._store.node(SYSTEM, node)
+                self._nodes[node] = await self._store.node(hub_scope(self._org), node)
             except NotFound:
                 if (gone := self._nodes.pop(node, None)) is not None:
                     self._note_removed(gone)
@@ -144,7 +145,7 @@ class FactReader:
         """Read a job, and note whether it failed. Raises: StoreError."""
         async with self._reading:
             try:
-                self._note(await self._jobs.job(SYSTEM, job))
+                self._note(await self._jobs.job(hub_scope(self._org), job))
             except NotFound:  # it was deleted with its node
                 return
             except StoreError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.alerts.model import Alert, Rule
@@ -27,33 +28,34 @@ def worst_first(finding: Finding) -> tuple[int, int, float]:
 class AlertHealth:
     """Implements `NodeHealth` by firing alerts."""
 
-    def __init__(self, alerts: AlertService, rules: Rules, presence: Presence) -> None:
-        self._alerts = alerts
-        self._rules = rules
+    def __init__(self, of_org: Callable[[int], tuple[AlertService, Rules]], presence: Presence) -> None:
+        """Args: of_org: gives the alerts and rules of an organisation."""
+        self._of_org = of_org
         self._presence = presence
 
     def of(self, node: Node) -> Health:
         """The health of a node, with its findings worst first. If nothing fires it costs one dictionary lookup."""
-        firing = self._alerts.firing(node.id)
+        alerts, rules = self._of_org(node.org)
+        firing = alerts.firing(node.id)
         if not firing:
-            return _OK if self._alerts.is_loaded and self._presence.online(node.id) else _UNKNOWN
-        findings = sorted((self._finding(alert) for alert in firing), key=worst_first)
+            return _OK if alerts.is_loaded and self._presence.online(node.id) else _UNKNOWN
+        findings = sorted((_finding(alert, rules.get(alert.rule_id)) for alert in firing), key=worst_first)
         told = {(one.kind, one.object) for one in findings if one.level != "notice"}
         findings = [one for one in findings if one.level != "notice" or (one.kind, one.object) not in told]
         level: HealthLevel = findings[0].level
         return Health(level, tuple(findings[:MOST_FINDINGS]), max(0, len(findings) - MOST_FINDINGS))
 
-    def _finding(self, alert: Alert) -> Finding:
-        rule = self._rules.get(alert.rule_id)
-        return Finding(
-            kind=alert.rule_id if rule is None else rule.kind,
-            object=alert.object,
-            level="notice" if rule is not None and rule.notice else alert.level,
-            since_at=alert.since_at,
-            cause=cause_of(alert, rule),
-            action=None if rule is None else rule.action,
-            alert_id=alert.id,
-        )
+
+def _finding(alert: Alert, rule: Rule | None) -> Finding:
+    return Finding(
+        kind=alert.rule_id if rule is None else rule.kind,
+        object=alert.object,
+        level="notice" if rule is not None and rule.notice else alert.level,
+        since_at=alert.since_at,
+        cause=cause_of(alert, rule),
+        action=None if rule is None else rule.action,
+        alert_id=alert.id,
+    )
 
 
 _OK: Final = Health("ok")

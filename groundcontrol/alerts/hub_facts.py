@@ -78,16 +78,20 @@ class HubFactReader:
         """Pairs of (monotonic time, number of messages dropped since the start)."""
         self._started = clock.monotonic()
 
-    async def read(self) -> HubInfo:
-        """The present facts. Raises: StoreError."""
+    async def read(self, org: int = DEFAULT_ORG) -> HubInfo:
+        """The present facts for an organisation: what is about the hub itself for that of the instance alone. Raises: StoreError."""
+        channels = await self._channels.channels(org)
+        broken = tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken")
+        enabled = tuple(channel.name for channel in channels if channel.enabled)
+        if org != DEFAULT_ORG:
+            return HubInfo(channels_broken=broken, channels=enabled)
         disk, backup_at = await asyncio.to_thread(self._look)
-        channels = await self._channels.channels(DEFAULT_ORG)
         return HubInfo(
             disk_free_percent=None if disk is None else 100.0 * disk.free_bytes / disk.total_bytes,
             disk_free_bytes=None if disk is None else disk.free_bytes,
             backup_age_s=None if backup_at is None else max(0.0, self._clock.now() - backup_at),
-            channels_broken=tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken"),
-            channels=tuple(channel.name for channel in channels if channel.enabled),
+            channels_broken=broken,
+            channels=enabled,
             queue_drops=self._unless_new(self._drops(), DROPS_S),
             loop_lag_s=self._unless_new(self._lag_s(), LAG_S),
             clock_jump_s=self._unless_new(self._steady.worst_jump_s, WORST_JUMP_WINDOW_S),

@@ -79,7 +79,7 @@ class Book:
     """The firing episodes and the open incidents."""
 
     def __init__(self, org: int, alerts: Iterable[Alert] = (), incidents: Iterable[Incident] = ()) -> None:
-        self._org = org
+        self.org = org
         self.load(alerts, incidents)
 
     def load(self, alerts: Iterable[Alert], incidents: Iterable[Incident]) -> None:
@@ -171,7 +171,7 @@ class Book:
 
         Args: now: Unix seconds. fleet: how many nodes there are, and are silent.
         """
-        return _Planner(self, self._org, now, names, fleet).run(transitions)
+        return _Planner(self, self.org, now, names, fleet).run(transitions)
 
 
 class _Planner:
@@ -179,7 +179,7 @@ class _Planner:
 
     def __init__(self, book: Book, org: int, now: float, names: Names, fleet: Fleet) -> None:
         self._book = book
-        self._org = org
+        self.org = org
         self._now = now
         self._names = names
         self._fleet = fleet
@@ -259,7 +259,7 @@ class _Planner:
         self._news.add(incident.id)
         return self._put(
             Alert(
-                *(AlertId(new_time_id(self._now)), self._org, key.rule, key.node, key.object, level, "firing"),
+                *(AlertId(new_time_id(self._now)), self.org, key.rule, key.node, key.object, level, "firing"),
                 *(transition.since_at, transition.at, None, None, transition.value, transition.threshold, incident.id),
             )
         )
@@ -273,7 +273,7 @@ class _Planner:
         known = {**self._book.incidents, **self._incidents}
         found = next((one for one in known.values() if one.group == group and one.state == "open"), None)
         if found is None:
-            found = Incident(IncidentId(new_time_id(self._now)), self._org, "warning", "open", "", since_at, None, group, 0)
+            found = Incident(IncidentId(new_time_id(self._now)), self.org, "warning", "open", "", since_at, None, group, 0)
         self._incidents[found.id] = found
         return found
 

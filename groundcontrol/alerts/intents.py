@@ -55,7 +55,7 @@ from groundcontrol.alerts.states import STATES
 from groundcontrol.alerts.store import AlertFilter, AlertStore
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
@@ -74,7 +74,7 @@ MOST_SUMMED: Final = 100
 class OpenWindows(Protocol):
     """Maintenance windows."""
 
-    def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
+    def covering(self, org: int, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
         """As `Windows.covering`."""
         ...
 
@@ -113,7 +113,7 @@ class Intents:
         self._engine = engine
         self._facts = facts
         self._windows = windows
-        self._details = Details(rules, facts, log, clock)
+        self._details = Details(book.org, rules, facts, log, clock)
         self._clock = clock
         self._started = clock.monotonic()
 
@@ -125,7 +125,7 @@ class Intents:
         firing = self._firing_of(incident.id, changed)
         if not firing and incident.state == "open":
             return [], []  # it has only notices
-        channels = await self._channels.channels(DEFAULT_ORG)
+        channels = await self._channels.channels(self._book.org)
         history = await self._past(incident.id)
         story = await self._story(incident, firing, channels)
         new, earlier = list[Delivery](), list[Delivery]()
@@ -151,7 +151,7 @@ class Intents:
         if not firing:
             return {}
         first = firing[0]
-        return await self._store.last_notified(DEFAULT_ORG, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
+        return await self._store.last_notified(self._book.org, first.rule_id, first.node_id, self._clock.now() - FLAP_MOST_QUIET_S)
 
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
@@ -183,7 +183,11 @@ class Intents:
         """When the last maintenance window of these episodes ends; None: one of them is not covered."""
         ends = []
         for alert in firing:
-            window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
+            window = (
+                None
+                if alert.node_id is None
+                else self._windows.covering(self._book.org, alert.node_id, self._facts.tags(alert.node_id), now)
+            )
             if window is None:
                 return None
             ends.append(window.until_at)
@@ -192,7 +196,7 @@ class Intents:
     def _new_delivery(self, question: Question) -> Delivery:
         now = question.now
         delivery = Delivery(
-            DeliveryId(new_time_id(now)), DEFAULT_ORG, question.channel.id, question.kind, question.incident.id, None,
+            DeliveryId(new_time_id(now)), self._book.org, question.channel.id, question.kind, question.incident.id, None,
             question.incident.revision, "due", "ready", now, now,
         )  # fmt: skip
         return self._decided(question, delivery)
@@ -218,8 +222,10 @@ class Intents:
             return await self._summary(delivery)
         if delivery.incident_id is None:
             return Withheld("nothing_left")
-        incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(SYSTEM, delivery.incident_id)
-        channel = await self._channels.get(SYSTEM, delivery.channel_id)
+        incident = self._book.incidents.get(delivery.incident_id) or await self._store.incident(
+            hub_scope(self._book.org), delivery.incident_id
+        )
+        channel = await self._channels.get(hub_scope(self._book.org), delivery.channel_id)
         firing = self._firing_of(incident.id, {})
         self._read_again(firing)
         still = [alert for alert in firing if not self._engine.is_back(key_of(alert))]
@@ -234,7 +240,11 @@ class Intents:
         return await self._message(delivery, incident, still, late=decision.reason == LATE)
 
     async def _message(self, delivery: Delivery, incident: Incident, firing: Sequence[Alert], *, late: bool) -> MessageContent:
-        ended = () if firing else (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        ended = (
+            ()
+            if firing
+            else (await self._store.alerts(hub_scope(self._book.org), MOST_SHOWN, None, AlertFilter(incident=incident.id))).items
+        )
         shown = firing or [alert for alert in ended if self._causes_messages(alert)]
         if firing and delivery.kind == "changed":
             shown = [*firing, *await self._ended_since_last_message(delivery, incident)]
@@ -264,7 +274,9 @@ class Intents:
         )
         if last is None or last.sent_at is None:
             return []
-        ended = (await self._store.alerts(SYSTEM, MOST_SHOWN, None, AlertFilter(state="resolved", incident=incident.id))).items
+        ended = (
+            await self._store.alerts(hub_scope(self._book.org), MOST_SHOWN, None, AlertFilter(state="resolved", incident=incident.id))
+        ).items
         return [
             one
             for one in ended
@@ -273,7 +285,7 @@ class Intents:
 
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
         """The content of a digest: the incidents that still fire, and those that ended."""
-        channel = await self._channels.get(SYSTEM, delivery.channel_id)
+        channel = await self._channels.get(hub_scope(self._book.org), delivery.channel_id)
         parts = await self._deliveries.parts(delivery)
         told_resolved = {part.incident_id for part in parts if part.kind == "resolved"}
         open_ones, gone = dict[IncidentId, str](), set[IncidentId]()
@@ -301,7 +313,7 @@ class Intents:
         found = list[str]()
         for one in incidents:
             with contextlib.suppress(NotFound):  # its node was deleted
-                found.append((await self._store.incident(SYSTEM, one)).title)
+                found.append((await self._store.incident(hub_scope(self._book.org), one)).title)
         return tuple(found)
 
     async def _decision(self, delivery: Delivery, incident: Incident, channel: Channel, *, limited: bool = True) -> Decision:
@@ -333,7 +345,7 @@ class Intents:
         return alert.value if value is None else value
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
-        return await self._deliveries.history(DEFAULT_ORG, incident)
+        return await self._deliveries.history(self._book.org, incident)
 
     async def sooner(self, incidents: Collection[IncidentId]) -> list[Delivery]:
         """Waiting messages about these incidents, with an earlier time: the reason to wait has ended. Others are left out."""
@@ -347,7 +359,7 @@ class Intents:
 
     async def after_maintenance(self) -> list[Delivery]:
         """Messages that a maintenance window holds back and that are due earlier now: it was closed, or it no longer covers all of them."""
-        return await self.sooner(await self._deliveries.held(DEFAULT_ORG, "maintenance"))
+        return await self.sooner(await self._deliveries.held(self._book.org, "maintenance"))
 
     async def repeats(self, now: float) -> list[Delivery]:
         """Repeated messages about unacknowledged incidents whose last message is old. Args: now: Unix seconds."""
@@ -365,7 +377,7 @@ class Intents:
         Returns: first messages about firing incidents, and new decisions about messages that did not reach their channel.
         Raises:  StoreError.
         """
-        missing = await self._deliveries.missing(DEFAULT_ORG, self._clock.now() - END_S, self._clock.now())
+        missing = await self._deliveries.missing(self._book.org, self._clock.now() - END_S, self._clock.now())
         wanted = {(one.incident, one.channel): one.lost for one in missing}
         new = list[Delivery]()
         again = await self._lost_ends(lost for lost in wanted.values() if lost is not None and lost.kind == "resolved")
@@ -391,8 +403,8 @@ class Intents:
 
     async def _lost_end(self, lost: Delivery) -> Delivery:
         """Decide again about a lost `resolved` message. Raises: NotFound, StoreError."""
-        channel = await self._channels.get(SYSTEM, lost.channel_id)
-        incident = await self._store.incident(SYSTEM, lost.incident_id or IncidentId(""))
+        channel = await self._channels.get(hub_scope(self._book.org), lost.channel_id)
+        incident = await self._store.incident(hub_scope(self._book.org), lost.incident_id or IncidentId(""))
         past = [one for one in await self._past(incident.id) if one.channel_id == channel.id and one.id != lost.id]
         return self._decided(self._question("resolved", await self._story(incident, (), [channel]), channel, past), lost)
 
@@ -413,7 +425,7 @@ class Intents:
         """Pairs each of these incidents that fires with each channel. Added are the incident's deliveries to the channel, oldest first."""
         found = []
         firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
-        channels = await self._channels.channels(DEFAULT_ORG) if firing_ones else ()
+        channels = await self._channels.channels(self._book.org) if firing_ones else ()
         for incident, firing in firing_ones:
             history = await self._past(incident.id)
             story = await self._story(incident, firing, channels)

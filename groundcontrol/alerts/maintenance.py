@@ -119,14 +119,16 @@ class Windows:
     """Holds the windows that are not over in memory, for decisions about alerts."""
 
     def __init__(self, windows: Sequence[Window] = ()) -> None:
-        self._windows = windows
+        self.replace(windows)
 
     def replace(self, windows: Sequence[Window]) -> None:
-        self._windows = windows
+        self._windows = dict[int, list[Window]]()
+        for window in windows:
+            self._windows.setdefault(window.org, []).append(window)
 
-    def covering(self, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
-        """As `active`."""
-        return active(self._windows, node, tags, now)
+    def covering(self, org: int, node: NodeId, tags: tuple[str, ...], now: float) -> Quiet | None:
+        """As `active`. Args: org: the organisation of the node."""
+        return active(self._windows.get(org, ()), node, tags, now)
 
 
 class AutomaticWindow(NamedTuple):

@@ -13,7 +13,6 @@ from groundcontrol.alerts.preview import Episode, replay
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.store import AlertChange
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
@@ -42,7 +41,8 @@ class Backlog(NamedTuple):
 class RetroEpisodes:
     """Collects the times of late samples, and replays the samples of each node when its backlog has ended."""
 
-    def __init__(self, samples: MetricStore, facts: FactReader, rules: Rules, clock: Clock) -> None:
+    def __init__(self, org: int, samples: MetricStore, facts: FactReader, rules: Rules, clock: Clock) -> None:
+        self._org = org
         self._samples = samples
         self._facts = facts
         self._rules = rules
@@ -102,11 +102,11 @@ class RetroEpisodes:
         now = self._clock.now()
         incident = IncidentId(new_time_id(now))
         alert = Alert(
-            AlertId(new_time_id(now)), DEFAULT_ORG, one.key.rule, one.key.node, one.key.object, one.level, "resolved", one.since_at,
+            AlertId(new_time_id(now)), self._org, one.key.rule, one.key.node, one.key.object, one.level, "resolved", one.since_at,
             one.fired_at, one.ended_at, one.reason, one.value, None, incident, retro=True,
         )  # fmt: skip
         title = title_of("", [alert], Names(self._facts.name, self._rules.get))
-        return alert, Incident(incident, DEFAULT_ORG, one.level, "resolved", title, one.since_at, one.ended_at, f"node:{one.key.node}", 0)
+        return alert, Incident(incident, self._org, one.level, "resolved", title, one.since_at, one.ended_at, f"node:{one.key.node}", 0)
 
 
 def _earlier(one: Episode, by_s: float) -> Episode:

@@ -28,7 +28,7 @@ from groundcontrol.alerts.store import AlertChange, AlertFilter, AlertStore, Han
 from groundcontrol.core.bus import Bus, BusEvent, BusGap, Changed, EventStored, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreError
 from groundcontrol.core.ids import JobId, NodeId
-from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.steady_clock import JumpWatch
 from groundcontrol.events.making import RETRO_S, new_event
 from groundcontrol.events.model import Event, EventFilter, Severity
@@ -68,7 +68,7 @@ MOST_BUS_MESSAGES: Final = 10_000
 
 
 class AlertService:
-    """Owns the engine and the book of its alerts."""
+    """Owns the engine and the book of the alerts of one organisation."""
 
     def __init__(
         self, *, book: Book, store: AlertStore, rule_store: RuleStore, log: LogStore, intents: Intents, rules: Rules, engine: Engine, facts: FactReader,
@@ -148,24 +148,24 @@ class AlertService:
         Raises: StoreError.
         """
         async with self._changing:
-            self._rules.load(await self._rule_store.all(SYSTEM))
+            self._rules.load(await self._rule_store.all(hub_scope(self._book.org)))
             self._apply_rules()
-            alerts, incidents = await self._store.open_alerts(DEFAULT_ORG)
+            alerts, incidents = await self._store.open_alerts(self._book.org)
             self._book.load(alerts, incidents)
             await self._facts.load()
             for turn in range(ROUND_TICKS):
                 for facts in self._facts.read(turn, ROUND_TICKS):
                     self._engine.set_node(facts, self._clock.now())
-            snapshot = await self._store.engine(DEFAULT_ORG) or Snapshot(self._started_at)
-            self._engine.restore([*alerts, *await self._store.ended_since(DEFAULT_ORG, snapshot.at)], snapshot)
-            self._engine.set_hub(await self._hub_facts.read())
+            snapshot = await self._store.engine(self._book.org) or Snapshot(self._started_at)
+            self._engine.restore([*alerts, *await self._store.ended_since(self._book.org, snapshot.at)], snapshot)
+            self._engine.set_hub(await self._hub_facts.read(self._book.org))
             await self._add_missed_events(snapshot.at)
         self.is_loaded = True
 
     async def _add_missed_events(self, since_at: float) -> None:
         """Evaluate stored events that no message of the bus announced to this process. Raises: StoreError."""
         since_at = min(since_at, self._clock.now() - MINUTE_S)  # later: the clock was ahead
-        missed = await self._log.events(SYSTEM, MOST_MISSED, None, None, EventFilter(from_at=since_at))
+        missed = await self._log.events(hub_scope(self._book.org), MOST_MISSED, None, None, EventFilter(from_at=since_at))
         for one in reversed(missed.items):
             if not one.retro:
                 self._engine.add_event(one.node_id, one.type, one.object, one.last_at, one.severity)
@@ -195,7 +195,7 @@ class AlertService:
                 await self.tick(turn)
                 if self._clock.monotonic() - saved_at >= SAVE_EVERY_S:
                     saved_at = self._clock.monotonic()
-                    await self._store.save_engine(DEFAULT_ORG, self._engine.snapshot())
+                    await self._store.save_engine(self._book.org, self._engine.snapshot())
             except HubError as exc:
                 event(log, "alerts_wait", logging.WARNING, error=exc.code, waiting=len(self._unstored))
             except Exception:  # the boundary: a bug that one alert hits must not end the hub
@@ -297,7 +297,7 @@ class AlertService:
         found = list[Alert]()
         cursor: str | None = None
         while len(found) < MOST_EPISODES:
-            page = await self._store.alerts(SYSTEM, PAGE_EPISODES, cursor, AlertFilter(incident=incident))
+            page = await self._store.alerts(hub_scope(self._book.org), PAGE_EPISODES, cursor, AlertFilter(incident=incident))
             found += page.items
             cursor = page.next
             if cursor is None:
@@ -306,7 +306,9 @@ class AlertService:
 
     def _flagged(self, alert: Alert) -> Alert:
         now = self._clock.now()
-        window = None if alert.node_id is None else self._windows.covering(alert.node_id, self._facts.tags(alert.node_id), now)
+        window = (
+            None if alert.node_id is None else self._windows.covering(self._book.org, alert.node_id, self._facts.tags(alert.node_id), now)
+        )
         flaps = self._engine.flapping(key_of(alert))
         return alert._replace(maintenance=None if window is None else window.id, flapping=flaps is not None and flaps.quiet(now))
 
@@ -320,7 +322,7 @@ class AlertService:
         name = self._facts.name(alert.node_id) if alert.node_id is not None else "Ground Control" if self._is_of_hub(alert) else NO_NODE
         fired = transition.kind == "fired"
         return new_event(
-            "alert_firing" if fired else "alert_resolved", transition.at, known, node=alert.node_id, name=name,
+            "alert_firing" if fired else "alert_resolved", transition.at, known, node=alert.node_id, name=name, org=self._book.org,
             severity=self._severity(alert) if fired else None, received_at=self._clock.now(),
         )  # fmt: skip
 
@@ -339,7 +341,7 @@ class AlertService:
     def _event_of_mass(self, incident: Incident, plan: Plan) -> Event:
         nodes = {alert.node_id for alert in plan.alerts.values() if alert.incident_id == incident.id}
         count = max(len(nodes), self._facts.fleet.silent)  # some nodes become silent a moment later
-        return new_event("mass_offline", self._clock.now(), {"incident": incident.id, "count": count})
+        return new_event("mass_offline", self._clock.now(), {"incident": incident.id, "count": count}, org=self._book.org)
 
     def _publish(self, plan: Plan) -> None:
         for alert in plan.alerts.values():
@@ -371,7 +373,7 @@ class AlertService:
         """
         await self._catch_up()
         await self._look_back()
-        self._engine.set_hub(await self._hub_facts.read())
+        self._engine.set_hub(await self._hub_facts.read(self._book.org))
         await self._renew_flags()
         async with self._changing:
             repeats = await self._intents.repeats(self._clock.now())
@@ -395,7 +397,7 @@ class AlertService:
             self._retro.forget(node, backlog)
 
     async def _store_late_episodes(self, node: NodeId, backlog: Backlog) -> None:
-        known = await self._store.alerts(SYSTEM, PAGE_EPISODES, None, AlertFilter(node=node))
+        known = await self._store.alerts(hub_scope(self._book.org), PAGE_EPISODES, None, AlertFilter(node=node))
         change = await self._retro.find(self._engine, node, backlog, known.items)
         if change.alerts:
             await self._store.commit(change)
@@ -494,7 +496,7 @@ class AlertService:
                     await self._facts.reload(NodeId(change.id))
                 elif isinstance(change, Changed) and change.kind == "job":
                     await self._facts.reload_job(JobId(change.id))
-                elif isinstance(change, EventStored) and self._clock.now() - change.at <= RETRO_S:
+                elif isinstance(change, EventStored) and change.org == self._book.org and self._clock.now() - change.at <= RETRO_S:
                     # an event that arrives later than that fires no alert
                     self._event_at = max(self._event_at, change.at)
                     self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)

@@ -26,6 +26,8 @@ from groundcontrol.alerts.links import AlertHandler
 from groundcontrol.alerts.maintenance_api import MAINTENANCE_ROUTES
 from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.alerts.messages import MessageContent, Withheld
+from groundcontrol.alerts.model import Delivery
 from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
 from groundcontrol.alerts.outbox import ContentSource, Outbox
 from groundcontrol.alerts.replay import Replay
@@ -37,7 +39,6 @@ from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.events.store import LogStore
@@ -58,7 +59,8 @@ def _heard_at(services: Services) -> Callable[[NodeId], float | None]:
     """Look up `FactReader` at each call, since it needs the dead man's switch itself."""
 
     def heard_at(node: NodeId) -> float | None:
-        return services[FactReader].heard_at(node)
+        heard = (services.of(org)[FactReader].heard_at(node) for org in services.orgs)
+        return next((at for at in heard if at is not None), None)
 
     return heard_at
 
@@ -74,15 +76,18 @@ def _deadline_checker(services: Services) -> DeadlineChecker:
 
 def _heartbeat(services: Services) -> Heartbeat:
     url = services[Config].heartbeat_url
-    alerts = services[AlertService]
     return Heartbeat(
-        services.clock, services[Egress], None if url is None else url.reveal(), services[DeliveryStore].next_due, lambda: alerts.evaluates
+        services.clock,
+        services[Egress],
+        None if url is None else url.reveal(),
+        services[DeliveryStore].next_due,
+        lambda: all(services.of(org)[AlertService].evaluates for org in services.orgs),
     )
 
 
 def _facts(services: Services) -> FactReader:
     return FactReader(
-        services[NodeStore], services[JobStore], services[Presence], services[ReceivedTables], services[DeadMan], services[DeadlineChecker],
+        services.org, services[NodeStore], services[JobStore], services[Presence], services[ReceivedTables], services[DeadMan], services[DeadlineChecker],
         services[HubStore], services[UpdateService].version, services.clock,
     )  # fmt: skip
 
@@ -122,12 +127,30 @@ def _alerts(services: Services) -> AlertService:
         facts=facts,
         hub_facts=services[HubFactReader],
         replay=Replay(services[MetricStore], facts.number, services.clock),
-        retro=RetroEpisodes(services[MetricStore], facts, services[Rules], services.clock),
+        retro=RetroEpisodes(services.org, services[MetricStore], facts, services[Rules], services.clock),
         windows=services[WindowCloser].windows,
         bus=services.bus,
         clock=services.clock,
         poke=lambda: services[Outbox].wake(),  # noqa: PLW0108  the outbox needs this service, so it is looked up at each call
     )
+
+
+class _Contents:
+    """`ContentSource`: each message is made by the alerts of its organisation."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
+        return await self._services.of(delivery.org)[Intents].content(delivery)
+
+
+def _health(services: Services) -> AlertHealth:
+    def of_org(org: int) -> tuple[AlertService, Rules]:
+        own = services.of(org)
+        return own[AlertService], own[Rules]
+
+    return AlertHealth(of_org, services[Presence])
 
 
 SLICE: Final = Slice(
@@ -148,7 +171,7 @@ SLICE: Final = Slice(
         provide(FactReader)(_facts),
         provide(SteadyClock)(lambda services: SteadyClock(services.clock)),
         provide(HubFactReader)(_hub_facts),
-        provide(Book)(lambda _: Book(DEFAULT_ORG)),
+        provide(Book)(lambda services: Book(services.org)),
         provide(Intents)(_intents),
         provide(AlertService)(_alerts),
         provide(RowSink)(lambda services: services[AlertService]),
@@ -156,10 +179,11 @@ SLICE: Final = Slice(
         provide(RulePreviews)(
             lambda services: RulePreviews(services[NodeStore], services[MetricStore], services[FactReader], services[LogStore])
         ),
-        provide(ContentSource)(lambda services: services[Intents]),
+        provide(ContentSource)(_Contents),
         provide(AlertHandler)(lambda services: services[AlertService]),
-        provide(NodeHealth)(lambda services: AlertHealth(services[AlertService], services[Rules], services[Presence])),
+        provide(NodeHealth)(_health),
     ),
     tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, HubFactReader, AlertService, *NOTIFY_TASKS),
+    per_org=(Book, Rules, Engine, FactReader, RulePreviews, Intents, AlertService, RowSink, AlertHandler),
     expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
 )

@@ -61,7 +61,8 @@ class Admission:
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up, strict=strict)
-        return ApiRequest(self._services, request, self.cookies, address, sure, caller)
+        services = self._services if caller is None else self._services.of(caller.scope.org)
+        return ApiRequest(services, request, self.cookies, address, sure, caller)
 
     async def readmit(
         self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool, strict: bool

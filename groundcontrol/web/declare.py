@@ -83,3 +83,5 @@ class Slice(NamedTuple):
     tasks: tuple[type[Runs], ...] = ()
     """Services that the hub runs."""
     expires: tuple[Expiry, ...] = ()
+    per_org: tuple[type, ...] = ()
+    """Services of which each organisation has an instance of its own; `tasks` among them run for each."""

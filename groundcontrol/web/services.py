@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable
+from copy import copy
 from typing import Protocol, TypeVar, cast
 
 from groundcontrol.access.addresses import Network
 from groundcontrol.access.service import AuthService
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.ids import HubId
+from groundcontrol.core.scope import DEFAULT_ORG
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.web.costs import Costs
@@ -75,8 +78,12 @@ class Services:
         costs: Costs,
         stores: Stores,
         providers: Iterable[Provider],
+        per_org: Iterable[type] = (),
     ) -> None:
-        """Args: build: the hub's build, which differs from the page's. providers: a later provider of a type replaces an earlier one."""
+        """Args: build: the hub's build, which differs from the page's. providers: a later provider of a type replaces an earlier one.
+        per_org: types of which each organisation has an instance of its own."""
+        self.org = DEFAULT_ORG
+        """The organisation for which these services act."""
         self.config = config
         self.clock = clock
         self.bus = bus
@@ -87,14 +94,37 @@ class Services:
         self.costs = costs
         self._stores = stores
         self._makers = dict(providers)
-        self._made: dict[type, object] = {}
+        self._shared: dict[type, object] = {}
+        self._own: dict[type, object] = {}
+        self._per_org = frozenset(per_org)
+        self._instance = self
+        self._of: dict[int, Services] = {DEFAULT_ORG: self}
+        self.org_added = asyncio.Event()
+        """Set when `of` has made the services of another organisation."""
+
+    @property
+    def orgs(self) -> tuple[int, ...]:
+        """The organisations for which `of` has made services."""
+        return tuple(self._of)
+
+    def of(self, org: int) -> Services:
+        """The services that act for an organisation. They share all instances but those of `per_org`."""
+        found = self._of.get(org)
+        if found is None:
+            found = copy(self._instance)
+            found.org, found._own = org, {}  # noqa: SLF001  it is a copy of its own class
+            self._of[org] = found
+            self.org_added.set()
+        return found
 
     def __getitem__(self, kind: type[T], /) -> T:
         """The instance of this type, or the store that implements this Protocol.
 
         Raises: KeyError: no provider for this type.
         """
-        if kind not in self._made:
+        own = kind in self._per_org
+        made = self._own if own else self._shared
+        if kind not in made:
             make = self._makers.get(kind)
-            self._made[kind] = self._stores[kind] if make is None else make(self)
-        return cast("T", self._made[kind])
+            made[kind] = self._stores[kind] if make is None else make(self if own else self._instance)
+        return cast("T", made[kind])

@@ -50,7 +50,7 @@ async def test_a_job_window_opens_at_dispatch_and_closes_with_the_nodes_health(b
     store = await backend.reopen()  # none of it is only in memory
     closer = WindowCloser(store.maintenance, clock, health)
     await closer.look()
-    found = closer.windows.covering(node, (), clock.now())
+    found = closer.windows.covering(1, node, (), clock.now())
     assert found is not None
     assert str(found.id) == running.job.id
 
@@ -61,7 +61,7 @@ async def test_a_job_window_opens_at_dispatch_and_closes_with_the_nodes_health(b
         await closer.look()
         clock.advance(wait_s)
         await closer.look()
-        assert (closer.windows.covering(node, (), clock.now()) is not None) == covered
+        assert (closer.windows.covering(1, node, (), clock.now()) is not None) == covered
     assert await overruns(store) == []
 
 

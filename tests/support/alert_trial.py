@@ -163,7 +163,7 @@ class AlertTrial:
         self._time_commits(store.alerts)
         self.engine, self.rules = Engine(), Rules()
         facts = self.facts = FactReader(
-            store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, store.hubs, "0.1.0", clock
+            DEFAULT_ORG, store.nodes, store.jobs, self.fleet, self.fleet, self.dead_man, self.fleet, store.hubs, "0.1.0", clock
         )
         book = Book(DEFAULT_ORG)
         self.intents = Intents(
@@ -173,7 +173,7 @@ class AlertTrial:
         self.service = AlertService(
             book=book, store=store.alerts, rule_store=store.rules, log=store.log, intents=self.intents, rules=self.rules, engine=self.engine, facts=facts,
             hub_facts=HubFactReader(self.folder, store.channels, store.log, bus, lambda: 0.0, SteadyClock(clock), clock),
-            replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
+            replay=Replay(store.metrics, facts.number, clock), retro=RetroEpisodes(DEFAULT_ORG, store.metrics, facts, self.rules, clock), windows=self.windows, bus=bus, clock=clock, poke=self._poked,
         )  # fmt: skip
         self.outbox = Outbox(store.deliveries, self.intents, self.receivers, clock, lambda: 1.0)
         self._due_at: float | None = clock.now()

@@ -56,7 +56,7 @@ from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, 
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import SummaryFragment, SummaryReader
 from groundcontrol.samples.store import DamageReports
-from groundcontrol.slices import PROVIDERS, ROUTES, SLICES
+from groundcontrol.slices import PER_ORG, PROVIDERS, ROUTES, SLICES
 from groundcontrol.vault import Vault
 from groundcontrol.web import openapi
 from groundcontrol.web.costs import Costs
@@ -358,6 +358,7 @@ class TestHub:
                 provide(AgentBundle)(lambda _: AgentBundle(self.updates.version, b"")),
                 provide(UpdateService)(lambda _: self.updates),
             ),
+            per_org=PER_ORG,
         )
         self.app = build_app(self.services, SLICES, page=page, limits=limits)
         self.server = _Server(self.app, skip_url_asserts=True)

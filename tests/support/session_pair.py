@@ -73,7 +73,7 @@ class Hub:
             ingest=SimpleNamespace(submit=_take),
             skew=lambda _: None,
             update_latest=lambda _agent, _layout, _rows: None,
-            row_sink=SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late),
+            row_sink=lambda _org: SimpleNamespace(add_rows=lambda _node, _layout, _rows: None, note_late=self.note_late),
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16), 1)

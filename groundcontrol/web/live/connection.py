@@ -384,7 +384,9 @@ class Connection:
             authorize(caller.scope, topic.action)
             await self._check_resource(topic, key)
         if topic.stream is not None:
-            stream = topic.stream(self._services, lambda: self.scope, key, body.after or 0, self.put, self._outgoing.room)
+            stream = topic.stream(
+                self._services.of(self.scope.org), lambda: self.scope, key, body.after or 0, self.put, self._outgoing.room
+            )
             assert self._group is not None
             self._topics[body.topic] = _canceller(self._group.create_task(self._run_stream(stream), name=f"live {stream.topic}"))
             return
@@ -408,7 +410,7 @@ class Connection:
     async def _check_resource(self, topic: LiveTopic, key: str) -> None:
         """Check that the caller's rights cover the object of the topic."""
         if topic.find is not None:
-            authorize(self.scope, topic.action, await topic.find(self._services, self.scope, key))
+            authorize(self.scope, topic.action, await topic.find(self._services.of(self.scope.org), self.scope, key))
 
     async def _run_stream(self, stream: Stream) -> None:
         try:

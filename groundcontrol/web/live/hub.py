@@ -192,7 +192,7 @@ class LiveHub:
             raise Unavailable("the hub is stopping")
         if declared.feed is None:
             raise NotFound("there is no such topic")
-        feed = declared.feed(self.services, scope, key, self.limits)
+        feed = declared.feed(self.services.of(scope.org), scope, key, self.limits)
         task = self._group.create_task(self._guard(feed), name=f"live {topic}")
         self._feeds[feed_key] = (feed, task)
         return feed

@@ -219,7 +219,7 @@ class Handled:
 @pytest.mark.holds("S-62")
 async def test_a_link_acknowledges_or_snoozes_one_alert_for_a_week(hub: TestHub) -> None:
     handled = Handled()
-    hub.services._made[AlertHandler] = handled
+    hub.services._own[AlertHandler] = handled
     admin, anyone = await hub.logged_in(), hub.anonymous()
     channel = await made(admin)
     links, now = hub.services[Links], hub.clock.now()
