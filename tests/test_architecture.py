@@ -148,7 +148,7 @@ def test_tests_change_no_constants() -> None:
 def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
     """mypy checks the type of what is provided, not that anything is."""
     hub = ROOT / "groundcontrol"
-    asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[([A-Z]\w+)\]", path.read_text())}
+    asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services(?:\.of\([\w.]+\))?\[([A-Z]\w+)\]", path.read_text())}
     asked |= {task.__name__ for task in TASKS}
     provided = {name for path in hub.rglob("*.py") for name in re.findall(r"provide\((\w+)\)", path.read_text())}
     assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}
@@ -196,3 +196,38 @@ def test_every_kind_of_change_is_declared_by_a_topic_and_published() -> None:
     }
     published |= {record.changed for record in RECORDS if record.changed}
     assert published == {topic.changes for topic in TOPICS.values() if topic.changes}
+
+
+ACT_FOR_THE_INSTANCE = {
+    "DEFAULT_ORG": {
+        "core/scope.py": "says what it is",
+        "web/admission.py": "the local socket",
+        "web/services.py": "the services of the process",
+        "access/first_log_in.py": "the first start",
+        "cli/restore.py": "an offline command",
+        "cli/rotate_secret.py": "an offline command",
+        "adapters/sqlite/secrets.py": "the instance's own secrets",
+        "adapters/sqlite/events.py": "refusals of callers that nobody knows",
+        "events/making.py": "events of the hub itself",
+        "alerts/hub_facts.py": "alerts about the hub itself",
+    },
+    "SYSTEM": {
+        "core/scope.py": "says what it is",
+        "nodes/enrolment.py": "a node that proves the instance's own key",
+        "adapters/sqlite/audit.py": "the first row of a chain",
+        "adapters/sqlite/events.py": "the summary of refusals",
+    },
+}
+"""Who may act in the organisation of the instance without asking for that of an object, and why. The lists may only shrink."""
+
+
+@pytest.mark.holds("SAFETY-108")
+@pytest.mark.parametrize("name", ACT_FOR_THE_INSTANCE)
+def test_only_these_files_act_for_the_organisation_of_the_instance(name: str) -> None:
+    found = {
+        path.relative_to("groundcontrol").as_posix()
+        for path in Path("groundcontrol").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id == name
+    }
+    assert found == set(ACT_FOR_THE_INSTANCE[name])

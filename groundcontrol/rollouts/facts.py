@@ -8,7 +8,7 @@ from typing import Final
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import job_action
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.jobs.model import Job
 from groundcontrol.jobs.store import JobStore
@@ -58,7 +58,7 @@ class RolloutFacts:
 
     async def read(self, rollout: Rollout) -> Facts:
         """Raises: StoreError."""
-        scope = SYSTEM._replace(org=rollout.org)
+        scope = hub_scope(rollout.org)
         open_targets = [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
         wanted = {one.node for one in open_targets}
         nodes = {node.id: node for node in await all_nodes(self._stores[NodeStore], scope) if node.id in wanted}

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from groundcontrol.core.bus import Bus, Changed, Interest, JobPoke
 from groundcontrol.core.errors import Conflict, HubError, NotFound
 from groundcontrol.core.ids import JobId, NodeId
-from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.interfaces import NodeHealth, Presence
 from groundcontrol.nodes.model import Node
@@ -93,7 +93,7 @@ class RolloutService:
         watched = tuple(one.node for one in rollout.targets if one.state == "running")
         if watched:
             self._bus.publish(Interest(watched, LOOK_TTL_S, watched))  # their tables come every few seconds
-        await self.store(SYSTEM._replace(org=rollout.org), rollout, step(rollout, facts, self._clock.now()))
+        await self.store(hub_scope(rollout.org), rollout, step(rollout, facts, self._clock.now()))
 
     async def facts_of(self, rollout: Rollout) -> Facts:
         return await self._facts.read(rollout)
@@ -136,7 +136,7 @@ class RolloutService:
 
     async def _begin_for_returned(self, policy: PatchPolicy, now: float) -> None:
         """Nodes that were away at the last time are patched once they are back, inside their windows."""
-        scope = SYSTEM._replace(org=policy.org)
+        scope = hub_scope(policy.org)
         page = await self._stores[RolloutStore].rollouts(scope, 1, None, policy.id)
         missed = {one.node for last in page.items if last.state == "expired" for one in last.targets if one.why == "offline"}
         if not any(self._presence.online(node) for node in missed):
@@ -151,7 +151,7 @@ class RolloutService:
         self._bus.publish(Changed("rollout", stored.id, stored.version))
 
     async def _decide(self, policy: PatchPolicy, due: Due, now: float) -> None:
-        store, scope = self._stores[PolicyStore], SYSTEM._replace(org=policy.org)
+        store, scope = self._stores[PolicyStore], hub_scope(policy.org)
         match due.act:
             case "notice":
                 pairs = await self._pairs(policy, now)
@@ -177,7 +177,7 @@ class RolloutService:
 
     async def _pairs(self, policy: PatchPolicy, now: float) -> tuple[Pair, ...]:
         """The packages and versions that the policy would take now: what a person approves."""
-        store, scope = self._stores[PolicyStore], SYSTEM._replace(org=policy.org)
+        store, scope = self._stores[PolicyStore], hub_scope(policy.org)
         nodes = await self._selected(policy)
         updates = await store.node_updates(scope, [node.id for node in nodes])
         seen = await store.seen(policy.org, {one.package for _, ones in updates.values() for one in ones})
@@ -189,7 +189,7 @@ class RolloutService:
         return tuple(sorted(found))[:MOST_PAIRS]
 
     async def _selected(self, policy: PatchPolicy) -> list[Node]:
-        nodes = await all_nodes(self._stores[NodeStore], SYSTEM._replace(org=policy.org))
+        nodes = await all_nodes(self._stores[NodeStore], hub_scope(policy.org))
         return [node for node in nodes if policy.select.selects(node.id, node.tags)]
 
     async def begin(self, scope: Scope, policy: PatchPolicy, before: Occurrence | None, due: Occurrence, now: float) -> Rollout | None:
@@ -214,7 +214,7 @@ class RolloutService:
 
     async def _first(self, policy: PatchPolicy) -> set[NodeId]:
         """Nodes that the last roll-out of the policy did not reach."""
-        page = await self._stores[RolloutStore].rollouts(SYSTEM._replace(org=policy.org), 1, None, policy.id)
+        page = await self._stores[RolloutStore].rollouts(hub_scope(policy.org), 1, None, policy.id)
         return {one.node for last in page.items for one in last.targets if one.state == "not_started"}
 
     async def rest_of(self, rollout: Rollout, scope: Scope) -> list[Node]:

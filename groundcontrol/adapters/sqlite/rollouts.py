@@ -23,7 +23,7 @@ from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
-from groundcontrol.core.scope import SYSTEM, Actor, Scope
+from groundcontrol.core.scope import Actor, Scope, hub_scope
 from groundcontrol.events.making import new_event
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
@@ -149,7 +149,7 @@ class SqliteRollouts:
         )
         insert(tx, owner, job, node["no"])
         detail = {"node": one.node, "rollout": rollout.id, "step": one.step, **one.request.details()}
-        self._chain.write(tx, SYSTEM._replace(org=rollout.org), "job.create", job.id, detail)
+        self._chain.write(tx, hub_scope(rollout.org), "job.create", job.id, detail)
         return [job.id]
 
     def _stop_job(self, tx: Tx, scope: Scope, rollout: Rollout, one: StopJob) -> list[JobId]:

@@ -1,0 +1,160 @@
+"""Two organisations on one hub: a node of the second has samples, jobs, alerts, messages, deployments and live topics beside one of the first."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from spider.wire.ids import new_random_id
+from spider.wire.job_messages import JobAnswer, JobStart
+from spider.wire.report_messages import Table
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.eventually import eventually
+from tests.support.hub import Enrolled, HubProcess, Login
+from tests.support.hub_faults import set_fault
+from tests.support.job_messages import ended
+from tests.support.receivers import Receiver
+from tests.support.wire import open_order
+
+SECOND = 2
+SETTLED_S = 120.0
+
+
+@pytest.fixture
+async def receivers() -> AsyncIterator[list[Receiver]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(Receiver().running()) for _ in range(2)]
+
+
+def second_organisation(hub: HubProcess, node: Enrolled) -> None:
+    """Give the node to a second organisation, which has one user: as the first, with another name."""
+    with sqlite3.connect(hub.folder / "stardust.db") as db:
+        db.row_factory = sqlite3.Row
+        db.execute("UPDATE node SET org = ? WHERE id = ?", (SECOND, node.node_id))
+        user = dict(db.execute("SELECT * FROM account WHERE username = 'admin'").fetchone())
+        del user["no"]
+        user |= {"org": SECOND, "id": new_random_id(), "username": "second", "username_key": "second"}
+        db.execute(f"INSERT INTO account ({', '.join(user)}) VALUES ({', '.join('?' * len(user))})", tuple(user.values()))
+    db.close()
+
+
+def read(hub: HubProcess, who: Login, path: str) -> Any:
+    reply = hub.request("GET", f"/api/v1{path}", token=who.token)
+    assert reply.status == 200, reply.body
+    return reply.json
+
+
+async def posted(hub: HubProcess, who: Login, path: str, body: object) -> Any:
+    reply = await hub.call("POST", f"/api/v1{path}", body, token=who.token)
+    assert reply.status in (200, 201, 202), reply.body
+    return reply.json
+
+
+def failed_unit() -> Table:
+    now = int(time.time() * 1000)
+    return Table(
+        "services", now, 1, ["unit", "description", "state", "result", "since"], ["backup.service", "", "failed", "exit-code", now]
+    )
+
+
+def _told(receiver: Receiver) -> list[Any]:
+    return [one.json for one in receiver.got if one.json["kind"] == "firing"]
+
+
+async def fleet_of(hub: HubProcess, who: Login) -> list[str]:
+    """The names of the nodes that a live page shows first."""
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {who.token}"}) as http,
+        http.ws_connect(f"{hub.url}/api/v1/live") as live,
+    ):
+        await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
+        while True:
+            kind, body = msgspec.msgpack.decode((await live.receive(timeout=20)).data)
+            if kind == "snapshot":
+                return [node["name"] for node in body["data"]["nodes"]]
+
+
+@pytest.mark.holds("SAFETY-108")
+@pytest.mark.timeout(180)
+async def test_a_node_of_a_second_organisation_is_served_beside_one_of_the_first(tmp_path: Path, receivers: list[Receiver]) -> None:
+    allow = ", ".join(f"127.0.0.1:{one.port}" for one in receivers)
+    hub = HubProcess(tmp_path / "hub", faults=["time"], env={"STARDUST_NOTIFY_ALLOW": allow})
+    await hub.start()
+    try:
+        nodes = hub.enrol("web-1", "web-2")
+        await hub.stop()
+        second_organisation(hub, nodes[1])
+        await hub.start()
+        people = [hub.login(), hub.login("second")]
+        rules = []
+        for who, receiver in zip(people, receivers, strict=True):
+            await hub.call("PATCH", "/api/v1/rules/hub.clock", {"enabled": False, "version": 0}, token=who.token)
+            await posted(hub, who, "/channels", {"kind": "webhook", "name": "ops", "target": {"url": receiver.url()}})
+            rule = {
+                "name": "Service failed at once",
+                "expr": "state(unit_failed)",
+                "select": {"all": True},
+                "warn": {"trigger": 0, "clear": 0},
+            }
+            rules.append(await posted(hub, who, "/rules", rule))
+        async with agents(hub, *nodes) as joined:
+            for agent in joined:
+                await agent.join()
+                layout = layout_of()
+                await agent.say(
+                    IDENTITY._replace(policy_mode="managed", policy_verbs=["check"]), layout, pack_of(0, layout=layout), failed_unit()
+                )
+                await agent.wait_acked(0)
+            for who, node, other, agent in zip(people, nodes, reversed(nodes), joined, strict=True):
+                found = await eventually(partial(_online, hub, who))
+                assert [one["name"] for one in found] == [node.name]
+                assert found[0]["latest"], "its samples are live"
+                assert await fleet_of(hub, who) == [node.name]
+                reply = await hub.call("GET", f"/api/v1/nodes/{other.node_id}", token=who.token)
+                assert reply.status == 404
+                job = await posted(hub, who, f"/nodes/{node.node_id}/jobs", {"action": "check"})
+                start = await agent.expect(JobStart)
+                assert start.job == job["id"]
+                assert open_order(node.launch_key, start.order).verb == "check"
+                await agent.say(JobAnswer(job["id"], "accepted", "", int(time.time() * 1000)), ended(job["id"], b""))
+                await eventually(partial(_succeeded, hub, who, job["id"]))
+                alert = await eventually(partial(_firing, hub, who))
+                assert (alert["node_id"], alert["object"]) == (node.node_id, "backup.service")
+                deployments = await asyncio.to_thread(read, hub, who, "/deployments")
+                assert deployments["deployments"] == []
+            set_fault(hub, "time", str(SETTLED_S))
+        for node, receiver in zip(nodes, receivers, strict=True):
+            [body] = await eventually(partial(_told, receiver))
+            assert [one["node_name"] for one in body["alerts"] if one["object"] == "backup.service"] == [node.name]
+        assert rules[0]["id"] != rules[1]["id"]
+        await hub.kill()
+        await hub.start()
+        for who, node in zip([hub.login(), hub.login("second")], nodes, strict=True):
+            alert = await eventually(partial(_firing, hub, who))
+            assert alert["node_id"] == node.node_id, "each organisation continues its own alerts"
+    finally:
+        await asyncio.to_thread(hub.close)
+
+
+def _online(hub: HubProcess, who: Login) -> Any:
+    nodes = read(hub, who, "/nodes")["nodes"]
+    return nodes if nodes and all(node["state"] == "online" and node["latest"] for node in nodes) else None
+
+
+def _succeeded(hub: HubProcess, who: Login, job: str) -> bool:
+    return bool(read(hub, who, f"/jobs/{job}")["state"] == "succeeded")
+
+
+def _firing(hub: HubProcess, who: Login) -> Any:
+    alerts = read(hub, who, "/alerts?state=firing")["alerts"]
+    return next((alert for alert in alerts if alert["rule_name"] == "Service failed at once"), None)
