@@ -41,15 +41,17 @@ class HostReports:
         policy_owner: int = 0,
         manager: Optional[UpdateQuery] = None,
         available: Optional[Available] = None,
+        learned: Callable[[], None] = lambda: None,
     ) -> None:
         """Args: send: raises ConnectionError when there is no session. manager: None: this host has no package manager to query.
-        available: receives what the tables of packages show."""
+        available: receives what the tables of packages show. learned: called when it has received something."""
         self._config = config
         self._clock = clock
         self._send = send
         self._policy_owner = policy_owner
         self._manager = manager
         self._available = available or Available()
+        self._learned = learned
         self._reader = IdentityReader()
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
@@ -139,13 +141,15 @@ class HostReports:
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Read the available updates and the condition of the packages. Returns: seconds until the next reading."""
-        wait_s = await self._read_updates(manager)
-        found = manager.condition()
+        found = manager.condition()  # first, since the updates take up to a minute
         before = self._available.condition
         self._available.condition = PackageCondition(
             before.faults if found.faults is None else found.faults,
             before.repositories if found.repositories is None else found.repositories,
         )
+        self._learned()
+        wait_s = await self._read_updates(manager)
+        self._learned()
         return wait_s if found.faults == [] else min(wait_s, UPDATES_RETRY_S)  # somebody may be at work, or repair it by hand
 
     async def _read_updates(self, manager: UpdateQuery) -> float:

@@ -148,6 +148,15 @@ class Tables:
                     self._changed.set()
         self._wake.set()
 
+    def read_now(self, names: Sequence[str]) -> None:
+        """Read these subjects now instead of at the next interval, since what they show may have changed, and send them without a rest."""
+        now = self._clock.monotonic()
+        for name in names:
+            source = self._sources.get(name)
+            if source is not None:
+                source.due, source.sent_at = now, float("-inf")
+        self._wake.set()
+
     async def run(self) -> None:
         """Read and report until cancelled."""
         try:

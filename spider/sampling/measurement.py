@@ -31,6 +31,10 @@ from spider.wire.job_messages import Bundle
 from spider.wire.report_messages import EventsStored, JournalRequest, LogAck, PackagesHeld
 from spider.wire.sample_messages import Watch
 
+ABOUT_PACKAGES = ("package_faults", "updates", "held", "repositories")
+ABOUT_UNITS = ("services", "units")
+"""Tables that the end of a job may change at once."""
+
 
 class Measurement(NamedTuple):
     """The tasks that measure and report, not started yet, and the functions that the agent calls at certain moments."""
@@ -55,7 +59,9 @@ def _connect_event_reports(config: Config, clock: Clock, link: HubLink, policy_o
 def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build all components and connect them to the link; no task runs yet."""
     available = Available()
-    host_reports = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
+    host_reports = HostReports(
+        config, clock, link.send, policy_owner, SeparateQuery(), available, learned=lambda: tables.read_now(ABOUT_PACKAGES)
+    )
     link.on_joined(host_reports.joined)
     inventory = PackageSync(link.send, settled=host_reports.packages_changed)
     link.on_joined(inventory.joined)
@@ -88,6 +94,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
 
     def job_ended() -> None:
         host_reports.job_ended()
+        tables.read_now(ABOUT_UNITS)
         inventory.check_now()
 
     return Measurement(

@@ -125,6 +125,25 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
         assert sum(isinstance(message, Updates) for message in wire.said) == 2
 
 
+async def test_the_end_of_a_job_shows_broken_packages_before_the_slow_count_of_updates() -> None:
+    looked: list[object] = []
+
+    class Slow(Manager):
+        def available_updates(self) -> Updates:
+            looked.append("updates")
+            return super().available_updates()
+
+    wire, manager, available = Wire(), Slow(), Available()
+    manager.told = PackageCondition([("curl", "incomplete")], None)
+    facts = HostReports(
+        ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available,
+        learned=lambda: looked.append(available.condition.faults),
+    )  # fmt: skip
+    async with running(facts):
+        await eventually(lambda: len(looked) >= 3)
+    assert looked[:3] == [[("curl", "incomplete")], "updates", [("curl", "incomplete")]]
+
+
 async def test_broken_packages_are_reported_even_without_an_update_count() -> None:
     wire, manager, available = Wire(), Manager(), Available()
     manager.trouble, manager.told = PackagesUnreadable("unmet dependencies"), PackageCondition([("curl", "incomplete")], None)

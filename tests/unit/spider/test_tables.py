@@ -128,6 +128,19 @@ async def test_an_unchanged_table_is_sent_once_an_hour() -> None:
     assert all(later - earlier >= RESEND_S for earlier, later in itertools.pairwise(moments))
 
 
+async def test_what_a_job_may_have_changed_is_read_and_sent_at_once_even_if_it_did_not() -> None:
+    wire, reader, other = Wire(), Reader("package_faults"), Reader("timers")
+    async with running(wire, reader, other, clock=RunningClock(factor=1.0)) as tables:
+        await eventually(lambda: len(wire.of("package_faults")) == 1 and len(wire.of("timers")) == 1)
+        tables.read_now(["package_faults", "no such table"])
+        await eventually(lambda: len(wire.of("package_faults")) == 2)
+        reader.rows = [("curl", "incomplete")]
+        tables.read_now(["package_faults"])
+        await eventually(lambda: len(wire.of("package_faults")) == 3)
+        assert wire.said[-1].cells == ["curl", "incomplete"]
+        assert (other.asked, len(wire.of("timers"))) == (1, 1)
+
+
 async def test_a_table_is_not_sent_until_its_subject_exists() -> None:
     wire, reader = Wire(), Reader("arrays")
     reader.rows = None

@@ -61,6 +61,7 @@ interface ReportProps extends Pick<JobReportProps, "job" | "reboot" | "view"> {
 
 function Report({ job, report, need, reboot, view }: ReportProps): VNode {
   const { services, failed_units, config_files, notes } = report;
+  const rebooted = view !== undefined && job.ended_at !== null && view.identity.booted_at > job.ended_at;
   const why = codedText(report.reboot_why, report.reboot_why_coded);
   return (
     <section class="card stack job-sum" aria-label={t`Report`}>
@@ -81,7 +82,7 @@ function Report({ job, report, need, reboot, view }: ReportProps): VNode {
             title={why ? t`It is not known whether a reboot is needed: ${why}` : t`It is not known whether a reboot is needed`}
           />
         )}
-        {services.length > 0 && (
+        {services.length > 0 && !rebooted && (
           <Line
             mark="warn"
             title={t`Services still running the old version`}

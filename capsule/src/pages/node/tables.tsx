@@ -7,6 +7,7 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate, shortDuration as age } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart, hubNow, now } from "../../state/clock";
+import { jobs } from "../../state/jobs";
 import { chooseMoment, chosenMoment, MINUTE_S } from "../../state/moment";
 import type { NodeDetail } from "../../state/node-detail";
 import type { NodeView, TableView } from "../../state/types";
@@ -33,12 +34,14 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
   const failure = detail.tablesFailure.value;
   if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
   if (!tables) return <Loading what={t`the node’s details`} onRetry={() => void detail.loadTables()} />;
+  const ends = jobs.value.map(({ node_id, ended_at }) => (node_id === detail.id ? (ended_at ?? 0) : 0));
+  const changedAt = Math.max(0, ...ends);
   const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
   if (!shown.length) return nothing;
   return (
     <div class="stack">
       {shown.map(({ subject, table }) => (
-        <FactsTable key={subject.name} subject={subject} table={table} />
+        <FactsTable key={subject.name} subject={subject} table={table} changedAt={subject.changes ? changedAt : 0} />
       ))}
     </div>
   );
@@ -46,6 +49,8 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
 
 interface Subject {
   name: string;
+  /** The end of a job may have changed it. */
+  changes?: boolean;
   title: string;
   /** The text for an empty table. */
   none: string;
@@ -85,18 +90,19 @@ const HARDWARE: readonly Subject[] = [
 const AVAILABLE: readonly Subject[] = [
   {
     name: "updates",
+    changes: true,
     title: t`Updates`,
     none: t`Everything is up to date, according to this node’s package lists.`,
     order: { column: "security", down: true },
   },
-  { name: "held", title: t`Held`, none: t`Nothing is held.` },
-  { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
+  { name: "held", changes: true, title: t`Held`, none: t`Nothing is held.` },
+  { name: "package_faults", changes: true, title: t`Broken packages`, none: t`Every package is in order.` },
   { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
 ];
 /** The same tables with broken packages first: while packages are broken, the table of updates proves little. */
 const BROKEN_FIRST = [...AVAILABLE].sort((a, b) => Number(b.name === "package_faults") - Number(a.name === "package_faults"));
 const SERVICES: readonly Subject[] = [
-  { name: "services", title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
+  { name: "services", changes: true, title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
   { name: "listening", title: t`Listening sockets`, none: t`Nothing is listening.` },
   { name: "timers", title: t`Timers`, none: t`None active.` },
   { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
@@ -197,11 +203,23 @@ function Others({ detail, listed }: Props & { listed: boolean }): VNode {
   );
 }
 
-function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
+/** An agent has looked at everything again this long after a job. */
+const LOOK_S = 300;
+
+interface FactsTableProps {
+  subject: Subject;
+  table: TableView;
+  most?: number;
+  /** When a job last ended that may have changed the table. */
+  changedAt?: number;
+}
+
+function FactsTable({ subject, table, most = Infinity, changedAt = 0 }: FactsTableProps): VNode {
   const [order, setOrder] = useState<RowOrder | null>(subject.order ?? null);
   const [words, setWords] = useState("");
   const [frozen, setFrozen] = useState<TableView | null>(null);
   const shown = frozen ?? table;
+  const outdated = shown.taken_at < changedAt && now.value - changedAt < LOOK_S;
   const short = Number.isFinite(most);
   const phone = useIsPhone();
   const named = (names: readonly string[]): TableView["columns"] =>
@@ -244,10 +262,11 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
           input={{ placeholder: t`Search` }}
         />
       )}
+      {outdated && <p class="pad t3" role="status">{t`A job has ended since. The agent is looking at this again.`}</p>}
       {shown.total === null ? (
         <p class="pad t3">{t`The agent could not read this.`}</p>
       ) : !rows.length ? (
-        <p class="pad t3">{words ? t`Nothing matches the search.` : subject.none}</p>
+        !outdated && <p class="pad t3">{words ? t`Nothing matches the search.` : subject.none}</p>
       ) : (
         <div class="facts-scroll" role="region" aria-label={t`${subject.title}, table`} tabIndex={0}>
           <table class="facts-table">
