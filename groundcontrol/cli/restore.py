@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from groundcontrol.adapters.sqlite.admin import backup
+from groundcontrol.adapters.sqlite.admin import backup, before_upgrade
 from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish_replacement, is_unfinished, replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import Manifest, samples_beside
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
@@ -52,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). A backup from before a rotation also needs the old secret, and is"
         " sealed again under the hub's secret. Open jobs are closed, and all users must log in again."
     )
-    parser.add_argument("file", type=file_path, metavar="FILE", help="a file that `stardust backup` has made")
+    parser.add_argument("file", nargs="?", type=file_path, metavar="FILE", help="a file that `stardust backup` has made")
+    parser.add_argument(
+        "--before-upgrade",
+        action="store_true",
+        help="instead of a backup: the databases as they were before the last upgrade, for the earlier version. What came since is kept aside",
+    )
     parser.add_argument("--replace", action="store_true", help="replace an existing database, which is renamed")
     parser.add_argument(
         "--old-secret-file",
@@ -66,12 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Restore, all or nothing: existing data changes only after the backup has passed every check."""
     only_here(args, "a backup is restored")
+    if (args.file is None) != args.before_upgrade:
+        raise CliError("name the file of a backup, or give --before-upgrade")
     apply_process_limits()
     config = valid_config(read_settings(args))
     ask = _asker(args)
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
-    _check_readable(args.file)
+    if args.file is not None:
+        _check_readable(args.file)
     check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub refuses a folder in memory when it starts
     for folder in (config.data_dir, config.control_db.parent):
         holder = lock_holder(folder)
@@ -86,6 +94,8 @@ async def run(args: argparse.Namespace) -> int:
         if await asyncio.to_thread(is_unfinished, config.control_db):
             report("finishing an earlier, interrupted restore")
         await asyncio.to_thread(finish_replacement, config.control_db)
+        if args.before_upgrade:
+            return await asyncio.to_thread(_go_back, config, as_json=args.json)
         if config.control_db.exists() and not args.replace:
             raise CliError(f"{config.control_db} already exists: with --replace it is renamed, and the backup replaces it")
         with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
@@ -94,6 +104,21 @@ async def run(args: argparse.Namespace) -> int:
         for lock in locks:
             lock.release()
     print(json.dumps(_to_json(done)) if args.json else _summary(done, config))
+    return 0
+
+
+def _go_back(config: Config, *, as_json: bool) -> int:
+    earlier = before_upgrade.find_earlier(config.control_db)
+    with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
+        aside = before_upgrade.go_back(config.control_db, earlier, Path(work))
+    if as_json:
+        print(json.dumps({"made_at": earlier.made_at, "aside": [str(path) for path in aside]}))
+        return 0
+    print(f"The databases are as they were before the upgrade of {moment(earlier.made_at)}.")
+    print("What came since is lost to the earlier version, except what nodes have not sent yet. Jobs of that time are not run again.")
+    for path in aside:
+        print(f"The previous database is {shown(str(path))}")
+    print("Install the earlier version before the hub starts: this one would upgrade them again.")
     return 0
 
 

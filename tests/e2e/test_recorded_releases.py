@@ -6,12 +6,14 @@ nothing in it has expired.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -23,7 +25,10 @@ from typing import Any
 import pytest
 
 from groundcontrol.access import totp
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.database import open_database
 from majortom.build.bundle import read_bundle
+from spider.clock import SystemClock
 from spider.wire.frames import GROWN, KINDS_TO_HUB
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
@@ -229,3 +234,30 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
     assert {cls.__name__: known[kind] for kind, cls in grown.items()} == {cls.__name__: left_out.get(cls) for cls in grown.values()}, (
         "a field that the recorded hub does not know needs a feature in spider.wire.frames.GROWN"
     )
+
+
+@pytest.mark.parametrize("archive", RECORDINGS, ids=lambda archive: archive.name)
+async def test_the_databases_come_back_as_they_were_before_the_upgrade(archive: Path, tmp_path: Path) -> None:
+    recording = Recording(archive, tmp_path)
+    control = recording.hub.folder / "stardust.db"
+    before = [rows_of_schema(path) for path in (control, samples_beside(control))]
+    env = {"STARDUST_SECRET": recording.known["access"]["secret"]}
+    none = await asyncio.to_thread(stardust, recording.hub.folder, "restore", "--before-upgrade", env=env, status=1)
+    assert "no upgrade has left a copy" in none.stderr
+    database = await open_database(recording.hub.folder, clock=SystemClock(), control=control)
+    await database.close()
+    assert [rows_of_schema(path) for path in (control, samples_beside(control))] != before
+    done = await asyncio.to_thread(stardust, recording.hub.folder, "restore", "--before-upgrade", env=env)
+    assert "Install the earlier version before the hub starts" in done.stdout
+    assert [rows_of_schema(path) for path in (control, samples_beside(control))] == before
+    assert len(list(recording.hub.folder.glob("*.before-restore-*"))) >= 2, "what came since is kept"
+    wrong = await asyncio.to_thread(stardust, recording.hub.folder, "restore", env=env, status=1)
+    assert "give --before-upgrade" in wrong.stderr
+
+
+def rows_of_schema(path: Path) -> tuple[int, list[tuple[str, int]]]:
+    """The schema's number, and how many rows each table has."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        rows = [(name, db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in names]
+        return db.execute("PRAGMA user_version").fetchone()[0], rows

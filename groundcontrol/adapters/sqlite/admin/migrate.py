@@ -179,11 +179,11 @@ def _newest_copy_text(path: Path) -> str:
         for copy in path.parent.glob(f"{glob.escape(path.name)}.before-*")
         if copy.is_file() and not copy.name.endswith(("-wal", "-shm"))
     )
-    newest = next(filter(_is_whole, sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)), None)
+    newest = next(filter(is_whole, sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)), None)
     return f"; the newest copy is {newest}" if newest else ""
 
 
-def _is_whole(copy: Path) -> bool:
+def is_whole(copy: Path) -> bool:
     """Whether a copy is complete and sound. A program that was killed while copying leaves a partial file. Of a large copy only the size
     is checked."""
     try:
