@@ -47,9 +47,13 @@ def test_nobody_widens_the_owners_policy_who_has_not_proven_root_and_seen_the_di
     key = desk.hub.local("GET", "/api/v1/hub-key").json["key"]["authorized_keys"]
     desk.host.sh(f"cp -p /root/.ssh/authorized_keys /root/keys-before; printf '%s\\n' '{key}' >> /root/.ssh/authorized_keys")
     desk.host.sh(f"cat > {POLICY} <<'END'\n{OWNERS}END\nchmod 0640 {POLICY}; chmod 0644 {POLICY}")
+    desk.host.sh(
+        "mkdir -p /etc/stardust/actions.d; echo '#!/bin/sh' > /etc/stardust/actions.d/drain; chmod 0755 /etc/stardust/actions.d/drain"
+    )
     written = desk.host.sh(f"stat -c '%i %Y %a %u' {POLICY}")
 
     def check_untouched() -> None:
+        assert desk.host.sh("cat /etc/stardust/actions.d/drain") == "#!/bin/sh\n"
         assert desk.host.sh(f"cat {POLICY}") == OWNERS
         assert desk.host.sh(f"stat -c '%i %Y %a %u' {POLICY}") == written
 

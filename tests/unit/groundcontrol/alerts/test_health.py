@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 
-from groundcontrol.alerts.health import worst_first
+import pytest
+
+from groundcontrol.alerts.health import AlertHealth, worst_first
+from groundcontrol.alerts.incidents import Book, Fleet, Names
+from groundcontrol.alerts.model import InstanceKey, RuleId, Transition
+from groundcontrol.alerts.rules import Rules
+from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.states import NODE_STATES, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
-from groundcontrol.nodes.model import Finding
+from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.model import Finding, Node
 
 NODE, NOW = NodeId("web-1"), 1_000_000.0
 
@@ -35,3 +43,25 @@ def test_a_restarted_hub_without_tables_keeps_the_broken_packages_finding() -> N
     table = {"package_faults": SubjectTable("package_faults", NOW, 1, ("package", "fault"), ("bash", "incomplete"))}
     assert broken(NodeFacts(NODE, tables=table), NOW) == {"": 1.0}
     assert broken(NodeFacts(NODE, tables=table, silent_s=5.0), NOW) is None
+
+
+@pytest.mark.holds("SAFETY-102")
+def test_a_list_shows_a_nodes_worst_findings_and_counts_the_rest() -> None:
+    transitions = [
+        Transition(
+            InstanceKey(RuleId("disk"), NODE, f"/{number}"),
+            "fired",
+            "critical" if number == 499 else "warning",
+            NOW,
+            NOW + number,
+            96.0,
+            95.0,
+        )
+        for number in range(500)
+    ]
+    book, names = Book(1), Names(str, lambda _: None)
+    book.accept(book.plan(transitions, NOW, names, Fleet(1)))
+    alerts = SimpleNamespace(firing=book.of_node, is_loaded=True)
+    health = AlertHealth(cast("AlertService", alerts), Rules(), cast("Presence", None)).of(cast("Node", SimpleNamespace(id=NODE)))
+    assert (len(health.findings), health.more, health.level) == (20, 480, "critical")
+    assert (health.findings[0].object, health.findings[0].level) == ("/499", "critical")
