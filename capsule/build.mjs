@@ -78,6 +78,7 @@ const CHUNKS = {
     "pages/node/action-help",
     "pages/node/container-help",
     "pages/node/containers",
+    "pages/rollouts/rollout-dialog",
     "pages/node/past-processes",
     "pages/node/unit-help",
     "pages/node/units",

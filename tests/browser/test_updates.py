@@ -107,7 +107,7 @@ def test_versions_are_sorted_and_the_summary_has_full_width_on_a_phone(page: Pag
     expect(row).to_contain_text("6.5.10-1, 6.5.2-1")
     for width in (320, 390):
         page.set_viewport_size({"width": width, "height": 844})
-        summary, button = page.locator(".page-head .grow").bounding_box(), page.locator(".page-head .button").bounding_box()
+        summary, button = page.locator(".page-head .grow").bounding_box(), page.locator(".page-head .button.primary").bounding_box()
         assert summary is not None
         assert button is not None
         assert summary["width"] == width - 32

@@ -31,6 +31,7 @@ const Palette = dialog(t`the palette`, async () => (await import("./palette")).P
 const Shortcuts = dialog(t`the shortcuts`, async () => (await import("./help-dialogs")).ShortcutsDialog);
 const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/job-dialog")).NodeJobDialog);
 const BulkJob = dialog(t`the dialog`, async () => (await import("../pages/bulk/bulk-job-dialog")).BulkJobDialog);
+const Rollout = dialog(t`the dialog`, async () => (await import("../pages/rollouts/rollout-dialog")).RolloutDialog);
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/bulk/tags")).TagsDialog);
 const Maintenance = dialog(t`the dialog`, async () => (await import("../pages/alerts/maintenance-dialog")).MaintenanceDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/bulk/forget")).ForgetDialog);
@@ -69,6 +70,8 @@ function CurrentDialog(): VNode | null {
       return <NodeJob {...wanted} />;
     case "bulk-job":
       return <BulkJob {...wanted} />;
+    case "rollout":
+      return <Rollout nodes={wanted.nodes} action={wanted.action} onClose={closeDialog} />;
     case "tags":
       return <Tags {...wanted} />;
     case "maintenance":

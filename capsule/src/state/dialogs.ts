@@ -1,7 +1,7 @@
 /** The open dialog, at most one. */
 
 import { signal } from "@preact/signals";
-import type { JobBody } from "../wire/schema.gen";
+import type { JobBody, RolloutBody } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
 export type OpenDialog = {
@@ -13,6 +13,7 @@ export type OpenDialog = {
   | { kind: "redeploy"; node: string }
   | { kind: "job"; node: string; action: JobBody["action"]; packages?: readonly string[] }
   | { kind: "bulk-job"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
+  | { kind: "rollout"; nodes: readonly string[]; action: NonNullable<RolloutBody["action"]> }
   | { kind: "tags" | "forget" | "maintenance"; nodes: readonly string[] }
   | { kind: "views" | "columns" | "shortcuts" | "palette" }
 );

@@ -201,6 +201,12 @@ def first_update(seen: Gate) -> None:
     expect(seen.page.get_by_role("button", name="Upgrade it on")).to_be_visible()
 
 
+def new_policy(seen: Gate) -> None:
+    seen.open("/patch-policies/new")
+    seen.page.get_by_label("Name").fill("Security")
+    expect(seen.page.get_by_role("complementary", name="Preview")).to_contain_text("Next dates")
+
+
 def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
     return [
         ("jobs", at("/jobs")),
@@ -211,6 +217,12 @@ def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
         ("updates", first_update),
         ("updates by node", at("/updates?by=node")),
         ("updates, none that match", at("/updates?q=nothing-fits")),
+        ("roll-outs", at("/rollouts")),
+        ("patch policies", at("/rollouts/policies")),
+        ("calendar of patching", at("/rollouts/calendar")),
+        ("window", by_button("/rollouts/calendar", "Add window")),
+        ("patch status", at("/rollouts/status")),
+        ("patch policy with its preview", new_policy),
         ("events", at("/events")),
         ("events, none that match", at("/events?q=nothing-fits&severity=error")),
         *((f"settings, {tab}", at(f"/settings/{tab}")) for tab in SETTINGS_TABS),

@@ -36,6 +36,6 @@ export const ZoneField = ({ value, onText }: { value: string; onText: (text: str
     label={t`Time zone`}
     value={value}
     onText={onText}
-    input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64, placeholder: "Europe/Budapest" }}
+    input={{ required: true, autocomplete: "off", spellcheck: false, maxLength: 64, placeholder: t`such as Europe/Budapest` }}
   />
 );

@@ -25,6 +25,11 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
       <Button kind="primary" icon="package" onClick={open({ kind: "bulk-job", nodes, action: "upgrade" })}>
         {t`Upgrade…`}
       </Button>
+      {nodes.length > 1 && (
+        <Button kind="quiet" onClick={open({ kind: "rollout", nodes, action: "upgrade" })}>
+          {t`In waves…`}
+        </Button>
+      )}
       <Button kind="quiet" onClick={open({ kind: "bulk-job", nodes })}>
         {t`Run…`}
       </Button>

@@ -14,6 +14,7 @@ import { Icon } from "../../ui/icon";
 import { SearchField } from "../../ui/search";
 import { ineligibleReason } from "../../core/jobs/eligibility";
 import { Segmented } from "../../ui/segmented";
+import { PatchingTabs } from "../rollouts/patching-tabs";
 import { ByNode, matchingRows } from "./by-node";
 import { ByPackage } from "./by-package";
 
@@ -45,6 +46,13 @@ export function UpdatesPage(): VNode {
               : t`No node has reported its updates yet.`}
           </p>
         </div>
+        {mayAct.value && able.length > 1 && !beyond && (
+          <Button
+            onClick={() =>
+              showDialog({ kind: "rollout", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })
+            }
+          >{t`Roll out in waves…`}</Button>
+        )}
         {mayAct.value && able.length > 0 && (
           <Button
             kind="primary"
@@ -63,70 +71,76 @@ export function UpdatesPage(): VNode {
           </Button>
         )}
       </div>
-      {due.length > 0 && (
-        <Banner
-          kind="info"
-          mark={<Glyph kind="notice" label="" />}
-          action={
-            <>
-              <a class="button slim" href="/?q=reboot:yes">
-                {t`Show`}
-              </a>
-              {mayAct.value && bootable.length > 0 && (
+      <PatchingTabs tab="updates" />
+      <div id="panel" role="tabpanel" class="stack" aria-label={t`Updates`}>
+        {due.length > 0 && (
+          <Banner
+            kind="info"
+            mark={<Glyph kind="notice" label="" />}
+            action={
+              <>
+                <a class="button slim" href="/?q=reboot:yes">
+                  {t`Show`}
+                </a>
+                {mayAct.value && bootable.length > 0 && (
+                  <Button
+                    slim
+                    icon="rotate-cw"
+                    onClick={() => showDialog({ kind: "bulk-job", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}
+                  >{t`Reboot ${bootable.length}…`}</Button>
+                )}
+              </>
+            }
+          >
+            <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
+          </Banner>
+        )}
+        {old.length > 0 && (
+          <Banner
+            mark={<Glyph kind="warn" label="" />}
+            action={
+              mayAct.value &&
+              readable.length > 0 && (
                 <Button
                   slim
-                  icon="rotate-cw"
-                  onClick={() => showDialog({ kind: "bulk-job", nodes: bootable.map(({ node }) => node.id), action: "reboot" })}
-                >{t`Reboot ${bootable.length}…`}</Button>
-              )}
-            </>
-          }
-        >
-          <b>{t`${plural(due.length, "server needs", "servers need")} a reboot.`}</b>
-        </Banner>
-      )}
-      {old.length > 0 && (
-        <Banner
-          mark={<Glyph kind="warn" label="" />}
-          action={
-            mayAct.value &&
-            readable.length > 0 && (
-              <Button slim onClick={() => showDialog({ kind: "bulk-job", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
-                {t`Refresh on ${plural(readable.length, "node")}…`}
-              </Button>
-            )
-          }
-        >
-          <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
-          <span class="plain">{t`Updates published since then are not counted there: ${listSome(
-            old.map(({ node }) => node.name),
-            5,
-          )}.`}</span>
-        </Banner>
-      )}
-      {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}
-      <div class="tools wrap">
-        <SearchField label={label} placeholder={label} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
-        <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
-          <Icon name="shield" size="small" />
-          {t`Security only`}
-        </button>
-        <span class="grow" />
-        <Segmented
-          label={t`Group by`}
-          value={by}
-          onPick={(next) => setQuery({ by: next === "node" ? "node" : null })}
-          options={[
-            { key: "package", label: t`By package` },
-            { key: "node", label: t`By node` },
-          ]}
-        />
+                  onClick={() => showDialog({ kind: "bulk-job", nodes: readable.map(({ node }) => node.id), action: "refresh" })}
+                >
+                  {t`Refresh on ${plural(readable.length, "node")}…`}
+                </Button>
+              )
+            }
+          >
+            <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
+            <span class="plain">{t`Updates published since then are not counted there: ${listSome(
+              old.map(({ node }) => node.name),
+              5,
+            )}.`}</span>
+          </Banner>
+        )}
+        {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}
+        <div class="tools wrap">
+          <SearchField label={label} placeholder={label} text={search} onText={(next) => setQuery({ q: next.trim() ? next : null })} />
+          <button type="button" class="chip" aria-pressed={security} onClick={() => setQuery({ security: security ? null : "1" })}>
+            <Icon name="shield" size="small" />
+            {t`Security only`}
+          </button>
+          <span class="grow" />
+          <Segmented
+            label={t`Group by`}
+            value={by}
+            onPick={(next) => setQuery({ by: next === "node" ? "node" : null })}
+            options={[
+              { key: "package", label: t`By package` },
+              { key: "node", label: t`By node` },
+            ]}
+          />
+        </div>
+        {by === "node" ? (
+          <ByNode search={search} security={security} old={old.length > 0} />
+        ) : (
+          <ByPackage search={search} security={security} old={old.length > 0} />
+        )}
       </div>
-      {by === "node" ? (
-        <ByNode search={search} security={security} old={old.length > 0} />
-      ) : (
-        <ByPackage search={search} security={security} old={old.length > 0} />
-      )}
     </div>
   );
 }

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { countsWords, rolloutPhase, rolloutTone, whenWords } from "./rollout-text";
+
+const NONE = { total: 0, held: 0, pending: 0, running: 0, passed: 0, worse: 0, failed: 0, unknown: 0, not_started: 0 };
+
+test("counts name what is not zero, the worst first", () => {
+  assert.equal(countsWords({ ...NONE, total: 40, passed: 12, held: 3, failed: 1 }), "12 of 40 passed, 1 failed, 3 held");
+  assert.equal(countsWords({ ...NONE, total: 2, passed: 2 }), "2 of 2 passed");
+});
+
+test("a success with a failure inside its limit is amber, and a stop is red", () => {
+  assert.equal(rolloutTone("succeeded", 0), "ok");
+  assert.equal(rolloutTone("succeeded", 1), "warn");
+  assert.equal(rolloutTone("stopped", 0), "crit");
+  assert.equal(rolloutPhase("ready"), "open");
+  assert.equal(rolloutPhase("holding"), "going");
+  assert.equal(rolloutPhase("expired"), "over");
+});
+
+test("each form of a calendar has its words", () => {
+  assert.equal(whenWords({ weekly: ["mon", "wed"] }), "Mon, Wed");
+  assert.equal(whenWords({ monthly: { nth: "second", day: "tue" } }), "second Tue of each month");
+  assert.equal(whenWords({ every_weeks: { weeks: 2, days: ["sat"], since: "2026-12-05" } }), "every 2 weeks on Sat");
+  assert.equal(whenWords({ once: "2026-12-24" }), "once, on 2026-12-24");
+});

@@ -1,0 +1,109 @@
+/** Texts for roll-outs, patch policies and windows. */
+
+import { DAY_WORDS, daysWords, type Day } from "../alerts/schedule-text";
+import { t } from "../text/i18n";
+import { plural } from "../text/units";
+
+export const ROLLOUT_STATES = {
+  planning: t`Planning`,
+  ready: t`Waits for your confirmation`,
+  waiting: t`Waits for its time`,
+  running: t`Running`,
+  holding: t`Holding`,
+  paused: t`Paused`,
+  stopping: t`Stopping`,
+  succeeded: t`Succeeded`,
+  stopped: t`Stopped`,
+  cancelled: t`Cancelled`,
+  expired: t`Out of time`,
+  failed: t`Failed`,
+} as const;
+export type RolloutState = keyof typeof ROLLOUT_STATES;
+
+export const TARGET_STATES = {
+  pending: t`not begun`,
+  held: t`held`,
+  running: t`at work`,
+  passed: t`passed`,
+  worse: t`got worse`,
+  failed: t`failed`,
+  unknown: t`unknown`,
+  not_started: t`not started`,
+} as const;
+export type TargetState = keyof typeof TARGET_STATES;
+
+export const TARGET_STEPS = {
+  "": "",
+  plan: t`planning`,
+  before: t`action before`,
+  patch: t`installing`,
+  reboot: t`rebooting`,
+  after: t`action after`,
+  watch: t`being watched`,
+} as const;
+
+/** What a roll-out can still do. */
+export type RolloutPhase = "open" | "going" | "over";
+
+export const rolloutPhase = (state: RolloutState): RolloutPhase =>
+  state === "ready" || state === "planning"
+    ? "open"
+    : ["succeeded", "stopped", "cancelled", "expired", "failed"].includes(state)
+      ? "over"
+      : "going";
+
+/** How grave a state is, for its colour. */
+export function rolloutTone(state: RolloutState, failed: number): "ok" | "warn" | "crit" | "run" | "wait" {
+  if (state === "succeeded") return failed > 0 ? "warn" : "ok";
+  if (state === "stopped" || state === "failed" || state === "stopping") return "crit";
+  if (state === "holding" || state === "paused" || state === "expired" || state === "cancelled") return "warn";
+  return state === "running" || state === "planning" ? "run" : "wait";
+}
+
+type Counts = Readonly<Record<TargetState | "total", number>>;
+
+/** "12 of 40 passed, 1 failed, 3 held": what is not zero, worst first. */
+export function countsWords(counts: Counts): string {
+  const order: TargetState[] = ["failed", "unknown", "worse", "held", "running", "not_started"];
+  const rest = order.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${TARGET_STATES[state]}`);
+  return [t`${counts.passed} of ${counts.total} passed`, ...rest].join(", ");
+}
+
+const NTHS = { first: t`first`, second: t`second`, third: t`third`, fourth: t`fourth`, last: t`last` } as const;
+
+export interface WhenLike {
+  weekly?: readonly Day[] | null | undefined;
+  monthly?: { nth: keyof typeof NTHS; day: Day } | null | undefined;
+  every_weeks?: { weeks: number; days: readonly Day[]; since: string } | null | undefined;
+  once?: string | null | undefined;
+}
+
+/** "second Tue of each month", "every 2 weeks on Mon, Wed": without the time of day. */
+export function whenWords(when: WhenLike): string {
+  if (when.weekly) return daysWords(when.weekly);
+  if (when.monthly) return t`${NTHS[when.monthly.nth]} ${DAY_WORDS[when.monthly.day]} of each month`;
+  if (when.every_weeks) return t`every ${when.every_weeks.weeks} weeks on ${daysWords(when.every_weeks.days)}`;
+  return when.once ? t`once, on ${when.once}` : t`never`;
+}
+
+export const WHATS = {
+  security: t`Security updates`,
+  all: t`All updates`,
+  full: t`All updates, with removals that they need`,
+  nothing: t`Nothing, only reboots`,
+} as const;
+
+export const REBOOTS = { never: t`Never`, if_required: t`If it is due`, always: t`Always` } as const;
+export const APPROVALS = { none: t`Not needed`, person: t`One person`, two_persons: t`Two people` } as const;
+export const ZONE_OF_NODE = "node";
+
+export const zoneWords = (zone: string): string => (zone === ZONE_OF_NODE ? t`each node’s own time` : zone);
+
+export const PAUSES = {
+  owner: t`its owner may no longer act: an admin takes it over by saving it`,
+  restored: t`the hub was restored from a backup: resume all policies to go on`,
+  stopped: t`its last roll-out was stopped: look at it, then save the policy again`,
+} as const;
+
+/** The sentence of the button's question. */
+export const startWords = (count: number): string => t`Change ${plural(count, "server")}`;

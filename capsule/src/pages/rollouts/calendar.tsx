@@ -1,0 +1,176 @@
+/** The coming dates of all patch policies, and the windows and freezes that bind them. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { t } from "../../core/text/i18n";
+import { clock, date, shortDuration } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
+import { approveOccurrence, deleteWindow, loadOccurrences, loadPolicies, loadWindows, skipOccurrence } from "../../state/rollouts";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type OccurrenceView, type PatchPolicyView, type WindowView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { drop, put, useAll } from "../alerts/use-all";
+import { ListView } from "../list-view";
+import { useAnswer } from "../use-answer";
+import { patchSelectWords } from "./policies";
+import { WindowDialog } from "./window-dialog";
+
+const STATES: Record<OccurrenceView["state"], [GlyphKind, string]> = {
+  planned: ["wait", t`planned`],
+  waiting_approval: ["warn", t`waits for approval`],
+  started: ["done", t`started`],
+  missed: ["fail", t`missed`],
+  skipped: ["ended", t`skipped`],
+};
+
+/** So many coming dates of each policy are shown. */
+const COMING = 5;
+
+interface Dated {
+  policy: PatchPolicyView;
+  occurrence: OccurrenceView;
+}
+
+async function readDates(): Promise<Dated[]> {
+  const policies = await loadPolicies();
+  const lists = await Promise.all(
+    policies.map(async (policy) => {
+      const all = await loadOccurrences(policy.id);
+      const coming = all.filter(({ state }) => state === "planned").slice(0, COMING);
+      return [...all.filter(({ state }) => state !== "planned"), ...coming].map((occurrence) => ({ policy, occurrence }));
+    }),
+  );
+  return lists.flat().sort((one, other) => one.occurrence.due_at - other.occurrence.due_at);
+}
+
+export function CalendarTab(): VNode {
+  return (
+    <div class="stack">
+      <Dates />
+      <Windows />
+    </div>
+  );
+}
+
+function Dates(): VNode {
+  const { found, failure, load } = useAnswer(readDates);
+  const run = async (act: Promise<unknown>): Promise<void> => {
+    try {
+      await act;
+      load();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast("fail", t`Not done`, error.detail);
+    }
+  };
+  if (failure && !found) return <Failure title={t`The dates could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading what={t`the dates`} onRetry={load} />;
+  if (!found.length) return <Empty icon="calendar-clock" title={t`No dates`} text={t`The dates of patch policies stand here.`} />;
+  return (
+    <ul class="card rows-card" aria-label={t`Dates of patch policies`}>
+      {found.map(({ policy, occurrence }) => {
+        const [glyph, words] = STATES[occurrence.state];
+        const open = occurrence.state === "planned" || occurrence.state === "waiting_approval";
+        return (
+          <li key={`${policy.id} ${occurrence.due_at}`}>
+            <Glyph kind={glyph} label="" />
+            <div class="grow">
+              <p>
+                <b>{t`${date(occurrence.due_at, dayStart.value)}, ${clock(occurrence.due_at, false)}`}</b>{" "}
+                <a href={`/patch-policies/${policy.id}`}>{policy.name}</a> <span class="t3">{words}</span>
+              </p>
+              <p class="meta t3">
+                {t`${occurrence.local}, ${zoneWords(occurrence.zone)}, for ${shortDuration(occurrence.until_at - occurrence.due_at)}`}
+                {occurrence.why && ` · ${occurrence.why}`}
+                {occurrence.approvals_needed > 0 && ` · ${t`approved by ${occurrence.approvals.length} of ${occurrence.approvals_needed}`}`}
+              </p>
+            </div>
+            {occurrence.rollout_id && (
+              <a class="button slim" href={`/rollout/${occurrence.rollout_id}`}>
+                {t`Show`}
+              </a>
+            )}
+            {mayAct.value && occurrence.state === "waiting_approval" && (
+              <Button slim onClick={() => void run(approveOccurrence(policy.id, occurrence.due_at))}>{t`Approve`}</Button>
+            )}
+            {mayAct.value && open && (
+              <Button slim kind="quiet" onClick={() => void run(skipOccurrence(policy.id, occurrence.due_at))}>{t`Skip`}</Button>
+            )}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Windows(): VNode {
+  const list = useAll(loadWindows);
+  const [adding, setAdding] = useState<"allow" | "freeze" | null>(null);
+  const remove = async (one: WindowView): Promise<void> => {
+    try {
+      await deleteWindow(one.id);
+      drop(list, one.id);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") toast("fail", t`Not deleted`, error.detail);
+    }
+  };
+  const buttons = mayAct.value && (
+    <div class="row end">
+      <Button onClick={() => setAdding("freeze")}>{t`Freeze…`}</Button>
+      <Button kind="primary" onClick={() => setAdding("allow")}>{t`Add window`}</Button>
+    </div>
+  );
+  return (
+    <section class="stack" aria-label={t`Windows and freezes`}>
+      <div class="section-head">
+        <h2>{t`Windows and freezes`}</h2>
+        <p class="t3 meta grow">{t`In a window patching is allowed. In a freeze nothing is touched: it beats every window. A server without a window is always allowed.`}</p>
+        {list.items && list.items.length > 0 && buttons}
+      </div>
+      <ListView
+        list={list}
+        what={t`the windows`}
+        refused={t`Your role cannot see windows.`}
+        empty={
+          <Empty icon="calendar-clock" title={t`No windows and no freezes`} text={t`Patch policies run at their own times.`}>
+            {buttons || undefined}
+          </Empty>
+        }
+      >
+        {(items) => (
+          <ul class="card rows-card" aria-label={t`Windows and freezes`}>
+            {items.map((one) => (
+              <li key={one.id}>
+                <Glyph kind={one.kind === "freeze" ? "pause" : one.open ? "ok" : "wait"} label="" />
+                <div class="grow">
+                  <p>
+                    <b>{one.name}</b>{" "}
+                    <span class="t3">
+                      {one.kind === "freeze"
+                        ? one.open
+                          ? t`freeze, in force now`
+                          : t`freeze`
+                        : one.open
+                          ? t`window, open now`
+                          : t`window`}
+                    </span>
+                  </p>
+                  <p class="meta t3 anywhere">
+                    {t`${patchSelectWords(one.select)}: ${whenWords(one)} at ${one.start} for ${shortDuration(one.length_s)}, ${zoneWords(one.zone)}`}
+                  </p>
+                </div>
+                {mayAct.value && <Button slim kind="quiet" onClick={() => void remove(one)}>{t`Delete`}</Button>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {adding && <WindowDialog kind={adding} onClose={() => setAdding(null)} onSaved={(saved) => put(list, saved)} />}
+    </section>
+  );
+}

@@ -1,0 +1,155 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { selectWords } from "../../core/alerts/rule-text";
+import { PAUSES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import { createRollout, deletePolicy, loadPolicies } from "../../state/rollouts";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import type { PatchPolicyView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Empty } from "../../ui/load-states";
+import { MenuButton } from "../../ui/menu";
+import { drop, useAll } from "../alerts/use-all";
+import { ListView } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+
+type Asked = { kind: "delete" | "run"; one: PatchPolicyView } | null;
+
+export function PoliciesTab(): VNode {
+  const list = useAll(loadPolicies);
+  const [asked, setAsked] = useState<Asked>(null);
+  const add = mayAct.value && (
+    <a class="button primary end" href="/patch-policies/new">
+      {t`Add patch policy`}
+    </a>
+  );
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <p class="t3 meta grow">{t`A patch policy says which servers get which updates when, in which order, and what makes it stop.`}</p>
+        {list.items && list.items.length > 0 && add}
+      </div>
+      <ListView
+        list={list}
+        what={t`the patch policies`}
+        refused={t`Your role cannot see patch policies.`}
+        empty={
+          <Empty icon="calendar-clock" title={t`No patch policy`} text={t`Without one, each server waits for a person to upgrade it.`}>
+            {add || undefined}
+          </Empty>
+        }
+      >
+        {(items) => (
+          <ul class="card rows-card" aria-label={t`Patch policies`}>
+            {items.map((one) => (
+              <Row key={one.id} one={one} onAsk={(kind) => setAsked({ kind, one })} />
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {asked?.kind === "delete" && <DeleteDialog one={asked.one} onClose={() => setAsked(null)} onDone={() => drop(list, asked.one.id)} />}
+      {asked?.kind === "run" && <RunDialog one={asked.one} onClose={() => setAsked(null)} />}
+    </div>
+  );
+}
+
+/** Which servers, in words. */
+export function patchSelectWords({ all = false, tags = [], nodes = [], not = {} }: PatchPolicyView["select"]): string {
+  const some = selectWords({ all, tags, nodes }, nodeLabel);
+  const without = [...(not.tags ?? []).map((tag) => t`tag ${tag}`), ...(not.nodes ?? []).map(nodeLabel)];
+  return without.length ? t`${some} without ${without.join(", ")}` : some;
+}
+
+function Row({ one, onAsk }: { one: PatchPolicyView; onAsk: (kind: "delete" | "run") => void }): VNode {
+  return (
+    <li>
+      <Glyph kind={one.paused ? "warn" : one.enabled ? "wait" : "ended"} label="" />
+      <div class="grow">
+        <p>
+          <a class="medium" href={`/patch-policies/${one.id}`}>
+            {one.name}
+          </a>{" "}
+          <span class="t3">
+            {one.paused
+              ? t`paused`
+              : !one.enabled
+                ? t`off`
+                : one.next_at === null
+                  ? t`no further date`
+                  : t`next ${timeOrDate(one.next_at, dayStart.value)}`}
+          </span>
+        </p>
+        <p class="meta t3 anywhere">
+          {t`${WHATS[one.what]} on ${patchSelectWords(one.select)}, ${whenWords(one.when)} at ${one.start}, ${zoneWords(one.zone)}`}
+        </p>
+        {one.paused && <p class="meta">{t`Paused: ${PAUSES[one.paused]}.`}</p>}
+      </div>
+      {mayAct.value && (
+        <MenuButton
+          label={t`Actions for ${one.name}`}
+          class="quiet slim only-icon"
+          groups={[
+            [
+              { label: t`Edit…`, icon: "settings", run: () => go(`/patch-policies/${one.id}`) },
+              { label: t`Run now…`, icon: "send", run: () => onAsk("run") },
+            ],
+            [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }],
+          ]}
+        >
+          <Icon name="ellipsis" size="small" />
+        </MenuButton>
+      )}
+    </li>
+  );
+}
+
+function DeleteDialog({ one, onClose, onDone }: { one: PatchPolicyView; onClose: () => void; onDone: () => void }): VNode {
+  const act = useAction(t`Not deleted`);
+  const end = act.dialogProps(onClose);
+  const remove = async (): Promise<void> => {
+    const deleted = await act.run(async () => {
+      await deletePolicy(one.id);
+    });
+    if (!deleted) return;
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog title={t`Delete ${one.name}?`} icon="trash-2" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`Its planned dates go with it. A roll-out that runs goes on: stop it by itself.`}</p>
+      </div>
+      <Foot {...end}>
+        <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>{t`Delete`}</Button>
+      </Foot>
+    </Dialog>
+  );
+}
+
+function RunDialog({ one, onClose }: { one: PatchPolicyView; onClose: () => void }): VNode {
+  const act = useAction(t`Not started`);
+  const end = act.dialogProps(onClose);
+  const [key] = useState(() => crypto.randomUUID());
+  const run = async (): Promise<void> => {
+    await act.run(async () => go(`/rollout/${(await createRollout({ policy_id: one.id }, key)).id}`));
+  };
+  return (
+    <Dialog title={t`Run ${one.name} now?`} icon="send" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`${WHATS[one.what]} on ${patchSelectWords(one.select)}, within its limits. Windows and freezes hold.`}</p>
+      </div>
+      <Foot {...end}>
+        <Button kind="primary" busy={act.busy} onClick={() => void run()}>{t`Run now`}</Button>
+      </Foot>
+    </Dialog>
+  );
+}

@@ -1,0 +1,99 @@
+import type { VNode } from "preact";
+import { zoneWords } from "../../core/rollouts/rollout-text";
+import { t } from "../../core/text/i18n";
+import { clock, date, shortDuration } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { dayStart } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import type { PatchPreviewView } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+
+/** So many rows of a list; the rest is a number. */
+const MOST = 8;
+
+interface Props {
+  preview: PatchPreviewView;
+  zone: string;
+  /** Whether the fields have changed since, to something that the hub refuses. */
+  stale: boolean;
+}
+
+export function PolicyPreview({ preview, zone, stale }: Props): VNode {
+  const { nodes, packages, waiting_for_age: waiting, held, next, warnings, waves } = preview;
+  const more = (all: number): VNode | null => (all > MOST ? <li class="t3">{t`and ${all - MOST} more`}</li> : null);
+  return (
+    <div class={stale ? "stack dimmed" : "stack"}>
+      {warnings.map(({ code, words }) => (
+        <p key={code} class="row">
+          <Glyph kind="warn" label="" /> <span class="anywhere">{words}</span>
+        </p>
+      ))}
+      <p>
+        <b>{t`${plural(packages.length, "package")} on ${plural(nodes.filter(({ take }) => take > 0).length, "server")}, as of today`}</b>
+        {waves.length > 0 && <span class="t3"> {t`in waves of ${waves.join(", ")}, about ${shortDuration(preview.expected_s)}`}</span>}
+      </p>
+      {packages.length > 0 && (
+        <ul class="plain-list mono">
+          {packages.slice(0, MOST).map((one) => (
+            <li key={`${one.package} ${one.version}`} class="anywhere">
+              {one.security ? "◆ " : ""}
+              {one.package} {one.version} <span class="t3">×{one.nodes}</span>
+            </li>
+          ))}
+          {more(packages.length)}
+        </ul>
+      )}
+      {waiting.length > 0 && (
+        <div>
+          <p class="label">{t`Wait for their age`}</p>
+          <ul class="plain-list">
+            {waiting.slice(0, MOST).map((one) => (
+              <li key={`${one.package} ${one.version}`} class="anywhere">
+                <span class="mono">
+                  {one.package} {one.version}
+                </span>{" "}
+                <span class="t3">
+                  {one.superseded ? t`never old enough: each version is replaced before` : t`until ${date(one.ripe_at, dayStart.value)}`}
+                </span>
+              </li>
+            ))}
+            {more(waiting.length)}
+          </ul>
+        </div>
+      )}
+      {held.length > 0 && (
+        <div>
+          <p class="label">{t`${plural(held.length, "server")} held`}</p>
+          <ul class="plain-list">
+            {held.slice(0, MOST).map((one) => (
+              <li key={one.node_id} class="anywhere">
+                <a href={`/n/${one.node_id}`}>{nodeLabel(one.node_id)}</a> <span class="t3">{one.words}</span>
+              </li>
+            ))}
+            {more(held.length)}
+          </ul>
+        </div>
+      )}
+      <div>
+        <p class="label">{t`Next dates`}</p>
+        {next.length ? (
+          <ol class="plain-list">
+            {next.map((one) => (
+              <li key={one.due_at}>
+                {t`${date(one.due_at, dayStart.value)}, ${clock(one.due_at, false)} here`}
+                <span class="t3">
+                  {" "}
+                  {t`${one.local} in ${zoneWords(one.zone)}`}
+                  {one.shifted === "skipped" && ` · ${t`this time is skipped by the clock change: it runs once, right after`}`}
+                  {one.shifted === "repeated" && ` · ${t`this time comes twice: it runs once`}`}
+                </span>
+              </li>
+            ))}
+          </ol>
+        ) : (
+          <p class="wrong">{t`It would never run, in ${zoneWords(zone)}.`}</p>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,386 @@
+/** The editor of a patch policy, beside a preview of what it would do. */
+
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { APPROVALS, REBOOTS, WHATS } from "../../core/rollouts/rollout-text";
+import { t } from "../../core/text/i18n";
+import { loadChannels } from "../../state/alert-calls";
+import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type PatchPolicyBody, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { TextField } from "../../ui/field";
+import { Check, SelectField, Switch, TagsField } from "../../ui/form";
+import { Failure, Loading } from "../../ui/load-states";
+import { ownZone, TimeField } from "../alerts/schedule-fields";
+import { useAll } from "../alerts/use-all";
+import { NodesField } from "../nodes-field";
+import { ActionError, useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
+import { PatchingTabs } from "./patching-tabs";
+import { PolicyPreview } from "./policy-preview";
+import { PatchZoneField, WhenField } from "./when-field";
+
+const NEW = "new";
+const PREVIEW_AFTER_MS = 400;
+const HOUR_S = 3600;
+
+/** The fields that the form shows; the view has others, which stay as they are. */
+type Draft = PatchPolicyBody & { what: keyof typeof WHATS };
+
+const firstDraft = (): Draft => ({
+  name: "",
+  select: { all: true },
+  when: { monthly: { nth: "second", day: "tue" } },
+  start: "02:30",
+  length_s: 2 * HOUR_S,
+  zone: ownZone(),
+  what: "security",
+});
+
+function draftOf(policy: PatchPolicyView): Draft {
+  const { id: _id, owner: _owner, paused: _paused, next_at: _next, version: _version, ...body } = policy;
+  return body;
+}
+
+export function PolicyPage({ id }: { id: string }): VNode {
+  const { found, failure, load } = useAnswer(() => (id === NEW ? Promise.resolve(null) : loadPolicy(id)), [id]);
+  return (
+    <div class="page">
+      <PatchingTabs tab="policies" />
+      <div id="panel" role="tabpanel" aria-label={t`Patch policy`}>
+        {failure ? (
+          <Failure title={t`The patch policy could not be read`} error={failure} onRetry={load} />
+        ) : id !== NEW && !found ? (
+          <Loading what={t`the patch policy`} onRetry={load} />
+        ) : (
+          <Editor key={`${id} ${found?.version ?? 0}`} policy={found} />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
+  const [draft, setDraft] = useState<Draft>(() => (policy ? draftOf(policy) : firstDraft()));
+  const change = (part: Partial<Draft>): void => setDraft({ ...draft, ...part });
+  const act = useAction(t`Not saved`);
+  const { all = false, tags = [], nodes = [] } = draft.select;
+  const ready = draft.name.trim() !== "" && (all || tags.length + nodes.length > 0);
+  const save = async (): Promise<void> => {
+    const body = { ...draft, name: draft.name.trim() };
+    const saved = await act.run(async () => {
+      await (policy ? editPolicy(policy.id, { ...body, version: policy.version }) : addPolicy(body));
+    });
+    if (!saved) return;
+    toast("done", t`${body.name} is saved`);
+    go("/rollouts/policies");
+  };
+  return (
+    <div class="policy-editor">
+      <form
+        class="stack"
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void save();
+        }}
+      >
+        <div class="page-head wrap">
+          <h1 tabIndex={-1} class="grow">
+            {policy ? policy.name : t`New patch policy`}
+          </h1>
+          <a class="button" href="/rollouts/policies">
+            {t`Cancel`}
+          </a>
+          {mayAct.value && (
+            <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+              {t`Save`}
+            </Button>
+          )}
+        </div>
+        <ActionError text={act.refusal} />
+        <What draft={draft} change={change} />
+        <Times draft={draft} change={change} />
+        <Order draft={draft} change={change} />
+        <Around draft={draft} change={change} />
+      </form>
+      <Preview draft={draft} id={policy?.id ?? null} ready={ready} />
+    </div>
+  );
+}
+
+interface Part {
+  draft: Draft;
+  change: (part: Partial<Draft>) => void;
+}
+
+const Card = ({ title, children }: { title: string; children: ComponentChildren }): VNode => (
+  <section class="card padded stack" aria-label={title}>
+    <h2>{title}</h2>
+    {children}
+  </section>
+);
+
+const options = <K extends string>(words: Readonly<Record<K, string>>): [string, string][] => Object.entries(words);
+
+function What({ draft, change }: Part): VNode {
+  const { all = false, tags = [], nodes = [], not = {} } = draft.select;
+  const choosesPackages = draft.what === "security" || draft.what === "all";
+  const age = draft.min_age_days ?? {};
+  return (
+    <Card title={t`What, and where`}>
+      <TextField
+        label={t`Name`}
+        value={draft.name}
+        onText={(name) => change({ name })}
+        input={{ maxLength: 80, required: true, placeholder: t`such as Security, every second Tuesday` }}
+      />
+      <NodesField
+        label={t`Servers`}
+        value={all ? null : { tags, nodes }}
+        onChange={(chosen) => change({ select: { ...(chosen ?? { all: true }), not } })}
+        every={t`Every server`}
+      />
+      <TagsField
+        label={t`But not those with any of these tags`}
+        tags={not.tags ?? []}
+        onTags={(without) => change({ select: { ...draft.select, not: { ...not, tags: without } } })}
+      />
+      <SelectField
+        label={t`Install`}
+        value={draft.what}
+        onPick={(what) => change({ what: what as Draft["what"] })}
+        options={options(WHATS)}
+      />
+      {choosesPackages && (
+        <>
+          <TagsField
+            label={t`Leave out packages (patterns such as postgresql-*)`}
+            tags={draft.leave_out ?? []}
+            onTags={(leave_out) => change({ leave_out })}
+          />
+          <Check checked={draft.kernel ?? true} onCheck={(kernel) => change({ kernel })}>
+            {t`Kernels too`}
+          </Check>
+          <div class="number-fields">
+            <TextField
+              label={t`Other updates wait for days`}
+              hint={t`An update that the fleet first saw later than this waits. So a poisoned one is found elsewhere.`}
+              type="number"
+              value={String(age.other ?? 0)}
+              onText={(days) => change({ min_age_days: { ...age, other: Number(days) } })}
+              input={{ min: 0, max: 90 }}
+            />
+            <TextField
+              label={t`Security updates wait for days`}
+              type="number"
+              value={String(age.security ?? 0)}
+              onText={(days) => change({ min_age_days: { ...age, security: Number(days) } })}
+              input={{ min: 0, max: 90 }}
+            />
+          </div>
+        </>
+      )}
+    </Card>
+  );
+}
+
+const Times = ({ draft, change }: Part): VNode => (
+  <Card title={t`When`}>
+    <Switch label={t`On`} checked={draft.enabled ?? true} onCheck={(enabled) => change({ enabled })} />
+    <WhenField value={draft.when} onChange={(when) => change({ when })} />
+    <div class="number-fields">
+      <TimeField label={t`Start`} value={draft.start} onText={(start) => change({ start })} />
+      <TextField
+        label={t`For how many hours`}
+        type="number"
+        value={String(draft.length_s / HOUR_S)}
+        onText={(hours) => change({ length_s: Math.round(Number(hours) * HOUR_S) })}
+        input={{ min: 0.25, max: 24, step: 0.25, required: true }}
+      />
+    </div>
+    <PatchZoneField value={draft.zone} onChange={(zone) => change({ zone })} />
+    <SelectField
+      label={t`If Ground Control was off at that time`}
+      value={draft.hub_missed ?? "skip"}
+      onPick={(missed) => change({ hub_missed: missed as "skip" })}
+      options={[
+        ["skip", t`wait for the next date`],
+        ["once", t`start late, while the time lasts`],
+      ]}
+    />
+    <SelectField
+      label={t`If a server was away`}
+      value={draft.node_missed ?? "skip"}
+      onPick={(missed) => change({ node_missed: missed as "skip" })}
+      options={[
+        ["skip", t`it waits for the next date`],
+        ["when_back", t`patch it when it is back`],
+      ]}
+    />
+  </Card>
+);
+
+function Order({ draft, change }: Part): VNode {
+  const order = draft.order ?? {};
+  const number = (text: string): number => Number(text) || 0;
+  return (
+    <Card title={t`Order, and what stops it`}>
+      <TagsField
+        label={t`Groups of tags, one after the other (empty: canaries, then waves)`}
+        tags={order.groups ?? []}
+        onTags={(groups) => change({ order: { ...order, groups } })}
+      />
+      <div class="number-fields">
+        <TextField
+          label={t`Canaries (empty: 1 or 2)`}
+          type="number"
+          value={order.canary === null || order.canary === undefined ? "" : String(order.canary)}
+          onText={(count) => change({ order: { ...order, canary: count === "" ? null : number(count) } })}
+          input={{ min: 0, max: 50 }}
+        />
+        <TextField
+          label={t`At the same time`}
+          type="number"
+          value={String(order.at_once ?? 10)}
+          onText={(count) => change({ order: { ...order, at_once: number(count) } })}
+          input={{ min: 1, max: 100 }}
+        />
+        <TextField
+          label={t`Failures that are accepted`}
+          type="number"
+          value={String(draft.max_failed ?? 0)}
+          onText={(count) => change({ max_failed: number(count) })}
+          input={{ min: 0, max: 1000 }}
+        />
+        <TextField
+          label={t`Watch each server for minutes`}
+          type="number"
+          value={String(Math.round((draft.watch_s ?? 900) / 60))}
+          onText={(minutes) => change({ watch_s: number(minutes) * 60 })}
+          input={{ min: 5, max: 60 }}
+        />
+      </div>
+      <SelectField
+        label={t`When a server gets worse`}
+        value={draft.gates ?? "stop"}
+        onPick={(gates) => change({ gates: gates as "stop" })}
+        options={[
+          ["stop", t`stop the roll-out`],
+          ["observe", t`only show it`],
+        ]}
+      />
+      <div class="number-fields">
+        <SelectField
+          label={t`Reboot`}
+          value={draft.reboot ?? "if_required"}
+          onPick={(reboot) => change({ reboot: reboot as "never" })}
+          options={options(REBOOTS)}
+        />
+        <TextField
+          label={t`Reboots at the same time in a role`}
+          type="number"
+          value={String(draft.max_per_role ?? 1)}
+          onText={(count) => change({ max_per_role: number(count) })}
+          input={{ min: 1, max: 10 }}
+        />
+      </div>
+    </Card>
+  );
+}
+
+function Around({ draft, change }: Part): VNode {
+  const channels = useAll(loadChannels);
+  const report = draft.report ?? [];
+  const actions = (names: readonly string[]): { name: string; timeout_s: number; must_succeed: boolean }[] =>
+    names.map((name) => ({ name, timeout_s: 600, must_succeed: true }));
+  return (
+    <Card title={t`Around it`}>
+      <TagsField
+        label={t`Actions before each server`}
+        tags={(draft.before ?? []).map(({ name }) => name)}
+        onTags={(names) => change({ before: actions(names) })}
+      />
+      <TagsField
+        label={t`Actions after each server`}
+        tags={(draft.after ?? []).map(({ name }) => name)}
+        onTags={(names) => change({ after: actions(names) })}
+      />
+      <p class="meta t3">{t`An action is a program that root of a server has put into actions.d and named in its policy file.`}</p>
+      <div class="number-fields">
+        <SelectField
+          label={t`Approval`}
+          value={draft.approval ?? "none"}
+          onPick={(approval) => change({ approval: approval as "none" })}
+          options={options(APPROVALS)}
+        />
+        <TextField
+          label={t`Notice, hours before`}
+          type="number"
+          value={String(draft.notice_h ?? 24)}
+          onText={(hours) => change({ notice_h: Number(hours) })}
+          input={{ min: 0, max: 168 }}
+        />
+      </div>
+      <div role="group" aria-label={t`Report to`}>
+        <p class="label">{t`Report to`}</p>
+        {channels.items?.length ? (
+          channels.items.map(({ id, name }) => (
+            <Check
+              key={id}
+              checked={report.includes(id)}
+              onCheck={(on) => change({ report: on ? [...report, id] : report.filter((one) => one !== id) })}
+            >
+              {name}
+            </Check>
+          ))
+        ) : (
+          <p class="meta t3">
+            {channels.failure ? channels.failure.detail : channels.items ? t`There is no channel yet.` : t`Reading the channels…`}
+          </p>
+        )}
+      </div>
+    </Card>
+  );
+}
+
+function Preview({ draft, id, ready }: { draft: Draft; id: string | null; ready: boolean }): VNode {
+  const [preview, setPreview] = useState<PatchPreviewView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  const question = JSON.stringify({ ...draft, name: "" });
+  useEffect(() => {
+    if (!ready) return undefined;
+    let over = false;
+    const timer = setTimeout(() => {
+      previewPolicy({ ...draft, name: draft.name.trim() || t`New patch policy` }, id).then(
+        (found) => {
+          if (over) return;
+          setPreview(found);
+          setFailure(null);
+        },
+        (error: unknown) => {
+          if (!(error instanceof ApiError)) throw error;
+          if (!over) setFailure(error);
+        },
+      );
+    }, PREVIEW_AFTER_MS);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [question, id, ready, turn]);
+  return (
+    <aside class="card padded stack policy-preview" aria-label={t`Preview`} aria-live="polite">
+      <h2>{t`What it would do`}</h2>
+      {failure && <p class="wrong">{failure.detail}</p>}
+      {failure && failure.status >= 500 && <Button slim onClick={() => setTurn(turn + 1)}>{t`Try again`}</Button>}
+      {!ready && !preview && <p class="t3">{t`Give it a name and choose servers.`}</p>}
+      {ready && !preview && !failure && <Loading rows={3} what={t`the preview`} />}
+      {preview && <PolicyPreview preview={preview} zone={draft.zone} stale={failure !== null} />}
+    </aside>
+  );
+}

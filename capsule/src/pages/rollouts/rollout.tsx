@@ -1,0 +1,298 @@
+/** One roll-out: what it does now and why, its waves with their gates, and each server. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import {
+  countsWords,
+  ROLLOUT_STATES,
+  rolloutPhase,
+  rolloutTone,
+  startWords,
+  TARGET_STATES,
+  TARGET_STEPS,
+} from "../../core/rollouts/rollout-text";
+import { t } from "../../core/text/i18n";
+import { age, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { dayStart, now } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
+import {
+  followRollout,
+  goOnWithRollout,
+  loadTargets,
+  pauseRollout,
+  resumeRollout,
+  retryRest,
+  startRollout,
+  stopRollout,
+} from "../../state/rollouts";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import type { ApiError, RolloutView, TargetView } from "../../state/types";
+import { Banner } from "../../ui/banner";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { Failure, Loading } from "../../ui/load-states";
+import { StaleNotice } from "../../ui/stale-notice";
+import { RoleRefusal } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { RolloutGlyph } from "./rollout-parts";
+
+type Wave = RolloutView["waves"][number];
+type Gate = Wave["gates"][number];
+
+const TARGET_GLYPHS: Record<TargetView["state"], GlyphKind> = {
+  pending: "wait",
+  held: "pause",
+  running: "run",
+  passed: "done",
+  worse: "warn",
+  failed: "fail",
+  unknown: "off",
+  not_started: "ended",
+};
+
+export function RolloutPage({ id }: { id: string }): VNode {
+  const [rollout, setRollout] = useState<RolloutView | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(
+    () =>
+      followRollout(id, {
+        change: (view) => {
+          setRollout(view);
+          setFailure(null);
+        },
+        refused: setFailure,
+      }),
+    [id, turn],
+  );
+  const again = (): void => setTurn(turn + 1);
+  if (failure?.status === 403) return <RoleRefusal what={t`Your role cannot see roll-outs.`} />;
+  if (failure && !rollout) return <Failure title={t`The roll-out could not be read`} error={failure} onRetry={again} />;
+  if (!rollout) return <Loading what={t`the roll-out`} onRetry={again} />;
+  return (
+    <div class="page">
+      <StaleNotice failure={failure} onRetry={again} />
+      <Head rollout={rollout} onChange={setRollout} />
+      <ol class="waves" aria-label={t`Waves`}>
+        {rollout.waves.map((wave) => (
+          <WaveCard key={wave.index} wave={wave} rollout={rollout} onChange={setRollout} />
+        ))}
+      </ol>
+      <Targets rollout={rollout} />
+    </div>
+  );
+}
+
+interface Acting {
+  rollout: RolloutView;
+  onChange: (view: RolloutView) => void;
+}
+
+function Head({ rollout, onChange }: Acting): VNode {
+  const act = useAction();
+  const [stopping, setStopping] = useState(false);
+  const phase = rolloutPhase(rollout.state);
+  const run = (doing: () => Promise<RolloutView>): void => void act.run(async () => onChange(await doing()));
+  const left = rollout.targets.total - rollout.targets.passed;
+  const tone = rolloutTone(rollout.state, rollout.targets.failed + rollout.targets.unknown);
+  return (
+    <>
+      <div class="page-head wrap">
+        <div class="grow">
+          <h1 tabIndex={-1} class="row">
+            <RolloutGlyph one={rollout} /> {rollout.name}
+          </h1>
+          <p class="meta t3">
+            {t`${ROLLOUT_STATES[rollout.state]}: ${countsWords(rollout.targets)}`}
+            {rollout.ended_at === null && rollout.close_at !== null && ` · ${t`ends ${timeOrDate(rollout.close_at, dayStart.value)}`}`}
+            {rollout.ended_at !== null && ` · ${t`ended ${timeOrDate(rollout.ended_at, dayStart.value)}`}`}
+          </p>
+        </div>
+        {mayAct.value && (
+          <div class="row wrap">
+            {rollout.state === "ready" && (
+              <Button kind="primary" busy={act.busy} onClick={() => run(() => startRollout(rollout))}>
+                {startWords(rollout.confirm)}
+              </Button>
+            )}
+            {rollout.state === "paused" && (
+              <Button kind="primary" busy={act.busy} onClick={() => run(() => resumeRollout(rollout.id))}>{t`Resume`}</Button>
+            )}
+            {(rollout.state === "running" || rollout.state === "holding" || rollout.state === "waiting") && (
+              <Button icon="pause" busy={act.busy} onClick={() => run(() => pauseRollout(rollout.id, "now"))}>{t`Pause`}</Button>
+            )}
+            {phase !== "over" && rollout.state !== "stopping" && (
+              <Button kind="danger" icon="square" onClick={() => setStopping(true)}>{t`Stop…`}</Button>
+            )}
+            {phase === "over" && left > 0 && (
+              <Button busy={act.busy} onClick={() => void act.run(async () => go(`/rollout/${(await retryRest(rollout.id)).id}`))}>
+                {t`Try the other ${left} again…`}
+              </Button>
+            )}
+          </div>
+        )}
+      </div>
+      <ActionError text={act.refusal} />
+      {rollout.words && (
+        <Banner kind={tone === "crit" ? "crit" : tone === "warn" ? "" : "info"} mark={<RolloutGlyph one={rollout} />}>
+          <b>{rollout.words}</b>
+          {rollout.hold_since !== null && rollout.state === "holding" && (
+            <> {t`Held for ${age(Math.max(0, now.value - rollout.hold_since))}.`}</>
+          )}
+        </Banner>
+      )}
+      {rollout.observes && <p class="meta t3">{t`Its gates only observe: they are shown and stop nothing.`}</p>}
+      {stopping && <StopDialog rollout={rollout} onChange={onChange} onClose={() => setStopping(false)} />}
+    </>
+  );
+}
+
+function StopDialog({ rollout, onChange, onClose }: Acting & { onClose: () => void }): VNode {
+  const act = useAction(t`Not stopped`);
+  const end = act.dialogProps(onClose);
+  const stop = async (): Promise<void> => {
+    if (await act.run(async () => onChange(await stopRollout(rollout.id)))) onClose();
+  };
+  const { running, pending, held } = rollout.targets;
+  return (
+    <Dialog title={t`Stop ${rollout.name}?`} icon="square" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>
+          {running > 0
+            ? t`${plural(running, "server")} at work: what a server is changing runs to its end, and it is watched to the end. It is not rebooted.`
+            : t`No server is at work.`}
+        </p>
+        <p>{t`${plural(pending + held, "server")} will not be started. Nothing that was installed is taken back.`}</p>
+      </div>
+      <Foot {...end}>
+        <Button kind="destroy" busy={act.busy} onClick={() => void stop()}>{t`Stop the roll-out`}</Button>
+      </Foot>
+    </Dialog>
+  );
+}
+
+const WAVE_STATES = { waiting: t`not begun`, running: t`running`, done: t`done` } as const;
+
+function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
+  const [goingOn, setGoingOn] = useState(false);
+  const loud = wave.gates.filter(({ verdict }) => verdict !== "clear" && verdict !== "already");
+  const clear = wave.gates.filter(({ verdict }) => verdict === "clear").length;
+  const held = (rollout.state === "holding" || rollout.state === "paused") && wave.index === rollout.wave;
+  return (
+    <li class={wave.state === "running" ? "card wave at-work" : "card wave"}>
+      <header>
+        <h2>{wave.index === 0 ? t`Canaries` : t`Wave ${wave.index}`}</h2>
+        <span class="t3 meta">{WAVE_STATES[wave.state]}</span>
+      </header>
+      <p class="meta">{countsWords(wave.targets)}</p>
+      {loud.length > 0 ? (
+        <ul class="gates">
+          {loud.map((gate) => (
+            <GateRow key={`${gate.gate} ${gate.node_id ?? ""} ${gate.object}`} gate={gate} />
+          ))}
+        </ul>
+      ) : (
+        clear > 0 && <p class="meta t3">{t`${plural(clear, "gate")} clear`}</p>
+      )}
+      {held && loud.length > 0 && mayAct.value && <Button slim onClick={() => setGoingOn(true)}>{t`Go on in spite of it…`}</Button>}
+      {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} />}
+    </li>
+  );
+}
+
+const GateRow = ({ gate }: { gate: Gate }): VNode => (
+  <li>
+    <Glyph kind={gate.verdict === "failed" ? "crit" : gate.verdict === "worse" ? "warn" : "stale"} label="" />
+    <div>
+      <p class="anywhere">
+        {gate.node_id && <a href={`/n/${gate.node_id}`}>{nodeLabel(gate.node_id)}</a>} {gate.words}
+      </p>
+      {gate.clears && <p class="meta t3">{gate.clears}</p>}
+    </div>
+  </li>
+);
+
+function GoOnDialog({ rollout, onChange, onClose }: Acting & { onClose: () => void }): VNode {
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  const [reason, setReason] = useState("");
+  const goOn = async (): Promise<void> => {
+    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, "*", reason.trim())))) onClose();
+  };
+  return (
+    <Dialog title={t`Go on in spite of the gates?`} icon="circle-alert" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (reason.trim()) void goOn();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <p>{t`It counts for this wave only. The reason is kept in the audit log.`}</p>
+          <TextField label={t`Reason`} value={reason} onText={setReason} input={{ required: true, maxLength: 200, autofocus: true }} />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!reason.trim()}>{t`Go on`}</Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+function Targets({ rollout }: { rollout: RolloutView }): VNode {
+  const [targets, setTargets] = useState<readonly TargetView[] | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    let over = false;
+    loadTargets(rollout.id).then(
+      (found) => {
+        if (over) return;
+        setTargets(found);
+        setFailure(null);
+      },
+      (error: ApiError) => over || setFailure(error),
+    );
+    return () => {
+      over = true;
+    };
+  }, [rollout.id, rollout.version, turn]);
+  const again = (): void => setTurn(turn + 1);
+  if (failure && !targets) return <Failure title={t`The servers could not be read`} error={failure} onRetry={again} />;
+  if (!targets) return <Loading rows={3} what={t`the servers`} onRetry={again} />;
+  return (
+    <div class="stack">
+      <StaleNotice failure={failure} onRetry={again} />
+      <div class="card grid-table targets-table" role="table" aria-label={t`Servers of the roll-out`}>
+        <GridHead labels={[t`Server`, t`Wave`, t`State`, t`Why`, t`Job`]} />
+        {targets.map((one) => (
+          <div role="row" key={one.node_id}>
+            <span role="rowheader" class="cut medium">
+              <a href={`/n/${one.node_id}`}>{one.name}</a>
+            </span>
+            <span role="cell" class="t3">
+              {one.wave === 0 ? t`canary` : one.wave}
+            </span>
+            <span role="cell" class="row">
+              <Glyph kind={TARGET_GLYPHS[one.state]} label="" />
+              <span class="cut">{(one.state === "running" && TARGET_STEPS[one.step]) || TARGET_STATES[one.state]}</span>
+            </span>
+            <span role="cell" class="t2 anywhere">
+              {one.words}
+              {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
+              {one.reboot_owed && <span class="t3"> {t`Reboot: ${one.reboot_owed}.`}</span>}
+            </span>
+            <span role="cell">{one.job_id && <a href={`/jobs/${one.job_id}`}>{t`Output`}</a>}</span>
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}

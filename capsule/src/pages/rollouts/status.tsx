@@ -1,0 +1,92 @@
+/** The patch status for the person who answers to an auditor. */
+
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { date, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { dayStart } from "../../state/clock";
+import { loadPatchStatus, patchStatusCsv } from "../../state/rollouts";
+import type { PatchStatusView } from "../../state/types";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { StaleNotice } from "../../ui/stale-notice";
+import { RoleRefusal } from "../list-view";
+import { useAnswer } from "../use-answer";
+
+type StatusNode = PatchStatusView["nodes"][number];
+
+const IN_TIME: Record<StatusNode["in_time"], [GlyphKind, string]> = {
+  in_time: ["ok", t`in time`],
+  late: ["crit", t`late`],
+  unknown: ["stale", t`not known`],
+};
+
+export function StatusTab(): VNode {
+  const { found, failure, load } = useAnswer(loadPatchStatus);
+  if (failure?.status === 403) return <RoleRefusal what={t`Your role cannot see the patch status.`} />;
+  if (failure && !found) return <Failure title={t`The patch status could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading what={t`the patch status`} onRetry={load} />;
+  if (!found.nodes.length) return <Empty icon="server" title={t`No servers yet`} text={t`The patch status has a row for each server.`} />;
+  const { in_time, late, unknown } = found.total;
+  return (
+    <div class="stack">
+      <StaleNotice failure={failure} onRetry={load} />
+      <div class="section-head">
+        <p class="grow">
+          <b>{in_time + late > 0 ? t`${in_time} of ${in_time + late} in time` : t`Nothing is known yet`}</b>{" "}
+          <span class="t3">{unknown > 0 && t`${plural(unknown, "server")} without fresh data, not counted`}</span>
+        </p>
+        <a class="button end" href={patchStatusCsv()} download="patch-status.csv">
+          {t`Save as CSV`}
+        </a>
+      </div>
+      <div class="card grid-table status-table" role="table" aria-label={t`Patch status`}>
+        <GridHead labels={[t`Server`, t`Promise`, t`Security updates`, t`Last patched`, t`Next`, t`Notes`]} />
+        {found.nodes.map((one) => (
+          <Row key={one.node_id} one={one} />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Row({ one }: { one: StatusNode }): VNode {
+  const [glyph, words] = IN_TIME[one.in_time];
+  const notes = [
+    one.held,
+    one.reboot_due_since_at !== null ? t`reboot due since ${date(one.reboot_due_since_at, dayStart.value)}` : "",
+    one.other_patcher ? t`also patched by ${one.other_patcher}` : "",
+    one.supported_until ? t`supported until ${one.supported_until}` : "",
+    one.policies.length === 0 ? t`under no patch policy` : "",
+  ].filter(Boolean);
+  return (
+    <div role="row">
+      <span role="rowheader" class="cut medium">
+        <a href={`/n/${one.node_id}`}>{one.name}</a>
+      </span>
+      <span role="cell" class="row">
+        <Glyph kind={glyph} label="" />
+        <span class="cut">{one.promise_days === null ? words : t`${words}, of ${plural(one.promise_days, "day")}`}</span>
+      </span>
+      <span role="cell">
+        {one.security_waiting === null
+          ? t`not known`
+          : one.security_waiting === 0
+            ? t`none`
+            : one.age_days === null || one.age_days < 1
+              ? one.security_waiting
+              : t`${one.security_waiting}, the oldest for ${plural(Math.floor(one.age_days), "day")}`}
+      </span>
+      <span role="cell" class="t2">
+        {one.last_patched_at === null ? t`not known` : timeOrDate(one.last_patched_at, dayStart.value)}
+      </span>
+      <span role="cell" class="t2">
+        {one.next_at === null ? "–" : timeOrDate(one.next_at, dayStart.value)}
+      </span>
+      <span role="cell" class="t3 anywhere">
+        {notes.join(" · ")}
+      </span>
+    </div>
+  );
+}

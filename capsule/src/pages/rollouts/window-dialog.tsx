@@ -1,0 +1,75 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { addWindow } from "../../state/rollouts";
+import type { PatchPolicyBody, WindowView } from "../../state/types";
+import { TextField } from "../../ui/field";
+import { FormDialog } from "../alerts/form-dialog";
+import { ownZone, TimeField } from "../alerts/schedule-fields";
+import { NodesField } from "../nodes-field";
+import { PatchZoneField, WhenField } from "./when-field";
+
+interface Props {
+  kind: "allow" | "freeze";
+  onClose: () => void;
+  onSaved: (saved: WindowView) => void;
+}
+
+export function WindowDialog({ kind, onClose, onSaved }: Props): VNode {
+  const freeze = kind === "freeze";
+  const [name, setName] = useState("");
+  const [chosen, setChosen] = useState<{ tags: string[]; nodes: string[] } | null>(null);
+  const [when, setWhen] = useState<PatchPolicyBody["when"]>(freeze ? { once: new Date().toISOString().slice(0, 10) } : { weekly: ["tue"] });
+  const [start, setStart] = useState(freeze ? "00:00" : "02:00");
+  const [hours, setHours] = useState(freeze ? "24" : "3");
+  const [zone, setZone] = useState(ownZone);
+  const ready = name.trim() !== "" && Number(hours) > 0 && (!chosen || chosen.tags.length + chosen.nodes.length > 0);
+  const save = async (): Promise<void> =>
+    onSaved(
+      await addWindow({
+        name: name.trim(),
+        kind,
+        select: chosen ?? { all: true },
+        start,
+        length_s: Math.round(Number(hours) * 3600),
+        zone,
+        ...when,
+      }),
+    );
+  return (
+    <FormDialog
+      title={freeze ? t`Add a freeze` : t`Add a window`}
+      icon="calendar-clock"
+      submit={freeze ? t`Freeze` : t`Add window`}
+      ready={ready}
+      onSave={save}
+      done={[t`${name.trim()} was added`]}
+      onClose={onClose}
+    >
+      <p class="t3">
+        {freeze
+          ? t`Nothing is upgraded and rebooted meanwhile: no patch policy, no roll-out, and no job by hand.`
+          : t`Roll-outs touch these servers only while one of their windows is open.`}
+      </p>
+      <TextField
+        label={t`Name`}
+        value={name}
+        onText={setName}
+        input={{ maxLength: 80, required: true, autocomplete: "off", autofocus: true }}
+      />
+      <NodesField label={t`Servers`} value={chosen} onChange={setChosen} every={t`Every server`} />
+      <WhenField value={when} onChange={setWhen} />
+      <div class="number-fields">
+        <TimeField label={t`From`} value={start} onText={setStart} />
+        <TextField
+          label={t`For how many hours`}
+          type="number"
+          value={hours}
+          onText={setHours}
+          input={{ min: 0.25, step: 0.25, required: true }}
+        />
+      </div>
+      <PatchZoneField value={zone} onChange={setZone} />
+    </FormDialog>
+  );
+}

@@ -1,0 +1,109 @@
+/** REST calls and live topics of roll-outs, patch policies, windows and the patch status. */
+
+import { t } from "../core/text/i18n";
+import { call, url } from "../wire/http";
+import type { ApiError } from "../wire/http";
+import type {
+  OccurrencesView,
+  OccurrenceView,
+  PatchPoliciesView,
+  PatchPolicyBody,
+  PatchPolicyPatch,
+  PatchPolicyView,
+  PatchPreviewView,
+  PatchStatusView,
+  RolloutBody,
+  RolloutsView,
+  RolloutView,
+  TargetsView,
+  TargetView,
+  WindowBody,
+  WindowsView,
+  WindowView,
+} from "../wire/schema.gen";
+import { subscribeWithRetry } from "./live/subscribe-with-retry";
+import { withStepUp } from "./step-up";
+
+// -- policies --------------------------------------------------------------------------------------
+
+export const loadPolicies = async (): Promise<readonly PatchPolicyView[]> =>
+  (await call<PatchPoliciesView>("GET", "patch-policies")).patch_policies;
+export const loadPolicy = (id: string): Promise<PatchPolicyView> => call<PatchPolicyView>("GET", `patch-policies/${id}`);
+export const previewPolicy = (policy: PatchPolicyBody, id: string | null): Promise<PatchPreviewView> =>
+  call<PatchPreviewView>("POST", "patch-policies/preview", { body: { policy, id } });
+export const addPolicy = (body: PatchPolicyBody): Promise<PatchPolicyView> =>
+  withStepUp(() => call<PatchPolicyView>("POST", "patch-policies", { body }), t`Enter your password to save a patch policy.`);
+export const editPolicy = (id: string, body: PatchPolicyPatch): Promise<PatchPolicyView> =>
+  withStepUp(() => call<PatchPolicyView>("PATCH", `patch-policies/${id}`, { body }), t`Enter your password to change a patch policy.`);
+export const deletePolicy = (id: string): Promise<undefined> =>
+  withStepUp(() => call<undefined>("DELETE", `patch-policies/${id}`), t`Enter your password to delete a patch policy.`);
+/** The occurrences of a policy: what was decided about, and the next ones. */
+export const loadOccurrences = async (id: string): Promise<readonly OccurrenceView[]> =>
+  (await call<OccurrencesView>("GET", `patch-policies/${id}/occurrences`)).occurrences;
+export const approveOccurrence = (id: string, due: number): Promise<OccurrenceView> =>
+  call<OccurrenceView>("POST", `patch-policies/${id}/occurrences/${due}/approve`);
+export const skipOccurrence = (id: string, due: number): Promise<OccurrenceView> =>
+  call<OccurrenceView>("POST", `patch-policies/${id}/occurrences/${due}/skip`, { body: { reason: "" } });
+
+// -- windows and status ----------------------------------------------------------------------------
+
+export const loadWindows = async (): Promise<readonly WindowView[]> => (await call<WindowsView>("GET", "windows")).windows;
+export const addWindow = (body: WindowBody): Promise<WindowView> =>
+  withStepUp(() => call<WindowView>("POST", "windows", { body }), t`Enter your password to add a window or a freeze.`);
+export const deleteWindow = (id: string): Promise<undefined> =>
+  withStepUp(() => call<undefined>("DELETE", `windows/${id}`), t`Enter your password to delete a window or a freeze.`);
+export const loadPatchStatus = (): Promise<PatchStatusView> => call<PatchStatusView>("GET", "patch-status");
+/** The address of the patch status as a file. */
+export const patchStatusCsv = (): string => url("patch-status", { format: "csv" });
+
+// -- roll-outs -------------------------------------------------------------------------------------
+
+export const createRollout = (body: RolloutBody, key: string): Promise<RolloutView> =>
+  withStepUp(() => call<RolloutView>("POST", "rollouts", { body, idempotencyKey: key }), t`Enter your password to make a roll-out.`);
+export const startRollout = ({ id, confirm, version }: RolloutView): Promise<RolloutView> =>
+  withStepUp(
+    () => call<RolloutView>("POST", `rollouts/${id}/start`, { body: { confirm, version } }),
+    t`Enter your password to start a roll-out.`,
+  );
+export const pauseRollout = (id: string, when: "wave" | "now"): Promise<RolloutView> =>
+  call<RolloutView>("POST", `rollouts/${id}/pause`, { body: { when } });
+export const resumeRollout = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/resume`);
+export const stopRollout = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/stop`);
+export const goOnWithRollout = (id: string, gate: string, reason: string): Promise<RolloutView> =>
+  withStepUp(
+    () => call<RolloutView>("POST", `rollouts/${id}/go-on`, { body: { gate, reason } }),
+    t`Enter your password to go on in spite of a gate.`,
+  );
+export const retryRest = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/retry-rest`);
+export const loadTargets = async (id: string): Promise<readonly TargetView[]> =>
+  (await call<TargetsView>("GET", `rollouts/${id}/targets`)).targets;
+
+interface Following<T> {
+  change: (view: T) => void;
+  refused: (failure: ApiError) => void;
+}
+
+/** Follows one roll-out until the returned function is called. */
+export const followRollout = (id: string, { change, refused }: Following<RolloutView>): (() => void) =>
+  subscribeWithRetry(`rollout:${id}`, {
+    snapshot: (data) => change(data as RolloutView),
+    change: (data) => change(data as RolloutView),
+    refused,
+  });
+
+/** Follows the newest roll-outs until the returned function is called. `change` gets them newest first. */
+export function followRollouts({ change, refused }: Following<readonly RolloutView[]>): () => void {
+  let rollouts: readonly RolloutView[] = [];
+  const show = (views: readonly RolloutView[]): void => {
+    rollouts = [...views].sort((one, other) => other.made_at - one.made_at);
+    change(rollouts);
+  };
+  return subscribeWithRetry("rollouts", {
+    snapshot: (data) => show((data as RolloutsView).rollouts),
+    change: (data) => {
+      const view = data as RolloutView;
+      show([view, ...rollouts.filter(({ id }) => id !== view.id)]);
+    },
+    refused,
+  });
+}

@@ -1,0 +1,69 @@
+"""A patch policy and a roll-out, made and followed in the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.hub import HubProcess
+from tests.support.page.gate import gate, log_in
+from tests.support.stage import Stage, staged
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:
+    yield from staged(tmp_path_factory.mktemp("patching") / "hub")
+
+
+def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped(
+    browser: Browser, world: tuple[HubProcess, Stage, dict[str, str]]
+) -> None:
+    with gate(browser, world[0]) as seen:
+        page = seen.page
+        log_in(page, seen.hub)
+        seen.open("/updates")
+        page.get_by_role("tab", name="Patch policies").click()
+        page.get_by_role("link", name="Add patch policy").first.click()
+        page.get_by_label("Name").fill("Security by night")
+        preview = page.get_by_role("complementary", name="Preview")
+        expect(preview).to_contain_text("openssl")
+        expect(preview).to_contain_text("does not allow upgrades")
+        expect(preview.get_by_role("list").last.get_by_role("listitem")).to_have_count(5)
+        page.get_by_label("Leave out packages").fill("openssl*")
+        page.get_by_label("Leave out packages").press("Enter")
+        expect(preview).not_to_contain_text("openssl")
+        page.get_by_role("button", name="Save").click()
+        row = page.get_by_role("list", name="Patch policies").get_by_role("listitem").filter(has_text="Security by night")
+        expect(row).to_contain_text("second Tue of each month at 02:30")
+
+        page.get_by_role("tab", name="Calendar").click()
+        dates = page.get_by_role("list", name="Dates of patch policies").get_by_role("listitem")
+        expect(dates).to_have_count(5)
+        dates.first.get_by_role("button", name="Skip").click()
+        expect(dates.filter(has_text="skipped")).to_have_count(1)
+
+        page.get_by_role("tab", name="Patch policies").click()
+        row.get_by_role("button", name="Actions for Security by night").click()
+        page.get_by_role("menuitem", name="Run now").click()
+        page.get_by_role("button", name="Run now").click()
+        expect(page).to_have_url(re.compile("/rollout/"))
+        expect(page.get_by_role("list", name="Waves").get_by_role("heading", name="Canaries")).to_be_visible()
+        expect(page.get_by_role("table", name="Servers of the roll-out").get_by_role("row").filter(has_text="web-01")).to_be_visible()
+        page.get_by_role("button", name="Stop…").click()
+        page.get_by_role("button", name="Stop the roll-out").click()
+        expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
+
+        page.get_by_role("link", name="Updates").first.click()
+        page.get_by_role("button", name="Roll out in waves…").click()
+        page.get_by_role("button", name="Plan").click()
+        expect(page).to_have_url(re.compile("/rollout/"))
+        expect(page.get_by_text("Planning:")).to_be_visible()
+
+        page.get_by_role("link", name="Updates").first.click()
+        page.get_by_role("tab", name="Patch status").click()
+        expect(page.get_by_text(re.compile(r"\d+ of \d+ in time"))).to_be_visible()
