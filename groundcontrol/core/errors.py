@@ -243,6 +243,12 @@ class PolicyRefuses(HubError):
     code = "node.policy_refuses"
 
 
+class NodeFrozen(HubError):
+    """A freeze covers the node: nothing changes its packages or reboots it. End or shorten the freeze under Windows first."""
+
+    code = "node.frozen"
+
+
 class CredentialsRequired(HubError):
     """The hub stores no credentials for this server. Send credentials with the request; `facts` name them in `give`."""
 

@@ -7,18 +7,20 @@ from typing import Final
 
 from groundcontrol.core import failpoints
 from groundcontrol.core.bus import Bus, Changed, JobPoke
-from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NodeFrozen, NotFound, PolicyRefuses
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.permissions import authorize, job_action
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.stores import Stores
+from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.jobs.store import BatchStore, JobStore
+from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
-from spider.wire.verbs import PLAN
+from spider.wire.verbs import PLAN, REBOOT, VERBS
 
 MAX_NODES: Final = 1000
 ROUND_S: Final = 1800.0
@@ -30,21 +32,23 @@ LONGEST_START_S: Final = 86_400.0
 class JobService:
     """The actions of users on jobs."""
 
-    def __init__(self, store: Stores, bus: Bus, clock: Clock, at_once: int) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, at_once: int, freezes: Freezes | None = None) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._at_once = at_once
+        self._freezes = freezes
 
     async def submit(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None) -> Job:
         """Create a job for one node. If the node is offline, the job waits at most START_LIMIT_S for it.
 
-        Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
+        Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, NodeFrozen, IdempotencyMismatch, StoreError.
         """
         node = await self._store[NodeStore].node(scope, node_id)
         validate_request(request)
         authorize(scope, job_action(request.action), node)
         check_policy(node, request)
+        await self._check_freeze(node, request)
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
         failpoints.hit("job.insert.pre")
@@ -54,6 +58,14 @@ class JobService:
         if job.state == "queued":
             self._bus.publish(JobPoke((job.id,)))
         return job
+
+    async def _check_freeze(self, node: Node, request: JobRequest) -> None:
+        """Raises: NodeFrozen: a freeze covers the node, and the request changes packages or reboots."""
+        if self._freezes is None or not (VERBS[request.action].planned or request.reboot or request.action == REBOOT):
+            return
+        name = await self._freezes.frozen(node)
+        if name:
+            raise NodeFrozen(f"{node.name} is frozen by {name}: nothing changes it now; end or shorten that freeze first", freeze=name)
 
     async def submit_selfcare(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None = None) -> Job:
         """Create a job that maintains or removes the agent: `update` to the bundle with a digest, `uninstall`, or `rekey`.
@@ -98,8 +110,9 @@ class JobService:
                 node = await self._store[NodeStore].node(scope, node_id)
                 authorize(scope, job_action(request.action), node)
                 check_policy(node, request)
+                await self._check_freeze(node, request)
                 bound = request if plans is None else _bound(request, plans, node_id)
-            except (NotFound, Forbidden, PolicyRefuses) as exc:
+            except (NotFound, Forbidden, PolicyRefuses, NodeFrozen) as exc:
                 refused.append(RefusedNode(node_id, exc.code, exc.message))
             else:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))

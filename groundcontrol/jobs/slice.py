@@ -10,6 +10,7 @@ from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.feed import JobStream, find_job, jobs_feed
+from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
@@ -63,7 +64,9 @@ SLICE: Final = Slice(
         provide(Outputs)(lambda _: Outputs()),
         provide(JobTracker)(_tracker),
         provide(JobSink)(lambda services: services[JobTracker]),
-        provide(JobService)(lambda services: JobService(services, services.bus, services.clock, services[Config].jobs_at_once)),
+        provide(JobService)(
+            lambda services: JobService(services, services.bus, services.clock, services[Config].jobs_at_once, services[Freezes])
+        ),
     ),
     tasks=(JobTracker,),
     expires=(Expiry("jobs", KEEP_S, lambda stores, before: stores[JobStore].expire(before)),),

@@ -380,7 +380,7 @@ async def _window(call: ApiRequest) -> PatchWindow:
     one = await call.services[PatchWindowStore].get(call.scope, WindowId(call.id_of("window")))
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     if _visible_select(visible, PolicySelect(one.select)) is None:
-        raise NotFound("there is no such window")
+        raise NotFound("there is no such patch window")
     if call.scope.grants:
         await check_select(call.services[NodeStore], call.scope, one.select)
     return one

@@ -16,8 +16,10 @@ from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.model import PatchPolicy
-from groundcontrol.policies.preview import Fleet
+from groundcontrol.policies.preview import Fleet, place_of
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+from groundcontrol.policies.windows import frozen
+from spider.clock import Clock
 
 _PAGE: Final = 1000
 _MACHINE_ID: Final = Path("/etc/machine-id")
@@ -74,6 +76,19 @@ class FleetReader:
         roles = PERMISSIONS["patch.manage"]
         people: Sequence[str] = [one.user.id for one in page.items if not one.user.disabled and one.user.role in roles]
         return len([one for one in people if one != policy.edited_by])
+
+
+class FreezeReader:
+    """`jobs.freezes.Freezes`."""
+
+    def __init__(self, stores: Stores, clock: Clock) -> None:
+        self._stores = stores
+        self._clock = clock
+
+    async def frozen(self, node: Node) -> str:
+        windows = await self._stores[PatchWindowStore].all(hub_scope(node.org))
+        found = frozen(windows, place_of(node), self._clock.now())
+        return "" if found is None else found.name
 
 
 def check_report(policy: PatchPolicy, channels: Sequence[str]) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.policies.api import POLICY_ROUTES
-from groundcontrol.policies.service import FleetReader
+from groundcontrol.policies.service import FleetReader, FreezeReader
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.services import provide
 
 SLICE: Final = Slice(
     "policies",
     POLICY_ROUTES,
-    provides=(provide(FleetReader)(lambda services: FleetReader(services, services[Presence])),),
+    provides=(
+        provide(Freezes)(lambda services: FreezeReader(services, services.clock)),
+        provide(FleetReader)(lambda services: FleetReader(services, services[Presence])),
+    ),
 )

@@ -55,6 +55,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.CrossSite: 403,
     errors.NodeOffline: 409,
     errors.PolicyRefuses: 409,
+    errors.NodeFrozen: 409,
     errors.JournalUnreadable: 409,
     errors.CredentialsRequired: 409,
     errors.PolicyDiffers: 409,

@@ -3149,6 +3149,7 @@ export type ErrorCode =
   | "internal"
   | "job.not_cancellable"
   | "link.expired"
+  | "node.frozen"
   | "node.journal_unreadable"
   | "node.offline"
   | "node.policy_refuses"

@@ -128,3 +128,18 @@ async def test_an_occurrence_is_skipped_once_and_an_edit_keeps_the_skip(hub: Tes
     await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": 1, "start": "02:30"})
     listed = (await admin.get(f"patch-policies/{one['id']}/occurrences")).json["occurrences"]
     assert [row["state"] for row in listed[:2]] == ["skipped", "planned"]
+
+
+async def test_a_freeze_refuses_upgrades_and_reboots_by_hand_and_nothing_else(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    freeze = {**WINDOW, "name": "fair", "kind": "freeze", "zone": "UTC", "start": "00:00", "length_s": 86_400}
+    freeze["weekly"] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    assert (await admin.post("windows", freeze)).status == 201
+    for action in ("upgrade", "reboot"):
+        answer = await admin.post(f"nodes/{node.id}/jobs", {"action": action})
+        assert (answer.status, answer.json["code"]) == (409, "node.frozen"), answer.json
+        assert "fair" in answer.json["detail"]
+    assert (await admin.post(f"nodes/{node.id}/jobs", {"action": "check"})).status == 202
+    batch = await admin.post("jobs", {"action": "upgrade", "nodes": [node.id]})
+    assert [one["code"] for one in batch.json["refused"]] == ["node.frozen"]
