@@ -61,7 +61,7 @@ def test_a_list_shows_a_nodes_worst_findings_and_counts_the_rest() -> None:
     ]
     book, names = Book(1), Names(str, lambda _: None)
     book.accept(book.plan(transitions, NOW, names, Fleet(1)))
-    alerts = SimpleNamespace(firing=book.of_node, is_loaded=True)
-    health = AlertHealth(cast("AlertService", alerts), Rules(), cast("Presence", None)).of(cast("Node", SimpleNamespace(id=NODE)))
+    alerts = cast("AlertService", SimpleNamespace(firing=book.of_node, is_loaded=True))
+    health = AlertHealth(lambda _org: (alerts, Rules()), cast("Presence", None)).of(cast("Node", SimpleNamespace(id=NODE, org=1)))
     assert (len(health.findings), health.more, health.level) == (20, 480, "critical")
     assert (health.findings[0].object, health.findings[0].level) == ("/499", "critical")
