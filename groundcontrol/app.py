@@ -21,8 +21,9 @@ from aiohttp import web
 from groundcontrol import local_api
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
+from groundcontrol.access.store import UserStore
 from groundcontrol.adapters.local_bus import LocalBus
-from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.agents import socket as agents_socket
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
@@ -31,6 +32,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
+from groundcontrol.core.database import Database
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
@@ -41,6 +43,7 @@ from groundcontrol.deployments.install_script import Invitations, install_script
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
+from groundcontrol.events.store import LogStore
 from groundcontrol.housekeeping import Housekeeping
 from groundcontrol.lan import fixed_addresses
 from groundcontrol.lifecycle import (
@@ -56,9 +59,11 @@ from groundcontrol.lifecycle import (
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
 from groundcontrol.nodes.interfaces import AgentBundle
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.organisations import run_organisations
 from groundcontrol.own_certificate import make_tls_end
 from groundcontrol.samples.compactor import Compactor
+from groundcontrol.samples.store import MetricStore
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import EXPIRES, PER_ORG, PROVIDERS, SLICES, STARTS, TASKS
 from groundcontrol.vault import KeyringStore, Vault, open_vault
@@ -158,7 +163,7 @@ async def _run(config: Config, notifier: SystemdNotifier) -> int:
 
     with contextlib.closing(listener):
         keys = _Keys(config)
-        database = await open_database(config.data_dir, clock=clock, control=config.control_db, meanwhile=keys.unlock)
+        database: Database = await open_database(config.data_dir, clock=clock, control=config.control_db, meanwhile=keys.unlock)
         status, signals = EXIT_RETRY, None
         try:
             _write_pid(pid)
@@ -223,7 +228,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
     database.publish_to(bus.publish)
-    refusals = Refusals(store.log, clock)
+    refusals = Refusals(store[LogStore], clock)
     config, tls = await _end_tls(config, vault, clock)
     auth = AuthService(
         store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper,
@@ -267,13 +272,13 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         probe=database.probe, steady=steady, shrink=lambda: _shrink(database),
         clock_disagrees=registry.clock_disagrees, forward_clock=forward_clock.now,
     )  # fmt: skip
-    compactor = Compactor(store.metrics, clock, housekeeping.may_compact, store.nodes.id_by_number)
+    compactor = Compactor(store[MetricStore], clock, housekeeping.may_compact, store[NodeStore].id_by_number)
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(
         services, compactor, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped, lambda: database.trouble is not None
     )
-    health_sources = health.HealthSources(store.users, lambda: _trouble(handshake, database), lambda: export_metrics(counting))
+    health_sources = health.HealthSources(store[UserStore], lambda: _trouble(handshake, database), lambda: export_metrics(counting))
     app.add_routes(
         [
             web.get("/ws", agents_socket.handler(handshake, config.trusted_proxies)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
@@ -14,6 +14,7 @@ from groundcontrol.alerts.machine import LEVELS
 from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.service import AlertService
+from groundcontrol.core.database import WriterCounts
 from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.samples.compactor import Compactor
@@ -21,17 +22,6 @@ from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.health import ExportedMetric
 from groundcontrol.web.live.hub import LiveHub
 from groundcontrol.web.services import Services
-
-
-class WriterCounts(Protocol):
-    """Counters of a database (`adapters.sqlite.engine.writer.WriterStats`)."""
-
-    @property
-    def commits(self) -> int: ...
-    @property
-    def refused(self) -> int: ...
-    @property
-    def worst_commit_s(self) -> float: ...
 
 
 class MetricSources(NamedTuple):
