@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from groundcontrol.config import Config
 from groundcontrol.core.errors import BadRequest, NotAcceptable, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.last_backup import last_backup_at
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -318,6 +319,7 @@ def _hub(config: Config) -> HubView:
         data_dir=str(config.data_dir),
         database_bytes=sum(files),
         free_bytes=disk.f_bavail * disk.f_frsize,
+        backup_at=last_backup_at(config.data_dir),
     )
 
 

@@ -88,6 +88,8 @@ class HubView(Answer):
     """Size of both databases with their write-ahead logs."""
     free_bytes: int
     """Free space on that disk for users other than root."""
+    backup_at: float | None
+    """The time of the newest backup. null: none is recorded."""
 
 
 class SettingsView(Answer):

@@ -94,11 +94,14 @@ export function TagsField({
   label,
   tags,
   wrong = "",
+  focused = false,
   onTags,
 }: {
   label: string;
   tags: readonly string[];
   wrong?: string;
+  /** Whether the field has the focus when its dialog opens. */
+  focused?: boolean;
   onTags: (tags: string[]) => void;
 }): VNode {
   const id = useId();
@@ -127,6 +130,7 @@ export function TagsField({
         <input
           id={id}
           class="input tag-input"
+          autofocus={focused}
           value={text}
           placeholder={t`add a tag`}
           autocomplete="off"

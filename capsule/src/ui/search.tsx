@@ -9,10 +9,12 @@ interface Props {
   onText: (text: string) => void;
   /** The error below the field. */
   error?: ComponentChildren;
+  /** Moves the focus to what was found, after ↓ or Enter. */
+  onLeave?: () => void;
 }
 
 /** A search field. It shows the text as typed until `text` changes to another text. Esc clears it, and in an empty field leaves the field. */
-export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
+export function SearchField({ label, placeholder, text, onText, error = "", onLeave }: Props): VNode {
   const [, draw] = useState("");
   const { current: state } = useRef({ text, typed: text });
   if (text !== state.text) {
@@ -39,6 +41,11 @@ export function SearchField({ label, placeholder, text, onText, error = "" }: Pr
         spellcheck={false}
         onInput={(event) => set(event.currentTarget.value)}
         onKeyDown={(event) => {
+          if (onLeave && (event.key === "ArrowDown" || event.key === "Enter")) {
+            event.preventDefault();
+            onLeave();
+            return;
+          }
           if (event.key !== "Escape") return;
           event.preventDefault();
           event.stopPropagation();

@@ -842,6 +842,8 @@ export interface HubView {
   database_bytes: number;
   /** Free space on that disk for users other than root. */
   free_bytes: number;
+  /** The time of the newest backup. null: none is recorded. */
+  backup_at: number | null;
 }
 
 export interface IdentityView {

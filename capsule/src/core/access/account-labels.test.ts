@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailText, deviceName, grantsLabel, groupSecret, recoveryText, rolesUpTo } from "./account-labels";
-import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel, foldAudit } from "./audit";
+import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel, foldAudit, orderedBy } from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr-code";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -213,4 +213,33 @@ test("the CSV file has the given rows, and no formula", () => {
       "",
     ].join("\r\n"),
   );
+});
+
+test("an order for many nodes is one entry of the audit log, with the person who gave it", () => {
+  let n = 9;
+  const row = (action: string, target: string, actor: string, detail: Record<string, unknown> = {}) => ({
+    n: n--,
+    at: 0,
+    actor,
+    address: "",
+    action,
+    target,
+    result: "done",
+    detail,
+  });
+  const rows = [
+    row("job.succeeded", "j2", "node:n2"),
+    row("job.failed", "j1", "node:n1"),
+    row("user.edit", "u", "admin"),
+    row("job.create", "j2", "grace", { batch: "b" }),
+    row("job.create", "j1", "grace", { batch: "b" }),
+    row("batch.create", "b", "grace"),
+    row("job.create", "j0", "admin"),
+  ];
+  const folded = foldAudit(rows);
+  assert.deepEqual(
+    folded.map((group) => group.map(({ action }) => action)),
+    [["batch.create", "job.succeeded", "job.failed", "job.create", "job.create"], ["user.edit"], ["job.create"]],
+  );
+  assert.equal(orderedBy(folded[0] ?? []), "grace");
 });

@@ -121,17 +121,29 @@ export const auditKey = ({ chain, n }: { chain: string; n: number }): string => 
 /** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
-/** Groups the rows about one job, at the position of the first one. A row with another result than `done` is not grouped. */
+/** The person or program that ordered the job or the bulk job of a group; undefined = its rows do not say. */
+export const orderedBy = (rows: readonly AuditRowLike[]): string | undefined =>
+  rows.find(({ action }) => action === "batch.create" || action === "job.create")?.actor;
+
+/**
+ * Groups the rows about one job, or about all jobs of one order for many nodes, at the position of the first one. The row of such an order stands first in its group.
+ * A row with another result than `done` is not grouped.
+ */
 export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
+  const batches = new Map<string, string>();
+  for (const { action, target, detail } of rows)
+    if (action === "job.create" && typeof detail["batch"] === "string") batches.set(bareId(target), detail["batch"]);
   const folded: R[][] = [];
-  const ofJobs = new Map<string, R[]>();
+  const groups = new Map<string, R[]>();
   for (const row of rows) {
-    const id = row.action.startsWith("job.") && row.result === "done" ? bareId(row.target) : "";
-    const group = ofJobs.get(id);
-    if (group) group.push(row);
+    const id = /^(?:job|batch)\./.test(row.action) && row.result === "done" ? bareId(row.target) : "";
+    const key = batches.get(id) ?? id;
+    const group = groups.get(key);
+    if (group && row.action === "batch.create") group.unshift(row);
+    else if (group) group.push(row);
     else {
       const entry = [row];
-      if (id) ofJobs.set(id, entry);
+      if (key) groups.set(key, entry);
       folded.push(entry);
     }
   }

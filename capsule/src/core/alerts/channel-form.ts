@@ -116,9 +116,31 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
   return walk(root, "", true);
 }
 
-/** Whether all required fields have a value. */
+const MOST_URL_CHARS = 2000;
+
+/** What is wrong with the text of a field, before anything is sent; empty = nothing that the page can tell, or no text yet. */
+export function targetError({ path, kind }: Pick<TargetField, "path" | "kind">, typed: string): string {
+  const text = typed.trim();
+  if (!text) return "";
+  if (path === "url" || path === "server") {
+    if (!/^https?:\/\/(?:[^\s/?#@]*@)?(?:\[[\da-f:.]+\]|[^\s/?#@:[\]]+)/i.test(text))
+      return t`Not a web address. It begins with https:// or http://.`;
+    if (!/^[!-~]+$/.test(text)) return t`An address has no spaces and no letters beyond ASCII.`;
+    return text.length > MOST_URL_CHARS ? t`At most ${MOST_URL_CHARS} characters.` : "";
+  }
+  if (kind === "number") return /^-?\d+$/.test(text) ? "" : t`A whole number.`;
+  if (path === "smtp.host") return /[\s/@]/.test(text) ? t`The name or address of a server alone, such as mail.example.org.` : "";
+  if (path === "to" || path === "from") {
+    const parts = path === "to" ? text.split(",").map((part) => part.trim()) : [text];
+    const wrong = parts.find((part) => part && !/^[^@\s]+@[^@\s]+$|<[^@\s]+@[^@\s]+>$/.test(part));
+    return wrong === undefined ? "" : t`“${wrong}” is no mail address.`;
+  }
+  return "";
+}
+
+/** Whether all required fields have a value, and none is wrong. */
 export const targetComplete = (fields: readonly TargetField[], typed: Readonly<Record<string, string>>): boolean =>
-  fields.every(({ path, required }) => !required || (typed[path] ?? "").trim() !== "");
+  fields.every((field) => (!field.required || (typed[field.path] ?? "").trim() !== "") && !targetError(field, typed[field.path] ?? ""));
 
 /** The target in the hub's form, without empty fields. A number that is invalid is sent as text, and the hub refuses it. */
 export function targetOf(fields: readonly TargetField[], typed: Readonly<Record<string, string>>): Record<string, unknown> {

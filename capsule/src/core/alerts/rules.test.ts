@@ -1,3 +1,5 @@
+import { targetError } from "./channel-form";
+import { neverReported } from "./schedule-text";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alertValue, fieldNumber, fieldScale, fieldText, readingText } from "./alert-values";
@@ -186,4 +188,24 @@ test("a preview is one sentence", () => {
     previewSentence({ would_fire: [], told: 0, complete: false }, 7),
     "Would not have fired in the last 7 days. The history does not cover all of it.",
   );
+});
+
+test("a field of a channel says what is wrong before anything is sent", () => {
+  const said = (path: string, text: string, kind: "text" | "number" | "list" = "text"): string => targetError({ path, kind }, text);
+  for (const url of ["https://hooks.example.org/a", "http://[fd00::1]:8080/x", ""]) assert.equal(said("url", url), "");
+  for (const url of ["not a url", "hooks.example.org", "ftp://example.org", "data:text/plain,x", "https://"])
+    assert.match(said("url", url), /web address/);
+  assert.match(said("url", "https://exämple.org/a"), /ASCII/);
+  assert.match(said("url", `https://example.org/${"a".repeat(2000)}`), /2000/);
+  assert.match(said("smtp.port", "ten", "number"), /whole number/);
+  assert.match(said("smtp.host", "https://mail.example.org"), /alone/);
+  assert.equal(said("to", "a@example.org, Ops <b@example.org>", "list"), "");
+  assert.match(said("to", "a@example.org, nobody", "list"), /“nobody”/);
+});
+
+test("a deadline that no server ever met is told from one that some met", () => {
+  const day = (met: number, missed: number) => ({ met, arrived_late: 0, late: 0, missed });
+  assert.equal(neverReported([day(0, 43), day(0, 42)]), 43);
+  assert.equal(neverReported([day(0, 43), day(1, 42)]), 0);
+  assert.equal(neverReported([]), 0);
 });

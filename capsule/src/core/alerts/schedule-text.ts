@@ -96,3 +96,7 @@ export function dayWords(day: DayLike, now: number): string {
   ].filter(Boolean);
   return `${day.date}: ${parts.join(", ") || DAY_STATE_WORDS[dayState(day, now)]}`;
 }
+
+/** How many servers missed a deadline on its worst day, if on no day any server has reported the event; otherwise 0. */
+export const neverReported = (days: readonly { met: number; arrived_late: number; late: number; missed: number }[]): number =>
+  days.some(({ met, arrived_late, late }) => met + arrived_late + late > 0) ? 0 : Math.max(0, ...days.map(({ missed }) => missed));

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  batchOutcome,
+  compareJobs,
   consequence,
   countGroups,
   groupsText,
@@ -69,4 +71,21 @@ test("services that plans will probably restart are counted, the most common fir
   assert.equal(restartsText(plans), "nginx on 2 servers, cron on 1 server, ssh on 1 server");
   assert.equal(restartsText(plans, 1), "nginx on 2 servers and 2 more");
   assert.equal(restartsText([]), "");
+});
+
+test("the outcome of a batch is a sentence, and failed and running jobs come first", () => {
+  const counts = { failed: 0, open: 0, done: 24, other: 0 };
+  assert.equal(batchOutcome(counts, 8), "24 of 24 succeeded, 8 need a reboot");
+  assert.equal(batchOutcome({ ...counts, done: 22, failed: 2 }, 1), "22 of 24 succeeded, 2 with problems, 1 needs a reboot");
+  assert.equal(batchOutcome({ ...counts, done: 3, open: 21 }, 0), "3 of 24 succeeded so far");
+  assert.equal(batchOutcome({ ...counts, done: 0 }, 0), "Nothing was started");
+  const jobs = ["succeeded", "queued", "running", "failed", "cancelled", "interrupted"].map((state, index) => ({
+    state,
+    name: `n${9 - index}`,
+  }));
+  const sorted = jobs.sort((a, b) => compareJobs(a, b, new Intl.Collator("en", { numeric: true })));
+  assert.deepEqual(
+    sorted.map(({ state }) => state),
+    ["interrupted", "failed", "running", "queued", "succeeded", "cancelled"],
+  );
 });

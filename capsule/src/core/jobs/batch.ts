@@ -46,6 +46,21 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
   return found;
 }
 
+/** The outcome of a batch in one sentence. `reboots`: the nodes that need a reboot now. */
+export function batchOutcome(counts: Record<JobGroup, number>, reboots: number): string {
+  const total = counts.failed + counts.open + counts.done + counts.other;
+  if (!total) return t`Nothing was started`;
+  const done = counts.open ? t`${counts.done} of ${total} succeeded so far` : t`${counts.done} of ${total} succeeded`;
+  const failed = counts.failed && t`${counts.failed} with problems`;
+  return [done, failed, reboots && t`${reboots} ${pluralWord(reboots, "needs", "need")} a reboot`].filter(Boolean).join(", ");
+}
+
+/** Sorts the jobs of a batch: failed and running first, then by name. */
+export function compareJobs(a: { state: string; name: string }, b: { state: string; name: string }, byName: Intl.Collator): number {
+  const rank = ({ state }: JobLike): number => JOB_GROUPS.indexOf(jobGroupOf(state)) + (state === "queued" ? 0.5 : 0);
+  return rank(a) - rank(b) || byName.compare(a.name, b.name);
+}
+
 /** For example "2 with problems, 31 succeeded", failures first; empty if there is no job. */
 export const groupsText = (counts: Record<JobGroup, number>): string =>
   JOB_GROUPS.filter((group) => counts[group] > 0)

@@ -4,9 +4,10 @@ import type { Filterable } from "./filter";
 import { csv, type CsvCell } from "../text/csv";
 import { t } from "../text/i18n";
 
-export type ColumnKey = "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
+export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
 
 export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
+  tags: t`Tags`,
   os: t`System`,
   kernel: t`Kernel`,
   agent: t`Agent`,
@@ -29,6 +30,8 @@ interface Shown extends Filterable {
 /** The text of a cell; empty if the value is unknown or adds nothing, such as an address that equals the node's name. */
 export function columnText(key: ColumnKey, shown: Shown): string {
   switch (key) {
+    case "tags":
+      return shown.tags.join(", ");
     case "os":
       return shown.system;
     case "address":

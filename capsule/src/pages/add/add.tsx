@@ -27,6 +27,7 @@ import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
 import { deploymentBody, formErrors, EMPTY_CONNECTION, afterRetry, type ConnectionForm, type FormErrors } from "./connection-form";
 import { FailureBox, ViewerNote, SettingsButton, triesOf } from "./failure";
 import { LastServer, Options } from "./form-options";
+import { PolicyFields } from "./policy-fields";
 import { Method, type MethodKey } from "./method";
 import { BulkAdd } from "./bulk-add";
 import { InviteCommand } from "./invite-command";
@@ -289,6 +290,7 @@ function Form({ entries, onChange, onClose, onMethod, onStartOver, send, onSent,
                 }}
               />
             </div>
+            <PolicyFields entries={entries} onChange={change} />
           </Options>
         </div>
         <Foot status={status || t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>

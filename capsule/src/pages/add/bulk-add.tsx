@@ -30,6 +30,7 @@ import {
   type ListForm,
   type FormErrors,
 } from "./connection-form";
+import { PolicyFields } from "./policy-fields";
 import { Method, type MethodKey } from "./method";
 
 const SETTLE_MS = 400;
@@ -225,6 +226,7 @@ export function BulkAdd({ onMethod, onStartOver, onClose }: Props): VNode {
               {t`Install Python where there is none`}
             </Check>
           </div>
+          <PolicyFields entries={entries} onChange={change} />
           <TextField
             label={t`Proxy`}
             hint={t`For servers that reach Ground Control only through an HTTP proxy.`}
@@ -263,6 +265,9 @@ function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm
     keep_credentials,
     install_python,
     policy,
+    units,
+    journal,
+    events,
     proxy,
     jump,
   } = deploymentBody(entries);
@@ -287,6 +292,9 @@ function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm
     keep_credentials,
     install_python,
     policy,
+    units,
+    journal,
+    events,
     ...(proxy ? { proxy } : {}),
     jump,
   } as ManyDeploymentsBody; // prettier-ignore

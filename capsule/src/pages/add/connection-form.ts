@@ -1,7 +1,7 @@
 /** The input of the connection forms, its errors, and the request bodies made from it. Secrets exist only in the open dialog; `draft.ts` stores the rest. */
 
 import { t } from "../../core/text/i18n";
-import type { DeploymentBody, DeploymentView, JumpBody, RetryBody, ServerListView } from "../../state/types";
+import type { DeploymentBody, DeploymentView, JumpBody, PolicyView, RetryBody, ServerListView } from "../../state/types";
 
 /** How the hub signs in: with a private key, a password, or its own SSH key. */
 export type SignInWay = "key" | "password" | "hub";
@@ -22,6 +22,10 @@ export interface ConnectionForm {
   keep: boolean;
   installPython: boolean;
   policy: NonNullable<DeploymentBody["policy"]>;
+  /** Lines of the policy: names with commas between, and the journal; empty = the line is left out. */
+  units: string;
+  journal: "" | "off" | "warning" | "all";
+  events: string;
   certificate: string;
   proxy: string;
   jump: JumpForm | null;
@@ -57,6 +61,9 @@ export const EMPTY_CONNECTION: ConnectionForm = {
   keep: true,
   installPython: false,
   policy: "managed",
+  units: "",
+  journal: "",
+  events: "",
   certificate: "",
   proxy: "",
   jump: null,
@@ -173,6 +180,29 @@ function givenLogin({
   };
 }
 
+/** The lines of the policy that were entered. `whole`: without names, the line for services is written as empty. */
+export function policyLines(
+  { policy, units, journal, events }: ConnectionForm,
+  whole = false,
+): Pick<DeploymentBody, "units" | "journal" | "events"> {
+  const names = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
+  return {
+    ...(policy === "managed" && (whole || units.trim()) ? { units: names(units) } : {}),
+    ...(journal ? { journal } : {}),
+    ...(events.trim() ? { events: names(events) } : {}),
+  };
+}
+
+/** The fields of the policy that a node reports. It does not report the accounts for events, whose line stays if it is left out. */
+export const policyForm = (policy: PolicyView | null): Partial<ConnectionForm> =>
+  policy === null
+    ? {}
+    : {
+        ...(policy.mode === "managed" || policy.mode === "readonly" || policy.mode === "monitor" ? { policy: policy.mode } : {}),
+        units: policy.units.join(", "),
+        journal: policy.journal,
+      };
+
 export function deploymentBody(entries: ConnectionForm): DeploymentBody {
   return {
     host: entries.host.trim(),
@@ -185,6 +215,7 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
     keep_credentials: entries.keep,
     install_python: entries.installPython,
     policy: entries.policy,
+    ...policyLines(entries),
     ...(entries.proxy.trim() ? { proxy: entries.proxy.trim() } : {}),
     jump: jumpBody(entries.jump),
   };

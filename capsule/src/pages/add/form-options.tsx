@@ -9,7 +9,7 @@ import { useAction } from "../use-action";
 import type { Change } from "./connection-fields";
 import { EMPTY_CONNECTION, likeTheLast, type ConnectionForm, type FormErrors } from "./connection-form";
 
-const FOLDED = ["jump", "keep", "policy", "proxy"] as const;
+const FOLDED = ["jump", "keep", "policy", "units", "journal", "events", "proxy"] as const;
 const FOLDED_ERRORS = ["jumpHost", "jumpPort", "jumpUser", "jumpSecret", "proxy"] as const;
 
 /** Options that are folded, unless a value differs from its default or has an error. */

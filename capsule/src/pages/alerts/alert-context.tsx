@@ -33,7 +33,7 @@ async function read(alert: AlertView, node: string) {
   const chart = alertChart({ expr, object, level, threshold }, Object.keys(view.latest), server);
   const window = { from: Math.floor(alert.since_at - AROUND_S), to: Math.ceil(Math.min(hubNow(), alert.since_at + AROUND_S)) };
   const past = chart && (await loadSeries(node, chart.series, window));
-  return { chart, window, past, processes: (await loadPastProcesses(node, alert.since_at + MINUTE_S - 1)).reading };
+  return { chart, window, past, processes: (await loadPastProcesses(node, Math.floor(alert.since_at) + MINUTE_S - 1)).reading };
 }
 
 /** `alert` is about a node. */

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { KIND_HINTS, targetComplete, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
+import { KIND_HINTS, targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
 import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
@@ -55,6 +55,7 @@ function TargetFields({
             key={path}
             label={label}
             hint={more}
+            wrong={targetError(field, value)}
             value={value}
             onText={(text) => onType(path, text)}
             input={{

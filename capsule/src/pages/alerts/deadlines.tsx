@@ -3,15 +3,17 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
-import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords } from "../../core/alerts/schedule-text";
+import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords, neverReported } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { deleteExpectation, loadDays, loadExpectations } from "../../state/alert-calls";
 import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { toast } from "../../state/toasts";
 import { ApiError, type DayView, type ExpectationView } from "../../state/types";
 import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
@@ -109,7 +111,29 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
         {deadlineWords(one)} · {selectWords(one.select, nodeLabel)}
       </p>
       <Calendar one={one} />
+      <HowToReport event={one.event} />
     </section>
+  );
+}
+
+/** How a server reports the event: its owner admits the account, and the job calls the agent at its end. */
+function HowToReport({ event }: { event: string }): VNode {
+  const line = `sudo /opt/stardust/stardust-spider event ${event}`;
+  const policy = "events = backup";
+  return (
+    <details class="options deadline-how">
+      <summary>{t`How a server reports “${event}”`}</summary>
+      <p class="t2">{t`At the end of the job, as root:`}</p>
+      <div class="row">
+        <code class="mono grow anywhere">{line}</code>
+        <CopyButton text={() => line} />
+      </div>
+      <p class="t2">{t`As another account, such as backup: without sudo, after its name stands in /etc/stardust/policy.conf:`}</p>
+      <div class="row">
+        <code class="mono grow anywhere">{policy}</code>
+        <CopyButton text={() => policy} />
+      </div>
+    </details>
   );
 }
 
@@ -134,6 +158,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
   useEffect(() => void load(), [JSON.stringify(one), dayStart.value, due]);
   if (failure && !days) return <Failure title={t`The days could not be read`} error={failure} onRetry={() => void load()} />;
   if (!days) return <Loading rows={1} what={t`the days`} onRetry={() => void load()} />;
+  const never = neverReported(days);
   const chosen = days.find(({ date }) => date === open);
   const more = chosen ? chosen.missed + chosen.late + chosen.arrived_late - chosen.nodes.length : 0;
   return (
@@ -166,6 +191,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
           </span>
         ))}
       </p>
+      {never > 0 && <p class="warn meta">{t`In these days none of ${plural(never, "server")} has reported this.`}</p>}
       {chosen && (
         <div class="meta">
           <p class="t2">{dayWords(chosen, now.value)}</p>

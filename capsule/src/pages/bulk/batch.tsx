@@ -1,6 +1,15 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, nodesToReboot, type JobGroup } from "../../core/jobs/batch";
+import {
+  batchOutcome,
+  compareJobs,
+  JOB_GROUP_LABELS,
+  jobGroupOf,
+  JOB_GROUPS,
+  countJobs,
+  nodesToReboot,
+  type JobGroup,
+} from "../../core/jobs/batch";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { stopStatusText } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
@@ -11,7 +20,7 @@ import { dayStart, now } from "../../state/clock";
 import { ids, loaded, nodeSignal } from "../../state/fleet";
 import { cancelBatch, loadBatch } from "../../state/job-detail";
 import { unknownNodeLabel } from "../../state/node-label";
-import { go } from "../../state/router";
+import { go, pageUrl, setQuery } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiError, BatchJobView, BatchView } from "../../state/types";
@@ -22,9 +31,11 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { rowOpening } from "../../ui/row-opening";
 import { StaleNotice } from "../../ui/stale-notice";
+import { useIsWide } from "../../ui/use-is-phone";
 import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
+import { JobSide } from "./job-side";
 import { usePolling } from "./use-polling";
 import { StopBulkDialog, BulkSummary } from "./bulk-summary";
 
@@ -76,6 +87,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const [only, setOnly] = useState<JobGroup | null>(null);
   const [most, setMost] = useState(SHOWN);
   const [asking, setAsking] = useState(false);
+  const wide = useIsWide();
   void ids.value; // redraws when the names of the nodes arrive
   const counts = countJobs(batch.jobs);
   const total = batch.jobs.length;
@@ -84,12 +96,8 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const fitting = batch.jobs
     .filter(({ state }) => only === null || jobGroupOf(state) === only)
     .map((job) => ({ job, name: nameOf(job.node_id) }))
-    // Once all jobs have ended, failures come first.
-    .sort(
-      (a, b) =>
-        (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) ||
-        collator.compare(a.name, b.name),
-    );
+    .sort((a, b) => compareJobs({ ...a.job, name: a.name }, { ...b.job, name: b.name }, collator));
+  const chosen = wide ? (fitting.find(({ job }) => job.id === pageUrl.value.query.get("job")) ?? fitting[0]) : undefined;
   const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
   const due = new Set(nodesToReboot(batch, (node) => nodeSignal(node)?.value.reboot_required));
   return (
@@ -115,7 +123,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <StaleNotice failure={failure} />
       <BulkSummary
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "ended"}
-        words={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : total ? t`Ended` : t`Nothing was started`}
+        words={batchOutcome(counts, due.size)}
         ended={ended}
         total={total}
         groups={JOB_GROUPS.map((key) => ({ key, words: JOB_GROUP_LABELS[key], mark: MARKS[key], count: counts[key] }))}
@@ -150,12 +158,23 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </section>
       )}
       {total > 0 && (
-        <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
-          <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
-          {fitting.slice(0, most).map(({ job, name }) => (
-            <Row key={job.id} job={job} name={name} action={batch.action} due={due.has(job.node_id)} />
-          ))}
-          {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
+        <div class={chosen ? "beside" : ""}>
+          <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
+            <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
+            {fitting.slice(0, most).map(({ job, name }) => (
+              <Row
+                key={job.id}
+                job={job}
+                name={name}
+                action={batch.action}
+                due={due.has(job.node_id)}
+                chosen={job.id === chosen?.job.id}
+                onOpen={() => (wide ? setQuery({ job: job.id }) : go(`/jobs/${job.id}`))}
+              />
+            ))}
+            {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
+          </div>
+          {chosen && <JobSide key={chosen.job.id} id={chosen.job.id} name={chosen.name} />}
         </div>
       )}
       <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>
@@ -173,11 +192,21 @@ function jobResult(job: BatchJobView, action: string, due: boolean): string {
   return outcomeLabel(job);
 }
 
-function Row({ job, name, action, due }: { job: BatchJobView; name: string; action: string; due: boolean }): VNode {
+interface RowProps {
+  job: BatchJobView;
+  name: string;
+  action: string;
+  due: boolean;
+  /** Whether its output is shown at the side. */
+  chosen: boolean;
+  onOpen: () => void;
+}
+
+function Row({ job, name, action, due, chosen, onOpen }: RowProps): VNode {
   const ended = jobEnded(job.state);
   const statusText = jobResult(job, action, due);
   return (
-    <div role="row" data-job={job.id} data-state={job.state} {...rowOpening(() => go(`/jobs/${job.id}`))}>
+    <div role="row" data-job={job.id} data-state={job.state} aria-current={chosen ? "true" : undefined} {...rowOpening(onOpen)}>
       <span role="cell">
         <Glyph kind={outcomeGlyph(job)} label={stateLabel(job.state)} />
       </span>

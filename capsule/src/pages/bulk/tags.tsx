@@ -106,7 +106,7 @@ export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
               </span>
             </Banner>
           )}
-          <TagsField label={t`Add`} tags={add} onTags={setAdd} />
+          <TagsField label={t`Add`} focused tags={add} onTags={setAdd} />
           {present.length > 0 && (
             <fieldset class="choice">
               <legend class="label">{t`Remove`}</legend>

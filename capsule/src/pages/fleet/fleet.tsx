@@ -203,6 +203,7 @@ function Nodes(): VNode {
           text={text}
           error={wrong && <FilterFault token={wrong} />}
           onText={(next) => setQuery({ q: next.trim() && next })}
+          onLeave={() => document.querySelector<HTMLElement>(".fleet [role=row][tabindex='0'], .cards .node-card")?.focus()}
         />
         {mayAct.value && (
           <button

@@ -17,6 +17,7 @@ export type SortKey =
   | "temperature"
   | "updates"
   | "up"
+  | "tags"
   | "os"
   | "kernel"
   | "agent"
@@ -24,7 +25,7 @@ export type SortKey =
   | "reboot"
   | "failed"
   | "note";
-const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|os|kernel|agent|address|reboot|failed|note)$/;
+const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|tags|os|kernel|agent|address|reboot|failed|note)$/;
 
 /** The sort order in the address. Without a valid order the worst nodes are first. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
@@ -96,6 +97,8 @@ function weight(row: Row, shown: Filterable, key: SortKey): number | string | nu
       return disconnected || status.received === null ? null : status.received + (status.sent ?? 0);
     case "name":
       return null;
+    case "tags":
+      return shown.tags.join(", ") || null;
     case "temperature":
       return disconnected ? null : status.temperature;
     default:

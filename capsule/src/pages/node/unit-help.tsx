@@ -44,7 +44,7 @@ export function UnitHelp({ view, units, verb = "unit-restart", label, slim = tru
     <>
       {(allowed.length > 0 || refused.length > 0) && (
         <Button slim={slim} onClick={() => setOpen("order")}>
-          {label ?? t`${UNIT_WORDS[verb] ?? verb}…`}
+          {allowed.length ? (label ?? t`${UNIT_WORDS[verb] ?? verb}…`) : t`Why not?`}
         </Button>
       )}
       {lines && view.policy !== null && view.policy.journal !== "off" && (

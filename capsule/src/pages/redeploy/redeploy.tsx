@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { POLICIES } from "../../core/jobs/job-labels";
 import { t } from "../../core/text/i18n";
 import { redeployNode } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
@@ -11,9 +12,19 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
+import { Check, SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
-import { credentialsBody, formErrors, knownHostForm, missingCredentialsReason, type ConnectionForm } from "../add/connection-form";
+import {
+  credentialsBody,
+  formErrors,
+  knownHostForm,
+  missingCredentialsReason,
+  policyForm,
+  policyLines,
+  type ConnectionForm,
+} from "../add/connection-form";
+import { PolicyFields } from "../add/policy-fields";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
@@ -22,13 +33,57 @@ export function RedeployDialog({ node: id }: { node: string }): VNode | null {
   return view ? <Ask view={view} /> : null;
 }
 
+interface PolicyDifference {
+  /** The text on the server. */
+  current: string;
+  wanted: string;
+  digest: string;
+}
+
+/** The facts of the refusal `policy_differs`; null if they are not complete. */
+function differenceOf({ current, wanted, digest }: Readonly<Record<string, unknown>>): PolicyDifference | null {
+  return typeof current === "string" && typeof wanted === "string" && typeof digest === "string" && digest
+    ? { current, wanted, digest }
+    : null;
+}
+
+function Difference({ current, wanted }: PolicyDifference): VNode {
+  return (
+    <section class="stack" aria-label={t`Difference of the policy`}>
+      <Banner mark={<Glyph kind="warn" label="" />}>
+        <b>{t`The owner of this server wrote another policy. Nothing was changed yet.`}</b>
+      </Banner>
+      <div class="halves">
+        <div>
+          <p class="label">{t`On the server`}</p>
+          <pre class="mono policy-lines">{current}</pre>
+        </div>
+        <div>
+          <p class="label">{t`What would be written`}</p>
+          <pre class="mono policy-lines">{wanted}</pre>
+        </div>
+      </div>
+    </section>
+  );
+}
+
 function Ask({ view }: { view: NodeView }): VNode {
-  const [needs, setNeeds] = useState(!view.credentials_kept);
-  const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
+  const [asked, setNeeds] = useState(!view.credentials_kept);
+  /** Whether the policy on the server is to be changed, which needs credentials in this request. */
+  const [widening, setWidening] = useState(false);
+  const [difference, setDifference] = useState<PolicyDifference | null>(null);
+  const needs = asked || widening;
+  const [entries, setEntries] = useState<ConnectionForm>(() => ({ ...knownHostForm(view.address), ...policyForm(view.policy) }));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
   const { sending, status, submit } = useSubmit();
-  const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
+  const change = (part: Partial<ConnectionForm>): void => {
+    setDifference(null);
+    setEntries((before) => ({ ...before, ...part }));
+  };
+  const lines = widening
+    ? { policy: entries.policy, ...policyLines(entries, true), ...(difference ? { policy_seen: difference.digest } : {}) }
+    : {};
   const deploy = (): void => {
     const found = needs ? formErrors(entries, true) : {};
     setWrong(found);
@@ -37,11 +92,16 @@ function Ask({ view }: { view: NodeView }): VNode {
     const what = t`Deploy ${view.name} again`;
     void submit({
       what,
-      send: () => redeployNode(view.id, needs ? credentialsBody(entries) : {}),
+      send: () => redeployNode(view.id, needs ? { ...credentialsBody(entries), ...lines } : {}),
       taken: (one) => openDeployment(one.peek()),
       late: (one) => toastStarted(what, () => openDeployment(one.peek())),
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
+        const found = error.code === "policy_differs" ? differenceOf(error.facts) : null;
+        if (found) {
+          setDifference(found);
+          return;
+        }
         if (asks) setNeeds(true);
         setRefusal(asks ? missingCredentialsReason(error.facts) : why);
       },
@@ -66,10 +126,30 @@ function Ask({ view }: { view: NodeView }): VNode {
           <p class="t2">
             {t`Ground Control signs in over SSH and reinstalls the agent, replacing any agent already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
           </p>
+          <Check checked={widening} onCheck={setWidening}>
+            {t`Change what the policy on the server allows`}
+          </Check>
+          {widening && (
+            <div class="stack">
+              <p class="t2">{t`The owner’s policy.conf stays as it is unless you sign in here and confirm the difference.`}</p>
+              <SelectField
+                label={t`Policy on the server`}
+                value={entries.policy}
+                onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
+                options={POLICIES}
+              />
+              <PolicyFields entries={entries} onChange={change} />
+            </div>
+          )}
+          {difference && <Difference {...difference} />}
           {needs && (
             <>
               <p class="t2">
-                {view.credentials_kept ? "" : t`No credentials are stored for this server.`}{" "}
+                {view.credentials_kept
+                  ? widening
+                    ? t`Stored credentials cannot change the policy.`
+                    : ""
+                  : t`No credentials are stored for this server.`}{" "}
                 {t`Enter them again; they are used only for this deployment.`}
               </p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
@@ -86,7 +166,7 @@ function Ask({ view }: { view: NodeView }): VNode {
         </div>
         <Foot status={status} sending={sending} focused={!needs} onClose={closeDialog}>
           <Button kind="primary" icon="rotate-cw" type="submit" busy={sending}>
-            {t`Deploy again`}
+            {difference ? t`Write this policy and deploy` : t`Deploy again`}
           </Button>
         </Foot>
       </form>

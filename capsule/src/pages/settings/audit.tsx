@@ -9,6 +9,7 @@ import {
   auditLabel,
   bareId,
   foldAudit,
+  orderedBy,
   shortId,
   type AuditFilter,
 } from "../../core/access/audit";
@@ -176,18 +177,17 @@ function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf })
   const [open, setOpen] = useState(false);
   const [newest, ...before] = rows;
   if (!newest) return null;
-  const by = before.find(({ action }) => action === "job.create")?.actor;
+  const by = orderedBy(rows);
+  const many = newest.action === "batch.create";
   const more = before.length > 0 && (
     <button type="button" class="fold t3" aria-expanded={open} onClick={() => setOpen(!open)}>
       <Icon name="chevron-down" size="small" />
-      {by
-        ? t`${plural(before.length, "entry", "entries")} before, ordered by ${nameOf(by) ?? by}`
-        : t`${plural(before.length, "entry", "entries")} before`}
+      {many ? t`${plural(before.length, "entry", "entries")} of its jobs` : t`${plural(before.length, "entry", "entries")} before`}
     </button>
   );
   return (
     <>
-      <Row row={newest} nameOf={nameOf} more={more} />
+      <Row row={newest} nameOf={nameOf} more={more} by={by} />
       {open && before.map((row) => <Row key={auditKey(row)} row={row} nameOf={nameOf} />)}
     </>
   );
@@ -197,9 +197,11 @@ interface RowProps {
   row: AuditView;
   nameOf: NameOf;
   more?: ComponentChildren;
+  /** Who ordered it, if the row was written by the hub or a node; undefined = the actor of the row. */
+  by?: string | undefined;
 }
 
-function Row({ row, nameOf, more }: RowProps): VNode {
+function Row({ row, nameOf, more, by = row.actor }: RowProps): VNode {
   const details = auditDetail(row, nameOf, dayStart.value);
   const { glyph, label } = auditOutcome(row);
   return (
@@ -220,7 +222,7 @@ function Row({ row, nameOf, more }: RowProps): VNode {
         )}
       </span>
       <span role="cell" class="t2 cut">
-        <Target text={row.actor} nameOf={(id) => nameOf(id) ?? id} />
+        <Target text={by} nameOf={(id) => nameOf(id) ?? id} />
       </span>
       <span role="cell" class="t3 cut">
         {row.address || "—"}

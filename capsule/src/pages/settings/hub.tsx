@@ -2,14 +2,25 @@
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { age, timeOrDate } from "../../core/text/time";
 import { size } from "../../core/text/units";
+import { dayStart, now } from "../../state/clock";
 import { fleetSummary } from "../../state/fleet";
 import { loadSettings } from "../../state/users";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/load-states";
+import { Time } from "../../ui/time";
 import { RoleRefusal } from "../list-view";
 import { useAnswer } from "../use-answer";
 
+/** The hub's own rule warns of a backup that is older. */
+const BACKUP_OLD_S = 48 * 3600;
+const scrapeConfig = (protocol: string, host: string): string =>
+  `scrape_configs:
+  - job_name: stardust
+    scheme: ${protocol.replace(":", "")}
+    authorization: {credentials_file: /etc/prometheus/stardust.token}
+    static_configs: [{targets: ["${host}"]}]`;
 const COPY = "stardust backup FOLDER";
 
 export function HubPage(): VNode {
@@ -53,13 +64,42 @@ export function HubPage(): VNode {
           <dd>{size(hub.free_bytes)}</dd>
           <dt>{t`Folder`}</dt>
           <dd class="mono wrap-any">{hub.data_dir}</dd>
+          <dt>{t`Newest backup`}</dt>
+          <dd class={hub.backup_at === null || now.value - hub.backup_at > BACKUP_OLD_S ? "warn" : ""}>
+            {hub.backup_at === null ? (
+              t`none is recorded`
+            ) : (
+              <Time at={hub.backup_at}>{t`${age(now.value - hub.backup_at)} ago, ${timeOrDate(hub.backup_at, dayStart.value)}`}</Time>
+            )}
+          </dd>
         </dl>
         <p class="t2">{t`Run this on the hub’s machine, while the hub runs, to write a copy that a new machine can start from:`}</p>
-        <div class="code">
-          <code>{COPY}</code>
-          <CopyButton name={t`Copy command`} text={() => COPY} />
-        </div>
+        <Command text={COPY} />
       </section>
+      <section class="card" aria-label={t`On the hub’s machine`}>
+        <h2>{t`On the hub’s machine`}</h2>
+        <p class="t2">{t`Check that no row of the audit log was changed, moved or removed:`}</p>
+        <Command text="stardust audit verify" />
+        <p class="t2">{t`Show or change where browsers and nodes reach the hub:`}</p>
+        <Command text="stardust addresses" />
+        <p class="t2">{t`Write all rules as a file, and apply a file after looking at what it would change:`}</p>
+        <Command text="stardust rules export > rules.json" />
+        <Command text="stardust rules apply --dry-run rules.json" />
+      </section>
+      <section class="card" aria-label={t`Prometheus`}>
+        <h2>{t`Prometheus`}</h2>
+        <p class="t2">{t`GET /metrics has the figures of the hub and of the whole fleet. It takes an API token of a user who sees every server:`}</p>
+        <Command text={scrapeConfig(location.protocol, location.host)} />
+      </section>
+    </div>
+  );
+}
+
+function Command({ text }: { text: string }): VNode {
+  return (
+    <div class="code">
+      <code class="lines">{text}</code>
+      <CopyButton name={t`Copy command`} text={() => text} />
     </div>
   );
 }

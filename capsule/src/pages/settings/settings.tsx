@@ -10,6 +10,7 @@ import { AuditPage } from "./audit";
 import { HistoryPage } from "./history";
 import { HubPage } from "./hub";
 import { InvitesPage } from "./invites";
+import { PoliciesPage } from "./policies";
 import { RoleRefusal } from "../list-view";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
@@ -24,6 +25,7 @@ const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audien
   { key: "joining", label: t`Enrollment`, href: "/settings/joining", who: "acting" },
   { key: "history", label: t`Retention`, href: "/settings/history", who: "admin" },
   { key: "hub", label: t`Hub`, href: "/settings/hub", who: "admin" },
+  { key: "policies", label: t`Policies`, href: "/settings/policies", who: "acting" },
   { key: "audit", label: t`Audit`, href: "/settings/audit", who: "admin" },
   { key: "appearance", label: t`Appearance`, href: "/settings/appearance", who: "all" },
 ];
@@ -65,6 +67,8 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
       return <HistoryPage />;
     case "hub":
       return <HubPage />;
+    case "policies":
+      return <PoliciesPage />;
     case "audit":
       return <AuditPage />;
     case "appearance":

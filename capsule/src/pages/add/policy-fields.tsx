@@ -1,0 +1,54 @@
+/** What the policy on the server allows beyond its mode: units that may be restarted, the journal, and accounts that report events. */
+
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { TextField } from "../../ui/field";
+import { SelectField } from "../../ui/form";
+import type { Change } from "./connection-fields";
+import type { ConnectionForm } from "./connection-form";
+
+const JOURNALS: [string, string][] = [
+  ["", t`as the mode has it`],
+  ["off", t`not at all`],
+  ["warning", t`warnings and errors`],
+  ["all", t`all lines`],
+];
+const NAMES = { autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 2000 };
+
+export function PolicyFields({
+  entries,
+  onChange,
+}: {
+  entries: Pick<ConnectionForm, "policy" | "units" | "journal" | "events">;
+  onChange: Change;
+}): VNode {
+  return (
+    <>
+      {entries.policy === "managed" && (
+        <TextField
+          label={t`Services that may be restarted`}
+          hint={t`Names with commas between, such as nginx.service, php*-fpm.service. Empty: none.`}
+          value={entries.units}
+          onText={(units) => onChange({ units })}
+          input={NAMES}
+        />
+      )}
+      <div class="halves">
+        <SelectField
+          label={t`Journal on demand`}
+          hint={t`Which lines of the log may be read from the page.`}
+          value={entries.journal}
+          onPick={(journal) => onChange({ journal: journal as ConnectionForm["journal"] })}
+          options={JOURNALS}
+        />
+        <TextField
+          label={t`Accounts for events of your own`}
+          hint={t`Beside root, whose events always count. Such as backup.`}
+          value={entries.events}
+          onText={(events) => onChange({ events })}
+          input={NAMES}
+        />
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,75 @@
+/** What the owner of each server allows, read from their policies. Only the servers themselves can change them. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { nameCollator } from "../../core/nodes/node-groups";
+import { policySummary } from "../../core/nodes/policies";
+import { t } from "../../core/text/i18n";
+import { rows } from "../../state/fleet";
+import { Empty } from "../../ui/load-states";
+import { SearchField } from "../../ui/search";
+import { ShowMore } from "../../ui/show-more";
+
+const SHOWN = 100;
+const JOURNALS: Readonly<Record<string, string>> = { off: t`off`, warning: t`warnings`, all: t`all lines` };
+
+export function PoliciesPage(): VNode {
+  const [text, setText] = useState("");
+  const [most, setMost] = useState(SHOWN);
+  const nodes = rows.value.map(({ node }) => node).sort((a, b) => nameCollator.compare(a.name, b.name));
+  const shown = nodes.filter(({ name, tags }) => [name, ...tags].some((one) => one.toLowerCase().includes(text.trim().toLowerCase())));
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <div class="grow">
+          <h2>{t`Policies`}</h2>
+          <p class="t3 meta">{t`Each server’s owner decides in policy.conf what Stardust may do there. Deploy again changes it with credentials that are typed in that request, after the difference was shown.`}</p>
+        </div>
+      </div>
+      {!nodes.length ? (
+        <Empty icon="lock" title={t`No servers`} text={t`A server’s policy is listed here once it has connected.`} />
+      ) : (
+        <>
+          <p class="strong">{policySummary(nodes.map(({ policy }) => policy))}</p>
+          <SearchField label={t`Find a server`} placeholder={t`Name or tag`} text={text} onText={setText} />
+          <section class="card facts-scroll" aria-label={t`Policies, table`} tabIndex={0}>
+            <table class="facts-table sentences">
+              <thead>
+                <tr>
+                  {[t`Server`, t`Mode`, t`Services`, t`Containers`, t`Journal`, t`Own actions`].map((label) => (
+                    <th key={label} scope="col">
+                      {label}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {shown.slice(0, most).map(({ id, name, policy }) => (
+                  <tr key={id}>
+                    <th scope="row">
+                      <a class="accent" href={`/n/${id}/settings`}>
+                        {name}
+                      </a>
+                    </th>
+                    {policy ? (
+                      <>
+                        <td>{policy.mode}</td>
+                        <td>{policy.units.join(", ") || t`none`}</td>
+                        <td>{policy.containers.join(", ") || t`none`}</td>
+                        <td>{JOURNALS[policy.journal] ?? policy.journal}</td>
+                        <td>{policy.actions.join(", ") || t`none`}</td>
+                      </>
+                    ) : (
+                      <td colSpan={5} class="t3">{t`not known: it has not connected yet`}</td>
+                    )}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </section>
+          <ShowMore more={shown.length > most} onMore={() => setMost(most + SHOWN)} />
+        </>
+      )}
+    </div>
+  );
+}
