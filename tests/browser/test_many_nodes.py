@@ -146,8 +146,9 @@ def test_a_bulk_reboot_needs_the_number_of_nodes_and_a_late_stop_needs_force(pag
     expect(row).to_contain_text("The job can no longer be stopped")
     row.click()
     side = page.get_by_role("complementary", name="Job on web-3")
-    expect(side.get_by_text("last output")).to_be_visible()
+    expect(side.get_by_role("region", name="Output")).to_be_visible()
     side.get_by_role("link", name="Open the job").click()
+    expect(page.get_by_text("last output")).to_be_visible()
 
     page.get_by_role("button", name="Force stop…").click()
     asked = page.get_by_role("dialog", name="Force stop")
