@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -224,3 +225,38 @@ async def test_an_audit_log_from_before_refusals_stays_valid_and_listed_after_th
         with closing(opened(path)) as db:
             upgrade(db, path, CONTROL, migrations(CONTROL))
             assert db.execute("SELECT count(*) FROM refusal").fetchone() == (0,)
+
+
+def put(db: sqlite3.Connection, table: str, **values: object) -> None:
+    """Insert a row; what it must have and is not given is 1."""
+    for _, column, kind, needed, default, key in db.execute(f"PRAGMA table_info({table})"):
+        if needed and default is None and not key:
+            values.setdefault(column, b"1" if kind == "BLOB" else 1)
+    db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
+
+
+@pytest.mark.parametrize(
+    ("packages", "units", "container", "args", "lane"),
+    [
+        ('["bash","curl"]', "[]", None, '["bash","curl"]', "main"),
+        ("[]", '["nginx.service"]', None, '["nginx.service"]', "side"),
+        ("[]", "[]", "shop", '["shop"]', "side"),
+        ("[]", "[]", None, "[]", "main"),
+    ],
+)
+def test_what_jobs_batches_and_policies_named_is_kept_in_one_column(
+    tmp_path: Path, packages: str, units: str, container: str | None, args: str, lane: str
+) -> None:
+    path = tmp_path / "stardust.db"
+    wish = json.dumps({"action": "x", "packages": json.loads(packages), "units": json.loads(units), "container": container})
+    policy = json.dumps({"mode": "managed", "units": ["a*"], "containers": ["shop"]})
+    with closing(opened(path)) as db:
+        upgrade(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 29])
+        put(db, "node", no=1, policy=policy)
+        put(db, "job", node=1, packages=packages, units=units, container=container, state="running")
+        put(db, "batch", wish=wish)
+        upgrade(db, path, CONTROL, migrations(CONTROL))
+        assert db.execute("SELECT args, lane FROM job").fetchone() == (args, lane)
+        assert json.loads(db.execute("SELECT wish FROM batch").fetchone()[0]) == {"action": "x", "args": json.loads(args)}
+        [stored] = db.execute("SELECT policy FROM node").fetchone()
+        assert json.loads(stored) == {"mode": "managed", "lines": {"units": ["a*"], "containers": ["shop"]}}

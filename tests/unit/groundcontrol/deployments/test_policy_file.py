@@ -10,7 +10,7 @@ from groundcontrol.deployments.policy_file import check_lines, difference_digest
 from groundcontrol.deployments.requests import with_typed_credentials
 from groundcontrol.nodes.model import NodePolicy
 from spider.root.policy import parse_policy
-from spider.wire.arg_kinds import UNITS
+from spider.wire.arg_kinds import ACTION, UNITS
 
 OWNERS = "# mine\n[policy]\nversion = 1\nmode = monitor\nverbs = refresh, check\n"
 WIDER = PolicyLines(mode="managed", units=("nginx.service", "php*"), journal="warning", events=("backup",))
@@ -91,3 +91,10 @@ def test_kept_secrets_and_the_hubs_key_never_reach_a_change_of_the_policy() -> N
     assert (typed.private_key, typed.passphrase, typed.password, typed.sudo_password, typed.use_hub_key) == (
         "any key of my own", None, None, None, False,
     )  # fmt: skip
+
+
+def test_a_file_of_version_3_keeps_its_version_and_its_actions() -> None:
+    owners = "[policy]\nversion = 3\nmode = managed\nactions = drain\n"
+    policy = parse_policy(edited(owners, PolicyLines(units=("nginx.service",))))
+    assert (policy.named(ACTION), policy.named(UNITS)) == (("drain",), ("nginx.service",))
+    assert "action-run" in parse_policy(policy_conf("managed", ("check", "action-run")) + "actions = drain\n").verbs
