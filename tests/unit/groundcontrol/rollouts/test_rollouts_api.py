@@ -116,3 +116,26 @@ async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:
     assert near[0]["rank"] > 0
     assert (await admin.get(f"changes?at={hub.clock.now() + 3000}")).json["changes"] == []
     assert (await admin.get("changes?kind=weather")).status == 400
+
+
+async def test_a_due_occurrence_begins_once_over_any_number_of_sweeps(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("web-1")
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    body = {**POLICY, "when": {"weekly": days}, "start": "00:00", "length_s": 86_400, "hub_missed": "once"}
+    policy = (await admin.post("patch-policies", body)).json
+    service = hub.services[RolloutService]
+    await service.sweep()
+    assert (await admin.get("rollouts")).json["rollouts"] == [], "nothing from before it was saved"
+    await hub.sql("UPDATE patch_policy SET considered_at = ? WHERE id = ?", hub.clock.now() - 3 * 86_400, policy["id"])
+    for _ in range(3):
+        await service.sweep()
+    [one] = (await admin.get("rollouts")).json["rollouts"]
+    assert (one["policy_id"], one["state"]) == (policy["id"], "running")
+    states = [
+        row["state"]
+        for row in (await admin.get(f"patch-policies/{policy['id']}/occurrences")).json["occurrences"]
+        if row["state"] != "planned"
+    ]
+    assert states == ["missed", "missed", "started"]
+    assert [row["type"] for row in (await admin.get("events")).json["events"]].count("patch_missed") == 2
