@@ -12,6 +12,8 @@ from typing import Final
 LIMIT_S: Final = 900
 PLACE: Final = "usr/lib/stardust-hub"
 SCRIPTS: Final = ("preinst", "postinst", "prerm", "postrm")
+_OF_COMPILERS: Final = (".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi")
+"""Files of dependencies that only a compiler or a type checker reads."""
 _OF_ONE_BUILD: Final = ("direct_url.json", "REQUESTED", "INSTALLER", "RECORD")
 """Files of pip that differ between two builds, or name this machine."""
 
@@ -45,6 +47,8 @@ def build(root: Path, out: Path) -> Path:
     shutil.rmtree(site / "bin", ignore_errors=True)
     for library in site.rglob("*.so"):
         run("strip", "--strip-unneeded", str(library))  # debug symbols are a quarter of the package
+    for source in (path for path in site.rglob("*") if path.suffix in _OF_COMPILERS):
+        source.unlink()
     for info in site.glob("*.dist-info"):
         for name in _OF_ONE_BUILD:
             (info / name).unlink(missing_ok=True)

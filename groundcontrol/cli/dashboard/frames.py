@@ -17,7 +17,7 @@ WARN_PERCENT: Final = 70.0
 CRITICAL_PERCENT: Final = 90.0
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _NAME: Final = 14
-_FOOT: Final = " ↑↓ move  ⏎ node  / filter  s sort  u upgrade  l jobs  e events  ? help  q quit"
+_FOOT: Final = " q quit  ? help  ↑↓ move  ⏎ node  / filter  s sort  u upgrade  l jobs  e events"
 HELP: Final = (
     "↑ ↓ PgUp PgDn  move           ⏎  one node          Esc  back",
     "/  filter: part of a name, tag:x, state:x, health:x",
