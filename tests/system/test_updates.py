@@ -35,6 +35,11 @@ def installed(desk: Desk) -> list[str]:
     ).split()
 
 
+def policy(desk: Desk) -> str:
+    """The owner's file, and whether it is still the same one."""
+    return desk.host.sh("stat -c '%i %Y %a %u' /etc/stardust/policy.conf; cat /etc/stardust/policy.conf")
+
+
 def refused_by_the_policy(desk: Desk) -> None:
     """The node's owner decides, whatever the hub knows of it yet."""
     before = installed(desk)
@@ -58,6 +63,7 @@ def test_an_update_waits_for_the_running_job_and_is_verified(desk: Desk, tmp_pat
     job = desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/jobs", {"action": "upgrade", "packages": ["lab-slow"]})
     assert job.status == 202, job.body
     wait_until(lambda: b"step 1/" in desk.hub.job_output(job.json["id"]), what="the job is in its middle", limit_s=END_LIMIT_S)
+    owners = policy(desk)
     row = update(desk)
     wait_until(lambda: step_of(desk.get(row["id"]), "wait")["state"] == "running", what="the update waits", limit_s=END_LIMIT_S)
     agent.release_scripts()
@@ -69,19 +75,21 @@ def test_an_update_waits_for_the_running_job_and_is_verified(desk: Desk, tmp_pat
     (node,) = desk.nodes()
     assert (node["agent_version"], node["state"]) == ("0.1.1", "online")
     assert installed(desk) == ["0.1.1", f"/opt/stardust/{shipped_version()}/", "/opt/stardust/0.1.1/", "/opt/stardust/current/", "0"]
+    assert policy(desk) == owners
     again = end(desk)
     assert again["state"] == "succeeded"  # it runs this very version: nothing is restarted
 
 
-@pytest.mark.holds("SAFETY-59", "S-36", "F-05")
+@pytest.mark.holds("SAFETY-59", "SAFETY-101", "S-36", "F-05")
 def test_a_version_that_does_not_start_is_rolled_back_by_the_node(desk: Desk, tmp_path: Path) -> None:
-    before = installed(desk)
+    before, owners = installed(desk), policy(desk)
     ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
     row = end(desk)
     assert (row["state"], row["error"]["code"], row["error"]["step"]) == ("failed", "job.update_taken_back", "install"), row
     assert installed(desk)[0] == before[0]
     assert installed(desk)[-1] == "0"
     assert "/opt/stardust/0.1.2/" not in installed(desk)
+    assert policy(desk) == owners
     (node,) = desk.nodes()
     assert (node["agent_version"], node["state"]) == (before[0], "online")
 
