@@ -15,16 +15,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
-from scripts.benches.page import ROOT, scripted
+from scripts.benches.hub.fleet import a_fleet
+from scripts.benches.page import ROOT, fleet_context
 from tests.support.hub import HubProcess
-from tests.support.page.gate import DESKTOP, gate
+from tests.support.page.gate import gate
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 FIRST_JS, STYLE, FONT = 50_000, 12_000, 50_000
 """The chunks of charts and terminal are held to theirs by `npm run budget`, with the first view once more."""
-ALL, MOST_ROWS = 500, 80
+ALL, MOST_ROWS = 120, 80
 DRAWINGS = 4
 HEAP_MB = 5
 COUNT = """() => {
@@ -53,12 +54,12 @@ class Fetched:
 
 
 @contextlib.contextmanager
-def scripted_fleet(browser: Browser) -> Iterator[Page]:
-    """The fleet's page with a scripted hub, as in the bench: the same values of each node every second, whatever else the machine does."""
-    with scripted(ALL) as url:
-        context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+def large_fleet(browser: Browser, folder: Path) -> Iterator[Page]:
+    """The fleet's page with simulated servers at a real hub, as in the bench."""
+    with a_fleet(folder, ALL) as (hub, _):
+        context = fleet_context(browser, hub)
         page = context.new_page()
-        page.goto(url)
+        page.goto(hub.url)
         expect(page.locator("[data-node] [data-value]").first).to_be_visible()
         yield page
         context.close()
@@ -84,8 +85,8 @@ def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_pa
 
 
 @pytest.mark.holds("J-18")
-def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser) -> None:
-    with scripted_fleet(browser) as page:
+def test_a_second_of_many_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser, tmp_path: Path) -> None:
+    with large_fleet(browser, tmp_path) as page:
         expect(page.get_by_role("table", name="Nodes")).to_have_attribute("aria-rowcount", str(ALL + 1))
         page.wait_for_load_state("networkidle")
         cdp = page.context.new_cdp_session(page)
@@ -104,9 +105,9 @@ def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(
 
 
 @pytest.mark.slow
-def test_earlier_drawings_are_released(browser: Browser) -> None:
+def test_earlier_drawings_are_released(browser: Browser, tmp_path: Path) -> None:
     """A row that is drawn is some two hundred objects: each drawing that something holds on to stays with all that came after it."""
-    with scripted_fleet(browser) as page:
+    with large_fleet(browser, tmp_path) as page:
         cdp = page.context.new_cdp_session(page)
         prototype = cdp.send("Runtime.evaluate", {"expression": "Object.prototype"})["result"]["objectId"]
 
