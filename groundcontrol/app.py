@@ -235,17 +235,17 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         passwords=Passwords(vault.pepper), issuer=vault.fleet_id, least_totp=config.require_totp,
         always_setup_code=config.lan is not None,
     )  # fmt: skip
+    try:  # before the setup code is printed, which is shown once
+        bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
+        text = await asyncio.to_thread(install_script)
+    except BundleError as exc:
+        raise ConfigError(str(exc)) from exc
     code = await auth.first_log_in.create_admin(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:
         _print_first_login(config, code)
     if behind := await auth.clock_guard.compare_at_start():
         print_notice(f"this machine's clock is {behind / 3600:.1f} hours behind the newest row of the audit log: nobody can log in")
         print_notice("set the clock right; or, if it is right now and was wrong before: stardust clock accept")
-    try:
-        bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
-        text = await asyncio.to_thread(install_script)
-    except BundleError as exc:
-        raise ConfigError(str(exc)) from exc
     invites = Invitations(urls=config.node_urls, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag, forward_clock = LoopLag(notifier), ForwardClock(clock, await database.latest())
     services = Services(

@@ -27,6 +27,7 @@ _VALID_UNTIL = re.compile(r"^Valid-Until: *(?P<moment>\S.{0,60})$", re.MULTILINE
 _ARCHITECTURES = re.compile(r"^Architectures:(?P<names>.*)$", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"^[a-z0-9-]+$")
 """Matches a real architecture. For a flat repository apt prints the text `$(ARCHITECTURE)`."""
+_PHASED_VERSION = re.compile(r" (?:\*\*\*|   ) (?P<version>\S+) -?\d+ +\(phased +(?P<percent>\d+)%\)")
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
 _AFTER = re.compile(
@@ -222,6 +223,23 @@ class Versions(NamedTuple):
     """The newest version: the first of the version table."""
     security_above: bool
     """Whether a newer version is in a security pocket."""
+
+
+def parse_phased(text: str) -> List[str]:
+    """The packages whose newest version `apt-cache policy` calls phased, such as `0.99.22.2 500 (phased 10%)`. apt-get before 2.7 says of them
+    only that they were kept back."""
+    found: List[str] = []
+    name, candidate = "", ""
+    for line in text.split("\n"):
+        if line and not line[0].isspace() and line.endswith(":"):
+            name, candidate = line[:-1], ""
+        elif line.startswith("  Candidate: "):
+            candidate = line[len("  Candidate: ") :].strip()
+        else:
+            match = _PHASED_VERSION.match(line)
+            if match and name and match["version"] == candidate and int(match["percent"]) < 100:
+                found.append(name)
+    return found
 
 
 def parse_policy(text: str) -> Dict[str, Versions]:

@@ -121,6 +121,11 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
         if name in inventory and inventory[name].held:
             reasons[name] = "held"
     unexplained = [name for name in found.report.kept_back if name not in reasons]
+    if unexplained:
+        with contextlib.suppress(PackagesUnreadable):
+            text = query_output(apt_cache("policy", "--", *unexplained[:MOST_NAMES]), env)
+            reasons.update({name: "phased" for name in apt_parsers.parse_phased(text) if name in unexplained})
+    unexplained = [name for name in unexplained if name not in reasons]
     if unexplained and verb != "full-upgrade":
         with contextlib.suppress(PackageError, PackagesUnreadable):  # without a plan for full-upgrade, the reason is not its removals
             full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.apt import parsers as apt_parsers
-from spider.packages.apt.parsers import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_report, parse_sizes, parse_status
+from spider.packages.apt.parsers import (
+    parse_inventory,
+    parse_lock,
+    parse_phased,
+    parse_pinned,
+    parse_policy,
+    parse_report,
+    parse_sizes,
+    parse_status,
+)
 from spider.packages.plan import Plan
 from spider.root.terminal import Lines
 
@@ -117,6 +126,17 @@ def test_states_of_packages_are_distinguished() -> None:
     assert [name for name, package in inventory.items() if package.held] == ["a"]
     assert [name for name, package in inventory.items() if package.broken] == ["c", "e"]
     assert set(inventory) == set("acde")
+
+
+def test_a_phased_version_is_found_where_apt_get_says_only_kept_back() -> None:
+    """As apt 2.4 to 2.6 print it."""
+    text = (
+        "software-properties:\n  Installed: 0.99.22.1\n  Candidate: 0.99.22.2\n  Version table:\n     0.99.22.2 500 (phased 10%)\n"
+        "        500 http://archive.example jammy-updates/main amd64 Packages\n *** 0.99.22.1 500\n        100 /var/lib/dpkg/status\n"
+        "base-files:\n  Installed: 12\n  Candidate: 13\n  Version table:\n     13 500 (phased 100%)\n *** 12 500\n"
+        "bash:\n  Installed: 5.1\n  Candidate: 5.2\n  Version table:\n     5.3 1 (phased  0%)\n     5.2 500\n *** 5.1 500\n"
+    )
+    assert parse_phased(text) == ["software-properties"]
 
 
 def test_held_back_and_phased_packages_are_distinguished() -> None:
