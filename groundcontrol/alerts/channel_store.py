@@ -106,10 +106,6 @@ class Summary(NamedTuple):
 
 
 class ChannelStore(ReadRecords[Channel], Protocol):
-    async def channels(self, org: int) -> Sequence[Channel]:
-        """As `all`, for the hub."""
-        ...
-
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         """Store a channel and its sealed target, with an audit row.
 

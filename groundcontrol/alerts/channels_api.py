@@ -57,7 +57,7 @@ async def list_channels(call: ApiRequest) -> ChannelsView:
     """All channels, by name, without their targets."""
     call.query()
     manages = allowed(call.scope, "alert.manage")
-    found = await call.services[ChannelStore].channels(call.scope.org)
+    found = await call.services[ChannelStore].all(call.scope)
     return ChannelsView(channels=[channel_view(one if manages else one._replace(target_masked="")) for one in found])
 
 
@@ -136,7 +136,7 @@ async def summary(call: ApiRequest) -> NotificationsView:
     now = call.services.clock.now()
     found = await call.services[DeliveryStore].summary(call.scope, now - DAY_S, now)
     return notifications_view(
-        found, now - DAY_S, await call.services[ChannelStore].channels(call.scope.org), fires=call.services[AlertService].would_notify
+        found, now - DAY_S, await call.services[ChannelStore].all(call.scope), fires=call.services[AlertService].would_notify
     )
 
 

@@ -15,7 +15,7 @@ from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.last_backup import last_backup_at
-from groundcontrol.core.scope import DEFAULT_ORG
+from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
 from groundcontrol.core.steady_clock import WORST_JUMP_WINDOW_S, SteadyClock
 from groundcontrol.events.store import LogStore
 from spider.clock import Clock
@@ -80,7 +80,7 @@ class HubFactReader:
 
     async def read(self, org: int = DEFAULT_ORG) -> HubInfo:
         """The present facts for an organisation: what is about the hub itself for that of the instance alone. Raises: StoreError."""
-        channels = await self._channels.channels(org)
+        channels = await self._channels.all(hub_scope(org))
         broken = tuple(channel.name for channel in channels if channel.enabled and channel.state == "broken")
         enabled = tuple(channel.name for channel in channels if channel.enabled)
         if org != DEFAULT_ORG:

@@ -125,7 +125,7 @@ class Intents:
         firing = self._firing_of(incident.id, changed)
         if not firing and incident.state == "open":
             return [], []  # it has only notices
-        channels = await self._channels.channels(self._book.org)
+        channels = await self._channels.all(hub_scope(self._book.org))
         history = await self._past(incident.id)
         story = await self._story(incident, firing, channels)
         new, earlier = list[Delivery](), list[Delivery]()
@@ -425,7 +425,7 @@ class Intents:
         """Pairs each of these incidents that fires with each channel. Added are the incident's deliveries to the channel, oldest first."""
         found = []
         firing_ones = [(incident, firing) for incident in incidents if (firing := self._firing_of(incident.id, {}))]
-        channels = await self._channels.channels(self._book.org) if firing_ones else ()
+        channels = await self._channels.all(hub_scope(self._book.org)) if firing_ones else ()
         for incident, firing in firing_ones:
             history = await self._past(incident.id)
             story = await self._story(incident, firing, channels)
@@ -435,11 +435,11 @@ class Intents:
     async def explain(self, scope: Scope, alert: Alert) -> list[Explanation]:
         """One explanation for each channel. Raises: NotFound: the incident is deleted; StoreError."""
         if not self._causes_messages(alert):
-            return [notice_only(channel) for channel in await self._channels.channels(alert.org)]
+            return [notice_only(channel) for channel in await self._channels.all(hub_scope(alert.org))]
         incident = self._book.incidents.get(alert.incident_id) or await self._store.incident(scope, alert.incident_id)
         firing = self._firing_of(incident.id, {}) or [alert]
         history = await self._past(incident.id)
-        channels = await self._channels.channels(alert.org)
+        channels = await self._channels.all(hub_scope(alert.org))
         story = await self._story(incident, firing, channels)
         found = []
         for channel in channels:

@@ -123,7 +123,7 @@ async def _checked(call: ApiRequest, policy: PatchPolicy) -> PatchPolicy:
     for group in policy.order.groups:
         checked_tags([group])
     if policy.report:
-        check_report(policy, [one.id for one in await call.services[ChannelStore].channels(call.scope.org)])
+        check_report(policy, [one.id for one in await call.services[ChannelStore].all(call.scope)])
     return policy._replace(select=PolicySelect(chosen, not_tags, policy.select.not_nodes))
 
 

@@ -187,7 +187,7 @@ async def _make(call: ApiRequest, body: RolloutBody, nodes: list[Node], select: 
         authorize(call.scope, job_action(body.action), node)
     policy = _one_off(call, body, select)
     if policy.report:
-        check_report(policy, [one.id for one in await services[ChannelStore].channels(call.scope.org)])
+        check_report(policy, [one.id for one in await services[ChannelStore].all(call.scope)])
     start_at = now if body.start_at is None else body.start_at
     close_at = start_at + EXPIRES_S if body.expires_at is None else body.expires_at
     if not now - 60 <= start_at <= now + LONGEST_S:

@@ -23,7 +23,6 @@ CASES: Final[dict[str, Case]] = {name: case for each in case_files("race") for n
 HERE: Final = Path(__file__).parent
 
 READS: Final = {
-    "channels.channels",
     "jobs.completed",
     "jobs.output_offsets",
     "metrics.hot_hours",

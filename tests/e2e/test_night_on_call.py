@@ -174,7 +174,7 @@ async def test_a_night_on_call_has_no_untrue_message_and_misses_none(tmp_path: P
     async with Receiver().running() as hook, alert_trial(tmp_path, NODES, kind=Night) as night:
         assert isinstance(night, Night)
         fleet = night.fleet
-        [ops] = await night.backend.store.channels.channels(1)
+        [ops] = await night.backend.store.channels.all(SYSTEM)
         await night.receivers.delete(SYSTEM, ops.id)
         await night.egress.close()
         night.egress = Egress(frozenset({("127.0.0.1", hook.port), ("127.0.0.1", mail.plain)}))

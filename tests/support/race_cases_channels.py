@@ -43,7 +43,7 @@ async def _create_channel(ground: Ground) -> Race:
     rivals = [a_channel(ground.now) for _ in range(CALLERS)]
 
     async def held() -> object:
-        return [(channel, (await store.target(channel.id)) == a_target(channel)) for channel in await store.channels(SCOPE.org)]
+        return [(channel, (await store.target(channel.id)) == a_target(channel)) for channel in await store.all(SCOPE)]
 
     return Race(
         lambda: store.create_channel(SCOPE, made, a_target(made)), held, [(made, True)], ("channel.create",),
@@ -82,7 +82,7 @@ async def _delete_channel(ground: Ground) -> Race:
 
     async def held() -> object:
         row = await store.deliveries.delivery(SCOPE, waiting.id)
-        return await store.channels.channels(SCOPE.org), await store.channels.target(made.id), row.state, row.reason
+        return await store.channels.all(SCOPE), await store.channels.target(made.id), row.state, row.reason
 
     gone: tuple[object, ...] = ([], None, "skipped", "channel_disabled")
     return Race(lambda: store.channels.delete_channel(SCOPE, made.id, old_target_notified=True), held, gone, ("channel.delete",))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.quiet_summaries import reschedule
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET
 from groundcontrol.alerts.model import CHANNELS, Channel, ChannelId
-from groundcontrol.core.scope import Scope, hub_scope
+from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 
 FORM = Form(CHANNELS)
@@ -20,9 +18,6 @@ class SqliteChannels(SqliteRecords[Channel]):
     """`ChannelStore`."""
 
     form = FORM
-
-    async def channels(self, org: int) -> Sequence[Channel]:
-        return await self.all(hub_scope(org))
 
     async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
         return await self.create(scope, channel, lambda tx, _: insert(tx, scope.org, target))

@@ -166,7 +166,7 @@ async def test_a_damaged_channel_or_invite_hides_no_others(database: Database, s
 
     await database._control.writer.run(spoil)
 
-    assert [(one.name, one.quiet_hours) for one in await store.channels.channels(1)] == [("one", None), ("two", None)]
+    assert [(one.name, one.quiet_hours) for one in await store.channels.all(SCOPE)] == [("one", None), ("two", None)]
     assert {one.id for one in (await store.invites.invites(SCOPE, 10)).items} == {invites[1].id}
 
 

@@ -66,7 +66,7 @@ async def test_waiting_messages_and_probes_follow_the_corrected_clock_and_a_snoo
         rows = [one for one in await trial.deliveries() if one.id.startswith("0000000000")]
         assert {one.next_at for one in rows} == {clock.now()}
         assert {one.sent_at for one in await trial.deliveries() if one.state == "sent" and (one.sent_at or 0) > now + 60} == set()
-        assert [one.probe_at for one in await trial.backend.store.channels.channels(1)] == [0.0]
+        assert [one.probe_at for one in await trial.backend.store.channels.all(SYSTEM)] == [0.0]
         held = [one for one in await trial.deliveries() if one.reason == "snoozed"]
         assert {one.next_at for one in held} == {until_at}
 

@@ -74,7 +74,7 @@ async def test_a_noisy_node_is_digested_and_the_first_critical_alert_of_another_
     """Explain, the log and what was sent agree at each step."""
     async with alert_trial(tmp_path, 3) as trial:
         noisy, quiet, other = trial.nodes
-        [channel] = await trial.backend.store.channels.channels(1)
+        [channel] = await trial.backend.store.channels.all(SYSTEM)
         await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(caps=Caps(4, 4)))
         for number in range(12):  # each is an incident of its own
             trial.fleet.levels[noisy] = {f"job {number}": 2.0}
@@ -108,7 +108,7 @@ async def test_a_noisy_node_is_digested_and_the_first_critical_alert_of_another_
 
 async def test_a_disabled_channel_has_one_delivery_row_per_incident(trial: AlertTrial) -> None:
     [node] = trial.nodes
-    [channel] = await trial.backend.store.channels.channels(1)
+    [channel] = await trial.backend.store.channels.all(SYSTEM)
     await trial.receivers.edit(SYSTEM, channel.id, None, ChannelEdit(enabled=False))
     await fires(trial, node, 1.0)
     trial.fleet.levels[node] = {"backup": 2.0, "dump": 2.0}
@@ -297,12 +297,12 @@ async def test_events_about_an_alert_name_its_rule_and_its_object(trial: AlertTr
 async def test_the_summary_says_when_something_fires_and_nobody_is_told(tmp_path: Path) -> None:
     """A channel counts when it passed a test or got a message."""
     async with alert_trial(tmp_path) as trial:
-        [channel] = await trial.backend.store.channels.channels(1)
+        [channel] = await trial.backend.store.channels.all(SYSTEM)
 
         async def nobody_told() -> bool:
             now, store = trial.clock.now(), trial.backend.store
             found = await store.deliveries.summary(SCOPE, now - 86_400, now)
-            return notifications_view(found, now, await store.channels.channels(1), fires=trial.service.would_notify).nobody_told
+            return notifications_view(found, now, await store.channels.all(SYSTEM), fires=trial.service.would_notify).nobody_told
 
         assert not await nobody_told(), "nothing fires"
         trial.receivers.outcome = Transient("connect")
