@@ -61,7 +61,8 @@ const NAMES = new Set([
   "g s",
 ]);
 /** Selectors and fonts in constants. */
-const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
+const CODE =
+  /^(?:stardust [a-z]+ |stardust [a-z]+$|  - job_name|    (?:authorization|scheme|static_configs):|button, |input[,:]|main :is|11px )|\bsans-serif$/;
 const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
 const QUIET_CALLS =
   /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;

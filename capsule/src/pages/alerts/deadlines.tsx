@@ -118,7 +118,7 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
 
 /** How a server reports the event: its owner admits the account, and the job calls the agent at its end. */
 function HowToReport({ event }: { event: string }): VNode {
-  const line = `sudo /opt/stardust/stardust-spider event ${event}`;
+  const line = ["sudo", "/opt/stardust/stardust-spider", "event", event].join(" ");
   const policy = "events = backup";
   return (
     <details class="options deadline-how">

@@ -16,11 +16,17 @@ import { useAnswer } from "../use-answer";
 /** The hub's own rule warns of a backup that is older. */
 const BACKUP_OLD_S = 48 * 3600;
 const scrapeConfig = (protocol: string, host: string): string =>
-  `scrape_configs:
-  - job_name: stardust
-    scheme: ${protocol.replace(":", "")}
-    authorization: {credentials_file: /etc/prometheus/stardust.token}
-    static_configs: [{targets: ["${host}"]}]`;
+  [
+    "scrape_configs:",
+    "  - job_name: stardust",
+    ["    scheme:", protocol.replace(":", "")].join(" "),
+    "    authorization: {credentials_file: /etc/prometheus/stardust.token}",
+    ["    static_configs:", `[{targets:["${host}"]}]`].join(" "),
+  ].join("\n");
+const VERIFY = "stardust audit verify";
+const ADDRESSES = "stardust addresses";
+const EXPORT = "stardust rules export > rules.json";
+const APPLY = "stardust rules apply --dry-run rules.json";
 const COPY = "stardust backup FOLDER";
 
 export function HubPage(): VNode {
@@ -79,12 +85,12 @@ export function HubPage(): VNode {
       <section class="card" aria-label={t`On the hub’s machine`}>
         <h2>{t`On the hub’s machine`}</h2>
         <p class="t2">{t`Check that no row of the audit log was changed, moved or removed:`}</p>
-        <Command text="stardust audit verify" />
+        <Command text={VERIFY} />
         <p class="t2">{t`Show or change where browsers and nodes reach the hub:`}</p>
-        <Command text="stardust addresses" />
+        <Command text={ADDRESSES} />
         <p class="t2">{t`Write all rules as a file, and apply a file after looking at what it would change:`}</p>
-        <Command text="stardust rules export > rules.json" />
-        <Command text="stardust rules apply --dry-run rules.json" />
+        <Command text={EXPORT} />
+        <Command text={APPLY} />
       </section>
       <section class="card" aria-label={t`Prometheus`}>
         <h2>{t`Prometheus`}</h2>
