@@ -256,8 +256,10 @@ class CredentialsRequired(HubError):
 
 
 class PolicyDiffers(HubError):
-    """The policy file on the server says something else than the request. `facts` have both texts; a repeat names the `digest` of this
-    difference in `policy_seen`, beside credentials."""
+    """The policy file on the server says something else than the request. `facts` have both texts.
+
+    A repeated request names the `digest` of this difference in `policy_seen`, beside credentials.
+    """
 
     code = "policy_differs"
 
