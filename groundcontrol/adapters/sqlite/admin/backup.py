@@ -25,7 +25,17 @@ from typing import IO, Final
 
 import msgspec
 
-from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, migrations, write_copy
+from groundcontrol.adapters.sqlite.admin.migrate import (
+    CONTROL,
+    SAMPLES,
+    DamagedFile,
+    Kind,
+    check_kind,
+    check_whole,
+    damage_error,
+    migrations,
+    write_copy,
+)
 from groundcontrol.adapters.sqlite.audit import chain_heads
 from groundcontrol.adapters.sqlite.engine.connection import translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
@@ -214,6 +224,8 @@ def _named(source: Path) -> Iterator[None]:
     """Translate errors of SQLite into errors that name the database. The error of a full disk passes, since the copies caused it."""
     try:
         yield
+    except DamagedFile as exc:  # the check of the copy found it, and the copy is gone by now
+        raise ConfigError(f"no backup was made: {damage_error(source)}") from exc
     except sqlite3.Error as exc:
         if _is_full(exc):
             raise

@@ -19,7 +19,7 @@ import pytest
 from groundcontrol.adapters.sqlite.admin import backup
 from groundcontrol.adapters.sqlite.admin.atomic_replace import replace_databases
 from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST, samples_beside
-from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL
+from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL, damage_error
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.engine.data_files import sync as durable
 from groundcontrol.core.errors import ConfigError
@@ -232,3 +232,12 @@ def test_an_unreadable_manifest_is_refused_in_one_line(tmp_path: Path, manifest:
             archive.writestr(name, content)
     with pytest.raises(ConfigError, match="its list of contents cannot be read"):
         unpacked(tmp_path / "odd", tmp_path / "out")
+
+
+def test_damage_that_shows_in_the_copy_only_is_told_of_the_database(tmp_path: Path) -> None:
+    """A temporary copy that is gone by then would help nobody."""
+    with (
+        pytest.raises(ConfigError, match=r"^no backup was made: the database \S+/stardust\.db is damaged"),
+        backup._named(tmp_path / "stardust.db"),
+    ):
+        raise damage_error(tmp_path / ".backup-x" / "control.db")
