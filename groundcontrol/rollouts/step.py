@@ -337,6 +337,7 @@ class _Draft:
                 continue
             node = self._node(one)
             begun = one._replace(
+                wave=max(one.wave, late),  # one that was held joins the present wave, so that the next one waits for it
                 state="running", why="", words="", started_at=self.now, verb=self.r.action or node.verb,
                 packages=self.r.packages if self.r.action else node.packages, baseline=node.baseline,
             )  # fmt: skip
@@ -455,6 +456,8 @@ class _Draft:
             self._hold(target, "plan_changed", "its plan is no longer the one that was confirmed: plan and confirm it anew")
         elif job.plan_steps == 0:
             self._reboot_or_end(target, "it is up to date")
+        elif (shut := self._shut(target)) is not None:
+            self._leave(target, "not_started", *shut)
         elif self.r.policy.before and not target.drained:
             self._order_action(target._replace(drained=True, digest=job.plan_digest), "before", 0)
         else:
@@ -482,6 +485,8 @@ class _Draft:
             self._after(target._replace(broken=f"the action {action.name} failed: {job.words or job.state}"))
         elif self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
+        elif (shut := self._shut(target)) is not None:
+            self._leave(target, "not_started", *shut)
         elif target.attempt + 1 < len(self.r.policy.before):
             self._order_action(target, "before", target.attempt + 1)
         elif target.verb:
@@ -489,17 +494,21 @@ class _Draft:
         else:
             self._want_reboot(target)
 
+    def _shut(self, target: Target) -> tuple[str, str] | None:
+        """Why nothing more may begin on a target that has begun; None: something may."""
+        node = self._node(target)
+        if node.hold is not None and node.hold[0] in BARRED:
+            return node.hold
+        ends = [at for at in (node.until_at, self.r.close_at) if at is not None]
+        return ("window", "its window closed before anything changed") if ends and self.now >= min(ends) else None
+
     def _order_patch(self, target: Target) -> None:
         if self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
             return
-        hold = self._node(target).hold
-        if hold is not None and hold[0] in BARRED:
-            self._leave(target, "not_started", *hold)
-            return
-        ends = [at for at in (self._node(target).until_at, self.r.close_at) if at is not None]
-        if ends and self.now > min(ends):
-            self._leave(target, "not_started", "window", "its window closed before anything changed")
+        shut = self._shut(target)
+        if shut is not None:
+            self._leave(target, "not_started", *shut)
             return
         self._set(target, step="patch", attempt=1)
         self.commands.append(MakeJob(target.node, "patch", 1, JobRequest(target.verb, target.packages, None, target.digest)))
@@ -527,7 +536,10 @@ class _Draft:
     def _reboot_or_end(self, target: Target, words: str) -> None:
         """Nothing is to be installed: an up-to-date node is neither drained nor rebooted without need."""
         if self._node(target).reboot_required == "yes" and self.r.policy.reboot != "never" and self.r.state != "stopping":
-            if self.r.policy.before and not target.drained:
+            shut = self._shut(target)
+            if shut is not None:
+                self._leave(target._replace(reboot_owed=shut[1]), "passed", "up_to_date", words)
+            elif self.r.policy.before and not target.drained:
                 self._order_action(target._replace(drained=True, verb=""), "before", 0)
             else:
                 self._want_reboot(target)
