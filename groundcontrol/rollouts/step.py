@@ -191,7 +191,8 @@ class _Draft:
 
     def stop(self, by: str, words: str) -> None:
         """Nothing new starts. What runs is followed to its end."""
-        self.r = self.r._replace(stopped_by=by)
+        self.r = self.r._replace(stopped_by=by, state="stopping")
+        self._take_back()
         for one in self._in("pending", "held"):
             self._set(one, state="not_started", words=one.words or "the roll-out was stopped before its turn")
         for one in self._in("running"):
@@ -200,8 +201,21 @@ class _Draft:
                 self.commands.append(StopJob(one.node, _job_step(one.step), one.attempt))
             elif one.step == "reboot" and one.attempt == 0:
                 self._after(one._replace(reboot_owed="the roll-out was stopped"))
-        self._state("stopping", by, words)
+        self.r = self.r._replace(why=by, words=words)
         self._finish_stop()
+
+    def _take_back(self) -> None:
+        """Jobs that this very move had ordered before it became a stop are not ordered. Actions `after` are."""
+        mine = [one for one in self.commands if isinstance(one, MakeJob) and one.step != "after"]
+        self.commands = [one for one in self.commands if one not in mine]
+        for one in mine:
+            target = self.targets[one.node]
+            if one.step == "reboot":
+                self._after(target._replace(reboot_owed="the roll-out was stopped"))
+            else:
+                first = one.step == "before" and one.attempt == 0
+                drained = target.drained and not first
+                self._leave(target._replace(drained=drained), "not_started", "stopped", "the roll-out was stopped before anything changed")
 
     # -- gates -----------------------------------------------------------------------------------
 
