@@ -53,6 +53,8 @@ def test_a_hub_rebuilt_from_its_recovery_key_gets_its_nodes_back(lab_hosts: list
         for node in nodes:
             told_its_policy(hub, node)
         rekey(hub, nodes[0])  # one of them has keys of a later generation
+        owners = "stat -c '%i %Y %a %u' /etc/stardust/policy.conf; cat /etc/stardust/policy.conf"
+        policies = [host.sh(owners) for host in hosts]
         key = stardust(hub.folder, "recovery", "print", env=WITH_SECRET).stdout.strip()
 
         hub.slay()
@@ -68,6 +70,7 @@ def test_a_hub_rebuilt_from_its_recovery_key_gets_its_nodes_back(lab_hosts: list
         )
         for node in nodes:
             assert job(hub, f"{node}/jobs", {"action": "check"})["state"] == "succeeded"
+        assert [host.sh(owners) for host in hosts] == policies
         rekey(hub, nodes[1])
         kept = [line.partition(" until ")[0] for line in hosts[1].sh("stardust-spider keys").splitlines()]
         assert kept == ["generation 2 is in use", "generation 1 is kept"]
