@@ -132,6 +132,7 @@ def test_an_alert_that_ended_undelivered_is_sent_only_if_long_and_critical() -> 
     assert decide(told_late) == Skip("resolved_before_delivery")
 
 
+@pytest.mark.holds("SAFETY-100")
 def test_a_node_takes_half_of_the_limit_and_its_first_critical_message_of_the_hour_is_always_sent() -> None:
     caps = Caps(per_hour=4, critical_per_hour=6)
     critical = {"incident": incident(level="critical"), "firing": (alert(level="critical"),)}

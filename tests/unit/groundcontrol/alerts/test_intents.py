@@ -70,6 +70,7 @@ async def test_with_one_channel_and_one_alert_a_refused_message_is_tried_again_w
         assert trial.told() == ["firing"]
 
 
+@pytest.mark.holds("SAFETY-100")
 async def test_a_noisy_node_is_digested_and_the_first_critical_alert_of_another_is_sent_at_once(tmp_path: Path) -> None:
     """Explain, the log and what was sent agree at each step."""
     async with alert_trial(tmp_path, 3) as trial:

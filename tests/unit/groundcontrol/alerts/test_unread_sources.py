@@ -52,6 +52,7 @@ def play(engine: Engine, state: NodeFacts | HubInfo, first: float, seconds: floa
     return found
 
 
+@pytest.mark.holds("SAFETY-99")
 @pytest.mark.parametrize("how", UNREAD)
 @pytest.mark.parametrize("name", ILL_FACTS)
 def test_a_state_of_a_node_that_is_not_known_changes_nothing(name: str, how: str) -> None:
@@ -90,6 +91,7 @@ def test_each_state_answers_not_known_before_its_source_was_read() -> None:
     assert {name for name, kind in HUB_STATES.items() if kind.read(HubInfo(), NOW) is not None} == set()
 
 
+@pytest.mark.holds("SAFETY-99")
 @pytest.mark.parametrize("kind", DETECTORS.values(), ids=DETECTORS.keys())
 def test_a_detector_without_one_of_its_windows_neither_fires_nor_resolves(kind: DetectorKind) -> None:
     """Each window in turn is not known, with the others at values that would fire and at values that would resolve."""
@@ -130,6 +132,7 @@ def test_a_failed_unit_beyond_the_end_of_a_full_table_is_not_known() -> None:
         assert ("b" in {one.about for one in states_of(NODE_STATES["unit_failed"], facts, ["b"], NOW)}) is known
 
 
+@pytest.mark.holds("SAFETY-99")
 @pytest.mark.parametrize("break_source", ["silences", "deadlines", "jobs"])
 async def test_a_hub_whose_sources_cannot_be_read_after_a_restart_sends_no_end(tmp_path: Path, break_source: str) -> None:
     """A message that something is over needs a source that says so."""

@@ -98,6 +98,7 @@ def test_a_stop_that_came_too_late_changes_nothing_about_success() -> None:
     assert judged(ran(TerminalEnded(0, 0, "", "too_late")), DONE).state == "succeeded"
 
 
+@pytest.mark.holds("SAFETY-103")
 @pytest.mark.parametrize("after", [BEFORE, DONE], ids=["nothing changed", "everything changed"])
 @pytest.mark.parametrize("ended", [TerminalEnded(0, 0, "", answer, killed) for answer, killed in STOPS])
 def test_a_stopped_job_is_never_a_success_whatever_the_exit_status(ended: TerminalEnded, after: Inventory) -> None:
