@@ -208,7 +208,7 @@ function FailedScripts({ detail, job, view }: { detail: JobDetail; job: JobView;
             <Glyph kind="crit" label="" />
             <div class="grow">
               <p class="medium">{t`The script of ${name} failed`}</p>
-              <p class="t2 anywhere">{cause ? <q>{cause}</q> : t`It said nothing. The output has all that is known.`}</p>
+              <p class="t2 anywhere">{cause ? <code class="mono">{cause}</code> : t`It said nothing. The output has all that is known.`}</p>
               {job.action === "repair" && (
                 <p class="t2">{t`Another repair runs the same script again. Mend its cause on the server, or remove the package.`}</p>
               )}
