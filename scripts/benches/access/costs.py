@@ -48,6 +48,15 @@ Call = Callable[[], Awaitable[int]]
 """Makes one call and reads the whole answer. Returns: its status; 503 for a refused topic."""
 
 
+POLICY = {
+    "name": "measured", "select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC",
+}  # fmt: skip
+WINDOW = {
+    "name": "measured", "kind": "allow", "select": {"all": True}, "start": "02:00", "length_s": 7200, "zone": "UTC", "weekly": ["tue"],
+}  # fmt: skip
+ROLLOUT = {"name": "measured", "action": "upgrade", "select": {"all": True}}
+
+
 class Fleet(NamedTuple):
     """The ids that the calls name."""
 
@@ -57,6 +66,9 @@ class Fleet(NamedTuple):
     alerts: list[str]
     incident: str
     expectation: str
+    policy: str
+    window: str
+    rollout: str
 
 
 def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
@@ -118,6 +130,33 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "GET /expectations/{id}/days": (f"/expectations/{fleet.expectation}/days", None),
         "GET /deliveries": (f"/deliveries?{page}", None),
         "GET /notifications/summary": ("/notifications/summary", None),
+        "POST /deployments/again": ("/deployments/again", {"nodes": fleet.nodes[:200], "username": "root", "password": "none"}),
+        "GET /patch-policies": ("/patch-policies", None),
+        "POST /patch-policies": ("/patch-policies", {**POLICY, "name": "the same again"}),
+        "POST /patch-policies/preview": ("/patch-policies/preview", {"policy": POLICY}),
+        "POST /patch-policies/apply": (
+            "/patch-policies/apply",
+            {"policies": [{**POLICY, "name": f"policy {number}"} for number in range(100)], "dry_run": True},
+        ),
+        "POST /patch-policies/resume": ("/patch-policies/resume", None),
+        "GET /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", None),
+        "PATCH /patch-policies/{id}": (f"/patch-policies/{fleet.policy}", {"version": 1, "select": everywhere}),
+        "GET /patch-policies/{id}/occurrences": (f"/patch-policies/{fleet.policy}/occurrences", None),
+        "GET /windows": ("/windows", None),
+        "POST /windows": ("/windows", {**WINDOW, "name": "the same again"}),
+        "PATCH /windows/{id}": (f"/windows/{fleet.window}", {"version": 1, "select": everywhere}),
+        "GET /rollouts": (f"/rollouts?{page}", None),
+        "POST /rollouts": ("/rollouts", ROLLOUT),
+        "POST /rollouts/preview": ("/rollouts/preview", ROLLOUT),
+        "GET /rollouts/{id}": (f"/rollouts/{fleet.rollout}", None),
+        "GET /rollouts/{id}/targets": (f"/rollouts/{fleet.rollout}/targets", None),
+        "GET /rollouts/{id}/gates": (f"/rollouts/{fleet.rollout}/gates", None),
+        "POST /rollouts/{id}/stop": (f"/rollouts/{fleet.rollout}/stop", None),
+        "POST /rollouts/{id}/retry-rest": (f"/rollouts/{fleet.rollout}/retry-rest", None),
+        "GET /nodes/{id}/reboots": (f"/nodes/{node}/reboots", None),
+        "GET /patch-status": ("/patch-status", None),
+        "GET /nodes/{id}/changes": (f"/nodes/{node}/changes", None),
+        "GET /changes": ("/changes", None),
     }
 
 
@@ -258,9 +297,14 @@ async def _fill(hub: HubProcess) -> Fleet:
     alerts = await _fire(hub, ids[:ALERTS])
     expected = await hub.call("POST", f"{ROOT}/expectations", EXPECTATION)
     assert expected.status == 201, expected.body
+    patching = []
+    for path, body in (("patch-policies", POLICY), ("windows", WINDOW), ("rollouts", ROLLOUT)):
+        answer = await hub.call("POST", f"{ROOT}/{path}", body)
+        assert answer.status in (201, 202), answer.body
+        patching.append(answer.json["id"])
     return Fleet(
-        ids, made.json["id"], made.json["jobs"][0]["id"], [alert["id"] for alert in alerts], alerts[0]["incident_id"], expected.json["id"]
-    )
+        ids, made.json["id"], made.json["jobs"][0]["id"], [alert["id"] for alert in alerts], alerts[0]["incident_id"], expected.json["id"], *patching
+    )  # fmt: skip
 
 
 async def _fire(hub: HubProcess, nodes: list[str]) -> list[dict[str, Any]]:

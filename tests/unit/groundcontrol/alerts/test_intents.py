@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Permanent, Sent, Transient
 from groundcontrol.alerts.channels_views import notifications_view
