@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,12 +33,12 @@ def own_machine_id() -> str:
         return ""
 
 
-async def all_nodes(store: NodeStore, scope: Scope) -> list[Node]:
-    """Every node that the caller may see."""
+async def all_nodes(store: NodeStore, scope: Scope, only: Collection[NodeId] | None = None) -> list[Node]:
+    """Every node that the caller may see; with `only`, those of these ids."""
     found: list[Node] = []
     cursor: str | None = None
     while True:
-        page = await store.nodes(scope, _PAGE, cursor)
+        page = await store.nodes(scope, _PAGE, cursor, only)
         found += page.items
         if (cursor := page.next) is None:
             return found

@@ -9,18 +9,21 @@ import msgspec
 
 from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.rollouts.gates import Look, hard_gates, steady
 from groundcontrol.rollouts.looks import Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
-from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, Points, leak_gate, soft_gate
+from groundcontrol.rollouts.soft import MOST_PEERS, SETTLE_S, STEP_S, Past, Points, leak_gate, soft_gate
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
 
 JUDGE_EVERY_S: Final = 10.0
+JUDGE_S: Final = 5.0
+"""So long at most is spent on the samples of one target and its peers."""
 BASELINE_APART_S: Final = 10.0
 SERIES: Final = ("cpu.total", "memory.used", "memory.total")
 HOUR_S: Final = 3600.0
@@ -42,10 +45,11 @@ class _Judged(NamedTuple):
 class Evidence:
     """Reads looks and samples. Its memory is a cache only: after a restart the same samples give the same gates."""
 
-    def __init__(self, stores: Stores, clock: Clock, looks: Looks) -> None:
+    def __init__(self, stores: Stores, clock: Clock, looks: Looks, judge_s: float = JUDGE_S) -> None:
         self._stores = stores
         self._clock = clock
         self._looks = looks
+        self._judge_s = judge_s
         self._judged: dict[tuple[str, NodeId], _Judged] = {}
         self._first: dict[NodeId, Look] = {}
 
@@ -82,9 +86,15 @@ class Evidence:
         known = self._judged.get(key)
         if known is not None and abs(heard_to - known.at) < JUDGE_EVERY_S:
             return known
-        recent = await self._series(node.no, heard_to - 180.0, heard_to)
-        coverage = _coverage(recent.get("cpu", ()))
-        soft = await self._soft(rollout, target, node, heard_to, recent) if heard_to - (target.settled_at or 0.0) >= SETTLE_S else ()
+        coverage = 1.0
+        try:
+            async with asyncio.timeout(self._judge_s):
+                recent = await self._series(node.no, heard_to - 180.0, heard_to)
+                coverage = _coverage(recent.get("cpu", ()))
+                judges = heard_to - (target.settled_at or 0.0) >= SETTLE_S
+                soft = await self._soft(rollout, target, node, heard_to, recent) if judges else ()
+        except TimeoutError:  # the other roll-outs must not wait for it, and what was not read holds
+            soft = (Gate("samples", "", "unknown", f"its samples could not be read within {self._judge_s:.0f} s", heard_to, soft=True),)
         self._judged[key] = _Judged(heard_to, coverage, soft)
         return self._judged[key]
 
@@ -108,14 +118,9 @@ class Evidence:
         """Numbers of nodes of the same role that this roll-out has not begun. Without a role there are none."""
         if not target.role:
             return []
-        store = self._stores[NodeStore]
-        ids = [one.node for one in rollout.targets if one.role == target.role and one.started_at is None and one.node != target.node][:20]
-        found = []
-        for one in ids:
-            node = await store.find_node(one)
-            if node is not None and node.org == rollout.org:
-                found.append(node.no)
-        return found
+        ids = [one.node for one in rollout.targets if one.role == target.role and one.started_at is None and one.node != target.node]
+        page = await self._stores[NodeStore].nodes(hub_scope(rollout.org), MOST_PEERS, only=ids[:MOST_PEERS])
+        return [node.no for node in page.items]
 
     async def _past_of(self, no: int, begun: float, at: float) -> dict[str, Past]:
         now = await self._series(no, at - 180.0, at)

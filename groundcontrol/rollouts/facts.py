@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
@@ -35,6 +35,15 @@ INODES_PERCENT: Final = 99.0
 EXPECTED_S: Final = 180.0
 
 
+class Shared(NamedTuple):
+    """What the roll-outs of one organisation are judged by together: read once for all of them, and only of their open targets."""
+
+    nodes: Mapping[NodeId, Node]
+    updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
+    seen: SeenAt
+    windows: Sequence[PatchWindow]
+
+
 class RolloutFacts:
     """Reads facts. Everything that it cannot read holds the node."""
 
@@ -56,16 +65,22 @@ class RolloutFacts:
         self._evidence = evidence
         self._watch_scale = watch_scale
 
-    async def read(self, rollout: Rollout) -> Facts:
+    async def shared(self, org: int, rollouts: Iterable[Rollout]) -> Shared:
         """Raises: StoreError."""
-        scope = hub_scope(rollout.org)
-        open_targets = [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
-        wanted = {one.node for one in open_targets}
-        nodes = {node.id: node for node in await all_nodes(self._stores[NodeStore], scope) if node.id in wanted}
+        scope = hub_scope(org)
+        wanted = {one.node for rollout in rollouts for one in _open_targets(rollout)}
+        nodes = await all_nodes(self._stores[NodeStore], scope, wanted)
         policies = self._stores[PolicyStore]
         updates = await policies.node_updates(scope, wanted)
-        seen = await policies.seen(rollout.org, {one.package for _, ones in updates.values() for one in ones})
-        windows = await self._stores[PatchWindowStore].all(scope)
+        seen = await policies.seen(org, {one.package for _, ones in updates.values() for one in ones})
+        return Shared({node.id: node for node in nodes}, updates, seen, await self._stores[PatchWindowStore].all(scope))
+
+    async def read(self, rollout: Rollout, shared: Shared | None = None) -> Facts:
+        """Args: shared: None: read for this roll-out alone. Raises: StoreError."""
+        scope = hub_scope(rollout.org)
+        nodes, updates, seen, windows = await self.shared(rollout.org, [rollout]) if shared is None else shared
+        open_targets = _open_targets(rollout)
+        wanted = {one.node for one in open_targets}
         busy = await self._stores[RolloutStore].busy_elsewhere(rollout)
         rebooted = await self._stores[RolloutStore].reboots_by_policy(rollout.org, list(wanted)) if rollout.policy_id else {}
         jobs = await self._stores[RolloutStore].jobs_of(rollout)
@@ -79,9 +94,10 @@ class RolloutFacts:
                 continue
             choices[node.id] = _choice(rollout, node, updates, seen, now)
             found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, now)
-        owner_may = await policies.may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
+        reboots = await self._stores[RolloutStore].role_reboots(rollout) if any(one.state == "running" for one in open_targets) else {}
+        owner_may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
-        return Facts(found, steps, owner_may, watch_scale=self._watch_scale)
+        return Facts(found, steps, owner_may, reboots, self._watch_scale)
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
@@ -226,6 +242,10 @@ class RolloutFacts:
         except NotFound:  # the node was removed meanwhile
             return facts
         return facts
+
+
+def _open_targets(rollout: Rollout) -> list[Target]:
+    return [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
 
 
 def _missing_action(rollout: Rollout, node: Node) -> str:

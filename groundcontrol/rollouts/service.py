@@ -23,7 +23,7 @@ from groundcontrol.policies.service import all_nodes, own_machine_id
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
-from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.rollouts.facts import RolloutFacts, Shared
 from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.occurrences import Due, due_now
 from groundcontrol.rollouts.report import report_words
@@ -64,8 +64,12 @@ class RolloutService:
         """One look at all policies and roll-outs. One that fails stops none of the others."""
         for policy in await self._list(self._stores[PolicyStore].every_policy):
             await self._guard("policy", policy.id, lambda policy=policy: self._begin_due(policy))  # type: ignore[misc]  # bound now
+        moving: dict[int, list[Rollout]] = {}
         for rollout in await self._list(self._stores[RolloutStore].live_rollouts):
-            await self._guard("rollout", rollout.id, lambda rollout=rollout: self._move(rollout))  # type: ignore[misc]  # bound now
+            if rollout.state != "ready":
+                moving.setdefault(rollout.org, []).append(rollout)
+        for org, rollouts in moving.items():
+            await self._guard("organisation", str(org), lambda org=org, rollouts=rollouts: self._move_all(org, rollouts))  # type: ignore[misc]  # bound now
 
     async def _list(self, read: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
         try:
@@ -86,10 +90,13 @@ class RolloutService:
 
     # -- roll-outs -------------------------------------------------------------------------------
 
-    async def _move(self, rollout: Rollout) -> None:
-        if rollout.state == "ready":
-            return
-        facts = await self._facts.read(rollout)
+    async def _move_all(self, org: int, rollouts: Sequence[Rollout]) -> None:
+        shared = await self._facts.shared(org, rollouts)
+        for rollout in rollouts:
+            await self._guard("rollout", rollout.id, lambda rollout=rollout: self._move(rollout, shared))  # type: ignore[misc]  # bound now
+
+    async def _move(self, rollout: Rollout, shared: Shared) -> None:
+        facts = await self._facts.read(rollout, shared)
         watched = tuple(one.node for one in rollout.targets if one.state == "running")
         if watched:
             self._bus.publish(Interest(watched, LOOK_TTL_S, watched))  # their tables come every few seconds

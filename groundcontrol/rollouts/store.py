@@ -40,7 +40,7 @@ class RolloutStore(Protocol):
     async def save_rollout(self, scope: Scope, before: Rollout, after: Stepped) -> Saved:
         """Store a move with its jobs, stops and events, if the stored version is that of `before`.
 
-        Raises: Conflict: somebody else has moved it meanwhile; NotFound.
+        Raises: Conflict: somebody else has moved it, or taken the slot of a reboot, meanwhile; NotFound.
         """
         ...
 
@@ -62,6 +62,10 @@ class RolloutStore(Protocol):
 
     async def busy_elsewhere(self, rollout: Rollout) -> Mapping[NodeId, str]:
         """Node -> name of an older live roll-out that has not finished it."""
+        ...
+
+    async def role_reboots(self, rollout: Rollout) -> Mapping[str, int]:
+        """Role -> reboots that other live roll-outs have under way."""
         ...
 
     async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:

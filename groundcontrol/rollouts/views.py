@@ -180,6 +180,7 @@ GATES = (
 """Every gate, in the order of the page."""
 _CLEARS = {
     "evidence": "it clears when the samples of the node arrive",
+    "samples": "it clears when the hub can read the samples again",
     "node_away": "it clears when the node is back; after 5 minutes it stops the roll-out",
     "cpu": "it clears after 3 minutes below the limit",
     "memory": "it clears after 3 minutes below the limit",

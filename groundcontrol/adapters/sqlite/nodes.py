@@ -82,13 +82,14 @@ class SqliteNodes:
     async def node(self, scope: Scope, node: NodeId) -> Node:
         return await self._reader.run(lambda rows: load_node(rows, scope, node))
 
-    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]:
+    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None, only: Collection[NodeId] | None = None) -> Page[Node]:
         size = check_limit(limit)
+        wanted, ids = ("", ()) if only is None else (" AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(only)),))
         after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
         found = await self._reader.run(
             lambda rows: rows.fetch_all(
-                _NODE + "WHERE org = ? AND no > ?" + admitted(scope) + " ORDER BY no LIMIT ?",
-                *(scope.org, after, *grant_values(scope), size + 1),
+                _NODE + "WHERE org = ? AND no > ?" + wanted + admitted(scope) + " ORDER BY no LIMIT ?",
+                *(scope.org, after, *ids, *grant_values(scope), size + 1),
             )
         )
         items = [_to_node(row) for row in found[:size]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -41,6 +42,12 @@ _BUSY: Final = (
     "SELECT t.node, r.record FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout"
     " WHERE t.org = ? AND r.no < (SELECT no FROM rollout WHERE org = ? AND id = ?) AND r.state IN ('planning', 'running', 'holding', 'paused', 'stopping')"
     " AND t.state IN ('pending', 'held', 'running') AND t.node IN (SELECT value FROM json_each(?))"
+)
+_REBOOTS: Final = (
+    "SELECT t.record FROM rollout AS r JOIN rollout_target AS t ON t.org = r.org AND t.rollout = r.id"
+    " JOIN rollout_job AS rj ON rj.org = t.org AND rj.rollout = t.rollout AND rj.node = t.node AND rj.step = 'reboot'"
+    " JOIN job ON job.org = rj.org AND job.id = rj.job"
+    " WHERE r.org = ? AND r.id <> ? AND r.state IN ('running', 'holding', 'paused', 'stopping') AND t.state = 'running' AND job.ended_at IS NULL"
 )
 _EXPIRE_AT_ONCE: Final = 50
 
@@ -103,6 +110,7 @@ class SqliteRollouts:
                     "UPDATE rollout_target SET state = ?, record = ? WHERE org = ? AND rollout = ? AND node = ?",
                     *(one.state, record_to_json(one), to.org, to.id, one.node),
                 )
+            _check_slots(tx, to, after)
             jobs: list[JobId] = []
             for each in after.commands:
                 match each:
@@ -213,6 +221,9 @@ class SqliteRollouts:
         found = await self._reader.run(lambda rows: rows.fetch_all(_BUSY, rollout.org, rollout.org, rollout.id, nodes))
         return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
 
+    async def role_reboots(self, rollout: Rollout) -> Mapping[str, int]:
+        return await self._reader.run(lambda rows: _role_reboots(rows, rollout))
+
     async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:
         sql = (
             "SELECT rj.node, max(job.ended_at) AS at FROM rollout_job AS rj JOIN job ON job.org = rj.org AND job.id = rj.job"
@@ -265,6 +276,22 @@ def _tell(tx: Tx, org: int, kind: str, channels: Sequence[str], details: dict[st
         if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", org, channel) is not None:
             made = DeliveryId(new_time_id(tx.now))
             add_deliveries(tx, [Delivery(made, org, ChannelId(channel), "event", None, told, 0, "due", "ready", tx.now, tx.now)])
+
+
+def _role_reboots(rows: Rows, rollout: Rollout) -> Counter[str]:
+    return Counter(record_from_json(Target, row["record"]).role for row in rows.fetch_all(_REBOOTS, rollout.org, rollout.id))
+
+
+def _check_slots(tx: Tx, to: Rollout, after: Stepped) -> None:
+    """Two roll-outs that move at the same time must not take one slot of a role both. Raises: Conflict."""
+    ordered = {one.node for one in after.commands if isinstance(one, MakeJob) and one.step == "reboot"}
+    if not ordered:
+        return
+    roles = {one.role for one in to.targets if one.node in ordered}
+    own = Counter(one.role for one in to.targets if one.state == "running" and one.step == "reboot" and one.attempt)
+    elsewhere = _role_reboots(tx, to)
+    if any(own[role] + elsewhere[role] > to.policy.max_per_role for role in roles):
+        raise Conflict("another roll-out has begun a reboot in this role meanwhile: the next look tries again")
 
 
 def _seen(scope: Scope) -> str:

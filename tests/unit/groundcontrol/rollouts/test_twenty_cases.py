@@ -52,13 +52,14 @@ class Trial:
         self.nodes = {node: NodeFacts(verb="upgrade", heard_to=START) for node in ids}
         self.jobs: dict[JobKey, JobFacts] = {}
         self.ordered: list[JobKey] = []
+        self.role_reboots: dict[str, int] = {}
 
     def look(self, seconds: float = 0.0) -> None:
         self.now += seconds
         self.nodes = {
             name: one._replace(heard_to=one.heard_to + seconds if one.online else one.heard_to) for name, one in self.nodes.items()
         }
-        moved = step(self.rollout, Facts(self.nodes, self.jobs), self.now)
+        moved = step(self.rollout, Facts(self.nodes, self.jobs, role_reboots=self.role_reboots), self.now)
         self.rollout = moved.rollout
         for command in moved.commands:
             if isinstance(command, MakeJob):
@@ -279,6 +280,21 @@ def test_case_16_the_reboot_slot_of_a_removed_node_is_free_again() -> None:
     trial.look(1)
     trial.look(1)
     assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a", "b"]
+
+
+def test_a_reboot_waits_for_the_one_that_another_roll_out_has_under_way_in_its_role() -> None:
+    trial = Trial("a", roles=("role:db",), reboot="always")
+    trial.role_reboots = {"role:db": 1}
+    trial.look()
+    trial.patched("a")
+    trial.look(60)
+    assert ([key for key in trial.ordered if key[1] == "reboot"], trial.of("a").words) == (
+        [],
+        "it waits for its reboot: one of role:db at a time",
+    )
+    trial.role_reboots = {"role:web": 1}
+    trial.look(1)
+    assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a"]
 
 
 async def test_case_17_two_policies_that_select_one_node_warn_and_the_later_roll_out_waits(hub: TestHub) -> None:

@@ -1,0 +1,84 @@
+"""What a sweep reads, and the slots of reboots that several roll-outs share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+
+from groundcontrol.core.errors import Conflict
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.jobs.model import JobRequest
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.rollouts.evidence import Evidence
+from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.rollouts.model import MakeJob, Rollout, RolloutId, Stepped, Target
+from groundcontrol.rollouts.service import RolloutService
+from spider.wire.ids import new_time_id
+from spider.wire.verbs import REBOOT
+from tests.support.inprocess_hub import TestHub
+from tests.support.race_cases_policies import a_policy
+
+
+async def a_rollout(hub: TestHub, nodes: Sequence[Node], **fields: Any) -> Rollout:
+    now = hub.clock.now()
+    targets = tuple(Target(node.id, node.name, 0, "role:db") for node in nodes)
+    made = Rollout(RolloutId(new_time_id(now)), 1, "nights", a_policy(now, "nights"), "p", None, "u", "u", "running", targets, now)
+    return await hub.store.rollouts.create_rollout(SYSTEM, made._replace(**fields))
+
+
+def rebooting(rollout: Rollout) -> Stepped:
+    [target] = rollout.targets
+    after = target._replace(state="running", step="reboot", attempt=1)
+    return Stepped(rollout._replace(targets=(after,)), (MakeJob(target.node, "reboot", 1, JobRequest(REBOOT)),))
+
+
+@pytest.mark.holds("SAFETY-105")
+async def test_two_roll_outs_never_reboot_two_nodes_of_one_role(hub: TestHub) -> None:
+    store, facts = hub.store.rollouts, hub.services[RolloutFacts]
+    first, second = [await a_rollout(hub, [await hub.node(name)]) for name in ("db-1", "db-2")]
+    [waiting] = second.targets
+    second = (await store.save_rollout(SYSTEM, second, Stepped(second._replace(targets=(waiting._replace(state="running"),)), ()))).rollout
+    assert (await facts.read(second)).role_reboots == {}
+    saved = await store.save_rollout(SYSTEM, first, rebooting(first))
+    assert (await facts.read(second)).role_reboots == {"role:db": 1}
+    assert (await facts.read(saved.rollout)).role_reboots == {}, "its own reboots are not those of others"
+    with pytest.raises(Conflict, match="another roll-out has begun a reboot"):
+        await store.save_rollout(SYSTEM, second, rebooting(second))
+    assert not await store.jobs_of(second), "nothing is half-started"
+    [job] = saved.jobs
+    await hub.store.jobs.stop_job(SYSTEM, job)
+    assert (await facts.read(second)).role_reboots == {}
+    assert (await store.save_rollout(SYSTEM, second, rebooting(second))).jobs
+
+
+async def test_a_sweep_reads_the_nodes_of_all_live_roll_outs_once_and_no_others(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [await hub.node(f"web-{number}") for number in range(4)]
+    for node in nodes[:2]:
+        await a_rollout(hub, [node])
+    await a_rollout(hub, nodes[2:3], state="ready")
+    store = hub.services[NodeStore]
+    read, asked = store.nodes, list[set[NodeId]]()
+
+    async def watched(scope: Scope, limit: int, cursor: str | None = None, only: Collection[NodeId] | None = None) -> Page[Node]:
+        page = await read(scope, limit, cursor, only)
+        asked.append({node.id for node in page.items})
+        return page
+
+    monkeypatch.setattr(store, "nodes", watched)
+    await hub.services[RolloutService].sweep()
+    assert asked == [{node.id for node in nodes[:2]}]
+
+
+async def test_samples_that_cannot_be_read_in_time_hold_a_node_and_not_the_sweep(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence, node = hub.services[Evidence], await hub.node("web-1")
+    made = await a_rollout(hub, [node])
+    monkeypatch.setattr(evidence, "_judge_s", 0.01)
+    monkeypatch.setattr(evidence, "_series", lambda *_: asyncio.Event().wait())
+    found = await asyncio.wait_for(evidence.read(made, made.targets[0]._replace(state="running", step="watch"), node), 10)
+    assert ("samples", "unknown") in [(gate.gate, gate.verdict) for gate in found.gates]
