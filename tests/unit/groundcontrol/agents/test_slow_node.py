@@ -30,7 +30,7 @@ PART_BYTES = 120 * 1024
 
 def a_session(wire: AgentSocket) -> AgentSession:
     clock = SystemClock()
-    with_: Any = type("With", (), {"clock": clock, "forward_clock": ForwardClock(clock), "quotas": Quotas()})
+    with_: Any = type("With", (), {"clock": clock, "forward_clock": ForwardClock(clock), "quotas": Quotas(), "row_sink": lambda _org: None})
     node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
     hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
     link = SecureChannel(CODEC, KEY, KEY, expect_welcome=False)

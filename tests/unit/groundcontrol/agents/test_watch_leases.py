@@ -121,6 +121,7 @@ async def place() -> AsyncIterator[Place]:
                 "quotas": Quotas(),
                 "update_latest": registry.update_latest,
                 "end": registry.end,
+                "row_sink": lambda _org: None,
             },
         ),
     )
