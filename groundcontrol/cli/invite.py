@@ -58,6 +58,8 @@ async def run(args: argparse.Namespace) -> int:
         return 0
     print(made["command"], end="")
     print(f"# Shorter, without the checksum; it asks for the invite, which is the line before EOF:\n# {made['short']}")
+    if made["without_curl"]:
+        print("# The same on a server without curl:", *made["without_curl"], sep="\n# ")
     print(f"# zsh and fish store pasted text in their history. For them, a command that asks for the invite:\n# {made['line']}")
     return 0
 

@@ -64,6 +64,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     return NewInviteView(
         invite=text,
         short=short(services, proxy),
+        without_curl=without_curl(services, proxy),
         command=command(services, text, proxy),
         line=line(services, proxy),
         expires_at=expires_at,
@@ -130,6 +131,19 @@ def short(services: Services, proxy: str) -> str:
     return f"curl -fsS{_pinned(services)}{by} {installer(services).url} | sudo sh"
 
 
+def without_curl(services: Services, proxy: str) -> list[str]:
+    """`short` for a server without curl: with wget, and with Python. Empty: a key is pinned, which neither can check, so use `line`."""
+    if services[Config].tls_pin:
+        return []
+    by, url = _proxied(proxy), installer(services).url
+    read = f'import urllib.request as r; print(r.urlopen("{url}").read().decode())'
+    return [f"{by}wget -nv -O- {url} | sudo sh", f"{by}python3 -c '{read}' | sudo sh"]
+
+
+def _proxied(proxy: str) -> str:
+    return f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
+
+
 def _pinned(services: Services) -> str:
     """The options that make curl trust the pinned keys alone; empty: nothing is pinned."""
     pins = [bytes.fromhex(pin) for pin in (services[Config].tls_pin or "").split(", ") if pin]
@@ -157,15 +171,16 @@ def line(services: Services, proxy: str) -> str:
 def _fetched(services: Services, proxy: str) -> str:
     """The part that fetches, compares and runs the script. The checksum protects the script, even under a self-signed certificate.
 
-    If both curl and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
+    If curl, wget and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
     """
     script = installer(services)
     known = _pinned(services)
     unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if known else ""
     fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
-    by = f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
+    by, unchecked = _proxied(proxy), " --no-check-certificate" if known else ""
     return (
-        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}" ||'
+        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null ||'
+        f' {by}wget -nv -t 1{unchecked} -O install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}" ||'
         f' {{ echo "install.sh was not fetched from {script.url}. {HELP}" >&2; false; }}; }}'
         f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
         ' r=$?; cd /; rm -rf "$d"; exit $r'

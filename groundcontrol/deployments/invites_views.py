@@ -66,6 +66,8 @@ class NewInviteView(Answer):
     invite: str
     short: str
     """The shortest command: it pipes `install.sh` into a shell. The script asks for the invite on the terminal."""
+    without_curl: list[str]
+    """The same for a server without curl: with wget, and with Python. Empty: a key is pinned, so only `command` and `line` do."""
     command: str
     """The command with the invite, for a shell of root or with sudo."""
     line: str

@@ -1351,6 +1351,8 @@ export interface NewInviteView {
   invite: string;
   /** The shortest command: it pipes `install.sh` into a shell. The script asks for the invite on the terminal. */
   short: string;
+  /** The same for a server without curl: with wget, and with Python. Empty: a key is pinned, so only `command` and `line` do. */
+  without_curl: string[];
   /** The command with the invite, for a shell of root or with sudo. */
   command: string;
   /** The command for shells that save pasted text (zsh, fish). It reads the invite from a prompt or from standard input. */
@@ -2434,6 +2436,8 @@ export interface StepView {
   detail: string;
   started_at: number | null;
   ended_at: number | null;
+  /** How long it waited for a person, within its time. */
+  waited_s: number;
 }
 
 export interface StopView {

@@ -252,6 +252,19 @@ function Made({ made, busy, refusal, onStartOver, onClose }: MadeProps): VNode {
               <CopyButton text={() => made.short} />
               {preferences.value.single_keys && <span class="t3">{tElements`or press ${<kbd>c</kbd>}`}</span>}
             </div>
+            {made.without_curl.length > 0 && (
+              <details>
+                <summary>{t`The server has no curl`}</summary>
+                {made.without_curl.map((text, at) => (
+                  <div key={text} class="code one-line">
+                    <code aria-label={at === 0 ? t`Command with wget` : t`Command with Python`} tabIndex={0}>
+                      {text}
+                    </code>
+                    <CopyButton text={() => text} name={at === 0 ? t`Copy the command with wget` : t`Copy the command with Python`} />
+                  </div>
+                ))}
+              </details>
+            )}
             <p class="t2">{t`It asks for this invite, which is shown only once.`}</p>
             <div class="code one-line">
               <code aria-label={t`Invite`} tabIndex={0}>
