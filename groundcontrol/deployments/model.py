@@ -34,6 +34,8 @@ class Step(NamedTuple):
     detail: str
     started_at: float | None
     ended_at: float | None
+    waited_s: float = 0.0
+    """How long it waited for a person, within its time."""
 
 
 class HostKey(NamedTuple):

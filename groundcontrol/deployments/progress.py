@@ -40,6 +40,8 @@ class ProgressReporter:
         self._confirm_limit_s = confirm_limit_s
         self._writing = WriteLock(patience_s)
         self._confirmed: asyncio.Future[bool] | None = None
+        self._asked_at = 0.0
+        """When the host key was published, on the monotonic clock."""
         self.row = deployment
         self.slot: Slot | None = None
         """The slot of the deployment, released while it waits for a user; None: it needs none."""
@@ -79,12 +81,14 @@ class ProgressReporter:
     async def confirm_host_key(self, key: interfaces.HostKey) -> bool:
         """Publish the key and wait for its confirmation by a user. Returns: False: not confirmed within CONFIRM_LIMIT_S."""
         self._confirmed = asyncio.get_running_loop().create_future()
+        self._asked_at = self._clock.monotonic()
         try:
             await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
             async with contextlib.nullcontext() if self.slot is None else self.slot.yielded():
                 async with asyncio.timeout(self._confirm_limit_s):
                     return await self._confirmed
         except TimeoutError:
+            await self.change(self._waited)
             return False
         finally:
             self._confirmed = None
@@ -98,7 +102,7 @@ class ProgressReporter:
         def confirmed(row: Deployment) -> Deployment:
             if row.state != "awaiting_host_key" or row.host_key != key or self._confirmed is not waiting:
                 raise _NotShown
-            return _confirmed(row)
+            return self._waited(_confirmed(row))
 
         try:
             row = await self.change(confirmed, audit, in_time=True)
@@ -107,6 +111,9 @@ class ProgressReporter:
         if not waiting.done():
             waiting.set_result(True)
         return row
+
+    def _waited(self, row: Deployment) -> Deployment:
+        return transitions.person_waited_for(row, self._clock.monotonic() - self._asked_at)
 
     async def report_host_key(self, key: interfaces.HostKey) -> None:
         """Save the host key of the successful login."""

@@ -87,6 +87,12 @@ def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Depl
     return _with_step(deployment, name, lambda step: step._replace(state="done", detail=_line(detail) or step.detail, ended_at=at))
 
 
+def person_waited_for(deployment: Deployment, waited_s: float) -> Deployment:
+    """Note on the running step how long it waited for a person."""
+    steps = [step._replace(waited_s=step.waited_s + waited_s) if step.state == "running" else step for step in deployment.steps]
+    return deployment._replace(steps=tuple(steps))
+
+
 def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
     """Close a deployment. The step that the error names fails, and so does a running step. Steps that have not begun are skipped.
 

@@ -301,6 +301,8 @@ class StepView(Answer):
     detail: str
     started_at: float | None
     ended_at: float | None
+    waited_s: float
+    """How long it waited for a person, within its time."""
 
 
 class JumpView(Answer):

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beganAt, deploymentLabel, deploymentStatusText, dialogTitle, fixFor, leftoverText, stepTitle } from "./deploy-steps";
+import {
+  deploymentLabel,
+  deploymentStatusText,
+  dialogTitle,
+  fixFor,
+  leftoverText,
+  stepTitle,
+  workedSeconds,
+  workedStep,
+} from "./deploy-steps";
 
 const step = (name: string, state: string) => ({ name, state });
 const one = {
@@ -39,10 +48,17 @@ test("a dialog title names the action, and calls a node live only while it is on
   assert.equal(stepTitle("install", "update"), "Install the new agent");
 });
 
-test("a retry is timed from its own start", () => {
-  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: 160 }, { started_at: null }] }), 160);
-  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: null }] }), 100);
-  assert.equal(beganAt({ created_at: 100, steps: [] }), 100);
+test("the clock of a deployment leaves out the time in which a person read, and earlier tries", () => {
+  const timed = (started_at: number | null, ended_at: number | null, waited_s = 0) => ({ started_at, ended_at, waited_s });
+  const steps = [timed(160, 162), timed(162, 463, 300), timed(463, null), timed(null, null)];
+  assert.deepEqual(
+    steps.map((step) => workedStep(step, "running", 470)),
+    [2, 1, 7, null],
+  );
+  assert.equal(workedSeconds({ steps, state: "running" }, 470), 10);
+  const asked = [timed(160, 162), timed(162, null), timed(null, null)];
+  assert.equal(workedSeconds({ steps: asked, state: "awaiting_host_key" }, 700), 2);
+  assert.equal(workedSeconds({ steps: [timed(null, null)], state: "running" }, 700), null);
 });
 
 test("a failure that one field fixes names the field", () => {

@@ -68,9 +68,23 @@ export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" 
   return again ? t`${name} was deployed again` : t`${name} was added`;
 }
 
-/** The start of the last try, in seconds. */
-export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number =>
-  steps[0]?.started_at ?? created_at;
+interface Timed {
+  started_at: number | null;
+  ended_at: number | null;
+  waited_s: number;
+}
+
+/** The seconds that a step has worked. The time in which a person read does not count. Null = not begun, or it waits for a person now. */
+export function workedStep({ started_at, ended_at, waited_s }: Timed, state: string, now: number): number | null {
+  const end = ended_at ?? (state === "running" ? now : null);
+  return started_at === null || end === null ? null : Math.max(0, end - started_at - waited_s);
+}
+
+/** The seconds that the last try has worked. Null = it has not begun. */
+export function workedSeconds({ steps, state }: { steps: readonly Timed[]; state: string }, now: number): number | null {
+  const worked = steps.map((step) => workedStep(step, state, now)).filter((seconds) => seconds !== null);
+  return worked.length > 0 ? worked.reduce((sum, seconds) => sum + seconds, 0) : null;
+}
 
 /** The status of a deployment in plain words. */
 export function deploymentStatusText({ kind, state, error, steps }: DeploymentLike): string {

@@ -35,7 +35,7 @@ import { useDeployment } from "./use-deployment";
 import { LoadingDialog } from "./loading-dialog";
 import { ProgressBar, Steps } from "./steps";
 import { isJumpHostKey, addressText } from "../../core/deployments/server-list";
-import { beganAt, dialogTitle } from "../../core/deployments/deploy-steps";
+import { dialogTitle, workedSeconds } from "../../core/deployments/deploy-steps";
 import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
@@ -325,7 +325,8 @@ function Running({ deployment, entries, onEdit, onClose, onRetry }: RunningProps
       <HostKey key={`${addressText(deployment.host_key)} ${deployment.host_key.fingerprint}`} deployment={deployment} onClose={onClose} />
     );
   if (deployment.state === "failed" || deployment.state === "cancelled") {
-    const took = deployment.ended_at === null ? "" : ` · ${t`stopped after ${duration(deployment.ended_at - beganAt(deployment))}`}`;
+    const worked = deployment.ended_at === null ? null : workedSeconds(deployment, deployment.ended_at);
+    const took = worked === null ? "" : ` · ${t`stopped after ${duration(worked)}`}`;
     return (
       <Dialog key="failed" title={title} subtitle={where + took} icon="server" onClose={onClose}>
         <BatchLink deployment={deployment} />

@@ -11,8 +11,8 @@ import {
   type PendingHostKey,
   type ServerGroup,
 } from "../../core/deployments/server-list";
-import { deploymentStatusText } from "../../core/deployments/deploy-steps";
-import { timeOrDate, elapsed } from "../../core/text/time";
+import { deploymentStatusText, workedSeconds } from "../../core/deployments/deploy-steps";
+import { age, duration, elapsed, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart, now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
@@ -190,7 +190,7 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
   const at = serverGroupOf(deployment.state);
   const name = deployment.name || deployment.host;
   const statusText = act.refusal || deploymentStatusText(deployment);
-  const began = deployment.steps[0]?.started_at ?? null;
+  const worked = workedSeconds(deployment, now.value);
   return (
     <div role="row" data-host={deployment.host} data-state={deployment.state}>
       <span role="cell">
@@ -207,7 +207,7 @@ function Row({ deployment, load }: { deployment: DeploymentView; load: () => voi
         {statusText}
       </span>
       <span role="cell" class="t3 num">
-        {began === null ? "—" : elapsed(began, deployment.ended_at, now.value)}
+        {worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}
       </span>
       <span role="cell" class="right row">
         {at === "failed" && mayAct.value && (

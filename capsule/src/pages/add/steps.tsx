@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
-import { earlierText, stepTitle } from "../../core/deployments/deploy-steps";
+import { earlierText, stepTitle, workedStep } from "../../core/deployments/deploy-steps";
 import { duration, iso } from "../../core/text/time";
 import { now } from "../../state/clock";
 import type { DeploymentView, StepView } from "../../state/types";
@@ -32,7 +32,7 @@ function List({ deployment, last, done }: { deployment: DeploymentView; last: st
         >
           <Glyph kind={KINDS[step.state]} size="large" label={step.state} />
           <span class={step.state === "failed" ? "crit strong" : ""}>{stepTitle(step.name, deployment.kind)}</span>
-          <Took step={step} running={deployment.state === "running"} />
+          <Took step={step} state={deployment.state} />
           {step.detail && <span class="detail">{step.detail}</span>}
         </li>
       ))}
@@ -45,10 +45,10 @@ function List({ deployment, last, done }: { deployment: DeploymentView; last: st
   );
 }
 
-function Took({ step, running }: { step: StepView; running: boolean }): VNode {
+function Took({ step, state }: { step: StepView; state: string }): VNode {
   if (step.started_at === null) return <span />;
-  const end = step.ended_at ?? (running ? Math.max(now.value, step.started_at) : null);
-  return <time dateTime={iso(step.started_at)}>{end === null ? "" : duration(end - step.started_at)}</time>;
+  const worked = workedStep(step, state, now.value);
+  return <time dateTime={iso(step.started_at)}>{worked === null ? "" : duration(worked)}</time>;
 }
 
 /** The share of finished steps, for the progress bar. */

@@ -3,8 +3,8 @@ import { useEffect } from "preact/hooks";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { addressText, countServers, serverGroupOf, SERVER_GROUP_LABELS, SERVER_GROUPS } from "../../core/deployments/server-list";
-import { deploymentStatusText, deploymentLabel } from "../../core/deployments/deploy-steps";
-import { timeOrDate, elapsed } from "../../core/text/time";
+import { deploymentStatusText, deploymentLabel, workedSeconds } from "../../core/deployments/deploy-steps";
+import { age, duration, elapsed, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { stateLabel } from "../../core/jobs/job-labels";
 import { dayStart, now } from "../../state/clock";
@@ -128,6 +128,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
 export function DeploymentRow({ deployment }: { deployment: DeploymentView }): VNode {
   const at = serverGroupOf(deployment.state);
   const statusText = deploymentStatusText(deployment);
+  const worked = workedSeconds(deployment, now.value);
   const open = (): void => openDeployment(deployment);
   return (
     <div role="row" data-state={deployment.state} {...rowOpening(open)}>
@@ -152,7 +153,7 @@ export function DeploymentRow({ deployment }: { deployment: DeploymentView }): V
         <Time at={deployment.created_at}>{timeOrDate(deployment.created_at, dayStart.value)}</Time>
       </span>
       <span role="cell" class="t3 num">
-        {elapsed(deployment.steps[0]?.started_at ?? deployment.created_at, deployment.ended_at, now.value)}
+        {worked === null ? "—" : deployment.ended_at === null ? age(worked) : duration(worked)}
       </span>
     </div>
   );

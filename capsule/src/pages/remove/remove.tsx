@@ -3,7 +3,7 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { REMOVAL_TEXTS, removalSince, removalMethod, removalVerified, credentialsReason } from "../../core/deployments/removal";
 import { t } from "../../core/text/i18n";
-import { beganAt } from "../../core/deployments/deploy-steps";
+import { workedSeconds } from "../../core/deployments/deploy-steps";
 import { age, duration } from "../../core/text/time";
 import { hubNow, now } from "../../state/clock";
 import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
@@ -188,7 +188,8 @@ function Running({
   onClose: () => void;
   onRetry: (body: RetryBody) => Promise<void>;
 }): VNode {
-  const ended = deployment.ended_at === null ? "" : ` · ${duration(deployment.ended_at - beganAt(deployment))}`;
+  const worked = deployment.ended_at === null ? null : workedSeconds(deployment, deployment.ended_at);
+  const ended = worked === null ? "" : ` · ${duration(worked)}`;
   const failed = deployment.state === "failed" || deployment.state === "cancelled";
   const done = deployment.state === "succeeded";
   const forgotten = done && !removalVerified(deployment.steps);

@@ -104,14 +104,17 @@ async def test_an_unconfirmed_host_key_times_out(desk: Desk) -> None:
     wanted = new_row(NodeId("n" * 26))
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
+    await progress.started("connect")
     assert not await progress.confirm_host_key(describe(KEY))
     assert progress.row.state == "awaiting_host_key"
     assert not progress.row.host_key_confirmed
+    assert progress.row.steps[0].waited_s >= 0.05
 
 
 async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk: Desk) -> None:
     row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
     progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row)
+    await progress.started("connect")
     seen, shown = describe(KEY), describe(asyncssh.generate_private_key("ssh-ed25519"))
     waiting = asyncio.create_task(progress.confirm_host_key(shown))
     await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
@@ -123,6 +126,8 @@ async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk
     async with asyncio.timeout(30):
         assert await waiting
     assert progress.row.host_key_confirmed
+    assert progress.row.steps[0].waited_s > 0  # the page's clocks leave it out
+    assert [step.waited_s for step in progress.row.steps[1:]] == [0.0] * (len(progress.row.steps) - 1)
 
 
 async def test_cancelling_ends_a_deployment_that_waits(desk: Desk, request_to: Requests) -> None:
