@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 AT_THE_DEPLOYER = {"S-54", "S-55", "S-56"}
 """Attacks of a server on the deployer, which is tried against a hostile sshd without a hub."""
+OPERATORS = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("install", "operate", "node", "alerts", "patching"))]
+OPERATORS_WORDS = 12_000
+ANYWHERE = {"--json", "--help", "--url", "--data-dir", "--tls-ca", "--tls-pin"}
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
 
@@ -143,6 +146,51 @@ def test_every_link_leads_to_a_file(path: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", path.read_text())
     broken = [link for link in links if not link.startswith(OUTSIDE) and not (path.parent / link.partition("#")[0]).exists()]
     assert broken == []
+
+
+def test_every_link_to_a_heading_leads_to_one() -> None:
+    headings = {path: {_anchor(text) for text in re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)} for path in DOCS}
+    broken = []
+    for path in DOCS:
+        for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+            file, _, anchor = link.partition("#")
+            page = (path.parent / file).resolve() if file else path
+            if anchor and page in headings and anchor not in headings[page]:
+                broken.append(f"{path.name}: {link}")
+    assert broken == []
+
+
+def _anchor(heading: str) -> str:
+    """The name under which GitHub links to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_every_command_that_an_operators_page_shows_exists_with_its_flags() -> None:
+    """Of `stardust VERB …`, in code. docs/cli.md is written from the parser."""
+    parts = re.split(r"^##+ ([^\n]+)\n", (ROOT / "docs" / "cli.md").read_text(), flags=re.MULTILINE)
+    flags = {verb: set(re.findall(r"--[a-z-]+", text)) | ANYWHERE for verb, text in zip(parts[1::2], parts[2::2], strict=True)}
+    flags["serve"] |= set(re.findall(r"`(--[a-z-]+)`", (ROOT / "docs" / "settings.md").read_text()))
+    seen = 0
+    wrong: list[str] = []
+    for path in OPERATORS:
+        text = path.read_text()
+        lines = [*re.findall(r"`([^`\n]+)`", text), *"".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)).splitlines()]
+        code = [line for line in lines if "podman" not in line]  # it has a secret of this name
+        for verb, rest in re.findall(r"(?<![\w/.-])stardust ([a-z][\w-]*)([^|&;#\n]*)", "\n".join(code)):
+            words = rest.split()
+            command = f"{verb} {words[0]}" if words and f"{verb} {words[0]}" in flags else verb
+            seen += 1
+            known = flags.get(command, set())
+            wrong += [f"{path.name}: {command} {flag}" for flag in re.findall(r"--[a-z-]+", rest) if flag not in known]
+            wrong += [f"{path.name}: {command}"] * (command not in flags)
+    assert seen > 80
+    assert wrong == []
+
+
+def test_the_operators_pages_are_short_enough_to_be_read() -> None:
+    """Tables that are written from the program are looked up in, not read."""
+    written = [re.sub(r"<!-- tables -->.*<!-- end of tables -->", "", path.read_text(), flags=re.DOTALL) for path in OPERATORS]
+    assert sum(1 for text in written for word in text.split() if re.search(r"\w", word)) <= OPERATORS_WORDS
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
