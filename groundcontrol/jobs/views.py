@@ -239,6 +239,8 @@ class BatchJobView(Answer):
     """Stored bytes of output."""
     lost: bool
     """As in a job."""
+    planned: bool
+    """Whether a complete plan of this job is stored. It may be read before the job ends."""
 
 
 class BatchSummaryView(NamesView, rename={"for_": "for"}):
@@ -383,4 +385,5 @@ def _batch(batch: Batch) -> dict[str, Any]:
 
 
 def _batch_job(job: Job) -> BatchJobView:
-    return view_of(BatchJobView, job, changes=len(job.changes), stop=_stop(job), error=_job_error(job))
+    planned = job.plan_digest is not None
+    return view_of(BatchJobView, job, changes=len(job.changes), stop=_stop(job), error=_job_error(job), planned=planned)

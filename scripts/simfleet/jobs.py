@@ -21,6 +21,9 @@ from spider.wire.verbs import READONLY, STOP, VERBS
 
 READ_LIMIT_S = 5.0
 LINES = 120
+PLAN_LINES = 12
+PLANNING_S = (0.3, 3.0)
+"""The shortest and the longest time that a server works out a plan."""
 PACKAGES = ("openssl", "libc6", "linux-image-amd64", "python3.11", "nginx", "curl", "vim", "sudo")
 
 
@@ -85,27 +88,34 @@ class SimulatedLauncher:
         task.add_done_callback(self._running.discard)
         return ""
 
+    def _write_plan(self, folder: Path, order: SignedOrder) -> None:
+        wanted = order.args.get("packages")
+        chosen = [one for one in self._newer if not isinstance(wanted, list) or one.package in wanted]
+        steps = [one for one in chosen if order.args.get("for") != "security-upgrade" or one.security == "yes"]
+        write_document(str(folder), PLANNED, plan_to_document(Plan(tuple(steps), (), 400_000 * len(steps), 20_000 * len(steps), "no")))
+
     async def _work(self, folder: Path, order: SignedOrder) -> None:
         dice = random.Random(order.job)
         started_at = time.time()
         create_once(str(folder / RUN), json.dumps({"pid": os.getpid(), "boot": self._boot, "started_at": started_at}).encode(), 0o640)
-        if order.verb == "plan":
-            wanted = order.args.get("packages")
-            chosen = [one for one in self._newer if not isinstance(wanted, list) or one.package in wanted]
-            steps = [one for one in chosen if order.args.get("for") != "security-upgrade" or one.security == "yes"]
-            write_document(str(folder), PLANNED, plan_to_document(Plan(tuple(steps), (), 400_000 * len(steps), 20_000 * len(steps), "no")))
-        digest, size = hashlib.sha256(), 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         progress, log = os.open(folder / PROGRESS, flags, 0o640), os.open(folder / LOG, flags, 0o640)
+        digest, size = hashlib.sha256(), 0
+        planning = order.verb == "plan"
+        lines = PLAN_LINES if planning else LINES
         try:
-            for number in range(LINES):
-                package = PACKAGES[number * len(PACKAGES) // LINES]
-                line = f"\x1b[32mSetting up\x1b[0m {package} ({number + 1}/{LINES}) ...\r\n".encode()
+            if planning:
+                write_progress(progress, Progress(time.time(), "plan", -1, "", ""))
+                await asyncio.sleep(dice.uniform(*PLANNING_S))
+                self._write_plan(folder, order)
+            for number in range(lines):
+                package = PACKAGES[number * len(PACKAGES) // lines]
+                line = f"\x1b[32m{'Planned' if planning else 'Setting up'}\x1b[0m {package} ({number + 1}/{lines}) ...\r\n".encode()
                 os.write(log, line)
                 digest.update(line)
                 size += len(line)
-                if number % 10 == 0:
-                    write_progress(progress, Progress(time.time(), "commit", number * 100 // LINES, package, ""))
+                if number % 10 == 0 and not planning:
+                    write_progress(progress, Progress(time.time(), "commit", number * 100 // lines, package, ""))
                 await asyncio.sleep(dice.uniform(0.02, 0.15))
         finally:
             os.close(progress)

@@ -62,8 +62,11 @@ class Planners(PlayedNodes):
 
     async def _end(self, agent: TestAgent, job: str, *, planned: bool) -> None:
         if planned:
-            await agent.say(JobPlan(job, 0, 1, DIGEST, ["curl"], ["1.0"], ["1.1"], ["no"], ["main"], [], [], [], 1000, None, "no", ""))
+            await self._plan(agent, job)
         await agent.say(ended(job, b""))
+
+    async def _plan(self, agent: TestAgent, job: str) -> None:
+        await agent.say(JobPlan(job, 0, 1, DIGEST, ["curl"], ["1.0"], ["1.1"], ["no"], ["main"], [], [], [], 1000, None, "no", ""))
 
     def tell_at_once(self) -> None:
         """The slow one is as quick as the other."""
@@ -71,8 +74,18 @@ class Planners(PlayedNodes):
 
     def tell(self) -> None:
         """The slow one has worked it out; from the test's thread."""
+        self.tell_plan()
+        self.end()
+
+    def tell_plan(self) -> None:
+        """The slow one sends its plan, and its job goes on."""
+        agent, job = self._held
+        asyncio.run_coroutine_threadsafe(self._plan(agent, job), self._loop).result(10)
+
+    def end(self) -> None:
+        """The job of the slow one ends."""
         self.may_emit.set()
-        asyncio.run_coroutine_threadsafe(self._end(*self._held, planned=True), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(*self._held, planned=False), self._loop).result(10)
 
 
 @pytest.fixture
@@ -103,7 +116,12 @@ def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: Hu
     expect(dialog).to_contain_text(f"{SLOW} (still planning)")
     expect(dialog.get_by_role("button", name="Plan again")).to_have_count(0)
 
-    nodes.tell()
+    nodes.tell_plan()
+    expect(dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)).to_contain_text("1 upgrade")
+    expect(dialog.get_by_text("2 of 3 have answered…")).to_be_visible()
+    expect(dialog).to_contain_text(f"{SLOW} (still planning)")  # its plan is shown, and starts nothing before its job ends
+    expect(start).to_have_text("Start upgrade on 1 node")
+    nodes.end()
     expect(start).to_have_text("Start upgrade on 2 nodes")
     expect(dialog.get_by_text("1 node left out:")).to_be_visible()
     expect(dialog.get_by_role("button", name="Plan again")).to_be_enabled()  # because nobody works on it any more

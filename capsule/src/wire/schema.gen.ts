@@ -207,6 +207,8 @@ export interface BatchJobView {
   output_bytes: number;
   /** As in a job. */
   lost: boolean;
+  /** Whether a complete plan of this job is stored. It may be read before the job ends. */
+  planned: boolean;
 }
 
 export interface BatchSummaryView {

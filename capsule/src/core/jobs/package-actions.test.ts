@@ -111,5 +111,7 @@ test("nodes without a plan are listed by reason, and waited for only while they 
       ["refused", ["g"]],
     ],
   );
+  const early = skippedNodes({ jobs: [job("a", "running")], refused: [] }, new Set(["a"]), () => true);
+  assert.deepEqual([...early], [["planning", ["a"]]], "its plan is known, and its job has not ended");
   assert.equal(skippedNodes({ jobs: [job("a", "succeeded")], refused: [] }, new Set(["a"]), () => false).size, 0);
 });

@@ -107,7 +107,7 @@ export const SKIP_REASON_LABELS: Record<SkipReason, string> = {
   refused: t`refused`,
 };
 
-/** The nodes of a batch of plans that have no plan yet, by reason. */
+/** The nodes of a batch of plans from whose plan nothing can start yet, by reason. */
 export function skippedNodes(
   { jobs, refused }: PlanBatch,
   plans: { has: (node: string) => boolean },
@@ -116,7 +116,7 @@ export function skippedNodes(
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
   for (const { node_id, state } of jobs)
-    if (!plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+    if (state !== "succeeded" || !plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
   for (const { node_id } of refused) add("refused", node_id);
   return found;
 }

@@ -16,6 +16,8 @@ import { PlanChips } from "../job/plan-table";
 
 const EVERY_MS = 1000;
 const AT_ONCE = 4;
+/** After this many plans, the page shows those that it has. */
+const SHOW_EVERY = 20;
 const SHOWN = 200;
 
 export interface Plans {
@@ -34,20 +36,28 @@ export function usePlans(started: BatchView | null): Plans | null {
     setFound(null);
     if (!started) return;
     const byNode = new Map<string, PlanView>(); // a new map for each batch, so that late answers of an earlier batch are dropped
+    const show = (batch: BatchView, complete: boolean): void => setFound({ batch, byNode: new Map(byNode), complete, failure: "" });
     let timer: ReturnType<typeof setTimeout> | undefined;
     let unmounted = false;
     const read = async (): Promise<void> => {
       let over = false;
       try {
         const batch = await loadBatch(started.id);
-        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !byNode.has(job.node_id));
-        const { failed } = await forEachLimited(fresh, AT_ONCE, async (job) => {
-          const plan = await loadPlan(job.id);
-          if (plan.complete) byNode.set(job.node_id, plan);
-        });
+        for (const job of batch.jobs) if (!mayPlan(job)) byNode.delete(job.node_id);
+        const fresh = batch.jobs.filter((job) => job.planned && mayPlan(job) && !byNode.has(job.node_id));
+        let lost = false;
+        for (let at = 0; at < fresh.length; at += SHOW_EVERY) {
+          const { failed } = await forEachLimited(fresh.slice(at, at + SHOW_EVERY), AT_ONCE, async (job) => {
+            const plan = await loadPlan(job.id);
+            if (plan.complete) byNode.set(job.node_id, plan);
+          });
+          if (unmounted) return;
+          lost ||= failed.some(({ error }) => error.status !== 404);
+          show(withUnread(batch, fresh.slice(at + SHOW_EVERY)), false);
+        }
         if (unmounted) return;
-        over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
-        setFound({ batch, byNode: new Map(byNode), complete: over, failure: "" });
+        over = batch.state === "done" && !lost;
+        show(batch, over);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (unmounted) return;
@@ -72,8 +82,9 @@ export function cancelPlans({ batch }: Plans): void {
   });
 }
 
-/** The nodes whose plan changes something. */
-export const withWork = (plans: Plans): string[] => [...plans.byNode].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
+/** The nodes whose plan changes something, and whose planning has succeeded: before that, the hub starts nothing from the plan. */
+export const withWork = ({ batch, byNode }: Plans): string[] =>
+  batch.jobs.filter((job) => job.state === "succeeded" && (byNode.get(job.node_id)?.steps.length ?? 0) > 0).map((job) => job.node_id);
 
 /** The order of the nodes: failed plans first, then nodes that have not answered, plans that change something, and empty plans. */
 function rankOf({ state }: BatchJobView, plan: PlanView | undefined): number {
@@ -89,6 +100,14 @@ function statusText(job: BatchJobView): string {
 
 const PlanStatus = ({ job, plan }: { job: BatchJobView; plan: PlanView | undefined }): VNode =>
   plan ? <PlanChips plan={plan} small /> : <>{statusText(job)}</>;
+
+/** The batch, in which jobs whose plan is not read yet count as running: they have reported one. */
+function withUnread(batch: BatchView, unread: readonly BatchJobView[]): BatchView {
+  return { ...batch, jobs: batch.jobs.map((job) => (unread.includes(job) ? { ...job, state: "running" } : job)) };
+}
+
+/** Whether the job has a plan that counts, or may still get one. */
+const mayPlan = ({ state }: BatchJobView): boolean => state === "succeeded" || !jobEnded(state);
 
 interface TableProps {
   plans: Plans;
@@ -107,7 +126,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
     .sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
   // The user can leave out plans that change something, so all of them are shown.
   const shown = jobs.filter(({ job }, at) => at < SHOWN || byNode.get(job.node_id)?.steps.length);
-  const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
+  const answered = batch.jobs.filter(({ state, node_id }) => jobEnded(state) || byNode.has(node_id)).length;
   const included = [...byNode].filter(([node]) => !without.has(node)).map(([, plan]) => plan);
   const bytes = included.reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
   const restarts = restartsText(included);
@@ -117,7 +136,7 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
       <p class="t2" role="status">
         {plans.complete
           ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do`
-          : t`${ended} of ${batch.jobs.length} have answered…`}
+          : t`${answered} of ${batch.jobs.length} have answered…`}
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
