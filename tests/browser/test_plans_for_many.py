@@ -183,6 +183,7 @@ def test_a_late_plan_is_not_added_to_an_unanswered_order(page: Page, hub: HubPro
     expect(start).to_have_text("Start upgrade on 1 node")
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
+    expect(page.get_by_text("1 of 1 ended")).to_be_visible()  # the page is there before the node has its order
     assert [verb for _, verb in nodes.verbs].count("upgrade") == 1
     assert len(orders(hub)) == 2
 
