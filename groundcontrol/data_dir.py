@@ -13,6 +13,7 @@ from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.filesystem import mount_of
 
 PID_NAME: Final = "hub.pid"
+LOCK_NAME: Final = "hub.lock"
 SOCKET_NAME: Final = "control.sock"
 _MAX_PATH_BYTES: Final = 107
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})

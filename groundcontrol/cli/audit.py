@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.data_dir import become_owner, only_here, open_vault_of, read_settings, valid_config
+from groundcontrol.cli.data_dir import become_owner, only_here, read_settings, valid_config
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import add_act, add_acts, add_settings, count
 from groundcontrol.core.audit import AuditHead, AuditRow
+from groundcontrol.offline import Inspection, open_vault_of
 
 _EVENT: Final = "audit_head"
 _AS_TEXT: Final = re.compile(rf"\b{_EVENT}\b.*\bchain=([0-9a-z]+) n=([0-9]+) hash=([0-9a-f]{{64}})")

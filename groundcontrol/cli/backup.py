@@ -11,9 +11,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.atomic_replace import is_unfinished
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.data_dir import become_owner, only_here, read_settings
 from groundcontrol.cli.file_permissions import reason
@@ -22,6 +19,7 @@ from groundcontrol.cli.options import add_settings, complain, count, file_path, 
 from groundcontrol.core.errors import ConfigError, HubError
 from groundcontrol.core.last_backup import record_backup
 from groundcontrol.data_dir import user_name
+from groundcontrol.offline import BackupCancelled, Cancellation, Inspection, is_unfinished, make_backup, manifest_of
 from groundcontrol.vault import fleet_of
 from spider.version import VERSION
 
@@ -73,13 +71,13 @@ async def run(args: argparse.Namespace) -> int:
 
     report = progress_printer(as_json=args.json)
     fleet = await fleet_in(settings.control_db)
-    cancellation, caught = backup.Cancellation(), list[int]()
+    cancellation, caught = Cancellation(), list[int]()
     _end_at_signals(cancellation, caught)
     try:
         manifest = await asyncio.to_thread(
-            backup.make, settings.control_db, target, VERSION, report, fleet=fleet, cancellation=cancellation
+            make_backup, settings.control_db, target, VERSION, report, fleet=fleet, cancellation=cancellation
         )
-    except backup.BackupCancelled:
+    except BackupCancelled:
         complain("command.interrupted", "no backup was made: a signal ended it, and all its files are removed", as_json=args.json)
         return 128 + caught[0]
     try:
@@ -103,7 +101,7 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _end_at_signals(cancellation: backup.Cancellation, caught: list[int]) -> None:
+def _end_at_signals(cancellation: Cancellation, caught: list[int]) -> None:
     """End the backup at a signal, so that its copies of both databases are removed."""
 
     def end(number: int) -> None:
@@ -150,7 +148,7 @@ def _remove_old(made: Path, made_at: float, fleet: str, keep: int) -> tuple[list
 
     Returns: the removed files, and the files that are dated later.
     """
-    found = {path: backup.manifest_of(path) for path in made.parent.glob(f"????????-??????{ENDING}") if path != made}
+    found = {path: manifest_of(path) for path in made.parent.glob(f"????????-??????{ENDING}") if path != made}
     own = [(manifest.made_at, path) for path, manifest in found.items() if manifest is not None and fleet and manifest.fleet == fleet]
     later = [path for at, path in sorted(own) if at > made_at]
     old = [path for at, path in sorted(own, reverse=True) if at <= made_at][keep - 1 :]

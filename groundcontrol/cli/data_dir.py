@@ -12,18 +12,15 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
-from groundcontrol.adapters.sqlite.engine.data_files import LOCK_NAME
 from groundcontrol.cli.client import CONTROL_NAME, CliError, HubLocation, NotReadable, NotYours, hub_location
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE
-from groundcontrol.config import Config, Secret
+from groundcontrol.config import Config
 from groundcontrol.config_reader import read_config
-from groundcontrol.core.errors import ConfigError, VaultError
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.filesystem import mount_of
-from groundcontrol.data_dir import PID_NAME, user_name
+from groundcontrol.data_dir import LOCK_NAME, PID_NAME, user_name
 from groundcontrol.settings import SETTINGS
-from groundcontrol.vault import Vault, open_existing_vault
 
 RUN_SCRIPT_FILE: Final = "secret"
 """The file in the data folder in which `scripts/run` stores the secret."""
@@ -217,14 +214,3 @@ def written_pid(folder: Path) -> str:
         return (folder / PID_NAME).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError):
         return ""
-
-
-async def open_vault_of(secret: Secret, inspection: Inspection) -> Vault:
-    """Open the vault with a secret.
-
-    Raises: ConfigError: the vault does not open; the text says why.
-    """
-    try:
-        return await open_existing_vault(secret.reveal(), inspection.secrets)
-    except VaultError as exc:
-        raise ConfigError(f"the vault in {inspection.path} does not open: {exc.message}") from exc

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
-from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere
 from groundcontrol.cli import doctor_checks
 from groundcontrol.cli.client import CliError, Hub, NotReadable, NotYours, shown
 from groundcontrol.cli.data_dir import DataDirSettings, become_owner, location_and_environ, only_here, read_settings
@@ -22,6 +20,7 @@ from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import add_settings
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, HubError
+from groundcontrol.offline import Inspection, ReadOnlyHere
 
 CheckResults = Finding | Iterable[Finding]
 

@@ -16,19 +16,6 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.access.clock_guard import BEHIND_S
-from groundcontrol.adapters.sqlite.admin.atomic_replace import is_unfinished
-from groundcontrol.adapters.sqlite.admin.backup import check_known
-from groundcontrol.adapters.sqlite.admin.migrate import is_blank
-from groundcontrol.adapters.sqlite.admin.offline_reader import (
-    DamagedSpan,
-    Inspection,
-    find_damaged_records,
-    find_damaged_spans,
-    quick_check,
-)
-from groundcontrol.adapters.sqlite.engine.data_files import check_no_hard_links
-from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
-from groundcontrol.adapters.sqlite.json_columns import DamagedRecord
 from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, written_pid
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
@@ -37,6 +24,22 @@ from groundcontrol.data_dir import SOCKET_NAME, check_folder, check_local, is_vo
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.lan import HOW_TO_CHANGE, fixed_addresses, is_own, stored_addresses
 from groundcontrol.nodes.model import UNITS
+from groundcontrol.offline import (
+    DamagedRecord,
+    DamagedSpan,
+    Inspection,
+    ReadOnlyHere,
+    check_known,
+    check_no_hard_links,
+    check_readable,
+    find_damaged_records,
+    find_damaged_spans,
+    is_blank,
+    is_read_only,
+    is_unfinished,
+    quick_check,
+    samples_beside,
+)
 from groundcontrol.vault import Vault, open_existing_vault
 from majortom.build.bundle import BundleError, read_bundle
 
@@ -249,7 +252,7 @@ def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
                 f"the user {user} may not read and write in {directory}",
                 f"chown {user} {directory}; chmod 700 {directory}",
             )
-    samples = control.with_name(f"{control.stem}-samples{control.suffix}")
+    samples = samples_beside(control)
     for path in (Path(f"{name}{ending}") for name in (control, samples) for ending in ("", "-wal", "-shm")):
         if not os.access(path, os.R_OK) and path.exists():
             yield Finding("database", "problem", f"the user {user} may not read {path}", f"chown {user} {path}; chmod 600 {path}")
@@ -262,7 +265,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
     if is_unfinished(control):
         text = "a restore was interrupted, so the databases may not belong together"
         found.append(Finding("database", "problem", text, "start the hub: it finishes the restore before anything else"))
-    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+    for path in (control, samples_beside(control)):
         if not path.exists():
             found.append(Finding("database", "problem", f"there is no {path}", "if a hub ran here before, restore a backup"))
             continue
@@ -310,7 +313,7 @@ async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedSp
 async def records_finding(control: Path) -> Finding:
     """Whether every record of both databases can be read."""
     broken: list[tuple[Path, DamagedRecord]] = []
-    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+    for path in (control, samples_beside(control)):
         if path.is_file():
             broken += [(path, one) for one in await find_damaged_records(path)]
     if not broken:

@@ -9,7 +9,6 @@ import sys
 import time
 from typing import Final
 
-from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli.client import CliError, Hub
 from groundcontrol.cli.data_dir import become_owner, only_here, read_settings, valid_config
 from groundcontrol.cli.options import add_act, add_acts, add_settings
@@ -17,8 +16,8 @@ from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.data_dir import check_folders
 from groundcontrol.lifecycle import apply_process_limits
+from groundcontrol.offline import opened_database
 from groundcontrol.vault import Recovery, create_keyring, parse_recovery
-from spider.clock import SystemClock
 
 DAYS: Final = 30
 """Default of `--days`."""
@@ -86,11 +85,8 @@ async def _restore(args: argparse.Namespace) -> int:
 
 async def _begin(config: Config, recovery: Recovery, days: int) -> None:
     fresh = await create_keyring(config.secret.reveal(), recovery=recovery)
-    database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
-    try:
+    async with opened_database(config.data_dir, config.control_db) as database:
         await database.secrets.restore_keyring(fresh.keyring, fresh.fleet, time.time() + days * 86_400)
-    finally:
-        await database.close()
 
 
 def _typed() -> Recovery:

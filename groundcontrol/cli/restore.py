@@ -12,25 +12,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from groundcontrol.adapters.sqlite.admin import backup, before_upgrade
-from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish_replacement, is_unfinished, replace_databases
-from groundcontrol.adapters.sqlite.admin.backup import Manifest, samples_beside
-from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
-from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport
-from groundcontrol.adapters.sqlite.database import open_database
-from groundcontrol.adapters.sqlite.engine.data_files import check_no_hard_links, lock_folders, make_private_folder
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, open_vault_of, read_settings, valid_config
+from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, read_settings, valid_config
 from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import add_settings, file_path, progress_printer
 from groundcontrol.cli.typed import given_secret
 from groundcontrol.config import Config, Secret
+from groundcontrol.core.database import RestoreReport
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.data_dir import check_folders, user_name
 from groundcontrol.lifecycle import apply_process_limits
+from groundcontrol.offline import (
+    WORK,
+    Inspection,
+    Manifest,
+    ReportProgress,
+    check_no_hard_links,
+    find_earlier,
+    finish_replacement,
+    go_back,
+    is_unfinished,
+    lock_folders,
+    make_private_folder,
+    open_vault_of,
+    opened_database,
+    replace_databases,
+    samples_beside,
+    unpack_backup,
+)
 from groundcontrol.vault import Vault, open_existing_vault, prepare_rotation
-from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 
 Asker = Callable[[str], Secret | None]
@@ -108,9 +119,9 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def _go_back(config: Config, *, as_json: bool) -> int:
-    earlier = before_upgrade.find_earlier(config.control_db)
+    earlier = find_earlier(config.control_db)
     with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
-        aside = before_upgrade.go_back(config.control_db, earlier, Path(work))
+        aside = go_back(config.control_db, earlier, Path(work))
     if as_json:
         print(json.dumps({"made_at": earlier.made_at, "aside": [str(path) for path in aside]}))
         return 0
@@ -151,8 +162,8 @@ def _check_readable(file: Path) -> None:
     raise CliError(f"{file} cannot be read by the user {user_name(os.geteuid())}, who owns the data folder: {remedy}")
 
 
-async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, report: backup.ReportProgress) -> RestoreDone:
-    manifest = await asyncio.to_thread(backup.unpack, source, folder, report)
+async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, report: ReportProgress) -> RestoreDone:
+    manifest = await asyncio.to_thread(unpack_backup, source, folder, report)
     control = folder / "control.db"
     os.rename(folder / "samples.db", samples_beside(control))
     report("opening the vault and verifying the audit log")
@@ -190,26 +201,23 @@ async def _open_and_verify(config: Config, ask: Asker, control: Path, manifest: 
 
 async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope: Scope) -> Vault:
     """Seal all secrets in the unpacked databases again under the hub's secret, as `stardust rotate-secret` does."""
-    database = await open_database(folder, clock=SystemClock(), control=control)
-    try:
+    async with opened_database(folder, control) as database:
         keyring = await database.secrets.keyring()
         assert keyring is not None
         await database.secrets.rotate(scope, keyring, await prepare_rotation(old, secret.reveal()), new_time_id())
         return await open_existing_vault(secret.reveal(), database.secrets)
-    finally:
-        await database.close()
 
 
 async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> RestoreReport:
     """Migrate the unpacked databases to this program's schema, and close open jobs and sessions in them."""
-    clock = SystemClock()
-    database = await open_database(folder, clock=clock, control=control)
-    try:
-        chain = new_time_id(clock.now())
-        store = await database.store(audit_key=vault.audit_key, chain=chain, earlier_audit_keys=vault.earlier_audit_keys)
-        return await database.settle_restored(store, audit_key=vault.audit_key, chain=chain, scope=scope, made_at=manifest.made_at)
-    finally:
-        await database.close()
+    async with opened_database(folder, control) as database:
+        return await database.settle_restored(
+            audit_key=vault.audit_key,
+            chain=new_time_id(),
+            scope=scope,
+            made_at=manifest.made_at,
+            earlier_audit_keys=vault.earlier_audit_keys,
+        )
 
 
 def _to_json(done: RestoreDone) -> dict[str, object]:

@@ -12,21 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from groundcontrol.adapters.sqlite.admin import backup
-from groundcontrol.adapters.sqlite.admin.offline_reader import CredentialEntry, Inspection, copy_database
-from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.cli.backup import backup_file, check_target, fleet_in
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.data_dir import become_owner, lock_holder, only_here, read_settings, valid_config
 from groundcontrol.cli.options import add_settings, file_path, progress_printer
 from groundcontrol.cli.typed import answered, given_secret
 from groundcontrol.config import Config, Secret
+from groundcontrol.core.database import OfflineDatabase
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.data_dir import check_folders
 from groundcontrol.lifecycle import apply_process_limits
+from groundcontrol.offline import CredentialEntry, Inspection, copy_database, make_backup, opened_database
 from groundcontrol.vault import check_secret, open_existing_vault, prepare_rotation
-from spider.clock import SystemClock
 from spider.version import VERSION
 from spider.wire.ids import new_time_id
 
@@ -105,7 +103,7 @@ async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
     """
     try:
         fleet = await fleet_in(config.control_db)
-        await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress_printer(as_json=as_json), fleet=fleet)
+        await asyncio.to_thread(make_backup, config.control_db, target, VERSION, progress_printer(as_json=as_json), fleet=fleet)
     except ConfigError as exc:
         raise CliError(f"the secret was rotated: start the hub with the new secret. But no backup was made: {exc}") from exc
 
@@ -126,14 +124,11 @@ async def rotate(config: Config, new: Secret, scope: Scope) -> RotationDone | No
     Returns: None: nothing was changed, since the new secret opens the vault already.
     Raises:  ConfigError, HubError: no secret was changed; the text says why.
     """
-    database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
-    try:
+    async with opened_database(config.data_dir, config.control_db) as database:
         return await _rotate(database, config, new, scope)
-    finally:
-        await database.close()
 
 
-async def _rotate(database: Database, config: Config, new: Secret, scope: Scope) -> RotationDone | None:
+async def _rotate(database: OfflineDatabase, config: Config, new: Secret, scope: Scope) -> RotationDone | None:
     keyring = await database.secrets.keyring()
     try:
         old = await open_existing_vault(config.secret.reveal(), database.secrets)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import StoreError
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import KeyRotation, SealedRecord
 from groundcontrol.core.stores import Stores
 
 
@@ -67,4 +69,60 @@ class Database(Protocol):
 
     async def close(self, limit_s: float) -> bool:
         """Finish the queues. Returns: False: the disk stalls, and a thread may still write until the process ends."""
+        ...
+
+
+class RestoreReport(NamedTuple):
+    nodes: int
+    """Number of nodes in the restored database."""
+    jobs: int
+    """Number of open jobs that were closed."""
+    sessions: int
+    """Number of log-in sessions that were ended."""
+    tokens: int
+    """Number of valid API tokens, including those that were revoked after the backup."""
+
+
+class OfflineKeyring(Protocol):
+    """The keyring of a database on which no hub runs."""
+
+    async def keyring(self) -> bytes | None:
+        """The sealed keyring; None: there is none yet."""
+        ...
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
+        """One sealed secret; None: there is none."""
+        ...
+
+    async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
+        """Store the keyring of an earlier hub in a new database. `adopt_until`: until when its nodes may come back, Unix seconds.
+
+        Raises: Conflict: there is a keyring already.
+        """
+        ...
+
+    async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
+        """Replace the keyring, seal every secret again and end every log-in session, in one transaction.
+
+        Args:    expected: the keyring from which `rotation` was prepared.
+                 chain: the name of a new audit chain under the new key, which records the rotation.
+        Returns: the number of secrets that were sealed again.
+        Raises:  Conflict: the stored keyring has changed. Also any error of `rotation`.
+        """
+        ...
+
+
+class OfflineDatabase(Protocol):
+    """An opened data folder on which no hub runs."""
+
+    @property
+    def secrets(self) -> OfflineKeyring: ...
+
+    async def settle_restored(
+        self, *, audit_key: bytes, chain: str, scope: Scope, made_at: float, earlier_audit_keys: Sequence[bytes] = ()
+    ) -> RestoreReport:
+        """Clean up a restored database before a hub runs on it. The audit keys and `chain` are as in `Database.store`.
+
+        Args: made_at: the time of the backup, Unix seconds.
+        """
         ...

@@ -31,7 +31,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     size,
     upgrade,
 )
-from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
+from groundcontrol.adapters.sqlite.admin.post_restore import open_fences, orphan_nodes, settle
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import (
@@ -49,6 +49,7 @@ from groundcontrol.adapters.sqlite.secrets import Keyring
 from groundcontrol.adapters.sqlite.silence import note_absence
 from groundcontrol.adapters.sqlite.stores import Connections, Store
 from groundcontrol.core.bus import BusEvent
+from groundcontrol.core.database import RestoreReport
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
 from spider.clock import Clock
@@ -152,8 +153,11 @@ class Database:
         await store.nodes.sweep()
         return store
 
-    async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
+    async def settle_restored(
+        self, *, audit_key: bytes, chain: str, scope: Scope, made_at: float, earlier_audit_keys: Sequence[bytes] = ()
+    ) -> RestoreReport:
         """Clean up a restored database before a hub runs on it. `made_at`: the time of the backup, Unix seconds."""
+        store = await self.store(audit_key=audit_key, chain=chain, earlier_audit_keys=earlier_audit_keys)
         for no in await orphan_nodes(self._control.reader, self._samples.reader):
             await store.metrics.drop_node(no)
         await open_fences(self._samples.writer)

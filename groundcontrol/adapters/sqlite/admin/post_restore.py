@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final, NamedTuple
+from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
@@ -11,6 +11,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.sessions import unused_epoch
+from groundcontrol.core.database import RestoreReport
 from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import JobError
 
@@ -26,17 +27,6 @@ _ENDS: Final = (
 
 LATER_EPOCHS: Final = 1 << 32
 """A random number up to this is added to each node's session epoch, so that two restores of the same backup give different epochs."""
-
-
-class RestoreReport(NamedTuple):
-    nodes: int
-    """Number of nodes in the restored database."""
-    jobs: int
-    """Number of open jobs that were closed."""
-    sessions: int
-    """Number of log-in sessions that were ended."""
-    tokens: int
-    """Number of valid API tokens, including those that were revoked after the backup."""
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from groundcontrol.core.errors import ConfigError, StoreFull
+from groundcontrol.data_dir import LOCK_NAME
 
-LOCK_NAME: Final = "hub.lock"
 KEPT: Final = ".before-restore-"
 """Part of the new name of a database that a restore replaced: `NAME.before-restore-TIME`. During the restore the file has the old and the
 new name."""
