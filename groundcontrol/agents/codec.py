@@ -5,9 +5,8 @@ It accepts and refuses the same messages as the pure Python codec, at a tenth of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import itemgetter
-from typing import Any, Final, cast, get_args, get_origin
+from collections.abc import Callable
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -16,76 +15,52 @@ from spider.wire.errors import LocalProtocolError, ProtocolError
 from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message
 from spider.wire.sample_messages import Row
 
-_UINT64: Final = b"\xcf"
-"""The only MessagePack type byte whose integers can exceed signed 64 bits."""
-
-_TIMED: Final = b"\x92" + _UINT64
-"""The first bytes of nearly every row: an array of two fields, the first a time."""
-_TIME_BYTES: Final = len(_TIMED) + 8
-"""Length of that prefix. Its type byte is skipped, since it would trigger the check of all values."""
-
+_Number = Annotated[int, msgspec.Meta(le=INT_MAX)]
+_SHORT: Final = msgspec.Meta(max_length=MAX_ITEMS)
 _encoder: Final = msgspec.msgpack.Encoder()
 _kind_of: Final = {cls: kind for kind, cls in KINDS_TO_NODE.items()}
 """Class of a message -> its number on the wire."""
 
 
-def _is_list(annotation: object) -> bool:
-    return get_origin(annotation) is list
+def _bounded(annotation: Any) -> Any:
+    """The type of a field, with the greatest number and the longest list that a message may have."""
+    if annotation is int:
+        return _Number
+    inner = get_args(annotation)
+    if not inner:
+        return annotation
+    if get_origin(annotation) is list:
+        return Annotated[list[_bounded(inner[0])], _SHORT]  # type: ignore[misc]  # a type that is made here
+    return Union[tuple(map(_bounded, inner))]  # noqa: UP007  # as above
 
 
-def _holds_numbers(annotation: object) -> bool:
-    return annotation is int or int in get_args(annotation) or any(map(_holds_numbers, get_args(annotation)))
+def _decoder(cls: type[tuple[object, ...]]) -> Callable[[memoryview | bytes], Any]:
+    """A function that decodes a class, with the bounds of its fields.
 
-
-def _is_row_of_numbers(annotation: object) -> bool:
-    """`List[int]` or `List[Optional[int]]`."""
-    return _is_list(annotation) and all(item is int or set(get_args(item)) == {int, type(None)} for item in get_args(annotation))
-
-
-def _picker(indexes: list[int]) -> Callable[[Any], Sequence[int]]:
-    """A function that returns these fields of a message."""
-    if len(indexes) > 1:
-        return itemgetter(*indexes)
-    return itemgetter(slice(indexes[0], indexes[0] + 1) if indexes else slice(0))
+    msgspec reads them from the annotations. Those of the class are Spider's, whose Python 3.8 has no `Annotated`. So they are exchanged while
+    the decoder is built: a subclass would decode to another type.
+    """
+    own = cls.__annotations__
+    cls.__annotations__ = {name: _bounded(annotation) for name, annotation in own.items()}
+    try:
+        return msgspec.msgpack.Decoder(cls).decode
+    finally:
+        cls.__annotations__ = own
 
 
 class _Reader:
-    """Decodes one class, then checks the rules that its types do not express."""
+    """Decodes one class."""
 
     def __init__(self, cls: type[tuple[object, ...]]) -> None:
-        fields = list(cls.__annotations__.values())
         self._name = cls.__name__
-        self._decode: Callable[[memoryview | bytes], Any] = msgspec.msgpack.Decoder(cls).decode
-        self._lists = [index for index, field in enumerate(fields) if _is_list(field)]
-        numbers = [index for index, field in enumerate(fields) if field is int]
-        self._numbers = _picker(numbers)
-        self._rows_of_numbers = [index for index, field in enumerate(fields) if _is_row_of_numbers(field)]
-        known = (*numbers, *self._rows_of_numbers)
-        self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
+        self._decode = _decoder(cls)
 
-    def read(self, body: memoryview | bytes, whole: bytes) -> Any:
-        """Decode `body`, a part of `whole`. Raises: ProtocolError."""
+    def read(self, body: memoryview | bytes) -> Any:
+        """Raises: ProtocolError."""
         try:
-            message = self._decode(body)
+            return self._decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise ProtocolError(f"not a {self._name}") from error
-        for index in self._lists:
-            if len(message[index]) > MAX_ITEMS:
-                raise ProtocolError(f"a list of {self._name} is too long")
-        if _UINT64 in whole and self._greatest(message) > INT_MAX:
-            raise ProtocolError(f"a number of {self._name} is too big")
-        return message
-
-    def _greatest(self, message: Any) -> int:
-        """The greatest number in a message. Speed matters: by chance or in their rows, most frames contain the byte that triggers this."""
-        greatest = max(self._numbers(message), default=0)
-        for index in self._rows_of_numbers:
-            greatest = max(greatest, max(filter(None, message[index]), default=0))
-        for index in self._mixed:
-            value = message[index]
-            found = [item for item in (value if type(value) is list else (value,)) if type(item) is int]
-            greatest = max((greatest, *found))
-        return greatest
+            raise ProtocolError(f"not a {self._name}, or a number or list in it is too big") from error
 
 
 _readers: Final = {kind: _Reader(cls) for kind, cls in KINDS_TO_HUB.items()}
@@ -103,7 +78,7 @@ def decode(payload: bytes) -> Message | None:
         raise ProtocolError("frame too big", CLOSE_TOO_BIG)
     kind, body = split(payload)
     reader = _readers.get(kind)
-    return None if reader is None else cast("Message", reader.read(body, payload))
+    return None if reader is None else cast("Message", reader.read(body))
 
 
 def encode(message: Message) -> bytes:
@@ -128,13 +103,7 @@ def decode_rows(coding: int, body: bytes) -> list[Row]:
         raise ProtocolError("a pack that is no list of rows") from error
     if len(packed) > MAX_ITEMS:
         raise ProtocolError("a pack of too many rows")
-    rows = []
-    for one in packed:
-        row: Row = _row.read(one, one[_TIME_BYTES:] if one.startswith(_TIMED) else one)
-        if row.taken_at_ms > INT_MAX:
-            raise ProtocolError("a number of Row is too big")
-        rows.append(row)
-    return rows
+    return [_row.read(row) for row in packed]
 
 
 CODEC: Final = Codec(encode, decode)
