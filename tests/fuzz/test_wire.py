@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from groundcontrol.agents import codec as hub_codec
 from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import KINDS_TO_HUB, Message, Welcome
+from spider.wire.frames import GROWN, KINDS_TO_HUB, Message, Welcome
 from spider.wire.sample_messages import CODING_PLAIN, CODING_ZLIB, Row
 from spider.wire.session import HubOpening, NodeOpening, SecureChannel
 from tests.support import message_strategies
@@ -139,7 +139,7 @@ NODE, FLEET = ids.new_random_id(), ids.new_random_id()
 
 def opened() -> tuple[SecureChannel, SecureChannel]:
     node = NodeOpening(NODE, 1, KEY, "ab" * 16, "hub", "1", [], [], os.urandom(32))
-    hub = HubOpening(node.hello(), os.urandom(32), 1, FLEET, hub_codec.CODEC)
+    hub = HubOpening(node.hello(), os.urandom(32), 1, FLEET, hub_codec.CODEC, features=list(GROWN))
     auth, node_link = node.challenge(hub.challenge(KEY))
     hub_link = hub.auth(auth)
     node_link.receive(hub_link.send(Welcome(1, 1, 10, -1, -1, [], [], [])), 0.0)
