@@ -168,14 +168,14 @@ def test_the_join_command_works_and_removal_leaves_nothing(desk: Desk, tmp_path:
 
 def test_a_failed_join_leaves_the_server_unchanged(desk: Desk) -> None:
     """A refusal spends no invite; a failure half way takes everything back, here and at the hub."""
-    desk.spoil("mkdir -p /etc/systemd/system/stardust-spider.service.d /etc/stardust")
+    desk.spoil("mkdir -p /etc/systemd/system/stardust-spider.service.d /etc/stardust; touch /etc/stardust/spider.conf")
     made = invited(desk.hub, name="late")
     refused = joined(desk.host, made)
     assert refused.returncode != 0
     assert "already on this server" in refused.stderr
     assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "open"
     desk.host.sh(
-        "rmdir /etc/stardust; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/stardust-spider.service.d/x.conf"
+        "rm -r /etc/stardust; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/stardust-spider.service.d/x.conf"
     )
     look = Look(desk)
     failed = joined(desk.host, made)
