@@ -82,7 +82,12 @@ SETTINGS: Final = (
     Setting("jobs_at_once", "count", "20", "how many nodes of one bulk job work at the same time, 1 to 1000"),
     Setting("pack_seconds", "count", "60", "seconds of samples that a node sends together while no page shows it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),
-    Setting("admin_pass", "secret", "", "password of the first admin (default: admin, to be changed at the first log-in)"),
+    Setting(
+        "admin_pass",
+        "secret",
+        "",
+        "password of the first admin, at least 12 characters (default: admin, to be changed at the first log-in)",
+    ),
     Setting("require_totp", "choice", "none", "who must have a second factor; the settings in the page may require more", (), TOTP_RULES),
     Setting(
         "keep_seconds_hours",

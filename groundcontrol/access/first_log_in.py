@@ -43,21 +43,22 @@ class FirstLogIn:
     async def create_admin(self, username: str, password: str | None) -> str | None:
         """Create the first admin if the database never had one.
 
-        Args:    password: None: the default password. A default or weak password must be changed at the first log-in.
-        Returns: the setup code to print once on the console; None: this is not a first start, or the password meets the rules.
-        Raises:  ConfigError: the database was set up before, but its users or its record of that are gone. A second set-up would give the hub to
-                 a stranger.
+        Args:    password: None: the default password, which must be changed at the first log-in.
+        Returns: the setup code to print once on the console; None: this is not a first start, or the password was chosen.
+        Raises:  ConfigError: the password is weak; or the database was set up before, but its users or its record of that are gone. A second
+                 set-up would give the hub to a stranger.
         """
         if await self._users.initialised_at() is not None:
             if await self._users.count_users() == 0:
                 raise ConfigError("this database was set up before, but it holds no user any more; restore it from a backup")
             return None
         given = DEFAULT_PASSWORD if password is None else password
-        try:
-            check_new(given, username=username, words=self._words)
-            weak = False
-        except WeakPassword:
-            weak = True
+        default = given == DEFAULT_PASSWORD
+        if not default:
+            try:
+                check_new(given, username=username, words=self._words)
+            except WeakPassword as exc:
+                raise ConfigError(f"the first admin cannot have the password of STARDUST_ADMIN_PASS: {exc.message}") from exc
         now = self._clock.now()
         code = base64.b32encode(secrets.token_bytes(15)).decode()[:20]
         admin = User(
@@ -67,7 +68,7 @@ class FirstLogIn:
             role="admin",
             password_hash=await self._passwords.hash(given),
             password_version=1,
-            must_change_password=weak,
+            must_change_password=default,
             disabled=False,
             created_at=now,
         )
@@ -75,7 +76,7 @@ class FirstLogIn:
             await self._users.create_first_admin(admin, _code_hash(code), now)
         except Conflict as exc:
             raise ConfigError("this database was set up before, but its record of that is missing; restore it from a backup") from exc
-        return code if weak else None
+        return code if default else None
 
     async def check(self, user: User, setup_code: str | None, *, inside: bool) -> None:
         """Check a log-in with a password that must be changed.

@@ -72,9 +72,13 @@ async def test_the_default_password_expires_after_a_day(door: Door) -> None:
         await door.login("admin", code=code)
 
 
-async def test_a_given_password_that_is_weak_must_be_changed_too(door: Door) -> None:
-    assert await door.service.first_log_in.create_admin("boss", "changeme") is not None
-    assert (await door.login("changeme", "boss")).user.must_change_password
+async def test_a_given_password_that_is_weak_is_refused_unless_it_is_the_default(door: Door) -> None:
+    for weak in ("x", "changeme", "stardust-spider-7781"):
+        with pytest.raises(ConfigError, match="STARDUST_ADMIN_PASS: the password") as refused:
+            await door.service.first_log_in.create_admin("boss", weak)
+        assert weak == "x" or weak not in str(refused.value)
+    assert await door.service.first_log_in.create_admin("boss", "admin") is not None
+    assert (await door.login("admin", "boss")).user.must_change_password
 
 
 async def test_the_first_start_happens_once(ready: Door) -> None:
