@@ -127,7 +127,7 @@ def test_the_deployment_method_cannot_change_while_it_is_requested(page: Page, h
     answer = sent.fetch()
     sent.fulfill(response=answer, json=answer.json() | {"expires_at": ends_at})
     expect(dialog.get_by_role("heading", name="The command has expired")).to_be_visible()
-    expect(dialog.get_by_label("Command")).to_have_count(0)
+    expect(dialog.get_by_label("Command", exact=True)).to_have_count(0)
     expect(dialog.get_by_role("heading", name="The server is joining")).to_be_visible()
 
 

@@ -38,8 +38,8 @@ def test_an_invite_command_counts_down_expires_and_works_once(page: Page, hub: H
     expect(dialog.get_by_label("Checksum")).to_have_text(checksum)
     assert command.inner_text() == f"curl -fsS {hub.url.replace('127.0.0.1', 'localhost')}/install.sh | sudo sh"
     dialog.get_by_text("The server has no curl").click()
-    assert "wget" in dialog.get_by_label("Command with wget").inner_text()
-    assert "python3" in dialog.get_by_label("Command with Python").inner_text()
+    assert "wget" in dialog.get_by_label("Command with wget", exact=True).inner_text()
+    assert "python3" in dialog.get_by_label("Command with Python", exact=True).inner_text()
     first = dialog.get_by_label("Invite", exact=True).inner_text()
     dialog.get_by_text("Compare the script").click()
     paste = dialog.get_by_label("Paste that holds the invite").inner_text()
