@@ -167,3 +167,12 @@ export function previewSentence(found: PreviewLike, days: number): string {
   const fired = where ? t`${often} on ${plural(where, "server")}` : often;
   return (found.told ? t`${fired}, and notified you ${plural(found.told, "time")}.` : t`${fired}, and notified nobody.`) + partly;
 }
+
+/** Whether the name or the sentence of a rule has every word of a search, in any case. */
+export function ruleFits(rule: RuleLike & { name: string }, search: string): boolean {
+  const text = `${rule.name} ${ruleSentence(rule)}`.toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { alertValue, fieldNumber, fieldScale, fieldText, readingText } from "./alert-values";
 import { expressionParts, metricExpression } from "./expression";
 import { bodyOf, draftFaults, draftOf, NEW_DRAFT, type RuleDraft } from "./rule-draft";
-import { previewSentence, ruleGroup, ruleSentence, selectWords, type RuleLike } from "./rule-text";
+import { previewSentence, ruleFits, ruleGroup, ruleSentence, selectWords, type RuleLike } from "./rule-text";
 
 const rule = (part: Partial<RuleLike>): RuleLike => ({
   expr: "avg(cpu.total, 10m)",
@@ -27,6 +27,14 @@ test("a rule reads as a sentence with its levels", () => {
   assert.equal(
     plain(ruleSentence(rule({ expr: "detector(filesystem_fills)", when: "below", warn: { trigger: 72, clear: 96 }, unit: "hours" }))),
     "Time until a file system is full: below 72 hours → warning",
+  );
+});
+
+test("a rule is found by words of its name and its sentence, in any case", () => {
+  const named = { ...rule({}), name: "CPU fully used" };
+  assert.deepEqual(
+    ["", "cpu", "FULLY mean", "fully disk"].map((search) => ruleFits(named, search)),
+    [true, true, true, false],
   );
 });
 

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
+import { ruleFits, ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { editRule, loadRules, removeRule, rules } from "../../state/alert-calls";
@@ -16,6 +16,7 @@ import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
+import { SearchField } from "../../ui/search";
 import { StaleNotice } from "../../ui/stale-notice";
 import { ActionError, useAction } from "../use-action";
 import { RuleDialog } from "./rule-dialog";
@@ -34,6 +35,7 @@ export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limi
 export function RulesTab(): VNode {
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const [search, setSearch] = useState("");
   const close = (): void => setOpenDialog(null);
   const load = async (): Promise<void> => {
     try {
@@ -49,6 +51,7 @@ export function RulesTab(): VNode {
   if (!all && failure) return <Failure title={t`The rules could not be read`} error={failure} onRetry={() => void load()} />;
   if (!all) return <Loading rows={10} what={t`the rules`} onRetry={() => void load()} />;
   const manages = mayManageAlerts();
+  const found = all.filter((rule) => ruleFits(rule, search));
   return (
     <div class="stack">
       <div class="section-head">
@@ -59,10 +62,18 @@ export function RulesTab(): VNode {
           </Button>
         )}
       </div>
+      <div class="tools wrap">
+        <SearchField label={t`Search rules`} placeholder={t`Search in names and sentences`} text={search} onText={setSearch} />
+      </div>
       <StaleNotice failure={failure} onRetry={() => void load()} />
+      {all.length > 0 && !found.length && (
+        <Empty icon="filter" title={t`No rule matches`} text={t`None has all of these words in its name or sentence.`}>
+          <Button onClick={() => setSearch("")}>{t`Show all rules`}</Button>
+        </Empty>
+      )}
       {!all.length && <Empty icon="bell" title={t`No rules`} text={t`A rule notifies when what it watches leaves its limits.`} />}
       {GROUPS.map(({ key, title }) => {
-        const rows = all.filter((rule) => ruleGroup(rule) === key);
+        const rows = found.filter((rule) => ruleGroup(rule) === key);
         return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setOpenDialog} />;
       })}
       {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
