@@ -2,10 +2,11 @@
 
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Dict, List, Optional, Protocol, Tuple
 
 from spider.files import listed, read_text
 from spider.sampling.collectors.base import MAX_LABELLED, Collector, Previous, label
+from spider.sampling.collectors.gpu_values import Gpu
 from spider.sampling.collectors.sensors import parse_number
 from spider.wire.metrics import series_name
 
@@ -13,21 +14,6 @@ _CARD = re.compile(r"card\d{1,3}\Z")
 _AMD, _INTEL = "0x1002", "0x8086"
 NVIDIA = "/driver/nvidia/version"
 _PARTS: Tuple[Tuple[str, int], ...] = (("busy", 100), ("memory_used", 1), ("memory_total", 1), ("temperature", 100), ("power", 1000))
-
-
-class Gpu(NamedTuple):
-    """The values of one GPU. None: its driver does not provide the value."""
-
-    name: str
-    busy: Optional[float] = None
-    """Percent of the time."""
-    memory_used: Optional[float] = None
-    memory_total: Optional[float] = None
-    """Bytes."""
-    temperature: Optional[float] = None
-    """Degrees Celsius."""
-    power: Optional[float] = None
-    """Watts."""
 
 
 def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
@@ -112,7 +98,7 @@ class Gpus(Collector):
 
     def _read_nvidia(self, now: float) -> List[Gpu]:
         if self._nvidia is None and os.path.exists(self._proc + NVIDIA):
-            from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - it imports `Gpu` from here
+            from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - few servers need it
 
             self._nvidia = Nvml()
         return self._nvidia.read(now) if self._nvidia is not None else []

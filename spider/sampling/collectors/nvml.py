@@ -5,7 +5,7 @@ import math
 from typing import Any, Callable, List, Optional
 
 from spider.logs import event
-from spider.sampling.collectors.gpu import Gpu
+from spider.sampling.collectors.gpu_values import Gpu
 from spider.wire.text import plain
 
 LIBRARY = "libnvidia-ml.so.1"

@@ -16,7 +16,8 @@ import pytest
 
 from spider.sampling.collectors.arrays import Arrays, ArrayTable, parse_progress, read_btrfs
 from spider.sampling.collectors.base import Collector
-from spider.sampling.collectors.gpu import Gpu, Gpus, awake_share
+from spider.sampling.collectors.gpu import Gpus, awake_share
+from spider.sampling.collectors.gpu_values import Gpu
 from spider.sampling.collectors.nvml import RETRY_S, Nvml
 from spider.sampling.collectors.power import Batteries, BatteryTable, Energy, Zone, milliwatts
 from spider.sampling.collectors.sensors import Chips
