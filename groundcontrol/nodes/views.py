@@ -11,6 +11,7 @@ from groundcontrol.core.tables import SubjectTable, TableCell
 from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, agent_state, units_state
 from groundcontrol.nodes.processes import SUBJECT, ProcessUse
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
+from groundcontrol.nodes.support_ends import supported_until
 from groundcontrol.web.answer import Answer, Body
 from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
@@ -124,6 +125,8 @@ class NodeView(Answer):
     """Free text of users."""
     never_by_schedule: NeverView | None
     """Set: no patch policy touches the node."""
+    supported_until: str | None
+    """The last day of security updates for its release, such as 2028-06-30; null: not known."""
     health: NodeHealthView
 
 
@@ -246,6 +249,7 @@ def node_view(
         keys_generation=node.generation,
         note=node.note,
         never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
+        supported_until=supported_until(identity.os_id, identity.os_version),
         health=NodeHealthView(
             level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings], more=health.more
         ),

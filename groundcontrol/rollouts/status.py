@@ -15,11 +15,11 @@ import msgspec
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.support_ends import supported_until
 from groundcontrol.policies.bodies import next_at
 from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import FRESH_S
-from groundcontrol.policies.support_ends import supported_until
 from groundcontrol.policies.views import PatchStatusNode, PatchStatusTotal, PatchStatusView
 
 DEFAULT_DAYS: Final = 30

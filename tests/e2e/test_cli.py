@@ -493,3 +493,34 @@ async def test_events_are_followed_as_they_come(shared_hub: HubProcess) -> None:
         raise
     assert (run.returncode, errors) == (130, b"")
     assert sum(b"a reading for cli-followed" in line for line in [*lines, *rest.splitlines()]) == 1, "each event once"
+
+
+def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp_path: Path) -> None:
+    [node] = hub.enrol("patch-1")
+    file = tmp_path / "policies.json"
+    policy = {"name": "nights", "select": {"all": True}, "when": {"weekly": ["tue"]}, "start": "02:30", "length_s": 7200, "zone": "UTC"}
+    file.write_text(json.dumps({"policies": [policy]}))
+
+    def run(*words: str, status: int = 0) -> Any:
+        ended, answer, error = stardust(hub, *words)
+        assert ended == status, (words, answer, error)
+        return answer if answer is not None else error["error"]
+
+    assert [one["act"] for one in run("policy", "apply", str(file))["policies"]] == ["add"]
+    assert [one["name"] for one in run("policy", "list")["patch_policies"]] == ["nights"]
+    file.write_text(json.dumps(run("policy", "export")))
+    assert [one["act"] for one in run("policy", "apply", str(file), "--dry-run")["policies"]] == ["keep"]
+    assert [one["node_id"] for one in run("policy", "show", "nights")["held"]] == [node.node_id]
+    assert run("policy", "show", "--node", "patch-1")["policies"] == ["nights"]
+    assert run("policy", "run", "days", status=1)["code"] == "not_found"
+    made = run("policy", "run", "nights")
+    assert [one["id"] for one in run("rollout", "list")["rollouts"]] == [made["id"]]
+    deadline = time.monotonic() + LIMIT_S
+    while (target := run("rollout", "show", made["id"])["targets"][0])["state"] != "held":
+        assert time.monotonic() < deadline, target
+    assert (target["name"], target["why"]) == ("patch-1", "not_joined")
+    assert f"({made['id']})" in said_by(hub, "rollout", "show", made["id"])
+    run("rollout", "stop", made["id"])
+    assert run("rollout", "watch", made["id"], status=1)["state"] == "stopped"
+    assert [(one["name"], one["in_time"]) for one in run("patch-status", "--late")["nodes"]] == [("patch-1", "unknown")]
+    assert "0 of 0 nodes with fresh lists are in time; 1 have none" in said_by(hub, "patch-status")

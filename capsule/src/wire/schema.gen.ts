@@ -1506,6 +1506,8 @@ export interface NodeView {
   note: string;
   /** Set: no patch policy touches the node. */
   never_by_schedule: NeverView | null;
+  /** The last day of security updates for its release, such as 2028-06-30; null: not known. */
+  supported_until: string | null;
   health: NodeHealthView;
 }
 

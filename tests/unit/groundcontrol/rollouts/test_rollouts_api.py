@@ -8,6 +8,7 @@ from typing import Any
 
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.core.tables import SubjectTable
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
@@ -96,6 +97,12 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
         ("web-2", None, "unknown"),
     ]
     assert answer["total"] == {"in_time": 1, "late": 0, "unknown": 1}
+    await hub.store.nodes.save_identity(session, NodeIdentity(os_id="almalinux", os_version="8.10"), "1", NodePolicy("managed"), "no", 1.0)
+    until = [
+        (await admin.get(f"nodes/{node.id}")).json["supported_until"],
+        (await admin.get("patch-status")).json["nodes"][0]["supported_until"],
+    ]
+    assert until == ["2029-03-01", "2029-03-01"]
     reply = await admin.get("patch-status?format=csv")
     [head, first, _] = list(csv.reader(io.StringIO(reply.body.decode())))
     assert dict(zip(head, first, strict=True))["name"] == "'=web-1"
