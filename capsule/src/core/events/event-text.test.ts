@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventFits, newerEvents, eventsCsv, eventSearch, eventText, parseEventQuery } from "./event-text";
+import { eventFits, isOwnWindow, newerEvents, eventsCsv, eventSearch, eventText, parseEventQuery } from "./event-text";
 
 const nameOf = (id: string): string | undefined => (id === "n1" ? "web-01" : undefined);
 const hub = { source: "hub", node_id: "n1", message: "in English", details: {} };
@@ -107,4 +107,17 @@ test("events since a list was read come before its items, whatever their time", 
   assert.deepEqual(newerEvents(live, events("d", "c")), []);
   assert.deepEqual(newerEvents(live, events("of before")), live);
   assert.deepEqual(newerEvents(live, []), live);
+});
+
+test("the windows of jobs and deployments are told from those of people", () => {
+  const of = (type: string, origin: string): boolean => isOwnWindow({ type, details: { origin } });
+  assert.deepEqual(
+    [
+      of("maintenance_opened", "job"),
+      of("maintenance_closed", "deployment"),
+      of("maintenance_opened", "user"),
+      of("maintenance_overran", "job"),
+    ],
+    [true, true, false, false],
+  );
 });

@@ -82,6 +82,10 @@ const SEVERITIES: readonly string[] = ["error", "warning", "info"];
 /** The hub refuses longer search texts. */
 export const MAX_SEARCH_LENGTH = 100;
 
+/** Whether an event tells of the maintenance window that a job or deployment opened by itself, as each of them does. */
+export const isOwnWindow = ({ type, details }: Pick<EventLike, "type" | "details">): boolean =>
+  /^maintenance_(opened|closed)$/.test(type) && (details["origin"] === "job" || details["origin"] === "deployment");
+
 interface EventsFilter {
   severity: string;
   type: string;

@@ -24,6 +24,16 @@ test("the same event on many nodes is one run; the same event on few nodes, or a
   assert.equal(foldEvents(failed).length, 6);
 });
 
+test("jobs of one action are one run, by how they ended", () => {
+  const of = (action: string, type: string) =>
+    Array.from({ length: 5 }, (_, place) => ({ ...event(type, `n${place}`, 1000), details: { action } }));
+  const runs = foldEvents([...of("check", "job_succeeded"), ...of("upgrade", "job_succeeded"), ...of("check", "job_failed")]);
+  assert.deepEqual(
+    runs.map((run) => run.length),
+    [5, 5, 1, 1, 1, 1, 1],
+  );
+});
+
 test("alerts of one rule are one run, also where other events stand between", () => {
   const due = Array.from({ length: 6 }, (_, place) => event("alert_firing", `n${place}`, 1000 - 2 * place, "Reboot is due"));
   const between = due.flatMap((one, place) => [

@@ -8,7 +8,7 @@ interface EventLike {
   details: Readonly<Record<string, unknown>>;
 }
 
-/** Types of events that many nodes have at the same time, for example after a restart of the hub or when a rule fires for all nodes. */
+/** Types of events that many nodes have at the same time, for example after a restart of the hub, when a rule fires for all nodes, or from one order for many. */
 const FOLDED: ReadonlySet<string> = new Set([
   "node_online",
   "node_offline",
@@ -20,6 +20,12 @@ const FOLDED: ReadonlySet<string> = new Set([
   "security_updates_found",
   "alert_firing",
   "alert_resolved",
+  "job_started",
+  "job_succeeded",
+  "job_cancelled",
+  "job_expired",
+  "maintenance_opened",
+  "maintenance_closed",
 ]);
 /** A run has at least this many events; fewer events have a row each. */
 const LEAST = 5;
@@ -28,8 +34,9 @@ const MAX_APART_S = 600;
 /** A run may continue after at most this many rows of other events. */
 const MAX_ROWS_BETWEEN = 20;
 
-/** Events with the same key may share a row. Alerts of different rules, levels or ends have different keys. */
-const keyOf = ({ type, severity, details: { rule, end } }: EventLike): string => JSON.stringify([type, severity, rule, end]);
+/** Events with the same key may share a row. Alerts of different rules, levels or ends have different keys, and so have jobs of different actions. */
+const keyOf = ({ type, severity, details: { rule, end, action, reason } }: EventLike): string =>
+  JSON.stringify([type, severity, rule, end, action, reason]);
 
 /** Groups the same event on different nodes as one run, at the position of its newest event. Every other event is a run alone. `events` are newest first. */
 export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {

@@ -24,6 +24,8 @@ const CHIPS = [
   { key: "info", label: t`Other`, mark: <Glyph kind="done" label="" /> },
 ];
 
+const WINDOWS = [{ key: "shown", label: t`Maintenance of jobs` }];
+
 async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
   const { events, whole } = await allEvents({ ...only, search: only.search && eventSearch(only.search) });
   const text = kind === "json" ? `${JSON.stringify(events, null, 1)}\n` : eventsCsv(events, nodeName);
@@ -38,6 +40,7 @@ async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
 
 export function EventsPage(): VNode {
   const { severity, type, group, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
+  const windows = pageUrl.value.query.get("windows") === "shown" ? "shown" : "";
   const days = parseDays((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useSettledText(search, (text) => setQuery({ q: text }));
   const [busy, setBusy] = useState(false);
@@ -89,9 +92,14 @@ export function EventsPage(): VNode {
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />
         <FilterChips label={t`About`} chips={EVENT_GROUPS} value={group} onPick={(next) => setQuery({ group: next, type: null })} />
+        <FilterChips label={t`Also`} chips={WINDOWS} value={windows} onPick={(next) => setQuery({ windows: next })} />
         <DateRange {...days} />
       </div>
-      <EventList only={only} onClear={() => setQuery({ severity: null, type: null, group: null, q: null, from: null, to: null })} />
+      <EventList
+        only={only}
+        withoutOwnWindows={windows === ""}
+        onClear={() => setQuery({ severity: null, type: null, group: null, q: null, windows: null, from: null, to: null })}
+      />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { eventFits, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import { eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
 import { byDay, foldEvents } from "../../core/events/fold-events";
 import { listSome } from "../../core/jobs/batch";
 import type { Page } from "../../core/live/paged-list";
@@ -29,10 +29,12 @@ interface Props {
   /** The filter, applied by the hub. */
   only?: EventsQuery;
   onClear?: () => void;
+  /** Leaves out the maintenance windows that jobs and deployments opened by themselves. */
+  withoutOwnWindows?: boolean;
 }
 
 /** Events of the fleet or of one node: pages from the hub, and live events above them. */
-export function EventList({ node, only = {}, onClear }: Props): VNode {
+export function EventList({ node, only = {}, onClear, withoutOwnWindows = false }: Props): VNode {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
     async (cursor) => {
@@ -48,10 +50,15 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const pages = found.items;
   const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, query));
-  const shown = [...fresh, ...pages];
-  if (!shown.length) {
-    return Object.values(only).some(Boolean) ? (
-      <Empty icon="filter" title={t`No event matches`} text={t`There are none of this kind.`}>
+  const all = [...fresh, ...pages];
+  const shown = withoutOwnWindows ? all.filter((event) => !isOwnWindow(event)) : all;
+  if (!shown.length && found.next === null) {
+    return all.length || Object.values(only).some(Boolean) ? (
+      <Empty
+        icon="filter"
+        title={t`No event matches`}
+        text={all.length ? t`Only maintenance of jobs does, which “Maintenance of jobs” shows.` : t`There are none of this kind.`}
+      >
         {onClear && <Button onClick={onClear}>{t`Show all events`}</Button>}
       </Empty>
     ) : (
