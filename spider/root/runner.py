@@ -13,7 +13,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider import logs
-from spider.files import create_once, lock_within
+from spider.files import create_once
 from spider.jobs.files import (
     JOBS_DIR,
     LOCK,
@@ -39,6 +39,7 @@ from spider.root import reboot
 from spider.root.bytecode import write_bytecode
 from spider.root.container_actions import ContainerActions
 from spider.root.job_console import JobConsole, StopRequest
+from spider.root.job_lock import JobNotStarted, take_lock
 from spider.root.named_actions import NamedActions
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
@@ -49,18 +50,12 @@ from spider.wire.arg_kinds import ACTION, CONTAINER, UNITS
 from spider.wire.ids import is_id
 from spider.wire.sentences import sentence
 
-LOCK_WAIT_S = 60.0
-"""How long to wait for the lock. The launcher holds it until systemd has reported the start of this unit."""
 MAX_ERROR_TEXT = 2000
 REBOOTING = "rebooting"
 """State of a job that has no result yet, because its server shuts down for the reboot."""
 _IGNORED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 _log = logging.getLogger("spider.root.runner")
-
-
-class JobNotStarted(Exception):
-    """The job was not started, and nothing was changed."""
 
 
 class RunnerPaths(NamedTuple):
@@ -77,18 +72,6 @@ def ignore_signals() -> None:
     """
     for number in _IGNORED:
         signal.signal(number, lambda *_: None)
-
-
-def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S, name: str = LOCK) -> int:
-    """Take a lock of this node's jobs. It is held until the returned descriptor is closed or this process ends.
-
-    Raises: JobNotStarted: another process holds the lock.
-    """
-    fd = os.open(os.path.join(jobs, name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    if lock_within(fd, wait_s):
-        return fd
-    os.close(fd)
-    raise JobNotStarted("another job holds the lock")
 
 
 def _begin(folder: str, boot: str) -> Tuple[float, Log, OutputReporter]:

@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 from spider.files import create_anew, create_once, remove, sync_folder, write_all
 from spider.jobs.files import JOBS_DIR
 from spider.packages.interfaces import Console, Outcome
+from spider.root.job_lock import JobNotStarted, take_lock
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.wire.ids import made_at
@@ -307,8 +308,6 @@ def main(argv: Optional[List[str]] = None, paths: Optional[RekeyPaths] = None, j
     if os.geteuid() != where.owner:
         sys.stderr.write("keys is root's: run it with sudo\n")
         return EXIT_NOT_ROOT
-    from spider.root.runner import JobNotStarted, take_lock  # noqa: PLC0415 - it imports this module for its jobs
-
     lock = -1
     try:
         if words and os.path.isdir(jobs):

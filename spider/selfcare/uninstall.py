@@ -25,8 +25,8 @@ from spider.clock import SystemClock
 from spider.config import Config, ConfigError, Url
 from spider.hub.websocket import SocketClosed, WebSocketError, connect
 from spider.jobs.files import JOBS_DIR
+from spider.root.job_lock import JobNotStarted, take_lock
 from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
-from spider.root.runner import JobNotStarted, take_lock
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.selfcare.uninstall_job import is_command_new

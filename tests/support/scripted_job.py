@@ -10,7 +10,8 @@ from spider.packages.backend import STOP_NOW
 from spider.packages.interfaces import Console, Outcome, PackageCondition, Task
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Leftover, Report
-from spider.root.runner import JobNotStarted, RunnerPaths, ignore_signals, run_job
+from spider.root.job_lock import JobNotStarted
+from spider.root.runner import RunnerPaths, ignore_signals, run_job
 from spider.wire.report_messages import Updates
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from spider.jobs.files import lock_of
+from spider.root.job_lock import take_lock
 from spider.root.launcher import LauncherPaths, OrderRefused, check_args
-from spider.root.runner import take_lock
 from spider.wire.ids import new_random_id
 from tests.support.launcher import Systemd, order, submit
 

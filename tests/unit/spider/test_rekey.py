@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from spider.config import Config
-from spider.root.runner import take_lock
+from spider.root.job_lock import take_lock
 from spider.root.trusted_files import read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.selfcare.rekey import FORMER_LIFETIME_S, MAX_FORMER, RekeyPaths, forget_expired, main, rekey, restore

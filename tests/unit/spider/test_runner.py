@@ -16,7 +16,8 @@ import pytest
 from spider.files import create_once
 from spider.jobs.files import JobResult, StopRecord, read_plan, read_progress, read_result, read_run, read_stopped, write_result
 from spider.packages.interfaces import Console, Outcome
-from spider.root.runner import JobNotStarted, RunnerPaths, run_job, take_lock
+from spider.root.job_lock import JobNotStarted, take_lock
+from spider.root.runner import RunnerPaths, run_job
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
 from tests.support.scripted_job import Scripted
