@@ -26,7 +26,7 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
         {t`Upgrade…`}
       </Button>
       {nodes.length > 1 && (
-        <Button kind="quiet" onClick={open({ kind: "rollout", nodes, action: "upgrade" })}>
+        <Button kind="quiet" class="wide-only" onClick={open({ kind: "rollout", nodes, action: "upgrade" })}>
           {t`In waves…`}
         </Button>
       )}
@@ -34,7 +34,7 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
         {t`Run…`}
       </Button>
       {nodes.length > 1 && nodes.length <= MAX_NODES && (
-        <Button kind="quiet" onClick={() => go(`/compare?nodes=${nodes.join()}`)}>
+        <Button kind="quiet" class="wide-only" onClick={() => go(`/compare?nodes=${nodes.join()}`)}>
           {t`Compare`}
         </Button>
       )}
