@@ -31,6 +31,11 @@ SOON_S = 1.0
 """A table may be sent this much before the shortest time between two (`Subject.rests_s`) is over. If it waited, it would be sent only after the
 next reading."""
 
+UNEVEN = ("services",)
+"""Subjects with states that come and go, such as a oneshot that fails each minute. Even intervals could be in step with it, and never see it fail."""
+UNEVEN_SHARE, GOLDEN = 0.4, 0.618
+"""An interval of such a subject is up to this share shorter, by another part each time (the golden ratio spreads them evenly)."""
+
 log = logging.getLogger(__name__)
 
 
@@ -79,6 +84,7 @@ class _Source:
         self.read_at: Optional[float] = None
         self.cost_s = 0.0
         """CPU time of the last reading."""
+        self.turn = 0
         self.lease_until = 0.0
         self.interval_s = self.subject.interval_s
         self.table: Optional[Table] = None
@@ -89,7 +95,8 @@ class _Source:
     def plan(self, now: float) -> None:
         """Set the time of the next reading."""
         interval_s = self.interval_s if self.lease_until > now else self.subject.interval_s
-        self.due = now if self.read_at is None else max(now, self.read_at + max(interval_s, self.cost_s / COST_SHARE))
+        share = 1 - UNEVEN_SHARE * (self.turn * GOLDEN % 1) if self.subject.name in UNEVEN else 1.0
+        self.due = now if self.read_at is None else max(now, self.read_at + max(interval_s * share, self.cost_s / COST_SHARE))
 
     def must_wait(self, now: float) -> bool:
         """Whether a new table must wait: nobody watches, and the last one was sent only recently (`rests_s`)."""
@@ -200,6 +207,7 @@ class Tables:
         """Read one subject in a thread. If a reading does not return, no second one is started."""
         now = self._clock.monotonic()
         source.read_at = now
+        source.turn += 1
         source.plan(now)
         name = source.subject.name
         if source.out is None:

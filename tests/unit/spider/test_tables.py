@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spider.clock import Clock
 from spider.hub.link import NotConnected
-from spider.reports.table_reporter import READ_LIMIT_S, Tables, same, table_of
+from spider.reports.table_reporter import READ_LIMIT_S, Tables, _Source, same, table_of
 from spider.sampling.collectors.table_reader import Reading, TableReader
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Message
@@ -354,3 +354,16 @@ def test_texts_of_the_host_become_one_harmless_line(raw: bytes | str, most: int)
 def test_harmless_text_is_unchanged(text: str) -> None:
     if text.isprintable():
         assert plain(text.encode(), 200) in (text, plain(text, 200))
+
+
+@pytest.mark.parametrize("phase_s", range(0, 60, 5))
+def test_a_unit_that_fails_for_a_third_of_each_minute_is_seen_failed(phase_s: int) -> None:
+    """Even intervals of 30 s may read it only while it runs again."""
+    source = _Source(Reader("services"))
+    now = float(phase_s)
+    while now % 60 < 40:
+        source.read_at = now
+        source.turn += 1
+        source.plan(now)
+        now = source.due
+        assert now - phase_s < 120
