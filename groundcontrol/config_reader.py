@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from groundcontrol.access.addresses import Network
 from groundcontrol.access.model import TOTP_RULES, TotpRule
 from groundcontrol.config import ANY_ADDRESS, Config, Secret, authority_of, is_loopback_name
+from groundcontrol.core.addresses import plain
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import parse_setting
 from groundcontrol.samples.model import Retention, fault_of
@@ -333,7 +334,7 @@ class _Reader:
             host, _, port = part.rpartition(":")
             names = ("127.0.0.1", "::1") if host.lower() == "localhost" else (host.strip("[]"),)
             try:
-                addresses = [str(ipaddress.ip_address(name)) for name in names]
+                addresses = [plain(str(ipaddress.ip_address(name))) for name in names]
                 is_port = re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) <= 65535
             except ValueError:
                 is_port = None

@@ -373,7 +373,8 @@ def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> s
     objects = {key_of(alert): alert for alert in reversed(worst_first(episodes))}
     notified = [alert for alert in objects.values() if (row := names.rule(alert.rule_id)) is None or not row.notice]
     if incident.group == MASS and notified:
-        return f"{len({alert.node_id for alert in notified})} servers were offline"
+        count = len({alert.node_id for alert in notified})
+        return f"{count} servers were offline" if count > 1 else "1 server was offline"
     return title_of(incident.group, worst_first(notified), names) if notified else incident.title
 
 
@@ -387,7 +388,10 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
     what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
     nodes = {alert.node_id for alert in firing if alert.node_id is not None}
     if group == MASS:
-        return f"{max(len(nodes), silent)} servers are offline: look at the network of the hub first"
+        count = max(len(nodes), silent)
+        if count == 1:  # a reader with limits may see one server of a joint outage
+            return f"{what} on 1 server"
+        return f"{count} servers are offline: look at the network of the hub first"
     if len(nodes) > 1:
         return f"{what} on {len(nodes)} servers"
     more = f" and {len(firing) - 1} more" if len(firing) > 1 else ""

@@ -15,6 +15,7 @@ from groundcontrol.nodes.model import NodePolicy
 from spider.wire.policy_names import MAX_NAMES, PATTERN, USER
 from spider.wire.verbs import REKEY, VERBS
 
+_MODES: Final = ("monitor", "readonly", "managed")
 _SECOND_VERSION: Final = ("events", "units", "containers", "journal")
 _HEAD: Final = (
     "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
@@ -65,6 +66,8 @@ def plan_policy(
     """
     if not exists:
         remembered = last if wish is None or wish.mode is None else None
+        if remembered is not None and remembered.mode not in _MODES:  # the node could not read its file
+            remembered, mode = None, "monitor"
         return PolicyPlan(policy_conf(remembered.mode if remembered else mode, remembered.verbs if remembered else (), wish or NO_LINES))
     if there is None:  # the node refuses such a file, too
         return PolicyPlan(policy_conf("readonly"), "", wish and FoundPolicy("differs", "", policy_conf(mode, (), wish), ""))

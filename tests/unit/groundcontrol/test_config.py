@@ -412,3 +412,8 @@ def test_the_proxy_of_notifications_and_what_is_reached_without_it(tmp_path: Pat
         assert "http://host:port" in fault
         assert "secret" not in fault
     assert "10.0.0.0/99" in faults(tmp_path, STARDUST_NOTIFY_DIRECT="10.0.0.0/99")[0]
+
+
+def test_an_allowed_receiver_may_be_written_in_any_spelling_of_its_address(tmp_path: Path) -> None:
+    assert config(tmp_path, STARDUST_NOTIFY_ALLOW="[::ffff:7f00:1]:9099").notify_allow == {("127.0.0.1", 9099)}
+    assert config(tmp_path, STARDUST_NOTIFY_ALLOW="localhost:25").notify_allow == {("127.0.0.1", 25), ("::1", 25)}

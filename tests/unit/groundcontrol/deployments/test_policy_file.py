@@ -64,6 +64,7 @@ def test_a_file_that_cannot_be_read_stays_and_a_missing_one_is_not_wider_than_be
     unreadable = plan(None, WIDER, seen="")
     assert (unreadable.replaced, unreadable.found.digest) == ("", "")
     assert parse_policy(plan(None, None, exists=False, last=NodePolicy("monitor")).text).mode == "monitor"
+    assert parse_policy(plan(None, None, exists=False, last=NodePolicy("invalid")).text).mode == "monitor"
     assert parse_policy(plan(None, None, exists=False).text).mode == "managed"
     assert parse_policy(policy_conf("managed", ("refresh", "rekey"), WIDER)).named(UNITS) == WIDER.units
 
