@@ -112,6 +112,7 @@ def test_values_update_without_layout_shift_or_reordering_under_the_pointer(brow
         expect(page.get_by_text("5of 5 online")).to_be_visible()
         expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b")).to_have_text(sorted(NODES))
         expect(page.get_by_role("region", name="Needs attention")).to_be_visible()  # it pushes the table down when it comes
+        expect(page.get_by_text("nobody is notified")).to_be_visible(timeout=90_000)  # so does this
         next_value(page, "cpu.total")  # the first values, and the letters, take their room before the watch begins
         page.evaluate("() => document.fonts.ready.then(() => true)")
         page.evaluate("() => { window.__shifts.length = 0; }")

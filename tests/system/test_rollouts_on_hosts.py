@@ -16,9 +16,11 @@ from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 PATIENCE_S = 240.0
+POLL_S = 0.5
+"""A user may make 20 such calls a second."""
 ENDED = ("succeeded", "stopped", "cancelled", "expired", "failed")
 
 
@@ -43,7 +45,7 @@ def ended(on: DeployedHost, rollout: str) -> Any:
         row = on.call("GET", f"rollouts/{rollout}")
         return row if row["state"] in ENDED else None
 
-    return wait_until(look, PATIENCE_S, what=f"the roll-out {rollout} ends")
+    return wait_until(look, PATIENCE_S, what=f"the roll-out {rollout} ends", poll_s=POLL_S)
 
 
 def targets(on: DeployedHost, rollout: str) -> dict[str, Any]:
@@ -52,7 +54,10 @@ def targets(on: DeployedHost, rollout: str) -> dict[str, Any]:
 
 def start(on: DeployedHost, rollout: str, count: int) -> None:
     row = wait_until(
-        lambda: (row := on.call("GET", f"rollouts/{rollout}"))["state"] != "planning" and row, PATIENCE_S, what="the roll-out is planned"
+        lambda: (row := on.call("GET", f"rollouts/{rollout}"))["state"] != "planning" and row,
+        PATIENCE_S,
+        what="the roll-out is planned",
+        poll_s=POLL_S,
     )
     assert (row["state"], row["confirm"]) == ("ready", count), (row, targets(on, rollout))
     on.call("POST", f"rollouts/{rollout}/start", {"confirm": count, "version": row["version"]})
@@ -92,10 +97,12 @@ def test_a_broken_canary_stops_and_after_the_repair_the_rest_follows_over_a_kill
         one.wait_row(one.submit("check"))
     rest = first.call("POST", f"rollouts/{made['id']}/retry-rest")
     assert rest["parent_id"] == made["id"]
-    wait_until(lambda: first.call("GET", f"rollouts/{rest['id']}")["state"] == "ready", PATIENCE_S, what="the rest is planned")
+    wait_until(
+        lambda: first.call("GET", f"rollouts/{rest['id']}")["state"] == "ready", PATIENCE_S, what="the rest is planned", poll_s=POLL_S
+    )
     ready = first.call("GET", f"rollouts/{rest['id']}")
     first.call("POST", f"rollouts/{rest['id']}/start", {"confirm": ready["confirm"], "version": ready["version"]})
-    wait_until(lambda: first.call("GET", f"rollouts/{rest['id']}")["targets"]["running"], PATIENCE_S, what="a target runs")
+    wait_until(lambda: first.call("GET", f"rollouts/{rest['id']}")["targets"]["running"], PATIENCE_S, what="a target runs", poll_s=POLL_S)
     hub.slay()
     hub.launch()
     for one in pair:
