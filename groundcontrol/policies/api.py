@@ -80,7 +80,7 @@ async def list_policies(call: ApiRequest) -> PatchPoliciesView:
     call.query()
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     now = call.services.clock.now()
-    found = await call.services[PolicyStore].policies(call.scope)
+    found = await call.services[PolicyStore].all(call.scope)
     seen = ((one, _visible_select(visible, one.select)) for one in found)
     return PatchPoliciesView(patch_policies=[policy_view(one, select, now) for one, select in seen if select is not None])
 
@@ -98,7 +98,7 @@ def _visible_select(visible: VisibleNodes, select: PolicySelect) -> PatchSelect 
 
 async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
     """The policy of the path, and the part of its selection that the caller may see. Raises: NotFound."""
-    one = await call.services[PolicyStore].policy(call.scope, PolicyId(call.id_of("patch policy")))
+    one = await call.services[PolicyStore].get(call.scope, PolicyId(call.id_of("patch policy")))
     select = _visible_select(await VisibleNodes.of(call.services[NodeStore], call.scope), one.select)
     if select is None:
         raise NotFound("there is no such patch policy")
@@ -137,7 +137,7 @@ async def create_policy(call: ApiRequest, body: PatchPolicyBody) -> PatchPolicyV
     """Make a patch policy. The caller becomes its owner: it runs with their rights of that time."""
     now = call.services.clock.now()
     made = await _checked(call, policy_of(body, PolicyId(new_time_id(now)), call.scope.org))
-    stored = await call.services[PolicyStore].create_policy(call.scope, _owned(call, made))
+    stored = await call.services[PolicyStore].create(call.scope, _owned(call, made))
     return policy_view(stored, select_view(stored.select), now)
 
 
@@ -149,7 +149,7 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
     if call.scope.grants:
         await check_select(call.services[NodeStore], call.scope, before.select.select)
     after = await _checked(call, policy_of(patched(before, body), before.id, before.org))
-    stored = await call.services[PolicyStore].save_policy(
+    stored = await call.services[PolicyStore].save(
         call.scope, _edited(call, before._replace(version=body.version), after, take_over=body.take_over)
     )
     return policy_view(stored, select_view(stored.select), call.services.clock.now())
@@ -172,7 +172,7 @@ async def delete_policy(call: ApiRequest) -> None:
     one, _ = await _policy(call)
     if call.scope.grants:
         await check_select(call.services[NodeStore], call.scope, one.select.select)
-    await call.services[PolicyStore].delete_policy(call.scope, one.id)
+    await call.services[PolicyStore].delete(call.scope, one.id)
 
 
 async def preview_policy(call: ApiRequest, body: PatchPolicyPreviewBody) -> PatchPreviewView:
@@ -189,7 +189,7 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
     if not 1 <= len(body.policies) <= MOST_OF_FILE:
         raise BadRequest(f"policies: 1 to {MOST_OF_FILE} patch policies", field="policies")
     store = call.services[PolicyStore]
-    known = await store.policies(call.scope)
+    known = await store.all(call.scope)
     made, changed, applied, faults = list[PatchPolicy](), list[PatchPolicy](), list[AppliedPolicyView](), list[dict[str, object]]()
     for number, fields in enumerate(body.policies, 1):
         try:
@@ -201,7 +201,7 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
             act: Literal["add", "change", "keep"] = "add" if before is None else "change" if names else "keep"
             applied.append(AppliedPolicyView(id=after.id, name=after.name, act=act, fields=names))
             if before is None:
-                made.append(_owned(call, after))
+                made.append(_owned(call, after)._replace(version=0))
             elif names:
                 changed.append(_edited(call, before, after))
         except (BadRequest, NotFound, Forbidden) as exc:
@@ -213,7 +213,7 @@ async def apply_policies(call: ApiRequest, body: PoliciesFileBody) -> AppliedPol
         )
     if not body.dry_run and (made or changed):
         call.services.auth.require_step_up(call.caller)
-        await store.apply_policies(call.scope, made, changed)
+        await store.save_all(call.scope, [*made, *changed])
     named = {one.id for one in applied}
     return AppliedPoliciesView(policies=applied, left=[one.id for one in known if one.id not in named])
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, NewType, get_args
 from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.core.records import Record
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
 from groundcontrol.policies.calendar import Times, check_times
@@ -148,6 +149,23 @@ class PatchPolicy(NamedTuple):
         return bool(
             self.leave_out or self.only or not self.kernel or self.min_age.security or self.min_age.other or self.approval != "none"
         )
+
+
+_FIXED: Final = ("id", "org", "version")
+_TIMES: Final = ("considered_at", "changed_at")
+PATCH_POLICIES: Final = Record(
+    model=PatchPolicy,
+    table="patch_policy",
+    noun="patch_policy",
+    plural="patch policies",
+    edited=[name for name in PatchPolicy._fields if name not in _FIXED],
+    audited={name: name for name in PatchPolicy._fields if name not in _FIXED + _TIMES},
+    body="spec",
+    columns={"name": "name", "paused": "paused", "considered_at": "considered_at"},
+    unique="name",
+    order="name",
+    most=200,
+)
 
 
 class Pair(NamedTuple):

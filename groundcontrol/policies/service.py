@@ -65,7 +65,7 @@ class FleetReader:
             updates=updates,
             seen=await store.seen(scope.org, packages),
             windows=await self._stores[PatchWindowStore].all(scope),
-            others=[one for one in await store.policies(scope) if one.id != policy.id and one.enabled],
+            others=[one for one in await store.all(scope) if one.id != policy.id and one.enabled],
             approvers=await self._approvers(scope, policy),
             own_machine=self.own_machine,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Records
@@ -12,40 +12,9 @@ from groundcontrol.policies.choosing import Update
 from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PatchWindow
 
-MOST_POLICIES: Final = 200
 
-
-class PolicyStore(Protocol):
-    async def create_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        """Raises: Conflict: the name is taken, there are `MOST_POLICIES`, or the id was used before."""
-        ...
-
-    async def save_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        """Replace the version that `policy.version` names. Planned occurrences lose their approvals.
-
-        Raises: Conflict: another version is stored, or the name is taken; NotFound.
-        """
-        ...
-
-    async def apply_policies(self, scope: Scope, made: Sequence[PatchPolicy], changed: Sequence[PatchPolicy]) -> None:
-        """Create and save all of them or none. Raises: as above."""
-        ...
-
-    async def delete_policy(self, scope: Scope, policy: PolicyId) -> None:
-        """Delete a policy with its occurrences. Its roll-outs stay. A repeated call changes nothing."""
-        ...
-
-    async def policy(self, scope: Scope, policy: PolicyId) -> PatchPolicy:
-        """Raises: NotFound."""
-        ...
-
-    async def policies(self, scope: Scope) -> Sequence[PatchPolicy]:
-        """By name. Damaged ones are left out; the doctor reports them."""
-        ...
-
-    async def every_policy(self) -> Sequence[PatchPolicy]:
-        """Those of all organisations."""
-        ...
+class PolicyStore(Records[PatchPolicy], Protocol):
+    """Policies and their occurrences. A changed policy loses its planned occurrences with their approvals, a deleted one all of them."""
 
     async def pause_policy(self, org: int, policy: PolicyId, why: str) -> None:
         """Set why a policy makes no roll-outs; empty: it does again, from now on."""

@@ -212,7 +212,7 @@ async def _run_policy(call: ApiRequest, policy_id: str) -> Rollout:
     if not is_id(policy_id):
         raise NotFound("there is no such patch policy")
     now = call.services.clock.now()
-    policy = await call.services[PolicyStore].policy(call.scope, PolicyId(policy_id))
+    policy = await call.services[PolicyStore].get(call.scope, PolicyId(policy_id))
     seen = await seen_nodes(call)
     if seen is not None:
         nodes = await all_nodes(call.services[NodeStore], call.scope._replace(grants=()))

@@ -62,7 +62,7 @@ class RolloutService:
 
     async def sweep(self) -> None:
         """One look at all policies and roll-outs. One that fails stops none of the others."""
-        for policy in await self._list(self._stores[PolicyStore].every_policy):
+        for policy in await self._list(self._stores[PolicyStore].of_every_org):
             await self._guard("policy", policy.id, lambda policy=policy: self._begin_due(policy))  # type: ignore[misc]  # bound now
         moving: dict[int, list[Rollout]] = {}
         for rollout in await self._list(self._stores[RolloutStore].live_rollouts):

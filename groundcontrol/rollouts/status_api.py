@@ -27,7 +27,7 @@ async def patch_status(call: ApiRequest) -> PatchStatusView | web.Response:
     updates = await store.node_updates(scope)
     seen = await store.seen(scope.org, {one.package for _, ones in updates.values() for one in ones if one.security == "yes"})
     view = status_of(
-        nodes, updates, seen, await store.last_patched(scope), await call.services[RolloutStore].patched_by(scope), await store.policies(scope),
+        nodes, updates, seen, await store.last_patched(scope), await call.services[RolloutStore].patched_by(scope), await store.all(scope),
         call.services.clock.now(),
     )  # fmt: skip
     if form == "json":

@@ -11,7 +11,7 @@ from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId, Poli
 from groundcontrol.policies.windows import PatchWindow, WindowId
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE
-from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
+from tests.support.race_cases import Cases, Ground, Race, Rivals
 
 CASES = Cases()
 TIMES = Times(When(weekly=("tue",)), "02:30", 7200, "UTC")
@@ -29,70 +29,13 @@ def a_patch_window(now: float, name: str = "") -> PatchWindow:
     return PatchWindow(made, 1, name or made, "allow", Selector(all=True), TIMES)
 
 
-async def _policies(ground: Ground) -> list[tuple[str, str, int]]:
-    return [(one.name, one.times.start, one.version) for one in await ground.store.policies.policies(SCOPE)]
-
-
-def _at(policy: PatchPolicy, start: str) -> PatchPolicy:
-    return policy._replace(times=policy.times._replace(start=start))
-
-
-@CASES.of("policies.create_policy")
-async def _create_policy(ground: Ground) -> Race:
-    """Twenty want the same name."""
-    store, made = ground.store.policies, a_policy(ground.now, "nights")
-    rivals = [_at(a_policy(ground.now, "days"), f"{at:02}:00") for at in range(CALLERS)]
-    return Race(
-        lambda: store.create_policy(SCOPE, made),
-        lambda: _policies(ground),
-        [("nights", "02:30", 1)],
-        ("patch_policy.create",),
-        rivals=Rivals("one", lambda at: store.create_policy(SCOPE, rivals[at]), lambda at: [("days", f"{at:02}:00", 1)], Conflict),
-    )
-
-
-@CASES.of("policies.save_policy")
-async def _save_policy(ground: Ground) -> Race:
-    store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
-    return Race(
-        lambda: store.save_policy(SCOPE, _at(made, "03:00")),
-        lambda: _policies(ground),
-        [("nights", "03:00", 2)],
-        ("patch_policy.edit",),
-        rivals=Rivals(
-            "one", lambda at: store.save_policy(SCOPE, _at(made, f"{at:02}:10")), lambda at: [("nights", f"{at:02}:10", 2)], Conflict
-        ),
-    )
-
-
-@CASES.of("policies.apply_policies")
-async def _apply_policies(ground: Ground) -> Race:
-    store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
-    other = a_policy(ground.now, "days")
-    return Race(
-        lambda: store.apply_policies(SCOPE, [other], [_at(made, "04:00")]),
-        lambda: _policies(ground),
-        [("days", "02:30", 1), ("nights", "04:00", 2)],
-        ("patch_policy.create", "patch_policy.edit"),
-    )
-
-
-@CASES.of("policies.delete_policy")
-async def _delete_policy(ground: Ground) -> Race:
-    store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
-    return Race(lambda: store.delete_policy(SCOPE, made.id), lambda: _policies(ground), [], ("patch_policy.delete",))
-
-
 @CASES.of("policies.pause_policy")
 async def _pause_policy(ground: Ground) -> Race:
     store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    made = await store.create(SCOPE, a_policy(ground.now, "nights"))
 
     async def held() -> object:
-        return (await store.policy(SCOPE, made.id)).paused
+        return (await store.get(SCOPE, made.id)).paused
 
     return Race(lambda: store.pause_policy(1, made.id, "owner"), held, "owner", ("patch_policy.pause",))
 
@@ -100,11 +43,11 @@ async def _pause_policy(ground: Ground) -> Race:
 @CASES.of("policies.resume_policies")
 async def _resume_policies(ground: Ground) -> Race:
     store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    made = await store.create(SCOPE, a_policy(ground.now, "nights"))
     await store.pause_policy(1, made.id, "restored")
 
     async def held() -> object:
-        return (await store.policy(SCOPE, made.id)).paused
+        return (await store.get(SCOPE, made.id)).paused
 
     return Race(lambda: store.resume_policies(SCOPE), held, "", ("patch_policy.resume",), alone=(1, 0))
 
@@ -113,11 +56,11 @@ async def _resume_policies(ground: Ground) -> Race:
 async def _save_occurrence(ground: Ground) -> Race:
     """Twenty hubs begin one occurrence: one does."""
     store = ground.store.policies
-    made = await store.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    made = await store.create(SCOPE, a_policy(ground.now, "nights"))
     due = Occurrence(made.id, 1, ground.now + 60, ground.now + 7260, "started", rollout_id="r")
 
     async def held() -> object:
-        return [one.rollout_id for one in await store.occurrences(1, made.id, 0)], (await store.policy(SCOPE, made.id)).considered_at
+        return [one.rollout_id for one in await store.occurrences(1, made.id, 0)], (await store.get(SCOPE, made.id)).considered_at
 
     return Race(
         lambda: store.save_occurrence(SCOPE, None, due, ground.now + 60),
@@ -134,3 +77,4 @@ async def _save_occurrence(ground: Ground) -> Race:
 
 
 CASES.of_record("patch_windows", "patch_window", a_patch_window, lambda one, at: one._replace(times=one.times._replace(length_s=8000 + at)))
+CASES.of_record("policies", "patch_policy", a_policy, lambda one, at: one._replace(times=one.times._replace(length_s=8000 + at)))

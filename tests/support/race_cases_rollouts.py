@@ -31,7 +31,7 @@ async def _states(ground: Ground) -> list[tuple[str, int, int]]:
 @CASES.of("rollouts.create_rollout")
 async def _create_rollout(ground: Ground) -> Race:
     """Twenty hubs begin one occurrence: one roll-out is made."""
-    policy = await ground.store.policies.create_policy(SCOPE, a_policy(ground.now, "nights"))
+    policy = await ground.store.policies.create(SCOPE, a_policy(ground.now, "nights"))
     made = await a_rollout(ground)
     rivals = [made._replace(id=RolloutId(new_time_id(ground.now))) for _ in range(CALLERS)]
 

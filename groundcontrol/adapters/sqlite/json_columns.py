@@ -30,7 +30,7 @@ from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading
-from groundcontrol.policies.model import Occurrence, PatchPolicy
+from groundcontrol.policies.model import PATCH_POLICIES, Occurrence
 from groundcontrol.policies.windows import PATCH_WINDOWS
 from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.samples.model import Retention
@@ -79,7 +79,7 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
-RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES, PATCH_WINDOWS)
+RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES, PATCH_POLICIES, PATCH_WINDOWS)
 """Declared records, whose columns with JSON follow from their models."""
 
 COLUMNS: Final = (
@@ -109,7 +109,6 @@ COLUMNS: Final = (
     _Column("invite", "tags", texts_from_json),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
-    _Column("patch_policy", "spec", partial(record_from_json, PatchPolicy)),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),
     _Column("rollout", "record", partial(record_from_json, Rollout)),
     _Column("rollout_target", "record", partial(record_from_json, Target), "rollout || ' ' || node", "node"),

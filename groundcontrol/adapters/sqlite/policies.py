@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, cast
@@ -10,24 +9,22 @@ from typing import Final, cast
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
-from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.node_tables import read_table
-from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
+from groundcontrol.adapters.sqlite.records import Also, Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import Action
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.updates import HELD, SUBJECT, rows_of
 from groundcontrol.policies.choosing import Update
-from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId
-from groundcontrol.policies.store import MOST_POLICIES
+from groundcontrol.policies.model import PATCH_POLICIES, Occurrence, PatchPolicy, PolicyId
 from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 from spider.clock import Clock
 
-_POLICY: Final = "SELECT * FROM patch_policy WHERE org = ? AND id = ?"
 _OCCURRENCE: Final = "SELECT * FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at = ?"
 _TABLES: Final = (
     "SELECT node.id AS node_id, t.* FROM node JOIN node_table AS t ON t.org = node.org AND t.node = node.no AND t.subject = ?"
@@ -39,90 +36,30 @@ _LAST_PATCHED: Final = (
 )
 
 
-class SqlitePolicies:
+class SqlitePolicies(SqliteRecords[PatchPolicy]):
     """`PolicyStore`."""
 
+    form = Form(PATCH_POLICIES)
+
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._chain = chain
+        super().__init__(writer, reader, chain)
         self._clock = clock
 
-    # -- policies --------------------------------------------------------------------------------
+    def save_in(self, tx: Tx, scope: Scope, record: PatchPolicy, also: Also[PatchPolicy] | None = None) -> PatchPolicy:
+        def void(tx: Tx, before: PatchPolicy | None) -> Mapping[str, object] | None:
+            """An edit counts from the next occurrence and voids approvals; a skip of a person stays."""
+            if before is None or self.form.settings(before) != self.form.settings(record):
+                tx.execute(
+                    "DELETE FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at > ? AND state IN ('planned', 'waiting_approval')",
+                    *(scope.org, record.id, tx.now),
+                )
+            return also(tx, before) if also else None
 
-    async def create_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        return await self._writer.run(lambda tx: self._create(tx, scope, policy))
+        return super().save_in(tx, scope, record, void)
 
-    def _create(self, tx: Tx, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        made = policy._replace(org=scope.org, version=1)
-        known = tx.fetch_one(_POLICY, scope.org, made.id)
-        if known is not None:
-            if _to_policy(known) != made:
-                raise Conflict("this id of a patch policy was used before")
-            return made
-        if tx.fetch_all("SELECT count(*) AS n FROM patch_policy WHERE org = ?", scope.org)[0]["n"] >= MOST_POLICIES:
-            raise Conflict(f"there are {MOST_POLICIES} patch policies: delete some first")
-        _check_name(tx, "patch_policy", "patch policy", made.org, made.id, made.name)
-        tx.execute(
-            "INSERT INTO patch_policy (org, id, name, spec, paused, considered_at, version) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(made.org, made.id, made.name, record_to_json(made), made.paused, made.considered_at, 1),
-        )
-        self._chain.write(tx, scope, "patch_policy.create", made.id, _detail(made))
-        return made
-
-    async def save_policy(self, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        return await self._writer.run(lambda tx: self._save(tx, scope, policy))
-
-    def _save(self, tx: Tx, scope: Scope, policy: PatchPolicy) -> PatchPolicy:
-        after = policy._replace(org=scope.org, version=policy.version + 1)
-        _check_name(tx, "patch_policy", "patch policy", after.org, after.id, after.name)
-        won = tx.execute(
-            "UPDATE patch_policy SET name = ?, spec = ?, paused = ?, considered_at = ?, version = ? WHERE org = ? AND id = ? AND version = ?",
-            *(after.name, record_to_json(after), after.paused, after.considered_at, after.version, scope.org, after.id, policy.version),
-        )
-        if not won:
-            known = _to_policy(_found(tx.fetch_one(_POLICY, scope.org, after.id), "patch policy"))
-            if known == after:
-                return known
-            raise Conflict("this patch policy has changed meanwhile: read it again", version=known.version)
-        # an edit counts from the next occurrence and voids approvals; a skip of a person stays
-        tx.execute(
-            "DELETE FROM patch_occurrence WHERE org = ? AND policy = ? AND due_at > ? AND state IN ('planned', 'waiting_approval')",
-            *(scope.org, after.id, tx.now),
-        )
-        self._chain.write(tx, scope, "patch_policy.edit", after.id, _detail(after))
-        return after
-
-    async def apply_policies(self, scope: Scope, made: Sequence[PatchPolicy], changed: Sequence[PatchPolicy]) -> None:
-        def command(tx: Tx) -> None:
-            for one in made:
-                self._create(tx, scope, one)
-            for one in changed:
-                self._save(tx, scope, one)
-
-        await self._writer.run(command)
-
-    async def delete_policy(self, scope: Scope, policy: PolicyId) -> None:
-        def command(tx: Tx) -> None:
-            known = tx.fetch_one(_POLICY, scope.org, policy)
-            if known is not None:
-                tx.execute("DELETE FROM patch_policy WHERE org = ? AND id = ?", scope.org, policy)
-                tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, policy)
-                self._chain.write(tx, scope, "patch_policy.delete", policy, {"name": known["name"]})
-
-        await self._writer.run(command)
-
-    async def policy(self, scope: Scope, policy: PolicyId) -> PatchPolicy:
-        row = await self._reader.run(lambda rows: rows.fetch_one(_POLICY, scope.org, policy))
-        return _to_policy(_found(row, "patch policy"))
-
-    async def policies(self, scope: Scope) -> Sequence[PatchPolicy]:
-        return _readable(
-            await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_policy WHERE org = ? ORDER BY name", scope.org))
-        )
-
-    async def every_policy(self) -> Sequence[PatchPolicy]:
-        return _readable(await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM patch_policy ORDER BY org, id")))
+    def delete_in(self, tx: Tx, scope: Scope, record_id: str, also: Also[PatchPolicy] | None = None) -> None:
+        tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, record_id)
+        super().delete_in(tx, scope, record_id, also)
 
     async def pause_policy(self, org: int, policy: PolicyId, why: str) -> None:
         def command(tx: Tx) -> None:
@@ -160,13 +97,14 @@ class SqlitePolicies:
     async def save_occurrence(
         self, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
     ) -> Occurrence:
-        return await self._writer.run(lambda tx: self.save_in(tx, scope, before, after, considered_at))
+        return await self._writer.run(lambda tx: self.save_occurrence_in(tx, scope, before, after, considered_at))
 
-    def save_in(self, tx: Tx, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None) -> Occurrence:
+    def save_occurrence_in(
+        self, tx: Tx, scope: Scope, before: Occurrence | None, after: Occurrence, considered_at: float | None = None
+    ) -> Occurrence:
         """`save_occurrence` within a command."""
         key = (after.org, after.policy_id, after.due_at)
-        policy = tx.fetch_one(_POLICY, after.org, after.policy_id)
-        if policy is None:
+        if self.row(tx, after.org, after.policy_id) is None:
             raise NotFound("there is no such patch policy")
         version = 1 if before is None else before.version + 1
         stored = after._replace(version=version)
@@ -258,33 +196,3 @@ class SqlitePatchWindows(SqliteRecords[PatchWindow]):
     """`PatchWindowStore`."""
 
     form = Form(PATCH_WINDOWS)
-
-
-def _check_name(tx: Tx, table: str, what: str, org: int, thing: str, name: str) -> None:
-    other = tx.fetch_one(f"SELECT 1 FROM {table} WHERE org = ? AND name = ? AND id <> ?", org, name, thing)  # noqa: S608  words of our own
-    if other is not None:
-        raise Conflict(f"a {what} has this name already: choose another", field="name")
-
-
-def _found(row: Row | None, what: str) -> Row:
-    if row is None:
-        raise NotFound(f"there is no such {what}")
-    return row
-
-
-def _to_policy(row: Row) -> PatchPolicy:
-    found = record_from_json(PatchPolicy, row["spec"])
-    return found._replace(paused=row["paused"], considered_at=row["considered_at"], version=row["version"])
-
-
-def _readable(rows: Sequence[Row]) -> list[PatchPolicy]:
-    """The readable policies: a damaged one stops neither the others nor the page."""
-    found = []
-    for row in rows:
-        with contextlib.suppress(StoreError):
-            found.append(_to_policy(row))
-    return found
-
-
-def _detail(policy: PatchPolicy) -> dict[str, object]:
-    return {name: value for name, value in policy._asdict().items() if name not in ("id", "org", "considered_at", "changed_at")}

@@ -72,7 +72,7 @@ class SqliteRollouts:
                     raise Conflict("this id of a roll-out was used before")
                 return made
             if begin is not None:
-                self._policies.save_in(tx, scope, begin.before, begin.after, begin.considered_at)
+                self._policies.save_occurrence_in(tx, scope, begin.before, begin.after, begin.considered_at)
             tx.execute(
                 "INSERT INTO rollout (org, id, policy, state, made_at, record, version) VALUES (?, ?, ?, ?, ?, ?, 1)",
                 *(made.org, made.id, made.policy_id, made.state, made.made_at, _record(made)),

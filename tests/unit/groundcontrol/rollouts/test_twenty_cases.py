@@ -134,7 +134,7 @@ async def test_case_5_a_policy_that_cannot_be_read_stops_neither_the_others_nor_
     await admin.post("patch-policies", {**body, "name": "whole"})
     await hub.sql("UPDATE patch_policy SET spec = '{' WHERE id = ?", broken)
     assert [one["name"] for one in (await admin.get("patch-policies")).json["patch_policies"]] == ["whole"]
-    assert [one.name for one in await hub.store.policies.every_policy()] == ["whole"]
+    assert [one.name for one in await hub.store.policies.of_every_org()] == ["whole"]
 
 
 async def test_case_6_no_edit_fires_a_policy_at_once(hub: TestHub) -> None:
@@ -156,9 +156,9 @@ async def test_case_6_no_edit_fires_a_policy_at_once(hub: TestHub) -> None:
     for version, change in enumerate(changes, 1):
         answer = await admin.request("PATCH", f"patch-policies/{one['id']}", {"version": version, **change})
         assert answer.status == 200, answer.json
-        [policy] = await hub.store.policies.every_policy()
+        [policy] = await hub.store.policies.of_every_org()
         assert due_now(policy, (), hub.clock.now() + 1) == []
-    [policy] = await hub.store.policies.every_policy()
+    [policy] = await hub.store.policies.of_every_org()
     assert due_now(policy, (), hub.clock.now() - 5 * DAY) == [], "a clock that jumps back"
 
 
