@@ -61,7 +61,14 @@ const sheets = {
 const source = path.join(here, "src");
 /** The chunk of each module that is imported on demand. Modules that are used together share a chunk, which avoids many small shared chunks. */
 const CHUNKS = {
-  dialogs: ["pages/add/add", "pages/redeploy/redeploy", "pages/remove/remove", "app/help-dialogs", "app/palette"],
+  dialogs: [
+    "pages/add/add",
+    "pages/redeploy/redeploy",
+    "pages/redeploy/redeploy-many",
+    "pages/remove/remove",
+    "app/help-dialogs",
+    "app/palette",
+  ],
   alerts: ["pages/alerts/alerts", "pages/alerts/link", "pages/alerts/maintenance-dialog"],
   messenger: ["pages/alerts/messenger-trouble"],
   jobs: [

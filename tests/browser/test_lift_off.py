@@ -102,6 +102,46 @@ def watch_it_live(page: Page, hub: HubProcess, node: str) -> None:
     )
 
 
+OWNERS = "# mine\\n[policy]\\nversion = 1\\nmode = readonly\\n"
+
+
+def change_its_policy(page: Page, hub: HubProcess, host: Host, user: str, node: str) -> None:
+    """Many nodes, one dialog: the owner's file is shown beside what would replace it, and stays until that is confirmed."""
+    [gone] = hub.enrol("gone-1")  # a second node, at whose address no SSH server is
+    host.sh(f"printf '{OWNERS}' > /etc/stardust/policy.conf")
+    page.goto(f"{hub.url}/settings/policies")
+    page.get_by_role("button", name="Change all…").click()
+    dialog = page.get_by_role("dialog", name="Deploy 2 servers again")
+    dialog.get_by_label("SSH user").fill(user)
+    dialog.get_by_role("button", name="Paste key").click()
+    dialog.get_by_label("Private key text").fill(host.private_key())
+    if SSH_USERS[user]:
+        dialog.get_by_label("sudo password", exact=True).fill(SSH_USERS[user])
+    compare = dialog.get_by_role("button", name="Compare the policies and deploy")
+    compare.click()
+    expect(dialog.get_by_text("Choose what the policies are to allow")).to_be_visible()
+    dialog.get_by_label("Policy on the server", exact=True).select_option("managed")
+    dialog.get_by_label("Services that may be restarted").fill("cron.service")
+    compare.click()
+    difference = dialog.get_by_role("region", name="Difference of the policy")
+    expect(difference.get_by_text("mode = readonly")).to_be_visible(timeout=JOB_LIMIT_MS)
+    expect(difference.get_by_text("units = cron.service")).to_be_visible()
+    expect(dialog.get_by_text("1 with another policy, unchanged")).to_be_visible()
+    expect(dialog.locator("p.crit").filter(has_text="gone-1")).to_be_visible(timeout=JOB_LIMIT_MS)
+    assert host.sh("cat /etc/stardust/policy.conf") == OWNERS.replace("\\n", "\n")
+    write = dialog.get_by_role("button", name="Write the policy")
+    expect(write).to_be_disabled()
+    difference.get_by_role("checkbox").check()
+    write.click()
+    expect(dialog.get_by_text("Policy written:")).to_be_visible(timeout=JOB_LIMIT_MS)
+    assert "units = cron.service" in host.sh("cat /etc/stardust/policy.conf")
+    until(page, lambda: (hub.node(node)["policy"] or {}).get("units"), lambda found: found == ["cron.service"])
+    forgotten(page, "PRIVATE KEY", "lab-admin-pw")
+    assert hub.local("DELETE", f"/api/v1/nodes/{gone.node_id}?force=true").status == 202
+    dialog.get_by_role("button", name="Close").last.click()
+    page.goto(f"{hub.url}/n/{node}")
+
+
 def terminal_text(page: Page) -> str:
     """All the text that the terminal holds, as the page's own copy button gives it."""
     page.get_by_role("button", name="Copy output").click()
@@ -229,6 +269,7 @@ def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess
     add_node(page, host, user, name)
     node = node_id_of(page)
     watch_it_live(page, fresh_hub, node)
+    change_its_policy(page, fresh_hub, host, user, node)
     upgrade_it(page, fresh_hub, host)
     remove_it(page, node, name)
     left = left_behind(fsdiff.difference(before, fsdiff.look(host.sh)), of_an_upgrade(owned, packages(host)))

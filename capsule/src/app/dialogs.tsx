@@ -27,6 +27,7 @@ const dialog = <P extends object>(what: string, load: () => Promise<ComponentTyp
 const AddNode = dialog(t`the dialog`, async () => (await import("../pages/add/add")).AddNodeDialog);
 const RemoveNode = dialog(t`the dialog`, async () => (await import("../pages/remove/remove")).RemoveNodeDialog);
 const Redeploy = dialog(t`the dialog`, async () => (await import("../pages/redeploy/redeploy")).RedeployDialog);
+const RedeployMany = dialog(t`the dialog`, async () => (await import("../pages/redeploy/redeploy-many")).RedeployManyDialog);
 const Palette = dialog(t`the palette`, async () => (await import("./palette")).Palette);
 const Shortcuts = dialog(t`the shortcuts`, async () => (await import("./help-dialogs")).ShortcutsDialog);
 const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/job-dialog")).NodeJobDialog);
@@ -66,6 +67,8 @@ function CurrentDialog(): VNode | null {
       return <RemoveNode key={wanted.deployment ?? wanted.node} {...wanted} />;
     case "redeploy":
       return <Redeploy key={wanted.node} {...wanted} />;
+    case "redeploy-many":
+      return <RedeployMany {...wanted} />;
     case "job":
       return <NodeJob {...wanted} />;
     case "bulk-job":

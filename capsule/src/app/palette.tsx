@@ -75,6 +75,14 @@ function actions(): Entry[] {
           ),
         ]
       : []),
+    ...(mayAct.value && nodes.length
+      ? [
+          act("redeploy", t`Deploy the ${nodes.length} selected again…`, "rotate-cw", () => showDialog({ kind: "redeploy-many", nodes })),
+          act("policies", t`Change the policies of the ${nodes.length} selected…`, "lock", () =>
+            showDialog({ kind: "redeploy-many", nodes, widening: true }),
+          ),
+        ]
+      : []),
     ...(mayTag.value && nodes.length
       ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))]
       : []),

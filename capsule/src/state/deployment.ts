@@ -6,7 +6,7 @@
 
 import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
-import type { DeploymentBody, DeploymentsView, DeploymentView, RetryBody } from "../wire/schema.gen";
+import type { DeploymentBody, DeploymentsView, DeploymentView, RedeployedView, RedeployManyBody, RetryBody } from "../wire/schema.gen";
 import { followDeployment, noteDeployment } from "./deployments";
 
 /** Starts a deployment. With a key that was used before, returns the deployment of the earlier request. */
@@ -26,6 +26,11 @@ export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/expor
 /** Deploys to a node's server again, or returns the deployment that is running already. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body }));
+}
+
+/** Deploys to the servers of many nodes again. A node that is being deployed to already has the running deployment in the answer. */
+export async function redeployNodes(body: RedeployManyBody): Promise<RedeployedView> {
+  return call<RedeployedView>("POST", "deployments/again", { body });
 }
 
 export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {

@@ -14,6 +14,7 @@ export type OpenDialog = {
   | { kind: "job"; node: string; action: JobBody["action"]; packages?: readonly string[] }
   | { kind: "bulk-job"; nodes: readonly string[]; action?: JobBody["action"]; packages?: readonly string[] }
   | { kind: "rollout"; nodes: readonly string[]; action: NonNullable<RolloutBody["action"]> }
+  | { kind: "redeploy-many"; nodes: readonly string[]; widening?: boolean }
   | { kind: "tags" | "forget" | "maintenance"; nodes: readonly string[] }
   | { kind: "views" | "columns" | "shortcuts" | "palette" }
 );

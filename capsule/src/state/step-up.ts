@@ -18,7 +18,7 @@ export const stepUp = signal<StepUp | null>(null);
 /** How long the hub accepts the password. */
 const MINUTES = 15;
 /** The same for users, second factors, secrets, keys, policies of nodes and removals. */
-const STRICT_MINUTES = 5;
+export const STRICT_MINUTES = 5;
 /** The open password question. Parallel actions wait for the same answer. */
 let asking: Promise<void> | null = null;
 

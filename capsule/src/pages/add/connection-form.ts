@@ -242,7 +242,9 @@ export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
 }
 
 /** The typed credentials. A retry with another host or port must include them: the hub sends stored credentials to no other server. */
-export function signInBody(entries: ConnectionForm): RetryBody {
+export function signInBody(
+  entries: ConnectionForm,
+): Pick<DeploymentBody, "private_key" | "passphrase" | "password" | "sudo_password" | "certificate" | "use_hub_key"> {
   const { private_key, passphrase, password, sudo_password, certificate, use_hub_key } = deploymentBody(entries);
   return { private_key, passphrase, password, sudo_password, certificate, ...(use_hub_key ? { use_hub_key } : {}) };
 }

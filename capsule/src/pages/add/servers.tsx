@@ -87,6 +87,10 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   const keys = pendingHostKeys(rows);
   const failed = rows.filter((one) => one.state === "failed");
   const first = rows[0] as DeploymentView;
+  const ofNodes = rows.flatMap(({ again, state, node_id: id }) =>
+    again && id && (state === "failed" || state === "cancelled") ? [id] : [],
+  );
+  const differing = failed.some(({ policy_found: policy }) => policy?.outcome === "differs");
   const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
   const fitting = rows.filter((one) => only === null || serverGroupOf(one.state) === only);
   const again = async (): Promise<void> => {
@@ -99,11 +103,14 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>{t`Adding ${plural(total, "server")}`}</h1>
+          <h1 tabIndex={-1}>{first.again ? t`Deploying ${plural(total, "server")} again` : t`Adding ${plural(total, "server")}`}</h1>
           <p class="meta t3">
             {timeOrDate(first.created_at, dayStart.value)} · <span class="num">{elapsed(first.created_at, over, now.value)}</span>
           </p>
         </div>
+        {ofNodes.length > 0 && mayAct.value && (
+          <Button onClick={() => showDialog({ kind: "redeploy-many", nodes: ofNodes, widening: differing })}>{t`Deploy again…`}</Button>
+        )}
         {failed.length > 0 && mayAct.value && (
           <Button icon="rotate-cw" busy={act.busy} onClick={() => void act.run(again)}>
             {t`Retry all that failed`}

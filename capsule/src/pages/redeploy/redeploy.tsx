@@ -12,7 +12,6 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
-import { Check, SelectField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { ServerFields, SignInFields } from "../add/connection-fields";
 import {
@@ -24,8 +23,8 @@ import {
   policyLines,
   type ConnectionForm,
 } from "../add/connection-form";
-import { PolicyFields } from "../add/policy-fields";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";
+import { PolicyTexts, PolicyWish } from "./policy-parts";
 
 /** The dialog that deploys to a node's server again. It asks for credentials if none are stored. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -45,26 +44,6 @@ function differenceOf({ current, wanted, digest }: Readonly<Record<string, unkno
   return typeof current === "string" && typeof wanted === "string" && typeof digest === "string" && digest
     ? { current, wanted, digest }
     : null;
-}
-
-function Difference({ current, wanted }: PolicyDifference): VNode {
-  return (
-    <section class="stack" aria-label={t`Difference of the policy`}>
-      <Banner mark={<Glyph kind="warn" label="" />}>
-        <b>{t`The owner of this server wrote another policy. Nothing was changed yet.`}</b>
-      </Banner>
-      <div class="halves">
-        <div>
-          <p class="label">{t`On the server`}</p>
-          <pre class="mono policy-lines">{current}</pre>
-        </div>
-        <div>
-          <p class="label">{t`What would be written`}</p>
-          <pre class="mono policy-lines">{wanted}</pre>
-        </div>
-      </div>
-    </section>
-  );
 }
 
 function Ask({ view }: { view: NodeView }): VNode {
@@ -92,6 +71,7 @@ function Ask({ view }: { view: NodeView }): VNode {
     const what = t`Deploy ${view.name} again`;
     void submit({
       what,
+      strict: widening,
       send: () => redeployNode(view.id, needs ? { ...credentialsBody(entries), ...lines } : {}),
       taken: (one) => openDeployment(one.peek()),
       late: (one) => toastStarted(what, () => openDeployment(one.peek())),
@@ -126,22 +106,22 @@ function Ask({ view }: { view: NodeView }): VNode {
           <p class="t2">
             {t`Ground Control signs in over SSH and reinstalls the agent, replacing any agent already there. The node keeps its history, name, tags and policy. If this fails, the server stays as it was.`}
           </p>
-          <Check checked={widening} onCheck={setWidening}>
-            {t`Change what the policy on the server allows`}
-          </Check>
-          {widening && (
-            <div class="stack">
-              <p class="t2">{t`The owner’s policy.conf stays as it is unless you sign in here and confirm the difference.`}</p>
-              <SelectField
-                label={t`Policy on the server`}
-                value={entries.policy}
-                onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
-                options={POLICIES}
-              />
-              <PolicyFields entries={entries} onChange={change} />
-            </div>
+          <PolicyWish
+            widening={widening}
+            entries={entries}
+            modes={POLICIES}
+            mode={entries.policy}
+            onWidening={setWidening}
+            onMode={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
+            onChange={change}
+          />
+          {difference && (
+            <PolicyTexts {...difference}>
+              <Banner mark={<Glyph kind="warn" label="" />}>
+                <b>{t`The owner of this server wrote another policy. Nothing was changed yet.`}</b>
+              </Banner>
+            </PolicyTexts>
           )}
-          {difference && <Difference {...difference} />}
           {needs && (
             <>
               <p class="t2">

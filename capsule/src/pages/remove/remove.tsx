@@ -108,6 +108,7 @@ function Ask({
     const sentAt = hubNow();
     void submit({
       what,
+      strict: true,
       send: () => removeNode(view.id, asks ? credentialsBody(entries) : {}, force),
       taken: onStarted,
       late: (one) => {

@@ -5,7 +5,11 @@ import { useState } from "preact/hooks";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { policySummary } from "../../core/nodes/policies";
 import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { showDialog } from "../../state/dialogs";
 import { rows } from "../../state/fleet";
+import { mayAct } from "../../state/session";
+import { Button } from "../../ui/button";
 import { Empty } from "../../ui/load-states";
 import { SearchField } from "../../ui/search";
 import { ShowMore } from "../../ui/show-more";
@@ -18,6 +22,7 @@ export function PoliciesPage(): VNode {
   const [most, setMost] = useState(SHOWN);
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => nameCollator.compare(a.name, b.name));
   const shown = nodes.filter(({ name, tags }) => [name, ...tags].some((one) => one.toLowerCase().includes(text.trim().toLowerCase())));
+  const changeable = shown.filter(({ simulated, waiting }) => !simulated && !waiting);
   return (
     <div class="stack">
       <div class="section-head">
@@ -25,6 +30,11 @@ export function PoliciesPage(): VNode {
           <h2>{t`Policies`}</h2>
           <p class="t3 meta">{t`Each server’s owner decides in policy.conf what Stardust may do there. Deploy again changes it with credentials that are typed in that request, after the difference was shown.`}</p>
         </div>
+        {mayAct.value && changeable.length > 0 && (
+          <Button onClick={() => showDialog({ kind: "redeploy-many", nodes: changeable.map(({ id }) => id), widening: true })}>
+            {changeable.length === nodes.length ? t`Change all…` : t`Change ${plural(changeable.length, "policy", "policies")}…`}
+          </Button>
+        )}
       </div>
       {!nodes.length ? (
         <Empty icon="lock" title={t`No servers`} text={t`A server’s policy is listed here once it has connected.`} />

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../../core/text/i18n";
-import { stepUp, withStepUp } from "../../../state/step-up";
+import { STRICT_MINUTES, stepUp, withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError } from "../../../state/types";
 
@@ -9,6 +9,8 @@ interface SubmitRequest<T> {
   what: string;
   /** The title of the toast after a failure, in place of "not started". */
   failed?: string;
+  /** Whether the hub accepts a password for this action for a shorter time (removal, policies of nodes). */
+  strict?: boolean;
   /** Sends the request, and the same request when it is called again. */
   send: () => Promise<T>;
   /** Called if the hub accepts the request while the dialog is open. */
@@ -61,7 +63,7 @@ export function useSubmit(): Submit {
     const { what, back } = request;
     setSending(true);
     try {
-      const made = await withStepUp(request.send, stepUpQuestion(what), wanted);
+      const made = await withStepUp(request.send, stepUpQuestion(what), wanted, request.strict ? STRICT_MINUTES : undefined);
       if (unmounted.current) request.late(made);
       else request.taken(made);
     } catch (error) {
