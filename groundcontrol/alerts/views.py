@@ -14,7 +14,7 @@ from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.timeline import Entry, EntryKind
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.views import EventView, event_view
-from groundcontrol.web.answer import Answer, Body, view_of
+from groundcontrol.web.answer import Answer, Body, patch_of, view_of
 
 _Level = Literal["warning", "critical"]
 _Ids = Annotated[list[str], msgspec.Meta(min_length=1, max_length=500)]
@@ -205,19 +205,9 @@ class RuleBody(Body):
     overrides: _Overrides = msgspec.field(default_factory=list)
 
 
+@patch_of(RuleBody)
 class RuleFields(Body):
     """Fields that are left out stay as they are."""
-
-    name: _Name | msgspec.UnsetType = msgspec.UNSET
-    expr: _Expr | msgspec.UnsetType = msgspec.UNSET
-    select: SelectBody | msgspec.UnsetType = msgspec.UNSET
-    when: Literal["above", "below"] | msgspec.UnsetType = msgspec.UNSET
-    warn: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
-    crit: ThresholdBody | msgspec.UnsetType | None = msgspec.UNSET
-    for_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
-    clear_s: _Seconds | msgspec.UnsetType = msgspec.UNSET
-    enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    overrides: _Overrides | msgspec.UnsetType = msgspec.UNSET
 
 
 class RulePatch(RuleFields, kw_only=True):

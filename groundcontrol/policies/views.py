@@ -9,7 +9,7 @@ import msgspec
 from groundcontrol.alerts.wall_clock import Day
 from groundcontrol.policies.calendar import Nth
 from groundcontrol.policies.model import Approval, GateMode, HubMissed, NodeMissed, OccurrenceState, ProbeKind, Reboots, What
-from groundcontrol.web.answer import Answer, Body
+from groundcontrol.web.answer import Answer, Body, patch_of
 
 
 class NotSelect(Body):
@@ -89,8 +89,8 @@ class ProbeBody(Body):
     """http: a URL on the node itself, such as http://localhost:8080/health; tcp: a port; unit: a unit of systemd."""
 
 
-class PatchPolicyBody(Body):
-    """A patch policy. Fields that are left out have their defaults."""
+class PolicyFields(msgspec.Struct):
+    """What a person sets of a patch policy."""
 
     name: str
     select: PatchSelect
@@ -132,73 +132,22 @@ class PatchPolicyBody(Body):
     node_missed: NodeMissed = "skip"
 
 
-class PatchPolicyPatch(Body):
+class PatchPolicyBody(PolicyFields, Body):
+    """A patch policy. Fields that are left out have their defaults."""
+
+
+@patch_of(PatchPolicyBody)
+class PatchPolicyPatch(Body, kw_only=True):
     """Fields that are left out stay as they are."""
 
     version: int
     """The version that the change is made to."""
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    select: PatchSelect | msgspec.UnsetType = msgspec.UNSET
-    when: WhenBody | msgspec.UnsetType = msgspec.UNSET
-    start: str | msgspec.UnsetType = msgspec.UNSET
-    length_s: int | msgspec.UnsetType = msgspec.UNSET
-    zone: str | msgspec.UnsetType = msgspec.UNSET
-    enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    what: What | msgspec.UnsetType = msgspec.UNSET
-    leave_out: list[str] | msgspec.UnsetType = msgspec.UNSET
-    only: list[str] | msgspec.UnsetType = msgspec.UNSET
-    kernel: bool | msgspec.UnsetType = msgspec.UNSET
-    min_age_days: AgeBody | msgspec.UnsetType = msgspec.UNSET
-    order: OrderBody | msgspec.UnsetType = msgspec.UNSET
-    max_failed: int | msgspec.UnsetType = msgspec.UNSET
-    role_tags: list[str] | msgspec.UnsetType = msgspec.UNSET
-    before: list[ActionBody] | msgspec.UnsetType = msgspec.UNSET
-    after: list[ActionBody] | msgspec.UnsetType = msgspec.UNSET
-    needs_event: NeedsEventBody | msgspec.UnsetType | None = msgspec.UNSET
-    probes: list[ProbeBody] | msgspec.UnsetType = msgspec.UNSET
-    gates: GateMode | msgspec.UnsetType = msgspec.UNSET
-    watch_s: int | msgspec.UnsetType = msgspec.UNSET
-    reboot: Reboots | msgspec.UnsetType = msgspec.UNSET
-    max_per_role: int | msgspec.UnsetType = msgspec.UNSET
-    approval: Approval | msgspec.UnsetType = msgspec.UNSET
-    notice_h: int | msgspec.UnsetType = msgspec.UNSET
-    report: list[str] | msgspec.UnsetType = msgspec.UNSET
-    hub_missed: HubMissed | msgspec.UnsetType = msgspec.UNSET
-    node_missed: NodeMissed | msgspec.UnsetType = msgspec.UNSET
     take_over: bool = False
     """An admin: become the owner, with whose rights it runs."""
 
 
-class PatchPolicyView(Answer):
+class PatchPolicyView(PolicyFields, Answer, kw_only=True):
     id: str
-    name: str
-    select: PatchSelect
-    when: WhenBody
-    start: str
-    length_s: int
-    zone: str
-    enabled: bool
-    what: What
-    leave_out: list[str]
-    only: list[str]
-    kernel: bool
-    min_age_days: AgeBody
-    order: OrderBody
-    max_failed: int
-    role_tags: list[str]
-    before: list[ActionBody]
-    after: list[ActionBody]
-    needs_event: NeedsEventBody | None
-    probes: list[ProbeBody]
-    gates: GateMode
-    watch_s: int
-    reboot: Reboots
-    max_per_role: int
-    approval: Approval
-    notice_h: int
-    report: list[str]
-    hub_missed: HubMissed
-    node_missed: NodeMissed
     owner: str
     """The user with whose rights it runs."""
     paused: Literal["", "owner", "restored", "stopped"]
@@ -335,8 +284,8 @@ class SkipBody(Body):
     reason: str = ""
 
 
-class WindowBody(Body):
-    """A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set."""
+class WindowFields(msgspec.Struct):
+    """What a person sets of a window or freeze."""
 
     name: str
     kind: Literal["allow", "freeze"]
@@ -350,34 +299,19 @@ class WindowBody(Body):
     once: str | None = None
 
 
+class WindowBody(WindowFields, Body):
+    """A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set."""
+
+
+@patch_of(WindowBody)
 class WindowPatch(Body):
     """Fields that are left out stay as they are. A new time replaces the old one."""
 
     version: int
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    kind: Literal["allow", "freeze"] | msgspec.UnsetType = msgspec.UNSET
-    select: PatchSelect | msgspec.UnsetType = msgspec.UNSET
-    start: str | msgspec.UnsetType = msgspec.UNSET
-    length_s: int | msgspec.UnsetType = msgspec.UNSET
-    zone: str | msgspec.UnsetType = msgspec.UNSET
-    weekly: list[Day] | msgspec.UnsetType | None = msgspec.UNSET
-    monthly: MonthlyBody | msgspec.UnsetType | None = msgspec.UNSET
-    every_weeks: EveryWeeksBody | msgspec.UnsetType | None = msgspec.UNSET
-    once: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class WindowView(Answer):
+class WindowView(WindowFields, Answer, kw_only=True):
     id: str
-    name: str
-    kind: Literal["allow", "freeze"]
-    select: PatchSelect
-    start: str
-    length_s: int
-    zone: str
-    weekly: list[Day] | None
-    monthly: MonthlyBody | None
-    every_weeks: EveryWeeksBody | None
-    once: str | None
     open: bool
     """Whether it is open now; of times in the zone of each node: somewhere."""
     next_at: float | None

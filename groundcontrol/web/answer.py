@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import msgspec
@@ -9,6 +10,24 @@ import msgspec
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON body of a request; unknown fields are refused."""
+
+
+P = TypeVar("P", bound=Body)
+
+
+def patch_of(body: type[Body]) -> Callable[[type[P]], type[P]]:
+    """Give the decorated class each field of this body as one that may be left out: such a field stays as it is."""
+
+    def made(patch: type[P]) -> type[P]:
+        fields = [
+            (each.name, each.type | msgspec.UnsetType, msgspec.field(default=msgspec.UNSET, name=each.encode_name))
+            for each in msgspec.structs.fields(body)
+        ]
+        whole = msgspec.defstruct(patch.__name__, fields, bases=(patch,), module=patch.__module__)
+        whole.__doc__ = patch.__doc__
+        return whole  # type: ignore[return-value]  # a subclass of the decorated class
+
+    return made
 
 
 class Answer(msgspec.Struct):

@@ -192,7 +192,8 @@ def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) ->
     lines = [comment(own_doc) + f"export interface {struct.__name__} {{"]
     for info in msgspec.structs.fields(struct):
         optional = "?" if issubclass(struct, Body) and not info.required else ""
-        doc = comment(docs.get((struct.__name__, info.name)), "  ")
+        said = next((text for base in struct.__mro__ if (text := docs.get((base.__name__, info.name)))), None)
+        doc = comment(said, "  ")
         lines.append(f"{doc}  {info.encode_name}{optional}: {render(hints[info.name])};")
     if len(lines) == 1:
         name = struct.__name__

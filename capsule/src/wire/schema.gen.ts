@@ -177,13 +177,23 @@ export interface AuditView {
 }
 
 export interface BatchBody {
+  /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
+  /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
   units?: string[];
+  /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
   container?: string;
+  /** Required by the action `action-run`, and only for it: the name of one of the owner's own actions, as `policy.actions` lists them. */
   named_action?: string;
   action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "action-run" | "reboot";
+  /** The action that `plan` simulates. */
   for?: "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
+  /** Digest of the approved plan. If the node's plan differs now, the job ends with job.plan_changed before any change. */
   plan?: string;
+  /**
+   * Whether to reboot after the upgrade, unless the node reports that none is due. After one that failed in part: only if one is due, and never
+   * while packages are broken or what starts the server is not up to date; the error then says so.
+   */
   reboot?: boolean;
   /** Ids of nodes, 1 to 1000. */
   nodes: string[];
@@ -241,6 +251,7 @@ export interface BatchView {
   plan: string | null;
   reboot: boolean;
   state: "running" | "done";
+  /** State -> number of jobs. */
   counts: Record<string, number>;
   refused: RefusedView[];
   created_by: string;
@@ -578,11 +589,16 @@ export interface ErrorMessage {
 }
 
 export interface EventBody {
+  /** A type that programs may report (docs/events.md). */
   type: string;
   message: string;
+  /** null: the severity of the type. */
   severity?: "info" | "warning" | "error" | null;
+  /** At most 16 short texts and numbers. */
   details?: Record<string, string | number | number> | null;
+  /** When the event happened, in Unix seconds; null: now. */
   at?: number | null;
+  /** The caller's own id of the event. An event that is sent again with the same id is stored once. */
   event_id?: string | null;
   node_id?: string | null;
 }
@@ -874,8 +890,10 @@ export interface IncidentDetailView {
   since_at: number;
   resolved_at: number | null;
   group: string;
+  /** The nodes of `alerts`. */
   nodes: string[];
   alerts: AlertView[];
+  /** Whether there are more than 500 alerts. Then only the newest are listed. */
   alerts_cut: boolean;
   /** Entries from ten minutes before the incident until its end, oldest first. */
   timeline: TimelineEntry[];
@@ -957,9 +975,13 @@ export interface InvitesView {
 }
 
 export interface JobBody {
+  /** Required by install, remove, hold and unhold. An upgrade without them covers all packages. Null and an empty list are invalid. */
   packages?: string[];
+  /** Required by the actions `unit-…`, and only for them: full names of services, sockets or timers of systemd, such as `nginx.service`. */
   units?: string[];
+  /** Required by the action `container-restart`, and only for it: the name of a container of Docker or Podman. */
   container?: string;
+  /** Required by the action `action-run`, and only for it: the name of one of the owner's own actions, as `policy.actions` lists them. */
   named_action?: string;
   action: "refresh" | "check" | "plan" | "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove" | "hold" | "unhold" | "clean" | "repair" | "unit-start" | "unit-stop" | "unit-restart" | "unit-reload" | "container-restart" | "action-run" | "reboot";
   /** The action that `plan` simulates. */
@@ -1183,6 +1205,7 @@ export interface LocalEnrolBody {
 export interface LocalTokenBody {
   name: string;
   role?: "admin" | "operator" | "viewer";
+  /** How long the token is valid: 1 to 365 days. */
   days?: number;
   grants?: GrantsBody | null;
   sensitive?: boolean;
@@ -1718,8 +1741,6 @@ export interface PatchPolicyBody {
 
 /** Fields that are left out stay as they are. */
 export interface PatchPolicyPatch {
-  /** The version that the change is made to. */
-  version: number;
   name?: string;
   select?: PatchSelect;
   when?: WhenBody;
@@ -1748,6 +1769,8 @@ export interface PatchPolicyPatch {
   report?: string[];
   hub_missed?: "skip" | "once";
   node_missed?: "skip" | "when_back";
+  /** The version that the change is made to. */
+  version: number;
   /** An admin: become the owner, with whose rights it runs. */
   take_over?: boolean;
 }
@@ -1759,35 +1782,45 @@ export interface PatchPolicyPreviewBody {
 }
 
 export interface PatchPolicyView {
-  id: string;
   name: string;
   select: PatchSelect;
   when: WhenBody;
+  /** A local time of day, such as 02:30. */
   start: string;
+  /** How long it may take, 15 minutes to 24 hours. */
   length_s: number;
+  /** A time zone such as Europe/Budapest, or `node`: each node's own. */
   zone: string;
   enabled: boolean;
   what: "security" | "all" | "full" | "nothing";
+  /** Patterns of package names, such as postgresql-*. */
   leave_out: string[];
   only: string[];
   kernel: boolean;
+  /** Updates that the fleet first saw later than this wait. */
   min_age_days: AgeBody;
   order: OrderBody;
   max_failed: number;
+  /** Tags that name the role of a node; empty: those that begin with `role:`. */
   role_tags: string[];
   before: ActionBody[];
   after: ActionBody[];
   needs_event: NeedsEventBody | null;
   probes: ProbeBody[];
+  /** observe: gates are shown and stop nothing. */
   gates: "stop" | "observe";
   watch_s: number;
   reboot: "never" | "if_required" | "always";
+  /** At most so many reboots at the same time in a role. */
   max_per_role: number;
   approval: "none" | "person" | "two_persons";
   notice_h: number;
+  /** Ids of channels that get the report. */
   report: string[];
+  /** once: an occurrence that the hub missed still starts while its window is open. */
   hub_missed: "skip" | "once";
   node_missed: "skip" | "when_back";
+  id: string;
   /** The user with whose rights it runs. */
   owner: string;
   /**
@@ -2718,7 +2751,6 @@ export interface WindowPatch {
 }
 
 export interface WindowView {
-  id: string;
   name: string;
   kind: "allow" | "freeze";
   select: PatchSelect;
@@ -2729,6 +2761,7 @@ export interface WindowView {
   monthly: MonthlyBody | null;
   every_weeks: EveryWeeksBody | null;
   once: string | null;
+  id: string;
   /** Whether it is open now; of times in the zone of each node: somewhere. */
   open: boolean;
   next_at: number | null;
