@@ -63,6 +63,7 @@ MESSAGES: Final[dict[str, str]] = {
     # -- the state of the server ---------------------------------------------------------
     "probe_failed": "The server could not be inspected ({why}): log in there by hand and check that its shell works.",
     "not_linux": "The server runs {kernel}, and the agent needs Linux.",
+    "macos": "The server runs macOS, where nothing is installed over SSH: run the one-line command of an invite in its terminal instead (docs/macos.md).",
     "nixos": "The server runs NixOS, whose configuration makes its services, so nothing was changed: import majortom/nix/nixos.nix there, set services.stardust-spider.enable and an inviteFile with an invite of this hub (docs/nixos.md).",
     "no_systemd": "The server runs neither systemd nor OpenRC, and the agent needs one of them.",
     "systemd_old": "The server has systemd {version}, and 239 or newer is needed: update the system.",

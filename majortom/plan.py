@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from majortom.errors import failure
 from majortom.interfaces import Payload, StepName
+from majortom.launchd import PLIST, render_plist
 from majortom.probe import Existing, Probe, TargetFolder
 
 MIN_SYSTEMD: Final = 239
@@ -52,6 +53,8 @@ def plan_install(
         if existing.node:
             raise failure("already_installed", "probe", what=f"node {name or existing.node}")
         return InstallPlan("nothing", _check_python(probe, install_python=False), ())
+    if probe.launchd:
+        return InstallPlan(_check_existing(existing, fleet, name, replaceable=replaceable), _check_python(probe, install_python=False), ())
     _check_system(probe)
     clean = (
         _check_replaced(existing, fleet, node, name, replaceable=replaceable)
@@ -76,6 +79,8 @@ def check_open(probe: Probe) -> None:
 
 def _check_system(probe: Probe) -> None:
     step: StepName = "probe"
+    if probe.kernel == "Darwin":
+        raise failure("macos", step)
     if probe.kernel != "Linux":
         raise failure("not_linux", step, kernel=probe.kernel)
     if probe.os_id == "nixos":
@@ -191,6 +196,8 @@ def render_unit(text: str, python: str, systemd_version: int) -> str:
 
 def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
     """The files that tell the server's init which programs to start."""
+    if probe.launchd:
+        return (PLIST,)
     if probe.openrc:
         return OPENRC_SERVICES if launcher else OPENRC_SERVICES[:1]
     return (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ()))
@@ -214,7 +221,9 @@ def upload_files(payload: Payload, units: Mapping[str, str], probe: Probe) -> di
     if launcher:
         files["launch.key"] = bytes.fromhex(payload.launch_key.reveal())
     for name in unit_names(probe, launcher=launcher):
-        files[name] = render_unit(units[name], probe.python, probe.systemd_version).encode()
+        files[name] = (
+            render_plist(probe.python) if name == PLIST else render_unit(units[name], probe.python, probe.systemd_version).encode()
+        )
     listing = "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
     files["manifest"] = listing.encode()
     return files

@@ -96,6 +96,8 @@ class Probe(NamedTuple):
     openrc_runlevel: str = ""
     nixos_module: bool = False
     """Whether the NixOS module runs the probe: account, units and policy are its own, and only the keys are missing."""
+    launchd: bool = False
+    """Whether launchd starts the services: this is macOS, and its own probe (`remote/macos/probe.sh`) was run there."""
 
 
 def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
@@ -125,6 +127,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             hostname=fields["hostname"][:253],
             os_id=_unquote(fields.get("os_ID", "")),
             nixos_module=fields.get("nixos_module") == "yes",
+            launchd=fields.get("launchd") == "yes",
             os_name=_unquote(fields.get("os_PRETTY_NAME", "")),
             clock=float(fields["clock"]),
             systemd=fields.get("systemd") == "yes",
@@ -213,7 +216,7 @@ def summary(probe: Probe, now: float) -> str:
     Args: now: the hub's time, Unix seconds.
     """
     parts = [probe.os_name or probe.os_id or probe.kernel, probe.arch]
-    parts.append(f"OpenRC {probe.openrc}" if probe.openrc else f"systemd {probe.systemd_version}")
+    parts.append("launchd" if probe.launchd else f"OpenRC {probe.openrc}" if probe.openrc else f"systemd {probe.systemd_version}")
     parts.append(f"Python {probe.python_version}" if probe.python else "no python3")
     if probe.selinux != "absent":
         parts.append(f"SELinux {probe.selinux}")

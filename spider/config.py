@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -204,7 +205,7 @@ class Config:
                 faults.append(f"{flags['--key']}: a session key has {KEY_BYTES} bytes, this file has {len(key)}")
         except (OSError, ValueError) as error:
             faults.append(f"{flags['--key']}: {_words(error)}")
-        boot = environ.get("STARDUST_BOOT") or _kernel_boot()
+        boot = environ.get("STARDUST_BOOT") or kernel_boot()
         if not _BOOT.match(boot):
             faults.append(f"STARDUST_BOOT: 32 hex digits are expected, not {boot[:80]!r}")
         units = environ.get("STARDUST_UNITS", "")
@@ -372,8 +373,14 @@ def _read_kept(state_dir: str, url: Url) -> Tuple[Url, ...]:
         return ()
 
 
-def _kernel_boot() -> str:
-    return read_text(_BOOT_FILE, 64).replace("-", "")
+def kernel_boot(boot_file: str = _BOOT_FILE) -> str:
+    """The kernel's id of this boot, 32 hex digits; empty: unknown. Source: proc_sys_kernel(5), on macOS sysctl(3)."""
+    found = read_text(boot_file, 64)
+    if not found and sys.platform == "darwin":
+        from spider.sysctl import sysctl_text  # noqa: PLC0415 - it needs ctypes, which a Python of Linux may lack
+
+        found = sysctl_text("kern.bootsessionuuid")
+    return found.replace("-", "").lower()
 
 
 def _read(where: str, *, private: bool) -> bytes:

@@ -12,6 +12,14 @@ from spider.wire.certificates import read_pins
 from spider.wire.joining import Invite as InviteText
 from spider.wire.joining import invite_secret, write_invite
 
+_SCRIPTS = {
+    "PROBE": "probe.sh",
+    "LIFECYCLE": "lifecycle.sh",
+    "MACOS_PROBE": "macos/probe.sh",
+    "MACOS_LIFECYCLE": "macos/lifecycle.sh",
+}
+"""Marks of `install.sh` and the scripts that take their places."""
+
 
 class Invitations:
     """The texts of invites, and the install script that uses them."""
@@ -41,10 +49,10 @@ def install_script() -> bytes:
     """
     joiner = read_joiner()
     folder = resources.files("majortom") / "remote"
-    texts = {name: (folder / f"{name}.sh").read_text(encoding="utf-8") for name in ("install", "probe", "lifecycle")}
-    encoded = base64.encodebytes(joiner).decode()
-    script = texts["install"]
-    for mark, text in (("@PROBE@\n", texts["probe"]), ("@LIFECYCLE@\n", texts["lifecycle"]), ("@JOINER@\n", encoded)):
+    script = (folder / "install.sh").read_text(encoding="utf-8")
+    texts = {f"@{name}@\n": (folder / path).read_text(encoding="utf-8") for name, path in _SCRIPTS.items()}
+    texts["@JOINER@\n"] = base64.encodebytes(joiner).decode()
+    for mark, text in texts.items():
         if script.count(mark) != 1 or "\nSTARDUST_END\n" in text:
             raise BundleError("install.sh cannot be assembled")
         script = script.replace(mark, text)

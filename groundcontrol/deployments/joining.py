@@ -37,7 +37,7 @@ from groundcontrol.nodes.store import NodeStore
 from majortom.errors import one_line
 from majortom.interfaces import DeployError, Payload, Secret
 from majortom.plan import InstallPlan, plan_install, upload_files, with_launcher
-from majortom.probe import Existing, Probe, parse_probe
+from majortom.probe import Probe, parse_probe
 from majortom.ssh.shell import units
 from spider.clock import Clock
 from spider.logs import event
@@ -299,8 +299,11 @@ class _Visit:
             return self._invite.name
         return one_line(probe.hostname, 90) or "unnamed"
 
-    def _policy_mode(self, there: Existing) -> str:
+    def _policy_mode(self, probe: Probe) -> str:
         """The mode for the launcher and for a server without a policy file. A policy file that is there stays."""
+        there = probe.existing
+        if probe.launchd:  # macOS has no launcher
+            return "monitor"
         return (there.policy or "readonly") if there.has_policy else self._invite.policy
 
     async def _hand_over(self, node: Node, probe: Probe, plan: InstallPlan) -> None:
@@ -310,7 +313,7 @@ class _Visit:
             version=joining.spider.version,
             bundle=joining.spider.bundle,
             spider_conf=spider_conf(node, self._url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
-            policy_conf=policy_conf(self._policy_mode(probe.existing)),
+            policy_conf=policy_conf(self._policy_mode(probe)),
             session_key=Secret(session_key.hex()),
             launch_key=Secret(launch_key.hex()),
             install_python=False,

@@ -31,6 +31,19 @@ lifecycle_text() {
 STARDUST_END
 }
 
+# The same two for macOS.
+macos_probe_text() {
+    cat <<'STARDUST_END'
+@MACOS_PROBE@
+STARDUST_END
+}
+
+macos_lifecycle_text() {
+    cat <<'STARDUST_END'
+@MACOS_LIFECYCLE@
+STARDUST_END
+}
+
 # Spider's own modules for the proof, as a zip file of plain Python.
 joiner_text() {
     cat <<'STARDUST_END'
@@ -40,9 +53,18 @@ STARDUST_END
 
 main() {
     [ "$(id -u)" = 0 ] || fail 'run this as root, for instance with sudo'
-    [ "$(uname -s)" = Linux ] || fail 'this is not Linux'
+    needed='python3, version 3.8 or newer, is needed and is not here: install it first'
+    case $(uname -s) in
+        Linux) ;;
+        Darwin)
+            probe_text() { macos_probe_text; }
+            lifecycle_text() { macos_lifecycle_text; }
+            needed="python3 of Apple's command line tools is needed and is not here: run xcode-select --install first"
+            ;;
+        *) fail 'this is neither Linux nor macOS' ;;
+    esac
     python=$(probe_text | sh -s </dev/stdin 2>/dev/null | sed -n 's/^python=//p' | head -n 1)
-    [ -n "$python" ] || fail 'python3, version 3.8 or newer, is needed and is not here: install it first'
+    [ -n "$python" ] || fail "$needed"
     work=$(mktemp -d /tmp/stardust-join.XXXXXXXXXX) || fail 'no folder can be made in /tmp'
     trap 'rm -rf -- "$work"' EXIT
     trap 'rm -rf -- "$work"; exit 130' HUP INT TERM

@@ -10,7 +10,7 @@ from spider.config import Config
 from spider.logs import event
 from spider.packages.interfaces import PackageCondition, PackagesUnreadable, UpdateQuery
 from spider.root.policy import Policy, PolicyRefused, read_policy
-from spider.sampling.collectors.identity import IdentityReader
+from spider.sampling.collectors.host import host_identity
 from spider.sampling.collectors.updates import Available
 from spider.threads import run_in_thread
 from spider.timeouts import run_until_first_error, wait_for
@@ -52,7 +52,7 @@ class HostReports:
         self._manager = manager
         self._available = available or Available()
         self._learned = learned
-        self._reader = IdentityReader()
+        self._reader = host_identity()
         self._identity: Optional[Identity] = None
         self._updates: Optional[Updates] = None
         self._unsent: List[Message] = []

@@ -2,6 +2,7 @@
 loaded only after the session has begun."""
 
 import os
+import socket
 from functools import partial
 from typing import Callable, Coroutine, Dict, NamedTuple
 
@@ -84,7 +85,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     unit_journal = UnitJournal(config.policy_path, policy_owner, link.send)
     link.on_joined(unit_journal.joined)
     link.on_message(JournalRequest, unit_journal.request)
-    if config.events_path:
+    if config.events_path and hasattr(socket, "SO_PEERCRED"):  # without it (macOS), the kernel does not name the program that reports
         optional["events"] = _connect_event_reports(config, clock, link, policy_owner, boot).run()
     if config.journal:
         journal = LogSender(config.journal, clock, link.send)

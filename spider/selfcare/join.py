@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any, Coroutine, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, TypeVar
 
-from spider.config import Proxy, Url, parse_proxy, parse_url
+from spider.config import Proxy, Url, kernel_boot, parse_proxy, parse_url
 from spider.hub.websocket import SocketClosed, WebSocket, WebSocketError, connect
 from spider.timeouts import wait_for
 from spider.version import VERSION
@@ -57,7 +57,6 @@ TICK_S = 1.0
 POLL_S = 1.0
 INVALID_INVITE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
 STOPPED = "stardust: stopped; the server is as it was before\n"
-_BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
 _T = TypeVar("_T")
 
@@ -269,7 +268,7 @@ class _JoinAttempt:
         await self._send_end("", "")
 
     async def _open(self, invite: Invite, url: Url) -> Joined:
-        opening = NodeJoin(invite, _boot(), url.authority, [VERSION], os.urandom(32))
+        opening = NodeJoin(invite, kernel_boot(), url.authority, [VERSION], os.urandom(32))
         await self._socket.send(opening.hello())
         answer, joined = opening.challenge(await self._socket.receive())
         await self._socket.send(answer)
@@ -436,11 +435,6 @@ def joined_key(data: bytes) -> bytes:
 def _write(path: str, data: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(data)
-
-
-def _boot() -> str:
-    with open(_BOOT_FILE, encoding="ascii") as file:
-        return file.read(64).strip().replace("-", "")
 
 
 def _new_folder() -> str:

@@ -202,9 +202,9 @@ class SpiderProcess:
 
     def __init__(
         self, folder: Path, hub: HubProcess, node: Enrolled, *, policy: str = "managed", boot: str = BOOT,
-        url: str = "", tls_pin: str = "",
+        url: str = "", tls_pin: str = "", program: str = "spider_program",
     ) -> None:  # fmt: skip
-        """Args: url: the hub's address for it, if not that of the hub's socket. tls_pin: SHA-256 of the key of the hub's certificate, as hex."""
+        """Args: boot: empty: what the kernel says. program: the module of `tests.support` that runs it. url: the hub's address for it, if not that of the hub's socket. tls_pin: SHA-256 of the key of the hub's certificate, as hex."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self.launcher = folder / "launcher.sock"
@@ -218,7 +218,7 @@ class SpiderProcess:
         )
         self._write("spider.conf", conf.encode(), 0o644)
         self._write("policy.conf", f"[policy]\nversion = 1\nmode = {policy}\n".encode(), 0o644)
-        self._boot = boot
+        self._boot, self._program = boot, program
         self.process: subprocess.Popen[bytes] | None = None
 
     def _write(self, name: str, data: bytes, mode: int) -> None:
@@ -231,11 +231,11 @@ class SpiderProcess:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-B", "-m", "tests.support.spider_program", "--config", where["spider.conf"], "--key", where["session.key"],
+                    sys.executable, "-B", "-m", f"tests.support.{self._program}", "--config", where["spider.conf"], "--key", where["session.key"],
                     "--policy", where["policy.conf"], "--state", where["state"], "--jobs", where["jobs"], "--launcher", where["launcher.sock"],
                 ],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_BOOT": self._boot, "PYTHONUNBUFFERED": "1"},
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **({"STARDUST_BOOT": self._boot} if self._boot else {})},
             )  # fmt: skip
 
     @property

@@ -1,13 +1,33 @@
 """Selects the collectors for the operating system of this host."""
 
 import sys
-from typing import List, Optional, Sequence
+from typing import List, Optional, Protocol, Sequence
 
 from spider.clock import Clock
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.clock import HubTime
 from spider.sampling.collectors.container_engines import Names
 from spider.sampling.collectors.table_reader import TableReader
+from spider.wire.report_messages import Identity
+
+
+class HostIdentity(Protocol):
+    """Reads the identity of this host."""
+
+    def read(self, now: float, version: str, policy_mode: str, policy_verbs: Sequence[str], units: int = 0) -> Identity:
+        """Read it. A hung disk may block it. Args: now: Unix seconds. The others are copied into the result."""
+        ...
+
+
+def host_identity(platform: str = sys.platform) -> HostIdentity:
+    """The reader of this host's identity."""
+    if platform == "darwin":
+        from spider.sampling.collectors.darwin_identity import DarwinIdentityReader  # noqa: PLC0415 - each system loads only its own readers
+
+        return DarwinIdentityReader()
+    from spider.sampling.collectors.identity import IdentityReader  # noqa: PLC0415
+
+    return IdentityReader()
 
 
 def host_collectors(

@@ -106,25 +106,25 @@ class IdentityReader:
         manager = find_native(root, release).name
         booted_at_ms = self._boot(now)
         return Identity(
-            hostname=_clean(system.nodename),
+            hostname=clean(system.nodename),
             machine_id=_machine_id(root),
-            os_id=_clean(release.get("ID", "linux")),
-            os_name=_clean(release.get("NAME", "Linux")),
-            os_version=_clean(release.get("VERSION_ID", "")),
-            kernel=_clean(system.release),
-            architecture=_clean(system.machine),
-            virtualization=_clean(container or detect_machine(root, system.machine)),
-            cpu_model=_clean(parse_cpu_model(read_text(root + "/proc/cpuinfo"), read_text(root + "/proc/device-tree/model").rstrip("\0"))),
+            os_id=clean(release.get("ID", "linux")),
+            os_name=clean(release.get("NAME", "Linux")),
+            os_version=clean(release.get("VERSION_ID", "")),
+            kernel=clean(system.release),
+            architecture=clean(system.machine),
+            virtualization=clean(container or detect_machine(root, system.machine)),
+            cpu_model=clean(parse_cpu_model(read_text(root + "/proc/cpuinfo"), read_text(root + "/proc/device-tree/model").rstrip("\0"))),
             cpu_cores=os.cpu_count() or 0,
             memory_bytes=_memory(root),
             package_manager=manager,
-            timezone=_clean(read_timezone(root)),
+            timezone=clean(read_timezone(root)),
             booted_at_ms=booted_at_ms,
             addresses=read_addresses(),
             agent_version=version,
             policy_mode=policy_mode,
             policy_verbs=list(policy_verbs),
-            reboot_required=_reboot_required(root, Host(manager, _clean(system.release), booted_at_ms / 1000, container, self._boot_id())),
+            reboot_required=_reboot_required(root, Host(manager, clean(system.release), booted_at_ms / 1000, container, self._boot_id())),
             units=units,
         )
 
@@ -146,7 +146,7 @@ def _reboot_required(root: str, host: Host) -> str:
     return reboot_required(root, host, load_verdict(host.boot, root)).required
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Make a text sendable: a host name or the target of a link may contain any byte."""
     return _CONTROL.sub(" ", text).strip().encode("utf-8", "backslashreplace").decode("utf-8")[:MAX_TEXT]
 
