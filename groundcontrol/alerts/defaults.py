@@ -179,5 +179,6 @@ _HUB: Final = (
     ),
     _rule("hub.clock", "hub", "Ground Control's clock jumped", "state(hub_clock_jump)", warn=(30, 30)),
     _rule("hub.audit", "hub", "Ground Control's audit log was altered", "state(hub_audit_broken)", crit=_ANY),
+    _rule("hub.data_lost", "hub", "Ground Control's database has lost data", "state(hub_data_lost)", crit=_ANY),
 )
 DEFAULT_RULES: Final = (*_NODE, *_EVENTS, *_HUB)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from groundcontrol.core.errors import StoreError
 from groundcontrol.core.last_backup import last_backup_at
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
 from groundcontrol.core.steady_clock import WORST_JUMP_WINDOW_S, SteadyClock
+from groundcontrol.events.model import EventFilter
 from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.logs import event
@@ -28,6 +29,8 @@ AUDIT_FIRST_S: Final = 300.0
 AUDIT_EVERY_S: Final = 86_400.0
 AUDIT_AGAIN_S: Final = 600.0
 """The wait after a check that failed to read the store."""
+LOSS_S: Final = 86_400.0
+"""How long a loss of data that a start found is a fact."""
 DROPS_S: Final = 300.0
 """The time over which dropped bus messages are counted."""
 LAG_S: Final = 60.0
@@ -69,6 +72,8 @@ class HubFactReader:
         self._logs = logs
         self._steady = steady
         self._audit_broken: bool | None = None
+        self._lost_at: float | None = None
+        """When a hub last found that a database has lost data, Unix seconds; 0: never; None: not known yet."""
         self._data_dir = data_dir
         self._channels = channels
         self._bus = bus
@@ -96,28 +101,46 @@ class HubFactReader:
             loop_lag_s=self._unless_new(self._lag_s(), LAG_S),
             clock_jump_s=self._unless_new(self._steady.worst_jump_s, WORST_JUMP_WINDOW_S),
             audit_broken=self._audit_broken,
+            data_lost=None if self._lost_at is None else self._clock.now() - self._lost_at < LOSS_S,
         )
 
     async def run(self) -> None:
-        """Check the audit log once a day, until cancelled."""
+        """Check once a day for losses of data and changes of the audit log, until cancelled."""
         await self._clock.sleep(AUDIT_FIRST_S)
         while True:
-            await self._clock.sleep(AUDIT_EVERY_S if await self.check_audit() else AUDIT_AGAIN_S)
+            done = [await self.check_losses(), await self.check_audit()]
+            await self._clock.sleep(AUDIT_EVERY_S if all(done) else AUDIT_AGAIN_S)
+
+    async def check_losses(self) -> bool:
+        """Read when a hub last found a loss of data. Returns: False: it could not be read."""
+
+        async def read() -> None:
+            found = await self._logs.events(hub_scope(DEFAULT_ORG), 1, only=EventFilter(types=("hub_data_lost",)))
+            self._lost_at = found.items[0].at if found.items else 0.0
+
+        return await self._succeeds("losses", read)
 
     async def check_audit(self) -> bool:
         """Verify the chains of the audit log. Returns: False: they could not be checked."""
-        try:
+
+        async def verify() -> None:
             fault = await self._logs.verify_audit()
+            if fault is not None:
+                event(log, "audit_chain_broken", logging.CRITICAL, fault=fault)
+            self._audit_broken = fault is not None
+
+        return await self._succeeds("audit", verify)
+
+    async def _succeeds(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await work()
         except StoreError as exc:
-            event(log, "audit_unread", logging.WARNING, error=exc.code)
-            return False
+            event(log, "hub_facts_unread", logging.WARNING, what=what, error=exc.code)
         except Exception:  # the boundary: a bug that one row hits must not end the hub
-            event(log, "audit_unread", logging.ERROR, exc_info=True)
-            return False
-        if fault is not None:
-            event(log, "audit_chain_broken", logging.CRITICAL, fault=fault)
-        self._audit_broken = fault is not None
-        return True
+            event(log, "hub_facts_unread", logging.ERROR, what=what, exc_info=True)
+        else:
+            return True
+        return False
 
     def _unless_new(self, value: Number, window_s: float) -> Number | None:
         """The value; None if it is 0 and the hub has not run for its whole window: what was before the start is not known."""

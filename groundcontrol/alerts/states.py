@@ -89,6 +89,8 @@ class HubInfo(NamedTuple):
     """The greatest jump of the wall clock in the last hour, in seconds. None too if there was none since a later start."""
     audit_broken: bool | None = None
     """Whether a row of the audit log is missing or altered."""
+    data_lost: bool | None = None
+    """Whether the hub found in the last day that a database has lost its newest rows."""
 
 
 Values = Mapping[str, float] | None
@@ -403,6 +405,12 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
         "flag",
         "1: a row of the audit log is missing or altered",
         lambda hub, _: None if hub.audit_broken is None else {"": float(hub.audit_broken)},
+    ),
+    StateKind(
+        "hub_data_lost",
+        "flag",
+        "1: the hub found in the last day that a database has lost its newest rows",
+        lambda hub, _: None if hub.data_lost is None else {"": float(hub.data_lost)},
     ),
 )
 NODE_STATES: Final = {kind.name: kind for kind in _NODE}

@@ -125,7 +125,7 @@ async def _database_findings(settings: DataDirSettings) -> list[Finding]:
         findings = await _run_check("schema", lambda: doctor_checks.schema_finding(inspection))
         if findings[0].state == "problem":
             return findings
-        findings += await _run_check("database", lambda: doctor_checks.lost_rows_findings(inspection))
+        findings += await _run_check("database", lambda: doctor_checks.lost_rows_findings(inspection, time.time()))
         findings += await _run_check("records", lambda: doctor_checks.records_finding(settings.control_db))
         if settings.config is not None and settings.secret_given:
             findings += await _run_check("keyring", partial(_vault_findings, settings.config, inspection))

@@ -56,6 +56,14 @@ MOST_NAMED: Final = 5
 RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
 REMOUNT: Final = "the state of the database is unknown: mount the file system writable again, or check a copy of the whole folder elsewhere"
 CLOCK_WARN_S: Final = 60.0
+LOSS_TOLD_S: Final = 7 * 86_400.0
+"""How long the doctor tells of lost rows after a hub has started without them."""
+LOST: Final = (
+    "a -wal file was removed, or an older copy is in place: put the right file back before a hub starts, or go on without these rows"
+)
+WENT_ON: Final = (
+    "nodes send again what they still hold; for the rest compare with the newest backup; check what removes files from this folder"
+)
 WAL_RESET_FIXED: Final = (3, 51, 3)
 """First version of SQLite without the WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
@@ -363,13 +371,14 @@ async def schema_finding(inspection: Inspection) -> Finding:
     return Finding("schema", "ok", f"schema {schema.found}")
 
 
-async def lost_rows_findings(inspection: Inspection) -> list[Finding]:
-    """Whether the control database has lost its newer rows, so that no hub starts. Empty: it has not."""
+async def lost_rows_findings(inspection: Inspection, now: float) -> list[Finding]:
+    """Whether a database has lost its newer rows. Empty: neither has. `now`: Unix seconds."""
     try:
         await inspection.check_start()
     except ConfigError as exc:
         return [Finding("database", "problem", str(exc), RESTORE)]
-    return []
+    lost = [Finding("database", "problem", f"{loss.file} lacks {loss.text}", LOST) for loss in await inspection.losses()]
+    return lost or [Finding("database", "warning", text, WENT_ON) for text in await inspection.recorded_losses(now - LOSS_TOLD_S)]
 
 
 async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:

@@ -161,6 +161,7 @@ ROWS: Final = (
     _once("mass_offline", "alert", "{count} servers went offline together", "error"),
     _once("hub_started", "hub", "Ground Control {version} started"),
     _once("hub_was_away", "hub", "Ground Control was away for {minutes} min", "warning"),
+    _once("hub_data_lost", "hub", "the database {file} of Ground Control lacks {what}: its -wal file was removed, or an older copy is in its place", "error"),
     _once("hub_clock_jumped", "hub", "the clock of Ground Control jumped by {seconds} s", "warning"),
     _once("invite_used", "hub", "an invite was used by {name}"),
     EventType("events_throttled", "hub", "{name} reports too many events: those beyond {limit} a minute are left out", "warning"),

@@ -74,6 +74,7 @@ ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
     "hub.lag": (HubInfo(loop_lag_s=0.7), HubInfo(loop_lag_s=0.3), "warning"),
     "hub.clock": (HubInfo(clock_jump_s=31), HubInfo(clock_jump_s=29), "warning"),
     "hub.audit": (HubInfo(audit_broken=True), HubInfo(audit_broken=False), "critical"),
+    "hub.data_lost": (HubInfo(data_lost=True), HubInfo(data_lost=False), "critical"),
 }
 
 
@@ -83,5 +84,5 @@ WELL = NodeFacts(
 )  # fmt: skip
 WELL_HUB = HubInfo(
     disk_free_percent=50, disk_free_bytes=500 * GIB, backup_age_s=3600, channels_broken=(), queue_drops=0, loop_lag_s=0.01,
-    clock_jump_s=0.0, audit_broken=False,
+    clock_jump_s=0.0, audit_broken=False, data_lost=False,
 )  # fmt: skip

@@ -43,8 +43,19 @@ from groundcontrol.adapters.sqlite.engine.data_files import (
 )
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.seen_times import (  # fmt: skip
+    LATEST,
+    Loss,
+    SeenTimes,
+    latest_in_control,
+    latest_in_samples,
+    losses,
+    read_seen_times,
+    write_seen_times,
+)
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
+from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.secrets import Keyring
 from groundcontrol.adapters.sqlite.silence import note_absence
 from groundcontrol.adapters.sqlite.stores import Connections, Store
@@ -52,6 +63,7 @@ from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.database import RestoreReport
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.making import new_event
 from spider.clock import Clock
 from spider.logs import event
 
@@ -62,8 +74,6 @@ _OLDEST: Final = (3, 37, 0)
 """The oldest SQLite with STRICT tables."""
 URGENT_CONNECTIONS: Final = 1
 """The number of reading connections for urgent queries. One is enough, since such a query looks up a few rows."""
-_LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
-"""Reads the latest wall clock time that any hub stored. A new hub stores a time only after both its databases are open."""
 
 
 class _File:
@@ -192,11 +202,11 @@ class Database:
 
         Returns: the first error; None: there is none.
         """
-        for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
-            try:
-                await file.writer.run(command)
-            except StoreError as exc:
-                return exc
+        try:
+            seen = SeenTimes(await self._control.writer.run(_touch_control), await self._samples.writer.run(_touch_samples))
+        except StoreError as exc:
+            return exc
+        await asyncio.to_thread(write_seen_times, self._control.path, seen)
         return self.trouble
 
     async def shrink(self) -> None:
@@ -221,7 +231,7 @@ class Database:
 
     async def latest(self) -> float | None:
         """The latest wall clock time that any hub on this database stored, Unix seconds; None: none did."""
-        row = await self._control.reader.run(lambda rows: rows.fetch_one(_LATEST))
+        row = await self._control.reader.run(lambda rows: rows.fetch_one(LATEST))
         return None if row is None else float(row["value"])
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
@@ -239,27 +249,41 @@ class Database:
         return closed
 
 
-def _touch_control(tx: Tx) -> None:
+def _touch_control(tx: Tx) -> float:
     save_fact(tx, "probed_at", tx.now)
-    _note_latest(tx)
+    return _note_latest(tx)
 
 
-def _note_latest(tx: Tx) -> None:
-    """Store the latest wall clock time, so that the hub detects a clock that was set back, even after several starts."""
-    before = tx.fetch_one(_LATEST)
-    save_fact(tx, "latest_at", max(tx.now, 0.0 if before is None else float(before["value"])))
+def _note_latest(tx: Tx) -> float:
+    """Store the latest wall clock time, so that the hub detects a clock that was set back, even after several starts. Returns that time."""
+    latest = max(tx.now, latest_in_control(tx))
+    save_fact(tx, "latest_at", latest)
+    return latest
 
 
-def _touch_samples(tx: Tx) -> None:
-    tx.execute("INSERT OR REPLACE INTO fence VALUES (0, ?)", int(tx.now))
+def _touch_samples(tx: Tx) -> float:
+    """Store the latest wall clock time as the epoch of node 0, which no node has. Returns that time."""
+    tx.execute(
+        "INSERT INTO fence VALUES (0, ?) ON CONFLICT (node) DO UPDATE SET epoch = excluded.epoch WHERE excluded.epoch > fence.epoch",
+        int(tx.now),
+    )
+    return latest_in_samples(tx)
 
 
-def _forget_dead_hubs(tx: Tx) -> None:
-    """Delete the rows of earlier hub processes and end their leases: the folder's lock proves that none of them runs."""
-    note_absence(tx)
-    tx.execute("DELETE FROM hub")
-    tx.execute("UPDATE lease SET until = 0")
-    _note_latest(tx)
+def _start(lost: Sequence[Loss]) -> Callable[[Tx], float]:
+    """A command that records the losses, deletes the rows of earlier hub processes and ends their leases: the folder's lock proves that none
+    of them runs. It returns the latest time."""
+
+    def command(tx: Tx) -> float:
+        note_absence(tx)
+        for one in lost:
+            details: dict[str, object] = {"file": one.file, "what": one.text, "since": one.since, "until": one.until}
+            record_event(tx, new_event("hub_data_lost", tx.now, details))
+        tx.execute("DELETE FROM hub")
+        tx.execute("UPDATE lease SET until = 0")
+        return _note_latest(tx)
+
+    return command
 
 
 def _skip_node_numbers(highest: int) -> Callable[[Tx], int]:
@@ -283,11 +307,11 @@ def _skip_node_numbers(highest: int) -> Callable[[Tx], int]:
     return command
 
 
-def _mark(tx: Tx) -> None:
-    """Record in the samples database that a hub has recorded its start in the control database (`is_marked`)."""
-    if tx.fetch_one("SELECT 1 FROM fence WHERE node = 0") is None:
-        _touch_samples(tx)
+def _mark(tx: Tx) -> float:
+    """Record in the samples database that a hub has recorded its start in the control database (`is_marked`). Returns the latest time."""
+    if not latest_in_samples(tx):
         tx.shredding = True  # checkpoint immediately, so that the mark survives a deleted write-ahead log
+    return _touch_samples(tx)
 
 
 async def open_database(
@@ -312,7 +336,7 @@ async def open_database(
         await asyncio.to_thread(check_control_not_lost, path, samples_beside(path))
         is_new = is_blank(path)
         opened.append(await _File.open(path, CONTROL, clock))
-        if await opened[0].reader.run(lambda rows: rows.fetch_one(_LATEST)) is not None:
+        if await opened[0].reader.run(lambda rows: rows.fetch_one(LATEST)) is not None:
             await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
         elif await opened[0].reader.run(lambda rows: rows.fetch_one(STARTS)) is None and await asyncio.to_thread(
             is_marked, samples_beside(path)
@@ -321,8 +345,11 @@ async def open_database(
         if not is_new and not size(samples_beside(path)):
             event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
         await _open_samples(opened, samples_beside(path), clock, meanwhile)
-        await opened[0].writer.run(_forget_dead_hubs)
-        await opened[1].writer.run(_mark)
+        lost = [] if is_new else await _find_losses(path, opened)
+        for one in lost:
+            event(log, "data_lost", logging.ERROR, database=one.file, what=one.text)
+        seen = SeenTimes(await opened[0].writer.run(_start(lost)), await opened[1].writer.run(_mark))
+        await asyncio.to_thread(write_seen_times, path, seen)
         [numbered] = await opened[1].reader.run(lambda rows: rows.fetch_all("SELECT max(node) AS highest FROM fence"))
         if unknown := await opened[0].writer.run(_skip_node_numbers(numbered["highest"])):
             event(
@@ -338,6 +365,12 @@ async def open_database(
             raise await asyncio.to_thread(_refusal, concerned, exc) from exc
         raise
     return Database(locks, opened[0], opened[1], clock)
+
+
+async def _find_losses(path: Path, opened: Sequence[_File]) -> list[Loss]:
+    """What the opened databases lack of what an earlier hub saw in them."""
+    found = SeenTimes(await opened[0].reader.run(latest_in_control), await opened[1].reader.run(latest_in_samples))
+    return losses(path, samples_beside(path), await asyncio.to_thread(read_seen_times, path), found)
 
 
 async def _open_samples(opened: list[_File], path: Path, clock: Clock, meanwhile: Callable[[Keyring], Awaitable[None]] | None) -> None:

@@ -59,6 +59,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   hub_loop_lag: { value: t`delay of Ground Control` },
   hub_clock_jump: { value: t`jump of Ground Control’s clock` },
   hub_audit_broken: { value: t`changed audit log`, any: t`the audit log was changed from outside` },
+  hub_data_lost: { value: t`lost data`, any: t`a database has lost its newest rows` },
   hub_mass_offline: { value: t`nodes that fell silent within one minute` },
   filesystem_space: { value: t`used space of a file system that has little left` },
   filesystem_fills: { value: t`time until a file system is full` },

@@ -17,6 +17,7 @@ from typing import Final
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.engine.data_files import KEPT, sync
+from groundcontrol.adapters.sqlite.engine.seen_times import forget_seen_times
 from groundcontrol.core import failpoints
 
 WORK: Final = ".restore-"
@@ -55,6 +56,7 @@ def finish_replacement(control: Path) -> list[Path]:
     aside: list[Path] = []
     samples = samples_beside(control)
     for marker in _markers(control):
+        forget_seen_times(control)  # the new databases are older, and lack nothing
         stamp = marker.name.rpartition(_READY)[2]
         for name, old in (("samples", samples), ("control", control)):
             new, former = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))

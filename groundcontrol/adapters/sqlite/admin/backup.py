@@ -143,7 +143,9 @@ def make(
             raise ConfigError(f"there is no folder {target.parent}")
         remove_abandoned(target.parent)
         with work_folder(target.parent) as folder:
-            check_known(control)
+            for path, kind in _databases(control):
+                with _named(path):
+                    _check_known(path, kind)
             return _make(control, target, folder, version, report, fleet, cancellation)
     except (sqlite3.Error, OSError, ConfigError) as exc:
         cancellation.check()
@@ -165,11 +167,19 @@ def check_known(control: Path) -> None:
     Raises: ConfigError: one file is not a Stardust database, or a newer program made it. ReadOnlyHere: as `check_readable`.
             sqlite3.Error: a file cannot be read.
     """
-    for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
-        if path.exists():
-            check_readable(path)
-            with opened(path) as db:
-                check_kind(db, path, kind, len(migrations(kind)))
+    for path, kind in _databases(control):
+        _check_known(path, kind)
+
+
+def _databases(control: Path) -> tuple[tuple[Path, Kind], ...]:
+    return (control, CONTROL), (samples_beside(control), SAMPLES)
+
+
+def _check_known(path: Path, kind: Kind) -> None:
+    if path.exists():
+        check_readable(path)
+        with opened(path) as db:
+            check_kind(db, path, kind, len(migrations(kind)))
 
 
 def _make(

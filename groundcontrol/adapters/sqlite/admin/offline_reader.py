@@ -17,6 +17,7 @@ from groundcontrol.adapters.sqlite.engine.data_files import sync
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
+from groundcontrol.adapters.sqlite.engine.seen_times import Loss, SeenTimes, latest_in_control, latest_in_samples, losses, read_seen_times
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
 from groundcontrol.adapters.sqlite.hot_packs import read_pack, schemas
 from groundcontrol.adapters.sqlite.json_columns import DamagedRecord, damaged_records
@@ -30,6 +31,7 @@ from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 _PAGE = 500
+_MOST_LOSSES = 2
 
 
 class Schema(NamedTuple):
@@ -89,6 +91,28 @@ class Inspection:
         marked = await asyncio.to_thread(is_marked, samples)  # before the record is read, since a hub may be at its first start now
         if marked and await self._reader.run(lambda rows: rows.fetch_one(STARTS)) is None:
             raise lost_start_error(self.path, samples)
+
+    async def losses(self) -> list[Loss]:
+        """What the databases lack of what the last hub saw in them. The next hub records it as an event."""
+        samples = samples_beside(self.path)
+
+        def in_samples() -> float:
+            with opened(samples) as db:
+                db.row_factory = sqlite3.Row
+                return latest_in_samples(Rows(db))
+
+        seen = await asyncio.to_thread(read_seen_times, self.path)  # before the databases, to which a running hub adds
+        found = SeenTimes(await self._reader.run(latest_in_control), await asyncio.to_thread(in_samples) if samples.is_file() else 0.0)
+        return losses(self.path, samples, seen, found)
+
+    async def recorded_losses(self, since: float) -> list[str]:
+        """The newest events of lost data since a time (Unix seconds), the newest first."""
+        found = await self._reader.run(
+            lambda rows: rows.fetch_all(
+                "SELECT message FROM event WHERE type = 'hub_data_lost' AND at >= ? ORDER BY no DESC LIMIT ?", since, _MOST_LOSSES
+            )
+        )
+        return [row["message"] for row in found]
 
     async def schema(self) -> Schema:
         """The schema version of the database.

@@ -121,7 +121,7 @@ async def test_the_command_in_the_message_separates_linked_database_files(tmp_pa
     finally:
         await database.close()
     names = {file.name for file in folder.glob("stardust*")}
-    assert len(names) == 6
+    assert len(names) == 7
     shutil.copytree(folder, snapshot, copy_function=os.link)
     with pytest.raises(ConfigError, match=r"stardust.db is one file with 2 names .* separate the names: ") as refused:
         await open_database(folder, clock=CLOCK)
@@ -170,7 +170,7 @@ async def test_a_file_linked_by_a_restore_is_not_refused_as_shared(tmp_path: Pat
 async def test_the_control_database_may_be_elsewhere_and_the_samples_follow_it(tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     await open_and_close(tmp_path / "data", tmp_path / "big" / "hub.sqlite")
-    assert {file.name for file in (tmp_path / "big").iterdir()} == {"hub.sqlite", "hub-samples.sqlite", "hub.lock"}
+    assert {file.name for file in (tmp_path / "big").iterdir()} == {"hub.sqlite", "hub-samples.sqlite", "hub.sqlite.seen", "hub.lock"}
     with pytest.raises(ConfigError, match="no folder"):
         await open_database(tmp_path / "data", clock=CLOCK, control=tmp_path / "nowhere" / "hub.db")
 

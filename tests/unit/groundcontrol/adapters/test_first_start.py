@@ -88,11 +88,11 @@ async def test_a_lost_write_ahead_log_is_not_a_first_start(tmp_path: Path, logs:
         await open_database(tmp_path / "data", clock=CLOCK)
     assert (tmp_path / "data" / "stardust.db").read_bytes() == control
     async with await Inspection.open(tmp_path / "data" / "stardust.db") as inspection:
-        (finding,) = await doctor_checks.lost_rows_findings(inspection)
+        (finding,) = await doctor_checks.lost_rows_findings(inspection, 0.0)
         assert finding.state == "problem"
         assert re.search(told, finding.text)
     async with await Inspection.open(tmp_path / "whole" / "stardust.db") as inspection:
-        assert await doctor_checks.lost_rows_findings(inspection) == []
+        assert await doctor_checks.lost_rows_findings(inspection, 0.0) == []
 
 
 async def test_a_killed_first_start_is_completed_by_the_next(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ async def test_a_first_start_killed_at_any_point_is_repeated(tmp_path: Path) -> 
     assert len(folders) > 20
     for folder in folders:
         await open_and_close(folder)
-        assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db"}
+        assert {path.name for path in folder.iterdir()} == {"hub.lock", "stardust.db", "stardust-samples.db", "stardust.db.seen"}
 
 
 async def test_a_missing_samples_file_is_recreated_with_a_log_line_and_an_empty_one_refused(

@@ -40,7 +40,7 @@ TASKS: dict[str, Callable[[ManualClock], Any]] = {
     "maintenance_failed": lambda clock: WindowCloser(STORE, clock, lambda _node: True),
     "dead_man_failed": lambda clock: DeadMan(STORE, clock, lambda _node: True),
     "deadlines_failed": lambda clock: DeadlineChecker(STORE, STORE, clock, lambda _node: False),
-    "audit_unread": lambda clock: HubFactReader(Path(), STORE, STORE, STORE, float, STORE, clock),
+    "hub_facts_unread": lambda clock: HubFactReader(Path(), STORE, STORE, STORE, float, STORE, clock),
     "outbox_failed": lambda clock: Outbox(STORE, STORE, STORE, clock),
     "heartbeat_failed": lambda clock: Heartbeat(clock, STORE, "https://beats.example/", fails),
 }
