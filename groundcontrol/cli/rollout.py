@@ -1,4 +1,4 @@
-"""`stardust rollout`: plan, start, watch, pause, resume and stop roll-outs. Exit status 5: a gate stopped it."""
+"""`stardust rollout`: plan, start, watch, move and stop roll-outs, and try the rest again. Exit status 5: a gate stopped it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import asyncio
 import json
 from typing import Any, Final
 
-from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.formatting import table
-from groundcontrol.cli.options import add_act, add_acts
+from groundcontrol.cli.options import SELECTOR, add_act, add_acts
 
 ENDED: Final = ("succeeded", "stopped", "cancelled", "expired", "failed")
 EXIT_GATE: Final = 5
@@ -22,16 +22,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan = add_act(acts, "plan", help="make a one-off roll-out and plan each of its nodes; `start` begins it")
     plan.add_argument("action", choices=("upgrade", "security-upgrade", "full-upgrade"))
     plan.add_argument("--tag", action="append", default=[], metavar="TAG", help="nodes with this tag; may be repeated")
-    plan.add_argument("--node", action="append", default=[], metavar="ID", help="this node; may be repeated")
+    plan.add_argument("--node", action="append", default=[], metavar="NODE", help=f"these nodes; may be repeated; {SELECTOR}")
     plan.add_argument("--all", action="store_true", help="every node")
     plan.add_argument("--package", action="append", default=[], metavar="PACKAGE", help="only this package; may be repeated")
     plan.add_argument("--name", default="", metavar="NAME")
     plan.add_argument("--reboot", choices=("never", "if_required", "always"), default="if_required")
+    plan.add_argument("--canaries", type=int, metavar="N", help="how many nodes come first [1 of up to 4, else 2]")
+    plan.add_argument("--at-once", type=int, default=10, metavar="N", help="how many nodes are changed at once [10]")
+    plan.add_argument("--max-failed", type=int, default=0, metavar="N", help="how many nodes may fail before it stops [0]")
+    plan.add_argument("--watch-minutes", type=int, default=15, metavar="N", help="how long each node is watched, 5 to 60 [15]")
+    plan.add_argument("--observe", action="store_true", help="show what the gates say, and stop for none of them")
+    parsers = {}
     for name, about in (
         ("start", "confirm the plans and begin"), ("watch", "follow it to its end"), ("pause", "begin no further node"),
-        ("resume", "go on"), ("stop", "start nothing more; what runs goes to its end"), ("show", "targets and gates"),
+        ("resume", "go on with a paused roll-out"), ("go-on", "let a wave that is held or paused go on in spite of a gate"),
+        ("stop", "start nothing more; what runs goes to its end"),
+        ("retry-rest", "a new roll-out of the nodes that did not pass"), ("show", "targets and gates"),
     ):  # fmt: skip
-        add_act(acts, name, help=about).add_argument("rollout", metavar="ROLLOUT")
+        parsers[name] = add_act(acts, name, help=about)
+        parsers[name].add_argument("rollout", metavar="ROLLOUT")
+    for name in ("start", "resume", "go-on", "retry-rest"):
+        parsers[name].add_argument("--watch", action="store_true", help="follow it to its end; exit status as of `watch`")
+    parsers["pause"].add_argument(
+        "--after-wave", action="store_true", help="let the nodes of this wave begin, and pause before the next wave"
+    )
+    parsers["go-on"].add_argument("--gate", default="*", metavar="GATE", help="in spite of this gate alone [all of this wave]")
+    parsers["go-on"].add_argument("--reason", required=True, metavar="TEXT", help="why; the audit log keeps it")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -46,11 +62,36 @@ async def run(args: argparse.Namespace) -> int:
                 return await _watch(hub, args)
             case "show":
                 return await _show(hub, args)
-            case "start":
-                one = await _planned(hub, args.rollout)
-                return _print(args, await hub.post(f"/rollouts/{one['id']}/start", {"confirm": one["confirm"], "version": one["version"]}))
             case _:
-                return _print(args, await hub.post(f"/rollouts/{args.rollout}/{args.act}", {} if args.act == "pause" else None))
+                one = await _move(hub, args)
+        if not getattr(args, "watch", False):
+            return _print(args, one)
+        args.rollout = one["id"]
+        return await _watch(hub, args)
+
+
+async def _move(hub: Hub, args: argparse.Namespace) -> Any:
+    """Start, pause, resume, stop … a roll-out. Returns: it, or the new one of `retry-rest`."""
+    path = f"/rollouts/{args.rollout}/{args.act}"
+    match args.act:
+        case "start":
+            return await _start(hub, args.rollout)
+        case "pause":
+            return await hub.post(path, {"when": "wave" if args.after_wave else "now"})
+        case "go-on":
+            return await hub.post(path, {"gate": args.gate, "reason": args.reason})
+        case "retry-rest":
+            made = await hub.post(path, None)
+            if made["state"] != "planning":
+                return made  # of a patch policy, whose limits are confirmed already
+            return await _start(hub, made["id"]) if args.watch else await _planned(hub, made["id"])
+        case _:
+            return await hub.post(path, None)
+
+
+async def _start(hub: Hub, rollout: str) -> Any:
+    one = await _planned(hub, rollout)
+    return await hub.post(f"/rollouts/{one['id']}/start", {"confirm": one["confirm"], "version": one["version"]})
 
 
 def _print(args: argparse.Namespace, one: Any) -> int:
@@ -79,8 +120,13 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
 
 
 async def _plan(hub: Hub, args: argparse.Namespace) -> int:
-    select = {"all": args.all, "tags": args.tag, "nodes": args.node}
-    body = {"name": args.name, "action": args.action, "packages": args.package, "reboot": args.reboot, "select": select}
+    nodes = await nodes_of(hub, args.node) if args.node else []
+    body = {
+        "name": args.name, "action": args.action, "packages": args.package, "reboot": args.reboot, "max_failed": args.max_failed,
+        "select": {"all": args.all, "tags": args.tag, "nodes": [one["id"] for one in nodes]},
+        "order": {"canary": args.canaries, "at_once": args.at_once}, "watch_s": args.watch_minutes * 60,
+        "gates": "observe" if args.observe else "stop",
+    }  # fmt: skip
     made = await hub.post("/rollouts", body)
     return _print(args, await _planned(hub, made["id"]))
 

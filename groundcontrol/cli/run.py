@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="after the upgrade, reboot if that is required; held while packages are broken or the kernel failed",
     )
+    parser.add_argument(
+        "--override-freeze", metavar="REASON", help="change nodes in spite of a freeze, as an admin; the audit log keeps why"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before a pattern orders a job on several nodes")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the job or batch, and do not wait for its end")
 
@@ -71,7 +74,8 @@ async def run(args: argparse.Namespace) -> int:
     if kind is not None and packages:
         words = [kind.complete(word) for word in packages]
         request[kind.name] = words[0] if kind.single else words
-    request |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
+    given = (("plan", args.plan), ("reboot", args.reboot), ("override_freeze", args.override_freeze))
+    request |= {name: value for name, value in given if value}
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
             await _warn_of_node_names(hub, packages)

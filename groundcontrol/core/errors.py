@@ -244,7 +244,7 @@ class PolicyRefuses(HubError):
 
 
 class NodeFrozen(HubError):
-    """A freeze covers the node: nothing changes its packages or reboots it. End or shorten the freeze under Windows first."""
+    """A freeze covers the node: nothing changes its packages or reboots it. End or shorten the freeze first, or let an admin override it with `override_freeze`."""
 
     code = "node.frozen"
 

@@ -6,9 +6,11 @@ import re
 import unicodedata
 from typing import Final
 
+from groundcontrol.core.errors import BadRequest
 from spider.wire.text import UNSEEN_CHAR
 
 MAX_TEXT: Final = 256
+MAX_REASON_CHARS: Final = 200
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 """Spaces that look like the ASCII space but have other widths."""
 _EMOJI: Final = r"\u2122\u2139\u2190-\u2bff\U0001f000-\U0001faff"
@@ -45,6 +47,14 @@ def fold(text: str) -> str:
 def is_visible(text: str) -> bool:
     """Whether a text from a user has no control and no invisible characters."""
     return text.isprintable() and UNSEEN_CHAR.search(text) is None
+
+
+def checked_reason(text: str, field: str = "reason") -> str:
+    """Why a person does something, for the audit log. Raises: BadRequest."""
+    reason = text.strip()
+    if not 1 <= len(reason) <= MAX_REASON_CHARS or not is_visible(reason):
+        raise BadRequest(f"{field}: 1 to {MAX_REASON_CHARS} visible characters: the audit log keeps it", field=field)
+    return reason
 
 
 def first_invisible(text: str) -> str:

@@ -10,8 +10,9 @@ from typing import Final, cast
 import msgspec
 from aiohttp import web
 
-from groundcontrol.core.errors import BadRequest, HubError, NotFound
+from groundcontrol.core.errors import BadRequest, Forbidden, HubError, NotFound
 from groundcontrol.core.ids import BatchId, NodeId
+from groundcontrol.core.text import checked_reason
 from groundcontrol.core.verbs import HUB_VERBS
 from groundcontrol.jobs.model import TRANSITIONS, Batch, Job, JobFilter, JobRequest, JobState
 from groundcontrol.jobs.service import JobService
@@ -67,7 +68,8 @@ async def create_job(call: ApiRequest, body: JobBody) -> JobView:
     call.authorize("job.create", await services[NodeStore].node(call.scope, call.node_id))
     request = to_job_request(body)
     check_step_up(call, request, [call.node_id])
-    return job_view(await services[JobService].submit(call.scope, call.node_id, request, call.idempotency_key()))
+    override = _override(call, body)
+    return job_view(await services[JobService].submit(call.scope, call.node_id, request, call.idempotency_key(), override))
 
 
 async def list_jobs(call: ApiRequest) -> JobsView:
@@ -204,6 +206,17 @@ def to_job_request(body: JobBody) -> JobRequest:
     return request
 
 
+def _override(call: ApiRequest, body: JobBody) -> str:
+    """The reason for which a freeze does not count; empty: it counts. Raises: BadRequest, Forbidden, StepUpRequired."""
+    if not body.override_freeze:
+        return ""
+    reason = checked_reason(body.override_freeze, "override_freeze")
+    if call.scope.actor.role != "admin":
+        raise Forbidden("only an admin overrides a freeze")
+    call.services.auth.require_step_up(call.caller)
+    return reason
+
+
 def check_step_up(call: ApiRequest, request: JobRequest, nodes: Collection[NodeId]) -> None:
     """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
@@ -222,7 +235,10 @@ async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
     nodes = [NodeId(node) for node in body.nodes]
     check_step_up(call, request, nodes)
     return await _with_jobs(
-        call, await services[JobService].submit_many(call.scope, nodes, request, call.idempotency_key(), _plans_of(body))
+        call,
+        await services[JobService].submit_many(
+            call.scope, nodes, request, call.idempotency_key(), _plans_of(body), override=_override(call, body)
+        ),
     )
 
 

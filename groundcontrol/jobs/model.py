@@ -211,6 +211,13 @@ class NewJob(NamedTuple):
     request: JobRequest
     created_at: float
     not_after: float
+    override: str = ""
+    """The freeze that an admin overrides by this job, with the reason; empty: none. It is in the audit log alone."""
+
+    def audited(self) -> dict[str, object]:
+        """What the audit log keeps of its creation."""
+        override = {"freeze_overridden": self.override} if self.override else {}
+        return {"node": self.node_id, **self.request.details(), **override}
 
 
 class JobUpdate(NamedTuple):

@@ -39,18 +39,19 @@ class JobService:
         self._at_once = at_once
         self._freezes = freezes
 
-    async def submit(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None) -> Job:
+    async def submit(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None, override: str = "") -> Job:
         """Create a job for one node. If the node is offline, the job waits at most START_LIMIT_S for it.
 
+        Args:   override: why a freeze does not count this once; empty: it counts.
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, NodeFrozen, IdempotencyMismatch, StoreError.
         """
         node = await self._store[NodeStore].node(scope, node_id)
         validate_request(request)
         authorize(scope, job_action(request.action), node)
         check_policy(node, request)
-        await self._check_freeze(node, request)
+        overridden = await self._check_freeze(node, request, override)
         now = self._clock.now()
-        made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S)
+        made = NewJob(JobId(new_time_id(now)), node.id, request, now, now + START_LIMIT_S, overridden)
         failpoints.hit("job.insert.pre")
         job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         failpoints.hit("job.insert.post")
@@ -59,13 +60,22 @@ class JobService:
             self._bus.publish(JobPoke((job.id,)))
         return job
 
-    async def _check_freeze(self, node: Node, request: JobRequest) -> None:
-        """Raises: NodeFrozen: a freeze covers the node, and the request changes packages or reboots."""
+    async def _check_freeze(self, node: Node, request: JobRequest, override: str) -> str:
+        """Returns: the freeze that is overridden, with the reason; empty: none.
+
+        Raises: NodeFrozen: a freeze covers the node, and the request changes packages or reboots.
+        """
         if self._freezes is None or not (VERBS[request.action].planned or request.reboot or request.action == REBOOT):
-            return
+            return ""
         name = await self._freezes.frozen(node)
+        if name and override:
+            return f"{name}: {override}"
         if name:
-            raise NodeFrozen(f"{node.name} is frozen by {name}: nothing changes it now; end or shorten that freeze first", freeze=name)
+            raise NodeFrozen(
+                f"{node.name} is frozen by {name}: nothing changes it now; end or shorten that freeze first, or let an admin override it with a reason",
+                freeze=name,
+            )
+        return ""
 
     async def submit_selfcare(self, scope: Scope, node_id: NodeId, request: JobRequest, idempotency_key: str | None = None) -> Job:
         """Create a job that maintains or removes the agent: `update` to the bundle with a digest, `uninstall`, or `rekey`.
@@ -83,11 +93,19 @@ class JobService:
         return job
 
     async def submit_many(
-        self, scope: Scope, nodes: Sequence[NodeId], request: JobRequest, idempotency_key: str | None, plans_of: BatchId | None = None
+        self,
+        scope: Scope,
+        nodes: Sequence[NodeId],
+        request: JobRequest,
+        idempotency_key: str | None,
+        plans_of: BatchId | None = None,
+        *,
+        override: str = "",
     ) -> Batch:
         """Create a job for each of these nodes. The batch lists the refused nodes with a reason.
 
         Args:   plans_of: a batch that planned the same request. Each job is bound to its node's plan in that batch.
+                override: why freezes do not count this once; empty: they count.
         Raises: NotFound, Forbidden, BadRequest, IdempotencyMismatch, StoreError.
         """
         chosen = tuple(dict.fromkeys(nodes))
@@ -110,12 +128,12 @@ class JobService:
                 node = await self._store[NodeStore].node(scope, node_id)
                 authorize(scope, job_action(request.action), node)
                 check_policy(node, request)
-                await self._check_freeze(node, request)
+                overridden = await self._check_freeze(node, request, override)
                 bound = request if plans is None else _bound(request, plans, node_id)
             except (NotFound, Forbidden, PolicyRefuses, NodeFrozen) as exc:
                 refused.append(RefusedNode(node_id, exc.code, exc.message))
             else:
-                jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
+                jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after, overridden))
         made = NewBatch(BatchId(new_time_id(now)), request, chosen, tuple(jobs), tuple(refused), now, plans_of)
         batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
         if batch.id == made.id:  # otherwise this request repeats an earlier one, which has created its jobs

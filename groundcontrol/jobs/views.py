@@ -53,6 +53,8 @@ class JobBody(NamesBody, rename={"for_": "for"}, kw_only=True):
     reboot: bool = False
     """Whether to reboot after the upgrade, unless the node reports that none is due. After one that failed in part: only if one is due, and never
     while packages are broken or what starts the server is not up to date; the error then says so."""
+    override_freeze: str = ""
+    """Why this job may change a node in spite of a freeze, 1 to 200 characters. Only an admin may, with a password check; the audit log has it."""
 
 
 class BatchBody(JobBody, rename={"for_": "for"}, kw_only=True):

@@ -19,6 +19,7 @@ from groundcontrol.nodes.api import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import (
     body_of,
+    now_window_of,
     patched,
     patched_window,
     policy_of,
@@ -46,6 +47,7 @@ from groundcontrol.policies.views import (
     AppliedPoliciesView,
     AppliedPolicyView,
     ApprovalView,
+    NowBody,
     OccurrencesView,
     OccurrenceView,
     PairView,
@@ -73,6 +75,8 @@ SHOWN: Final = 20
 PAST_S: Final = 400 * 86_400.0
 MOST_OF_FILE: Final = 200
 SHORTEST_WINDOW_S: Final = 900
+ENDED_S: Final = 86_400.0
+"""What a person began now is listed for so long after its end."""
 
 
 async def list_policies(call: ApiRequest) -> PatchPoliciesView:
@@ -376,6 +380,20 @@ async def create_window(call: ApiRequest, body: WindowBody) -> WindowView:
     return window_view(stored, select_view(PolicySelect(stored.select)), now)
 
 
+async def begin_now(call: ApiRequest, body: NowBody) -> WindowView:
+    """Freeze nodes from this moment, or open their windows for a limited time. Delete it to end it. The reason is in the audit log."""
+    now, store = call.services.clock.now(), call.services[PatchWindowStore]
+    made = now_window_of(body, WindowId(new_time_id(now)), call.scope.org, call.scope.actor.name, now)
+    select = made.select
+    named = SelectBody(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
+    made = made._replace(select=await checked_select(call.services[NodeStore], call.scope, named))
+    for one in await store.all(call.scope):
+        if one.times.when.at and one.times.length_s and one.times.when.at + one.times.length_s + ENDED_S < now:
+            await store.delete(call.scope, one.id)
+    stored = await store.create(call.scope, made)
+    return window_view(stored, select_view(PolicySelect(stored.select)), now)
+
+
 async def _window(call: ApiRequest) -> PatchWindow:
     one = await call.services[PatchWindowStore].get(call.scope, WindowId(call.id_of("window")))
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
@@ -414,6 +432,7 @@ POLICY_ROUTES: Final = (
     Route("POST", "/patch-policies/{id}/occurrences/{due}/skip", "patch.manage", skip_occurrence, OccurrenceView, SkipBody, optional_body=True),
     Route("GET", "/windows", "patch.read", list_windows, WindowsView, cost="page"),
     Route("POST", "/windows", "patch.manage", create_window, WindowView, WindowBody, status=201, step_up=True, cost="scan"),
+    Route("POST", "/windows/now", "patch.manage", begin_now, WindowView, NowBody, status=201, step_up=True, cost="scan"),
     Route("PATCH", "/windows/{id}", "patch.manage", edit_window, WindowView, WindowPatch, step_up=True, cost="scan"),
     Route("DELETE", "/windows/{id}", "patch.manage", delete_window, None, status=204, step_up=True),
 )  # fmt: skip

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
 from groundcontrol.alerts.maintenance_api import ordered_days
 from groundcontrol.alerts.model import Selector
-from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import NodeId
-from groundcontrol.policies.calendar import EveryWeeks, Monthly, Times, When, ZoneUnknown, current, spans
+from groundcontrol.core.text import checked_reason
+from groundcontrol.policies.calendar import MOMENT_S, EveryWeeks, Monthly, Times, When, ZoneUnknown, check_times, current, spans
 from groundcontrol.policies.model import (
     ActionStep,
     MinAge,
@@ -28,6 +31,7 @@ from groundcontrol.policies.views import (
     MonthlyBody,
     NeedsEventBody,
     NotSelect,
+    NowBody,
     OrderBody,
     PatchPolicyBody,
     PatchPolicyPatch,
@@ -40,6 +44,8 @@ from groundcontrol.policies.views import (
     WindowView,
 )
 from groundcontrol.policies.windows import PatchWindow, WindowId
+
+MOST_OPEN_S: Final = 86_400
 
 
 def select_of(body: PatchSelect) -> PolicySelect:
@@ -195,6 +201,9 @@ def window_of(body: WindowBody, window_id: WindowId, org: int) -> PatchWindow:
 
 
 def window_body(one: PatchWindow) -> WindowBody:
+    """The body that makes an equal window. Raises: Conflict: a person began it now, so it has no times to edit."""
+    if one.kind == "open" or one.times.when.at:
+        raise Conflict("a person began this for now, so it has no times to change: end it, and begin another")
     when = when_view(one.times.when)
     return WindowBody(
         name=one.name, kind=one.kind, select=select_view(PolicySelect(one.select)), start=one.times.start, length_s=one.times.length_s,
@@ -219,11 +228,30 @@ def patched_window(before: PatchWindow, patch: WindowPatch) -> PatchWindow:
     return window_of(body, before.id, before.org)._replace(version=before.version)
 
 
+def now_window_of(body: NowBody, window_id: WindowId, org: int, by: str, now: float) -> PatchWindow:
+    """What a person begins now. Raises: BadRequest."""
+    reason = checked_reason(body.reason)
+    select = select_of(body.select)
+    if select.not_tags or select.not_nodes:
+        raise BadRequest("select.not: name the nodes that it is for", field="select")
+    times = Times(When(at=now), "", body.length_s, "")
+    check_times(times, shortest_s=MOMENT_S)
+    if body.kind == "open" and not 0 < body.length_s <= MOST_OPEN_S:
+        raise BadRequest(f"length_s: {MOMENT_S} to {MOST_OPEN_S} seconds: what is opened by hand closes by itself", field="length_s")
+    word = "freeze" if body.kind == "freeze" else "opened"
+    name = f"{word} by {by[:40]} {datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return PatchWindow(window_id, org, name, body.kind, select.select, times, reason, by)
+
+
 def window_view(one: PatchWindow, select: PatchSelect, now: float) -> WindowView:
     try:
         is_open = current(one.times, now) is not None
         upcoming = next(spans(one.times, now), None)
     except ZoneUnknown:  # this machine no longer has the zone
         is_open, upcoming = one.kind == "freeze", None
-    fields = msgspec.structs.asdict(window_body(one)) | {"select": select}
-    return WindowView(id=one.id, open=is_open, next_at=None if upcoming is None else upcoming.from_at, version=one.version, **fields)
+    when, began_at, length_s = when_view(one.times.when), one.times.when.at or None, one.times.length_s
+    return WindowView(
+        id=one.id, name=one.name, kind=one.kind, select=select, start=one.times.start, length_s=length_s, zone=one.times.zone, weekly=when.weekly,
+        monthly=when.monthly, every_weeks=when.every_weeks, once=when.once, open=is_open, next_at=None if upcoming is None else upcoming.from_at,
+        began_at=began_at, until_at=began_at + length_s if began_at and length_s else None, by=one.by, reason=one.reason, version=one.version,
+    )  # fmt: skip

@@ -7,6 +7,7 @@ the change repeats begins at its first instant. So each date has one beginning a
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final, Literal, NamedTuple, get_args
@@ -20,6 +21,8 @@ OF_NODE: Final = "node"
 """The zone of a policy or window whose times are local times of each node."""
 MOST_WEEKS: Final = 52
 LONGEST_S: Final = 31 * 86_400
+MOMENT_S: Final = 60
+"""The shortest time that something lasts which a person begins now."""
 _FAR: Final = 4 * 366
 """Days to look ahead: 29 February comes at least every eight years, but only `once` names a date, which needs no search."""
 _FIRST_ZONE: Final = timezone(timedelta(hours=14))
@@ -43,13 +46,15 @@ class EveryWeeks(NamedTuple):
 
 
 class When(NamedTuple):
-    """One of the four is set."""
+    """One of the five is set."""
 
     weekly: tuple[Day, ...] = ()
     monthly: Monthly | None = None
     every_weeks: EveryWeeks | None = None
     once: str = ""
     """A date such as 2026-12-24."""
+    at: float = 0.0
+    """Unix seconds: once, from this very moment. `Times.start` and `Times.zone` are empty then, and a `length_s` of 0 has no end."""
 
 
 class Times(NamedTuple):
@@ -77,6 +82,10 @@ class ZoneUnknown(Exception):
 
 def check_times(times: Times, *, shortest_s: int, longest_s: int = LONGEST_S) -> None:
     """Raises: BadRequest: the text names the field."""
+    if times.when.at:
+        if times.length_s and not MOMENT_S <= times.length_s <= longest_s:
+            raise BadRequest(f"length_s: {MOMENT_S} to {longest_s} seconds, or 0 until somebody ends it", field="length_s")
+        return
     given = [bool(times.when.weekly), times.when.monthly is not None, times.when.every_weeks is not None, bool(times.when.once)]
     if sum(given) != 1:
         raise BadRequest("when: give one of weekly, monthly, every_weeks and once", field="when")
@@ -166,11 +175,20 @@ def span_on(times: Times, day: date, node_zone: str | None = None) -> Span:
     return Span(begin, begin + times.length_s, day)
 
 
+def _from_now(times: Times) -> Span:
+    at = times.when.at
+    return Span(at, at + times.length_s if times.length_s else math.inf, datetime.fromtimestamp(at, UTC).date())
+
+
 def spans(times: Times, after: float, node_zone: str | None = None) -> Iterator[Span]:
     """The occurrences that begin after a time, in order. There may be none.
 
     Raises: ZoneUnknown.
     """
+    if times.when.at:
+        if times.when.at > after:
+            yield _from_now(times)
+        return
     if times.zone != OF_NODE or node_zone is not None:
         zone: tzinfo = zone_named(_zone(times, node_zone))
     else:
@@ -195,6 +213,9 @@ def current(times: Times, now: float, node_zone: str | None = None) -> Span | No
 
     Raises: ZoneUnknown.
     """
+    if times.when.at:
+        one = _from_now(times)
+        return one if one.from_at <= now < one.until_at else None
     longest_s = times.length_s + (26 * 3600 if times.zone == OF_NODE and node_zone is None else 0)
     best: Span | None = None
     for one in spans(times, now - longest_s - 1, node_zone):

@@ -288,7 +288,6 @@ class WindowFields(msgspec.Struct):
     """What a person sets of a window or freeze."""
 
     name: str
-    kind: Literal["allow", "freeze"]
     select: PatchSelect
     start: str
     length_s: int
@@ -299,8 +298,10 @@ class WindowFields(msgspec.Struct):
     once: str | None = None
 
 
-class WindowBody(WindowFields, Body):
+class WindowBody(WindowFields, Body, kw_only=True):
     """A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set."""
+
+    kind: Literal["allow", "freeze"]
 
 
 @patch_of(WindowBody)
@@ -310,11 +311,29 @@ class WindowPatch(Body):
     version: int
 
 
+class NowBody(Body):
+    """A freeze of these nodes, or an opening of their windows, from this moment."""
+
+    kind: Literal["freeze", "open"]
+    select: PatchSelect
+    reason: str
+    length_s: int = 0
+    """0: until somebody ends it, which only a freeze may. An opening lasts 24 hours at most."""
+
+
 class WindowView(WindowFields, Answer, kw_only=True):
     id: str
+    kind: Literal["allow", "freeze", "open"]
+    """`open`: a person opened it for a limited time, in addition to the windows of the nodes."""
     open: bool
     """Whether it is open now; of times in the zone of each node: somewhere."""
     next_at: float | None
+    began_at: float | None
+    """When a person began it; null: it has times of its own."""
+    until_at: float | None
+    """When what a person began ends; null: when somebody ends it, or it has times of its own."""
+    by: str
+    reason: str
     version: int
 
 

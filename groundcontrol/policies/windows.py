@@ -1,11 +1,13 @@
 """Windows in which patching is allowed, and freezes in which nothing is touched. Pure.
 
 Allowed = the occurrence of the policy, within the allow windows of the node, outside its freezes. A node without an allow window is
-allowed at every time. Windows bind roll-outs; a freeze also binds planned verbs and reboots that a person orders.
+allowed at every time. A window that a person opens now adds to the allow windows, and binds nothing once it is over. Windows bind
+roll-outs; a freeze also binds planned verbs and reboots that a person orders.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, NewType
 
@@ -15,7 +17,8 @@ from groundcontrol.core.records import Record
 from groundcontrol.policies.calendar import OF_NODE, Times, ZoneUnknown, current, spans
 
 WindowId = NewType("WindowId", str)
-Kind = Literal["allow", "freeze"]
+Kind = Literal["allow", "freeze", "open"]
+"""`open`: for a limited time a person opened it now, in addition to the allow windows of the nodes."""
 
 
 class PatchWindow(NamedTuple):
@@ -27,6 +30,9 @@ class PatchWindow(NamedTuple):
     kind: Kind
     select: Selector
     times: Times
+    reason: str = ""
+    by: str = ""
+    """Who began it now; empty: it has times of its own."""
     version: int = 1
 
 
@@ -34,8 +40,8 @@ PATCH_WINDOWS: Final = Record(
     model=PatchWindow,
     table="patch_window",
     noun="patch_window",
-    edited=("name", "kind", "select", "times"),
-    audited={"name": "name", "kind": "kind"},
+    edited=("name", "kind", "select", "times", "reason"),
+    audited={"name": "name", "kind": "kind", "reason": "reason"},
     body="spec",
     columns={"name": "name"},
     unique="name",
@@ -79,8 +85,8 @@ def frozen(windows: Iterable[PatchWindow], place: Place, now: float) -> Shut | N
             span = current(one.times, now, _zone(one, place))
         except ZoneUnknown:
             return Shut("zone_unknown", one.name, None)
-        if span is not None and (found is None or span.until_at > (found.until_at or 0.0)):
-            found = Shut("frozen", one.name, span.until_at)
+        if span is not None and (found is None or (found.until_at is not None and span.until_at > found.until_at)):
+            found = Shut("frozen", one.name, None if span.until_at == math.inf else span.until_at)
     return found
 
 
@@ -91,7 +97,8 @@ def allowed(windows: Sequence[PatchWindow], place: Place, now: float) -> Open | 
         return freeze
     allows = list(_of(windows, place, "allow"))
     try:
-        ends = [span.until_at for one in allows if (span := current(one.times, now, _zone(one, place))) is not None]
+        opens = _of(windows, place, "open") if allows else ()
+        ends = [span.until_at for one in (*allows, *opens) if (span := current(one.times, now, _zone(one, place))) is not None]
         if allows and not ends:
             nexts = [
                 (span.from_at, one.name) for one in allows if (span := next(spans(one.times, now, _zone(one, place)), None)) is not None

@@ -11,13 +11,13 @@ from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import authorize, job_action
-from groundcontrol.core.text import is_visible
+from groundcontrol.core.text import checked_reason, is_visible
 from groundcontrol.jobs.model import Job, JobFilter, JobRequest
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.policies.bodies import policy_of, select_of
+from groundcontrol.policies.bodies import body_of, policy_of, select_of
 from groundcontrol.policies.model import MAX_NAME_CHARS, Occurrence, PatchPolicy, PolicyId
 from groundcontrol.policies.model import check_policy as check_limits
 from groundcontrol.policies.service import all_nodes, check_report
@@ -53,6 +53,7 @@ EXPIRES_S: Final = 86_400.0
 LONGEST_S: Final = 14 * 86_400.0
 MOST_TARGETS: Final = 1000
 _ANY_TIME: Final = "2000-01-01"
+_REST: Final = "rest of "
 
 
 async def seen_nodes(call: ApiRequest) -> frozenset[NodeId] | None:
@@ -306,9 +307,7 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log."""
     one = await _whole(call)
     _final(one)
-    reason = body.reason.strip()
-    if not 1 <= len(reason) <= 200 or not is_visible(reason):
-        raise BadRequest("reason: 1 to 200 visible characters: the audit log keeps it", field="reason")
+    reason = checked_reason(body.reason)
     if one.state not in ("holding", "paused"):
         raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
     hard = [gate for target in one.targets for gate in target.gates if gate.verdict == "failed" and body.gate in ("*", gate.gate)]
@@ -321,20 +320,49 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
 
 
 async def retry_rest(call: ApiRequest) -> RolloutView:
-    """Make a new one-off roll-out of the nodes that did not pass. It is planned, and `start` confirms it."""
+    """Make a new roll-out of the nodes that did not pass. One of a patch policy keeps its limits and actions, and begins at once; a one-off
+    one is planned, and `start` confirms it."""
     one = await _whole(call)
     if one.state not in ENDED:
         raise Conflict(f"this roll-out is {one.state}: stop it, or wait for its end", state=one.state)
     nodes = await call.services[RolloutService].rest_of(one, call.scope)
     if not nodes:
         raise BadRequest("each of its servers passed, or was removed")
-    action = one.action or {"security": "security-upgrade", "full": "full-upgrade"}.get(one.policy.what, "upgrade")
+    name = (one.name if one.name.startswith(_REST) else _REST + one.name)[:MAX_NAME_CHARS]
+    if one.policy_id:
+        return await _view(call, await _rest_of_policy(call, one, nodes, name))
+    limits = body_of(one.policy)
     body = RolloutBody(
-        name=f"rest of {one.name}"[:MAX_NAME_CHARS], action=action, packages=list(one.packages), max_failed=one.policy.max_failed,  # type: ignore[arg-type]  # one of the three
-        reboot=one.policy.reboot, watch_s=one.policy.watch_s, gates=one.policy.gates, report=list(one.policy.report),
+        name=name, action=one.action, packages=list(one.packages), max_failed=limits.max_failed, reboot=limits.reboot,  # type: ignore[arg-type]  # one of the three
+        watch_s=limits.watch_s, gates=limits.gates, report=limits.report, order=limits.order, probes=limits.probes,
     )  # fmt: skip
     made = await _make(call, body, nodes, PatchSelect(nodes=[str(node.id) for node in nodes[:200]]), parent=one.id)
     return await _view(call, made)
+
+
+async def _rest_of_policy(call: ApiRequest, one: Rollout, nodes: list[Node], name: str) -> Rollout:
+    """The rest of a roll-out of a patch policy, by its copy of the policy: saving that confirmed its limits. The caller is the owner."""
+    call.services.auth.require_step_up(call.caller)
+    now, services, actor = call.services.clock.now(), call.services, call.scope.actor
+    for node in nodes:
+        authorize(call.scope, "patch.run", node)
+    at_any_time = policy_of(_body_at_any_time(one.policy), one.policy.id, one.org)
+    policy = at_any_time._replace(owner_id=actor.id, owner=actor.name, version=one.policy.version)
+    made = Rollout(
+        id=RolloutId(new_time_id(now)), org=one.org, name=name, policy=policy, policy_id=one.policy_id, due_at=None, owner_id=actor.id,
+        owner=actor.name, state="waiting", targets=await services[RolloutService].targets(policy, nodes), made_at=now, pairs=one.pairs,
+        start_at=now, close_at=now + EXPIRES_S, parent=one.id,
+    )  # fmt: skip
+    stored = await services[RolloutStore].create_rollout(call.scope, made)
+    services.bus.publish(Changed("rollout", stored.id, stored.version))
+    return stored
+
+
+def _body_at_any_time(policy: PatchPolicy) -> PatchPolicyBody:
+    """A person retries now: the times of the policy do not bind it, windows and freezes do."""
+    body = body_of(policy)
+    body.when, body.start, body.length_s, body.zone = WhenBody(once=_ANY_TIME), "00:00", 86_400, "UTC"
+    return body
 
 
 # -- reboots --------------------------------------------------------------------------------------

@@ -46,6 +46,13 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         expect(dates).to_have_count(5)
         dates.first.get_by_role("button", name="Skip").click()
         expect(dates.filter(has_text="skipped")).to_have_count(1)
+        page.get_by_role("button", name="Freeze all now…").click()
+        page.get_by_label("Why").fill("the shop burns")
+        page.get_by_role("button", name="Freeze now").click()
+        freeze = page.get_by_role("list", name="Windows and freezes").get_by_role("listitem").filter(has_text="the shop burns")
+        expect(freeze).to_contain_text("freeze, in force now")
+        freeze.get_by_role("button", name="End now").click()
+        expect(freeze).to_have_count(0)
 
         page.get_by_role("tab", name="Patch policies").click()
         row.get_by_role("button", name="Actions for Security by night").click()

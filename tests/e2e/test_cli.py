@@ -520,7 +520,24 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
         assert time.monotonic() < deadline, target
     assert (target["name"], target["why"]) == ("patch-1", "not_joined")
     assert f"({made['id']})" in said_by(hub, "rollout", "show", made["id"])
+    assert run("rollout", "pause", made["id"])["state"] == "paused"
+    assert run("rollout", "go-on", made["id"], "--reason", "the node joins later")["state"] == "running"
+    assert run("rollout", "go-on", made["id"], status=2)["code"] == "command.usage"
     run("rollout", "stop", made["id"])
     assert run("rollout", "watch", made["id"], status=1)["state"] == "stopped"
+    rest = run("rollout", "retry-rest", made["id"])
+    assert (rest["parent_id"], rest["state"]) == (made["id"], "waiting")
+    run("rollout", "stop", rest["id"])
+
+    frozen = run("window", "freeze", "--reason", "the shop burns")
+    assert [(one["id"], one["kind"], one["open"]) for one in run("window", "list")["windows"]] == [(frozen["id"], "freeze", True)]
+    assert "the shop burns" in said_by(hub, "window")
+    assert run("run", "upgrade", "patch-1", "--no-wait", status=1)["code"] == "node.frozen"
+    assert run("run", "upgrade", "patch-1", "--no-wait", "--override-freeze", "a hole in sshd")["state"] == "queued"
+    assert run("window", "end", "freezes") == {"ended": [frozen["id"]]}
+    assert run("window", "open", "patch-1", "--for", "2d", "--reason", "x", status=1)["code"] == "request.invalid"
+    opened = run("window", "open", "patch-1", "--for", "30m", "--reason", "before the fair")
+    assert (opened["until_at"] - opened["began_at"], opened["select"]["nodes"]) == (1800, [node.node_id])
+    run("window", "end", opened["name"])
     assert [(one["name"], one["in_time"]) for one in run("patch-status", "--late")["nodes"]] == [("patch-1", "unknown")]
     assert "0 of 0 nodes with fresh lists are in time; 1 have none" in said_by(hub, "patch-status")

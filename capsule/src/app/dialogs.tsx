@@ -3,6 +3,7 @@
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { closeDialog, openDialog } from "../state/dialogs";
+import { freezeQuestion } from "../state/freeze";
 import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
@@ -44,10 +45,17 @@ const StepUpDialog = dialog(
   () => stepUp.peek()?.cancel(),
 );
 
+const FreezeDialog = dialog(
+  t`the dialog`,
+  async () => (await import("./help-dialogs")).FreezeDialog,
+  () => freezeQuestion.peek()?.cancel(),
+);
+
 export function Dialogs(): VNode {
   return (
     <>
       <CurrentDialog />
+      {freezeQuestion.value && <FreezeDialog />}
       <StepUp />
     </>
   );

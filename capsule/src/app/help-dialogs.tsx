@@ -1,9 +1,10 @@
-/** Small dialogs that are rarely shown: the list of shortcuts, and the password question. */
+/** Small dialogs that are rarely shown: the list of shortcuts, the password question, and why a freeze does not count. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { closeDialog } from "../state/dialogs";
+import { freezeQuestion } from "../state/freeze";
 import { preferences } from "../state/preferences";
 import { user } from "../state/session";
 import { stepUp } from "../state/step-up";
@@ -81,6 +82,35 @@ export function ShortcutsDialog(): VNode {
           </section>
         ))}
       </div>
+    </Dialog>
+  );
+}
+
+export function FreezeDialog(): VNode {
+  const [reason, setReason] = useState("");
+  const request = freezeQuestion.value;
+  return (
+    <Dialog title={t`This server is frozen`} icon="lock" size="narrow" onClose={() => request?.cancel()}>
+      <form
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (reason.trim()) request?.confirm(reason.trim());
+        }}
+      >
+        <div class="body">
+          <p>{request?.words}</p>
+          <TextField
+            label={t`Why it may change now (the audit log keeps it)`}
+            value={reason}
+            onText={setReason}
+            input={{ maxLength: 200, required: true, autofocus: true }}
+          />
+        </div>
+        <Foot onClose={() => request?.cancel()}>
+          <Button kind="destroy" type="submit" disabled={!reason.trim()}>{t`Go on in spite of the freeze`}</Button>
+        </Foot>
+      </form>
     </Dialog>
   );
 }

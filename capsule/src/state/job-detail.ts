@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { RecentBytes } from "../core/jobs/recent-bytes";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
 import type { BatchBody, BatchView, JobBody, JobChange, JobChunk, JobsView, JobView, PlanView, ReportView } from "../wire/schema.gen";
+import { inSpiteOfFreeze } from "./freeze";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { noteJob } from "./jobs";
 
@@ -17,7 +18,9 @@ export const loadJobsOf = (nodeId: string, cursor?: string): Promise<JobsView> =
   call<JobsView>("GET", "jobs", { query: { limit: PAGE, node: nodeId, cursor } });
 
 export async function submitJob(nodeId: string, body: JobBody, key: string): Promise<JobView> {
-  const job = await call<JobView>("POST", `nodes/${nodeId}/jobs`, { body, idempotencyKey: key });
+  const job = await inSpiteOfFreeze((reason) =>
+    call<JobView>("POST", `nodes/${nodeId}/jobs`, { body: reason ? { ...body, override_freeze: reason } : body, idempotencyKey: key }),
+  );
   noteJob(job);
   return job;
 }

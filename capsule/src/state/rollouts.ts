@@ -6,6 +6,7 @@ import type { ApiError } from "../wire/http";
 import type {
   OccurrencesView,
   OccurrenceView,
+  NowBody,
   PatchPoliciesView,
   PatchPolicyBody,
   PatchPolicyPatch,
@@ -50,6 +51,12 @@ export const skipOccurrence = (id: string, due: number): Promise<OccurrenceView>
 export const loadWindows = async (): Promise<readonly WindowView[]> => (await call<WindowsView>("GET", "windows")).windows;
 export const addWindow = (body: WindowBody): Promise<WindowView> =>
   withStepUp(() => call<WindowView>("POST", "windows", { body }), t`Enter your password to add a window or a freeze.`);
+/** Freezes servers from this moment, or opens their windows for a limited time. */
+export const beginNow = (body: NowBody): Promise<WindowView> =>
+  withStepUp(
+    () => call<WindowView>("POST", "windows/now", { body }),
+    body.kind === "freeze" ? t`Enter your password to freeze servers now.` : t`Enter your password to open windows now.`,
+  );
 export const deleteWindow = (id: string): Promise<undefined> =>
   withStepUp(() => call<undefined>("DELETE", `windows/${id}`), t`Enter your password to delete a window or a freeze.`);
 export const loadPatchStatus = (): Promise<PatchStatusView> => call<PatchStatusView>("GET", "patch-status");

@@ -195,6 +195,7 @@ export interface BatchBody {
    * while packages are broken or what starts the server is not up to date; the error then says so.
    */
   reboot?: boolean;
+  override_freeze?: string;
   /** Ids of nodes, 1 to 1000. */
   nodes: string[];
   /** Id of a batch that planned the same action. Each job is bound to its node's plan in that batch. A node without a plan gets no job. */
@@ -993,6 +994,8 @@ export interface JobBody {
    * while packages are broken or what starts the server is not up to date; the error then says so.
    */
   reboot?: boolean;
+  /** Why this job may change a node in spite of a freeze, 1 to 200 characters. Only an admin may, with a password check; the audit log has it. */
+  override_freeze?: string;
 }
 
 export interface JobChange {
@@ -1572,6 +1575,15 @@ export interface NotificationsView {
   channels_retrying: string[];
   /** Whether an alert fires that channels would be notified of, while no channel ever passed a test or got a message. */
   nobody_told: boolean;
+}
+
+/** A freeze of these nodes, or an opening of their windows, from this moment. */
+export interface NowBody {
+  kind: "freeze" | "open";
+  select: PatchSelect;
+  reason: string;
+  /** 0: until somebody ends it, which only a freeze may. An opening lasts 24 hours at most. */
+  length_s?: number;
 }
 
 export interface OccurrenceView {
@@ -2752,7 +2764,8 @@ export interface WindowPatch {
 
 export interface WindowView {
   name: string;
-  kind: "allow" | "freeze";
+  /** `open`: a person opened it for a limited time, in addition to the windows of the nodes. */
+  kind: "allow" | "freeze" | "open";
   select: PatchSelect;
   start: string;
   length_s: number;
@@ -2765,6 +2778,12 @@ export interface WindowView {
   /** Whether it is open now; of times in the zone of each node: somewhere. */
   open: boolean;
   next_at: number | null;
+  /** When a person began it; null: it has times of its own. */
+  began_at: number | null;
+  /** When what a person began ends; null: when somebody ends it, or it has times of its own. */
+  until_at: number | null;
+  by: string;
+  reason: string;
   version: number;
 }
 

@@ -61,7 +61,7 @@ class SqliteBatches:
                     refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
                     continue
                 insert(tx, scope, job, node["no"], batch=no)
-                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.request.details()})
+                self._chain.write(tx, scope, "job.create", job.id, {"batch": batch.id, **job.audited()})
             tx.execute("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
             return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
 

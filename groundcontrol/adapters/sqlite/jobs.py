@@ -93,7 +93,7 @@ class SqliteJobs:
             if node is None:
                 raise NotFound(f"there is no node {job.node_id}")
             insert(tx, scope, job, node["no"], key=idempotency_key)
-            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.request.details()})
+            self._chain.write(tx, scope, "job.create", job.id, job.audited())
             return to_job(load(tx, job.id))
 
         return await self._writer.run(command)

@@ -4,7 +4,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { whenWords, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
-import { clock, date, shortDuration } from "../../core/text/time";
+import { clock, date, shortDuration, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { approveOccurrence, deleteWindow, loadOccurrences, loadPolicies, loadWindows, skipOccurrence } from "../../state/rollouts";
 import { mayAct } from "../../state/session";
@@ -17,7 +17,7 @@ import { drop, put, useAll } from "../alerts/use-all";
 import { ListView } from "../list-view";
 import { useAnswer } from "../use-answer";
 import { patchSelectWords } from "./policies";
-import { WindowDialog } from "./window-dialog";
+import { NowDialog, WindowDialog } from "./window-dialog";
 
 const STATES: Record<OccurrenceView["state"], [GlyphKind, string]> = {
   planned: ["wait", t`planned`],
@@ -107,9 +107,15 @@ function Dates(): VNode {
   );
 }
 
+function stateWords({ kind, open, began_at }: WindowView): string {
+  if (kind === "freeze") return open ? t`freeze, in force now` : began_at === null ? t`freeze` : t`freeze, over`;
+  if (kind === "open") return open ? t`opened by hand` : t`opened by hand, over`;
+  return open ? t`window, open now` : t`window`;
+}
+
 function Windows(): VNode {
   const list = useAll(loadWindows);
-  const [adding, setAdding] = useState<"allow" | "freeze" | null>(null);
+  const [adding, setAdding] = useState<"allow" | "freeze" | "now" | "open" | null>(null);
   const remove = async (one: WindowView): Promise<void> => {
     try {
       await deleteWindow(one.id);
@@ -120,8 +126,10 @@ function Windows(): VNode {
     }
   };
   const buttons = mayAct.value && (
-    <div class="row end">
-      <Button onClick={() => setAdding("freeze")}>{t`Freeze…`}</Button>
+    <div class="row wrap end">
+      <Button kind="danger" icon="lock" onClick={() => setAdding("now")}>{t`Freeze all now…`}</Button>
+      <Button onClick={() => setAdding("freeze")}>{t`Plan a freeze…`}</Button>
+      {list.items?.some(({ kind }) => kind === "allow") && <Button onClick={() => setAdding("open")}>{t`Open now…`}</Button>}
       <Button kind="primary" onClick={() => setAdding("allow")}>{t`Add window`}</Button>
     </div>
   );
@@ -146,31 +154,35 @@ function Windows(): VNode {
           <ul class="card rows-card" aria-label={t`Windows and freezes`}>
             {items.map((one) => (
               <li key={one.id}>
-                <Glyph kind={one.kind === "freeze" ? "pause" : one.open ? "ok" : "wait"} label="" />
+                <Glyph kind={one.kind === "freeze" ? (one.open ? "pause" : "ended") : one.open ? "ok" : "wait"} label="" />
                 <div class="grow">
                   <p>
-                    <b>{one.name}</b>{" "}
-                    <span class="t3">
-                      {one.kind === "freeze"
-                        ? one.open
-                          ? t`freeze, in force now`
-                          : t`freeze`
-                        : one.open
-                          ? t`window, open now`
-                          : t`window`}
-                    </span>
+                    <b class="anywhere">{one.name}</b> <span class="t3">{stateWords(one)}</span>
                   </p>
                   <p class="meta t3 anywhere">
-                    {t`${patchSelectWords(one.select)}: ${whenWords(one)} at ${one.start} for ${shortDuration(one.length_s)}, ${zoneWords(one.zone)}`}
+                    {one.began_at === null
+                      ? t`${patchSelectWords(one.select)}: ${whenWords(one)} at ${one.start} for ${shortDuration(one.length_s)}, ${zoneWords(one.zone)}`
+                      : one.until_at === null
+                        ? t`${patchSelectWords(one.select)}: until somebody ends it. ${one.reason}`
+                        : t`${patchSelectWords(one.select)}: until ${timeOrDate(one.until_at, dayStart.value)}. ${one.reason}`}
                   </p>
                 </div>
-                {mayAct.value && <Button slim kind="quiet" onClick={() => void remove(one)}>{t`Delete`}</Button>}
+                {mayAct.value && (
+                  <Button slim kind={one.began_at !== null && one.open ? undefined : "quiet"} onClick={() => void remove(one)}>
+                    {one.began_at !== null && one.open ? t`End now` : t`Delete`}
+                  </Button>
+                )}
               </li>
             ))}
           </ul>
         )}
       </ListView>
-      {adding && <WindowDialog kind={adding} onClose={() => setAdding(null)} onSaved={(saved) => put(list, saved)} />}
+      {(adding === "now" || adding === "open") && (
+        <NowDialog kind={adding === "now" ? "freeze" : "open"} onClose={() => setAdding(null)} onSaved={(saved) => put(list, saved)} />
+      )}
+      {(adding === "allow" || adding === "freeze") && (
+        <WindowDialog kind={adding} onClose={() => setAdding(null)} onSaved={(saved) => put(list, saved)} />
+      )}
     </section>
   );
 }

@@ -1,13 +1,73 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
-import { addWindow } from "../../state/rollouts";
+import { addWindow, beginNow } from "../../state/rollouts";
 import type { PatchPolicyBody, WindowView } from "../../state/types";
 import { TextField } from "../../ui/field";
 import { FormDialog } from "../alerts/form-dialog";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
 import { NodesField } from "../nodes-field";
 import { PatchZoneField, WhenField } from "./when-field";
+
+interface NowProps {
+  kind: "freeze" | "open";
+  onClose: () => void;
+  onSaved: (saved: WindowView) => void;
+}
+
+/** Freezes from this moment until somebody ends it, or opens windows from this moment for some hours. */
+export function NowDialog({ kind, onClose, onSaved }: NowProps): VNode {
+  const freeze = kind === "freeze";
+  const [chosen, setChosen] = useState<{ tags: string[]; nodes: string[] } | null>(freeze ? null : { tags: [], nodes: [] });
+  const [reason, setReason] = useState("");
+  const [hours, setHours] = useState("1");
+  const ready =
+    reason.trim() !== "" &&
+    (!chosen || chosen.tags.length + chosen.nodes.length > 0) &&
+    (freeze || (Number(hours) > 0 && Number(hours) <= 24));
+  const save = async (): Promise<void> =>
+    onSaved(
+      await beginNow({
+        kind,
+        select: chosen ?? { all: true },
+        reason: reason.trim(),
+        length_s: freeze ? 0 : Math.max(60, Math.round(Number(hours) * 3600)),
+      }),
+    );
+  return (
+    <FormDialog
+      title={freeze ? t`Freeze all now` : t`Open windows now`}
+      icon="lock"
+      submit={freeze ? t`Freeze now` : t`Open now`}
+      ready={ready}
+      onSave={save}
+      done={freeze ? [t`Frozen`, t`Nothing starts until you end it under Calendar.`] : [t`Opened`, t`It closes by itself.`]}
+      onClose={onClose}
+    >
+      <p class="t3">
+        {freeze
+          ? t`From this moment no patch policy, roll-out or person upgrades or reboots these servers, until somebody ends the freeze. Jobs that run go to their end.`
+          : t`Roll-outs may touch these servers now, although none of their windows is open. A freeze still beats it.`}
+      </p>
+      <TextField
+        label={t`Why (the audit log keeps it)`}
+        value={reason}
+        onText={setReason}
+        input={{ maxLength: 200, required: true, autocomplete: "off", autofocus: true }}
+      />
+      <NodesField label={t`Servers`} value={chosen} onChange={setChosen} every={t`Every server`} />
+      {!freeze && (
+        <TextField
+          label={t`For how many hours`}
+          type="number"
+          value={hours}
+          onText={setHours}
+          input={{ min: 0.25, max: 24, step: 0.25, required: true }}
+        />
+      )}
+    </FormDialog>
+  );
+}
 
 interface Props {
   kind: "allow" | "freeze";

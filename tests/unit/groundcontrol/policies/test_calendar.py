@@ -121,6 +121,20 @@ def test_a_freeze_beats_a_window_and_cuts_what_is_left_of_it() -> None:
     assert allowed([a_window("allow", When(weekly=("tue",)), 3600, tags=("web",))], place, at("2026-12-02 00:00")) == Open(None)
 
 
+def test_a_window_opened_now_adds_to_others_and_binds_nothing_afterwards() -> None:
+    at = 1_800_000_000.0
+    nights = PatchWindow(WindowId("w"), 1, "nights", "allow", Selector(all=True), Times(When(once="2026-01-01"), "02:00", 3600, "UTC"))
+    opened = nights._replace(name="opened", kind="open", times=Times(When(at=at), "", 3600, ""))
+    place = Place(NodeId("n"), (), "")
+    assert isinstance(allowed([nights], place, at), Shut)
+    assert allowed([nights, opened], place, at) == Open(at + 3600)
+    assert isinstance(allowed([nights, opened], place, at + 3600), Shut)
+    assert allowed([opened], place, at + 7200) == Open(None)
+    freeze = opened._replace(name="all", kind="freeze", times=Times(When(at=at + 60), "", 0, ""))
+    assert allowed([nights, opened, freeze], place, at) == Open(at + 60)
+    assert allowed([nights, opened, freeze], place, at + 60) == Shut("frozen", "all", None)
+
+
 def test_without_a_zone_a_window_of_local_times_holds_the_node() -> None:
     window = a_window("allow", When(weekly=("tue",)), 3600, zone="node")
     assert allowed([window], Place(NodeId("n"), (), ""), at("2026-12-01 00:10")) == Shut("zone_unknown", "", None)

@@ -114,6 +114,53 @@ async def test_windows_are_made_edited_and_deleted(hub: TestHub) -> None:
     assert (await admin.get("windows")).json["windows"] == []
 
 
+EVERYTHING = {"kind": "freeze", "select": {"all": True}, "reason": "the shop burns"}
+
+
+async def test_freeze_all_now_holds_every_node_until_it_is_ended_and_an_admin_overrides_it_once(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    made = await admin.post("windows/now", EVERYTHING)
+    assert made.status == 201, made.json
+    assert (made.json["open"], made.json["until_at"], made.json["reason"]) == (True, None, "the shop burns")
+    upgrade = {"action": "upgrade"}
+    assert (await admin.post(f"nodes/{node.id}/jobs", upgrade)).json["code"] == "node.frozen"
+
+    operator = await hub.logged_in("operator")
+    refused = await operator.post(f"nodes/{node.id}/jobs", {**upgrade, "override_freeze": "a hole in sshd"})
+    assert (refused.status, refused.json["code"]) == (403, "auth.forbidden")
+    assert (await admin.post(f"nodes/{node.id}/jobs", {**upgrade, "override_freeze": " \u202e"})).status == 400
+    job = await admin.post(f"nodes/{node.id}/jobs", {**upgrade, "override_freeze": "a hole in sshd"})
+    assert job.status == 202, job.json
+    [row] = [row for row in (await admin.get("audit")).json["audit"] if row["action"] == "job.create"]
+    assert row["detail"]["freeze_overridden"].endswith(": a hole in sshd")
+    assert (await admin.post(f"nodes/{node.id}/jobs", upgrade)).json["code"] == "node.frozen"
+
+    assert (await admin.request("PATCH", f"windows/{made.json['id']}", {"version": 1, "length_s": 900})).status == 409
+    assert (await admin.request("DELETE", f"windows/{made.json['id']}")).status == 204
+    batch = await admin.post("jobs", {**upgrade, "nodes": [node.id]})
+    assert batch.json["refused"] == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"reason": ""}, "reason: 1 to 200"),
+        ({"select": {}}, "empty selection"),
+        ({"kind": "open"}, "closes by itself"),
+        ({"kind": "open", "length_s": 90_000}, "closes by itself"),
+        ({"length_s": 5}, "until somebody ends it"),
+        ({"select": {"all": True, "not": {"tags": ["a"]}}}, "name the nodes"),
+    ],
+)
+async def test_what_begins_now_is_checked(hub: TestHub, fields: dict[str, Any], words: str) -> None:
+    admin = await hub.logged_in()
+    answer = await admin.post("windows/now", {**EVERYTHING, **fields})
+    assert (answer.status, answer.json["code"]) == (400, "request.invalid")
+    assert words in answer.json["detail"]
+    assert (await admin.get("windows")).json["windows"] == []
+
+
 async def test_an_occurrence_is_skipped_once_and_an_edit_keeps_the_skip(hub: TestHub) -> None:
     admin = await hub.logged_in()
     one = (await admin.post("patch-policies", {**POLICY, "when": {"weekly": ["tue", "thu"]}})).json

@@ -6,9 +6,10 @@ import csv
 import io
 from typing import Any
 
-from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
+from groundcontrol.rollouts.model import RolloutId
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
@@ -80,6 +81,25 @@ async def test_a_policy_runs_now_and_holds_a_node_that_is_away_with_its_remedy(h
     assert target["why"] == "never_by_schedule"
     [occurrence] = [row for row in (await admin.get(f"patch-policies/{policy['id']}/occurrences")).json["occurrences"] if row["rollout_id"]]
     assert (occurrence["state"], occurrence["rollout_id"]) == ("started", made.json["id"])
+
+
+async def test_the_rest_of_a_policys_roll_out_keeps_its_limits_and_actions(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    limits = {"leave_out": ["postgresql-*"], "before": [{"name": "drain"}], "min_age_days": {"security": 1, "other": 7}, "zone": "node"}
+    policy = (await admin.post("patch-policies", {**POLICY, **limits})).json
+    first = (await admin.post("rollouts", {"policy_id": policy["id"]})).json
+    assert (await admin.post(f"rollouts/{first['id']}/stop")).status == 200
+    await hub.services[RolloutService].sweep()
+    rest = await admin.post(f"rollouts/{first['id']}/retry-rest")
+    assert (rest.status, rest.json["state"], rest.json["parent_id"], rest.json["policy_id"]) == (202, "waiting", first["id"], policy["id"])
+    stored = await hub.store.rollouts.rollout(hub_scope(1), RolloutId(rest.json["id"]))
+    assert ([one.name for one in stored.policy.before], stored.policy.leave_out, stored.policy.min_age.other) == (
+        ["drain"],
+        ("postgresql-*",),
+        7,
+    )
+    assert [one.node for one in stored.targets] == [node.id]
 
 
 async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: TestHub) -> None:
