@@ -195,6 +195,7 @@ export interface BatchBody {
    * while packages are broken or what starts the server is not up to date; the error then says so.
    */
   reboot?: boolean;
+  /** Why this job may change a node in spite of a freeze, 1 to 200 characters. Only an admin may, with a password check; the audit log has it. */
   override_freeze?: string;
   /** Ids of nodes, 1 to 1000. */
   nodes: string[];
@@ -2736,7 +2737,6 @@ export interface WhenBody {
 /** A window in which patching is allowed, or a freeze in which nothing is touched. One of weekly, monthly, every_weeks and once is set. */
 export interface WindowBody {
   name: string;
-  kind: "allow" | "freeze";
   select: PatchSelect;
   start: string;
   length_s: number;
@@ -2745,13 +2745,13 @@ export interface WindowBody {
   monthly?: MonthlyBody | null;
   every_weeks?: EveryWeeksBody | null;
   once?: string | null;
+  kind: "allow" | "freeze";
 }
 
 /** Fields that are left out stay as they are. A new time replaces the old one. */
 export interface WindowPatch {
   version: number;
   name?: string;
-  kind?: "allow" | "freeze";
   select?: PatchSelect;
   start?: string;
   length_s?: number;
@@ -2760,12 +2760,11 @@ export interface WindowPatch {
   monthly?: MonthlyBody | null;
   every_weeks?: EveryWeeksBody | null;
   once?: string | null;
+  kind?: "allow" | "freeze";
 }
 
 export interface WindowView {
   name: string;
-  /** `open`: a person opened it for a limited time, in addition to the windows of the nodes. */
-  kind: "allow" | "freeze" | "open";
   select: PatchSelect;
   start: string;
   length_s: number;
@@ -2775,6 +2774,8 @@ export interface WindowView {
   every_weeks: EveryWeeksBody | null;
   once: string | null;
   id: string;
+  /** `open`: a person opened it for a limited time, in addition to the windows of the nodes. */
+  kind: "allow" | "freeze" | "open";
   /** Whether it is open now; of times in the zone of each node: somewhere. */
   open: boolean;
   next_at: number | null;
