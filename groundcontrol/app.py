@@ -62,8 +62,9 @@ from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.organisations import run_organisations
 from groundcontrol.own_certificate import make_tls_end
+from groundcontrol.samples.checker import reporter
 from groundcontrol.samples.compactor import Compactor
-from groundcontrol.samples.store import MetricStore
+from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import EXPIRES, PER_ORG, PROVIDERS, SLICES, STARTS, TASKS
 from groundcontrol.vault import KeyringStore, Vault, open_vault
@@ -272,7 +273,13 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         probe=database.probe, steady=steady, shrink=lambda: _shrink(database),
         clock_disagrees=registry.clock_disagrees, forward_clock=forward_clock.now,
     )  # fmt: skip
-    compactor = Compactor(store[MetricStore], clock, housekeeping.may_compact, store[NodeStore].id_by_number)
+    compactor = Compactor(
+        store[MetricStore],
+        clock,
+        housekeeping.may_compact,
+        store[NodeStore].id_by_number,
+        report=reporter(store[NodeStore], services[DamageReports]),
+    )
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, handshake.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(

@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from groundcontrol.core.errors import StoreBusy, StoreDamaged, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.core.ids import NodeId
-from groundcontrol.samples.model import Due, HotHour, Moved
-from groundcontrol.samples.tiers import HOUR_S, TIERS
+from groundcontrol.samples.checker import Report
+from groundcontrol.samples.model import Damage, Due, HotHour, Moved
+from groundcontrol.samples.tiers import HOUR_S, TIERS, Tier
 from spider.clock import Clock
 from spider.logs import event
 
@@ -104,13 +105,16 @@ class Compactor:
         may_work: Callable[[], Awaitable[bool]],
         id_by_number: Callable[[int], Awaitable[NodeId | None]],
         longest_pause: float = LONGEST_PAUSE,
+        report: Report | None = None,
     ) -> None:
-        """Args: may_work: whether this hub may compact now. id_by_number: gives the node of a number, for log events; None: it is gone."""
+        """Args: may_work: whether this hub may compact now. id_by_number: gives the node of a number, for log events; None: it is gone.
+        report: tells people of damage; None: the log alone does."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
         self._id_of = id_by_number
         self._longest_pause = longest_pause
+        self._report = report
         self._seen: dict[tuple[int, int], _Seen] = {}
         """Hours other than the current one, by node number and hour."""
         self._moved: dict[tuple[int, int], float] = {}
@@ -230,6 +234,7 @@ class Compactor:
         except StoreDamaged as exc:
             self._damaged.add(key)
             await self._log("samples_damaged", key[0], place=key[1:], why=exc.message)
+            await self._tell_damage(key[0], TIERS[key[2] if len(key) > 2 else 0], key[1])
         except Exception as exc:  # an unknown error may be temporary, and must not affect the other nodes
             if key not in self._failed:
                 detail = exc.detail if isinstance(exc, StoreError) else {}
@@ -264,6 +269,12 @@ class Compactor:
                 await self._log(
                     "samples_damaged", hour.no, place=(hour.hour,), packs=moved.quarantined, means="set aside, `stardust doctor` says more"
                 )
+                await self._tell_damage(hour.no, TIERS[0], hour.hour)
+
+    async def _tell_damage(self, no: int, tier: Tier, span: int) -> None:
+        if self._report is not None:
+            with contextlib.suppress(StoreError):  # the log has it, and the next round of the check of chunks reports it again
+                await self._report(no, [Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s))])
 
     async def _log(self, name: str, no: int, **fields: Any) -> None:
         """Log an event of a node by its id, or by its number if the id cannot be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.nodes.model import Session
@@ -145,6 +145,23 @@ class Damage(NamedTuple):
     tier: TierName
     start: float
     end: float
+
+
+class ChunkPosition(NamedTuple):
+    """Where a check of all chunks is."""
+
+    tier: int
+    key: int
+
+
+class CheckedPiece(NamedTuple):
+    """What one piece of a check found."""
+
+    chunks: int
+    damaged: Mapping[int, Sequence[Damage]]
+    """Number of a node -> its damaged ranges."""
+    following: ChunkPosition | None
+    """Where the check goes on; None: every chunk is checked."""
 
 
 class Window(NamedTuple):

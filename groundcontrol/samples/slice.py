@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples import api as samples_api
 from groundcontrol.samples import export_api
 from groundcontrol.samples.api import Histories
+from groundcontrol.samples.checker import ChunkChecker, reporter
 from groundcontrol.samples.export_api import Exports
+from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView, SettingsPatch, SettingsView
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import Parameter, Route
@@ -52,5 +55,12 @@ ROUTES: Final = (
 SLICE: Final = Slice(
     "samples",
     ROUTES,
-    provides=(provide(Histories)(lambda _: Histories()), provide(Exports)(lambda _: Exports())),
+    provides=(
+        provide(Histories)(lambda _: Histories()),
+        provide(Exports)(lambda _: Exports()),
+        provide(ChunkChecker)(
+            lambda services: ChunkChecker(services[MetricStore], services.clock, reporter(services[NodeStore], services[DamageReports]))
+        ),
+    ),
+    tasks=(ChunkChecker,),
 )

@@ -12,6 +12,8 @@ from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
 from groundcontrol.samples.chunks.rollup import StatTable
 from groundcontrol.samples.model import (
     Bounds,
+    CheckedPiece,
+    ChunkPosition,
     Damage,
     Due,
     HotHour,
@@ -116,6 +118,10 @@ class MetricStore(Protocol):
 
         Args: include_slow: whether families with few rows an hour are moved too.
         """
+        ...
+
+    async def check_chunks(self, start: ChunkPosition, most: int) -> CheckedPiece:
+        """Check up to `most` chunks of all nodes from a position on."""
         ...
 
     async def pending_merges(self) -> Sequence[Due]:

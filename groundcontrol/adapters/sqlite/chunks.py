@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.core.errors import StoreError
+from groundcontrol.samples.chunks.chunk_codec import Chunk
+from groundcontrol.samples.model import CheckedPiece, ChunkPosition, Damage
 from groundcontrol.samples.tiers import TIERS, Tier
 
 TABLES: Final = tuple(f"chunk_{tier.name}" for tier in TIERS)
@@ -95,6 +97,22 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
         if len(found) < _PAGE:
             return
         at = found[-1]["place"] + 1
+
+
+def check(rows: Rows, start: ChunkPosition, most: int) -> CheckedPiece:
+    """Check up to `most` chunks of one tier, from a position on."""
+    tier = TIERS[start.tier]
+    found = rows.fetch_all(f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? ORDER BY place LIMIT ?", start.key, most)  # noqa: S608 - built from constants only
+    damaged: dict[int, list[Damage]] = {}
+    for row in found:
+        try:
+            Chunk(row["body"])
+        except ValueError:
+            chunk = ChunkBody(row["place"], b"")
+            first = float(chunk.span * tier.span_s)
+            damaged.setdefault(chunk.no, []).append(Damage(tier.name, first, first + tier.span_s))
+    following = None if tier.no + 1 == len(TIERS) else ChunkPosition(tier.no + 1, 0)
+    return CheckedPiece(len(found), damaged, following if len(found) < most else ChunkPosition(tier.no, found[-1]["place"] + 1))
 
 
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:

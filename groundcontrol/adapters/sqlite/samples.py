@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from operator import itemgetter
 from typing import Final, cast
 
-from groundcontrol.adapters.sqlite import compaction, expiry, hot_packs, windows
+from groundcontrol.adapters.sqlite import chunks, compaction, expiry, hot_packs, windows
 from groundcontrol.adapters.sqlite.backfill import read_gaps, record_session, take_late
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
@@ -22,7 +22,20 @@ from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
 from groundcontrol.samples.chunks.pack_codec import split
 from groundcontrol.samples.chunks.rollup import StatTable
-from groundcontrol.samples.model import Bounds, Damage, Due, HotHour, Moved, SeriesSchema, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.samples.model import (
+    Bounds,
+    CheckedPiece,
+    ChunkPosition,
+    Damage,
+    Due,
+    HotHour,
+    Moved,
+    SeriesSchema,
+    StoredPack,
+    StoredRow,
+    TierName,
+    TierSize,
+)
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import Marks
 from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, TIERS
@@ -189,6 +202,9 @@ class SqliteMetrics:
         # a rate at the edge of an hour uses a row of the neighbouring hour, so that hour is locked too
         with self._range_locks.moving(no, hour - 1, hour + 1) as may:
             return await compaction.compact(self._reader, self._writer, no, hour, include_slow=include_slow) if may else Moved(0, 0)
+
+    async def check_chunks(self, start: ChunkPosition, most: int) -> CheckedPiece:
+        return await self._reader.run(lambda rows: chunks.check(rows, start, most))
 
     async def pending_merges(self) -> Sequence[Due]:
         return await compaction.pending_merges(self._reader)
