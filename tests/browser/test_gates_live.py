@@ -319,9 +319,9 @@ def test_sparklines_of_the_fleet_have_a_gap_without_samples(browser: Browser, hu
         def drawn() -> list[str]:
             return [line.get_attribute("d") or "" for line in lines.all()]
 
-        before = until(page, drawn, lambda paths: all(points(path) >= 12 for path in paths))
-        vitals = page.get_by_role("region", name="Fleet vitals").inner_text()
+        until(page, drawn, lambda paths: all(points(path) >= 12 for path in paths))
         muted.append(time.time())
+        before, vitals = drawn(), page.get_by_role("region", name="Fleet vitals").inner_text()
         page.clock.run_for(30_000)
         for path, old in zip(drawn(), before, strict=True):
             assert points(path) <= points(old) + 4, "what nobody told is not drawn"

@@ -96,7 +96,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
         if isinstance(any_bus, LossyBus):
             any_bus.settle()
         while len(seen) < len(store):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 event = await anext(events)
             if isinstance(event, BusGap):
                 seen |= set(store)
@@ -142,7 +142,7 @@ async def test_a_waiting_reader_is_woken(bus: LocalBus) -> None:
         waiting = group.create_task(next_of(events), name="reader")
         await asyncio.sleep(0)
         bus.publish(Interest((NODE,), 15.0))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await waiting == Interest((NODE,), 15.0)
 
 

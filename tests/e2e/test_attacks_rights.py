@@ -321,7 +321,7 @@ async def talk(agent: TestAgent) -> None:
 
 
 async def told(live: aiohttp.ClientWebSocketResponse) -> tuple[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         kind, body = msgspec.msgpack.decode(await live.receive_bytes())
     return kind, body
 

@@ -116,7 +116,7 @@ async def raw(hub: HubProcess, request: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     try:
         writer.write(request)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             answer = await reader.read()
         return int(answer.split(b" ", 2)[1])
     finally:
@@ -183,7 +183,7 @@ async def streaming(hub: HubProcess, session: Login) -> AsyncIterator[aiohttp.Cl
         try:
             async with http.ws_connect(f"{hub.url}{API}/live", headers={"Cookie": session.cookie, "Origin": hub.url}) as live:
                 await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     while msgspec.msgpack.decode(await live.receive_bytes())[0] != "change":
                         pass
                 yield live
@@ -212,7 +212,7 @@ async def test_an_ended_session_sees_nothing_a_second_later(hub: HubProcess, end
     async with streaming(hub, session) as live:
         await asyncio.to_thread(end, hub, session)
         began = time.monotonic()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (message := await live.receive()).type is aiohttp.WSMsgType.BINARY:
                 pass
         seconds = time.monotonic() - began

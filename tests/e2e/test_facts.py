@@ -155,7 +155,7 @@ async def test_watching_a_node_makes_it_read_its_tables_more_often(shared_hub: H
         await agent.join()
         async with http.ws_connect(f"{shared_hub.url}/api/v1/live") as live:
             await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": f"node:{node.node_id}"}]))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while "processes" not in (watch := await agent.expect(Watch)).families:
                     pass  # families of samples are watched too
         assert watch.rhythm_s == 5

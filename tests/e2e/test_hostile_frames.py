@@ -67,7 +67,7 @@ class Bystanders:
     async def go_on(self) -> None:
         """Wait until all of them were answered something that they asked after this moment."""
         enough = self.sent + 2
-        async with asyncio.timeout(30), self.rounds:
+        async with asyncio.timeout(60), self.rounds:
             await self.rounds.wait_for(lambda: self.sent >= enough)
 
     async def settle(self) -> None:

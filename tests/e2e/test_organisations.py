@@ -79,7 +79,7 @@ async def fleet_of(hub: HubProcess, who: Login) -> list[str]:
     ):
         await live.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": "fleet"}]))
         while True:
-            kind, body = msgspec.msgpack.decode((await live.receive(timeout=20)).data)
+            kind, body = msgspec.msgpack.decode((await live.receive(timeout=60)).data)
             if kind == "snapshot":
                 return [node["name"] for node in body["data"]["nodes"]]
 

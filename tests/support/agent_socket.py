@@ -76,7 +76,7 @@ class Ear:
             self.heard.append(message)
 
     async def has(self, count: int) -> None:
-        await eventually(lambda: len(self.heard) == count, 10, f"heard {self.heard[:10]}")
+        await eventually(lambda: len(self.heard) == count, 60, f"heard {self.heard[:10]}")
 
 
 async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:

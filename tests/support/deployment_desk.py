@@ -102,7 +102,7 @@ class Desk:
     async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
         """Wait until the deployment's row fulfils `reached`, reading it again at each change on the bus. Raises: TimeoutError: after 30 s."""
         topic = Topic("changed", f"deployment:{deployment}")
-        async with asyncio.timeout(30), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
+        async with asyncio.timeout(60), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
             row = await self.store.deployments.deployment(ADMIN, deployment)
             while not reached(row):
                 await anext(events)
@@ -111,7 +111,7 @@ class Desk:
 
     async def events(self, *kinds: str) -> Sequence[Event]:
         """Wait until events of these types are among the last ten. Returns: the last ten events. Raises: TimeoutError: after 30 s."""
-        async with asyncio.timeout(30), self.bus.subscribe(Topic("event"), limit=100, policy="ordered") as changes:
+        async with asyncio.timeout(60), self.bus.subscribe(Topic("event"), limit=100, policy="ordered") as changes:
             while True:
                 events = (await self.store.log.events(ADMIN, 10)).items
                 if set(kinds) <= {event.type for event in events}:
@@ -127,7 +127,7 @@ class Desk:
         mine = service or self.service
         task = asyncio.create_task(mine.run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not mine.ready:  # noqa: ASYNC110  # it reads the store first, on a thread
                     await asyncio.sleep(0.001)
             yield mine

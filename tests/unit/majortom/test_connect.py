@@ -354,7 +354,7 @@ async def test_eight_concurrent_connections_to_one_address_are_allowed(silent: i
     limits = Limits(connect_s=30, at_once=8)
     busy = Connector(limits, any_address)
     tasks = [asyncio.create_task(busy.reach(target(silent))) for _ in range(12)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(open_to(silent)) < 8:  # noqa: ASYNC110  # the table of the kernel tells nobody of its changes
             await asyncio.sleep(0.02)
     for _ in range(10):

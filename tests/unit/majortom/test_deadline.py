@@ -178,7 +178,7 @@ async def test_an_installation_is_reported_as_final_before_its_connection_is_clo
 
     async with playing(server) as port:
         work = asyncio.create_task(install(Watch(Hours(monkeypatch), 0.0, 0.0), port, finished))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await final.wait()
         await asyncio.sleep(0)
         work.cancel()

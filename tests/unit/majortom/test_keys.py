@@ -82,7 +82,7 @@ async def test_a_shared_key_is_opened_once_and_forgotten_after_its_last_user(mon
 
     async def use(passphrase: str) -> LoadedKey:
         async with keys.opened(text, Secret(passphrase)) as key:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await all_in.wait()
             return key
 
@@ -95,7 +95,7 @@ async def test_a_shared_key_is_opened_once_and_forgotten_after_its_last_user(mon
     assert len(readers) == 2
     # One that gives up takes nothing from another one that waits for the same.
     first, second = (asyncio.create_task(_hold(keys, text)) for _ in range(2))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await third.wait()
     first.cancel()
     assert (await second).type == "Ed25519"

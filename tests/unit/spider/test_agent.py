@@ -33,7 +33,7 @@ async def test_an_agent_opens_a_session_and_sigterm_ends_it(bundle_without_manag
         assert {"cpu.total", "memory.used", "load.1"} <= set(pulse.series)
         assert any(isinstance(message, Pack) for message in hub.heard)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             output, _ = await process.communicate()
         assert process.returncode == 0
         assert b"Traceback" not in output
@@ -44,11 +44,11 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle_without_ma
     hub = ScriptedHub()
     async with agent(hub, bundle_without_manager) as process:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"hub_not_reached" not in await process.stdout.readline():
                 continue
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             output, _ = await process.communicate()
         assert process.returncode == 0
         assert b"spider_ends" in output
@@ -58,7 +58,7 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager
     hub = ScriptedHub()
     async with agent(hub, bundle_without_manager) as process:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"hub_not_reached" not in await process.stdout.readline():
                 continue
         await asyncio.sleep(3.0)

@@ -57,7 +57,7 @@ async def with_inventory(root: Path, hub: Hub, scenario: Callable[[PackageSync],
     inventory = PackageSync(hub.hear, str(root))
     task = asyncio.create_task(inventory.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await scenario(inventory)
     finally:
         task.cancel()

@@ -322,7 +322,7 @@ async def test_the_cause_that_ended_a_session_is_raised_before_its_consequences(
 async def test_a_failed_attempt_is_counted() -> None:
     node = Node(ScriptedHub().config())
     assert not node.link.tried.is_set()
-    async with node.running(), asyncio.timeout(30):
+    async with node.running(), asyncio.timeout(60):
         await node.link.tried.wait()
 
 
@@ -331,7 +331,7 @@ async def test_an_attempt_is_counted_before_its_session_ends(hub: ScriptedHub) -
     node = Node(hub.config())
     told: list[bool] = []
     node.link.on_joined(lambda: told.append(node.link.tried.is_set()))
-    async with node.running(), asyncio.timeout(30):
+    async with node.running(), asyncio.timeout(60):
         await node.link.tried.wait()
         assert told == [False], "what measures begins with the session, not because an attempt is over"
 

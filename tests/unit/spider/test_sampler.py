@@ -347,7 +347,7 @@ async def test_a_series_named_twice_or_too_many_are_left_out(caplog: pytest.LogC
 
 async def test_this_machine_gives_a_pulse_and_a_breath() -> None:
     clock, rows = ManualClock(START), Rows()
-    async with running(clock, rows, *linux_collectors()), asyncio.timeout(30):
+    async with running(clock, rows, *linux_collectors()), asyncio.timeout(60):
         while not {layout.family for layout, _ in rows.rows} >= {"pulse", "breathe", "cycle"}:
             await clock.elapse(0.05)
             await asyncio.sleep(0.005)  # a first reading beside the loop takes its own time, and the clock has gone on by then

@@ -98,7 +98,7 @@ async def test_the_close_code_and_reason_reach_the_server() -> None:
     async with serve(serve_one, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as server:
         socket = await connect(at(server.sockets[0].getsockname()[1]), SUBPROTOCOL, AGENT)
         await socket.close(4400, "ü" * 200)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             code, reason = await told
     assert code == 4400
     assert reason == "ü" * 61

@@ -101,7 +101,7 @@ async def test_an_endless_query_is_interrupted_when_its_reader_closes(writer: Wr
     reader = await Reader.open(path, 3)
     asking = [asyncio.create_task(reader.run(_without_end)) for _ in range(3)]
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(reader.close(), 10)
+    assert await asyncio.wait_for(reader.close(), 30)
     assert [type(told) for told in await asyncio.gather(*asking, return_exceptions=True)] == [StoreBusy] * 3
     with pytest.raises(StoreBusy):
         await reader.run(_without_end)
@@ -122,13 +122,9 @@ async def test_a_query_that_cannot_be_interrupted_is_abandoned(tmp_path: Path) -
     asking = asyncio.create_task(database._samples.reader.run(deaf))
     await asyncio.to_thread(begun.wait)
     stuck = [thread._thread for thread in database._samples.reader._threads]
-    await asyncio.wait_for(database.close(), 10)
+    await asyncio.wait_for(database.close(), 30)
     assert all(thread.daemon for thread in stuck), "the process may end without it"
-    for _ in range(100):  # the others are ending
-        if [thread.is_alive() for thread in stuck].count(True) == 1:
-            break
-        await asyncio.sleep(0.05)
-    assert [thread.is_alive() for thread in stuck].count(True) == 1
+    await eventually(lambda: [thread.is_alive() for thread in stuck].count(True) == 1, 30, "the others do not end")
     go_on.set()
     assert await asking == 1
     for thread in stuck:

@@ -159,14 +159,14 @@ async def test_writes_are_refused_while_the_disk_hangs_and_resume_by_themselves(
     async with held(path) as (writer, caller, go_on):
         waiting = asyncio.create_task(writer.run(put("behind it")))
         with pytest.raises(StoreBusy, match="hangs"):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, 60)
         assert writer.stall is not None
-        await asyncio.wait_for(writer.shrink(), 10)
+        await asyncio.wait_for(writer.shrink(), 60)
         with pytest.raises(StoreBusy, match="disk of the database some"):
-            await asyncio.wait_for(writer.run(put("after it")), 10)
+            await asyncio.wait_for(writer.run(put("after it")), 60)
         assert not caller.done(), "it may have been done yet, or never be"
         go_on.set()
-        await asyncio.wait_for(caller, 10)
+        await asyncio.wait_for(caller, 60)
         await writer.run(put("again"))
         assert bodies(path) == ["held", "again"]
         assert [record.message for record in caplog.records if "database" in record.message] == [
@@ -178,11 +178,11 @@ async def test_writes_are_refused_while_the_disk_hangs_and_resume_by_themselves(
 
 async def test_closing_does_not_wait_for_a_hanging_disk(path: Path) -> None:
     async with held(path) as (writer, caller, go_on):
-        assert not await asyncio.wait_for(writer.close(limit_s=0.05), 10)
+        assert not await asyncio.wait_for(writer.close(limit_s=0.05), 60)
         assert not caller.done()
         go_on.set()
-        await asyncio.wait_for(caller, 10)
-        await asyncio.wait_for(asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}), 10)  # it closes in the end
+        await asyncio.wait_for(caller, 60)
+        await asyncio.wait_for(asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}), 60)  # it closes in the end
         assert bodies(path) == ["held"]
 
 

@@ -34,7 +34,7 @@ async def test_a_long_reader_does_not_block_a_shred_which_is_checkpointed_after_
         assert log_bytes(path)
         assert await writer._thread.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0]) == 60_000
         stranger.execute("ROLLBACK")
-        await eventually(lambda: not log_bytes(path), 20)
+        await eventually(lambda: not log_bytes(path), 60)
         assert writer.trouble is None
     finally:
         stranger.close()
@@ -83,7 +83,7 @@ async def use(writer, path, filler):
     assert writer.trouble.code == "store.full"
     assert bodies(path) == acknowledged
     filler.unlink()
-    await eventually(lambda: not log_bytes(path), 20)
+    await eventually(lambda: not log_bytes(path), 60)
     await writer.run(put("room again"))
     assert writer.trouble is None
 

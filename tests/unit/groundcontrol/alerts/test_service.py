@@ -308,7 +308,7 @@ async def test_a_rule_that_is_saved_during_the_load_applies(trial: AlertTrial, m
     late = Hanging(trial.backend.store.rules, "all", done_first=True)
     monkeypatch.setattr(trial.service, "_rule_store", late)
     loading = asyncio.create_task(trial.service.load())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await late.reached.wait()
     rule = Rule(RuleId("new"), "New", "avg(cpu.total, 1m)", Selector(all=True), warn=Threshold(90, 80), version=0)
     saving = asyncio.create_task(trial.service.save_rules(SCOPE, [rule]))
@@ -323,7 +323,7 @@ async def test_a_change_of_a_node_during_the_load_is_read(trial: AlertTrial, mon
     late = Hanging(store.alerts, "engine")
     monkeypatch.setattr(trial.service, "_store", late)
     running = asyncio.create_task(trial.service.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await late.reached.wait()
     await store.nodes.edit_node(SCOPE, node, name="db-1", tags=None)
     trial.service._bus.publish(Changed("node", node, 0))
@@ -343,7 +343,7 @@ async def test_a_snooze_is_announced_although_its_messages_could_not_be_stored(t
     async with trial.service._bus.subscribe(Topic("changed"), limit=10, policy="ordered") as changes:
         with pytest.raises(StoreDown):
             await trial.service.snooze(SCOPE, alert.id, trial.clock.now() + HOUR_S)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await anext(changes) == Changed("alert", alert.id, 0)
 
 

@@ -152,7 +152,7 @@ async def test_a_failed_deletion_of_samples_does_not_block_the_removal(desk: Des
             row = await desk.end_of((await service.remove(ADMIN, node, None, force=True)).id)
         assert (row.state, row.steps[-1].detail) == ("succeeded", f"{LEFT_BEHIND}; {WIPED_LATER}")
         assert desk.closed == [node]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await anext(changes) == Changed("node", node, 0)
         with pytest.raises(NotFound):
             await service.remove(ADMIN, node, None, force=True)
@@ -178,7 +178,7 @@ async def test_a_retried_forced_removal_does_not_contact_the_server(desk: Desk, 
     async with serving(KEY) as (port, seen):
         node = await node_with(desk, request_to(port))
         made = trouble(desk, "nodes", "delete_node")
-        async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+        async with asyncio.timeout(60), desk.running(desk.make(desk.config)) as service:
             row = await service.remove(ADMIN, node, None, force=True)
             assert (row.state, row.options.forced, len(service._credentials)) == ("failed", True, 0)
             made.commands.clear()
@@ -222,7 +222,7 @@ async def test_a_forced_removal_is_not_retried_during_a_removal_by_ssh(desk: Des
     async with serving(KEY) as (port, _):
         node = await node_with(desk, None)
         made = trouble(desk, "nodes", "delete_node")
-        async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+        async with asyncio.timeout(60), desk.running(desk.make(desk.config)) as service:
             row = await service.remove(ADMIN, node, None, force=True)
             made.commands.clear()
             by_ssh = await service.remove(ADMIN, node, DeploymentOverrides(port=port, password="x"), force=False)
@@ -270,7 +270,7 @@ async def test_a_cancel_during_the_deletion_comes_too_late(desk: Desk) -> None:
         await between.deleting.wait()
         (row,) = (await desk.store.deployments.deployments(ADMIN, 10)).items
         cancelling = asyncio.create_task(service.cancel(ADMIN, row.id))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not service._active[row.id].task.cancelling():  # noqa: ASYNC110
                 await asyncio.sleep(0)
         between.go_on.set()

@@ -98,7 +98,7 @@ async def test_a_deployment_starts_while_its_user_keeps_the_right(desk: Desk, re
     operator, one_by_one = await an_operator(desk), desk.make(desk.config, LIMITS._replace(at_once=1))
     async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(one_by_one) as service:
         first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await dialled.wait()
             await desk.store.user_admin.edit_user(ADMIN, UserId(operator.actor.id), role=None, disabled=None, grants=WEB)
             await service.cancel(ADMIN, first.id)
@@ -111,7 +111,7 @@ async def test_a_removal_completes_after_its_node_left_the_users_grants(desk: De
     async with silent() as (port, dialled), desk.running() as service:
         login = DeploymentOverrides(host="127.0.0.1", port=port, username="root", password="x")
         row = await service.remove(operator, node.id, login, force=False)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await dialled.wait()
         await desk.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("else",))
         assert (await service.cancel(ADMIN, row.id)).state == "cancelled"
@@ -132,7 +132,7 @@ async def test_a_conflict_with_a_hidden_deployment_reveals_nothing(desk: Desk, r
     operator = await an_operator(desk, WEB)
     async with silent() as (port, dialled), desk.running() as service:
         running = await service.install(ADMIN, request_to(port, name="hidden-1"), None)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await dialled.wait()
         same = request_to(port, name="b", tags=("web",))
         with pytest.raises(Conflict) as known:

@@ -123,7 +123,7 @@ async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk
     assert (progress.row.state, progress.row.host_key_confirmed, waiting.done()) == ("awaiting_host_key", False, False)
     assert "deployment.host_key" not in [entry.action for entry in (await desk.store.log.audit(ADMIN, 50)).items]
     assert await progress.confirm(HostKey(*shown), audit) is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await waiting
     assert progress.row.host_key_confirmed
     assert progress.row.steps[0].waited_s > 0  # the page's clocks leave it out
@@ -355,7 +355,7 @@ async def test_a_hanging_store_delays_the_end_only_up_to_its_limit(desk: Desk, r
     made = Hanging(desk.store.deployments)
     desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
     service = desk.make(desk.config, LIMITS._replace(stop_s=0.2))
-    async with asyncio.timeout(30), serving(KEY) as (port, _), desk.running(service):
+    async with asyncio.timeout(60), serving(KEY) as (port, _), desk.running(service):
         row = await service.install(ADMIN, request_to(port), None)
         await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
         made.commands.add("save_deployment")  # and it does not answer before the end
@@ -363,10 +363,10 @@ async def test_a_hanging_store_delays_the_end_only_up_to_its_limit(desk: Desk, r
 
 async def test_requests_behind_a_hanging_one_are_refused_and_not_executed_later(desk: Desk, request_to: Requests, closed_port: int) -> None:
     node, other = await node_with(desk, None), await node_with(desk, None, "web-2")
-    async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
+    async with asyncio.timeout(60), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
         failed = await desk.end_of((await service.install(ADMIN, request_to(closed_port), None)).id)
     made = hanging(desk, "deployments", "create_deployment")
-    async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
+    async with asyncio.timeout(60), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
         await made.reached.wait()
         wanted = request_to(closed_port)
@@ -395,7 +395,7 @@ async def test_a_confirmation_behind_a_hanging_one_is_refused(desk: Desk) -> Non
     await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
     audit = AuditEntry(ADMIN.actor, "deployment.host_key", row.id, "done", {})
     made.commands.add("save_deployment")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         first = asyncio.create_task(progress.confirm(HostKey(*describe(KEY)), audit))
         await made.reached.wait()
         with pytest.raises(StoreBusy):

@@ -211,7 +211,7 @@ async def test_behind_a_hanging_order_others_are_refused_but_a_farewell_is_proce
     """Root reports it once; a user can order it again."""
     node, other = await played(desk), await played(desk, "web-2")
     made = hanging(desk, "deployments")
-    async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
+    async with asyncio.timeout(60), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
         left = await service.remove(SYSTEM, other.id, None, force=False)
         await other.take()
         await desk.until(left.id, lambda row: states(row)["uninstall"] == "running")
@@ -235,7 +235,7 @@ async def test_a_hanging_store_does_not_delay_the_end_of_the_hub(desk: Desk) -> 
     node = await played(desk)
     made = Hanging(desk.store.deployments)
     desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with desk.running(desk.make(desk.config, LIMITS._replace(stop_s=0.2))) as service:
             await service.remove(SYSTEM, node.id, None, force=False)
             made.commands.add("save_deployment")

@@ -129,7 +129,7 @@ async def test_cancelling_an_update_at_its_turn_does_not_stop_others(desk: Desk)
 
     async with updating(desk, called_off) as service:
         rows = await service.begin(ADMIN, [session.node], 1, 1)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await other.wait()
         await eventually(lambda: not service._running)
         assert (await desk.store.deployments.deployment(ADMIN, rows[0].id)).state == "cancelled"
@@ -190,7 +190,7 @@ async def test_an_update_whose_cancellation_was_not_stored_keeps_its_turn(desk: 
                 await service.cancel(ADMIN, rows[1].id)
             other.execute("DROP TRIGGER no_end")
         go_on.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await turn.wait()
         await desk.until(rows[1].id, lambda row: at_step("wait", row))
 
@@ -256,7 +256,7 @@ async def test_over_a_hanging_disk_a_second_update_order_is_refused(desk: Desk) 
     async with updating(desk, away, patience_s=0.2) as service:
         asking = asyncio.create_task(service.begin(ADMIN, [one], 1, 1))
         await disk.reached.wait()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with pytest.raises(StoreBusy):
                 await service.begin(ADMIN, [other], 1, 1)
         disk.answers.set()

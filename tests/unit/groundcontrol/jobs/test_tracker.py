@@ -347,7 +347,7 @@ async def test_phase_and_stop_result_of_a_job_survive_a_full_database(
         await inbox.put(over(job.id))
     working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while inbox.progress or (ended and JobDone(job.id) not in agent.sent):
             bench.clock.advance(STORE_RETRY_S)
             await asyncio.sleep(0.01)
@@ -374,7 +374,7 @@ async def test_invalid_progress_is_not_written_repeatedly(bench: Bench, monkeypa
     inbox = Inbox()
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", ""))
     working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await eventually(lambda: not inbox.progress)
         inbox.close()
         await working

@@ -80,5 +80,5 @@ async def test_samples_that_cannot_be_read_in_time_hold_a_node_and_not_the_sweep
     made = await a_rollout(hub, [node])
     monkeypatch.setattr(evidence, "_judge_s", 0.01)
     monkeypatch.setattr(evidence, "_series", lambda *_: asyncio.Event().wait())
-    found = await asyncio.wait_for(evidence.read(made, made.targets[0]._replace(state="running", step="watch"), node), 10)
+    found = await asyncio.wait_for(evidence.read(made, made.targets[0]._replace(state="running", step="watch"), node), 60)
     assert ("samples", "unknown") in [(gate.gate, gate.verdict) for gate in found.gates]

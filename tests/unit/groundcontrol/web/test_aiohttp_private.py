@@ -48,20 +48,20 @@ async def test_private_attributes_of_aiohttp_connections_exist() -> None:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         reader, writer = await asyncio.open_connection(*runner.addresses[0])
-        await eventually(lambda: len(runner.server.made) == 1, 10, "not our connection")
+        await eventually(lambda: len(runner.server.made) == 1, 60, "not our connection")
         [connection] = runner.server.made
         writer.write(b"GET / HTTP/1.1\r\nHost: hub\r\n")
-        await eventually(lambda: connection.awaits_request, 10, "it awaits nothing")
+        await eventually(lambda: connection.awaits_request, 60, "it awaits nothing")
         assert connection.heads_read == 0
         writer.write(b"\r\n")
-        await eventually(lambda: connection.heads_read == 1, 10, "the head was not read")
+        await eventually(lambda: connection.heads_read == 1, 60, "the head was not read")
         assert not connection.awaits_request
         assert connection.newest_body is None, "its handler has started"
         go_on.set()
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         assert head.startswith("HTTP/1.1 200")
         assert f"\n{hdrs.SERVER}:" not in head
-        await eventually(lambda: connection.awaits_request, 10, "it still answers")
+        await eventually(lambda: connection.awaits_request, 60, "it still answers")
         writer.close()
     finally:
         await runner.cleanup()

@@ -101,7 +101,7 @@ async def test_waiting_for_a_body_is_bounded(tmp_path: Path) -> None:
     async with running(tmp_path, limits=WebLimits(body_s=0.05)) as hub:
         reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
         writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await reader.readline()).startswith(b"HTTP/1.1 400")
         writer.close()
         await writer.wait_closed()
@@ -111,7 +111,7 @@ async def test_a_silent_connection_is_dropped(tmp_path: Path) -> None:
     async with running(tmp_path, limits=WebLimits(headers_s=0.05)) as hub:
         reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
         writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
         writer.close()

@@ -113,9 +113,9 @@ async def test_concurrent_costly_requests_of_one_user_are_limited_and_block_no_o
 
     asked = [asyncio.create_task(ask(anna)) for _ in range(33)]
     refused = 33 - limit.at_once_of_a_user - limit.waiting_of_a_user
-    await eventually(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 20, "the first calls are not at work")
+    await eventually(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 60, "the first calls are not at work")
     other = asyncio.create_task(ask(ben))
-    await eventually(lambda: slow.at_work == limit.at_once_of_a_user + 1, 20, "another user waits for the first one")
+    await eventually(lambda: slow.at_work == limit.at_once_of_a_user + 1, 60, "another user waits for the first one")
     assert (await anna.get("jobs")).status == 200
     slow.go.set()
     told = await asyncio.gather(*asked)

@@ -100,7 +100,7 @@ async def test_refused_and_opened_sockets_send_the_headers(hub: TestHub) -> None
 async def test_invalid_http_gets_the_same_kind_of_answer(hub: TestHub, junk: bytes) -> None:
     reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
     writer.write(junk)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.read(4096)
     writer.close()
@@ -117,7 +117,7 @@ async def send(hub: TestHub, *parts: bytes) -> tuple[int, bytes]:
     """Bytes as they are. Returns: the status of the answer (0: the connection ended without one) and its body."""
     reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             for part in parts:
                 writer.write(part)
                 await writer.drain()

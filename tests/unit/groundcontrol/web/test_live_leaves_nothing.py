@@ -58,4 +58,4 @@ async def test_a_closed_page_leaves_no_objects(hub: TestHub, end: Callable[[Live
         [seen] = [weakref.ref(each) for each in hub.app[LIVE]._connections]
         request = weakref.ref(seen()._socket._req)  # type: ignore[union-attr]  # nothing has ended it yet
         await end(live, hub)
-        await eventually(lambda: _freed(seen, request), 10, "the connection or its request is still there")
+        await eventually(lambda: _freed(seen, request), 60, "the connection or its request is still there")

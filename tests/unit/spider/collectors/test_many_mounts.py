@@ -66,4 +66,4 @@ def test_many_volumes_and_dead_shares_do_not_hide_other_mounts(tmp_path: Path) -
         assert MAX_MOUNTS - 8 <= len(used) <= MAX_MOUNTS, "single files of the host's own may stand among them"
         assert None not in volumes
         assert values["filesystem.left_out"] == 300 - len(volumes)
-    assert max(told["took_s"]) < 5, "the other values of the minute wait for these, 10 s at most"
+    assert max(told["took_s"]) < 10, "the other values of the minute wait for these; one share after the other would take 24 s"
