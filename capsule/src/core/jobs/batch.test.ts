@@ -11,6 +11,7 @@ import {
   policyRefusal,
   listSome,
   countJobs,
+  nodesOf,
   nodesToReboot,
   restartsText,
 } from "./batch";
@@ -78,7 +79,9 @@ test("the outcome of a batch is a sentence, and failed and running jobs come fir
   assert.equal(batchOutcome(counts, 8), "24 of 24 succeeded, 8 need a reboot");
   assert.equal(batchOutcome({ ...counts, done: 22, failed: 2 }, 1), "22 of 24 succeeded, 2 with problems, 1 needs a reboot");
   assert.equal(batchOutcome({ ...counts, done: 3, open: 21 }, 0), "3 of 24 succeeded so far");
+  assert.equal(batchOutcome({ ...counts, done: 3 }, 0, 1), "3 of 3 succeeded, 1 left out");
   assert.equal(batchOutcome({ ...counts, done: 0 }, 0), "Nothing was started");
+  assert.deepEqual([nodesOf(3, 4), nodesOf(4, 4)], ["3 of 4\u00a0nodes", "4\u00a0nodes"]);
   const jobs = ["succeeded", "queued", "running", "failed", "cancelled", "interrupted"].map((state, index) => ({
     state,
     name: `n${9 - index}`,

@@ -1,6 +1,7 @@
 /** Batches (the jobs of one request): counts by state, the groups that the page shows, and texts. */
 
 import { pluralWord, t } from "../text/i18n";
+import { plural } from "../text/units";
 import { actionLabel, jobEnded } from "./job-labels";
 import { VERBS } from "./verbs.gen";
 
@@ -46,13 +47,18 @@ export function countGroups(counts: Readonly<Record<string, number>>, only?: Job
   return found;
 }
 
-/** The outcome of a batch in one sentence. `reboots`: the nodes that need a reboot now. */
-export function batchOutcome(counts: Record<JobGroup, number>, reboots: number): string {
+/** On how many of the chosen nodes an order acts, for example "3 of 4 nodes". */
+export const nodesOf = (acting: number, chosen: number): string =>
+  acting === chosen ? plural(chosen, "node") : t`${acting} of ${plural(chosen, "node")}`;
+
+/** The outcome of a batch in one sentence. `reboots`: the nodes that need a reboot now. `refused`: the nodes that got no job. */
+export function batchOutcome(counts: Record<JobGroup, number>, reboots: number, refused = 0): string {
   const total = counts.failed + counts.open + counts.done + counts.other;
   if (!total) return t`Nothing was started`;
   const done = counts.open ? t`${counts.done} of ${total} succeeded so far` : t`${counts.done} of ${total} succeeded`;
   const failed = counts.failed && t`${counts.failed} with problems`;
-  return [done, failed, reboots && t`${reboots} ${pluralWord(reboots, "needs", "need")} a reboot`].filter(Boolean).join(", ");
+  const left = refused && t`${refused} left out`;
+  return [done, failed, left, reboots && t`${reboots} ${pluralWord(reboots, "needs", "need")} a reboot`].filter(Boolean).join(", ");
 }
 
 /** Sorts the jobs of a batch: failed and running first, then by name. */

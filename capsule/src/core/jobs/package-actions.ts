@@ -17,7 +17,6 @@ interface PlanLike {
 
 interface PlanBatch {
   jobs: readonly { node_id: string; state: string }[];
-  refused: readonly { node_id: string }[];
 }
 
 interface Stoppable {
@@ -97,19 +96,18 @@ export function planChips({ counts, reboot, download_bytes }: PlanLike): readonl
   return reboot === "yes" ? [["reboot", t`reboot expected`], ...shown] : shown;
 }
 
-/** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or the hub refused to request the plan. */
-export type SkipReason = "away" | "planning" | "silent" | "refused";
+/** Why a planned node is left out when jobs start from plans: offline, still planning, or no plan reported. */
+export type SkipReason = "away" | "planning" | "silent";
 
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = {
   away: t`not connected`,
   planning: t`still planning`,
   silent: t`no plan reported`,
-  refused: t`refused`,
 };
 
 /** The nodes of a batch of plans from whose plan nothing can start yet, by reason. */
 export function skippedNodes(
-  { jobs, refused }: PlanBatch,
+  { jobs }: PlanBatch,
   plans: { has: (node: string) => boolean },
   online: (node: string) => boolean,
 ): Map<SkipReason, string[]> {
@@ -117,7 +115,6 @@ export function skippedNodes(
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
   for (const { node_id, state } of jobs)
     if (state !== "succeeded" || !plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
-  for (const { node_id } of refused) add("refused", node_id);
   return found;
 }
 

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import {
   batchOutcome,
+  nodesOf,
   compareJobs,
   JOB_GROUP_LABELS,
   jobGroupOf,
@@ -104,7 +105,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>{t`${jobLabel(batch)} on ${plural(total + batch.refused.length, "node")}`}</h1>
+          <h1 tabIndex={-1}>{t`${jobLabel(batch)} on ${nodesOf(total, total + batch.refused.length)}`}</h1>
           <p class="meta t3">
             {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}
             {t`by ${batch.created_by} · ${timeOrDate(batch.created_at, dayStart.value)} ·`}{" "}
@@ -123,7 +124,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <StaleNotice failure={failure} />
       <BulkSummary
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "ended"}
-        words={batchOutcome(counts, due.size)}
+        words={batchOutcome(counts, due.size, batch.refused.length)}
         ended={ended}
         total={total}
         groups={JOB_GROUPS.map((key) => ({ key, words: JOB_GROUP_LABELS[key], mark: MARKS[key], count: counts[key] }))}
@@ -140,12 +141,12 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </Banner>
       )}
       {batch.refused.length > 0 && (
-        <section class="sessions" aria-label={t`Refused`}>
-          <h2 class="strong">{t`${plural(batch.refused.length, "node")} refused`}</h2>
+        <section class="sessions" aria-label={t`Left out`}>
+          <h2 class="strong">{t`${plural(batch.refused.length, "node")} left out, without a job`}</h2>
           <ul class="card rows-card">
             {batch.refused.map(({ node_id, message }) => (
               <li key={node_id}>
-                <Glyph kind="ended" label={t`Refused`} />
+                <Glyph kind="ended" label={t`left out`} />
                 <div class="grow">
                   <a class="medium" href={`/n/${node_id}`}>
                     {nameOf(node_id)}

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { consequence, isDangerous, policyRefusal, listSome } from "../../core/jobs/batch";
+import { consequence, isDangerous, nodesOf, policyRefusal, listSome } from "../../core/jobs/batch";
 import { isPlanned, JOB_VERBS, SKIP_REASON_LABELS, skippedNodes, splitNames, wantsPackages } from "../../core/jobs/package-actions";
 import { tElements, t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -101,6 +101,11 @@ export function BulkJobDialog({
   const willing = plans?.complete || working.length ? working.length : able.length;
   /** The nodes without a plan, by reason. The other nodes can start without waiting for them. */
   const left = plans ? skippedNodes(plans.batch, plans.byNode, (id) => nodeSignal(id)?.peek().state === "online") : null;
+  /** The chosen nodes of which no plan was asked, with the reason. */
+  const leftOut = [
+    ...[...refused].flatMap(([why, who]) => who.map((name): [string, string] => [name, why])),
+    ...(plans?.batch.refused ?? []).map(({ node_id, message }): [string, string] => [nodeLabel(node_id), message]),
+  ];
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
   const { start: label = actionLabel(action), before } = VERBS[action] ?? {};
@@ -194,7 +199,7 @@ export function BulkJobDialog({
   return (
     <Dialog
       size={planning ? "wide" : ""}
-      title={asked ? t`${actionLabel(action)} on ${plural(nodes.length, "node")}` : t`Run on ${plural(nodes.length, "node")}`}
+      title={asked ? t`${actionLabel(action)} on ${nodesOf(able.length, nodes.length)}` : t`Run on ${nodesOf(able.length, nodes.length)}`}
       subtitle={listSome(
         nodes.map(({ name }) => name),
         6,
@@ -227,7 +232,7 @@ export function BulkJobDialog({
             />
           )
         )}
-        {plans && <PlansTable plans={plans} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
+        {plans && <PlansTable plans={plans} leftOut={leftOut} without={without} locked={sending || sent !== null} onWithout={leaveOut} />}
         {mayReboot && (!planning || working.length > 0) && (
           <RebootChoice
             rebooting={rebooting}
@@ -246,14 +251,15 @@ export function BulkJobDialog({
             ))}
           </ul>
         )}
-        {[...refused].map(([why, who]) => (
-          <Banner key={why} mark={<Glyph kind="warn" label="" />}>
-            <b>{t`${plural(who.length, "node")} cannot do this:`}</b>{" "}
-            <span class="plain">
-              {listSome(who, 8)}. {why}
-            </span>
-          </Banner>
-        ))}
+        {!plans &&
+          [...refused].map(([why, who]) => (
+            <Banner key={why} mark={<Glyph kind="warn" label="" />}>
+              <b>{t`${plural(who.length, "node")} cannot do this:`}</b>{" "}
+              <span class="plain">
+                {listSome(who, 8)}. {why}
+              </span>
+            </Banner>
+          ))}
         {left && left.size > 0 && working.length > 0 && (
           <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
             <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}

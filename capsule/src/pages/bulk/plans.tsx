@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
-import { restartsText } from "../../core/jobs/batch";
+import { listSome, restartsText } from "../../core/jobs/batch";
 import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { forEachLimited } from "../../state/bulk";
@@ -111,6 +111,8 @@ const mayPlan = ({ state }: BatchJobView): boolean => state === "succeeded" || !
 
 interface TableProps {
   plans: Plans;
+  /** The chosen nodes of which no plan was asked: name and reason. */
+  leftOut: readonly (readonly [string, string])[];
   /** Nodes that the user has left out. */
   without: ReadonlySet<string>;
   /** Whether the choice of nodes is fixed. */
@@ -118,7 +120,7 @@ interface TableProps {
   onWithout: (node: string, out: boolean) => void;
 }
 
-export function PlansTable({ plans, without, locked, onWithout }: TableProps): VNode {
+export function PlansTable({ plans, leftOut, without, locked, onWithout }: TableProps): VNode {
   const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs
@@ -137,11 +139,16 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
         {plans.complete
           ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do`
           : t`${answered} of ${batch.jobs.length} have answered…`}
+        {leftOut.length > 0 &&
+          ` · ${t`${leftOut.length} of the ${batch.jobs.length + leftOut.length} chosen without a plan: ${listSome(
+            leftOut.map(([name]) => name),
+            3,
+          )}`}`}
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
       {restarts && <p class="t2">{t`Will probably restart: ${restarts}`}</p>}
-      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>
+      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + leftOut.length + 1}>
         <div role="row" class="head">
           <span role="columnheader">
             <span class="hidden-text">{t`Included`}</span>
@@ -184,6 +191,20 @@ export function PlansTable({ plans, without, locked, onWithout }: TableProps): V
                   </a>
                 </>
               )}
+            </span>
+          </div>
+        ))}
+        {leftOut.map(([name, why]) => (
+          <div role="row" key={name}>
+            <span role="cell" />
+            <span role="cell">
+              <Glyph kind="ended" label={t`left out`} />
+            </span>
+            <span role="rowheader" class="cut medium">
+              {name}
+            </span>
+            <span role="cell" class="t2">
+              {t`Left out. ${why}`}
             </span>
           </div>
         ))}

@@ -1,8 +1,7 @@
 import type { VNode } from "preact";
-import { countGroups, groupsText, type JobGroup } from "../../core/jobs/batch";
+import { countGroups, groupsText, nodesOf, type JobGroup } from "../../core/jobs/batch";
 import type { JobRow } from "../../core/jobs/job-rows";
 import { pluralWord, t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
 import { timeOrDate, elapsed as lasted } from "../../core/text/time";
 import { outcomeGlyph, outcomeLabel } from "../../core/jobs/follow-up";
 import { jobEnded, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
@@ -60,7 +59,7 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
   const refused = only ? 0 : batch.refused.length;
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const mark = counts.open ? "run" : counts.failed ? "fail" : counts.done ? "done" : "ended";
-  const result = [groupsText(counts), refused ? t`${refused} refused` : ""].filter(Boolean).join(", ");
+  const result = [groupsText(counts), refused ? t`${refused} left out` : ""].filter(Boolean).join(", ");
   return (
     <div role="row" {...rowOpening(() => go(`/batches/${batch.id}`))}>
       <span role="cell">
@@ -72,7 +71,7 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
         </a>
       </span>
       <span role="cell" class="cut">
-        {plural(total + refused, "node")}
+        {nodesOf(total, total + refused)}
       </span>
       <span role="cell" class={`cut ${!counts.open && counts.failed ? "crit" : "t2"}`} title={result}>
         {result}
