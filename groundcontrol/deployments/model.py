@@ -314,6 +314,8 @@ class Invite(NamedTuple):
 def deployment_event(row: Deployment, at: float) -> Event:
     """The event of an ended deployment."""
     details: dict[str, object] = {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None}
+    if row.batch is not None:
+        details["batch"] = row.batch
     if row.error is not None:
         details["why"] = row.error.message
     kind = f"deployment_{row.state}"

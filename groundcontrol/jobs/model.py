@@ -280,6 +280,8 @@ def job_event(job: Job, name: str, at: float) -> Event | None:
     if job.state not in TERMINAL and job.state != "running":
         return None
     details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
+    if job.batch_id is not None:
+        details["batch"] = job.batch_id
     if job.error is not None:
         details["error"] = job.error.code
     state: str = "started" if job.state == "running" else job.state

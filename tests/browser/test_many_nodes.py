@@ -94,6 +94,16 @@ def test_a_bulk_order_for_all_shown_nodes_ends_and_lists_refusals(page: Page, hu
         (name, order.verb) for name, order in nodes.orders if order.verb != "plan"
     )  # to run it again is asked for with a plan, and was not done
     assert done == [("web-1", "upgrade"), ("web-2", "upgrade"), ("web-3", "upgrade")]
+    page.goto(f"{hub.url}/events")
+    folded = (
+        page.get_by_role("table", name="Events")
+        .get_by_role("row")
+        .filter(has_text=re.compile("Upgrade packages on 3 nodes: .*2 succeeded"))
+    )
+    expect(folded).to_contain_text("1 failed")  # one row for the order, with the worst of its ends
+    expect(folded.get_by_role("img", name="error")).to_be_visible()
+    folded.get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(r"/batches/"))
 
 
 def test_a_bulk_order_covers_nodes_that_exist_when_it_is_sent(page: Page, hub: HubProcess, nodes: Fleet) -> None:

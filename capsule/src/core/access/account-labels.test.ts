@@ -144,7 +144,8 @@ test("the rows of one job are one entry, and a refusal is an entry of its own", 
 test("an action is found by its label and by its name in the API", () => {
   assert.ok(matchesAuditFilter(row, { actor: "", action: "user added" }));
   assert.equal(auditLabel("job.dispatch"), "Job sent to the server");
-  assert.equal(auditLabel("job.of_a_later_hub"), "job.of_a_later_hub");
+  assert.equal(auditLabel("patch_window.edit"), "Window changed");
+  assert.equal(auditLabel("job.of_a_later_hub"), "Job of a later hub");
 });
 
 test("a row is shown with the page's labels, and names instead of ids", () => {
@@ -159,6 +160,10 @@ test("a row is shown with the page's labels, and names instead of ids", () => {
   const nameOf = (id: string): string | undefined => nodeName(id) ?? names.get(id);
   assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · bulk job: …abcdef · action: Upgrade packages");
   assert.equal(auditDetail(began, nameOf, 0), "before: Accepted by the server");
+  const refused = { ...row, action: "refusal.summary", detail: { "agent.open": 19 } };
+  assert.equal(auditDetail(refused, nameOf, 0), "Node connection: 19");
+  const failed = { ...row, action: "job.failed", detail: { error: "job.packages_broken", exit_code: 100 } };
+  assert.equal(auditDetail(failed, nameOf, 0), "error: packages broken · exit code: 100");
   assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
 });
 

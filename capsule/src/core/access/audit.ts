@@ -1,6 +1,7 @@
 /** Rows of the audit log: their labels, filtering, and the CSV file. */
 
 import { detailText } from "./account-labels";
+import { codeWords } from "../text/code-words";
 import { csv } from "../text/csv";
 import { isWithin, type Span } from "../text/day-range";
 import { t } from "../text/i18n";
@@ -40,6 +41,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "auth.step_up": t`Password confirmed`,
   "agent.open": t`Node connection`,
   "agent.session": t`Node session`,
+  "audit.anchor": t`Head of the audit log stored`,
   "batch.create": t`Bulk job created`,
   "clock.accept": t`Hub clock accepted`,
   "credential.save": t`SSH credentials stored`,
@@ -47,11 +49,15 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "hub_key.create": t`Stardust’s SSH key created`,
   "hub_key.replace": t`Stardust’s SSH key replaced`,
   "hub_key.remove": t`Stardust’s SSH key removed`,
+  "hub_key.use": t`Stardust’s SSH key used`,
+  "delivery.retry": t`Message sent again`,
+  "keyring.rotate": t`Secret of the hub rotated`,
   "deployment.awaiting_host_key": t`Deployment waiting for the host key`,
   "deployment.cancelled": t`Deployment cancelled`,
   "deployment.create": t`Deployment created`,
   "deployment.failed": t`Deployment failed`,
   "deployment.host_key": t`Host key confirmed`,
+  "deployment.policy": t`Policy of a server changed`,
   "deployment.redirect": t`Deployment target changed`,
   "deployment.running": t`Deployment retried`,
   "deployment.succeeded": t`Deployment succeeded`,
@@ -91,8 +97,42 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "user.edit": t`User changed`,
 };
 
-/** The label of an action. An unknown action is shown by its name in the API. */
-export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
+/** What the names in actions of the hub stand for, where no row of `AUDIT_LABELS` says it. */
+const SUBJECTS: Readonly<Record<string, string>> = {
+  rule: t`Rule`,
+  channel: t`Channel`,
+  expectation: t`Deadline`,
+  patch_policy: t`Patch policy`,
+  patch_window: t`Window`,
+  rollout: t`Roll-out`,
+  maintenance: t`Maintenance`,
+  alert: t`Alert`,
+};
+const VERBS: Readonly<Record<string, string>> = {
+  create: t`created`,
+  edit: t`changed`,
+  delete: t`deleted`,
+  remove: t`removed`,
+  end: t`ended`,
+  pause: t`paused`,
+  resume: t`resumed`,
+  move: t`moved on`,
+  test: t`tested`,
+  use: t`used`,
+  retry: t`retried`,
+  acknowledge: t`acknowledged`,
+  snooze: t`snoozed`,
+  unsnooze: t`no longer snoozed`,
+};
+
+/** The label of an action, in words also for an action of a newer hub. */
+export function auditLabel(action: string): string {
+  const label = AUDIT_LABELS[action];
+  if (label !== undefined) return label;
+  const [subject = "", verb = ""] = action.split(".");
+  const words = SUBJECTS[subject] ?? `${subject.charAt(0).toUpperCase()}${subject.slice(1)}`.replaceAll("_", " ");
+  return `${words} ${VERBS[verb] ?? verb.replaceAll("_", " ")}`.trim();
+}
 
 export interface AuditOutcome {
   glyph: "done" | "fail" | "ended" | "warn";
@@ -166,16 +206,21 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
   return names;
 }
 
+/** Details whose values are codes of the hub. */
+const CODED: ReadonlySet<string> = new Set(["code", "error", "reason", "why"]);
+
 /** The details of a row in plain words: states and actions with their labels, ids with the name of their target. */
 export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
   const ofWork = /^(?:job|deployment|batch)\./.test(action);
   const entries = Object.entries(detail).map(([name, value]) => {
+    if (name.includes(".")) return [auditLabel(name), value];
     if (typeof value === "number" && name.endsWith("_at")) return [name, timeOrDate(value, now)];
     if (typeof value !== "string") return [name, value];
     if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
     if (ofWork && name === "from") return ["before", stateLabel(value)];
     if (ofWork && name === "state") return [name, stateLabel(value)];
-    return [name, ofWork && name === "action" ? actionLabel(value) : value];
+    if (ofWork && name === "action") return [name, actionLabel(value)];
+    return [name, CODED.has(name) ? codeWords(value) : value];
   });
   return detailText(Object.fromEntries(entries) as Record<string, unknown>);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byDay, foldEvents } from "./fold-events";
+import { byDay, foldEvents, isOrder, latestOfNodes } from "./fold-events";
 
 const event = (type: string, node_id: string, at: number, rule = "") => ({
   type,
@@ -31,6 +31,37 @@ test("jobs of one action are one run, by how they ended", () => {
   assert.deepEqual(
     runs.map((run) => run.length),
     [5, 5, 1, 1, 1, 1, 1],
+  );
+});
+
+test("all events of one order for many nodes are one run, whatever they tell, and an order for one node is none", () => {
+  const of = (type: string, node: string, at: number, batch: string, action = "upgrade") => ({
+    ...event(type, node, at),
+    details: { action, batch },
+  });
+  const order = [
+    of("job_failed", "b", 1200, "x"),
+    of("job_succeeded", "a", 1100, "x"),
+    of("job_started", "b", 400, "x"),
+    of("job_started", "a", 300, "x"),
+  ];
+  const runs = foldEvents([
+    order[0],
+    of("job_succeeded", "a", 1150, "y"),
+    ...order.slice(1),
+    of("job_started", "a", 100, "y"),
+  ] as typeof order);
+  assert.deepEqual(
+    runs.map((run) => [run.length, isOrder(run)]),
+    [
+      [4, true],
+      [1, false],
+      [1, false],
+    ],
+  );
+  assert.deepEqual(
+    latestOfNodes(runs[0] ?? []).map(({ type }) => type),
+    ["job_failed", "job_succeeded"],
   );
 });
 

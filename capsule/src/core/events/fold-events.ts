@@ -27,6 +27,10 @@ const FOLDED: ReadonlySet<string> = new Set([
   "maintenance_opened",
   "maintenance_closed",
 ]);
+/** The order for many nodes that an event of a job or deployment belongs to; empty = none. */
+const orderOf = ({ type, details: { batch } }: EventLike): string =>
+  typeof batch === "string" && /^(?:job|deployment|agent_update)/.test(type) ? batch : "";
+
 /** A run has at least this many events; fewer events have a row each. */
 const LEAST = 5;
 /** The most seconds between an event of a run and the next one. */
@@ -38,11 +42,27 @@ const MAX_ROWS_BETWEEN = 20;
 const keyOf = ({ type, severity, details: { rule, end, action, reason } }: EventLike): string =>
   JSON.stringify([type, severity, rule, end, action, reason]);
 
-/** Groups the same event on different nodes as one run, at the position of its newest event. Every other event is a run alone. `events` are newest first. */
+/**
+ * Groups the events of one order for many nodes, and the same event on different nodes, as one run at the position of its newest event. Every
+ * other event is a run alone. `events` are newest first.
+ */
 export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   const runs: E[][] = [];
   const newest = new Map<string, number>();
+  const orders = new Map<string, E[]>();
   for (const event of events) {
+    const order = orderOf(event);
+    const known = orders.get(order);
+    if (known) {
+      known.push(event);
+      continue;
+    }
+    if (order) {
+      const run = [event];
+      orders.set(order, run);
+      runs.push(run);
+      continue;
+    }
     const key = keyOf(event);
     const index = FOLDED.has(event.type) ? newest.get(key) : undefined;
     const run = index !== undefined && runs.length - index <= MAX_ROWS_BETWEEN ? runs[index] : undefined;
@@ -52,7 +72,7 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
     else newest.set(key, runs.push([event]) - 1);
   }
   // The events of a run that is too short return to their own positions.
-  const long = new Set(runs.filter((run) => run.length >= LEAST).flat());
+  const long = new Set(runs.filter((run) => isOrder(run) || (run.length >= LEAST && !orderOf(run[0] as E))).flat());
   const done = new Set<E>();
   return events.flatMap((event) => {
     if (!long.has(event)) return [[event]];
@@ -61,6 +81,17 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
     run.forEach((one) => done.add(one));
     return [run];
   });
+}
+
+/** Whether a run is of one order for at least two nodes. */
+export const isOrder = (run: readonly EventLike[]): boolean =>
+  run.length > 1 && orderOf(run[0] as EventLike) !== "" && new Set(run.map(({ node_id }) => node_id)).size > 1;
+
+/** The newest event of each node of an order, by which one sees how far it is. */
+export function latestOfNodes<E extends EventLike>(run: readonly E[]): E[] {
+  const latest = new Map<string | null, E>();
+  for (const event of run) if (!latest.has(event.node_id)) latest.set(event.node_id, event);
+  return [...latest.values()];
 }
 
 /** Splits runs by the local day of their first event, in the given order. `dayOf` gives the start of the day of a time. */

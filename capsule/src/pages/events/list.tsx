@@ -1,8 +1,9 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
-import { byDay, foldEvents } from "../../core/events/fold-events";
+import { deploymentKindLabel, eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import { byDay, foldEvents, isOrder, latestOfNodes } from "../../core/events/fold-events";
 import { listSome } from "../../core/jobs/batch";
+import { actionLabel } from "../../core/jobs/job-labels";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { clock, date, sameDay, timeOrDate } from "../../core/text/time";
@@ -34,7 +35,7 @@ interface Props {
 }
 
 /** Events of the fleet or of one node: pages from the hub, and live events above them. */
-export function EventList({ node, only = {}, onClear, withoutOwnWindows = false }: Props): VNode {
+export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }: Props): VNode {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
     async (cursor) => {
@@ -57,7 +58,11 @@ export function EventList({ node, only = {}, onClear, withoutOwnWindows = false 
       <Empty
         icon="filter"
         title={t`No event matches`}
-        text={all.length ? t`Only maintenance of jobs does, which “Maintenance of jobs” shows.` : t`There are none of this kind.`}
+        text={
+          all.length
+            ? t`Only maintenance of jobs does, which “Maintenance of jobs” on the page of all events shows.`
+            : t`There are none of this kind.`
+        }
       >
         {onClear && <Button onClick={onClear}>{t`Show all events`}</Button>}
       </Empty>
@@ -88,6 +93,7 @@ const startOfDay = (at: number): number => new Date(at * 1000).setHours(0, 0, 0,
 const dayLabel = (at: number): string =>
   sameDay(at, dayStart.value) ? t`Today` : sameDay(at, dayStart.value - HALF_DAY_S) ? t`Yesterday` : date(at, dayStart.value);
 
+const WORST: readonly string[] = ["error", "warning", "info"];
 const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "warn" };
 
 function Row({ event }: { event: EventView }): VNode {
@@ -113,6 +119,29 @@ function Row({ event }: { event: EventView }): VNode {
   );
 }
 
+/** What an order for many nodes has come to, for example "Upgrade packages on 24 nodes: 22 succeeded, 2 failed". */
+function orderText(latest: readonly EventView[]): string {
+  const [{ details } = { details: {} as EventView["details"] }] = latest;
+  const counts = new Map<string, number>();
+  for (const { type } of latest) counts.set(orderState(type), (counts.get(orderState(type)) ?? 0) + 1);
+  const what = typeof details["action"] === "string" ? actionLabel(details["action"]) : deploymentKindLabel(String(details["kind"]));
+  return t`${what} on ${latest.length} nodes: ${[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}`;
+}
+
+/** The last word of a type in words: `job_interrupted`, `deployment_failed`, `agent_updated`. */
+const orderState = (type: string): string =>
+  type === "agent_updated" ? t`updated` : (ORDER_STATES[type.replace(/^.*_/, "")] ?? type.replace(/^.*_/, ""));
+const ORDER_STATES: Readonly<Record<string, string>> = {
+  started: t`in progress`,
+  succeeded: t`succeeded`,
+  incomplete: t`succeeded, but not everything came back`,
+  failed: t`failed`,
+  interrupted: t`interrupted`,
+  cancelled: t`cancelled`,
+  expired: t`expired`,
+  unknown: t`outcome unknown`,
+};
+
 function runText(event: EventView, nodes: number): string {
   const { type, details } = event;
   if (type === "node_offline") return t`${nodes} nodes went offline`;
@@ -127,22 +156,31 @@ function Run({ run }: { run: readonly EventView[] }): VNode | null {
   const [newest] = run;
   const oldest = run.at(-1);
   if (!newest || !oldest) return null;
+  const latest = latestOfNodes(run);
+  const order = isOrder(run);
+  const severity = order ? (WORST.find((one) => latest.some((event) => event.severity === one)) ?? "info") : newest.severity;
+  const href = order ? `/${newest.type.startsWith("job") ? "batches" : "deployments"}/${String(newest.details["batch"])}` : "";
   const span = [Math.min(newest.at, oldest.at), Math.max(newest.at, oldest.at)] as const;
   const [from, to] = span.map((at) => clock(at, false));
   return (
     <>
       <div role="row">
         <span role="cell">
-          <Glyph kind={GLYPHS[newest.severity] ?? "done"} label={newest.severity} />
+          <Glyph kind={GLYPHS[severity] ?? "done"} label={severity} />
         </span>
         <span role="cell">
           <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
             <Icon name="chevron-down" size="small" />
-            {runText(newest, run.length)}
-          </button>
+            {order ? orderText(latest) : runText(newest, run.length)}
+          </button>{" "}
+          {href && (
+            <a class="accent" href={href}>
+              {t`Open`}
+            </a>
+          )}
         </span>
         <span role="cell" class="cut t2">
-          {listSome(run.map(({ node_id }) => (node_id ? nodeLabel(node_id) : "—")))}
+          {listSome(latest.map(({ node_id }) => (node_id ? nodeLabel(node_id) : "—")))}
         </span>
         <span role="cell" class="t3">
           {newest.source}
