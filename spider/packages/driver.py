@@ -16,6 +16,7 @@ from spider.packages.preconditions import (
     LOCK_LIMIT_S,
     JobStopped,
     check_database,
+    check_held,
     check_names,
     check_removals,
     check_room,
@@ -236,7 +237,9 @@ class Driver:
         print_sizes(console, plan)
         if not plan.steps:
             console.print_line("There is nothing to do.")
-        check_database(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown anyway
+        # the plan is shown anyway
+        check_held(task.target, plan, inventory)
+        check_database(self._backend, inventory, task.packages if task.target == "remove" else ())
         console.progress("check", 100, "", sentence("phase.planned", count=len(plan.steps)))
         return Outcome("succeeded", 0, 0, ())
 
@@ -318,6 +321,7 @@ class Driver:
         plan = self._simulate(task.verb, task.packages)
         _publish(plan, console)
         self._compare(task, plan, console)
+        check_held(task.verb, plan, before)
         check_removals(self._backend, task.verb, plan, shown=bool(task.plan))
         if plan.steps:
             check_room(self._backend, plan)

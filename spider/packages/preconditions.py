@@ -54,8 +54,23 @@ def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory:
     protected = backend.protected(packages) if verb == "remove" else []
     if protected:
         raise PackageError("job.protected", f"this server or Stardust itself needs {join_names(protected)}")
-    held = [name for name in packages if inventory[name].held]
-    if held and verb in ("upgrade", "remove"):
+    if verb in ("upgrade", "remove"):
+        refuse_held(packages, inventory)
+
+
+def check_held(verb: str, plan: Plan, inventory: Inventory) -> None:
+    """Refuse a plan that changes packages on hold. Some managers put them into a plan and refuse only its run; others would change them.
+
+    Raises: PackageError.
+    """
+    if verb != "autoremove":  # the manager decides itself what it leaves
+        refuse_held([step.package for step in plan.steps], inventory)
+
+
+def refuse_held(packages: Sequence[str], inventory: Inventory) -> None:
+    """Raises: PackageError: one of these packages is on hold."""
+    held = [name for name in packages if name in inventory and inventory[name].held]
+    if held:
         raise PackageError("job.package_held", f"on hold on this node: {join_names(held)}")
 
 

@@ -85,7 +85,7 @@ def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
     return apt_get("-s", *OPTIONS_NO_LOCK, *call)
 
 
-def _parse_answer(answer: Output) -> _Simulation:
+def _parse_answer(answer: Output, inventory: Inventory) -> _Simulation:
     """Read the output of a simulation. Raises: PackagesUnreadable; PackageError."""
     if answer.rc:
         lines = [line for line in answer.err.split("\n") if line.startswith("E:")] or answer.err.strip().split("\n")
@@ -95,7 +95,9 @@ def _parse_answer(answer: Output) -> _Simulation:
             reasons = [
                 line.strip() for line in answer.out.split("\n") if ": Depends:" in line or ": Breaks:" in line or ": Conflicts:" in line
             ]
-            raise PackageError(code, " · ".join([summary, *reasons[:5]]))
+            named = {word.strip(":") for line in reasons for word in line.split()}
+            held = [f"on hold on this node: {name}" for name in sorted(named) if name in inventory and inventory[name].held]
+            raise PackageError(code, " · ".join([summary, *reasons[:5], *held[:5]]))
         if "Essential packages were removed" in summary or "rotected packages were removed" in summary:
             raise PackageError("job.protected", summary)
         raise PackagesUnreadable(summary)
@@ -128,7 +130,7 @@ def _kept_back(verb: str, found: _Simulation, inventory: Inventory, env: Mapping
     unexplained = [name for name in unexplained if name not in reasons]
     if unexplained and verb != "full-upgrade":
         with contextlib.suppress(PackageError, PackagesUnreadable):  # without a plan for full-upgrade, the reason is not its removals
-            full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
+            full = {step.package for step in _parse_answer(_run_all([_simulation(["dist-upgrade"])], env)[0], inventory).steps}
             reasons.update({name: "needs_removal" for name in unexplained if name in full})
     reasons.update({name: "unresolvable" for name in unexplained if name not in reasons})
     return reasons
@@ -150,7 +152,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     if not counts_only:
         calls += [apt_get("--print-uris", "-y", *OPTIONS_NO_LOCK, *call), apt_cache("policy")]
     answers = _run_all(calls, env)
-    found = _parse_answer(answers[0])
+    found = _parse_answer(answers[0], inventory)
     if counts_only:
         return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
     reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept_back(verb, found, inventory, env)

@@ -8,7 +8,7 @@ import pytest
 
 from spider.packages.apt.backend import Apt
 from spider.packages.apt.plan import plan_of
-from spider.packages.backend import Failure
+from spider.packages.backend import Failure, PackageError
 from spider.packages.plan import InstalledPackage
 from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
@@ -47,6 +47,27 @@ def test_a_package_is_kept_back_even_if_a_full_upgrade_has_no_plan(tmp_path: Pat
         (tmp_path / name).chmod(0o755)
     plan = plan_of("upgrade", (), {"app": InstalledPackage("1")}, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
     assert plan.kept == (("app", "", "unresolvable"),)
+
+
+def answering(folder: Path, printed: str, errors: str, rc: int) -> dict[str, str]:
+    """The environment in which apt-get prints this recording."""
+    for name in ("apt-get", "apt-cache"):
+        (folder / name).write_text(f"#!/bin/sh\ncat {DATA / printed}\ncat {DATA / errors} >&2\nexit {rc}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_a_plan_names_what_is_on_hold_where_apt_names_a_dependency(tmp_path: Path) -> None:
+    inventory = {"held-one": InstalledPackage("1.0", held=True), "plain": InstalledPackage("1.0")}
+    with pytest.raises(PackageError) as refused:
+        plan_of("install", ("fresh",), inventory, answering(tmp_path, "apt-2.6/plan-needs-held.txt", "apt-2.6/plan-needs-held.err", 100))
+    assert refused.value.code == "job.unmet_dependencies"
+    assert refused.value.text.endswith("but 1.0 is to be installed · on hold on this node: held-one")
+
+
+def test_apt_plans_to_change_a_held_package_that_is_named(tmp_path: Path) -> None:
+    plan = plan_of("install", ("held-one", "plain"), {}, answering(tmp_path, "apt-2.6/plan-install-held.txt", "apt-2.6/policy.txt", 0))
+    assert [(step.package, step.after) for step in plan.steps] == [("held-one", "2.0"), ("plain", "2.0")]
 
 
 def test_an_upgrade_with_status_0_is_no_failure() -> None:

@@ -129,14 +129,13 @@ def test_states_of_packages_are_distinguished() -> None:
 
 
 def test_a_phased_version_is_found_where_apt_get_says_only_kept_back() -> None:
-    """As apt 2.4 to 2.6 print it."""
-    text = (
-        "software-properties:\n  Installed: 0.99.22.1\n  Candidate: 0.99.22.2\n  Version table:\n     0.99.22.2 500 (phased 10%)\n"
-        "        500 http://archive.example jammy-updates/main amd64 Packages\n *** 0.99.22.1 500\n        100 /var/lib/dpkg/status\n"
-        "base-files:\n  Installed: 12\n  Candidate: 13\n  Version table:\n     13 500 (phased 100%)\n *** 12 500\n"
-        "bash:\n  Installed: 5.1\n  Candidate: 5.2\n  Version table:\n     5.3 1 (phased  0%)\n     5.2 500\n *** 5.1 500\n"
-    )
-    assert parse_phased(text) == ["software-properties"]
+    assert parse_report(text("apt-2.6/plan-upgrade-phased.txt")) == (("held-one", "phased-one"), ())
+    printed = text("apt-2.6/policy-phased.txt")
+    assert parse_phased(printed) == ["phased-one"]
+    assert parse_phased(printed.replace("(phased 0%)", "(phased 99%)")) == ["phased-one"]
+    assert parse_phased(printed.replace("(phased 0%)", "(phased 100%)")) == []
+    older = printed.replace("Candidate: 2.0", "Candidate: 1.0")
+    assert parse_phased(older) == [], "it is not what would be installed"
 
 
 def test_held_back_and_phased_packages_are_distinguished() -> None:

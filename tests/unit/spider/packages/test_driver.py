@@ -133,6 +133,18 @@ def test_only_exact_package_names_are_accepted(stage: Stage) -> None:
     assert stage.paper.ran == []
 
 
+@pytest.mark.parametrize("verb", ["install", "upgrade", "full-upgrade", "remove"])
+def test_a_plan_that_changes_a_held_package_says_so_and_is_not_run(stage: Stage, verb: str) -> None:
+    """apt puts a held package into the plan of an install, and refuses only the run, with status 100."""
+    (stage.paper.folder / "c").write_text("1+")
+    stage.paper.plan = Plan((Planned("c", "1", "" if verb == "remove" else "2"), Planned("a", "1", "2")))
+    args = {} if verb == "full-upgrade" else {"packages": ["a"]}
+    for result in (stage.run("plan", {"for": verb, **args}), stage.run(verb, args)):
+        assert (result.state, result.error_code, result.error_text) == ("failed", "job.package_held", "on hold on this node: c")
+    assert stage.paper.ran == []
+    assert stage.document("planned")["digest"] == stage.paper.plan.digest, "the plan is shown"
+
+
 @pytest.mark.holds("F-19")
 def test_broken_packages_must_be_repaired_first(stage: Stage) -> None:
     (stage.paper.folder / "a").write_text("1!")
