@@ -29,7 +29,7 @@ from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.hub import Enrolled, HubProcess
 
 NODES = 100
-SECONDS = 15
+SECONDS = 10
 ROUNDS = 3
 SERIES = [
     "cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", *(f"cpu.core{{core={n}}}" for n in range(8)),
@@ -113,8 +113,11 @@ async def a_page(hub: HubProcess) -> AsyncIterator[None]:
                 await reader
 
 
-async def hub_cost(watched: bool = False) -> Cost:
-    """The cost of the real hub, which checks, stores and acknowledges every frame. `watched`: a page also follows the fleet."""
+async def hub_cost(ready: asyncio.Barrier, *, watched: bool = False) -> Cost:
+    """The cost of the real hub, which checks, stores and acknowledges every frame.
+
+    Args: ready: the frames begin when all that are measured at the same time are here. watched: a page also follows the fleet.
+    """
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(Path(folder) / "data")
         await hub.start()
@@ -123,6 +126,7 @@ async def hub_cost(watched: bool = False) -> Cost:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
                 dialled = [await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", enrolled) for enrolled in nodes]
                 async with a_page(hub) if watched else contextlib.nullcontext():
+                    await ready.wait()
                     before = cpu_seconds(hub.pid)
                     async with asyncio.TaskGroup() as group:
                         tasks = []
@@ -208,8 +212,8 @@ uvloop.run(store())
 )
 
 
-async def echo_cost(program: str) -> Cost:
-    """The cost of a small server that gets the same frames, and sends them back."""
+async def echo_cost(ready: asyncio.Barrier, program: str) -> Cost:
+    """The cost of a small server that gets the same frames, and sends them back. `ready`: as in `hub_cost`."""
     folder = tempfile.TemporaryDirectory()
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, str(Path(folder.name) / "hot.db")), stdout=asyncio.subprocess.PIPE
@@ -230,6 +234,7 @@ async def echo_cost(program: str) -> Cost:
             return SECONDS
 
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            await ready.wait()
             before = cpu_seconds(server.pid)
             async with asyncio.TaskGroup() as group:
                 tasks = []
@@ -244,19 +249,19 @@ async def echo_cost(program: str) -> Cost:
 
 
 async def frame_cpu() -> list[dict[str, object]]:
-    """Medians of ROUNDS rounds. All servers take turns, so a busy machine slows all alike.
+    """Medians of ROUNDS rounds, less than a minute together. All servers work in the same seconds, so a busy machine slows all alike.
 
     `.watched`: the hub with a page that follows the fleet, compared with the storing server without a page.
     """
-    hub: list[float] = []
-    watched: list[float] = []
     programs = {"": ECHO, ".by_hand": STORE_BY_HAND, ".by_hand_echo": ECHO_BY_HAND}
-    floors: dict[str, list[float]] = {name: [] for name in programs}
+    costs: list[list[float]] = []
     for _ in range(ROUNDS):
-        for name, program in programs.items():
-            floors[name].append((await echo_cost(program)).us_per_frame)
-        hub.append((await hub_cost()).us_per_frame)
-        watched.append((await hub_cost(watched=True)).us_per_frame)
+        ready = asyncio.Barrier(len(programs) + 2)
+        small = [echo_cost(ready, program) for program in programs.values()]
+        found = await asyncio.gather(*small, hub_cost(ready), hub_cost(ready, watched=True))
+        costs.append([cost.us_per_frame for cost in found])
+    *of_programs, hub, watched = ([each[place] for each in costs] for place in range(len(programs) + 2))
+    floors = dict(zip(programs, of_programs, strict=True))
     pairs = [(name, hub, floor) for name, floor in floors.items()] + [(".watched", watched, floors[".by_hand"])]
     return [
         {
