@@ -104,7 +104,7 @@ def test_a_run_that_still_waits_for_another_may_be_stopped(tmp_path: Path) -> No
     rule = backend.commit_rule("waiting_lock")
     assert (rule.answer, rule.signals) == ("now", (signal.SIGINT,))
     assert backend.commit_rule("commit").answer == "too_late"
-    pid_file.write_text("1\n")  # another one has it now: it may be that the one before has ended, and that ours is at work
+    pid_file.write_text(f"{os.getpid()}\n")  # another one has it now: it may be that the one before has ended, and that ours is at work
     assert backend.commit_rule("waiting_lock").answer == "too_late"
 
 
