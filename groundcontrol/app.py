@@ -59,6 +59,7 @@ from groundcontrol.lifecycle import (
 )
 from groundcontrol.metrics_export import MetricSources, export_metrics
 from groundcontrol.nodes.interfaces import AgentBundle
+from groundcontrol.nodes.locations import Locations
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.organisations import run_organisations
 from groundcontrol.own_certificate import make_tls_end
@@ -255,6 +256,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             *PROVIDERS,
             provide(Config)(lambda _: config),
             provide(Vault)(lambda _: vault),
+            provide(Locations)(lambda _: Locations(config.locations)),
             provide(AgentBundle)(lambda _: AgentBundle(bundle_version(bundle), bundle)),
             provide(ForwardClock)(lambda _: forward_clock),
             provide(Invitations)(lambda _: invites),

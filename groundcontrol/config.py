@@ -73,6 +73,8 @@ class Config:
     """The HTTP proxy for messages and the heartbeat; None: they are sent without one."""
     notify_direct: tuple[str, ...] = ()
     """Receivers that are reached without the proxy: networks, and domains in lower case."""
+    locations: tuple[tuple[str, str], ...] = ()
+    """Pairs of (pattern of node names in lower case, location)."""
     heartbeat_url: Secret | None = None
     """The URL that the hub requests every minute while it can alert."""
     lan: tuple[str, ...] | None = None

@@ -19,6 +19,7 @@ from groundcontrol.config import ANY_ADDRESS, Config, Secret, authority_of, is_l
 from groundcontrol.core.addresses import plain
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.lan import parse_setting
+from groundcontrol.nodes.locations import MAX_LOCATION_CHARS
 from groundcontrol.samples.model import Retention, fault_of
 from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
@@ -255,6 +256,7 @@ class _Reader:
             notify_allow=self._notify_allow(),
             notify_proxy=self._notify_proxy(),
             notify_direct=self._notify_direct(),
+            locations=self._locations(),
             heartbeat_url=self._heartbeat_url(secrets["heartbeat_url"]),
             lan=lan,
         )
@@ -368,6 +370,17 @@ class _Reader:
                     found.append(part.lstrip("."))
                 else:
                     self._faults.append(f"{where}: {part[:80]!r} is no address, network or domain")
+        return tuple(found)
+
+    def _locations(self) -> tuple[tuple[str, str], ...]:
+        text, where = self._raw["locations"]
+        found: list[tuple[str, str]] = []
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            pattern, equals, location = (word.strip() for word in part.partition("="))
+            if pattern and equals and 0 < len(location) <= MAX_LOCATION_CHARS and location.isprintable():
+                found.append((pattern.lower(), location))
+            else:
+                self._faults.append(f"{where}: {part[:80]!r} is not a pattern of names with its location, such as web-*=cloud")
         return tuple(found)
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:

@@ -79,6 +79,13 @@ SETTINGS: Final = (
         "",
         "receivers without that proxy: addresses, networks, and domains with their subdomains, separated by commas (in the file: direct)",
     ),
+    Setting(
+        "locations",
+        "text",
+        "",
+        "locations of nodes by patterns of their names, such as `csb*=cloud, hsb*=home, ms*=work`; the first that matches counts, and only where neither"
+        " a user nor the node says it",
+    ),
     Setting("jobs_at_once", "count", "20", "how many nodes of one bulk job work at the same time, 1 to 1000"),
     Setting("pack_seconds", "count", "60", "seconds of samples that a node sends together while no page shows it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.agents.codec import decode_rows
 from groundcontrol.core.text import clean, visible
+from groundcontrol.nodes.locations import MAX_LOCATION_CHARS
 from groundcontrol.nodes.model import LogBatch, LogLine, NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.summary import SummaryReader
 from groundcontrol.samples.backfill import PreviousSend
@@ -34,6 +35,7 @@ MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64
 MAX_UNITS: Final = 999_999
+MAX_GENERATION: Final = 999_999_999
 LATEST_MS: Final = 4_102_444_800_000
 """2100-01-01. Clocks of nodes are wrong (1970, ten years ahead) and jump, so a time has no other limit."""
 AHEAD_LIMIT_S: Final = 86_400.0
@@ -210,6 +212,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
         and 0 <= message.memory_bytes < 1 << 56
         and 0 <= message.booted_at_ms <= LATEST_MS
         and 0 <= message.units <= MAX_UNITS
+        and 0 <= message.generation <= MAX_GENERATION
     ):
         raise ProtocolError("an identity with impossible numbers")
     if len(message.addresses) > MAX_ADDRESSES or len(message.policy_verbs) > MAX_VERBS:
@@ -231,6 +234,9 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
         booted_at=message.booted_at_ms / 1000,
         addresses=tuple(clean(address, 64) for address in message.addresses),
         units=message.units,
+        revision=clean(message.revision, 72),
+        generation=message.generation,
+        location=clean(message.location, MAX_LOCATION_CHARS),
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"

@@ -141,6 +141,8 @@ def node_text(node: Mapping[str, Any]) -> str:
         ("note", node["note"] or MISSING),
         ("address", node["address"] or MISSING),
         ("system", f"{identity['os_name'] or MISSING}, kernel {identity['kernel'] or MISSING}, {identity['architecture'] or MISSING}"),
+        ("location", node["location"]["location"] if node["location"] else MISSING),
+        ("revision", identity["revision"] or MISSING),
         ("cpu", percent(latest.get("cpu.total"))),
         ("load", number_text(latest.get("load.1"))),
         ("memory", ratio(latest.get("memory.used"), latest.get("memory.total"))),

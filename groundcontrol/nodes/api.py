@@ -15,6 +15,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import first_invisible, is_visible
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, NodeHealth, Presence, ReceivedTables, UnsavedReadings
+from groundcontrol.nodes.locations import MAX_LOCATION_CHARS, Locations
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.processes import by_cpu, by_memory
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore
@@ -90,12 +91,12 @@ async def get_node(call: ApiRequest) -> NodeView:
 
 
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
-    """Change a node's name, tags, note or its mark *never by a schedule*."""
+    """Change a node's name, tags, note, location or its mark *never by a schedule*."""
     services = call.services
     before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.edit", before)
-    if (body.name, body.tags, body.note, body.never_by_schedule) == (None, None, None, None):
-        raise BadRequest("nothing to change: give name, tags, note or never_by_schedule")
+    if (body.name, body.tags, body.note, body.never_by_schedule, body.location) == (None, None, None, None, None):
+        raise BadRequest("nothing to change: give name, tags, note, never_by_schedule or location")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights depend on tags: a user who is limited to some nodes may not change them")
     tags = None if body.tags is None else checked_tags(body.tags)
@@ -110,6 +111,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         tags=tags,
         note=checked_note(body.note) if body.note is not None else None,
         never=checked_note(body.never_by_schedule) if body.never_by_schedule is not None else None,
+        location=checked_location(body.location) if body.location is not None else None,
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:
@@ -143,6 +145,7 @@ def node_view_with(services: Services, node: Node, latest: dict[str, Sample], *,
         credentials_kept=credentials_kept,
         skew_s=presence.skew(node.id),
         health=services[NodeHealth].of(node),
+        located=services[Locations].of(node),
     )
 
 
@@ -174,6 +177,17 @@ def checked_note(note: str) -> str:
         raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
     if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
         raise BadRequest(f"the note contains a character that cannot be seen ({code}): remove it", field="note")
+    return text
+
+
+def checked_location(location: str) -> str:
+    """Check a location and bring it into its stored form; empty: not set.
+
+    Raises: BadRequest.
+    """
+    text = " ".join(location.split())
+    if len(text) > MAX_LOCATION_CHARS or (text and not is_visible(text)):
+        raise BadRequest(f"a location has at most {MAX_LOCATION_CHARS} visible characters", field="location")
     return text
 
 

@@ -33,6 +33,12 @@ class NodeIdentity(NamedTuple):
     addresses: tuple[str, ...] = ()
     units: int = 0
     """The version of the node's unit files; 0 = the node does not report it."""
+    revision: str = ""
+    """The revision of git of the configuration that runs there; empty: unknown, or the node has no such configuration."""
+    generation: int = 0
+    """The generation of that configuration; 0 = unknown."""
+    location: str = ""
+    """Where the node is, by its owner's file."""
 
 
 def units_state(units: int, current: int = UNITS) -> Literal["current", "older", "unknown"]:
@@ -108,6 +114,8 @@ class Node(NamedTuple):
     """Why no schedule may touch the node; empty: schedules may."""
     never_by: str = ""
     """The name of the user who said so."""
+    location: str = ""
+    """Where the node is, as users set it."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""

@@ -53,6 +53,7 @@ class NodeStore(Protocol):
         tags: tuple[str, ...] | None,
         note: str | None = None,
         never: str | None = None,
+        location: str | None = None,
     ) -> Node:
         """Change fields; None: unchanged. `never`: why no schedule may touch the node, empty: schedules may. Raises: Forbidden: the change of tags changes rights, which the caller may not change."""
         ...

@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from groundcontrol.core.tables import SubjectTable, TableCell
+from groundcontrol.nodes.locations import Located
 from groundcontrol.nodes.model import Health, Node, NodeIdentity, NodePolicy, agent_state, units_state
 from groundcontrol.nodes.processes import SUBJECT, ProcessUse
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
@@ -34,6 +35,17 @@ class IdentityView(Answer):
     timezone: str
     booted_at: float
     addresses: list[str]
+    revision: str
+    """The revision of git of the configuration that runs there (NixOS, nix-darwin, Home Manager); empty: unknown."""
+    generation: int | None
+    """The generation of that configuration; null: unknown."""
+
+
+class LocationView(Answer):
+    """Where a node is, and who says so: a user, the node (its owner's file), or its name (patterns of the hub's settings)."""
+
+    location: str
+    by: Literal["user", "node", "name"]
 
 
 class PolicyView(Answer):
@@ -125,6 +137,8 @@ class NodeView(Answer):
     """Free text of users."""
     never_by_schedule: NeverView | None
     """Set: no patch policy touches the node."""
+    location: LocationView | None
+    """null: not known."""
     supported_until: str | None
     """The last day of security updates for its release, such as 2028-06-30; null: not known."""
     health: NodeHealthView
@@ -141,6 +155,8 @@ class NodePatch(Body):
     note: str | None = None
     never_by_schedule: str | None = None
     """Why no schedule may touch the node; empty: schedules may."""
+    location: str | None = None
+    """Where the node is, such as cloud, home or work; empty: as the node or its name says."""
 
 
 class NodeEventBody(Body):
@@ -223,6 +239,7 @@ def node_view(
     credentials_kept: bool,
     skew_s: float | None,
     health: Health,
+    located: Located | None,
 ) -> NodeView:
     identity = node.identity
     return NodeView(
@@ -249,6 +266,7 @@ def node_view(
         keys_generation=node.generation,
         note=node.note,
         never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
+        location=None if located is None else LocationView(located.location, located.by),
         supported_until=supported_until(identity.os_id, identity.os_version),
         health=NodeHealthView(
             level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings], more=health.more
@@ -257,8 +275,8 @@ def node_view(
 
 
 def _identity(identity: NodeIdentity) -> IdentityView:
-    fields = {**identity._asdict(), "addresses": list(identity.addresses)}
-    del fields["units"]
+    fields = {**identity._asdict(), "addresses": list(identity.addresses), "generation": identity.generation or None}
+    del fields["units"], fields["location"]
     return IdentityView(**fields)
 
 

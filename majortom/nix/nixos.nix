@@ -7,6 +7,8 @@ let
     ++ lib.optionals (cfg.units != [ ]) [ "unit-start" "unit-stop" "unit-restart" "unit-reload" ];
   programs = [ config.nix.package pkgs.git pkgs.openssh pkgs.util-linux pkgs.coreutils pkgs.gnugrep pkgs.systemd config.system.build.nixos-rebuild ];
   target = if cfg.configuration.attribute == null then config.networking.hostName else cfg.configuration.attribute;
+  # Of the flake that this system was built from; a dirty tree has none, unless the flake sets self.dirtyRev.
+  revision = config.system.configurationRevision or null;
   # The values stand in single quotes; the types of the options refuse what could end one.
   action = name: ''
     #!/bin/sh
@@ -44,6 +46,12 @@ in {
         '' + lib.optionalString (managed && cfg.units != [ ]) ''
           units = ${lib.concatStringsSep ", " cfg.units}
         '';
+      };
+      "stardust/about.conf" = {
+        mode = "0644";
+        text = "[about]\n"
+          + lib.optionalString (cfg.location != null) "location = ${cfg.location}\n"
+          + lib.optionalString (revision != null) "revision = ${revision}\n";
       };
     } // lib.optionalAttrs managed (lib.listToAttrs (map (name: lib.nameValuePair "stardust/actions.d/${name}" { mode = "0755"; text = action name; }) cfg.actions));
     systemd.tmpfiles.rules = [

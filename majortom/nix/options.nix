@@ -15,6 +15,12 @@ let inherit (lib) mkOption mkEnableOption types; in {
     example = "/run/agenix/stardust-invite";
     description = "File with an invite or organisation secret, outside the store. It is read once; the invite has the hub's address.";
   };
+  location = mkOption {
+    type = types.nullOr (types.strMatching "[^[:cntrl:]]{1,40}");
+    default = null;
+    example = "home";
+    description = "Where this machine is, as the page shows it; by patterns of names at the hub when null.";
+  };
   policy = mkOption {
     type = types.enum [ "monitor" "managed" ];
     default = "monitor";

@@ -10,6 +10,7 @@ from spider.config import Config
 from spider.logs import event
 from spider.packages.interfaces import PackageCondition, PackagesUnreadable, UpdateQuery
 from spider.root.policy import Policy, PolicyRefused, read_policy
+from spider.sampling.collectors.configuration import read_configuration
 from spider.sampling.collectors.host import host_identity
 from spider.sampling.collectors.updates import Available
 from spider.threads import run_in_thread
@@ -137,7 +138,8 @@ class HostReports:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
         identity = self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
-        return identity._replace(policy_journal=policy.journal, **policy_fields(policy.lines))
+        about = read_configuration(os.path.dirname(self._config.policy_path))
+        return identity._replace(policy_journal=policy.journal, **policy_fields(policy.lines), **about._asdict())
 
     async def _read_packages(self, manager: UpdateQuery) -> float:
         """Read the available updates and the condition of the packages. Returns: seconds until the next reading."""

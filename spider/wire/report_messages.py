@@ -43,6 +43,12 @@ class Identity(NamedTuple):
     """Names and patterns of the containers that the policy allows verbs on, separated by commas as in its line `containers`."""
     policy_lines: str = ""
     """Further lines of the policy that name what verbs may touch, as in the file: `key = name, name`, one a line."""
+    revision: str = ""
+    """The revision of git from which the configuration that runs here was built (NixOS, nix-darwin, Home Manager)."""
+    generation: int = 0
+    """The number of this configuration's generation."""
+    location: str = ""
+    """Where this host is, by its owner's file: cloud, home, work or another word."""
 
 
 def policy_fields(lines: Iterable[Tuple[str, Sequence[str]]]) -> Dict[str, Any]:

@@ -235,7 +235,9 @@ def test_a_recorded_hub_and_todays_spider_keep_a_session(archive: Path, tmp_path
                 spider.kill()
                 hub.kill()
     grown = {kind: cls for kind, cls in KINDS_TO_HUB.items() if kind in known and len(cls._fields) > known[kind]}  # type: ignore[attr-defined]
-    left_out = {cls: most for fields in GROWN.values() for cls, most in fields.items()}
+    left_out: dict[object, int] = {}
+    for fields in GROWN.values():  # the recorded hub knows none of these features
+        left_out.update({cls: min(most, left_out.get(cls, most)) for cls, most in fields.items()})
     assert {cls.__name__: known[kind] for kind, cls in grown.items()} == {cls.__name__: left_out.get(cls) for cls in grown.values()}, (
         "a field that the recorded hub does not know needs a feature in spider.wire.frames.GROWN"
     )

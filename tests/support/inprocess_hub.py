@@ -53,6 +53,7 @@ from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.interfaces import AgentBundle, NewestValues, Presence, ReceivedTables, UnsavedReadings
+from groundcontrol.nodes.locations import Locations
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import SummaryFragment, SummaryReader
 from groundcontrol.samples.store import DamageReports
@@ -356,6 +357,7 @@ class TestHub:
                 provide(DeploymentService)(lambda _: self.deployer),
                 provide(Invitations)(lambda _: invites),
                 provide(AgentBundle)(lambda _: AgentBundle(self.updates.version, b"")),
+                provide(Locations)(lambda _: Locations((("hsb*", "home"),))),
                 provide(UpdateService)(lambda _: self.updates),
             ),
             per_org=PER_ORG,

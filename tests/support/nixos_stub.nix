@@ -43,6 +43,7 @@ let
       nix.package = "/nix/store/nix";
       networking.hostName = "web-1";
       system.build.nixos-rebuild = "/nix/store/nixos-rebuild";
+      system.configurationRevision = "1a2b3c4d5e6f";
       services.stardust-spider = resolve "" made.options.services.stardust-spider settings;
     };
   };

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from spider.root.policy import parse_policy
+from spider.sampling.collectors.configuration import Configuration, read_configuration
 from tests.support.hub import ROOT
 
 pytestmark = pytest.mark.system
@@ -56,6 +57,7 @@ def evaluated(settings: str, folder: Path) -> tuple[int, Any, str]:
         (ON + 'configuration.path = "/home/me/it\'s"; configuration.user = "me";', "configuration.path is no"),
         (ON + 'configuration.path = "nixcfg"; configuration.user = "me";', "configuration.path is no"),
         (ON + 'configuration.path = "/x"; configuration.user = "a b";', "configuration.user is no"),
+        ('enable = true; location = "a\\nb";', "location is no"),
         (MANAGED + 'configuration.tests = "a;b";', "configuration.tests is no"),
     ],
 )
@@ -69,7 +71,7 @@ def test_a_node_that_is_only_watched_gets_no_launcher_and_no_action(tmp_path: Pa
     assert status == 0, error
     policy = parse_policy(made["environment"]["etc"]["stardust/policy.conf"]["text"])
     assert (policy.mode, policy.verbs) == ("monitor", ())
-    assert list(made["environment"]["etc"]) == ["stardust/policy.conf"]
+    assert sorted(made["environment"]["etc"]) == ["stardust/about.conf", "stardust/policy.conf"]
     assert made["systemd"]["sockets"]["stardust-launcher"] is None
     join = made["systemd"]["services"]["stardust-join"]
     assert join["serviceConfig"]["LoadCredential"] == "invite:/run/agenix/invite"
@@ -101,6 +103,13 @@ def test_a_managed_node_gets_the_policy_and_the_actions_that_it_allows(more: str
         assert done.returncode == 0
     for unit in ("stardust-job@", "stardust-launcher@"):
         assert made["systemd"]["services"][unit]["restartIfChanged"] is False, "a switch must not end the job that ordered it"
+
+
+def test_revision_and_location_are_told_to_spider(tmp_path: Path) -> None:
+    status, made, error = evaluated('enable = true; location = "the cellar";', tmp_path)
+    assert status == 0, error
+    (tmp_path / "about.conf").write_text(made["environment"]["etc"]["stardust/about.conf"]["text"])
+    assert read_configuration(str(tmp_path), str(tmp_path)) == Configuration("1a2b3c4d5e6f", 0, "the cellar")
 
 
 def test_a_disabled_module_makes_nothing(tmp_path: Path) -> None:

@@ -882,6 +882,10 @@ export interface IdentityView {
   timezone: string;
   booted_at: number;
   addresses: string[];
+  /** The revision of git of the configuration that runs there (NixOS, nix-darwin, Home Manager); empty: unknown. */
+  revision: string;
+  /** The generation of that configuration; null: unknown. */
+  generation: number | null;
 }
 
 export interface IncidentDetailView {
@@ -1216,6 +1220,12 @@ export interface LocalTokenBody {
   username?: string;
 }
 
+/** Where a node is, and who says so: a user, the node (its owner's file), or its name (patterns of the hub's settings). */
+export interface LocationView {
+  location: string;
+  by: "user" | "node" | "name";
+}
+
 export interface LogLineView {
   /** By the node's clock. */
   at: number;
@@ -1482,6 +1492,8 @@ export interface NodePatch {
   note?: string | null;
   /** Why no schedule may touch the node; empty: schedules may. */
   never_by_schedule?: string | null;
+  /** Where the node is, such as cloud, home or work; empty: as the node or its name says. */
+  location?: string | null;
 }
 
 export interface NodeUpdateView {
@@ -1533,6 +1545,8 @@ export interface NodeView {
   note: string;
   /** Set: no patch policy touches the node. */
   never_by_schedule: NeverView | null;
+  /** null: not known. */
+  location: LocationView | null;
   /** The last day of security updates for its release, such as 2028-06-30; null: not known. */
   supported_until: string | null;
   health: NodeHealthView;

@@ -115,6 +115,7 @@ class SqliteNodes:
         tags: tuple[str, ...] | None,
         note: str | None = None,
         never: str | None = None,
+        location: str | None = None,
     ) -> Node:
         def command(tx: Tx) -> Node:
             before = load_node(tx, scope, node)
@@ -122,17 +123,20 @@ class SqliteNodes:
             new_tags = before.tags if tags is None else tuple(tags)
             new_note = before.note if note is None else note
             new_never = before.never_why if never is None else never
-            if (new_name, new_tags, new_note, new_never) == (before.name, before.tags, before.note, before.never_why):
+            new_location = before.location if location is None else location
+            old = (before.name, before.tags, before.note, before.never_why, before.location)
+            if (new_name, new_tags, new_note, new_never, new_location) == old:
                 return before
             _refuse_taken_name(tx, scope, node, new_name)
             check_granting_tags(scope, _tags_in_grants(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
             tx.execute(
-                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, never_why = ?, never_by = ?, version = version + 1 WHERE no = ?",
-                *(new_name, fold(new_name), to_json(new_tags), new_note, new_never),
+                "UPDATE node SET name = ?, name_key = ?, tags = ?, note = ?, location = ?, never_why = ?, never_by = ?, version = version + 1 WHERE no = ?",
+                *(new_name, fold(new_name), to_json(new_tags), new_note, new_location, new_never),
                 *(before.never_by if new_never == before.never_why else scope.actor.name if new_never else "", before.no),
             )
             detail = {"name": new_name, "tags": new_tags} | ({} if new_note == before.note else {"note": new_note})
             detail |= {} if new_never == before.never_why else {"never_by_schedule": new_never}
+            detail |= {} if new_location == before.location else {"location": new_location}
             self._chain.write(tx, scope, "node.edit", node, detail)
             return load_node(tx, scope, node)
 
@@ -341,4 +345,5 @@ def _to_node(row: Row) -> Node:
         note=row["note"],
         never_why=row["never_why"],
         never_by=row["never_by"],
+        location=row["location"],
     )

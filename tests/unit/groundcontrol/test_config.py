@@ -417,3 +417,10 @@ def test_the_proxy_of_notifications_and_what_is_reached_without_it(tmp_path: Pat
 def test_an_allowed_receiver_may_be_written_in_any_spelling_of_its_address(tmp_path: Path) -> None:
     assert config(tmp_path, STARDUST_NOTIFY_ALLOW="[::ffff:7f00:1]:9099").notify_allow == {("127.0.0.1", 9099)}
     assert config(tmp_path, STARDUST_NOTIFY_ALLOW="localhost:25").notify_allow == {("127.0.0.1", 25), ("::1", 25)}
+
+
+def test_locations_are_pairs_of_a_pattern_and_a_word(tmp_path: Path) -> None:
+    assert config(tmp_path, STARDUST_LOCATIONS="CSB*=cloud, hsb*= home ,").locations == (("csb*", "cloud"), ("hsb*", "home"))
+    for text in ("csb*", "=cloud", "csb*=", "csb*=" + "x" * 41):
+        [fault] = faults(tmp_path, STARDUST_LOCATIONS=text)
+        assert "pattern of names with its location" in fault

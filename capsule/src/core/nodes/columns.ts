@@ -4,7 +4,7 @@ import type { Filterable } from "./filter";
 import { csv, type CsvCell } from "../text/csv";
 import { t } from "../text/i18n";
 
-export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "reboot" | "failed" | "note";
+export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "location" | "revision" | "reboot" | "failed" | "note";
 
 export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
   tags: t`Tags`,
@@ -12,6 +12,8 @@ export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
   kernel: t`Kernel`,
   agent: t`Agent`,
   address: t`Address`,
+  location: t`Location`,
+  revision: t`Revision`,
   reboot: t`Reboot`,
   failed: t`Failed units`,
   note: t`Note`,
@@ -63,6 +65,8 @@ export function fleetCsv(rows: readonly Shown[]): string {
     "kernel",
     "agent",
     "address",
+    "location",
+    "revision",
     "reboot",
     "failed_units",
     "note",
@@ -83,6 +87,8 @@ export function fleetCsv(rows: readonly Shown[]): string {
     one.kernel,
     one.agent,
     one.address,
+    one.location,
+    one.revision,
     one.reboot,
     one.failed,
     one.note,

@@ -11,6 +11,8 @@ const EXAMPLES: Record<string, string> = {
   reboot: "yes",
   os: "debian",
   kernel: "6.1",
+  location: "home",
+  revision: "1a2b3c4d · generation 42",
   agent: "1.2",
   address: "10.0.",
   note: "backup",

@@ -9,6 +9,8 @@ const row: Filterable = {
   tags: ["Production", "web"],
   os: "debian Debian 12",
   kernel: "6.1.0-18-amd64",
+  location: "home",
+  revision: "1a2b3c4d · generation 42",
   agent: "1.4.2",
   note: "Marie’s, do not reboot",
   reboot: "yes",
@@ -57,6 +59,9 @@ test("reboots, failed units, broken packages and what optional columns show are 
     "kernel:6.1",
     "agent:1.4",
     "address:10.20",
+    "location:home",
+    "revision:1a2b",
+    'revision:"generation 42"',
     "note:marie",
     "failed>0",
     "failed:>0",
@@ -65,7 +70,7 @@ test("reboots, failed units, broken packages and what optional columns show are 
     "-state:broken",
   ])
     assert.ok(fits(yes), yes);
-  for (const no of ["reboot:unknown", "kernel:5", "agent:1.5", "address:10.21", "note:web", "failed:>2", "state:broken"])
+  for (const no of ["reboot:unknown", "kernel:5", "agent:1.5", "address:10.21", "location:work", "note:web", "failed:>2", "state:broken"])
     assert.ok(!fits(no), no);
   assert.ok(parseFilter("state:broken").matches({ ...row, findings: ["packages_broken"] }));
   for (const text of ["failed:>0", "reboot:yes", "note: marie"]) assert.equal(parseFilter(text).wrong, "", text);
@@ -140,7 +145,7 @@ test("an invalid filter has an error text", () => {
   for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"])
     assert.match(
       said(text),
-      /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, note, and cpu, memory, disk/,
+      /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, location, revision, note, and cpu, memory, disk/,
       text,
     );
   assert.match(said("state:fine"), /“fine” is not a state/);

@@ -1,5 +1,6 @@
 /** Filters and sorts the rows of the fleet. */
 
+import { revisionText } from "../../core/nodes/revision";
 import { findingKinds, severityOf } from "../../core/nodes/findings";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
 import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
@@ -22,10 +23,13 @@ export type SortKey =
   | "kernel"
   | "agent"
   | "address"
+  | "location"
+  | "revision"
   | "reboot"
   | "failed"
   | "note";
-const KEYS = /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|tags|os|kernel|agent|address|reboot|failed|note)$/;
+const KEYS =
+  /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|tags|os|kernel|agent|address|location|revision|reboot|failed|note)$/;
 
 /** The sort order in the address. Without a valid order the worst nodes are first. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
@@ -55,6 +59,8 @@ function filterable(row: Row): Filterable {
     os: `${node.identity.os_id} ${node.identity.os_name} ${node.identity.os_version}`,
     kernel: node.identity.kernel,
     agent: node.agent_version,
+    location: node.location?.location ?? "",
+    revision: revisionText(node.identity),
     note: node.note,
     reboot: node.reboot_required,
     failed: node.health.findings.filter(({ kind }) => kind === "unit_failed").length,

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { tagFilter } from "../../core/nodes/filter";
+import { revisionText } from "../../core/nodes/revision";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
 import { size } from "../../core/text/units";
@@ -208,7 +209,9 @@ function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {
         <div class="identity">
           <span>{view.address}</span>
           {system && <span>{system}</span>}
-          {identity.kernel && <span>{t`Linux ${identity.kernel}`}</span>}
+          {identity.kernel && <span>{identity.os_id === "macos" ? t`Darwin ${identity.kernel}` : t`Linux ${identity.kernel}`}</span>}
+          {revisionText(identity) && <span title={identity.revision || undefined}>{revisionText(identity)}</span>}
+          {view.location && <span>{view.location.location}</span>}
           {identity.cpu_model && (
             <span>
               <Icon name="cpu" />

@@ -238,3 +238,18 @@ async def test_removal_refuses_an_invalid_force_value(hub: TestHub) -> None:
     answer = await admin.request("DELETE", f"nodes/{node.id}?force=maybe")
 
     assert (answer.status, answer.code) == (400, "request.invalid")
+
+
+async def test_a_location_is_set_taken_back_and_found_by_the_name(hub: TestHub) -> None:
+    operator, viewer = await hub.logged_in("operator"), await hub.logged_in("viewer")
+    node = await hub.node("hsb1")
+
+    assert (await viewer.get(f"nodes/{node.id}")).json["location"] == {"location": "home", "by": "name"}
+    assert (await viewer.request("PATCH", f"nodes/{node.id}", {"location": "work"})).status == 403
+    assert (await operator.request("PATCH", f"nodes/{node.id}", {"location": " the  cellar "})).json["location"] == {
+        "location": "the cellar", "by": "user",
+    }  # fmt: skip
+    for wrong in ("x" * 41, "a\u200db"):
+        refused = await operator.request("PATCH", f"nodes/{node.id}", {"location": wrong})
+        assert (refused.status, "at most 40 visible characters" in refused.json["detail"]) == (400, True)
+    assert (await operator.request("PATCH", f"nodes/{node.id}", {"location": ""})).json["location"]["by"] == "name"
