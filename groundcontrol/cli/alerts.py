@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import Hub, shown
-from groundcontrol.cli.formatting import LEVELS, MISSING, age, span_s, table
+from groundcontrol.cli.formatting import LEVELS, MISSING, age, span_s
 from groundcontrol.cli.options import add_act, add_acts
 
 
@@ -34,22 +34,17 @@ async def run(args: argparse.Namespace) -> int:
                 return await _list(hub, args)
             case "ack":
                 answer = await hub.post("/alerts/acknowledge", {"ids": args.alert, "note": args.note})
-                return _done(args, answer, f"{len(answer['alerts'])} acknowledged")
+                return print_answer(args, answer, f"{len(answer['alerts'])} acknowledged")
             case "snooze":
                 until_at = time.time() + span_s(args.span, "alerts")
                 answer = await hub.post(f"/alerts/{args.alert}/snooze", {"until_at": until_at})
-                return _done(args, answer, f"snoozed for {args.span}")
+                return print_answer(args, answer, f"snoozed for {args.span}")
             case "unsnooze":
-                return _done(args, await hub.post(f"/alerts/{args.alert}/unsnooze", None), "the snooze is over")
+                return print_answer(args, await hub.post(f"/alerts/{args.alert}/unsnooze", None), "the snooze is over")
             case _:
                 answer = await hub.get(f"/alerts/{args.alert}/explain")
                 lines = [shown(channel["sentence"]) for channel in answer["channels"]]
-                return _done(args, answer, "\n".join(lines) or "there is no channel: alerts are shown and sent nowhere")
-
-
-def _done(args: argparse.Namespace, answer: Any, text: str) -> int:
-    print(json.dumps(answer) if args.json else text)
-    return 0
+                return print_answer(args, answer, "\n".join(lines) or "there is no channel: alerts are shown and sent nowhere")
 
 
 async def _list(hub: Hub, args: argparse.Namespace) -> int:
@@ -57,22 +52,14 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
     alerts = [alert async for alert in hub.every("/alerts", "alerts", params)]
     if not args.all:
         alerts.sort(key=lambda alert: (LEVELS.index(level_of(alert)), alert["since_at"]))
-    if args.json:
-        print(json.dumps({"alerts": alerts}))
-        return 0
-    if not alerts:
-        print("nothing fires")
-        return 0
+    if args.json or not alerts:
+        return print_answer(args, {"alerts": alerts}, "nothing fires")
     names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
-    rows = [
-        [
-            alert["id"], level_of(alert), "hub" if alert["node_id"] is None else names.get(alert["node_id"], alert["node_id"]),
-            alert["rule_name"], alert["object"] or MISSING, alert["state"], age(alert["since_at"]), _flags(alert),
-        ]
-        for alert in alerts
-    ]  # fmt: skip
-    print(table(("ALERT", "LEVEL", "NODE", "WHAT", "OF", "STATE", "SINCE", "FLAGS"), rows))
-    return 0
+    columns: Columns = {
+        "ALERT": "id", "LEVEL": level_of, "NODE": lambda alert: "hub" if alert["node_id"] is None else names.get(alert["node_id"], alert["node_id"]),
+        "WHAT": "rule_name", "OF": "object", "STATE": "state", "SINCE": lambda alert: age(alert["since_at"]), "FLAGS": _flags,
+    }  # fmt: skip
+    return print_list(args, "alerts", alerts, columns)
 
 
 def level_of(alert: Any) -> str:

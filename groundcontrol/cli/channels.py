@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from typing import Any, Final
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, is_meant, shown
-from groundcontrol.cli.formatting import MISSING, age, table
+from groundcontrol.cli.formatting import age
 from groundcontrol.cli.options import add_act, add_acts
 
 WAIT_S: Final = 30.0
@@ -30,18 +30,11 @@ async def run(args: argparse.Namespace) -> int:
         channels = (await hub.get("/channels"))["channels"]
         if args.act == "test":
             return await _test(hub, args, channels)
-    if args.json:
-        print(json.dumps({"channels": channels}))
-        return 0
-    rows = [
-        [
-            one["name"], one["kind"], one["state"] if one["enabled"] else "off", one["min_severity"], one["target_masked"], age(one["tested_at"]),
-            one["state_reason"] or MISSING, one["id"],
-        ]
-        for one in channels
-    ]  # fmt: skip
-    print(table(("CHANNEL", "KIND", "STATE", "FROM", "TARGET", "TESTED", "REASON", "ID"), rows))
-    return 0
+    columns: Columns = {
+        "CHANNEL": "name", "KIND": "kind", "STATE": lambda one: one["state"] if one["enabled"] else "off", "FROM": "min_severity",
+        "TARGET": "target_masked", "TESTED": lambda one: age(one["tested_at"]), "REASON": "state_reason", "ID": "id",
+    }  # fmt: skip
+    return print_list(args, "channels", channels, columns)
 
 
 async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
@@ -59,5 +52,4 @@ async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
     if delivery is None or delivery["state"] != "sent":
         reason = "no answer yet" if delivery is None else shown(delivery["reason"])
         raise CliError(f"{shown(found['name'])}: not sent: {reason}")
-    print(json.dumps(delivery) if args.json else f"{shown(found['name'])}: the receiver accepted the test message")
-    return 0
+    return print_answer(args, delivery, f"{shown(found['name'])}: the receiver accepted the test message")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from groundcontrol.cli.answers import Columns, list_text, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, is_meant, nodes_of, shown
-from groundcontrol.cli.formatting import MISSING, table
+from groundcontrol.cli.formatting import MISSING
 from groundcontrol.cli.maintenance import select_body, selection_text
 from groundcontrol.cli.options import add_act, add_acts, add_nodes
 
@@ -36,24 +36,17 @@ async def run(args: argparse.Namespace) -> int:
             body = {"name": args.name, "event": args.event, "by": args.by, "zone": args.zone, "from": args.start, "severity": args.severity}
             select = select_body(await nodes_of(hub, args.nodes), args.nodes)
             made = await hub.post("/expectations", {**body, "select": select, **({"days": args.day} if args.day else {})})
-            print(json.dumps(made) if args.json else f"{shown(made['name'])} {made['id']}")
-            return 0
+            return print_answer(args, made, f"{shown(made['name'])} {made['id']}")
         found = (await hub.get("/expectations"))["expectations"]
         names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
         if args.act != "list":
             return await _one(hub, args, found, names)
-    if args.json:
-        print(json.dumps({"expectations": found}))
-        return 0
-    rows = [
-        [
-            one["name"], one["event"], f"{one['by']} {one['zone']}", "every day" if len(one["days"]) == 7 else ", ".join(one["days"]),
-            selection_text(one["select"], names), one["severity"], one["id"],
-        ]
-        for one in found
-    ]  # fmt: skip
-    print(table(("DEADLINE", "EVENT", "BY", "DAYS", "NODES", "SEVERITY", "ID"), rows))
-    return 0
+    columns: Columns = {
+        "DEADLINE": "name", "EVENT": "event", "BY": lambda one: f"{one['by']} {one['zone']}",
+        "DAYS": lambda one: "every day" if len(one["days"]) == 7 else ", ".join(one["days"]),
+        "NODES": lambda one: selection_text(one["select"], names), "SEVERITY": "severity", "ID": "id",
+    }  # fmt: skip
+    return print_list(args, "expectations", found, columns)
 
 
 async def _one(hub: Hub, args: argparse.Namespace, found: list[dict[str, str]], names: dict[str, str]) -> int:
@@ -62,18 +55,10 @@ async def _one(hub: Hub, args: argparse.Namespace, found: list[dict[str, str]], 
         raise CliError(f"there is no deadline {shown(args.deadline)!r}; `stardust deadlines` lists them", "not_found")
     if args.act == "remove":
         await hub.delete(f"/expectations/{meant['id']}")
-        print(json.dumps({"removed": meant["id"]}) if args.json else f"the deadline {shown(meant['name'])} is removed")
-        return 0
+        return print_answer(args, {"removed": meant["id"]}, f"the deadline {shown(meant['name'])} is removed")
     answer = await hub.get(f"/expectations/{meant['id']}/days")
-    if args.json:
-        print(json.dumps(answer))
-        return 0
-    rows = [
-        [
-            day["date"], str(day["met"]), str(day["late"] + day["arrived_late"]), str(day["missed"]),
-            ", ".join(f"{names.get(one['node_id'], one['node_id'])} {one['state']}" for one in day["nodes"]) or MISSING,
-        ]
-        for day in answer["days"]
-    ]  # fmt: skip
-    print(table(("DATE", "MET", "LATE", "MISSED", "NODES"), rows))
-    return 0
+    columns: Columns = {
+        "DATE": "date", "MET": lambda day: str(day["met"]), "LATE": lambda day: str(day["late"] + day["arrived_late"]), "MISSED": lambda day: str(day["missed"]),
+        "NODES": lambda day: ", ".join(f"{names.get(one['node_id'], one['node_id'])} {one['state']}" for one in day["nodes"]) or MISSING,
+    }  # fmt: skip
+    return print_answer(args, answer, list_text(answer["days"], columns))

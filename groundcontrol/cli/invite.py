@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import Any, Final
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import MISSING, moment, table
+from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import UsageError
 
 
@@ -38,11 +39,10 @@ async def run(args: argparse.Namespace) -> int:
         raise UsageError("invite: --uses, --days and --no-approval need --organisation")
     async with Hub(args) as hub:
         if args.list:
-            return _print(args, [invite async for invite in hub.every("/invites", "invites")])
+            return print_list(args, "invites", [invite async for invite in hub.every("/invites", "invites")], COLUMNS)
         if args.revoke is not None:
             await hub.delete(f"/invites/{args.revoke}")
-            print(json.dumps({"revoked": args.revoke}) if args.json else f"the invite {shown(args.revoke)} is revoked")
-            return 0
+            return print_answer(args, {"revoked": args.revoke}, f"the invite {shown(args.revoke)} is revoked")
         body: dict[str, Any] = {"name": args.name, "tags": args.tag, "policy": args.policy}
         if args.organisation:
             body |= {"kind": "organisation", "uses": args.uses, "days": args.days, "approval": not args.no_approval}
@@ -64,16 +64,7 @@ async def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, invites: list[Any]) -> int:
-    if args.json:
-        print(json.dumps({"invites": invites}))
-        return 0
-    rows = [
-        [
-            one["id"], one["kind"], one["state"], one["name"] or MISSING, f"{one['uses']} of {one['most_uses']}", moment(one["expires_at"]),
-            one["created_by"], one["node_id"] or MISSING,
-        ]
-        for one in invites
-    ]  # fmt: skip
-    print(table(("INVITE", "FOR", "STATE", "NAME", "USED", "UNTIL", "MADE BY", "NODE"), rows))
-    return 0
+COLUMNS: Final[Columns] = {
+    "INVITE": "id", "FOR": "kind", "STATE": "state", "NAME": "name", "USED": lambda one: f"{one['uses']} of {one['most_uses']}",
+    "UNTIL": lambda one: moment(one["expires_at"]), "MADE BY": "created_by", "NODE": "node_id",
+}  # fmt: skip

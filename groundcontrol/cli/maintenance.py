@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import Hub, nodes_of, shown
-from groundcontrol.cli.formatting import MISSING, moment, span_s, table
+from groundcontrol.cli.formatting import MISSING, moment, span_s
 from groundcontrol.cli.options import add_act, add_acts, add_nodes
 
 
@@ -30,27 +30,18 @@ async def run(args: argparse.Namespace) -> int:
                 select = select_body(await nodes_of(hub, args.nodes), args.nodes)
                 until_at = time.time() + span_s(args.span, "maintenance")
                 made = await hub.post("/maintenance", {"select": select, "until_at": until_at, "reason": args.reason})
-                print(json.dumps(made) if args.json else f"maintenance {made['id']} until {moment(made['until_at'])}")
-                return 0
+                return print_answer(args, made, f"maintenance {made['id']} until {moment(made['until_at'])}")
             case "end":
                 await hub.delete(f"/maintenance/{args.window}")
-                print(json.dumps({"ended": args.window}) if args.json else f"the window {shown(args.window)} is over")
-                return 0
+                return print_answer(args, {"ended": args.window}, f"the window {shown(args.window)} is over")
         windows = (await hub.get("/maintenance"))["maintenance"]
         names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
-    if args.json:
-        print(json.dumps({"maintenance": windows}))
-        return 0
-    rows = [
-        [
-            one["id"], "open" if one["active"] else "over" if one["next_from_at"] is None else "planned", selection_text(one["select"], names),
-            moment(one["next_from_at"] or one["from_at"]), moment(one["next_until_at"] or one["closed_at"] or one["until_at"]),
-            one["created_by"], one["reason"] or MISSING,
-        ]
-        for one in windows
-    ]  # fmt: skip
-    print(table(("WINDOW", "STATE", "NODES", "FROM", "UNTIL", "BY", "REASON"), rows))
-    return 0
+    columns: Columns = {
+        "WINDOW": "id", "STATE": lambda one: "open" if one["active"] else "over" if one["next_from_at"] is None else "planned",
+        "NODES": lambda one: selection_text(one["select"], names), "FROM": lambda one: moment(one["next_from_at"] or one["from_at"]),
+        "UNTIL": lambda one: moment(one["next_until_at"] or one["closed_at"] or one["until_at"]), "BY": "created_by", "REASON": "reason",
+    }  # fmt: skip
+    return print_list(args, "maintenance", windows, columns)
 
 
 def select_body(nodes: list[Any], selectors: list[str]) -> dict[str, Any]:

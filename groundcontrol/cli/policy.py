@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import MISSING, table
-from groundcontrol.cli.options import add_act, add_acts, file_path
+from groundcontrol.cli.formatting import MISSING
+from groundcontrol.cli.hub_file import HubFile
+from groundcontrol.cli.options import add_act, add_acts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = add_act(acts, "show", help="what a patch policy would do, or which policies select a node")
     show.add_argument("policy", nargs="?", metavar="POLICY", help="a name or id of the list")
     show.add_argument("--node", metavar="NODE", help="only what concerns this node: a name or id")
-    add_act(acts, "export", help="all patch policies as JSON, for `apply`")
-    apply = add_act(acts, "apply", help="apply the patch policies of a file, all or none; others of the hub stay")
-    apply.add_argument("file", type=file_path, metavar="FILE")
-    apply.add_argument("--dry-run", action="store_true", help="check the file and print what it would change; change nothing")
+    FILE.add_acts(acts)
     add_act(acts, "run", help="run a patch policy now, within its windows").add_argument("policy", metavar="POLICY")
     add_act(acts, "skip", help="skip the next time of a patch policy").add_argument("policy", metavar="POLICY")
     add_act(acts, "resume", help="let the policies run again that a restore of the hub paused")
@@ -32,15 +29,14 @@ async def run(args: argparse.Namespace) -> int:
     """List, show, export, apply, run or skip."""
     async with Hub(args) as hub:
         if args.act == "apply":
-            return await _apply(hub, args)
+            return await FILE.apply(hub, args)
         if args.act == "resume":
-            return _print(args, await hub.post("/patch-policies/resume", {}), "patch policies run again")
+            return print_answer(args, await hub.post("/patch-policies/resume", {}), "patch policies run again")
         policies = (await hub.get("/patch-policies"))["patch_policies"]
         if args.act == "list":
-            return _list(args, policies)
+            return print_list(args, "patch_policies", policies, COLUMNS)
         if args.act == "export":
-            print(json.dumps({"policies": policies}, indent=2, ensure_ascii=False))
-            return 0
+            return FILE.export(policies)
         return await _of_one(hub, args, policies)
 
 
@@ -51,12 +47,7 @@ async def _of_one(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> in
     if args.act == "skip":
         return await _skip(hub, args, one)
     made = await hub.post("/rollouts", {"policy_id": one["id"]})
-    return _print(args, made, f"the roll-out {made['id']} began: stardust rollout watch {made['id']}")
-
-
-def _print(args: argparse.Namespace, answer: Any, text: str) -> int:
-    print(json.dumps(answer) if args.json else shown(text))
-    return 0
+    return print_answer(args, made, shown(f"the roll-out {made['id']} began: stardust rollout watch {made['id']}"))
 
 
 def _find(policies: list[Any], name: str) -> Any:
@@ -64,18 +55,6 @@ def _find(policies: list[Any], name: str) -> Any:
     if not found:
         raise CliError(f"there is no patch policy {name}; `stardust policy list` shows them", "not_found")
     return found[0]
-
-
-def _list(args: argparse.Namespace, policies: list[Any]) -> int:
-    if args.json:
-        print(json.dumps({"patch_policies": policies}))
-        return 0
-    rows = [
-        [one["name"], "off" if not one["enabled"] else one["paused"] or "on", one["what"], _when(one), one["zone"], one["owner"], one["id"]]
-        for one in policies
-    ]
-    print(table(("NAME", "", "WHAT", "WHEN", "ZONE", "OWNER", "POLICY"), rows))
-    return 0
 
 
 def _when(one: Any) -> str:
@@ -91,6 +70,12 @@ def _when(one: Any) -> str:
     return f"{days} {one['start']}"
 
 
+COLUMNS: Final[Columns] = {
+    "NAME": "name", "": lambda one: "off" if not one["enabled"] else one["paused"] or "on", "WHAT": "what", "WHEN": _when, "ZONE": "zone",
+    "OWNER": "owner", "POLICY": "id",
+}  # fmt: skip
+
+
 async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     if args.policy is None and args.node is None:
         raise CliError("name a patch policy, or a node with --node", "command.usage")
@@ -98,7 +83,7 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
         rows = [row for row in (await hub.get("/patch-status"))["nodes"] if args.node in (row["node_id"], row["name"])]
         if not rows:
             raise CliError(f"there is no node {args.node}", "selector.nothing")
-        return _print(args, rows[0], f"{rows[0]['name']}: {', '.join(rows[0]['policies']) or 'under no patch policy'}")
+        return print_answer(args, rows[0], shown(f"{rows[0]['name']}: {', '.join(rows[0]['policies']) or 'under no patch policy'}"))
     one = _find(policies, args.policy)
     body = {name: value for name, value in one.items() if name not in ("id", "owner", "paused", "next_at", "version")}
     answer = await hub.post("/patch-policies/preview", {"policy": body, "id": one["id"]})
@@ -122,38 +107,12 @@ async def _skip(hub: Hub, args: argparse.Namespace, one: Any) -> int:
         raise CliError(f"{one['name']} has no time ahead that could be skipped", "not_found")
     due = ahead[0]
     answer = await hub.post(f"/patch-policies/{one['id']}/occurrences/{due['due_at']:.0f}/skip", {})
-    return _print(args, answer, f"{one['name']} does not run at {due['local']} {due['zone']}")
+    return print_answer(args, answer, shown(f"{one['name']} does not run at {due['local']} {due['zone']}"))
 
 
-async def _apply(hub: Hub, args: argparse.Namespace) -> int:
-    try:
-        answer = await hub.post("/patch-policies/apply", {"policies": _read(args.file), "dry_run": args.dry_run})
-    except CliError as exc:
-        faults = exc.facts.get("faults")
-        if args.json or not faults:
-            raise
-        lines = [shown(f"policy {fault['number']} ({fault['policy']}): {fault['fault']}") for fault in faults]
-        raise CliError("\n".join([f"{args.file} was not applied, and nothing was changed:", *lines]), exc.code) from exc
-    if args.json:
-        print(json.dumps(answer))
-        return 0
-    would = "would " if args.dry_run else ""
-    for one in answer["policies"]:
-        if one["act"] != "keep":
-            print(shown(f"{would}{one['act']} {one['name']}{': ' + ', '.join(one['fields']) if one['fields'] else ''}"))
-    acts = Counter(one["act"] for one in answer["policies"])
-    print(
-        f"{acts['add']} {would}added, {acts['change']} {would}changed, {acts['keep']} are the same; {len(answer['left'])} are not in the file and stay"
-    )
-    return 0
+def _lines(one: Any, verb: str) -> list[str]:
+    """The change of a policy in one line; none if it stays the same."""
+    return [] if one["act"] == "keep" else [f"{verb}{one['act']} {one['name']}{': ' + ', '.join(one['fields']) if one['fields'] else ''}"]
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as exc:
-        raise CliError(f"{path} cannot be read as patch policies: {exc}") from exc
-    policies = found.get("policies") if isinstance(found, dict) else None
-    if not isinstance(policies, list) or not all(isinstance(one, dict) for one in policies):
-        raise CliError(f'{path} contains no patch policies: it must be {{"policies": [...]}}, as `stardust policy export` prints')
-    return policies
+FILE: Final = HubFile("policy", "/patch-policies", "policies", "policy", "patch policies", _lines)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
+from typing import Final
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import MISSING, age, moment, table
+from groundcontrol.cli.formatting import age, moment
 from groundcontrol.cli.options import add_act, add_acts
 from groundcontrol.cli.user import ROLES, add_grants, grants_of
 
@@ -33,30 +33,18 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         match args.act:
             case "list":
-                return _print(args, [token async for token in hub.every("/tokens", "tokens", {"user": args.user})])
+                tokens = [token async for token in hub.every("/tokens", "tokens", {"user": args.user})]
+                return print_list(args, "tokens", tokens, COLUMNS)
             case "new":
                 body = {"username": args.user, "name": args.name, "role": args.role, "days": args.days, "sensitive": args.sensitive}
                 made = await hub.post("/local/tokens", {**body, **grants_of(args)})
-                if args.json:
-                    print(json.dumps(made))
-                else:
-                    print(made["token"])
+                return print_answer(args, made, made["token"])
             case _:
                 await hub.delete(f"/tokens/{args.id}")
-                print(json.dumps({"revoked": args.id}) if args.json else f"the token {shown(args.id)} is revoked")
-    return 0
+                return print_answer(args, {"revoked": args.id}, f"the token {shown(args.id)} is revoked")
 
 
-def _print(args: argparse.Namespace, tokens: list[Any]) -> int:
-    if args.json:
-        print(json.dumps({"tokens": tokens}))
-        return 0
-    rows = [
-        [
-            token["id"], token["username"], token["name"], token["role"] + (", sensitive" if token["sensitive"] else ""),
-            moment(token["expires_at"]), age(token["last_used_at"]) if token["last_used_at"] else "never", token["last_address"] or MISSING,
-        ]
-        for token in tokens
-    ]  # fmt: skip
-    print(table(("TOKEN", "USER", "FOR", "ROLE", "UNTIL", "LAST USED", "FROM"), rows))
-    return 0
+COLUMNS: Final[Columns] = {
+    "TOKEN": "id", "USER": "username", "FOR": "name", "ROLE": lambda token: token["role"] + (", sensitive" if token["sensitive"] else ""),
+    "UNTIL": lambda token: moment(token["expires_at"]), "LAST USED": lambda token: age(token["last_used_at"] or None), "FROM": "last_address",
+}  # fmt: skip

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any, Final
 
+from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import MISSING, age, table
+from groundcontrol.cli.formatting import MISSING, age
 from groundcontrol.cli.options import add_act, add_acts
 
 ROLES: Final = ("admin", "operator", "viewer")
@@ -60,13 +60,9 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError("users are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:
         if args.act == "list":
-            return _print(args, [user async for user in hub.every("/users", "users")])
+            return print_list(args, "users", [user async for user in hub.every("/users", "users")], COLUMNS)
         made = await _act(hub, args)
-    if args.json:
-        print(json.dumps(made))
-    else:
-        print(_sentence(args.act, made))
-    return 0
+    return print_answer(args, made, _sentence(args.act, made))
 
 
 async def _act(hub: Hub, args: argparse.Namespace) -> Any:
@@ -109,16 +105,9 @@ def _nodes(user: Any) -> str:
     return ", ".join([*(f"tag {shown(tag)}" for tag in grants["tags"]), *grants["nodes"]])
 
 
-def _print(args: argparse.Namespace, users: list[Any]) -> int:
-    if args.json:
-        print(json.dumps({"users": users}))
-        return 0
-    rows = [
-        [
-            user["username"], user["role"], "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
-            "yes" if user["totp_enabled"] else "no", _nodes(user), age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
-        ]
-        for user in users
-    ]  # fmt: skip
-    print(table(("USER", "ROLE", "STATE", "2ND FACTOR", "NODES", "LAST SEEN"), rows))
-    return 0
+COLUMNS: Final[Columns] = {
+    "USER": "username", "ROLE": "role",
+    "STATE": lambda user: "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
+    "2ND FACTOR": lambda user: "yes" if user["totp_enabled"] else "no", "NODES": _nodes,
+    "LAST SEEN": lambda user: age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
+}  # fmt: skip
