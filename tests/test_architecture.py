@@ -201,7 +201,8 @@ def test_every_kind_of_change_is_declared_by_a_topic_and_published() -> None:
 ACT_FOR_THE_INSTANCE = {
     "DEFAULT_ORG": {
         "core/scope.py": "says what it is",
-        "web/admission.py": "the local socket",
+        "access/service.py": "the local socket of a hub with one organisation",
+        "adapters/sqlite/users.py": "accounts, which belong to the instance",
         "web/services.py": "the services of the process",
         "access/first_log_in.py": "the first start",
         "cli/restore.py": "an offline command",

@@ -31,6 +31,7 @@ from groundcontrol.access.views import (
     NewTokenView,
     NewUserBody,
     OneTimePasswordView,
+    OwnOrganisationView,
     PasswordBody,
     PreferencesPatch,
     PreferencesView,
@@ -52,6 +53,7 @@ from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Grants
 from groundcontrol.core.text import is_visible
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.cookies import check_same_origin
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.request import ApiRequest
@@ -122,7 +124,16 @@ async def me(call: ApiRequest) -> MeView:
     user, session = call.caller.user, call.caller.session
     if user is None or session is None:
         raise BadRequest("a caller through the local socket or with a token has no session")
-    return MeView(user=user_view(user, must_enrol=call.caller.must_enrol), csrf_token=session.csrf_token, expires_at=session.expires_at)
+    now = call.services.clock.now()
+    own = [one for one in call.caller.memberships if one.until is None or one.until > now]
+    return MeView(
+        user=user_view(user, must_enrol=call.caller.must_enrol),
+        csrf_token=session.csrf_token,
+        expires_at=session.expires_at,
+        instance_admin=user.instance_admin,
+        organisation=next((one.slug for one in own if one.org == call.scope.org), None),
+        organisations=[view_of(OwnOrganisationView, one) for one in own],
+    )
 
 
 async def list_sessions(call: ApiRequest) -> SessionsView:

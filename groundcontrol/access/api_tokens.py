@@ -11,13 +11,13 @@ import secrets
 from typing import Final, NamedTuple
 
 from groundcontrol.access.clock_guard import ClockGuard
-from groundcontrol.access.model import ApiToken, TokenAuthState, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.model import ApiToken, NoOrganisation, TokenAuthState, TotpRule, User, choose, must_enrol, stricter
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import ApiTokenStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, Forbidden, StoreError, Unauthenticated
 from groundcontrol.core.ids import TokenId
-from groundcontrol.core.scope import RANK, Actor, Grants, Role, Scope, min_role
+from groundcontrol.core.scope import NO_ORG, RANK, Actor, Grants, Role, Scope, min_role
 from groundcontrol.core.text import is_visible
 from spider.clock import Clock
 from spider.logs import event
@@ -87,14 +87,15 @@ class ApiTokens:
         await self._tokens.revoke_token(scope, token.id)
         self._bus.publish(Revoked("", token.user_id))
 
-    async def authenticate(self, text: str, address: str) -> Caller:
+    async def authenticate(self, text: str, address: str, slug: str | None = None) -> Caller:
         """The caller that this token authenticates, with the present rights of its owner.
 
+        Args:   slug: the organisation that the request names. A token works in its own only.
         Raises: Unauthenticated.
         """
         if not _FORM.match(text):
             raise Unauthenticated("log in first")
-        caller = await self._caller(_digest(text), address)
+        caller = await self._caller(_digest(text), address, slug)
         token, now = caller.token, self._clock.now()
         if token is not None and not 0 <= now - (token.last_used_at or 0.0) < TOUCH_EVERY_S:
             try:
@@ -112,19 +113,23 @@ class ApiTokens:
         """
         return await self._caller(token.hash, address)
 
-    async def _caller(self, digest: bytes, address: str) -> Caller:
+    async def _caller(self, digest: bytes, address: str, slug: str | None = None) -> Caller:
         found = await self._tokens.token_auth_state(digest)
         if found is None or found.token.expires_at <= self._clock_guard.latest:
             raise Unauthenticated("this token is not valid, or not any more")
-        return _as_caller(found, address, self._least_totp)
+        return _as_caller(found, address, self._least_totp, self._clock.now(), slug)
 
 
-def _as_caller(found: TokenAuthState, address: str, least: TotpRule) -> Caller:
+def _as_caller(found: TokenAuthState, address: str, least: TotpRule, now: float, slug: str | None) -> Caller:
     token, user = found.token, found.user
     actor = Actor("token", token.id, f"{user.username}/{token.name}", min_role(token.role, user.role), address)
+    member = choose([] if found.membership is None else [found.membership], slug, now)
+    if isinstance(member, NoOrganisation):
+        return Caller(Scope(actor, NO_ORG), user, None, token, no_org=member)
     grants = tuple(grant for grant in (user.grants, token.grants) if grant is not None)
-    needs = must_enrol(user, stricter(found.require_totp, least))
-    return Caller(Scope(actor, user.org, grants), user, None, token, needs)
+    return Caller(
+        Scope(actor, token.org, grants), user, None, token, must_enrol(user, stricter(member.require_totp, least)), until=member.until
+    )
 
 
 def _digest(text: str) -> bytes:

@@ -71,6 +71,7 @@ class FirstLogIn:
             must_change_password=default,
             disabled=False,
             created_at=now,
+            instance_admin=True,
         )
         try:
             await self._users.create_first_admin(admin, _code_hash(code), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.ids import SessionId, TokenId, UserId
@@ -14,8 +15,11 @@ TOTP_RULES: Final[tuple[TotpRule, ...]] = ("none", "admins", "all")
 
 
 class User(NamedTuple):
+    """An account of the instance, with its rights in one organisation."""
+
     id: UserId
     org: int
+    """The organisation that `role` and `grants` apply to; `NO_ORG`: none."""
     username: str
     role: Role
     password_hash: str
@@ -32,6 +36,73 @@ class User(NamedTuple):
     """The version of the sealed TOTP seed; 0: the user never had a seed."""
     totp_since: float | None = None
     """When the second factor was confirmed; None: no second factor is confirmed."""
+    instance_admin: bool = False
+    """Whether the user administers the instance: its organisations, settings and backups."""
+
+
+OrganisationState = Literal["active", "suspended"]
+
+
+class Membership(NamedTuple):
+    """The rights of an account in one organisation."""
+
+    org: int
+    slug: str
+    """The short name of the organisation, by which requests name it."""
+    name: str
+    state: OrganisationState
+    """Of the organisation."""
+    role: Role
+    grants: Grants | None
+    require_totp: TotpRule
+    """Which users of the organisation must have a second factor."""
+    source: str = "local"
+    """`local`, or `oidc:<provider>` if a log-in there made it."""
+    until: float | None = None
+    """When a break-glass membership ends, Unix seconds; None: it has no end."""
+
+
+class Organisation(NamedTuple):
+    """A hard wall inside the instance: nothing of one organisation may reach another."""
+
+    no: int
+    id: str
+    slug: str
+    """The short name by which requests name it."""
+    name: str
+    state: OrganisationState
+    sso_only: bool
+    """Whether its members log in through single sign-on only."""
+    require_totp: TotpRule
+    node_quota: int | None
+    """The most nodes; None: no limit."""
+    created_at: float
+    version: int
+
+
+class NoOrganisation(NamedTuple):
+    """Why a request works in no organisation."""
+
+    why: Literal["required", "unknown", "suspended"]
+    slugs: tuple[str, ...] = ()
+    """The organisations among which the user has to choose."""
+
+
+def choose(memberships: Sequence[Membership], slug: str | None, now: float, org: int | None = None) -> Membership | NoOrganisation:
+    """The membership by which a request works: the named one, or else the only one. An absent name is never all.
+
+    Args: slug: as the request names it; None: it names none. now: Unix seconds. org: instead of `slug`, an organisation chosen before.
+    """
+    valid = [one for one in memberships if one.until is None or one.until > now]
+    if org is not None:
+        valid = [one for one in valid if one.org == org]
+    elif slug is not None:
+        valid = [one for one in valid if one.slug == slug]
+    if not valid:
+        return NoOrganisation("unknown")
+    if len(valid) > 1:
+        return NoOrganisation("required", tuple(sorted(one.slug for one in valid)))
+    return valid[0] if valid[0].state == "active" else NoOrganisation("suspended")
 
 
 class LoginSession(NamedTuple):
@@ -81,7 +152,9 @@ class AuthState(NamedTuple):
 
     session: LoginSession
     user: User
-    require_totp: TotpRule
+    """With the rights of its first membership."""
+    memberships: tuple[Membership, ...] = ()
+    """All of them, by number of the organisation. Some may have ended."""
 
 
 class TokenAuthState(NamedTuple):
@@ -89,7 +162,9 @@ class TokenAuthState(NamedTuple):
 
     token: ApiToken
     user: User
-    require_totp: TotpRule
+    """With the rights of its owner in the token's organisation."""
+    membership: Membership | None
+    """Of the owner in the token's organisation; None: it has ended."""
 
 
 class Person(NamedTuple):

@@ -13,7 +13,7 @@ from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_k
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
 from groundcontrol.access.first_log_in import FirstLogIn, FirstLogInRefused
-from groundcontrol.access.model import AuthState, LoginSession, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.model import AuthState, LoginSession, NoOrganisation, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import ChangeLimit
 from groundcontrol.access.rate_limits import (
@@ -33,6 +33,8 @@ from groundcontrol.access.sessions import (
     STRICT_STEP_UP_S,
     Caller,
     Issued,
+    caller_of,
+    check_organisation,
     new_refresh,
     new_session,
     next_expiry,
@@ -41,7 +43,7 @@ from groundcontrol.access.sessions import (
     scope_of,
     within_session,
 )
-from groundcontrol.access.store import ApiTokenStore, UserAdminStore, UserStore
+from groundcontrol.access.store import ApiTokenStore, OrganisationStore, UserAdminStore, UserStore
 from groundcontrol.access.trusted_browsers import BrowserCookies
 from groundcontrol.access.users import UserAdmin
 from groundcontrol.core.audit import AuditEntry
@@ -60,7 +62,7 @@ from groundcontrol.core.errors import (
     WeakPassword,
 )
 from groundcontrol.core.ids import NodeId, SessionId
-from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.events.store import LogStore
@@ -106,6 +108,7 @@ class AuthService:
         """
         self._users = store[UserStore]
         self._auth_states = store[UserAdminStore]
+        self._organisations = store[OrganisationStore]
         self._refusals = refusals
         self._least_totp = least_totp
         self._bus = bus
@@ -184,7 +187,8 @@ class AuthService:
         except Conflict as exc:  # the password, the second factor or the account has changed since it was read
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
-        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._auth_states.totp_rule()))
+        found = await self._live(session.id)
+        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(found))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _origin(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
@@ -204,8 +208,11 @@ class AuthService:
             raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
         await self.factors.prove(user, code, address, origin, browser)
 
-    def _must_enrol(self, user: User, stored: TotpRule) -> bool:
-        return must_enrol(user, stricter(stored, self._least_totp))
+    def _must_enrol(self, found: AuthState) -> bool:
+        """Whether an organisation of the user asks for a second factor that is not set up."""
+        return any(
+            must_enrol(found.user._replace(role=one.role), stricter(one.require_totp, self._least_totp)) for one in found.memberships
+        )
 
     async def refresh(self, token: str) -> Issued:
         """Issue a new refresh token and a new access token for a refresh token. Within REFRESH_GRACE_S a repeated token gets the same answer.
@@ -236,7 +243,8 @@ class AuthService:
         return issued
 
     async def _refresh(self, session_id: SessionId, spent: bytes, now: float) -> Issued:
-        session, user, rule = await self._live(session_id)
+        found = await self._live(session_id)
+        session, user = found.session, found.user
         if user.must_change_password:
             raise PasswordChangeRequired("change the password first")
         fresh = new_refresh(session_id)
@@ -246,7 +254,7 @@ class AuthService:
             self._bus.publish(Revoked(session_id, user.id))
             event(log, "refresh_token_reused", logging.WARNING, user=user.username, session=session_id)
             raise Unauthenticated("the session is over; log in again") from exc
-        return self._issued(session, user, fresh, must_enrol=self._must_enrol(user, rule))
+        return self._issued(session, user, fresh, must_enrol=self._must_enrol(found))
 
     def _forget_refreshes(self, now: float) -> None:
         old = [key for key, entry in self._refreshes.items() if entry.answer.done() and not 0 <= now - entry.at <= REFRESH_GRACE_S]
@@ -257,33 +265,36 @@ class AuthService:
 
     # -- every request -------------------------------------------------------------------
 
-    async def authenticate(self, token: str, address: str) -> Caller:
+    async def authenticate(self, token: str, address: str, slug: str | None = None) -> Caller:
         """The caller of an access token, by the stored row of its session.
 
+        Args:   slug: the organisation that the request names; None: it names none.
         Raises: Unauthenticated.
         """
         claims = self._tokens.read(token, self._clock.now())
-        session, user, rule = await self._live(SessionId(claims.session))
-        if claims.user != user.id or claims.password_version != user.password_version:
+        found = await self._live(SessionId(claims.session))
+        if claims.user != found.user.id or claims.password_version != found.user.password_version:
             raise Unauthenticated("the session is over; log in again")
-        return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+        return caller_of(found, address, self._clock.now(), self._least_totp, slug=slug)
 
-    async def authenticate_bearer(self, token: str, address: str) -> Caller:
+    async def authenticate_bearer(self, token: str, address: str, slug: str | None = None) -> Caller:
         """The caller of a token in the Authorization header: an API token or an access token.
 
         Raises: Unauthenticated.
         """
         if token.startswith(PREFIX):
-            return await self.api_tokens.authenticate(token, address)
-        return await self.authenticate(token, address)
+            return await self.api_tokens.authenticate(token, address, slug)
+        return await self.authenticate(token, address, slug)
 
     async def reload_caller(self, caller: Caller) -> Caller:
         """The same caller with the rights that the store has now, for connections that outlive their token.
 
-        Raises: Unauthenticated: the session or token has ended; PasswordChangeRequired; TotpEnrolmentRequired.
+        Raises: Unauthenticated: the session or token has ended; PasswordChangeRequired; TotpEnrolmentRequired;
+            OrganisationUnknown: the membership has ended; OrganisationSuspended.
         """
         now = await self.reload_unfinished_caller(caller)
         check_complete(now)
+        check_organisation(now)
         return now
 
     async def reload_unfinished_caller(self, caller: Caller) -> Caller:
@@ -293,11 +304,23 @@ class AuthService:
         """
         address = caller.scope.actor.address
         if caller.session is not None:
-            session, user, rule = await self._live(caller.session.id)
-            return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+            found = await self._live(caller.session.id)
+            return caller_of(found, address, self._clock.now(), self._least_totp, org=caller.scope.org)
         if caller.token is not None:
             return await self.api_tokens.reload_caller(caller.token, address)
         return caller
+
+    async def local_caller(self, actor: Actor, slug: str | None) -> Caller:
+        """The caller on the local socket, an admin of the instance. Without a name it works in the only organisation.
+
+        Raises: NotFound: there is no organisation of this name.
+        """
+        if slug is not None:
+            return Caller(Scope(actor, (await self._organisations.organisation(slug)).no), None, None)
+        slugs = tuple(one.slug for one in await self._organisations.organisations())
+        if len(slugs) > 1:
+            return Caller(Scope(actor, NO_ORG), None, None, no_org=NoOrganisation("required", slugs))
+        return Caller(Scope(actor, DEFAULT_ORG), None, None)
 
     def require_step_up(self, caller: Caller, *, strict: bool = False) -> None:
         """Refuse an action unless the password was proved within the last 15 minutes.

@@ -9,10 +9,21 @@ import secrets
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from groundcontrol.access.model import ApiToken, LoginSession, User
-from groundcontrol.core.errors import NotFound, Unauthenticated
+from groundcontrol.access.model import (
+    ApiToken,
+    AuthState,
+    LoginSession,
+    Membership,
+    NoOrganisation,
+    TotpRule,
+    User,
+    choose,
+    must_enrol,
+    stricter,
+)
+from groundcontrol.core.errors import NotFound, OrganisationRequired, OrganisationSuspended, OrganisationUnknown, Unauthenticated
 from groundcontrol.core.ids import SessionId
-from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.scope import NO_ORG, Actor, Scope
 from groundcontrol.core.text import is_visible
 from spider.wire.ids import is_id, new_random_id
 
@@ -56,13 +67,37 @@ class Caller(NamedTuple):
     token: ApiToken | None = None
     must_enrol: bool = False
     """Whether the user must set up a second factor first. Until then most actions are refused."""
+    no_org: NoOrganisation | None = None
+    """Why the caller works in no organisation; None: the caller works in one."""
+    until: float | None = None
+    """When the membership by which the caller works ends, Unix seconds; None: it has no end."""
+    memberships: tuple[Membership, ...] = ()
+    """Those of the user of a session."""
 
 
 def ends_at(caller: Caller) -> float | None:
-    """When the caller's session or token expires, in Unix seconds; None: never (the local socket)."""
-    if caller.session is not None:
-        return caller.session.expires_at
-    return None if caller.token is None else caller.token.expires_at
+    """When the caller's session, token or membership ends, in Unix seconds; None: never (the local socket)."""
+    holder = caller.session or caller.token
+    ends = [at for at in (None if holder is None else holder.expires_at, caller.until) if at is not None]
+    return min(ends, default=None)
+
+
+def check_organisation(caller: Caller) -> None:
+    """Refuse a caller who works in no organisation.
+
+    Raises: OrganisationRequired; OrganisationUnknown; OrganisationSuspended.
+    """
+    missing = caller.no_org
+    if missing is None:
+        return
+    if missing.why == "required":
+        names = ", ".join(missing.slugs)
+        raise OrganisationRequired(
+            f"name one of your organisations in the header Stardust-Organisation: {names}", organisations=missing.slugs
+        )
+    if missing.why == "suspended":
+        raise OrganisationSuspended("this organisation is suspended: ask an admin of this hub to resume it")
+    raise OrganisationUnknown("you belong to no organisation of this name: GET /api/v1/auth/me lists yours")
 
 
 @contextlib.contextmanager
@@ -124,7 +159,21 @@ def next_expiry(session: LoginSession, now: float) -> float:
     return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
 
 
+def caller_of(found: AuthState, address: str, now: float, least: TotpRule, *, slug: str | None = None, org: int | None = None) -> Caller:
+    """The caller of a session, in one organisation.
+
+    Args: least: who must have a second factor in any organisation. slug, org: as for `choose`.
+    """
+    member = choose(found.memberships, slug, now, org)
+    if isinstance(member, NoOrganisation):
+        user = found.user._replace(org=NO_ORG, role="viewer", grants=None)
+        return Caller(scope_of(user, address), user, found.session, no_org=member, memberships=found.memberships)
+    user = found.user._replace(org=member.org, role=member.role, grants=member.grants)
+    needs = must_enrol(user, stricter(member.require_totp, least))
+    return Caller(scope_of(user, address), user, found.session, None, needs, until=member.until, memberships=found.memberships)
+
+
 def scope_of(user: User, address: str) -> Scope:
     """The scope of a user who sends requests from this address."""
     grants = () if user.grants is None else (user.grants,)
-    return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)
+    return Scope(Actor("user", str(user.id), user.username, user.role, address, user.instance_admin), user.org, grants)

@@ -9,6 +9,7 @@ from groundcontrol.access.model import (
     ApiToken,
     AuthState,
     LoginSession,
+    Organisation,
     Person,
     Preferences,
     PreferencesEdit,
@@ -126,7 +127,7 @@ class UserAdminStore(Protocol):
     """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
     async def auth_state(self, session: SessionId) -> AuthState | None:
-        """The session, its user and the rule about second factors. They include every change that the bus has announced.
+        """The session, its user and the user's memberships. They include every change that the bus has announced.
 
         None: as for `login_session`.
         """
@@ -162,8 +163,20 @@ class UserAdminStore(Protocol):
         """End the user's sessions except `keep`. Returns: their number. Raises: NotFound: `keep` has ended, and no other session was ended."""
         ...
 
-    async def totp_rule(self) -> TotpRule: ...
+    async def totp_rule(self, scope: Scope) -> TotpRule: ...
     async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None: ...
+
+
+class OrganisationStore(Protocol):
+    """The store interface of the instance's organisations."""
+
+    async def organisation(self, slug: str) -> Organisation:
+        """Raises: NotFound."""
+        ...
+
+    async def organisations(self) -> Sequence[Organisation]:
+        """All of them, oldest first."""
+        ...
 
 
 class PreferenceStore(Protocol):

@@ -23,7 +23,7 @@ USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 MAX_GRANTS: Final = 500
 MAX_TAG_CHARS: Final = 64
 ALL_USERS: Final = "*"
-"""The value of `Revoked.user` after a change that may affect the rights of every user."""
+"""The value of `Revoked.user` after a change that may affect the rights of every user of an organisation."""
 _WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
 HashPassword = Callable[[str], Awaitable[str]]
@@ -126,9 +126,9 @@ class UserAdmin:
         await self._store[UserStore].clear_attempts((), everything_of(person.user.id))
         return await self._store[UserAdminStore].person(scope, person.user.username), password
 
-    async def rule(self) -> Rule:
+    async def rule(self, scope: Scope) -> Rule:
         """The rule about second factors that is in force."""
-        return Rule(stricter(await self._store[UserAdminStore].totp_rule(), self._least_totp), self._least_totp)
+        return Rule(stricter(await self._store[UserAdminStore].totp_rule(scope), self._least_totp), self._least_totp)
 
     def check_rule(self, rule: TotpRule) -> None:
         """Raises: Conflict: the rule is milder than the hub's configuration demands."""
@@ -142,5 +142,5 @@ class UserAdmin:
         """
         self.check_rule(rule)
         await self._store[UserAdminStore].save_totp_rule(scope, rule)
-        self._bus.publish(Revoked("", ALL_USERS))
-        return await self.rule()
+        self._bus.publish(Revoked("", ALL_USERS, scope.org))
+        return await self.rule(scope)

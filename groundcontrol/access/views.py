@@ -49,10 +49,28 @@ class LoginView(Answer):
     user: UserView
 
 
+class OwnOrganisationView(Answer):
+    """An organisation that the caller belongs to."""
+
+    slug: str
+    """The short name, for the header `Stardust-Organisation`."""
+    name: str
+    role: Literal["admin", "operator", "viewer"]
+    state: Literal["active", "suspended"]
+    until: float | None
+    """When a break-glass membership ends; null: the membership has no end."""
+
+
 class MeView(Answer):
     user: UserView
     csrf_token: str
     expires_at: float
+    instance_admin: bool
+    """Whether the caller administers the hub: its organisations, settings and backups."""
+    organisation: str | None
+    """The organisation of this request; null: it names none, and the caller does not belong to exactly one."""
+    organisations: list[OwnOrganisationView]
+    """Those that the caller belongs to."""
 
 
 class SessionView(Answer):

@@ -104,6 +104,8 @@ class Revoked(NamedTuple):
 
     session: str
     user: str
+    org: int = 0
+    """With `ALL_USERS`: the organisation whose users it is about."""
 
 
 class BusGap(NamedTuple):

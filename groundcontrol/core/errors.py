@@ -210,6 +210,30 @@ class Forbidden(HubError):
     code = "auth.forbidden"
 
 
+class OrganisationRequired(BadRequest):
+    """The user belongs to several organisations, and the request names none. Send the header Stardust-Organisation."""
+
+    code = "organisation.required"
+
+
+class OrganisationUnknown(Forbidden):
+    """The caller belongs to no organisation of this name, or to none at all."""
+
+    code = "organisation.unknown"
+
+
+class OrganisationSuspended(Forbidden):
+    """The organisation is suspended. An admin of the instance can resume it."""
+
+    code = "organisation.suspended"
+
+
+class LastAdmin(Conflict):
+    """The last admin that can log in must stay. Make another one first."""
+
+    code = "organisation.last_admin"
+
+
 class LinkExpired(Forbidden):
     """The link of an alert message is older than a week, or another hub made it. Use the link in a newer message."""
 

@@ -128,6 +128,10 @@ WHOLE_FLEET: Final = frozenset[Action](
 """Actions that concern the whole fleet. A user with grants may not do them, since grants limit a user to some nodes."""
 
 
+WITHOUT_ORGANISATION: Final = frozenset[Action]({"account.use"})
+"""Actions of a caller who works in no organisation: on their own account."""
+
+
 class Owned(Protocol):
     """An object that belongs to an organisation: a Node, a Job, a Deployment, an Event."""
 

@@ -27,6 +27,8 @@ class Actor(NamedTuple):
     role: Role
     address: str = ""
     """The client address of the request; empty: the request did not come over the network."""
+    instance_admin: bool = False
+    """Whether the actor administers the instance: its organisations, settings and backups. It shows no organisation's data."""
 
 
 def node_actor(node: str, address: str = "") -> Actor:
@@ -58,9 +60,11 @@ class Scope(NamedTuple):
         return all(grant.admit(node, tags) for grant in self.grants)
 
 
+NO_ORG: Final = 0
+"""The organisation of a caller who works in none: nothing belongs to it, so such a caller sees nothing."""
 DEFAULT_ORG: Final = 1
 """The organisation of the instance: of its first user, the local socket, offline commands, its own secrets, events and alerts."""
-HUB: Final = Actor("system", "system", "system", "admin")
+HUB: Final = Actor("system", "system", "system", "admin", instance_admin=True)
 
 
 def hub_scope(org: int) -> Scope:

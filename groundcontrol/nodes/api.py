@@ -115,7 +115,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:
-        services.bus.publish(Revoked("", ALL_USERS))
+        services.bus.publish(Revoked("", ALL_USERS, node.org))
     return await node_detail_view(services, call.scope, node.id)
 
 

@@ -286,7 +286,7 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 
 async def get_settings(call: ApiRequest) -> SettingsView:
     """The settings in force, and the size of each tier of the history."""
-    rule = await call.services.auth.user_admin.rule()
+    rule = await call.services.auth.user_admin.rule(call.scope)
     hub = await asyncio.to_thread(_hub, call.services[Config])
     return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _tier_views(call), hub=hub)
 

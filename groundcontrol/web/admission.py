@@ -8,10 +8,10 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from groundcontrol.access.service import check_complete
-from groundcontrol.access.sessions import Caller
-from groundcontrol.core.errors import NotFound, Unauthenticated
-from groundcontrol.core.permissions import Action, authorize
-from groundcontrol.core.scope import DEFAULT_ORG, Scope
+from groundcontrol.access.sessions import Caller, check_organisation
+from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
+from groundcontrol.core.permissions import WITHOUT_ORGANISATION, Action, authorize
+from groundcontrol.core.scope import NO_ORG
 from groundcontrol.web.client_address import client_of_request
 from groundcontrol.web.connections import charge_answer_to
 from groundcontrol.web.cookies import SAFE_METHODS, Cookies, check_csrf, check_same_origin
@@ -20,6 +20,8 @@ from groundcontrol.web.request import ApiRequest, check_size
 from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "
+ORGANISATION: Final = "Stardust-Organisation"
+LIVE_PATH: Final = "/api/v1/live"
 
 
 class Admission:
@@ -55,13 +57,13 @@ class Admission:
         address, sure = client_of_request(request, config.trusted_proxies, direct=config.direct)
         caller: Caller | None = None
         if action is not None:
-            caller = await self._caller(request, address)
+            caller = await self._caller(request, address, named_organisation(request))
             if caller.user is not None:
                 charge_answer_to(request, caller.user.id)
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up, strict=strict)
-        services = self._services if caller is None else self._services.of(caller.scope.org)
+        services = self._services if caller is None or caller.scope.org == NO_ORG else self._services.of(caller.scope.org)
         return ApiRequest(services, request, self.cookies, address, sure, caller)
 
     async def readmit(
@@ -81,23 +83,25 @@ class Admission:
     def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool, strict: bool) -> None:
         if not _admits_unfinished(caller, pending=pending, enrolling=enrolling):
             check_complete(caller)
+        if action not in WITHOUT_ORGANISATION:
+            check_organisation(caller)
         authorize(caller.scope, action)
         if step_up:
             self._services.auth.require_step_up(caller, strict=strict)
 
-    async def _caller(self, request: web.Request, address: str) -> Caller:
+    async def _caller(self, request: web.Request, address: str, slug: str | None) -> Caller:
         local = local_actor(request)
         if local is not None:
-            return Caller(Scope(local, DEFAULT_ORG), None, None)
+            return await self._services.auth.local_caller(local, slug)
         bearer = bearer_token(request)
         if bearer is not None:
-            return await self._services.auth.authenticate_bearer(bearer, address)
+            return await self._services.auth.authenticate_bearer(bearer, address, slug)
         token = self.cookies.access(request)
         if not token:
             raise Unauthenticated("log in first")
         unsafe = request.method not in SAFE_METHODS
         check_same_origin(request, self._origins, required=unsafe)
-        caller = await self._services.auth.authenticate(token, address)
+        caller = await self._services.auth.authenticate(token, address, slug)
         if unsafe and caller.session is not None:
             check_csrf(request, caller.session.csrf_token)
         return caller
@@ -108,6 +112,18 @@ def _admits_unfinished(caller: Caller, *, pending: bool, enrolling: bool) -> boo
     if caller.user is not None and caller.user.must_change_password:
         return pending
     return enrolling
+
+
+def named_organisation(request: web.BaseRequest) -> str | None:
+    """The short name of the organisation that a request names; None: it names none. A browser's WebSocket has no headers of its own, so the
+    live socket takes it from its address.
+
+    Raises: BadRequest: the name is given twice.
+    """
+    given = request.headers.getall(ORGANISATION, []) + (request.query.getall("organisation", []) if request.path == LIVE_PATH else [])
+    if len(given) > 1:
+        raise BadRequest(f"give the header {ORGANISATION} once")
+    return given[0] if given else None
 
 
 def bearer_token(request: web.BaseRequest) -> str | None:

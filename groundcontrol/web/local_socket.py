@@ -49,7 +49,7 @@ def local_actor(request: web.BaseRequest) -> Actor | None:
     uid = _peer_uid(peer.fileno())
     if uid not in (0, os.geteuid()):
         raise Forbidden(f"user {uid} may not use this socket: it belongs to user {os.geteuid()}")
-    return Actor("local", str(uid), f"local:{uid}", "admin")
+    return Actor("local", str(uid), f"local:{uid}", "admin", instance_admin=True)
 
 
 def _peer_uid(fd: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from groundcontrol.access.model import FIRST_PASSWORD_LIFE_S, LoginSession, User
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, LastAdmin, NotFound
 from groundcontrol.core.ids import NodeId, UserId
 from groundcontrol.core.scope import Actor, Grants, Scope
 from groundcontrol.core.secrets import SealedRecord
@@ -84,7 +84,7 @@ async def test_the_last_admin_cannot_be_removed(store: Store) -> None:
         *(store.user_admin.edit_user(SCOPE, user.id, role="viewer", disabled=None, grants=None) for user in (one, other)),
         return_exceptions=True,
     )
-    assert {type(result) for result in results} == {User, Conflict}
+    assert {type(result) for result in results} == {User, LastAdmin}
     left = [person.user for person in (await store.user_admin.users(SCOPE, 10)).items if person.user.role == "admin"]
     assert len(left) == 1
     with pytest.raises(Conflict):
@@ -142,16 +142,16 @@ async def test_the_second_factor_requirement_is_part_of_the_auth_state(backend: 
     store = backend.store
     user = await made_user(store)
     session = await with_session(store, backend.clock, user)
-    assert await store.user_admin.totp_rule() == "none"
+    assert await store.user_admin.totp_rule(SCOPE) == "none"
     await twice(lambda: store.user_admin.save_totp_rule(SCOPE, "admins"))
     store = await backend.reopen()
     standing = await store.user_admin.auth_state(session.id)
     assert standing is not None
-    assert standing.require_totp == "admins"
-    await backend.database._control.writer.run(lambda tx: tx.execute("UPDATE fact SET value = ? WHERE name = 'require_totp'", b"some"))
+    assert standing.memberships[0].require_totp == "admins"
+    await backend.database._control.writer.run(lambda tx: tx.execute("UPDATE organisation SET require_totp = 'some'"))
     damaged = await store.user_admin.auth_state(session.id)
     assert damaged is not None
-    assert damaged.require_totp == "all", "a damaged rule is the strictest one"
+    assert damaged.memberships[0].require_totp == "all", "a damaged rule is the strictest one"
 
 
 # -- second factors --------------------------------------------------------------------------

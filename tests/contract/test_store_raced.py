@@ -27,6 +27,8 @@ READS: Final = {
     "jobs.output_offsets",
     "metrics.hot_hours",
     "user_admin.auth_state",
+    "organisations.organisation",
+    "organisations.organisations",
     "tokens.token_auth_state",
 }
 """They change nothing, which `is_read` cannot see: they ask by another method, or hand the writer on for a later command."""

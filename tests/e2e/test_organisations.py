@@ -40,11 +40,21 @@ def second_organisation(hub: HubProcess, node: Enrolled) -> None:
     """Give the node to a second organisation, which has one user: as the first, with another name."""
     with sqlite3.connect(hub.folder / "stardust.db") as db:
         db.row_factory = sqlite3.Row
+        db.execute(
+            "INSERT INTO organisation (no, id, slug, name, state, sso_only, require_totp, created_at, version)"
+            " VALUES (?, '00000000000000000000000002', 'second', 'Second', 'active', 0, 'none', 1.0, 0)",
+            (SECOND,),
+        )
         db.execute("UPDATE node SET org = ? WHERE id = ?", (SECOND, node.node_id))
         user = dict(db.execute("SELECT * FROM account WHERE username = 'admin'").fetchone())
         del user["no"]
-        user |= {"org": SECOND, "id": new_random_id(), "username": "second", "username_key": "second"}
+        user |= {"id": new_random_id(), "username": "second", "username_key": "second", "instance_admin": 0}
         db.execute(f"INSERT INTO account ({', '.join(user)}) VALUES ({', '.join('?' * len(user))})", tuple(user.values()))
+        db.execute(
+            "INSERT INTO membership (org, account, role, source, reason, created_at)"
+            " SELECT ?, no, 'admin', 'local', '', 1.0 FROM account WHERE username = 'second'",
+            (SECOND,),
+        )
     db.close()
 
 

@@ -24,6 +24,7 @@ from groundcontrol.access.sessions import new_session
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.adapters.sqlite.stores import Store
+from groundcontrol.adapters.sqlite.users import insert_account
 from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.process_history import ProcessHistoryWriter
@@ -76,7 +77,7 @@ from tests.support.vault import a_vault
 
 ORIGIN = "https://hub.example"
 PASSWORD = "three green sparrows"
-ADMIN = Scope(Person("user", "0" * 25 + "a", "admin", "admin"), 1)
+ADMIN = Scope(Person("user", "0" * 25 + "a", "admin", "admin", instance_admin=True), 1)
 """The user that creates the nodes of each hub."""
 KEY = bytes(range(32))
 PEPPER = bytes(range(32, 64))
@@ -233,12 +234,13 @@ class Client:
         return await self.request("POST", path, body, **more)
 
     @contextlib.asynccontextmanager
-    async def live(self, **headers: str) -> AsyncIterator[LiveSocket]:
+    async def live(self, *, organisation: str | None = None, **headers: str) -> AsyncIterator[LiveSocket]:
         """The live socket, after its hello."""
+        named = "" if organisation is None else f"?organisation={organisation}"
         sent = {"Origin": ORIGIN, **headers}
         if self.bearer:
             sent["Authorization"] = f"Bearer {self.bearer}"
-        async with self.session.ws_connect(self.hub.url(f"{ROOT}/live"), headers=sent, max_msg_size=0) as socket:
+        async with self.session.ws_connect(self.hub.url(f"{ROOT}/live{named}"), headers=sent, max_msg_size=0) as socket:
             live = LiveSocket(socket)
             live.hello = await live.expect("hello")
             yield live
@@ -383,21 +385,32 @@ class TestHub:
 
     async def user(self, username: str, role: Role, *, must_change: bool = False, password_hash: str = "none", user_id: str = "") -> User:
         """Add a user directly to the database."""
-        user = User(UserId(user_id or new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now())
-        await self.database._control.writer.run(
-            lambda tx: tx.execute(
-                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
-                " disabled, created_at) VALUES (1, ?, ?, ?, ?, ?, 1, ?, 0, ?)",
-                user.id,
-                username,
-                username,
-                role,
-                password_hash,
-                must_change,
-                user.created_at,
-            )
+        user = User(
+            *(UserId(user_id or new_random_id()), 1, username, role, password_hash, 1, must_change, False, self.clock.now()),
+            instance_admin=role == "admin",
         )
+        await self.database._control.writer.run(lambda tx: insert_account(tx, user))
         return user
+
+    async def second(self) -> int:
+        """Make sure that there is a second organisation. Returns: its number."""
+        await self.sql(
+            "INSERT INTO organisation (no, id, slug, name, state, sso_only, require_totp, created_at, version)"
+            " VALUES (2, '00000000000000000000000002', 'second', 'Second', 'active', 0, 'none', 1.0, 0) ON CONFLICT (no) DO NOTHING"
+        )
+        return 2
+
+    async def join(self, user: User, org: int, role: Role) -> None:
+        """Make a user a member of another organisation too."""
+        await self.sql(
+            "INSERT INTO membership (org, account, role, source, reason, created_at) SELECT ?, no, ?, 'local', '', 1.0 FROM account WHERE id = ?",
+            *(org, role, user.id),
+        )
+
+    async def move(self, user: User) -> None:
+        """Move a user to a second organisation, wholly: there they are no admin of the instance."""
+        await self.sql("UPDATE membership SET org = ? WHERE account = (SELECT no FROM account WHERE id = ?)", await self.second(), user.id)
+        await self.sql("UPDATE account SET instance_admin = 0 WHERE id = ?", user.id)
 
     async def sql(self, statement: str, *values: Any) -> None:
         """Run a statement that changes the database, without the hub's services."""

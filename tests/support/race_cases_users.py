@@ -116,7 +116,11 @@ async def _save_totp_rule(ground: Ground) -> Race:
         writes=False,
     )
     return Race(
-        lambda: store.user_admin.save_totp_rule(SCOPE, "admins"), store.user_admin.totp_rule, "admins", ("settings.edit",), rivals=rivals
+        lambda: store.user_admin.save_totp_rule(SCOPE, "admins"),
+        lambda: store.user_admin.totp_rule(SCOPE),
+        "admins",
+        ("settings.edit",),
+        rivals=rivals,
     )
 
 

@@ -1331,6 +1331,12 @@ export interface MeView {
   user: UserView;
   csrf_token: string;
   expires_at: number;
+  /** Whether the caller administers the hub: its organisations, settings and backups. */
+  instance_admin: boolean;
+  /** The organisation of this request; null: it names none, and the caller does not belong to exactly one. */
+  organisation: string | null;
+  /** Those that the caller belongs to. */
+  organisations: OwnOrganisationView[];
 }
 
 export interface MetricView {
@@ -1649,6 +1655,17 @@ export interface OverrideView {
   warn: ThresholdView | null;
   crit: ThresholdView | null;
   for_s: number | null;
+}
+
+/** An organisation that the caller belongs to. */
+export interface OwnOrganisationView {
+  /** The short name, for the header `Stardust-Organisation`. */
+  slug: string;
+  name: string;
+  role: "admin" | "operator" | "viewer";
+  state: "active" | "suspended";
+  /** When a break-glass membership ends; null: the membership has no end. */
+  until: number | null;
 }
 
 export interface PackageCountView {
@@ -3231,6 +3248,10 @@ export type ErrorCode =
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"
+  | "organisation.last_admin"
+  | "organisation.required"
+  | "organisation.suspended"
+  | "organisation.unknown"
   | "policy_differs"
   | "request.headers_too_large"
   | "request.idempotency_mismatch"

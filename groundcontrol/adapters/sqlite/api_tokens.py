@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenAuthState
@@ -12,8 +13,8 @@ from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import to_grants
-from groundcontrol.adapters.sqlite.users import to_user
-from groundcontrol.adapters.sqlite.users_admin import RULE, to_rule
+from groundcontrol.adapters.sqlite.users import IN_ORG, MEMBER, to_user
+from groundcontrol.adapters.sqlite.users_admin import MEMBERSHIP, to_membership
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import TokenId, UserId
 from groundcontrol.core.paging import Page
@@ -31,7 +32,9 @@ _COLUMNS: Final = (
 """The columns that `_to_token` reads, under names that differ from the other columns of `account`."""
 _TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608 - built from constants only
 _STANDING: Final = (
-    f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608 - built from constants only
+    f"SELECT account.*, {_COLUMNS}, {MEMBER}, {MEMBERSHIP} FROM api_token JOIN account ON account.no = api_token.account"  # noqa: S608 - built from constants only
+    " LEFT JOIN membership ON membership.account = account.no AND membership.org = api_token.org"
+    " LEFT JOIN organisation ON organisation.no = membership.org WHERE api_token.hash = ?"
 )
 """One statement for everything that the check of a request needs."""
 _LAST: Final = (1 << 63) - 1
@@ -54,8 +57,8 @@ class SqliteApiTokens:
                 if known["hash"] != token.hash:
                     raise Conflict("this token id was used before")
                 return _to_token(known)
-            owner = tx.fetch_one("SELECT no, org, password_version FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
-            if owner is None:
+            owner = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, token.user_id)
+            if owner is None or owner["member_org"] is None:
                 raise NotFound("there is no such user")
             if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
                 raise Conflict("the password has changed meanwhile: log in again")
@@ -66,7 +69,7 @@ class SqliteApiTokens:
             tx.execute(
                 "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
-                *(owner["org"], token.id, owner["no"], token.name, token.hash, token.role),
+                *(scope.org, token.id, owner["no"], token.name, token.hash, token.role),
                 *(None if token.grants is None else record_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
             )
             detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
@@ -126,8 +129,11 @@ class SqliteApiTokens:
         await self._writer.run(command)
 
 
-def _to_auth_state(row: Row) -> TokenAuthState | None:
-    return None if row["revoked_at"] is not None else TokenAuthState(_to_token(row), to_user(row), to_rule(row["rule"]))
+def _to_auth_state(rows: Sequence[Row]) -> TokenAuthState | None:
+    row = rows[0]
+    if row["revoked_at"] is not None:
+        return None
+    return TokenAuthState(_to_token(row), to_user(row), None if row["member_org"] is None else to_membership(row))
 
 
 def _to_token(row: Row) -> ApiToken:

@@ -180,7 +180,7 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
     if right != "deployment.create":
         node = rows.fetch_one("SELECT id, tags FROM node WHERE id = ?", deployment.node_id)
         at, tags = ("", "[]") if node is None else (node["id"], node["tags"])
-    rights = rights_of(rows, actor)
+    rights = rights_of(rows, deployment.org, actor, now)
     if makes_node(deployment) and deployment.options.use_hub_key and not may(rights, "hub_key.use", at, tags, ordered_at, now):
         return False
     return may(rights, right, at, tags, ordered_at, now)

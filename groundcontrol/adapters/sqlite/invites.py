@@ -153,7 +153,7 @@ class SqliteInvites:
 
 def may_still_invite(rows: Rows, invite: Row) -> bool:
     """Whether the maker of this invite may still make it. An invite is valid for up to 90 days, and must not outlive its maker's rights."""
-    rights = rights_of_user(rows, invite["org"], invite["created_by"])
+    rights = rights_of_user(rows, invite["org"], invite["created_by"], invite["created_at"])
     return may(rights, right_to_make(invite["kind"]), "", invite["tags"], invite["created_at"], invite["created_at"])
 
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _NODE: Final = "SELECT * FROM node "
 _GRANTING: Final = (
-    "SELECT DISTINCT tag.value AS tag FROM (SELECT grants FROM account WHERE org = ? AND grants IS NOT NULL UNION ALL"
+    "SELECT DISTINCT tag.value AS tag FROM (SELECT grants FROM membership WHERE org = ? AND grants IS NOT NULL UNION ALL"
     " SELECT grants FROM api_token WHERE org = ? AND grants IS NOT NULL AND revoked_at IS NULL AND expires_at > ?) AS limited"
     " JOIN json_each(json_extract(limited.grants, '$.tags')) AS tag ON true WHERE tag.value IN (SELECT value FROM json_each(?))"
 )

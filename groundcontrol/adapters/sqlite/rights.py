@@ -9,7 +9,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, te
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
-from groundcontrol.core.scope import HUB, Grants, Scope, min_role
+from groundcontrol.core.scope import HUB, NO_ORG, Grants, Scope, min_role
 
 _ADMITTED: Final = (
     " AND (node.id IN (SELECT value FROM json_each(?))"
@@ -39,11 +39,26 @@ def grant_values(scope: Scope) -> list[Value]:
     return [json.dumps(part) for grant in scope.grants for part in (grant.nodes, grant.tags)]
 
 
-_USER = "SELECT role, grants, disabled, reset_at FROM account WHERE "
+def own_scopes(rows: Rows, scope: Scope, user: str) -> list[Scope]:
+    """The scopes that note what a user does with their own account: of the request's organisation, or without one of each that they belong to."""
+    if scope.org != NO_ORG:
+        return [scope]
+    orgs = rows.fetch_all(
+        "SELECT membership.org FROM membership JOIN account ON account.no = membership.account WHERE account.id = ? ORDER BY membership.org",
+        user,
+    )
+    return [scope._replace(org=row["org"]) for row in orgs] or [scope]
+
+
+_MEMBER = (
+    " JOIN membership ON membership.account = account.no AND (membership.until IS NULL OR membership.until > ?)"
+    " JOIN organisation ON organisation.no = membership.org AND organisation.state = 'active' WHERE membership.org = ? AND "
+)
+_USER = "SELECT membership.role, membership.grants, account.disabled, account.reset_at FROM account" + _MEMBER  # noqa: S608 - built from constants only
 _PROGRAM = (
-    "SELECT api_token.role, api_token.grants, api_token.revoked_at, api_token.expires_at, account.role AS owner_role,"
-    " account.grants AS owner_grants, account.disabled, account.reset_at"
-    " FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.id = ?"
+    "SELECT api_token.role, api_token.grants, api_token.revoked_at, api_token.expires_at, membership.role AS owner_role,"  # noqa: S608 - built from constants only
+    " membership.grants AS owner_grants, account.disabled, account.reset_at"
+    f" FROM api_token JOIN account ON account.no = api_token.account{_MEMBER} api_token.org = membership.org AND api_token.id = ?"
 )
 _OWNER = StoredRights("admin")
 """The rights of the hub itself, and of the Unix user who owns its data folder."""
@@ -52,27 +67,25 @@ _OWNER = StoredRights("admin")
 def may_still_run(rows: Rows, job: Row, now: float) -> bool:
     """Whether the actor of this job may still order it.
 
-    Args: job: a row with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
+    Args: job: a row with `org`, `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
     """
-    rights = rights_of(rows, job["actor"])
+    rights = rights_of(rows, job["org"], job["actor"], now)
     return may(rights, job_action(job["action"]), job["node_id"], job["tags"], job["created_at"], now)
 
 
 def may_act(rows: Rows, org: int, actor: str, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
     """Whether an actor may do this now. Args: org: where a user must be. node: empty: no node in particular. tags: of the node, as JSON."""
-    rights = rights_of(rows, actor)
-    if rights is not None and rights is not _OWNER and rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", org, actor) is None:
-        return False
+    rights = rights_of(rows, org, actor, now)
     if rights is not None and not node:
         rights = rights._replace(grants=())
     return may(rights, action, node, tags, ordered_at, now)
 
 
-def rights_of_user(rows: Rows, org: int, name: str) -> StoredRights | None:
-    """The rights of a user, or of the local user `local:<uid>`; None: there is no such user any more."""
+def rights_of_user(rows: Rows, org: int, name: str, now: float) -> StoredRights | None:
+    """The rights in one organisation of a user, or of the local user `local:<uid>`; None: there is no such user any more."""
     if name.startswith("local:"):  # no user name has a colon
         return _OWNER
-    return _user(rows.fetch_one(_USER + "org = ? AND username = ?", org, name))
+    return _user(rows.fetch_one(_USER + "account.username = ?", now, org, name))
 
 
 def may(rights: StoredRights | None, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
@@ -80,13 +93,13 @@ def may(rights: StoredRights | None, action: Action, node: str, tags: str, order
     return still_authorized(rights, action, node, tags_of(tags), ordered_at=ordered_at, now=now)
 
 
-def rights_of(rows: Rows, actor: str) -> StoredRights | None:
-    """The rights of an actor: the hub, a Unix user (a number), a user, or a token. None: the user or token does not exist
-    any more."""
+def rights_of(rows: Rows, org: int, actor: str, now: float) -> StoredRights | None:
+    """The rights of an actor in one organisation: the hub, a Unix user (a number), a user, or a token. None: the user or token does not exist any
+    more, or is no member of the organisation. `now`: Unix seconds."""
     if actor == HUB.id or actor.isdecimal():
         return _OWNER
-    user = _user(rows.fetch_one(_USER + "id = ?", actor))
-    token = rows.fetch_one(_PROGRAM, actor) if user is None else None
+    user = _user(rows.fetch_one(_USER + "account.id = ?", now, org, actor))
+    token = rows.fetch_one(_PROGRAM, now, org, actor) if user is None else None
     if token is None:
         return user
     grants = _limits(token["grants"]) + _limits(token["owner_grants"])

@@ -9,11 +9,12 @@ from groundcontrol.access.model import User
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.adapters.sqlite.secrets import insert, shred
-from groundcontrol.adapters.sqlite.users import check_session, to_user
+from groundcontrol.adapters.sqlite.users import IN_ORG, check_manages, check_session, to_user
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
-from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.scope import NO_ORG, Actor, Scope
 from groundcontrol.core.secrets import SealedRecord
 
 TOTP: Final = "totp"
@@ -43,7 +44,8 @@ class SqliteFactors:
             shred(tx, row["org"], TOTP, user)
             insert(tx, row["org"], record)
             tx.execute("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
-            self._chain.write(tx, scope, "auth.second_factor_begin", user)
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "auth.second_factor_begin", user)
 
         await self._writer.run(command)
 
@@ -73,7 +75,8 @@ class SqliteFactors:
                 " expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END WHERE account = ?3 AND id = ?4",
                 *(at, expires_at, row["no"], keep),
             )
-            self._chain.write(tx, scope, "auth.second_factor_on", user)
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "auth.second_factor_on", user)
             return to_user(_account(tx, scope, user))
 
         return await self._writer.run(command)
@@ -92,8 +95,8 @@ class SqliteFactors:
             if row is None or tx.execute("DELETE FROM recovery_code WHERE account = ? AND hash = ?", row["no"], code) != 1:
                 return None
             left = len(_codes(tx, row["no"]))
-            scope = Scope(Actor("user", user, row["username"], row["role"], address), row["org"])
-            self._chain.write(tx, scope, "auth.recovery_code", user, {"left": left})
+            for own in own_scopes(tx, Scope(Actor("user", user, row["username"], "viewer", address), NO_ORG), user):
+                self._chain.write(tx, own, "auth.recovery_code", user, {"left": left})
             return left
 
         return await self._writer.run(command)
@@ -105,7 +108,8 @@ class SqliteFactors:
                 raise Conflict("there is no second factor that the codes could replace")
             if _codes(tx, row["no"]) != sorted(codes):
                 _replace_codes(tx, row, codes)
-                self._chain.write(tx, scope, "auth.recovery_codes", user)
+                for own in own_scopes(tx, scope, user):
+                    self._chain.write(tx, own, "auth.recovery_codes", user)
 
         await self._writer.run(command)
 
@@ -114,22 +118,25 @@ class SqliteFactors:
             row = _account(tx, scope, user)
             if row["totp_since"] is None and tx.fetch_one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
-            if keep is not None:
+            if keep is None:
+                check_manages(tx, scope, row)
+            else:
                 check_session(tx, keep, user)
             shred(tx, row["org"], TOTP, user)
             _replace_codes(tx, row, ())
             tx.execute("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
             tx.execute("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
-            self._chain.write(tx, scope, "auth.second_factor_off", user)
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "auth.second_factor_off", user)
             return to_user(_account(tx, scope, user))
 
         return await self._writer.run(command)
 
 
 def _account(rows: Rows, scope: Scope, user: UserId) -> Row:
-    row = rows.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
-    if row is None:
+    row = rows.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user)
+    if row is None or (row["member_org"] is None and scope.org != NO_ORG):
         raise NotFound("there is no such user")
     return row
 

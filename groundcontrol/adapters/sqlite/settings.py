@@ -13,9 +13,10 @@ from groundcontrol.adapters.sqlite.engine.json_codec import decoded, to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.core.errors import BadRequest, NotFound, StoreError
 from groundcontrol.core.ids import UserId
-from groundcontrol.core.scope import Scope
+from groundcontrol.core.scope import NO_ORG, Scope
 from groundcontrol.samples.model import MAX_RETENTION_S, Retention, RetentionChange, fault_of
 
 _NAME = "retention"
@@ -116,7 +117,8 @@ class SqlitePreferences:
                 "network_bits": after.network_bits,
                 "columns": list(after.columns),
             }
-            self._chain.write(tx, scope, "preferences.edit", user, detail)
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "preferences.edit", user, detail)
             return after
 
         return await self._writer.run(command)
@@ -131,7 +133,9 @@ _PREFERENCES: Final = msgspec.json.Decoder(Preferences)
 
 def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
     """The user's preferences. Damaged ones are the defaults, until the user changes something."""
-    if rows.fetch_one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
+    sql = "SELECT membership.org FROM account LEFT JOIN membership ON membership.account = account.no AND membership.org = ? WHERE account.id = ?"
+    row = rows.fetch_one(sql, scope.org, user)
+    if row is None or (row["org"] is None and scope.org != NO_ORG):
         raise NotFound("there is no such user")
     found = setting(rows, _name(user))
     try:

@@ -17,6 +17,7 @@ from typing import TypeVar, cast, get_type_hints
 from groundcontrol.access.store import (
     ApiTokenStore,
     FactorStore,
+    OrganisationStore,
     PreferenceStore,
     UserAdminStore,
     UserStore,
@@ -38,6 +39,7 @@ from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance, open_fo
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING
@@ -124,6 +126,7 @@ class Store:
     users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
     log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
     user_admin: UserAdminStore = _made(lambda at: SqliteUserAdmin(at.writer, at.urgent, at.audit, at.clock))
+    organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
     tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))

@@ -11,14 +11,15 @@ from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.store import ADDRESS_LIFETIME_S, MAX_ADDRESSES, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.facts import setting
+from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.rights import to_grants
+from groundcontrol.adapters.sqlite.rights import own_scopes, to_grants
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
-from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Grants, Role, Scope
 from groundcontrol.core.text import fold
 from spider.clock import Clock
 
@@ -30,9 +31,17 @@ SESSION: Final = (
     " login.revoked_at, login.second_factor"
 )
 """The columns that `to_session` reads, under names that differ from the columns of `account`."""
-LOGIN: Final = (
-    f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
+LOGIN: Final = f"SELECT login.*, {SESSION}, account.username FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
+
+MEMBER: Final = "membership.org AS member_org, membership.role, membership.grants"
+"""The columns that `to_user` reads besides those of `account`."""
+IN_ORG: Final = f"SELECT account.*, {MEMBER} FROM account LEFT JOIN membership ON membership.account = account.no AND membership.org = ?"  # noqa: S608 - built from constants only
+"""Accounts with their rights in one organisation."""
+_FIRST: Final = (
+    f"SELECT account.*, {MEMBER} FROM account LEFT JOIN membership ON membership.account = account.no"  # noqa: S608 - built from constants only
+    " AND membership.org = (SELECT min(org) FROM membership AS first WHERE first.account = account.no)"
 )
+"""Accounts with their rights in their first organisation."""
 
 _END_TOKENS: Final = "UPDATE api_token SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND expires_at > ?"
 _LOGIN_LOOKUP: Final = (
@@ -67,12 +76,7 @@ class SqliteUsers:
                 return
             if done is not None or tx.fetch_one("SELECT 1 FROM account") is not None:
                 raise Conflict("the first administrator was created before")
-            tx.execute(
-                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
-                " disabled, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(user.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
-                *(user.must_change_password, user.disabled, user.created_at),
-            )
+            insert_account(tx, user)
             for name, value in (
                 ("first_admin", user.id.encode()),
                 ("initialised_at", struct.pack("<d", at)),
@@ -88,12 +92,12 @@ class SqliteUsers:
         return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
-        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT * FROM account WHERE id = ?", user))
+        row = await self._reader.run(lambda rows: rows.fetch_one(_FIRST + " WHERE account.id = ?", user))
         return None if row is None else to_user(row)
 
     async def user_by_name(self, username: str) -> User | None:
         row = await self._reader.run(
-            lambda rows: rows.fetch_one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username))
+            lambda rows: rows.fetch_one(_FIRST + " WHERE account.username_key = ? ORDER BY account.no", fold(username))
         )
         return None if row is None else to_user(row)
 
@@ -109,9 +113,11 @@ class SqliteUsers:
         have used the account before, so the user's tokens end and earlier orders become invalid."""
 
         def command(tx: Tx) -> User:
-            row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+            row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user)
             if row is None:
                 raise NotFound(f"there is no user {user}")
+            if keep is None:
+                check_manages(tx, scope, row)
             if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
                 return to_user(row)
             if keep is not None:
@@ -132,8 +138,9 @@ class SqliteUsers:
                 detail |= {"programs_ended": ended} if ended else {}
             if not must_change:
                 tx.execute("DELETE FROM fact WHERE name = 'setup_code_hash'")
-            self._chain.write(tx, scope, "auth.password", user, detail)
-            return to_user(tx.fetch_all("SELECT * FROM account WHERE no = ?", row["no"])[0])
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "auth.password", user, detail)
+            return to_user(tx.fetch_all(IN_ORG + " WHERE account.no = ?", scope.org, row["no"])[0])
 
         return await self._writer.run(command)
 
@@ -160,7 +167,8 @@ class SqliteUsers:
                 *(session.address, session.user_agent, session.revoked_at, session.second_factor),
             )
             _remember(tx, user, address, session.created_at)
-            self._chain.write(tx, Scope(audit.actor, user["org"]), audit.action, audit.target, audit.detail, audit.result)
+            for own in own_scopes(tx, Scope(audit.actor, NO_ORG), session.user_id):
+                self._chain.write(tx, own, audit.action, audit.target, audit.detail, audit.result)
 
         await self._writer.run(command)
 
@@ -172,7 +180,7 @@ class SqliteUsers:
             login = rows.fetch_one(LOGIN, session)
             if login is None or not is_live(login, now):
                 return None
-            user = to_user(rows.fetch_all("SELECT * FROM account WHERE no = ?", login["account"])[0])
+            user = to_user(rows.fetch_all(_FIRST + " WHERE account.no = ?", login["account"])[0])
             return None if user.disabled else (to_session(login), user)
 
         return await self._reader.run(query)
@@ -186,8 +194,9 @@ class SqliteUsers:
                 return to_session(row)
             if not hmac.compare_digest(row["refresh_hash"], spent):
                 revoke(tx, row)
-                actor = Actor("user", row["user_id"], row["username"], row["role"])
-                self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
+                actor = Actor("user", row["user_id"], row["username"], "viewer")
+                for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
+                    self._chain.write(tx, own, "auth.refresh_reused", session, result="refused")
                 return None  # the error is raised after the commit, since an error here would roll back the revocation
             tx.execute(
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
@@ -214,20 +223,22 @@ class SqliteUsers:
                 at,
                 row["no"],
             )
-            actor = Actor("user", row["user_id"], row["username"], row["role"], row["address"])
-            self._chain.write(tx, Scope(actor, row["org"]), "auth.step_up", session)
+            actor = Actor("user", row["user_id"], row["username"], "viewer", row["address"])
+            for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
+                self._chain.write(tx, own, "auth.step_up", session)
 
         await self._writer.run(command)
 
     async def revoke_session(self, scope: Scope, session: SessionId) -> None:
         def command(tx: Tx) -> None:
             row = tx.fetch_one(LOGIN, session)
-            if row is None or row["org"] != scope.org:
+            own = row is not None and row["user_id"] == scope.actor.id
+            if row is None or not (own or manages(tx, scope, row["account"])):
                 raise NotFound("there is no such session")
             if row["revoked_at"] is None:
                 revoke(tx, row)
-                own = row["user_id"] == scope.actor.id
-                self._chain.write(tx, scope, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
+                for told in own_scopes(tx, scope, row["user_id"]):
+                    self._chain.write(tx, told, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
 
         await self._writer.run(command)
 
@@ -255,6 +266,54 @@ def _remember(tx: Tx, user: Row, address: bytes, at: float) -> None:
         " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
         *(user["no"], address, at - ADDRESS_LIFETIME_S, user["no"], MAX_ADDRESSES),
     )
+
+
+def insert_account(tx: Tx, user: User) -> None:
+    """Store an account, and its membership of `user.org`; `NO_ORG`: none."""
+    account = tx.fetch_all(
+        "INSERT INTO account (org, id, username, username_key, password_hash, password_version, must_change_password, disabled,"
+        " created_at, password_at, instance_admin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING no",
+        *(DEFAULT_ORG, user.id, user.username, fold(user.username), user.password_hash, user.password_version),
+        *(user.must_change_password, user.disabled, user.created_at, user.password_at, user.instance_admin),
+    )[0]["no"]
+    if user.org != NO_ORG:
+        insert_membership(tx, user.org, account, user.role, user.grants, "local", user.created_at)
+
+
+def insert_membership(
+    tx: Tx,
+    org: int,
+    account: int,
+    role: Role,
+    grants: Grants | None,
+    source: str,
+    at: float,
+    *,
+    until: float | None = None,
+    reason: str = "",
+) -> None:
+    tx.execute(
+        "INSERT INTO membership (org, account, role, grants, source, until, reason, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        *(org, account, role, None if grants is None else record_to_json(grants), source, until, reason, at),
+    )
+
+
+def manages(rows: Rows, scope: Scope, account: int) -> bool:
+    """Whether an admin of this organisation may manage an account, which belongs to the instance: only if it is wholly in the organisation."""
+    orgs = [row["org"] for row in rows.fetch_all("SELECT org FROM membership WHERE account = ?", account)]
+    if scope.org not in orgs:
+        return False
+    if scope.actor.instance_admin:
+        return True
+    return orgs == [scope.org] and rows.fetch_one("SELECT 1 FROM account WHERE no = ? AND instance_admin = 0", account) is not None
+
+
+def check_manages(rows: Rows, scope: Scope, account: Row) -> None:
+    """Raises: NotFound: the account is no member. Conflict: the account is not wholly in this organisation."""
+    if account["member_org"] is None:
+        raise NotFound("there is no such user")
+    if not manages(rows, scope, account["no"]):
+        raise Conflict("this account does not belong to this organisation alone: you can only remove it from the organisation")
 
 
 def is_live(login: Row, now: float) -> bool:
@@ -286,9 +345,9 @@ def revoke(tx: Tx, login: Row) -> None:
 def to_user(row: Row) -> User:
     return User(
         id=UserId(row["id"]),
-        org=row["org"],
+        org=NO_ORG if row["member_org"] is None else row["member_org"],
         username=row["username"],
-        role=row["role"],
+        role=row["role"] or "viewer",
         password_hash=row["password_hash"],
         password_version=row["password_version"],
         must_change_password=bool(row["must_change_password"]),
@@ -298,6 +357,7 @@ def to_user(row: Row) -> User:
         password_at=row["password_at"],
         totp_version=row["totp_version"],
         totp_since=row["totp_since"],
+        instance_admin=bool(row["instance_admin"]),
     )
 
 

@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Person, TotpRule, User, password_expired
+from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Membership, Person, TotpRule, User, password_expired
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.facts import save_fact, setting
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, check_session, initialised_at, is_live, revoke, to_session, to_user
-from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.adapters.sqlite.rights import own_scopes, to_grants
+from groundcontrol.adapters.sqlite.users import (
+    IN_ORG,
+    LOGIN,
+    MEMBER,
+    SESSION,
+    check_manages,
+    check_session,
+    initialised_at,
+    insert_account,
+    is_live,
+    manages,
+    revoke,
+    to_session,
+    to_user,
+)
+from groundcontrol.core.errors import Conflict, LastAdmin, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants, Role, Scope
 from groundcontrol.core.text import fold
 from spider.clock import Clock
 
-_PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"
-RULE: Final = "(SELECT value FROM fact WHERE name = 'require_totp') AS rule"
-_STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
-"""One statement for everything that the check of a request needs."""
+_PERSON: Final = (
+    f"SELECT account.*, {MEMBER}, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen"  # noqa: S608 - built from constants only
+    " FROM account JOIN membership ON membership.account = account.no WHERE membership.org = ?"
+)
+MEMBERSHIP: Final = (
+    "membership.source, membership.until, organisation.slug, organisation.name AS org_name, organisation.state AS org_state,"
+    " organisation.require_totp AS rule"
+)
+"""The columns that `to_membership` reads besides `MEMBER`."""
+_STANDING: Final = (
+    f"SELECT account.*, {SESSION}, {MEMBER}, {MEMBERSHIP} FROM login JOIN account ON account.no = login.account"  # noqa: S608 - built from constants only
+    " LEFT JOIN membership ON membership.account = account.no LEFT JOIN organisation ON organisation.no = membership.org"
+    " WHERE login.id = ? ORDER BY membership.org"
+)
+"""One statement for everything that the check of a request needs: a row for each membership."""
 _LISTED: Final = (
     f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608 - built from constants only
-    " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?)"
+    " WHERE login.revoked_at IS NULL AND login.expires_at > ? AND (CAST(? AS TEXT) IS NULL OR account.id = ?) AND (account.id = ?"
+    " OR (EXISTS (SELECT 1 FROM membership WHERE membership.account = account.no AND membership.org = ?) AND (? = 1"
+    " OR (account.instance_admin = 0"
+    " AND NOT EXISTS (SELECT 1 FROM membership WHERE membership.account = account.no AND membership.org <> ?)))))"
     " AND login.no < ? ORDER BY login.no DESC LIMIT ?"
 )
+"""The caller's own sessions, and those of accounts that `manages` allows."""
+_ANY_ORG: Final = "SELECT account.*, NULL AS member_org, NULL AS role, NULL AS grants FROM account"
 _LAST: Final = (1 << 63) - 1
 
 
@@ -52,29 +83,22 @@ class SqliteUserAdmin:
 
     async def create_user(self, scope: Scope, user: User) -> User:
         def command(tx: Tx) -> User:
-            known = tx.fetch_one("SELECT * FROM account WHERE id = ?", user.id)
+            known = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user.id)
             if known is not None:
-                if to_user(known) != user:
+                if to_user(known)._replace(instance_admin=user.instance_admin) != user:
                     raise Conflict("this user id was used before")
-                return user
+                return to_user(known)
             if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
                 raise Conflict(f"there is a user named {user.username} already", field="username")
-            tx.execute(
-                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
-                " disabled, created_at, grants, password_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(scope.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
-                *(user.must_change_password, user.disabled, user.created_at, _grants(user.grants), user.password_at),
-            )
+            insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
             detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
             self._chain.write(tx, scope, "user.create", user.id, detail)
-            return to_user(tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0])
+            return to_user(tx.fetch_all(IN_ORG + " WHERE account.id = ?", scope.org, user.id)[0])
 
         return await self._writer.run(command)
 
     async def person(self, scope: Scope, username: str) -> Person:
-        row = await self._reader.run(
-            lambda rows: rows.fetch_one(_PERSON + " WHERE account.org = ? AND account.username_key = ?", scope.org, fold(username))
-        )
+        row = await self._reader.run(lambda rows: rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username)))
         if row is None:
             raise NotFound("there is no user of this name")
         return Person(to_user(row), row["seen"])
@@ -83,9 +107,7 @@ class SqliteUserAdmin:
         size = check_limit(limit)
         after = 0 if cursor is None else read_cursor(cursor, "users", scope.org, int)[0]
         found = await self._reader.run(
-            lambda rows: rows.fetch_all(
-                _PERSON + " WHERE account.org = ? AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1
-            )
+            lambda rows: rows.fetch_all(_PERSON + " AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1)
         )
         items = [Person(to_user(row), row["seen"]) for row in found[:size]]
         return Page(items, make_cursor("users", scope.org, found[size - 1]["no"]) if len(found) > size else None)
@@ -94,8 +116,8 @@ class SqliteUserAdmin:
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:
         def command(tx: Tx) -> User:
-            row = tx.fetch_one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
-            if row is None:
+            row = tx.fetch_one(IN_ORG + " WHERE account.id = ?", scope.org, user)
+            if row is None or row["member_org"] is None:
                 raise NotFound("there is no such user")
             before = to_user(row)
             after = before._replace(
@@ -107,11 +129,17 @@ class SqliteUserAdmin:
                 raise Conflict("an admin sees every node: also remove the limit to some nodes", field="grants")
             if after == before:
                 return before
-            if _rules(before) and not _rules(after) and not _another_admin(tx, scope.org, before.id):
-                raise Conflict("this is the last admin that can log in: make another admin first")
+            if after.role != before.role:
+                after = after._replace(instance_admin=_instance_admin(tx, scope, after))
+            if after.disabled != before.disabled:
+                check_manages(tx, scope, row)
+            if _rules(before) and not _rules(after) and not another_admin(tx, scope.org, before.id):
+                raise LastAdmin("this is the last admin that can log in: make another admin first")
+            check_instance_admin_left(tx, before, after)
+            tx.execute("UPDATE account SET disabled = ?, instance_admin = ? WHERE no = ?", after.disabled, after.instance_admin, row["no"])
             tx.execute(
-                "UPDATE account SET role = ?, disabled = ?, grants = ? WHERE no = ?",
-                *(after.role, after.disabled, _grants(after.grants), row["no"]),
+                "UPDATE membership SET role = ?, grants = ? WHERE org = ? AND account = ?",
+                *(after.role, _grants(after.grants), scope.org, row["no"]),
             )
             if after.disabled:
                 tx.execute("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
@@ -126,63 +154,96 @@ class SqliteUserAdmin:
         kind = f"sessions:{user or ''}"
         before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
         now = self._clock.now()
-        found = await self._reader.run(lambda rows: rows.fetch_all(_LISTED, scope.org, now, user, user, before, size + 1))
+        around = (scope.actor.id, scope.org, scope.actor.instance_admin, scope.org)
+        found = await self._reader.run(lambda rows: rows.fetch_all(_LISTED, now, user, user, *around, before, size + 1))
         items = [ListedSession(to_session(row), row["username"]) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession:
         now = self._clock.now()
-        row = await self._reader.run(lambda rows: rows.fetch_one(LOGIN, session))
-        if row is None or row["org"] != scope.org or not is_live(row, now):
-            raise NotFound("there is no such session")
-        return to_session(row)
+
+        def query(rows: Rows) -> LoginSession:
+            row = rows.fetch_one(LOGIN, session)
+            if row is None or not is_live(row, now) or not (row["user_id"] == scope.actor.id or manages(rows, scope, row["account"])):
+                raise NotFound("there is no such session")
+            return to_session(row)
+
+        return await self._reader.run(query)
 
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
         def command(tx: Tx) -> int:
             check_session(tx, keep, user)
             others = tx.fetch_all(
-                "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.org = ? AND account.id = ?"
+                "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.id = ?"
                 " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",
-                *(scope.org, user, keep, tx.now),
+                *(user, keep, tx.now),
             )
             for row in others:
                 revoke(tx, row)
-            if others:
-                self._chain.write(tx, scope, "auth.session_end", user, {"sessions": len(others)})
+            for own in own_scopes(tx, scope, user) if others else ():
+                self._chain.write(tx, own, "auth.session_end", user, {"sessions": len(others)})
             return len(others)
 
         return await self._writer.run(command)
 
-    async def totp_rule(self) -> TotpRule:
-        return await self._reader.run(rule_of)
+    async def totp_rule(self, scope: Scope) -> TotpRule:
+        row = await self._reader.run(lambda rows: rows.fetch_one("SELECT require_totp FROM organisation WHERE no = ?", scope.org))
+        if row is None:
+            raise NotFound("there is no such organisation")
+        return to_rule(row["require_totp"])
 
     async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None:
         def command(tx: Tx) -> None:
-            stored = setting(tx, "require_totp")
-            if (b"none" if stored is None else stored) != rule.encode():
-                save_fact(tx, "require_totp", rule.encode())
+            if tx.execute(
+                "UPDATE organisation SET require_totp = ?, version = version + 1 WHERE no = ? AND require_totp <> ?", rule, scope.org, rule
+            ):
                 self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
 
         await self._writer.run(command)
 
 
-def _to_auth_state(row: Row) -> AuthState:
-    return AuthState(to_session(row), to_user(row), to_rule(row["rule"]))
+def _to_auth_state(rows: Sequence[Row]) -> AuthState:
+    return AuthState(to_session(rows[0]), to_user(rows[0]), tuple(to_membership(row) for row in rows if row["member_org"] is not None))
 
 
-def rule_of(rows: Rows) -> TotpRule:
-    """The stored rule about second factors."""
-    return to_rule(setting(rows, "require_totp"))
+def to_membership(row: Row) -> Membership:
+    return Membership(
+        org=row["member_org"],
+        slug=row["slug"],
+        name=row["org_name"],
+        state=row["org_state"],
+        role=row["role"],
+        grants=to_grants(row["grants"]),
+        require_totp=to_rule(row["rule"]),
+        source=row["source"],
+        until=row["until"],
+    )
 
 
-def to_rule(found: object) -> TotpRule:
-    """Read a stored rule; None: nobody has set one. A damaged rule is the strictest one, until an admin sets it again.
+def to_rule(found: str) -> TotpRule:
+    """Read a stored rule about second factors. A damaged rule is the strictest one, until an admin sets it again.
 
     Everybody can still log in, but without a second factor only set one up.
     """
-    if found is None:
-        return "none"
-    return next((rule for rule in TOTP_RULES if found == rule.encode()), TOTP_RULES[-1])
+    return next((rule for rule in TOTP_RULES if found == rule), TOTP_RULES[-1])
+
+
+def _instance_admin(tx: Tx, scope: Scope, user: User) -> bool:
+    """Whether this user administers the instance. While there is one organisation, its admins do, if an admin of the instance makes them."""
+    if tx.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"] > 1:
+        return user.instance_admin
+    return user.role == "admin" and (user.instance_admin or scope.actor.instance_admin)
+
+
+def check_instance_admin_left(tx: Tx, before: User, after: User | None) -> None:
+    """Raises: LastAdmin: after this change nobody administers the instance. `after` None: the account goes."""
+    stays = after is not None and after.instance_admin and not after.disabled
+    if not before.instance_admin or before.disabled or stays:
+        return
+    found = tx.fetch_all(_ANY_ORG + " WHERE account.instance_admin = 1 AND account.disabled = 0 AND account.id <> ?", before.id)
+    first_at = initialised_at(tx)
+    if all(password_expired(to_user(row), first_at, tx.now) for row in found):
+        raise LastAdmin("this is the last admin of the hub that can log in: make another one first")
 
 
 def _grants(grants: Grants | None) -> str | None:
@@ -197,8 +258,10 @@ def _rules(user: User) -> bool:
     return user.role == "admin" and not user.disabled
 
 
-def _another_admin(tx: Tx, org: int, but: UserId) -> bool:
-    """Whether another admin can log in."""
-    found = tx.fetch_all("SELECT * FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but)
+def another_admin(tx: Tx, org: int, but: UserId) -> bool:
+    """Whether another admin of this organisation can log in."""
+    found = tx.fetch_all(
+        IN_ORG + " WHERE membership.role = 'admin' AND membership.until IS NULL AND account.disabled = 0 AND account.id <> ?", org, but
+    )
     first_at = initialised_at(tx)
     return any(not password_expired(to_user(row), first_at, tx.now) for row in found)

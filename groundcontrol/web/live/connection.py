@@ -18,6 +18,8 @@ from groundcontrol.core.bus import Revoked
 from groundcontrol.core.errors import (
     BadRequest,
     HubError,
+    OrganisationSuspended,
+    OrganisationUnknown,
     PasswordChangeRequired,
     StoreBusy,
     StoreError,
@@ -149,7 +151,9 @@ class Connection:
         session, user = self._caller.session, self._caller.user
         if session is not None and revoked.session == session.id:
             return True
-        return user is not None and revoked.user in (user.id, ALL_USERS)
+        if revoked.user == ALL_USERS:
+            return user is not None and revoked.org == self.scope.org
+        return user is not None and revoked.user == user.id
 
     def reload_rights(self) -> None:
         """Let the connection read the rights from the store again as soon as possible."""
@@ -261,7 +265,7 @@ class Connection:
         check = self._checks
         try:
             caller = await self._read_caller()
-        except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired) as exc:
+        except (Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, OrganisationUnknown, OrganisationSuspended) as exc:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
         before = self.scope

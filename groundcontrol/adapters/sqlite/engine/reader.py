@@ -71,6 +71,10 @@ class Reader:
         """
         return await self._run(lambda db: Rows(db).fetch_one(sql, *values))
 
+    async def fetch_all(self, sql: str, *values: Value) -> list[Row]:
+        """All rows of one statement, as `fetch_one`."""
+        return await self._run(lambda db: Rows(db).fetch_all(sql, *values))
+
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self.broken:
             raise StoreDown(f"the database {self._name} failed; the hub must start again")
@@ -155,8 +159,10 @@ class CommitCache(Generic[V]):
     such as a revoked session or role.
     """
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[Row], V | None], most: int = MOST) -> None:
-        """Args: read: makes the answer from the first row; it may return None, which is not cached."""
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, sql: str, read: Callable[[list[Row]], V | None], most: int = MOST
+    ) -> None:
+        """Args: read: makes the answer from the rows, at least one; it may return None, which is not cached."""
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -178,8 +184,8 @@ class CommitCache(Generic[V]):
         known = self._known  # an answer that arrives after the next commit goes into a discarded dictionary
         found = known.get(value)
         if found is None:
-            row = await self._reader.fetch_one(self._sql, value)
-            found = None if row is None else self._read(row)
+            rows = await self._reader.fetch_all(self._sql, value)
+            found = self._read(rows) if rows else None
             if found is not None and len(known) < self._most:
                 known[value] = found
         return found

@@ -225,7 +225,7 @@ async def test_a_demotion_takes_effect_with_the_next_request(hub: TestHub) -> No
     assert admin.user is not None
     assert (await admin.get("audit")).status == 200
 
-    await hub.sql("UPDATE account SET role = 'viewer' WHERE id = ?", admin.user.id)
+    await hub.sql("UPDATE membership SET role = 'viewer' WHERE account = (SELECT no FROM account WHERE id = ?)", admin.user.id)
 
     assert (await admin.get("audit")).code == "auth.forbidden"
     assert (await admin.get("auth/me")).json["user"]["role"] == "viewer"

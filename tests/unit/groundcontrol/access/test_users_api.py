@@ -124,7 +124,7 @@ async def test_there_is_always_an_admin_left(hub: TestHub) -> None:
     admin = await hub.logged_in()
     assert admin.user is not None
     for body in ({"role": "viewer"}, {"disabled": True}):
-        assert (await admin.request("PATCH", f"users/{admin.user.username}", body)).code == "conflict"
+        assert (await admin.request("PATCH", f"users/{admin.user.username}", body)).code == "organisation.last_admin"
     assert (await admin.get("users")).status == 200
 
 

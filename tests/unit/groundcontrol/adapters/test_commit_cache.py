@@ -26,13 +26,13 @@ class CountingReader(Reader):
     held: asyncio.Event | None = None
     reached = asyncio.Event()
 
-    async def fetch_one(self, sql: str, *values: object) -> Row | None:
+    async def fetch_all(self, sql: str, *values: object) -> list[Row]:
         self.asked += 1
-        row = await super().fetch_one(sql, *values)  # type: ignore[arg-type]  # a test asks by texts
+        rows = await super().fetch_all(sql, *values)  # type: ignore[arg-type]  # a test asks by texts
         if self.held is not None:
             self.reached.set()
             await self.held.wait()
-        return row
+        return rows
 
 
 def role(row: Row) -> str:
@@ -45,7 +45,7 @@ class Bench:
         self.writer = writer
         self.reader = reader
         self.clock = clock
-        self.fresh = CommitCache[str](writer, reader, clock, ASK, role)
+        self.fresh = CommitCache[str](writer, reader, clock, ASK, lambda rows: role(rows[0]))
 
     async def ask(self, name: str = "ada") -> str | None:
         return await self.fresh.get(name)
@@ -122,7 +122,7 @@ async def test_missing_rows_are_not_cached_and_the_cache_is_bounded(bench: Bench
     for _ in range(3):
         assert await bench.ask("nobody") is None
     assert bench.reader.asked == 3
-    bench.fresh = CommitCache(bench.writer, bench.reader, bench.clock, ASK, role, most=1)
+    bench.fresh = CommitCache(bench.writer, bench.reader, bench.clock, ASK, lambda rows: role(rows[0]), most=1)
     for _ in range(2):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]
     assert bench.reader.asked == 6

@@ -177,12 +177,17 @@ async def test_a_user_with_damaged_grants_is_listed_sees_no_node_and_can_be_gran
     user = new_user("ada")._replace(role="viewer", grants=Grants(tags=("web",)))
     await store.user_admin.create_user(SCOPE, user)
     await database._control.writer.run(
-        lambda tx: tx.execute(f"UPDATE account SET grants = {spoilt.format('grants')} WHERE id = ?", user.id)
+        lambda tx: tx.execute(
+            f"UPDATE membership SET grants = {spoilt.format('grants')} WHERE account = (SELECT no FROM account WHERE id = ?)", user.id
+        )
     )
 
     listed = [one.user for one in (await store.user_admin.users(SCOPE, 10)).items]
     assert [one.grants for one in listed] == [Grants()], "a damaged limit admits no node"
     assert (await store.user_admin.edit_user(SCOPE, user.id, role=None, disabled=None, grants=user.grants)).grants == user.grants
+
+
+FIRST_ORGANISATION = "00000000000000000000000001"
 
 
 @pytest.mark.parametrize("spoilt", ["x'e3'", "x''", "'all'", "17", "CAST('[1' AS BLOB)"])
@@ -191,18 +196,19 @@ async def test_damaged_settings_read_as_the_safest_values_are_named_and_can_be_s
 ) -> None:
     ada = await store.user_admin.create_user(SCOPE, new_user("ada"))
     change = RetentionChange(2 * 3600, 86_400, 86_400)
-    names = ["require_totp", "retention", f"preferences:{ada.id}"]
+    names = ["retention", f"preferences:{ada.id}"]
 
     async def spoil() -> None:
         await store.user_admin.save_totp_rule(SCOPE, "admins")
         await store.retention.save_retention(SCOPE, change, Retention())
         await store.preferences.edit_preferences(SCOPE, ada.id, PreferencesEdit(single_keys=False))
         await database._control.writer.run(lambda tx: [tx.execute(f"UPDATE fact SET value = {spoilt} WHERE name = ?", n) for n in names])
+        await database._control.writer.run(lambda tx: tx.execute("UPDATE organisation SET require_totp = 'some'"))
 
     await spoil()
     if spoilt != "'all'":  # another type, and the right bytes
-        assert sorted(row for _, row, _, _ in look(tmp_path / "stardust.db")) == sorted(names)
-    assert await store.user_admin.totp_rule() == "all"
+        assert sorted(row for _, row, _, _ in look(tmp_path / "stardust.db")) == sorted([*names, FIRST_ORGANISATION])
+    assert await store.user_admin.totp_rule(SCOPE) == "all"
     kept = await store.retention.retention()
     assert kept is not None
     assert min(kept) == MAX_RETENTION_S, "no samples are removed"
@@ -211,7 +217,7 @@ async def test_damaged_settings_read_as_the_safest_values_are_named_and_can_be_s
     for rule in reversed(TOTP_RULES):
         await spoil()
         await store.user_admin.save_totp_rule(SCOPE, rule)
-        assert await store.user_admin.totp_rule() == rule
+        assert await store.user_admin.totp_rule(SCOPE) == rule
     assert await store.retention.save_retention(SCOPE, change, Retention()) == change.of(Retention())
     await store.preferences.edit_preferences(SCOPE, ada.id, PreferencesEdit(single_keys=True))
     assert look(tmp_path / "stardust.db") == []

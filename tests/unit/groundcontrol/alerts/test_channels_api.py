@@ -130,7 +130,11 @@ async def test_only_admins_change_channels_and_limited_users_see_no_deliveries(h
             assert (await client.post(f"channels/{channel['id']}/test")).code == "auth.forbidden"
     limited = await hub.logged_in("operator")
     assert limited.user is not None
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", '{"nodes": [], "tags": ["own"]}', limited.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        '{"nodes": [], "tags": ["own"]}',
+        limited.user.id,
+    )
     assert (await limited.get("deliveries")).code == "auth.forbidden"
 
 

@@ -39,7 +39,11 @@ async def told_nothing(live: LiveSocket) -> None:
 async def limited_to(hub: TestHub, tag: str) -> Client:
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": [], "tags": ["{tag}"]}}', viewer.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        f'{{"nodes": [], "tags": ["{tag}"]}}',
+        viewer.user.id,
+    )
     return viewer
 
 

@@ -186,7 +186,11 @@ async def test_a_token_cannot_change_more_nodes_one_by_one_than_together(hub: Te
 async def test_a_limited_user_cannot_order_jobs_on_other_nodes(hub: TestHub) -> None:
     operator, mine, other = await hub.logged_in("operator"), await managed(hub), await managed(hub)
     assert operator.user is not None
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', operator.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        f'{{"nodes": ["{mine.id}"], "tags": []}}',
+        operator.user.id,
+    )
 
     batch = (await operator.post("jobs", {"action": "check", "nodes": [mine.id, other.id]})).json
 

@@ -175,7 +175,11 @@ async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestH
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
     await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{stays.id}"], "tags": ["mine"]}}', viewer.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        f'{{"nodes": ["{stays.id}"], "tags": ["mine"]}}',
+        viewer.user.id,
+    )
     list_nodes, change = hub.store.nodes.nodes, FleetFeed._change
     read, go = asyncio.Event(), asyncio.Event()
     rounds = 0

@@ -301,7 +301,7 @@ async def test_a_lower_role_loses_its_topics_immediately(hub: TestHub, monkeypat
     async with admin.live() as live:
         await live.subscribe("events")
         await live.expect("snapshot")
-        await hub.sql("UPDATE account SET role = 'viewer' WHERE id = ?", admin.user.id)
+        await hub.sql("UPDATE membership SET role = 'viewer' WHERE account = (SELECT no FROM account WHERE id = ?)", admin.user.id)
         hub.bus.publish(Revoked("", admin.user.id))
         await live.expect("rights")
         error = await live.expect("error")

@@ -157,14 +157,18 @@ async def test_sequence_numbers_differ_by_rights(hub: TestHub) -> None:
     node = await hub.node()
     whole, part = await hub.logged_in(), await hub.logged_in("viewer")
     assert part.user is not None
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{node.id}"], "tags": []}}', part.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        f'{{"nodes": ["{node.id}"], "tags": []}}',
+        part.user.id,
+    )
     async with whole.live() as all_of_it, part.live() as some:
         await all_of_it.subscribe("fleet")
         await all_of_it.expect("snapshot")
         seq = await moved(hub, all_of_it, node, 1.0)
         await some.subscribe("fleet", seq)
         fewer = (await some.expect("snapshot"))["seq"]
-        await hub.sql("UPDATE account SET grants = NULL WHERE id = ?", part.user.id)
+        await hub.sql("UPDATE membership SET grants = NULL WHERE account = (SELECT no FROM account WHERE id = ?)", part.user.id)
         hub.bus.publish(Revoked("", part.user.id))
         await some.expect("rights")
         assert await some.expect("gap") == {"topic": "fleet"}

@@ -134,7 +134,11 @@ async def test_a_topic_whose_rights_cannot_be_read_stays_for_a_round(
     node = await hub.node()
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{node.id}"], "tags": []}}', viewer.user.id)
+    await hub.sql(
+        "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+        f'{{"nodes": ["{node.id}"], "tags": []}}',
+        viewer.user.id,
+    )
     async with viewer.live() as live:
         await live.subscribe(f"node:{node.id}")
         await live.expect("snapshot")
@@ -196,7 +200,11 @@ async def test_changed_rights_stop_all_topics_before_new_snapshots(hub: TestHub,
             return await made(feed)
 
         monkeypatch.setattr(FleetFeed, "snapshot", slow)
-        await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', viewer.user.id)
+        await hub.sql(
+            "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+            f'{{"nodes": ["{mine.id}"], "tags": []}}',
+            viewer.user.id,
+        )
         hub.bus.publish(Revoked("", viewer.user.id))
         await live.expect("rights")
         error = await live.expect("error")
@@ -214,7 +222,7 @@ async def test_a_page_without_topics_is_notified_of_a_changed_role(hub: TestHub)
     assert viewer.user is not None
     async with viewer.live() as live:
         for role in ("operator", "viewer"):
-            await hub.sql("UPDATE account SET role = ? WHERE id = ?", role, viewer.user.id)
+            await hub.sql("UPDATE membership SET role = ? WHERE account = (SELECT no FROM account WHERE id = ?)", role, viewer.user.id)
             hub.bus.publish(Revoked("", viewer.user.id))
             assert await live.expect("rights") == {}
 
@@ -226,7 +234,7 @@ async def test_a_changed_role_does_not_affect_subscriptions(hub: TestHub) -> Non
     async with viewer.live() as live:
         await live.subscribe("fleet")
         await live.expect("snapshot")
-        await hub.sql("UPDATE account SET role = 'operator' WHERE id = ?", viewer.user.id)
+        await hub.sql("UPDATE membership SET role = 'operator' WHERE account = (SELECT no FROM account WHERE id = ?)", viewer.user.id)
         hub.bus.publish(Revoked("", viewer.user.id))
         await live.expect("rights")
         await live.send("ping", {})
@@ -238,7 +246,7 @@ async def test_a_change_without_a_message_is_detected_and_reported(hub: TestHub)
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
     async with viewer.live() as live:
-        await hub.sql("UPDATE account SET role = 'operator' WHERE id = ?", viewer.user.id)
+        await hub.sql("UPDATE membership SET role = 'operator' WHERE account = (SELECT no FROM account WHERE id = ?)", viewer.user.id)
         await live.subscribe("fleet")
         await live.expect("rights")
         await live.expect("snapshot")
@@ -280,7 +288,7 @@ async def limit(hub: TestHub, viewer: Client, *nodes: Node) -> None:
     """Set which nodes the user may see from now on."""
     assert viewer.user is not None
     grants = json.dumps({"nodes": [node.id for node in nodes], "tags": []})
-    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", grants, viewer.user.id)
+    await hub.sql("UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)", grants, viewer.user.id)
     hub.bus.publish(Revoked("", viewer.user.id))
 
 

@@ -76,7 +76,11 @@ class World:
         client = await self.hub.logged_in(role, cookie=cookie)
         assert client.user is not None
         if role != "admin":
-            await self.hub.sql("UPDATE account SET grants = ? WHERE id = ?", '{"nodes": [], "tags": ["own"]}', client.user.id)
+            await self.hub.sql(
+                "UPDATE membership SET grants = ? WHERE account = (SELECT no FROM account WHERE id = ?)",
+                '{"nodes": [], "tags": ["own"]}',
+                client.user.id,
+            )
         return client
 
     async def of_people(self, client: Client, other: Client) -> None:
@@ -88,7 +92,7 @@ class World:
                 if WHOSE[kind] in ("caller", "person"):
                     self.ids[kind, whose] = await make(who, maker(Side("", whose)))  # type: ignore[index]
         foreign = await self.hub.user(f"far-{new_random_id()[:6]}", "viewer")
-        await self.hub.sql("UPDATE account SET org = 2 WHERE id = ?", foreign.id)
+        await self.hub.move(foreign)
         near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
         self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username}
 
@@ -98,8 +102,7 @@ async def a_stranger(hub: TestHub, role: Role, *, cookie: bool) -> Client:
     client = await hub.logged_in(role, cookie=cookie)
     assert client.user is not None
     assert client.login is not None
-    await hub.sql("UPDATE account SET org = 2 WHERE id = ?", client.user.id)
-    await hub.sql("UPDATE login SET org = 2 WHERE id = ?", client.login.id)
+    await hub.move(client.user)
     return client
 
 

@@ -48,8 +48,7 @@ async def somebody(hub: TestHub, role: Role, *, stranger: bool) -> Client:
     if stranger:
         assert client.user is not None
         assert client.login is not None
-        await hub.sql("UPDATE account SET org = 2 WHERE id = ?", client.user.id)
-        await hub.sql("UPDATE login SET org = 2 WHERE id = ?", client.login.id)
+        await hub.move(client.user)
     return client
 
 

@@ -78,8 +78,7 @@ async def test_a_node_of_another_organisation_is_not_found(hub: TestHub) -> None
     node = await hub.node()
     stranger = await hub.logged_in("admin")
     assert stranger.user is not None
-    await hub.sql("UPDATE account SET org = 2 WHERE id = ?", stranger.user.id)
-    await hub.sql("UPDATE login SET org = 2 WHERE id = ?", stranger.login.id if stranger.login else "")
+    await hub.move(stranger.user)
 
     answer = await stranger.get(f"nodes/{node.id}")
 
