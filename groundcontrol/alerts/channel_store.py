@@ -38,6 +38,8 @@ class Delivered(NamedTuple):
     """As in `Delivery`."""
     named: tuple[IncidentId, ...] = ()
     """The open incidents that a summary named."""
+    is_whole: bool = True
+    """False: it took the message for some recipients only, and `code` says which it refused."""
 
 
 class Retry(NamedTuple):

@@ -190,9 +190,9 @@ class Outbox:
 
     def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent) -> Result:
         match outcome:
-            case Sent(code):
+            case Sent(code, is_whole):
                 shown = "" if content.incident is None else seen_of(content.incident, [one.alert for one in content.alerts])
-                return Delivered(LATE if content.late else "ready", code, shown, content.named)
+                return Delivered(LATE if content.late else "ready", code, shown, content.named, is_whole)
             case Transient(code, asked_s):
                 return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
             case Permanent(code):

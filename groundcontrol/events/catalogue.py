@@ -157,6 +157,7 @@ ROWS: Final = (
     _once("maintenance_overran", "alert", "maintenance of {name} lasts longer than planned: {reason}", "warning"),
     _MISSED,
     _once("channel_failed", "alert", "notifications through {channel} fail: {why}", "error", "channel"),
+    _once("channel_partly_refused", "alert", "notifications through {channel} do not reach everybody: {why}", "warning", "channel"),
     _once("channel_recovered", "alert", "notifications through {channel} work again", "info", "channel"),
     _once("mass_offline", "alert", "{count} servers went offline together", "error"),
     _once("hub_started", "hub", "Ground Control {version} started"),

@@ -112,6 +112,27 @@ async def test_a_refused_message_ends_alone_and_three_break_the_channel_which_is
         await hub.channels.retry(SYSTEM, rows[0].id)
 
 
+async def test_a_channel_that_does_not_reach_everybody_says_so_once_and_until_it_does(live: Backend) -> None:
+    egress = Egress(frozenset())
+    hub = Notifying(live, RunningClock(), egress)
+    channel = await hub.webhook("https://mail.example/")
+    lacking = "smtp:550 for recipient 2"
+
+    async def sent(result: Delivered) -> Channel:
+        await hub.add(hub.delivery(channel.id))
+        [claim] = await live.store.deliveries.claim(9)
+        assert await live.store.deliveries.finish(claim, result)
+        return await hub.state(channel.id)
+
+    for _ in range(2):
+        state = await sent(Delivered(code=lacking, is_whole=False))
+        assert (state.state, state.state_reason) == ("ok", lacking)
+    told_of = [one.message for one in (await live.store.log.events(SYSTEM, 20)).items if one.type == "channel_partly_refused"]
+    assert told_of == [f"notifications through {channel.name} do not reach everybody: {lacking}"]
+    assert (await sent(Delivered())).state_reason == ""
+    await egress.close()
+
+
 @pytest.mark.parametrize("status", [400, 404, 413, 301])
 async def test_one_refusal_does_not_hold_back_the_next_message(hub: Notifying, receiver: Receiver, status: int) -> None:
     receiver.statuses = [status, 200]

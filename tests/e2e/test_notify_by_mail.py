@@ -86,7 +86,9 @@ async def test_each_smtp_refusal_is_permanent_or_transient(server: Exim) -> None
     assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Transient("smtp:451")
     assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Sent("smtp:250")
     assert await send(smtp(server.starttls), "nobody@example.com", trusting=server) == Permanent("smtp:550")
-    assert await send(smtp(server.starttls), "ops@example.com", "nobody@example.com", trusting=server) == Sent("smtp:550 for 1")
+    found = await send(smtp(server.starttls), "ops@example.com", "nobody@example.com", "it@example.com", trusting=server)
+    assert found == Sent("smtp:550 for recipient 2", is_whole=False)
+    assert "\n2\nops@example.com\nit@example.com\n" in server.queue[-1], "the others get it"
     assert await send(smtp(server.starttls, password="wrong"), trusting=server) == Permanent("smtp:535")
 
 

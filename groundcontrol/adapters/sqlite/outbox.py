@@ -217,14 +217,14 @@ def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
     if row is None:
         return False
     match result:
-        case Delivered(reason, code, shown, named):
+        case Delivered(reason, code, shown, named, is_whole):
             tx.execute(
                 "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, shown = ?, next_at = NULL WHERE org = ? AND id = ?",
                 *(reason, tx.now, shown, *place),
             )
             deliver_parts(tx, claimed, named)
             _end_attempt(tx, claimed, code)
-            _recover(tx, claimed)
+            _recover(tx, claimed, "" if is_whole else code)
         case Retry(code, after_s, pause):
             tx.execute(
                 "UPDATE delivery SET state = 'due', reason = ?, next_at = ? WHERE org = ? AND id = ?", code, tx.now + after_s, *place
@@ -260,8 +260,11 @@ def _end_attempt(tx: Tx, claimed: Delivery, code: str) -> None:
     )
 
 
-def _recover(tx: Tx, claimed: Delivery) -> None:
-    """Record that the channel works, and make its messages that wait for another attempt due now."""
+def _recover(tx: Tx, claimed: Delivery, lacking: str) -> None:
+    """Record that the channel works, and make its messages that wait for another attempt due now.
+
+    Args: lacking: which recipients it does not reach; empty: it reaches all.
+    """
     place = (claimed.org, claimed.channel_id)
     before = tx.fetch_one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
     if before is None:
@@ -276,10 +279,12 @@ def _recover(tx: Tx, claimed: Delivery) -> None:
             *place,
             tx.now,
         )
-    if before["state"] != "ok":
-        _set_state(tx, claimed, "ok", "")
+    if (before["state"], before["state_reason"]) != ("ok", lacking):
+        _set_state(tx, claimed, "ok", lacking)
     if before["state"] == "broken":
         _record(tx, claimed, "channel_recovered", before["name"], "")
+    if lacking and lacking != before["state_reason"]:
+        _record(tx, claimed, "channel_partly_refused", before["name"], lacking)
 
 
 def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None:

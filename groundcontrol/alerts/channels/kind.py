@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,6 +31,8 @@ class Sent(NamedTuple):
     """The receiver took the message."""
 
     code: str = "ok"
+    is_whole: bool = True
+    """False: it took the message for some recipients only, and `code` says which it refused."""
 
 
 class Transient(NamedTuple):
@@ -183,8 +185,41 @@ def masked_url(url: str) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """The text, shortened to `most` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """The text, shortened to `most` units of UTF-16, in which chats count."""
+    if utf16_units(text) <= most:
+        return text
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * (most - 1)].decode("utf-16-le", "ignore") + "…"
+
+
+def utf16_units(text: str) -> int:
+    """The length of a text as chats count it."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+_MORE_CHARS: Final = 40
+"""Room for the line that counts the others."""
+
+
+def fitting(lines: Sequence[str], most: int, size: Callable[[str], int] = utf16_units) -> list[str]:
+    """The lines that fit into `most` with a line break after each. A last line counts the others: a receiver refuses a message that is too
+    long as a whole.
+
+    Args: size: the length of one line.
+    """
+    if sum(size(line) + 1 for line in lines) <= most:
+        return list(lines)
+    kept: list[str] = []
+    room = most - _MORE_CHARS - size("")
+    for line in lines:
+        room -= size(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return [*kept, f"and {len(lines) - len(kept)} more lines"]
 
 
 def no_mentions(text: str) -> str:

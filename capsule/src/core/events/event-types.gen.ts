@@ -91,6 +91,7 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "maintenance_overran": ["alert", (f) => t`maintenance of ${f("name")} lasts longer than planned: ${f("reason")}`],
   "expected_<type>_missed": ["alert", (f) => t`${f("name")}: ${f("event")} did not arrive by ${f("due")}`],
   "channel_failed": ["alert", (f) => t`notifications through ${f("channel")} fail: ${f("why")}`],
+  "channel_partly_refused": ["alert", (f) => t`notifications through ${f("channel")} do not reach everybody: ${f("why")}`],
   "channel_recovered": ["alert", (f) => t`notifications through ${f("channel")} work again`],
   "mass_offline": ["alert", (f) => t`${f("count")} servers went offline together`],
   "hub_started": ["hub", (f) => t`Ground Control ${f("version")} started`],

@@ -129,7 +129,7 @@ function Row({ channel, manages, onToggle, onAsk, onTested }: RowProps): VNode {
           {channel.enabled ? (
             <span class={`pill small ${pill}`}>
               <Glyph kind={glyph} size="tiny" label="" />
-              {channel.state === "ok" ? text : t`${text}: ${reasonWords(channel.state_reason)}`}
+              {channel.state_reason ? t`${text}: ${reasonWords(channel.state_reason)}` : text}
             </span>
           ) : (
             <span class="pill small">{t`off`}</span>

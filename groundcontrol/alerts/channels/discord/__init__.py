@@ -15,10 +15,12 @@ from groundcontrol.alerts.channels.kind import (
     Target,
     by_url,
     cut,
+    fitting,
     json_post,
     masked_url,
     no_mentions,
     post,
+    utf16_units,
     wait_in,
 )
 from groundcontrol.alerts.egress import Egress, check_url
@@ -26,6 +28,8 @@ from groundcontrol.alerts.messages import Message
 
 _MARKUP: Final = re.compile(r"([\\*_~`|>\[\]()#<:-])")
 _COLOUR: Final = {"critical": 0xC62828, "warning": 0xEF8F00, None: 0x2E7D32}
+MOST_CHARS: Final = 4096
+"""Of a description. With a title of 256, the embed has less than its 6000."""
 _GREY: Final = 0x757575
 """The colour of an end that is not a recovery."""
 
@@ -43,10 +47,11 @@ def mask(target: DiscordTarget) -> str:
 
 
 def render(message: Message) -> Payload:
-    links = [f"[Open]({message.link})", *([f"[Acknowledge]({message.ack_link})"] if message.ack_link else [])]
+    links = " · ".join([f"[Open]({message.link})", *([f"[Acknowledge]({message.ack_link})"] if message.ack_link else [])])
+    lines = fitting([_text(line) for line in message.lines], MOST_CHARS - utf16_units(links))
     embed = {
         "title": cut(_text(message.title), 256),
-        "description": cut("\n".join(_text(line) for line in message.lines), 3500) + "\n" + " · ".join(links),
+        "description": "\n".join([*lines, links]),
         "url": message.link,
         "color": _GREY if message.kind == "resolved" and not message.recovered else _COLOUR[message.level],
         "timestamp": datetime.fromtimestamp(message.sent_at, UTC).isoformat(),

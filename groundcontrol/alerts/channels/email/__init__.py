@@ -23,6 +23,8 @@ from groundcontrol.core.errors import BadRequest
 
 Tls = Literal["starttls", "implicit", "none"]
 MOST_RECIPIENTS: Final = 50
+MOST_PLACES: Final = 5
+"""The most refused recipients that are named."""
 COMMAND_S: Final = 300.0
 """How long a server has for its greeting and for the answer to a command. Source: RFC 5321, 4.5.3.2."""
 MESSAGE_S: Final = 600.0
@@ -172,7 +174,18 @@ async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome
         return _of_exception(exc)
     except (OSError, TimeoutError) as exc:
         return failure(exc)
-    return Sent(f"smtp:{min(one.code for one in refused.values())} for {len(refused)}" if refused else "smtp:250")
+    return _partly_sent(target, {address: answer.code for address, answer in refused.items()}) if refused else Sent("smtp:250")
+
+
+def _partly_sent(target: EmailTarget, refused: dict[str, int]) -> Sent:
+    """The outcome if the server took the message for other recipients. A repetition would reach these twice, so there is none.
+
+    Recipients are named by their places, since readers of an event may not see the target.
+    """
+    places = [str(place) for place, address in enumerate(target.to, 1) if address in refused]
+    more = " …" if len(places) > MOST_PLACES else ""
+    who = f"recipient{'s' if len(places) > 1 else ''} {', '.join(places[:MOST_PLACES])}{more}"
+    return Sent(f"smtp:{max(refused.values())} for {who}", is_whole=False)
 
 
 def _of_codes(codes: list[int]) -> Outcome:

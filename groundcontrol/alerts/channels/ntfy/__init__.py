@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, json_post, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, fitting, json_post, post, utf8_bytes
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
 
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+MOST_BYTES: Final = 4096
+"""Of a message. A server makes an attachment of a longer one, or refuses it. Titles may have 1 KiB."""
 _PRIORITY: Final = {"critical": 5, "warning": 4, None: 3}
 _TAG: Final = {"critical": "rotating_light", "warning": "warning", None: "information_source"}
 
@@ -58,7 +60,7 @@ def render(message: Message) -> Payload:
         )
     return {
         "title": message.title,
-        "message": "\n".join(message.lines) or message.title,
+        "message": "\n".join(fitting(message.lines, MOST_BYTES, utf8_bytes)) or message.title,
         "priority": 3 if message.kind == "resolved" else _PRIORITY[message.level],
         "tags": ["white_check_mark" if message.recovered else _TAG[message.level]],
         "click": message.link,

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.channels.kind import (
+    Kind,
+    Outcome,
+    Payload,
+    Target,
+    by_url,
+    cut,
+    json_post,
+    masked_url,
+    no_mentions,
+    post,
+    utf16_units,
+)
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 
@@ -28,11 +41,22 @@ def mask(target: SlackTarget) -> str:
 
 def render(message: Message) -> Payload:
     blocks: list[Payload] = [{"type": "header", "text": _plain(message.title, _HEADER_CHARS)}]
-    if message.lines:
-        blocks.append({"type": "section", "text": _plain("\n".join(message.lines), _TEXT_CHARS)})
+    blocks += [{"type": "section", "text": _plain(text, _TEXT_CHARS)} for text in _sections(message.lines)]
     buttons = [("Open", message.link), *([("Acknowledge", message.ack_link)] if message.ack_link else [])]
     blocks.append({"type": "actions", "elements": [{"type": "button", "text": _plain(name, 75), "url": url} for name, url in buttons]})
     return {"text": _escaped(message.title), "blocks": blocks, "link_names": False, "unfurl_links": False, "unfurl_media": False}
+
+
+def _sections(lines: Sequence[str]) -> list[str]:
+    """The lines as few texts, each of at most `_TEXT_CHARS`. A message has at most some fifty lines, and may have 50 blocks."""
+    found: list[str] = []
+    for line in lines:
+        joined = f"{found[-1]}\n{line}" if found else line
+        if found and utf16_units(joined) <= _TEXT_CHARS:
+            found[-1] = joined
+        else:
+            found.append(line)
+    return found
 
 
 def _plain(text: str, most: int) -> Payload:

@@ -6,12 +6,26 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.channels.kind import (
+    Kind,
+    Outcome,
+    Payload,
+    Target,
+    by_url,
+    cut,
+    fitting,
+    json_post,
+    masked_url,
+    no_mentions,
+    post,
+)
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 
 _COLOUR: Final = {"critical": "Attention", "warning": "Warning", None: "Good"}
 _TEXT_CHARS: Final = 1000
+MOST_BYTES: Final = 18_000
+"""Of all lines as JSON. A message may have about 28 KB, title, links and what the workflow adds included."""
 
 
 class TeamsTarget(Target, frozen=True):
@@ -40,12 +54,16 @@ def render(message: Message) -> Payload:
         "version": "1.4",
         "body": [
             _run(message.title, {"weight": "Bolder", "size": "Medium", "color": colour}),
-            *(_run(line, {}) for line in message.lines),
+            *(_run(line, {}) for line in fitting(message.lines, MOST_BYTES, _bytes_of)),
         ],
         "actions": [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _bytes_of(line: str) -> int:
+    return len(msgspec.json.encode(_run(line, {})))
 
 
 def _run(text: str, style: Payload) -> Payload:

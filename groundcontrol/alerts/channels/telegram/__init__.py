@@ -8,7 +8,20 @@ from typing import Annotated, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, no_mentions, post, wait_in
+from groundcontrol.alerts.channels.kind import (
+    Kind,
+    Outcome,
+    Payload,
+    Target,
+    by_url,
+    cut,
+    fitting,
+    json_post,
+    no_mentions,
+    post,
+    utf16_units,
+    wait_in,
+)
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -17,6 +30,8 @@ _INSIDE_NAME: Final = re.compile(r"\.(?=[^\W\d])")
 _TOKEN: Final = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{20,80}\Z")
 _CHAT: Final = re.compile(r"-?[0-9]{1,20}\Z|@[A-Za-z0-9_]{4,64}\Z")
 _LINE: Final = 300
+MOST_CHARS: Final = 4096
+"""Of a message, without its markup, in units of UTF-16. Here the markup counts too."""
 
 
 class TelegramTarget(Target, frozen=True):
@@ -39,11 +54,12 @@ def mask(target: TelegramTarget) -> str:
 
 
 def render(message: Message) -> Payload:
-    lines = [f"<b>{_text(message.title)}</b>", *(_text(line) for line in message.lines)]
     links = [f'<a href="{html.escape(message.link)}">Open</a>']
     if message.ack_link:
         links.append(f'<a href="{html.escape(message.ack_link)}">Acknowledge</a>')
-    text = "\n".join([*lines, " · ".join(links)])  # at most 12 lines of 300 characters, less than Telegram's 4096
+    title, last = f"<b>{_text(message.title)}</b>", " · ".join(links)
+    lines = fitting([_text(line) for line in message.lines], MOST_CHARS - utf16_units(title) - 1 - utf16_units(last))
+    text = "\n".join([title, *lines, last])
     return {
         "text": text,
         "parse_mode": "HTML",

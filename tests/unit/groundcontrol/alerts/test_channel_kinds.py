@@ -110,6 +110,67 @@ def test_text_from_a_node_has_no_effect_in_any_format(kind: str, text: str) -> N
             _CHECKS[kind](payload, made)
 
 
+def long_message(letter: str) -> Message:
+    """A joint incident of two hundred servers whose names are as long as they may be."""
+    content = told(new_time_id(NOW), NOW - 900)
+    assert content.incident
+    [one] = content.alerts
+    alerts = tuple(one._replace(node_name=f"{letter * 245}{no}", rule_name=letter * 250) for no in range(200))
+    content = MessageContent(content.incident._replace(title=letter * 500), alerts, silent=tuple(f"{letter * 245}{no}" for no in range(60)))
+    delivery = Delivery(
+        DeliveryId(new_time_id(NOW)), 1, ChannelId("0" * 26), "firing", IncidentId("1" * 26), None, 1, "due", "ready", NOW, None
+    )
+    return build_message(delivery, content, Address("https://" + "hub." * 30 + "example", "ops", "T0KEN" * 30), NOW)
+
+
+def utf16(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+LIMITS: dict[str, Callable[[Any], list[tuple[int, int]]]] = {
+    "discord": lambda payload: [
+        (utf16(payload["embeds"][0]["title"]), 256),
+        (utf16(payload["embeds"][0]["description"]), 4096),
+        (utf16(payload["embeds"][0]["title"] + payload["embeds"][0]["description"]), 6000),
+    ],
+    "ntfy": lambda payload: [(len(payload["message"].encode()), 4096), (len(payload["title"].encode()), 1024)],
+    "pagerduty": lambda payload: [
+        (len(msgspec.json.encode(payload)), 512_000),
+        (len(payload["payload"]["summary"]), 1024),
+        (len(payload["dedup_key"]), 255),
+    ],
+    "slack": lambda payload: [
+        (len(payload["blocks"]), 50),
+        (utf16(payload["blocks"][0]["text"]["text"]), 150),
+        *((utf16(block["text"]["text"]), 3000) for block in payload["blocks"][1:-1]),
+        *((len(button["url"]), 3000) for button in payload["blocks"][-1]["elements"]),
+    ],
+    "teams": lambda payload: [(len(msgspec.json.encode(payload)), 28_000)],
+    "telegram": lambda payload: [(utf16(html.unescape(re.sub(r"<[^>]*>", "", payload["text"]))), 4096)],
+}
+"""Kind -> (length, documented limit) of each part of a message that has a limit."""
+
+
+@pytest.mark.parametrize("letter", ["w", "&", "\U0001f41f"])
+@pytest.mark.parametrize("kind", TARGETS)
+def test_the_longest_message_is_cut_to_the_limits_of_its_receiver(kind: str, letter: str) -> None:
+    """A receiver refuses a message that is too long as a whole."""
+    made = long_message(letter)
+    assert len(made.lines) > 40
+    payload = KINDS[kind].render(made)
+    over = [(length, most) for length, most in LIMITS.get(kind, lambda _: [])(payload) if length > most]
+    assert over == []
+    shown = "\n".join(texts(payload))
+    if kind in ("discord", "ntfy", "telegram"):
+        assert re.search(r"and \d+ more lines", shown), "what was left out is counted"
+        assert "more lines" not in "\n".join(texts(KINDS[kind].render(sample_message("firing", HUB, NOW))))
+    if kind == "teams":
+        assert ("more lines" in shown) == (letter == "\U0001f41f")
+    if kind == "slack":
+        sections = [block["text"]["text"] for block in payload["blocks"][1:-1]]
+        assert [line for text in sections for line in text.split("\n")] == list(made.lines)
+
+
 def _discord(payload: Any, _made: Message) -> None:
     assert payload["allowed_mentions"] == {"parse": []}
     [embed] = payload["embeds"]
