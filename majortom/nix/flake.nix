@@ -1,4 +1,8 @@
 {
-  description = "Spider, the agent of Stardust, as a NixOS module";
-  outputs = { self }: { nixosModules.default = import ./nixos.nix; };
+  description = "Spider, the agent of Stardust, as modules for NixOS, nix-darwin and Home Manager";
+  outputs = { self }: {
+    nixosModules.default = import ./nixos.nix;
+    darwinModules.default = import ./darwin.nix;
+    homeManagerModules.default = import ./home-manager.nix;
+  };
 }

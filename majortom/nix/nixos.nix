@@ -2,13 +2,12 @@
 { config, lib, pkgs, ... }:
 let
   cfg = config.services.stardust-spider;
+  shared = import ./shared.nix { inherit lib pkgs cfg; };
   managed = cfg.policy == "managed";
   allowed = lib.optional (cfg.actions != [ ]) "action-run" ++ lib.optional cfg.reboot "reboot"
     ++ lib.optionals (cfg.units != [ ]) [ "unit-start" "unit-stop" "unit-restart" "unit-reload" ];
-  programs = [ config.nix.package pkgs.git pkgs.openssh pkgs.util-linux pkgs.coreutils pkgs.gnugrep pkgs.systemd config.system.build.nixos-rebuild ];
+  programs = [ config.nix.package pkgs.git pkgs.openssh pkgs.util-linux pkgs.coreutils pkgs.gnugrep pkgs.gnused pkgs.bash pkgs.systemd config.system.build.nixos-rebuild ];
   target = if cfg.configuration.attribute == null then config.networking.hostName else cfg.configuration.attribute;
-  # Of the flake that this system was built from; a dirty tree has none, unless the flake sets self.dirtyRev.
-  revision = config.system.configurationRevision or null;
   # The values stand in single quotes; the types of the options refuse what could end one.
   action = name: ''
     #!/bin/sh
@@ -49,9 +48,7 @@ in {
       };
       "stardust/about.conf" = {
         mode = "0644";
-        text = "[about]\n"
-          + lib.optionalString (cfg.location != null) "location = ${cfg.location}\n"
-          + lib.optionalString (revision != null) "revision = ${revision}\n";
+        text = shared.about { revision = if cfg.revision != null then cfg.revision else config.system.configurationRevision; };
       };
     } // lib.optionalAttrs managed (lib.listToAttrs (map (name: lib.nameValuePair "stardust/actions.d/${name}" { mode = "0755"; text = action name; }) cfg.actions));
     systemd.tmpfiles.rules = [
@@ -67,12 +64,10 @@ in {
       after = [ "network-online.target" ];
       unitConfig.ConditionPathExists = "!/etc/stardust/spider.conf";
       restartIfChanged = false;
-      path = programs ++ [ pkgs.python3 pkgs.shadow pkgs.getent pkgs.gawk pkgs.gnused pkgs.findutils ];
+      path = programs ++ [ pkgs.python3 ];
       serviceConfig = { Type = "oneshot"; LoadCredential = "invite:${cfg.inviteFile}"; TimeoutStartSec = "10min"; };
-      script = ''
-        exec ${pkgs.python3}/bin/python3 -I -B ${cfg.package}/lib/stardust/joiner.pyz \
-          ${cfg.package}/lib/stardust/probe.sh ${cfg.package}/lib/stardust/join.sh < "$CREDENTIALS_DIRECTORY/invite"
-      '';
+      environment.STARDUST_POLICY = cfg.policy;
+      script = shared.join { python = pkgs.python3; invite = "$CREDENTIALS_DIRECTORY/invite"; };
     };
     systemd.services.stardust-spider = { wantedBy = [ "multi-user.target" ]; unitConfig.ConditionPathExists = "/etc/stardust/spider.conf"; stopIfChanged = false; };
     systemd.sockets.stardust-launcher = lib.mkIf managed { wantedBy = [ "sockets.target" ]; };

@@ -1,5 +1,5 @@
-# The options of services.stardust-spider.
-{ lib, pkgs }:
+# The options of services.stardust-spider. watched: those of nix-darwin and Home Manager, where the hub can order nothing.
+{ lib, pkgs, watched ? false }:
 let inherit (lib) mkOption mkEnableOption types; in {
   enable = mkEnableOption "Spider, the agent of Stardust";
   package = mkOption {
@@ -10,7 +10,7 @@ let inherit (lib) mkOption mkEnableOption types; in {
   };
   # A string and not types.path: a path literal would copy the secret into the store, which everybody can read.
   inviteFile = mkOption {
-    type = types.nullOr (types.addCheck types.str (path: lib.hasPrefix "/" path && !lib.hasPrefix builtins.storeDir path));
+    type = types.nullOr (types.addCheck (types.strMatching "/[^\n'\"$`\\]*") (path: !lib.hasPrefix builtins.storeDir path));
     default = null;
     example = "/run/agenix/stardust-invite";
     description = "File with an invite or organisation secret, outside the store. It is read once; the invite has the hub's address.";
@@ -21,6 +21,13 @@ let inherit (lib) mkOption mkEnableOption types; in {
     example = "home";
     description = "Where this machine is, as the page shows it; by patterns of names at the hub when null.";
   };
+  revision = mkOption {
+    type = types.nullOr (types.strMatching "[0-9a-f]{7,64}(-dirty)?");
+    default = null;
+    example = lib.literalExpression "self.rev or null";
+    description = "Revision of git of this configuration, as the page shows it; system.configurationRevision when null, where there is one.";
+  };
+} // lib.optionalAttrs (!watched) {
   policy = mkOption {
     type = types.enum [ "monitor" "managed" ];
     default = "monitor";

@@ -10,8 +10,7 @@ stdenvNoCC.mkDerivation {
     for bundle in spider joiner; do
       install -Dm444 $src/$bundle.pyz $out/lib/stardust/$bundle.pyz
     done
-    install -Dm444 $src/nix/join.sh $out/lib/stardust/join.sh
-    { echo "printf 'nixos_module=yes\\n'"; cat $src/remote/probe.sh; } > $out/lib/stardust/probe.sh
+    install -Dm444 -t $out/lib/stardust $src/nix/join.sh $src/nix/probe.sh
     for unit in $src/remote/units/stardust-*.*; do
       install -Dm444 $unit $out/lib/systemd/system/$(basename $unit)
       substituteInPlace $out/lib/systemd/system/$(basename $unit) \

@@ -138,7 +138,7 @@ class HostReports:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
         identity = self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.allowed_verbs, self._config.units)
-        about = read_configuration(os.path.dirname(self._config.policy_path))
+        about = read_configuration(os.path.dirname(self._config.config_path))
         return identity._replace(policy_journal=policy.journal, **policy_fields(policy.lines), **about._asdict())
 
     async def _read_packages(self, manager: UpdateQuery) -> float:

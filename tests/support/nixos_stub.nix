@@ -1,5 +1,6 @@
-# Evaluates the NixOS module with a small stub of what it uses of nixpkgs: the types refuse what theirs refuse, and an unknown option is an error.
-{ module, settings }:
+# Evaluates a module with a small stub of what it uses of nixpkgs: the types refuse what theirs refuse, and an unknown option is an error.
+# darwin: whether packages are those of macOS.
+{ module, settings, darwin ? false }:
 let
   b = builtins;
   type = name: check: { inherit name check; };
@@ -13,12 +14,14 @@ let
     listToAttrs = b.listToAttrs;
     nameValuePair = name: value: { inherit name value; };
     makeBinPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
+    escapeShellArgs = words: concatStringsSep " " (map (word: "'${b.replaceStrings [ "'" ] [ "'\\''" ] word}'") words);
     literalExpression = text: text;
     mkIf = yes: value: if yes then value else null;
     mkOption = option: option // { isOption = true; };
     mkEnableOption = description: mkOption { type = types.bool; default = false; inherit description; };
     types = {
       bool = type "bool" b.isBool;
+      ints.between = low: high: type "ints.between" (value: b.isInt value && low <= value && value <= high);
       str = type "str" b.isString;
       package = type "package" (value: b.isString value || b.isAttrs value);
       strMatching = pattern: type "str" (value: b.isString value && b.match pattern value != null);
@@ -28,8 +31,14 @@ let
       addCheck = inner: check: type "addCheck" (value: inner.check value && check value);
     };
   };
-  pkgs = b.listToAttrs (map (name: { inherit name; value = "/nix/store/${name}"; }) [ "git" "openssh" "util-linux" "coreutils" "gnugrep" "gnused" "gawk" "findutils" "systemd" "python3" "shadow" "getent" ])
-    // { callPackage = _: _: "/nix/store/stardust-spider"; };
+  pkgs = b.listToAttrs (map (name: { inherit name; value = "/nix/store/${name}"; }) [ "git" "openssh" "util-linux" "coreutils" "gnugrep" "gnused" "bash" "systemd" ])
+    // {
+      callPackage = _: _: "/nix/store/stardust-spider";
+      python3 = { outPath = "/nix/store/python3"; withPackages = _: "/nix/store/python3-env"; };
+      stdenv.hostPlatform.isDarwin = darwin;
+      writeText = b.toFile;
+      writeShellScript = b.toFile;
+    };
   resolve = path: options: given:
     let unknown = b.filter (name: !(options ? ${name})) (b.attrNames given);
     in if unknown != [ ] then throw "unknown option ${path}${b.head unknown}" else b.mapAttrs (name: option:
@@ -44,8 +53,11 @@ let
       networking.hostName = "web-1";
       system.build.nixos-rebuild = "/nix/store/nixos-rebuild";
       system.configurationRevision = "1a2b3c4d5e6f";
+      home = { username = "me"; homeDirectory = "/home/me"; };
+      xdg = { configHome = "/home/me/.config"; stateHome = "/home/me/.local/state"; };
+      launchd.labelPrefix = "org.nixos";
       services.stardust-spider = resolve "" made.options.services.stardust-spider settings;
     };
   };
-  failed = b.filter (assertion: !assertion.assertion) made.config.assertions;
+  failed = b.filter (assertion: !assertion.assertion) (made.config.assertions or [ ]);
 in if made.config == null then null else if failed != [ ] then throw (b.head failed).message else made.config

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spider.root.policy import parse_policy
 from spider.sampling.collectors.configuration import Configuration, read_configuration
-from tests.support.hub import ROOT
+from tests.support.nix import evaluated
 
 pytestmark = pytest.mark.system
 LIMIT_S = 60
-MODULE, STUB = ROOT / "majortom/nix/nixos.nix", ROOT / "tests/support/nixos_stub.nix"
 ON = 'enable = true; policy = "managed";'
 MANAGED = f'{ON} configuration.path = "/home/me/nixcfg"; configuration.user = "me";'
-
-
-def evaluated(settings: str, folder: Path) -> tuple[int, Any, str]:
-    """The exit status, which alone says whether it is valid, and the configuration."""
-    env = {**os.environ, "HOME": str(folder), **{f"NIX_{name}_DIR": str(folder / name.lower()) for name in ("STATE", "LOG", "CONF")}}
-    expression = f"import {STUB} {{ module = {MODULE}; settings = {{ {settings} }}; }}"
-    argv = [
-        "nix-instantiate",
-        "--eval",
-        "--strict",
-        "--json",
-        "--option",
-        "build-users-group",
-        "",
-        "--store",
-        f"local?root={folder}",
-        "-E",
-        expression,
-    ]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    return done.returncode, json.loads(done.stdout) if done.returncode == 0 else None, done.stderr
 
 
 @pytest.mark.parametrize(

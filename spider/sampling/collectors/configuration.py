@@ -8,7 +8,7 @@ from spider.files import read_file
 from spider.ini_reader import read_ini
 
 ABOUT = "about.conf"
-"""Name of the owner's file beside the policy: `[about]` with `revision`, `location` and `profile`."""
+"""Name of the owner's file beside spider.conf: `[about]` with `revision`, `location` and `profile`."""
 MAX_ABOUT_CHARS = 4096
 SYSTEM = "/nix/var/nix/profiles/system"
 _RUNNING = "/run/current-system"
@@ -27,9 +27,9 @@ class Configuration(NamedTuple):
 
 
 def read_configuration(folder: str, root: str = "") -> Configuration:
-    """Read it from a small file and two links. Args: folder: where the policy is."""
+    """Read it from a small file and two links. Args: folder: where spider.conf is; empty: not known."""
     try:
-        about = read_ini(read_file(os.path.join(folder, ABOUT), MAX_ABOUT_CHARS)).get("about", {})
+        about = {} if not folder else read_ini(read_file(os.path.join(folder, ABOUT), MAX_ABOUT_CHARS)).get("about", {})
     except ValueError:
         about = {}
     revision, location = about.get("revision", ""), about.get("location", "").strip()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -28,6 +29,34 @@ exit "${REBUILD:-0}" """,
     "journalctl": """[ -e "$SESSION" ] || exit 0; echo '{"event": "session_open"}'; [ "${LOSES:-no}" = no ] || rm "$SESSION" """,
     "nix": "echo openssl: 3.0 → 3.1",
 }
+
+
+PACKAGES = {
+    "git": "git",
+    "openssh": "openssh-client",
+    "util-linux": "util-linux",
+    "coreutils": "coreutils",
+    "gnugrep": "grep",
+    "gnused": "sed",
+    "bash": "dash",
+}
+"""Package of Nix -> the package of Debian with the same programs; systemd's are stand-ins here."""
+
+
+def programs(folder: Path) -> Path:
+    """A folder with the programs that the module gives to an action, and no other: NixOS has no /usr/bin."""
+    made = folder / "programs"
+    if not made.exists():
+        made.mkdir()
+        [listed] = [line for line in (NIX / "nixos.nix").read_text().splitlines() if line.strip().startswith("programs = ")]
+        for name in set(re.findall(r"pkgs\.([a-z-]+)", listed)) - {"systemd"}:
+            files = subprocess.run(
+                ["dpkg", "-L", PACKAGES[name]], capture_output=True, text=True, timeout=LIMIT_S, check=True
+            ).stdout.split()
+            for path in files:
+                if re.fullmatch(r"(/usr)?/bin/[^/]+", path) and os.path.exists(path):
+                    (made / path.rpartition("/")[2]).symlink_to(path)
+    return made
 
 
 class Machine:
@@ -73,11 +102,11 @@ class Machine:
         }
         head = "".join(f"{name}='{value}'\n" for name, value in values.items())
         usual = {
-            "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "HOME": str(self.folder), "PROFILE": str(self.folder / "system"),
+            "PATH": f"{self.folder}/bin:{programs(self.folder)}", "HOME": str(self.folder), "PROFILE": str(self.folder / "system"),
             "LOG": str(self.log), "SESSION": str(self.session), "SESSION_LIMIT_S": "2",
         }  # fmt: skip
         script = head + (NIX / "action.sh").read_text()
-        done = subprocess.run(["sh", "-c", script], env={**usual, **env}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(["/bin/sh", "-c", script], env={**usual, **env}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         return done.returncode, done.stdout + done.stderr
 
     @property
