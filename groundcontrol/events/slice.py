@@ -7,7 +7,7 @@ from typing import Final
 from groundcontrol.events import api as events_api
 from groundcontrol.events.feed import events_feed
 from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import AuditPageView, EventsView, SummaryView
+from groundcontrol.events.views import AuditCheckView, AuditPageView, EventsView, SummaryView
 from groundcontrol.web.declare import Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
 
@@ -26,6 +26,7 @@ ROUTES: Final = (
     ),
     Route("GET", "/events/summary", "event.read", events_api.count_events, SummaryView, query=(NODE,)),
     Route("GET", "/audit", "audit.read", events_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page", whose="organisation"),
+    Route("GET", "/audit/verify", "audit.read", events_api.verify_audit, AuditCheckView, cost="fleet", whose="hub"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

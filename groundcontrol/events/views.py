@@ -58,6 +58,23 @@ class AuditPageView(Answer):
     next: str | None
 
 
+class AuditHeadView(Answer):
+    """The last row of a chain. A copy that is kept elsewhere shows later whether the log was cut or rewritten (`stardust audit verify --expect`)."""
+
+    chain: str
+    n: int
+    hash: str
+
+
+class AuditCheckView(Answer):
+    holds: bool
+    fault: str | None
+    """The first row that was changed, moved or removed; null: none was."""
+    heads: list[AuditHeadView]
+    """The heads that no later chain has recorded; empty if the log does not hold."""
+    at: float
+
+
 class EventsData(Answer):
     events: list[EventView]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -28,6 +29,7 @@ GONE = "410 (Gone)"
 ABSENT = "404 (Not Found)"
 """And for an incident that is not kept."""
 STALE = "409 (Conflict)"
+REFUSED = "400 (Bad Request)"
 """And for a rule that somebody else has changed."""
 
 
@@ -122,7 +124,7 @@ def add_channel(page: Page, hook: Hook) -> None:
 def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_page(browser: Browser, tmp_path: Path) -> None:
     with Hook().running() as hook, HubProcess(tmp_path / "hub", env={"STARDUST_NOTIFY_ALLOW": f"127.0.0.1:{hook.port}"}) as hub:
         assert hub.local("POST", "/api/v1/rules", RULE).status == 201
-        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE, ABSENT, STALE)) as seen:
+        with Stage(hub, only=("web-01",)), gate(browser, hub, expected=(GONE, ABSENT, STALE, REFUSED)) as seen:
             page = seen.page
             seen.sign_in()
             acknowledge_by_key(page)
@@ -175,6 +177,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             expect(page.get_by_text("CPU total: above 1% → warning")).to_be_visible()
             preview_says_what_it_would_have_done(page)
             rule_that_somebody_else_changed_is_loaded_again(page, hub)
+            rules_go_out_and_come_back_as_a_file(page, hub)
             new_maintenance_is_above_an_older_one(page, hub)
             viewer_changes_nothing(browser, hub)
             link_leaves_no_token(seen)
@@ -212,6 +215,35 @@ def rule_that_somebody_else_changed_is_loaded_again(page: Page, hub: HubProcess)
     ends_after.fill("4")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
+
+
+def rules_go_out_and_come_back_as_a_file(page: Page, hub: HubProcess) -> None:
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export").click()
+    file = json.loads(saved.value.path().read_text())
+    own = next(rule for rule in file["rules"] if rule["name"] == RULE["name"])
+    page.get_by_role("button", name="Import…").click()
+    dialog = page.get_by_role("dialog", name="Import rules")
+
+    def given(text: str) -> None:
+        dialog.get_by_label("Import from a file").set_input_files(
+            {"name": "mine.json", "mimeType": "application/json", "buffer": text.encode()}
+        )
+
+    given("[]")
+    expect(dialog.get_by_role("alert")).to_contain_text("This file has no “rules”")
+    given(json.dumps({"rules": [{**own, "expr": "nothing("}]}))
+    expect(dialog.get_by_role("alert")).to_contain_text("Entry 1: ")
+    apply = dialog.get_by_role("button", name="Apply")
+    expect(apply).to_be_disabled()
+    given(json.dumps({"rules": [{**own, "for_s": own["for_s"] + 60}, {**own, "id": "", "name": "Another"}]}))
+    expect(dialog.get_by_text("1 would be added, 1 changed, 0 are the same.")).to_be_visible()
+    expect(dialog.get_by_role("list", name="What would change")).to_contain_text(f"for_s: {own['for_s']:g} → {own['for_s'] + 60:g}")
+    apply.click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("table", name="Own rules").get_by_role("row").filter(has_text="Another")).to_be_visible()
+    [changed] = (one for one in hub.local("GET", "/api/v1/rules").json["rules"] if one["name"] == RULE["name"])
+    assert changed["for_s"] == own["for_s"] + 60
 
 
 def new_maintenance_is_above_an_older_one(page: Page, hub: HubProcess) -> None:

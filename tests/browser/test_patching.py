@@ -55,6 +55,14 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         expect(freeze).to_have_count(0)
 
         page.get_by_role("tab", name="Patch policies").click()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Export").click()
+        page.get_by_role("button", name="Import…").click()
+        imports = page.get_by_role("dialog", name="Import patch policies")
+        imports.get_by_label("Import from a file").set_input_files(saved.value.path())
+        expect(imports.get_by_text("0 would be added, 0 changed, 1 are the same.")).to_be_visible()
+        expect(imports.get_by_role("button", name="Apply")).to_be_disabled()
+        page.keyboard.press("Escape")
         row.get_by_role("button", name="Actions for Security by night").click()
         page.get_by_role("menuitem", name="Run now").click()
         page.get_by_role("button", name="Run now").click()

@@ -346,6 +346,9 @@ def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> 
     for width in (390, 800, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(OUTSIDE) == [], f"at {width}"
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("no row was changed, moved or removed.").last).to_contain_text("Checked at")
+    expect(page.get_by_role("button", name="Copy the head")).to_be_visible()
     page.get_by_label("Action").fill("user.create")
     expect(rows.filter(has_text="Signed in")).to_have_count(0)
     expect(page).to_have_url(re.compile(r"\?action=user\.create$"))

@@ -6,6 +6,7 @@ import { ApiError, call } from "../wire/http";
 import type {
   AlertsView,
   AlertView,
+  AppliedRulesView,
   ChannelBody,
   ChannelExplanation,
   ChannelKindsView,
@@ -36,6 +37,7 @@ import type {
   PreviewView,
   RuleBody,
   RulePatch,
+  RulesBody,
   RulesView,
   RuleView,
   TestView,
@@ -105,6 +107,13 @@ export async function removeRule(id: string): Promise<void> {
   await withStepUp(() => call<undefined>("DELETE", `rules/${id}`), t`Enter your password to remove a rule or its changes.`);
   await loadRules();
 }
+
+/** Applies a file of rules, all or none; with `dryRun` the hub only says what it would do. */
+export const applyRules = (items: RulesBody["rules"], dryRun: boolean): Promise<AppliedRulesView> =>
+  withStepUp(
+    () => call<AppliedRulesView>("POST", "rules/apply", { body: { rules: items, dry_run: dryRun } }),
+    t`Enter your password to apply a file of rules.`,
+  );
 
 /** The times at which this rule would have fired on the stored samples between `from` and `to` (Unix seconds); null: this hub cannot preview rules. */
 export async function previewRule(rule: RuleBody, from: number, to: number): Promise<PreviewView | null> {

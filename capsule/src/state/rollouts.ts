@@ -4,10 +4,12 @@ import { t } from "../core/text/i18n";
 import { call, url } from "../wire/http";
 import type { ApiError } from "../wire/http";
 import type {
+  AppliedPoliciesView,
   OccurrencesView,
   OccurrenceView,
   NowBody,
   PatchPoliciesView,
+  PoliciesFileBody,
   PatchPolicyBody,
   PatchPolicyPatch,
   PatchPolicyView,
@@ -38,6 +40,12 @@ export const editPolicy = (id: string, body: PatchPolicyPatch): Promise<PatchPol
   withStepUp(() => call<PatchPolicyView>("PATCH", `patch-policies/${id}`, { body }), t`Enter your password to change a patch policy.`);
 export const deletePolicy = (id: string): Promise<undefined> =>
   withStepUp(() => call<undefined>("DELETE", `patch-policies/${id}`), t`Enter your password to delete a patch policy.`);
+/** Applies a file of patch policies, all or none; with `dryRun` the hub only says what it would do. */
+export const applyPolicies = (items: PoliciesFileBody["policies"], dryRun: boolean): Promise<AppliedPoliciesView> =>
+  withStepUp(
+    () => call<AppliedPoliciesView>("POST", "patch-policies/apply", { body: { policies: items, dry_run: dryRun } }),
+    t`Enter your password to apply a file of patch policies.`,
+  );
 /** The occurrences of a policy: what was decided about, and the next ones. */
 export const loadOccurrences = async (id: string): Promise<readonly OccurrenceView[]> =>
   (await call<OccurrencesView>("GET", `patch-policies/${id}/occurrences`)).occurrences;

@@ -64,8 +64,12 @@ let ahead = 0;
 /** The seconds by which the hub's clock is ahead of this machine's clock, according to the newest answer. */
 export const hubAhead = (): number => ahead;
 
-async function send(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
-  const init: RequestInit = { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS), method };
+async function send(
+  method: Method,
+  path: string,
+  { query = {}, body = {}, idempotencyKey, patienceMs = PATIENCE_MS }: Options,
+): Promise<Response> {
+  const init: RequestInit = { cache: "no-store", signal: AbortSignal.timeout(patienceMs), method };
   const headers: Record<string, string> = { accept: "application/json" };
   if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
   if (method !== "GET") {
@@ -107,6 +111,8 @@ interface Options {
   query?: Query;
   body?: unknown;
   idempotencyKey?: string;
+  /** How long to wait for the answer, for calls that read very much. */
+  patienceMs?: number;
   /** False for calls that create or renew the session. */
   renews?: boolean;
   /** True for calls about the session itself: their answer counts even if the session has ended. The default is true if `renews` is false. */

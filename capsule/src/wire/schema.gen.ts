@@ -158,6 +158,22 @@ export interface AttemptView {
   code: string;
 }
 
+export interface AuditCheckView {
+  holds: boolean;
+  /** The first row that was changed, moved or removed; null: none was. */
+  fault: string | null;
+  /** The heads that no later chain has recorded; empty if the log does not hold. */
+  heads: AuditHeadView[];
+  at: number;
+}
+
+/** The last row of a chain. A copy that is kept elsewhere shows later whether the log was cut or rewritten (`stardust audit verify --expect`). */
+export interface AuditHeadView {
+  chain: string;
+  n: number;
+  hash: string;
+}
+
 export interface AuditPageView {
   audit: AuditView[];
   next: string | null;

@@ -110,6 +110,7 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "POST /batches/{id}/cancel": (f"/batches/{fleet.batch}/cancel", None),
         "GET /events": (f"/events?{page}&search=nothing-of-this", None),
         "GET /audit": (f"/audit?{page}", None),
+        "GET /audit/verify": ("/audit/verify", None),
         "POST /events": ("/events", {**FAILED_BACKUP, "node_id": node}),
         "POST /nodes/{id}/events": (f"/nodes/{node}/events", FAILED_BACKUP),
         "GET /alerts": (f"/alerts?{page}", None),

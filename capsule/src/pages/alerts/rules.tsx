@@ -3,21 +3,24 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ruleFits, ruleGroup, ruleSentence, selectWords, type RuleGroup } from "../../core/alerts/rule-text";
+import { fieldChange, rulesFile } from "../../core/text/import-file";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
-import { editRule, loadRules, removeRule, rules } from "../../state/alert-calls";
+import { applyRules, editRule, loadRules, removeRule, rules } from "../../state/alert-calls";
 import { nodeLabel } from "../../state/node-label";
 import { isAdmin, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type RuleView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
+import { downloadText } from "../../ui/download";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
 import { SearchField } from "../../ui/search";
 import { StaleNotice } from "../../ui/stale-notice";
+import { ImportDialog } from "../import-dialog";
 import { ActionError, useAction } from "../use-action";
 import { RuleDialog } from "./rule-dialog";
 
@@ -27,7 +30,7 @@ const GROUPS: readonly { key: RuleGroup; title: string }[] = [
   { key: "hub", title: t`Default rules for Ground Control` },
 ];
 
-type OpenDialog = { kind: "new" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
+type OpenDialog = { kind: "new" | "import" } | { kind: "edit" | "reset" | "delete"; rule: RuleView };
 
 /** Whether the user may change rules and channels. They apply to the whole fleet, so a user who sees only some nodes may not. */
 export const mayManageAlerts = (): boolean => isAdmin.value && !user.value?.limited;
@@ -56,6 +59,14 @@ export function RulesTab(): VNode {
     <div class="stack">
       <div class="section-head">
         <p class="t3 meta grow">{t`Each rule holds for every server that it selects, also for those that join later.`}</p>
+        <Button
+          icon="download"
+          class={manages ? "" : "end"}
+          onClick={() => downloadText(rulesFile(all), "stardust-rules.json", "application/json")}
+        >
+          {t`Export`}
+        </Button>
+        {manages && <Button onClick={() => setOpenDialog({ kind: "import" })}>{t`Import…`}</Button>}
         {manages && (
           <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "new" })}>
             {t`New rule`}
@@ -76,6 +87,19 @@ export function RulesTab(): VNode {
         const rows = found.filter((rule) => ruleGroup(rule) === key);
         return rows.length > 0 && <Group key={key} title={title} rules={rows} onAsk={setOpenDialog} />;
       })}
+      {openDialog?.kind === "import" && (
+        <ImportDialog
+          title={t`Import rules`}
+          kind="rules"
+          hint={t`A file that was exported here, or by “stardust rules export”. Rules with the same id or name are changed, and rules that are not in the file stay.`}
+          send={async (items, dryRun) => {
+            const { rules: rows, left } = await applyRules([...items], dryRun);
+            return { rows: rows.map(({ name, act, fields }) => ({ name, act, changes: fields.map(fieldChange) })), left: left.length };
+          }}
+          onDone={() => void load()}
+          onClose={close}
+        />
+      )}
       {openDialog?.kind === "new" && <RuleDialog onClose={close} />}
       {openDialog?.kind === "edit" && (
         <RuleDialog

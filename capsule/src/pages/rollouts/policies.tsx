@@ -6,17 +6,19 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
-import { createRollout, deletePolicy, loadPolicies } from "../../state/rollouts";
+import { applyPolicies, createRollout, deletePolicy, loadPolicies } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import type { PatchPolicyView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
+import { downloadText } from "../../ui/download";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
 import { drop, useAll } from "../alerts/use-all";
+import { ImportDialog } from "../import-dialog";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 
@@ -25,6 +27,7 @@ type Asked = { kind: "delete" | "run"; one: PatchPolicyView } | null;
 export function PoliciesTab(): VNode {
   const list = useAll(loadPolicies);
   const [asked, setAsked] = useState<Asked>(null);
+  const [importing, setImporting] = useState(false);
   const add = mayAct.value && (
     <a class="button primary end" href="/patch-policies/new">
       {t`Add patch policy`}
@@ -34,6 +37,17 @@ export function PoliciesTab(): VNode {
     <div class="stack">
       <div class="section-head">
         <p class="t3 meta grow">{t`A patch policy says which servers get which updates when, in which order, and what makes it stop.`}</p>
+        {list.items && list.items.length > 0 && (
+          <Button
+            icon="download"
+            onClick={() =>
+              downloadText(`${JSON.stringify({ policies: list.items }, null, 2)}\n`, "stardust-patch-policies.json", "application/json")
+            }
+          >
+            {t`Export`}
+          </Button>
+        )}
+        {mayAct.value && <Button onClick={() => setImporting(true)}>{t`Import…`}</Button>}
         {list.items && list.items.length > 0 && add}
       </div>
       <ListView
@@ -54,6 +68,19 @@ export function PoliciesTab(): VNode {
           </ul>
         )}
       </ListView>
+      {importing && (
+        <ImportDialog
+          title={t`Import patch policies`}
+          kind="policies"
+          hint={t`A file that was exported here, or by “stardust policy export”. Policies with the same id or name are changed, and policies that are not in the file stay.`}
+          send={async (items, dryRun) => {
+            const { policies, left } = await applyPolicies([...items], dryRun);
+            return { rows: policies.map(({ name, act, fields }) => ({ name, act, changes: fields })), left: left.length };
+          }}
+          onDone={list.load}
+          onClose={() => setImporting(false)}
+        />
+      )}
       {asked?.kind === "delete" && <DeleteDialog one={asked.one} onClose={() => setAsked(null)} onDone={() => drop(list, asked.one.id)} />}
       {asked?.kind === "run" && <RunDialog one={asked.one} onClose={() => setAsked(null)} />}
     </div>

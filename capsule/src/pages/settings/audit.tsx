@@ -22,11 +22,13 @@ import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
 import { jobs } from "../../state/jobs";
 import { nodeLabel } from "../../state/node-label";
-import { searchAudit, loadWholeAudit } from "../../state/users";
+import { searchAudit, loadWholeAudit, verifyAudit } from "../../state/users";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
-import type { AuditView } from "../../state/types";
+import type { AuditCheckView, AuditView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
@@ -36,7 +38,7 @@ import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { DateRange } from "../date-range";
 import { ListView, useList } from "../list-view";
-import { useAction } from "../use-action";
+import { ActionError, useAction } from "../use-action";
 import { useSettledText } from "../use-settled-text";
 
 /** The result of an action that was not refused and did not fail. */
@@ -71,6 +73,7 @@ export function AuditPage(): VNode {
         </div>
         <Export filter={filter} />
       </div>
+      <Verify />
       <div class="audit-filter" role="search" aria-label={t`Filter the audit log`}>
         <FilterText label={t`Actor`} name="actor" value={filter.actor} placeholder="admin" />
         <FilterText label={t`Action`} name="action" value={filter.action} placeholder={t`User added`} />
@@ -96,6 +99,48 @@ export function AuditPage(): VNode {
       >
         {(items) => <Rows rows={items} />}
       </ListView>
+    </div>
+  );
+}
+
+/** Checks the whole log, and shows its head: who keeps that elsewhere can show later that nothing was cut off. */
+function Verify(): VNode {
+  const [check, setCheck] = useState<AuditCheckView | null>(null);
+  const act = useAction();
+  const verify = (): void =>
+    void act.run(async () => {
+      setCheck(null);
+      setCheck(await verifyAudit());
+    });
+  return (
+    <div class="stack">
+      <div class="row wrap">
+        <Button busy={act.busy} onClick={verify}>
+          {t`Verify`}
+        </Button>
+        <span class="t3 meta" role="status">
+          {act.busy
+            ? t`Every row is checked. A long log takes a while.`
+            : check?.holds
+              ? t`Checked at ${timeOrDate(check.at, dayStart.value)}: no row was changed, moved or removed.`
+              : check
+                ? ""
+                : t`Checks that no row was changed, moved or removed.`}
+        </span>
+      </div>
+      <ActionError text={act.refusal} />
+      {check && !check.holds && (
+        <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+          <b>{t`The audit log does not hold:`}</b> <span class="plain">{check.fault}</span>
+        </Banner>
+      )}
+      {check?.heads.map(({ chain, n, hash }) => (
+        <div key={chain} class="row wrap">
+          <span class="t3 meta">{t`Keep this head elsewhere; “stardust audit verify --expect” compares it later:`}</span>
+          <code class="mono wrap-any">{`${chain}:${n}:${hash}`}</code>
+          <CopyButton name={t`Copy the head`} text={() => `${chain}:${n}:${hash}`} />
+        </div>
+      ))}
     </div>
   );
 }

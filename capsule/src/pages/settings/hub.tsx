@@ -1,7 +1,7 @@
 /** The hub itself: its addresses, its encryption, and its storage. */
 
 import type { VNode } from "preact";
-import { t } from "../../core/text/i18n";
+import { t, tElements } from "../../core/text/i18n";
 import { age, timeOrDate } from "../../core/text/time";
 import { size } from "../../core/text/units";
 import { dayStart, now } from "../../state/clock";
@@ -23,10 +23,7 @@ const scrapeConfig = (protocol: string, host: string): string =>
     "    authorization: {credentials_file: /etc/prometheus/stardust.token}",
     ["    static_configs:", `[{targets:["${host}"]}]`].join(" "),
   ].join("\n");
-const VERIFY = "stardust audit verify";
 const ADDRESSES = "stardust addresses";
-const EXPORT = "stardust rules export > rules.json";
-const APPLY = "stardust rules apply --dry-run rules.json";
 const COPY = "stardust backup FOLDER";
 
 export function HubPage(): VNode {
@@ -84,13 +81,14 @@ export function HubPage(): VNode {
       </section>
       <section class="card" aria-label={t`On the hub’s machine`}>
         <h2>{t`On the hub’s machine`}</h2>
-        <p class="t2">{t`Check that no row of the audit log was changed, moved or removed:`}</p>
-        <Command text={VERIFY} />
         <p class="t2">{t`Show or change where browsers and nodes reach the hub:`}</p>
         <Command text={ADDRESSES} />
-        <p class="t2">{t`Write all rules as a file, and apply a file after looking at what it would change:`}</p>
-        <Command text={EXPORT} />
-        <Command text={APPLY} />
+      </section>
+      <section class="card" aria-label={t`Checks and files`}>
+        <h2>{t`Checks and files`}</h2>
+        <p class="t2">
+          {tElements`${<a class="accent" href="/settings/audit">{t`Audit`}</a>} checks that no row of the log was changed. ${<a class="accent" href="/alerts/rules">{t`Rules`}</a>} and ${<a class="accent" href="/rollouts/policies">{t`patch policies`}</a>} are exported and imported as files where they are listed.`}
+        </p>
       </section>
       <section class="card" aria-label={t`Prometheus`}>
         <h2>{t`Prometheus`}</h2>

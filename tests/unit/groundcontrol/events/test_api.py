@@ -115,4 +115,8 @@ async def test_the_audit_log_is_for_admins(hub: TestHub) -> None:
     assert rows["audit"][0]["action"] == "node.edit"
     assert rows["audit"][0]["actor"] == "admin"
     assert rows["next"] is not None
-    assert (await (await hub.logged_in("operator")).get("audit")).code == "auth.forbidden"
+    checked = (await admin.get("audit/verify")).json
+    assert (checked["holds"], checked["fault"]) == (True, None)
+    assert [(head["n"], len(head["hash"])) for head in checked["heads"]] == [(rows["audit"][0]["n"], 64)]
+    operator = await hub.logged_in("operator")
+    assert [(await operator.get(path)).code for path in ("audit", "audit/verify")] == ["auth.forbidden"] * 2
