@@ -12,7 +12,7 @@ const EXAMPLES: Record<string, string> = {
   os: "debian",
   kernel: "6.1",
   location: "home",
-  revision: "1a2b3c4d · generation 42",
+  revision: "1a2b3c4d",
   agent: "1.2",
   address: "10.0.",
   note: "backup",
