@@ -150,6 +150,7 @@ _NODE: Final = (
         action="security-upgrade",
     ),
     _rule("updates.stale", "lists_stale", "Package lists are old", "state(lists_age)", warn=(7 * _DAY_S, _DAY_S), action="refresh"),
+    _rule("patch.missed", "patch_missed", "Patch policies did not reach it twice", "state(patch_missed)", warn=(1, 0)),
     _rule("reboot.required", "reboot_due", "Reboot is due", "state(reboot_due)", warn=_ANY, notice=True, action="reboot"),
     _rule("reboot.overdue", "reboot_due", "Reboot has been due for a week", "state(reboot_due)", warn=(7 * _DAY_S, 0), action="reboot"),
     _rule("packages.broken", "packages_broken", "Packages are broken", "state(packages_broken)", crit=_ANY, action="repair"),

@@ -193,6 +193,7 @@ class FactReader:
             reboot_since_at=node.reboot_since_at,
             updates_security=node.updates.security,
             security_since_at=node.security_since_at,
+            patch_missed=node.patch_missed,
             lists_checked_at=node.updates.checked_at,
             tables={subject: tables[subject] for subject in SUBJECTS if subject in tables},
             clock_skew_s=None if skew_s is None else round(skew_s, SKEW_DIGITS),

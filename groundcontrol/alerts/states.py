@@ -51,6 +51,8 @@ class NodeFacts(NamedTuple):
     reboot_since_at: float | None = None
     updates_security: int | None = None
     security_since_at: float | None = None
+    patch_missed: int = 0
+    """How many roll-outs of patch policies in a row did not reach the node."""
     lists_checked_at: float | None = None
     tables: Mapping[str, SubjectTable] = {}
     """The newest tables of `SUBJECTS`."""
@@ -293,6 +295,10 @@ def _restarting(subject: Subject) -> Callable[[NodeFacts, float], Values]:
     return read
 
 
+def _patch_missed(facts: NodeFacts, _now: float) -> Values:
+    return {"": float(facts.patch_missed)} if facts.patch_missed else {}
+
+
 def _packages_broken(facts: NodeFacts, _now: float) -> Values:
     rows = _rows(facts, "package_faults", "package")
     if rows is None:
@@ -328,6 +334,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
         elapsed=True,
         by_wall_clock=True,
     ),
+    StateKind("patch_missed", "times", "in a row that a roll-out of a patch policy ended without having reached the node", _patch_missed),
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age, by_wall_clock=True),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed"), is_known=_unit_listed),
     StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),

@@ -1,4 +1,4 @@
-"""`stardust policy`: patch policies: list, show, export, apply, run, skip, resume."""
+"""`stardust policy`: patch policies: list, show, export, apply, run, skip, approve, take-over, resume."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     FILE.add_acts(acts)
     add_act(acts, "run", help="run a patch policy now, within its windows").add_argument("policy", metavar="POLICY")
     add_act(acts, "skip", help="skip the next time of a patch policy").add_argument("policy", metavar="POLICY")
+    add_act(acts, "approve", help="approve the packages that the notice of its next time named").add_argument("policy", metavar="POLICY")
+    take = add_act(acts, "take-over", help="run a patch policy with your rights, such as one whose owner left")
+    take.add_argument("policy", metavar="POLICY")
     add_act(acts, "resume", help="let the policies run again that a restore of the hub paused")
 
 
@@ -44,8 +47,11 @@ async def _of_one(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> in
     if args.act == "show":
         return await _show(hub, args, policies)
     one = _find(policies, args.policy)
-    if args.act == "skip":
-        return await _skip(hub, args, one)
+    if args.act in ("skip", "approve"):
+        return await _decide(hub, args, one)
+    if args.act == "take-over":
+        taken = await hub.patch(f"/patch-policies/{one['id']}", {"version": one["version"], "take_over": True})
+        return print_answer(args, taken, shown(f"{taken['name']} runs with the rights of {taken['owner']}"))
     made = await hub.post("/rollouts", {"policy_id": one["id"]})
     return print_answer(args, made, shown(f"the roll-out {made['id']} began: stardust rollout watch {made['id']}"))
 
@@ -100,14 +106,18 @@ async def _show(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> int:
     return 0
 
 
-async def _skip(hub: Hub, args: argparse.Namespace, one: Any) -> int:
+async def _decide(hub: Hub, args: argparse.Namespace, one: Any) -> int:
+    """Skip or approve the next time of a policy."""
     found = (await hub.get(f"/patch-policies/{one['id']}/occurrences"))["occurrences"]
     ahead = [each for each in found if each["state"] in ("planned", "waiting_approval")]
     if not ahead:
-        raise CliError(f"{one['name']} has no time ahead that could be skipped", "not_found")
+        raise CliError(f"{one['name']} has no time ahead", "not_found")
     due = ahead[0]
-    answer = await hub.post(f"/patch-policies/{one['id']}/occurrences/{due['due_at']:.0f}/skip", {})
-    return print_answer(args, answer, shown(f"{one['name']} does not run at {due['local']} {due['zone']}"))
+    when = f"{due['local']} {due['zone']}"
+    path = f"/patch-policies/{one['id']}/occurrences/{due['due_at']:.0f}/{args.act}"
+    answer = await hub.post(path, {} if args.act == "skip" else None)
+    approved = f"{one['name']} at {when} is approved by {len(answer['approvals'])} of {answer['approvals_needed']}"
+    return print_answer(args, answer, shown(f"{one['name']} does not run at {when}" if args.act == "skip" else approved))
 
 
 def _lines(one: Any, verb: str) -> list[str]:

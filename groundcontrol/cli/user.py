@@ -62,7 +62,14 @@ async def run(args: argparse.Namespace) -> int:
         if args.act == "list":
             return print_list(args, "users", [user async for user in hub.every("/users", "users")], COLUMNS)
         made = await _act(hub, args)
-    return print_answer(args, made, _sentence(args.act, made))
+        owned = await _owned(hub, args.username) if args.act == "disable" or (args.act == "role" and args.role == "viewer") else []
+    pausing = f"{args.username} owns the patch policies {', '.join(owned)}: they pause until an admin runs `stardust policy take-over`"
+    return print_answer(args, made, _sentence(args.act, made) + (f"\n{shown(pausing)}" if owned else ""))
+
+
+async def _owned(hub: Hub, username: str) -> list[str]:
+    """The names of the patch policies that run with the rights of a user."""
+    return [one["name"] for one in (await hub.get("/patch-policies"))["patch_policies"] if one["owner"] == username]
 
 
 async def _act(hub: Hub, args: argparse.Namespace) -> Any:

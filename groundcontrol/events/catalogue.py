@@ -129,6 +129,7 @@ ROWS: Final = (
     _once("rollout_succeeded", "rollout", "the roll-out {name} succeeded: {passed} of {total} servers passed"),
     _once("rollout_expired", "rollout", "the roll-out {name} ended with its window: {not_started} of {total} servers were not reached", "warning"),
     _once("patch_missed", "rollout", "the patch policy {name} missed its time: {why}", "warning"),
+    _once("patch_paused", "rollout", "the patch policy {name} is paused: {why}", "error"),
     _once("approval_wanted", "rollout", "the patch policy {name} waits for approval until {due}", "warning"),
     _once("patch_report", "rollout", "report of {name}: {why}"),
     _once("deployment_succeeded", "deployment", "{kind} {name} ({host}): succeeded"),

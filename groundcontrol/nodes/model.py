@@ -116,6 +116,8 @@ class Node(NamedTuple):
     """The name of the user who said so."""
     location: str = ""
     """Where the node is, as users set it."""
+    patch_missed: int = 0
+    """How many roll-outs of patch policies in a row ended without having reached the node."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""

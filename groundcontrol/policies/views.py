@@ -364,6 +364,8 @@ class PatchStatusNode(Answer):
     supported_until: str | None
     policies: list[str]
     """Names of the patch policies that select it."""
+    missed: int
+    """How many of their roll-outs in a row did not reach it."""
     next_at: float | None
 
 

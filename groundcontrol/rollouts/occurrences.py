@@ -49,6 +49,18 @@ def due_now(policy: PatchPolicy, stored: Iterable[Occurrence], now: float) -> li
     return found
 
 
+def missed_in_row(stored: Iterable[Occurrence], due_at: float) -> int:
+    """How many times in a row were missed, up to the one of this time. Skipped ones were meant, and count neither way."""
+    count = 0
+    for one in sorted((one for one in stored if one.due_at <= due_at), key=lambda one: -one.due_at):
+        if one.state == "skipped":
+            continue
+        if one.state != "missed":
+            break
+        count += 1
+    return count
+
+
 def _new(policy: PatchPolicy, span: Span) -> Occurrence:
     return Occurrence(policy.id, policy.org, span.from_at, span.until_at, "planned")
 

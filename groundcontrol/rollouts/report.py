@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final, NamedTuple
+
+from groundcontrol.core.ids import NodeId
 from groundcontrol.rollouts.model import Rollout
 
-MOST_NAMED = 10
+MOST_NAMED: Final = 10
+_MEANT: Final = frozenset({"never_by_schedule", "not_selected", "up_to_date"})
+"""Reasons for which a node that was not reached has missed nothing."""
+
+
+class Reach(NamedTuple):
+    """The nodes that a roll-out of a patch policy missed, and those that it reached, whatever came of it."""
+
+    missed: tuple[NodeId, ...]
+    reached: tuple[NodeId, ...]
+
+
+def reach_of(rollout: Rollout) -> Reach:
+    """Of an ended roll-out. One that was stopped has missed no node: a person or a gate decided so."""
+    left = [one for one in rollout.targets if one.state == "not_started"]
+    missed = [one.node for one in left if one.why not in _MEANT] if rollout.policy_id and rollout.state == "expired" else []
+    return Reach(tuple(missed), tuple(one.node for one in rollout.targets if one.state not in ("not_started", "pending", "held")))
 
 
 def report_words(rollout: Rollout) -> str:

@@ -12,6 +12,7 @@ from groundcontrol.core.errors import Conflict, HubError, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
+from groundcontrol.events.model import Severity
 from groundcontrol.nodes.interfaces import NodeHealth, Presence
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -25,7 +26,7 @@ from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
 from groundcontrol.rollouts.facts import RolloutFacts, Shared
 from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
-from groundcontrol.rollouts.occurrences import Due, due_now
+from groundcontrol.rollouts.occurrences import Due, due_now, missed_in_row
 from groundcontrol.rollouts.report import report_words
 from groundcontrol.rollouts.step import step
 from groundcontrol.rollouts.store import Begin, RolloutStore
@@ -114,6 +115,8 @@ class RolloutService:
             after = Stepped(after.rollout._replace(reported=True), (*after.commands, told))
         saved = await self._stores[RolloutStore].save_rollout(scope, before, after)
         self._bus.publish(Changed("rollout", saved.rollout.id, saved.rollout.version))
+        for node, version in saved.nodes:
+            self._bus.publish(Changed("node", node, version))
         for job in saved.jobs:
             self._bus.publish(Changed("job", job, 1))
         if saved.jobs:
@@ -130,7 +133,11 @@ class RolloutService:
             return
         store = self._stores[PolicyStore]
         if not await store.may_act(policy.org, policy.owner_id, "patch.run", NodeId(""), (), 0.0):
-            await store.pause_policy(policy.org, policy.id, "owner")
+            if await store.pause_policy(policy.org, policy.id, "owner"):
+                why = f"its owner {policy.owner} may not run it any more; an admin must take it over"
+                await self._stores[RolloutStore].tell(
+                    policy.org, "patch_paused", policy.report, {"name": policy.name, "why": why, "policy": policy.id}
+                )
             return
         try:
             stored = await store.occurrences(policy.org, policy.id, min(policy.considered_at, now) - PAST_S)
@@ -176,9 +183,11 @@ class RolloutService:
             case "miss":
                 await store.save_occurrence(scope, due.before, due.after, due.after.due_at)
                 when = local_text(due.after.due_at, policy.times.zone)
-                await self._stores[RolloutStore].tell(
-                    policy.org, "patch_missed", policy.report, {"name": policy.name, "why": f"{when}: {due.after.why}", "policy": policy.id}
-                )
+                count = missed_in_row(await store.occurrences(policy.org, policy.id, now - PAST_S), due.after.due_at)
+                why = f"{when}: {due.after.why}" + (f", {count} times in a row" if count > 1 else "")
+                details: dict[str, object] = {"name": policy.name, "why": why, "policy": policy.id, "in_a_row": count}
+                severity: Severity = "error" if count > 1 else "warning"
+                await self._stores[RolloutStore].tell(policy.org, "patch_missed", policy.report, details, severity)
             case _:
                 await self.begin(scope, policy, due.before, due.after, now)
 

@@ -70,6 +70,7 @@ def _row(
         other_patcher=None,
         supported_until=supported_until(node.identity.os_id, node.identity.os_version),
         policies=[one.name for one in mine],
+        missed=node.patch_missed,
         next_at=min((at for one in mine if (at := next_at(one, now)) is not None), default=None),
     )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import Job
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutId, Stepped
@@ -19,6 +20,8 @@ class Saved(NamedTuple):
     rollout: Rollout
     jobs: tuple[JobId, ...]
     """New jobs, and those with a new stop request."""
+    nodes: tuple[tuple[NodeId, int], ...] = ()
+    """Nodes whose count of misses has changed, with their new version."""
 
 
 class Begin(NamedTuple):
@@ -76,7 +79,9 @@ class RolloutStore(Protocol):
         """Node -> name of the roll-out that last patched it."""
         ...
 
-    async def tell(self, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
+    async def tell(
+        self, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None
+    ) -> None:
         """Record an event, and send it to these channels."""
         ...
 

@@ -529,6 +529,9 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     assert (rest["parent_id"], rest["state"]) == (made["id"], "waiting")
     run("rollout", "stop", rest["id"])
 
+    assert run("policy", "take-over", "nights")["version"] == 2
+    assert run("policy", "approve", "nights", status=1)["code"] == "conflict"
+
     frozen = run("window", "freeze", "--reason", "the shop burns")
     assert [(one["id"], one["kind"], one["open"]) for one in run("window", "list")["windows"]] == [(frozen["id"], "freeze", True)]
     assert "the shop burns" in said_by(hub, "window")

@@ -52,6 +52,7 @@ ILL_FACTS: dict[str, tuple[NodeFacts, NodeFacts, Level]] = {
         NodeFacts(NODE, lists_checked_at=ILL_NOW - 6 * _DAY),
         "warning",
     ),
+    "patch.missed": (NodeFacts(NODE, patch_missed=2), NodeFacts(NODE, patch_missed=1), "warning"),
     "reboot.required": (
         NodeFacts(NODE, reboot_required="yes", reboot_since_at=ILL_NOW - 60),
         NodeFacts(NODE, reboot_required="no"),

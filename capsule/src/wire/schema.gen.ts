@@ -1937,6 +1937,8 @@ export interface PatchStatusNode {
   supported_until: string | null;
   /** Names of the patch policies that select it. */
   policies: string[];
+  /** How many of their roll-outs in a row did not reach it. */
+  missed: number;
   next_at: number | null;
 }
 

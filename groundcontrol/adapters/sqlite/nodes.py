@@ -346,4 +346,5 @@ def _to_node(row: Row) -> Node:
         never_why=row["never_why"],
         never_by=row["never_by"],
         location=row["location"],
+        patch_missed=row["patch_missed"],
     )

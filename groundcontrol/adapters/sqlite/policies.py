@@ -61,8 +61,8 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, record_id)
         super().delete_in(tx, scope, record_id, also)
 
-    async def pause_policy(self, org: int, policy: PolicyId, why: str) -> None:
-        def command(tx: Tx) -> None:
+    async def pause_policy(self, org: int, policy: PolicyId, why: str) -> bool:
+        def command(tx: Tx) -> bool:
             won = tx.execute(
                 "UPDATE patch_policy SET paused = ?, considered_at = CASE WHEN ? = '' THEN ? ELSE considered_at END"
                 " WHERE org = ? AND id = ? AND paused <> ?",
@@ -70,8 +70,9 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             )
             if won:
                 self._chain.write(tx, hub_scope(org), "patch_policy.pause", policy, {"why": why})
+            return bool(won)
 
-        await self._writer.run(command)
+        return await self._writer.run(command)
 
     async def resume_policies(self, scope: Scope) -> int:
         def command(tx: Tx) -> int:

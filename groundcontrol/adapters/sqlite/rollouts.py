@@ -26,8 +26,10 @@ from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
 from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
+from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.store import Begin, Saved
 from spider.wire.ids import new_time_id
 
@@ -121,7 +123,7 @@ class SqliteRollouts:
                     case Tell(kind=kind, details=details):
                         _tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
             self._write_audit(tx, scope, before, to, moved, old)
-            return Saved(to, tuple(jobs))
+            return Saved(to, tuple(jobs), _note_misses(tx, to) if to.state in ENDED and before.state not in ENDED else ())
 
         return await self._writer.run(command)
 
@@ -244,8 +246,10 @@ class SqliteRollouts:
         )
         return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
 
-    async def tell(self, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
-        await self._writer.run(lambda tx: _tell(tx, org, kind, channels, details))
+    async def tell(
+        self, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None
+    ) -> None:
+        await self._writer.run(lambda tx: _tell(tx, org, kind, channels, details, severity))
 
     async def expire_rollouts(self, before: float) -> int:
         ended = ", ".join(f"'{state}'" for state in sorted(ENDED))
@@ -269,9 +273,23 @@ _REPORTED: Final = frozenset({"patch_report", "rollout_stopped", "rollout_holdin
 """Events that a roll-out also sends to the channels of its report."""
 
 
-def _tell(tx: Tx, org: int, kind: str, channels: Sequence[str], details: dict[str, object]) -> None:
+def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:
+    """Count the misses of each node of an ended roll-out. Returns: the nodes whose count has changed, with their new version."""
+    reach = reach_of(rollout)
+    changed: list[tuple[NodeId, int]] = []
+    for nodes, count, where in ((reach.missed, "patch_missed + 1", " AND never_why = ''"), (reach.reached, "0", " AND patch_missed <> 0")):
+        found = tx.fetch_all(
+            f"UPDATE node SET patch_missed = {count}, version = version + 1 WHERE org = ?"  # noqa: S608  words of our own
+            f" AND id IN (SELECT value FROM json_each(?)){where} RETURNING id, version",
+            *(rollout.org, json.dumps(nodes)),
+        )
+        changed += [(NodeId(row["id"]), row["version"]) for row in found]
+    return tuple(changed)
+
+
+def _tell(tx: Tx, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None) -> None:
     """Record an event, and send it to these channels whatever their least severity is."""
-    told = record_event(tx, new_event(kind, tx.now, details, name=str(details.get("name", "")), org=org))
+    told = record_event(tx, new_event(kind, tx.now, details, name=str(details.get("name", "")), org=org, severity=severity))
     for channel in channels if told is not None else ():
         if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", org, channel) is not None:
             made = DeliveryId(new_time_id(tx.now))

@@ -63,6 +63,7 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "rollout_succeeded": ["rollout", (f) => t`the roll-out ${f("name")} succeeded: ${f("passed")} of ${f("total")} servers passed`],
   "rollout_expired": ["rollout", (f) => t`the roll-out ${f("name")} ended with its window: ${f("not_started")} of ${f("total")} servers were not reached`],
   "patch_missed": ["rollout", (f) => t`the patch policy ${f("name")} missed its time: ${f("why")}`],
+  "patch_paused": ["rollout", (f) => t`the patch policy ${f("name")} is paused: ${f("why")}`],
   "approval_wanted": ["rollout", (f) => t`the patch policy ${f("name")} waits for approval until ${f("due")}`],
   "patch_report": ["rollout", (f) => t`report of ${f("name")}: ${f("why")}`],
   "deployment_succeeded": ["deployment", (f) => t`${f("kind")} ${f("name")} (${f("host")}): succeeded`],

@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<string, string>> = {
   load: t`load`,
   cpu: t`CPU`,
   lists_stale: t`old package lists`,
+  patch_missed: t`missed patch policy`,
   updates: t`security updates`,
   deadline_missed: t`missed event`,
   rule: t`own rule`,

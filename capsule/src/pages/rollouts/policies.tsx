@@ -6,10 +6,11 @@ import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
-import { applyPolicies, createRollout, deletePolicy, loadPolicies } from "../../state/rollouts";
+import { applyPolicies, createRollout, deletePolicy, editPolicy, loadPolicies } from "../../state/rollouts";
 import { go } from "../../state/router";
-import { mayAct } from "../../state/session";
-import type { PatchPolicyView } from "../../state/types";
+import { isAdmin, mayAct, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { ApiError, type PatchPolicyView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { downloadText } from "../../ui/download";
@@ -17,7 +18,7 @@ import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Empty } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
-import { drop, useAll } from "../alerts/use-all";
+import { drop, put, useAll } from "../alerts/use-all";
 import { ImportDialog } from "../import-dialog";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
@@ -63,7 +64,7 @@ export function PoliciesTab(): VNode {
         {(items) => (
           <ul class="card rows-card" aria-label={t`Patch policies`}>
             {items.map((one) => (
-              <Row key={one.id} one={one} onAsk={(kind) => setAsked({ kind, one })} />
+              <Row key={one.id} one={one} onAsk={(kind) => setAsked({ kind, one })} onChange={(view) => put(list, view)} />
             ))}
           </ul>
         )}
@@ -94,7 +95,22 @@ export function patchSelectWords({ all = false, tags = [], nodes = [], not = {} 
   return without.length ? t`${some} without ${without.join(", ")}` : some;
 }
 
-function Row({ one, onAsk }: { one: PatchPolicyView; onAsk: (kind: "delete" | "run") => void }): VNode {
+interface RowProps {
+  one: PatchPolicyView;
+  onAsk: (kind: "delete" | "run") => void;
+  onChange: (view: PatchPolicyView) => void;
+}
+
+function Row({ one, onAsk, onChange }: RowProps): VNode {
+  const takeOver = async (): Promise<void> => {
+    try {
+      onChange(await editPolicy(one.id, { version: one.version, take_over: true }));
+      toast("done", t`${one.name} runs with your rights now`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "auth.step_up_required") toast("fail", t`Not taken over`, error.detail);
+    }
+  };
   return (
     <li>
       <Glyph kind={one.paused ? "warn" : one.enabled ? "wait" : "ended"} label="" />
@@ -126,6 +142,9 @@ function Row({ one, onAsk }: { one: PatchPolicyView; onAsk: (kind: "delete" | "r
             [
               { label: t`Edit…`, icon: "settings", run: () => go(`/patch-policies/${one.id}`) },
               { label: t`Run now…`, icon: "send", run: () => onAsk("run") },
+              ...(isAdmin.value && one.owner !== user.value?.username
+                ? [{ label: t`Take over from ${one.owner}`, icon: "users" as const, run: () => void takeOver() }]
+                : []),
             ],
             [{ label: t`Delete…`, icon: "trash-2", danger: true, run: () => onAsk("delete") }],
           ]}

@@ -2,16 +2,20 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { grantsNothing, ROLE_HINTS, ROLE_LABELS, ROLES, type Role } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
+import { loadPolicies } from "../../state/rollouts";
 import { addUser, patchUser, resetPassword } from "../../state/users";
 import { toast } from "../../state/toasts";
 import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
 import { RadioCards } from "../../ui/radio-cards";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
+import { useAnswer } from "../use-answer";
 
 const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] =>
   roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
@@ -57,6 +61,22 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
   );
 }
 
+/** The patch policies that pause if this user may no longer act. */
+function OwnedPolicies({ who }: { who: AccountView }): VNode | null {
+  const { found, failure } = useAnswer(loadPolicies);
+  if (failure) return <p class="wrong">{t`It is not known which patch policies ${who.username} owns: ${failure.detail}`}</p>;
+  const owned = found?.filter(({ owner }) => owner === who.username) ?? [];
+  if (!owned.length) return null;
+  const names = owned.map(({ name }) => name).join(", ");
+  return (
+    <Banner kind="" mark={<Glyph kind="warn" label="" />}>
+      {owned.length === 1
+        ? t`The patch policy ${names} runs with the rights of ${who.username}. It pauses until an admin takes it over, under Patching.`
+        : t`These patch policies run with the rights of ${who.username}: ${names}. They pause until an admin takes them over, under Patching.`}
+    </Banner>
+  );
+}
+
 export function EditUser({
   who,
   onClose,
@@ -93,6 +113,7 @@ export function EditUser({
           <ActionError text={act.refusal} />
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+          {role === "viewer" && role !== who.role && <OwnedPolicies who={who} />}
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
@@ -179,6 +200,7 @@ export function Disable({
       <div class="body">
         <ActionError text={act.refusal} />
         <p class="t2">{t`All their sessions end now, their API tokens stop working, and they cannot sign in until they are enabled again. Running jobs continue.`}</p>
+        <OwnedPolicies who={who} />
       </div>
       <Foot focused {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void disable()}>
