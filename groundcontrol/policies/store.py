@@ -16,8 +16,11 @@ from groundcontrol.policies.windows import PatchWindow
 class PolicyStore(Records[PatchPolicy], Protocol):
     """Policies and their occurrences. A changed policy loses its planned occurrences with their approvals, a deleted one all of them."""
 
-    async def pause_policy(self, org: int, policy: PolicyId, why: str) -> bool:
-        """Set why a policy makes no roll-outs; empty: it does again, from now on. Returns: whether that is new."""
+    async def pause_policy(self, org: int, policy: PolicyId, why: str, told: dict[str, object] | None = None) -> None:
+        """Set why a policy makes no roll-outs; empty: it does again, from now on.
+
+        Args: told: the details of the event `patch_paused`, which the change also records and sends to the channels of the report.
+        """
         ...
 
     async def resume_policies(self, scope: Scope) -> int:

@@ -133,11 +133,8 @@ class RolloutService:
             return
         store = self._stores[PolicyStore]
         if not await store.may_act(policy.org, policy.owner_id, "patch.run", NodeId(""), (), 0.0):
-            if await store.pause_policy(policy.org, policy.id, "owner"):
-                why = f"its owner {policy.owner} may not run it any more; an admin must take it over"
-                await self._stores[RolloutStore].tell(
-                    policy.org, "patch_paused", policy.report, {"name": policy.name, "why": why, "policy": policy.id}
-                )
+            why = f"its owner {policy.owner} may not run it any more; an admin must take it over"
+            await store.pause_policy(policy.org, policy.id, "owner", {"name": policy.name, "why": why, "policy": policy.id})
             return
         try:
             stored = await store.occurrences(policy.org, policy.id, min(policy.considered_at, now) - PAST_S)

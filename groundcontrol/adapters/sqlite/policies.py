@@ -12,6 +12,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.node_tables import read_table
+from groundcontrol.adapters.sqlite.patch_events import tell
 from groundcontrol.adapters.sqlite.records import Also, Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_act
 from groundcontrol.core.errors import Conflict, NotFound
@@ -61,8 +62,8 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
         tx.execute("DELETE FROM patch_occurrence WHERE org = ? AND policy = ?", scope.org, record_id)
         super().delete_in(tx, scope, record_id, also)
 
-    async def pause_policy(self, org: int, policy: PolicyId, why: str) -> bool:
-        def command(tx: Tx) -> bool:
+    async def pause_policy(self, org: int, policy: PolicyId, why: str, told: dict[str, object] | None = None) -> None:
+        def command(tx: Tx) -> None:
             won = tx.execute(
                 "UPDATE patch_policy SET paused = ?, considered_at = CASE WHEN ? = '' THEN ? ELSE considered_at END"
                 " WHERE org = ? AND id = ? AND paused <> ?",
@@ -70,9 +71,10 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
             )
             if won:
                 self._chain.write(tx, hub_scope(org), "patch_policy.pause", policy, {"why": why})
-            return bool(won)
+            if won and told is not None:
+                tell(tx, org, "patch_paused", self.load(tx, org, policy).report, told)
 
-        return await self._writer.run(command)
+        await self._writer.run(command)
 
     async def resume_policies(self, scope: Scope) -> int:
         def command(tx: Tx) -> int:

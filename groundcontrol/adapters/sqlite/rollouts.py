@@ -9,23 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.job_rows import insert, load, select, to_job
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.patch_events import tell
 from groundcontrol.adapters.sqlite.policies import SqlitePolicies
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
-from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
@@ -121,7 +118,7 @@ class SqliteRollouts:
                     case StopJob():
                         jobs += self._stop_job(tx, scope, to, each)
                     case Tell(kind=kind, details=details):
-                        _tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
+                        tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
             self._write_audit(tx, scope, before, to, moved, old)
             return Saved(to, tuple(jobs), _note_misses(tx, to) if to.state in ENDED and before.state not in ENDED else ())
 
@@ -249,7 +246,7 @@ class SqliteRollouts:
     async def tell(
         self, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None
     ) -> None:
-        await self._writer.run(lambda tx: _tell(tx, org, kind, channels, details, severity))
+        await self._writer.run(lambda tx: tell(tx, org, kind, channels, details, severity))
 
     async def expire_rollouts(self, before: float) -> int:
         ended = ", ".join(f"'{state}'" for state in sorted(ENDED))
@@ -285,15 +282,6 @@ def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:
         )
         changed += [(NodeId(row["id"]), row["version"]) for row in found]
     return tuple(changed)
-
-
-def _tell(tx: Tx, org: int, kind: str, channels: Sequence[str], details: dict[str, object], severity: Severity | None = None) -> None:
-    """Record an event, and send it to these channels whatever their least severity is."""
-    told = record_event(tx, new_event(kind, tx.now, details, name=str(details.get("name", "")), org=org, severity=severity))
-    for channel in channels if told is not None else ():
-        if tx.fetch_one("SELECT 1 FROM channel WHERE org = ? AND id = ?", org, channel) is not None:
-            made = DeliveryId(new_time_id(tx.now))
-            add_deliveries(tx, [Delivery(made, org, ChannelId(channel), "event", None, told, 0, "due", "ready", tx.now, tx.now)])
 
 
 def _role_reboots(rows: Rows, rollout: Rollout) -> Counter[str]:

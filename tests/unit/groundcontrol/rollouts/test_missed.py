@@ -11,8 +11,16 @@ from groundcontrol.rollouts.occurrences import missed_in_row
 from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.inprocess_hub import Client, TestHub
-from tests.unit.groundcontrol.rollouts.test_rollouts_api import POLICY
 
+POLICY: dict[str, Any] = {
+    "name": "all",
+    "select": {"all": True},
+    "when": {"weekly": ["tue"]},
+    "start": "02:30",
+    "length_s": 7200,
+    "zone": "UTC",
+    "what": "all",
+}
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
