@@ -5,12 +5,14 @@ A rank says that something happened before, and how near to it. It never says th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import Job
+from groundcontrol.nodes.processes import ProcessReading
 
 ChangeKind = Literal["package", "unit", "kernel", "boot", "mount", "listener", "agent", "policy", "job", "alert", "rollout", "file"]
 KINDS: Final = get_args(ChangeKind)
@@ -24,7 +26,8 @@ _KIND_OF: Final[dict[str, ChangeKind]] = {
     "config_applied": "file", "service_deployed": "unit", "service_failed": "unit",
     "rollout_started": "rollout", "rollout_stopped": "rollout", "rollout_succeeded": "rollout", "rollout_expired": "rollout",
 }  # fmt: skip
-_WEIGHT: Final[dict[ChangeKind, float]] = {"unit": 4.0, "package": 3.0, "kernel": 3.0, "boot": 2.5, "job": 2.0, "agent": 1.5}
+_RESTARTS: Final = frozenset[ChangeKind]({"unit", "boot"})
+MOST_RISEN: Final = 3
 
 
 class Change(NamedTuple):
@@ -77,17 +80,47 @@ def _is_kernel(package: str) -> bool:
     return package.startswith(("linux-image", "kernel"))
 
 
-def ranked(changes: Sequence[Change], at: float, blamed: str = "") -> list[Change]:
-    """The changes of the ten minutes before a time, the likeliest first. Args: blamed: the unit that rose most; empty: not known."""
+class Risen(NamedTuple):
+    """A process that used more at a time than ten minutes before."""
+
+    name: str
+    amount: float
+    """CPU: points of one core; memory: bytes."""
+
+
+def risen_between(before: ProcessReading, after: ProcessReading, what: Literal["cpu", "memory"]) -> list[Risen]:
+    """The processes whose use rose most, the largest rise first. One that the first reading does not name rose from nothing that is known."""
+
+    def used(reading: ProcessReading) -> Counter[str]:
+        found = Counter[str]()
+        for one in reading.processes:
+            found[one.name] += (one.cpu if what == "cpu" else one.memory) or 0
+        return found
+
+    was, scale = used(before), 100.0 if what == "cpu" else 1.0
+    rises = [Risen(name, (amount - was[name]) / scale) for name, amount in used(after).items() if amount > was[name]]
+    return sorted(rises, key=lambda one: -one.amount)[:MOST_RISEN]
+
+
+def ranked(changes: Sequence[Change], at: float, risen: Sequence[Risen] = ()) -> list[Change]:
+    """The changes of the ten minutes before a time, the nearest first; those of a process that rose come before others."""
     found = []
     for one in changes:
         age = at - one.at
         if not 0 <= age <= BEFORE_S:
             continue
-        weight = _WEIGHT.get(one.kind, 1.0)
         reasons = [f"{age / 60:.0f} min before" if age >= 60 else f"{age:.0f} s before"]
-        if blamed and blamed in (one.object, f"{one.object}.service"):
-            weight *= 4
-            reasons.append("the same unit")
+        weight, reason = _weight(one, risen)
+        reasons += [reason] if reason else []
         found.append(one._replace(rank=round(weight * (1 - age / (2 * BEFORE_S)), 3), why=", ".join(reasons)))
     return sorted(found, key=lambda one: -(one.rank or 0.0))
+
+
+def _weight(one: Change, risen: Sequence[Risen]) -> tuple[float, str]:
+    stem = one.object.rpartition(".")[0] or one.object
+    for rise in risen:
+        if one.kind == "unit" and rise.name == stem:
+            return 4.0, f"{rise.name} rose"
+        if one.kind == "package" and (one.object == rise.name or one.object.startswith(f"{rise.name}-")):
+            return 3.0, f"a package of {rise.name}, which rose"
+    return (2.0, "a restart") if one.kind in _RESTARTS else (1.0, "")

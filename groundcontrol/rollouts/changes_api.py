@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Literal
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
@@ -11,9 +11,10 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.model import Job
 from groundcontrol.jobs.store import JobStore
-from groundcontrol.nodes.store import NodeStore
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore, ProcessHistoryStore
 from groundcontrol.policies.service import all_nodes
-from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, ChangeKind, changes_of, ranked
+from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, ChangeKind, Risen, changes_of, ranked, risen_between
 from groundcontrol.web.answer import Answer
 from groundcontrol.web.request import ApiRequest, unix_time
 from groundcontrol.web.routes import Parameter, Route
@@ -22,6 +23,8 @@ from groundcontrol.web.services import Services
 DAY_S: Final = 86_400.0
 LONGEST_S: Final = 31 * DAY_S
 MOST_JOBS: Final = 200
+READING_S: Final = 60.0
+"""Processes are read once a minute."""
 
 
 class ChangeView(Answer, rename={"before": "from", "after": "to"}):
@@ -38,14 +41,23 @@ class ChangeView(Answer, rename={"before": "from", "after": "to"}):
     why: str
 
 
+class RisenView(Answer):
+    name: str
+    """Of the process."""
+    amount: float
+    """CPU: points of one core; memory: bytes."""
+
+
 class ChangesView(Answer):
     changes: list[ChangeView]
+    risen: list[RisenView] | None
+    """Of `?at=` with `?metric=` cpu or memory, for one node: the processes that used most more than ten minutes before. null: not known."""
 
 
 async def node_changes(call: ApiRequest) -> ChangesView:
     """What changed on a node: packages, units, boots, listeners, agent, policy, jobs, alerts. Newest first."""
     node = await call.services[NodeStore].node(call.scope, call.node_id)
-    return await _answer(call, [node.id])
+    return await _answer(call, [node.id], node)
 
 
 async def list_changes(call: ApiRequest) -> ChangesView:
@@ -53,7 +65,7 @@ async def list_changes(call: ApiRequest) -> ChangesView:
     return await _answer(call, [node.id for node in await all_nodes(call.services[NodeStore], call.scope)])
 
 
-async def _answer(call: ApiRequest, nodes: list[NodeId]) -> ChangesView:
+async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = None) -> ChangesView:
     query = call.query("from", "to", "kind", "metric", "at")
     now = call.services.clock.now()
     at = None if "at" not in query else unix_time(query["at"], "at", now)
@@ -67,7 +79,26 @@ async def _answer(call: ApiRequest, nodes: list[NodeId]) -> ChangesView:
     events = await call.services[LogStore].events_of(call.scope, nodes, (start, end), MOST, without=(), fleet=not call.scope.grants)
     jobs = await _jobs(call.services, call.scope, nodes, start, end)
     found = changes_of(events, jobs, kind)
-    return ChangesView(changes=[_view(one) for one in (found if at is None else ranked(found, at))])
+    if at is None:
+        return ChangesView(changes=[_view(one) for one in found], risen=None)
+    risen = None if only is None else await _risen(call.services, only, query.get("metric", ""), at)
+    return ChangesView(
+        changes=[_view(one) for one in ranked(found, at, risen or ())],
+        risen=None if risen is None else [RisenView(*one) for one in risen],
+    )
+
+
+async def _risen(services: Services, node: Node, metric: str, at: float) -> list[Risen] | None:
+    """The processes that rose in the ten minutes before; None: a reading is missing, or the metric is neither CPU nor memory."""
+    what: Literal["cpu", "memory"] | None = "cpu" if metric.startswith("cpu") else "memory" if metric.startswith("memory") else None
+    if what is None:
+        return None
+    store = services[ProcessHistoryStore]
+    readings = [await store.reading(node.no, moment) for moment in (at - BEFORE_S, at + READING_S)]
+    before, after = readings
+    if before is None or after is None or at - after.at_ms / 1000 > 2 * READING_S or at - BEFORE_S - before.at_ms / 1000 > 2 * READING_S:
+        return None
+    return risen_between(before, after, what)
 
 
 async def _jobs(services: Services, scope: Scope, nodes: Collection[NodeId], start: float, end: float) -> list[Job]:
@@ -88,7 +119,7 @@ _QUERY: Final = (
     Parameter("from", "Unix seconds; without it a day before `to`"),
     Parameter("to", "Unix seconds; without it now"),
     Parameter("kind", "only changes of this kind"),
-    Parameter("metric", "with `at`: the metric that rose"),
+    Parameter("metric", "with `at`: the metric that rose, such as cpu.total or memory.used: changes of the processes that rose come first"),
     Parameter("at", "Unix seconds: the changes of the ten minutes before, ranked"),
 )
 CHANGE_ROUTES: Final = (

@@ -31,6 +31,14 @@ from groundcontrol.rollouts.store import Begin, Saved
 from spider.wire.ids import new_time_id
 
 _FIND: Final = "SELECT * FROM rollout WHERE org = ? AND id = ?"
+_MISSED: Final = (
+    "UPDATE node SET patch_missed = patch_missed + 1, version = version + 1 WHERE org = ? AND id IN (SELECT value FROM json_each(?))"
+    " AND never_why = '' RETURNING id, version"
+)
+_REACHED: Final = (
+    "UPDATE node SET patch_missed = 0, version = version + 1 WHERE org = ? AND id IN (SELECT value FROM json_each(?))"
+    " AND patch_missed <> 0 RETURNING id, version"
+)
 _TARGETS: Final = "SELECT * FROM rollout_target WHERE org = ? AND rollout = ? ORDER BY position"
 _LIVE: Final = "state IN ('planning', 'ready', 'waiting', 'running', 'holding', 'paused', 'stopping')"
 _SEEN: Final = (
@@ -273,15 +281,8 @@ _REPORTED: Final = frozenset({"patch_report", "rollout_stopped", "rollout_holdin
 def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:
     """Count the misses of each node of an ended roll-out. Returns: the nodes whose count has changed, with their new version."""
     reach = reach_of(rollout)
-    changed: list[tuple[NodeId, int]] = []
-    for nodes, count, where in ((reach.missed, "patch_missed + 1", " AND never_why = ''"), (reach.reached, "0", " AND patch_missed <> 0")):
-        found = tx.fetch_all(
-            f"UPDATE node SET patch_missed = {count}, version = version + 1 WHERE org = ?"  # noqa: S608  words of our own
-            f" AND id IN (SELECT value FROM json_each(?)){where} RETURNING id, version",
-            *(rollout.org, json.dumps(nodes)),
-        )
-        changed += [(NodeId(row["id"]), row["version"]) for row in found]
-    return tuple(changed)
+    found = [*tx.fetch_all(_MISSED, rollout.org, json.dumps(reach.missed)), *tx.fetch_all(_REACHED, rollout.org, json.dumps(reach.reached))]
+    return tuple((NodeId(row["id"]), row["version"]) for row in found)
 
 
 def _role_reboots(rows: Rows, rollout: Rollout) -> Counter[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
+from groundcontrol.nodes.processes import ProcessReading, ProcessUse
 from groundcontrol.rollouts.model import RolloutId
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
@@ -143,6 +144,23 @@ async def test_changes_are_listed_and_ranked_by_nearness(hub: TestHub) -> None:
     assert near[0]["rank"] > 0
     assert (await admin.get(f"changes?at={hub.clock.now() + 3000}")).json["changes"] == []
     assert (await admin.get("changes?kind=weather")).status == 400
+
+
+async def test_changes_of_the_process_that_rose_come_before_nearer_ones(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    node = await hub.node("web-1")
+    session = await connect(hub.store, node.id)
+    now = hub.clock.now()
+    for at, cpu in ((now - 600, 100), (now, 2500)):
+        reading = ProcessReading(round(at * 1000), [ProcessUse("shop", "www", cpu, 10**6), ProcessUse("sshd", "root", 50, 10**6)])
+        await hub.store.process_history.save_reading(session, reading)
+    await admin.post(f"nodes/{node.id}/events", {"type": "unit_failed", "details": {"unit": "shop.service"}, "message": "it crashed"})
+    await admin.post(f"nodes/{node.id}/events", {"type": "config_applied", "message": "ntp"})
+    path = f"nodes/{node.id}/changes?at={hub.clock.now() + 1}"
+    answer = (await admin.get(f"{path}&metric=cpu.total")).json
+    assert answer["risen"] == [{"name": "shop", "amount": 24.0}]
+    assert [(one["object"], one["why"].partition(", ")[2]) for one in answer["changes"]] == [("shop.service", "shop rose"), ("", "")]
+    assert (await admin.get(f"{path}&metric=disk.busy")).json["risen"] is None
 
 
 async def test_a_due_occurrence_begins_once_over_any_number_of_sweeps(hub: TestHub) -> None:
