@@ -1,0 +1,1 @@
+"""Single sign-on: log-in through a provider that speaks OpenID Connect."""
