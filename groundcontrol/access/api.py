@@ -59,14 +59,18 @@ from groundcontrol.web.errors import problem_response
 from groundcontrol.web.request import ApiRequest
 
 
-def _answer(call: ApiRequest, issued: Issued) -> web.Response:
-    view = LoginView(
+def login_view(issued: Issued) -> LoginView:
+    """The tokens of a session as its client gets them, beside the cookies."""
+    return LoginView(
         token=issued.token,
         expires_at=issued.token_expires_at,
         csrf_token=issued.session.csrf_token,
         user=user_view(issued.user, must_enrol=issued.must_enrol),
     )
-    response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
+
+
+def _answer(call: ApiRequest, issued: Issued) -> web.Response:
+    response = web.Response(body=msgspec.json.encode(login_view(issued)), content_type="application/json")
     call.cookies.set(response, issued.token, issued.refresh, issued.device)
     return response
 
@@ -133,6 +137,7 @@ async def me(call: ApiRequest) -> MeView:
         instance_admin=user.instance_admin,
         organisation=next((one.slug for one in own if one.org == call.scope.org), None),
         organisations=[view_of(OwnOrganisationView, one) for one in own],
+        provider=session.provider,
     )
 
 

@@ -23,7 +23,7 @@ class User(NamedTuple):
     username: str
     role: Role
     password_hash: str
-    """argon2id hash of the peppered password."""
+    """argon2id hash of the peppered password; empty: the user has none, and logs in through a provider."""
     password_version: int
     must_change_password: bool
     disabled: bool
@@ -124,6 +124,8 @@ class LoginSession(NamedTuple):
     revoked_at: float | None
     second_factor: bool = False
     """Whether a second factor was proved when the session was opened or confirmed."""
+    provider: str = ""
+    """The name of the provider through which the user logged in; empty: with a password."""
 
 
 class ApiToken(NamedTuple):

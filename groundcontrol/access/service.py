@@ -164,7 +164,8 @@ class AuthService:
         attempt = login_attempt(account, address, origin=origin, browser=browser)
         await self._reserve(attempt)
         user = await self._users.user_by_name(username)
-        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=origin in ("place", "device"))
+        stored = None if user is None else user.password_hash or None
+        right = await self.passwords.verify(stored, password, known=origin in ("place", "device"))
         if user is None or not right or user.disabled:
             await self._note_refusal(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
@@ -187,8 +188,7 @@ class AuthService:
         except Conflict as exc:  # the password, the second factor or the account has changed since it was read
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
-        found = await self._live(session.id)
-        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(found))
+        issued = await self.issue(session, user, refresh)
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _origin(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
@@ -209,10 +209,25 @@ class AuthService:
         await self.factors.prove(user, code, address, origin, browser)
 
     def _must_enrol(self, found: AuthState) -> bool:
-        """Whether an organisation of the user asks for a second factor that is not set up."""
-        return any(
+        """Whether an organisation of the user asks for a second factor that is not set up. One that the provider has proved counts for its
+        session."""
+        return not found.session.second_factor and any(
             must_enrol(found.user._replace(role=one.role), stricter(one.require_totp, self._least_totp)) for one in found.memberships
         )
+
+    # -- log-ins that somebody else has proved -------------------------------------------
+
+    def address_hash(self, address: str) -> bytes:
+        """The stored hash of an address."""
+        return self._addresses.address_hash(address)
+
+    async def prove_code(self, user: User, code: str, address: str) -> None:
+        """Check a code of the second factor of a user who is not logged in. Raises: TotpWrong, TooManyAttempts."""
+        await self.factors.prove(user, code, address, await self._addresses.origin_of(user.username, address))
+
+    async def issue(self, session: LoginSession, user: User, refresh: str) -> Issued:
+        """The tokens of a session that was opened just now."""
+        return self._issued(session, user, refresh, must_enrol=self._must_enrol(await self._live(session.id)))
 
     async def refresh(self, token: str) -> Issued:
         """Issue a new refresh token and a new access token for a refresh token. Within REFRESH_GRACE_S a repeated token gets the same answer.
@@ -410,7 +425,7 @@ class AuthService:
         address = caller.scope.actor.address
         attempt = proof_attempt(user.id, address, origin=await self._addresses.origin_of(user.username, address))
         await self._reserve(attempt)
-        if not await self.passwords.verify(user.password_hash, password, known=True):
+        if not await self.passwords.verify(user.password_hash or None, password, known=True):
             await self._note_refusal(user, user.username, address, "proof")
             raise BadCredentials("the password is wrong")
         return attempt

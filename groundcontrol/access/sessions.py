@@ -34,7 +34,7 @@ ABSOLUTE_S: Final = 7 * 24 * 3600.0
 IDLE_2FA_S: Final = 30 * 60.0
 """`IDLE_S` for a session with a second factor. Its user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
-"""`ABSOLUTE_S` for a session with a second factor."""
+"""`ABSOLUTE_S` for a session with a second factor, and for one through a provider: its groups are read at the next log-in."""
 STEP_UP_S: Final = 900.0
 """How long a proof of the password is valid for actions that require one. A log-in is such a proof."""
 STRICT_STEP_UP_S: Final = 300.0
@@ -130,8 +130,10 @@ def refresh_session_id(token: str) -> SessionId:
     return SessionId(session)
 
 
-def new_session(user: User, *, address: str, user_agent: str, now: float, second_factor: bool = False) -> tuple[LoginSession, str]:
-    """A new session and its first refresh token."""
+def new_session(
+    user: User, *, address: str, user_agent: str, now: float, second_factor: bool = False, provider: str = ""
+) -> tuple[LoginSession, str]:
+    """A new session and its first refresh token. Args: provider: through which the user logged in; empty: with a password."""
     session_id = SessionId(new_random_id())
     refresh = new_refresh(session_id)
     session = LoginSession(
@@ -143,20 +145,21 @@ def new_session(user: User, *, address: str, user_agent: str, now: float, second
         created_at=now,
         authenticated_at=now,
         last_seen_at=now,
-        expires_at=now + (IDLE_2FA_S if second_factor else IDLE_S),
+        expires_at=now + (IDLE_2FA_S if second_factor else ABSOLUTE_2FA_S if provider else IDLE_S),
         address=address,
         user_agent="".join(char if is_visible(char) else "?" for char in user_agent[:USER_AGENT_CHARS]),
         revoked_at=None,
         second_factor=second_factor,
+        provider=provider,
     )
     return session, refresh
 
 
 def next_expiry(session: LoginSession, now: float) -> float:
     """When a session expires if it is refreshed now, in Unix seconds."""
-    if session.second_factor:
-        return min(now + IDLE_2FA_S, session.created_at + ABSOLUTE_2FA_S)
-    return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
+    idle_s = IDLE_2FA_S if session.second_factor else IDLE_S
+    absolute_s = ABSOLUTE_2FA_S if session.second_factor or session.provider else ABSOLUTE_S
+    return min(now + idle_s, session.created_at + absolute_s)
 
 
 def caller_of(found: AuthState, address: str, now: float, least: TotpRule, *, slug: str | None = None, org: int | None = None) -> Caller:
@@ -169,7 +172,7 @@ def caller_of(found: AuthState, address: str, now: float, least: TotpRule, *, sl
         user = found.user._replace(org=NO_ORG, role="viewer", grants=None)
         return Caller(scope_of(user, address), user, found.session, no_org=member, memberships=found.memberships)
     user = found.user._replace(org=member.org, role=member.role, grants=member.grants)
-    needs = must_enrol(user, stricter(member.require_totp, least))
+    needs = not found.session.second_factor and must_enrol(user, stricter(member.require_totp, least))
     return Caller(scope_of(user, address), user, found.session, None, needs, until=member.until, memberships=found.memberships)
 
 

@@ -1,10 +1,12 @@
-"""The declarations of the access slice: routes of users, log-ins, tokens and settings."""
+"""The declarations of the access slice: routes of users, log-ins, single sign-on and tokens."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from groundcontrol.access import api as access_api
+from groundcontrol.access.oidc.api import OIDC_ROUTES
+from groundcontrol.access.oidc.service import Sso
 from groundcontrol.access.views import (
     AccountsView,
     AccountView,
@@ -26,8 +28,10 @@ from groundcontrol.access.views import (
     TotpView,
     UserPatch,
 )
+from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, USER, Route
+from groundcontrol.web.services import Services, provide
 
 ROUTES: Final = (
     Route("POST", "/auth/login", None, access_api.login, LoginView, LoginBody),
@@ -54,7 +58,23 @@ ROUTES: Final = (
     Route("DELETE", "/tokens/{id}", "token.use", access_api.revoke_token, None, status=204, whose="person"),
 )  # fmt: skip
 
+
+def _sso(services: Services) -> Sso:
+    return Sso(
+        store=services,
+        auth=services.auth,
+        bus=services.bus,
+        clock=services.clock,
+        refusals=services.refusals,
+        sealer=services[Vault],
+        origin=services.config.origin,
+        loopback_allowed=services.config.loopback_only,
+    )
+
+
 SLICE: Final = Slice(
     "access",
-    ROUTES,
+    (*ROUTES, *OIDC_ROUTES),
+    provides=(provide(Sso)(_sso),),
+    tasks=(Sso,),
 )

@@ -38,6 +38,8 @@ class UserView(Answer):
     totp_enabled: bool = False
     must_enrol_totp: bool = False
     """Whether a required second factor is missing. Until it is set up, other calls answer 403 `auth.totp_enrolment_required`."""
+    has_password: bool = True
+    """Whether the user can log in with a password. Otherwise a provider of single sign-on proves who they are."""
     limited: bool = False
     """Whether the user's rights are limited to some nodes. Such a user may not change tags, since rights depend on tags."""
 
@@ -71,6 +73,8 @@ class MeView(Answer):
     """The organisation of this request; null: it names none, and the caller does not belong to exactly one."""
     organisations: list[OwnOrganisationView]
     """Those that the caller belongs to."""
+    provider: str
+    """The provider of single sign-on through which this session was opened; empty: a password."""
 
 
 class SessionView(Answer):
@@ -85,6 +89,8 @@ class SessionView(Answer):
     address: str
     user_agent: str
     second_factor: bool
+    provider: str
+    """The provider through which the user logged in; empty: a password."""
     current: bool
     """Whether this is the caller's session."""
 
@@ -120,6 +126,7 @@ def user_view(user: User, *, must_enrol: bool = False) -> UserView:
         must_change_password=user.must_change_password,
         totp_enabled=user.totp_since is not None,
         must_enrol_totp=must_enrol,
+        has_password=user.password_hash != "",
         limited=user.grants is not None and user.role != "admin",
     )
 

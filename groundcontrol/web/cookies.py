@@ -15,6 +15,9 @@ from groundcontrol.core.errors import CrossSite
 
 REFRESH_PATH: Final = "/api/v1/auth/refresh"
 LOGIN_PATH: Final = "/api/v1/auth/login"
+SSO_PATH: Final = "/api/v1/auth/oidc/finish"
+SSO_LIFETIME_S: Final = 600
+"""How long a log-in through a provider may take."""
 HUB_CHARS: Final = 8
 
 
@@ -24,8 +27,8 @@ class Cookies:
 
     With TLS each name starts with `__Host-`. Only this host can set such a cookie, and only over TLS. Browsers require the path `/` for it.
 
-    Without TLS, a browser sends a host's cookies to servers on all ports of the host. So the refresh cookie and the device cookie each have
-    the path of the one call that reads them. Another server on the host may be a second hub, so the names contain an id of the hub.
+    Without TLS, a browser sends a host's cookies to servers on all ports of the host. So the other cookies each have the path of the one call
+    that reads them. Another server on the host may be a second hub, so the names contain an id of the hub.
     """
 
     def __init__(self, hub: str, *, secure: bool) -> None:
@@ -34,8 +37,10 @@ class Cookies:
         self.access_name = "__Host-stardust" if secure else f"stardust-plain-{hub[:HUB_CHARS]}"
         self.refresh_name = f"{self.access_name}-refresh"
         self.device_name = f"{self.access_name}-device"
+        self.sso_name = f"{self.access_name}-sso"
         self._refresh_path = "/" if secure else REFRESH_PATH
         self._login_path = "/" if secure else LOGIN_PATH
+        self._sso_path = "/" if secure else SSO_PATH
 
     def access(self, request: web.Request) -> str | None:
         return request.cookies.get(self.access_name)
@@ -45,6 +50,13 @@ class Cookies:
 
     def device(self, request: web.Request) -> str:
         return request.cookies.get(self.device_name, "")
+
+    def sso_binder(self, request: web.Request) -> str:
+        return request.cookies.get(self.sso_name, "")
+
+    def bind_sso(self, response: web.StreamResponse, binder: str) -> None:
+        """Set the cookie without which nobody can finish the log-in that this browser begins."""
+        self._set(response, self.sso_name, binder, self._sso_path, SSO_LIFETIME_S)
 
     def set(self, response: web.StreamResponse, access: str, refresh: str, device: str = "") -> None:
         """Set the cookies. An empty `refresh` or `device` leaves that cookie of the browser unchanged."""

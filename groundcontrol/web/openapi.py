@@ -17,6 +17,7 @@ from spider.version import VERSION
 
 _REF: Final = "#/components/schemas/{name}"
 _USERNAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"}
+_PROVIDER: Final = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,31}$"}
 _ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
 
 
@@ -99,6 +100,10 @@ def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
         )
     if route.body is not None:
         operation["requestBody"] = {"required": not route.optional_body, "content": {"application/json": {"schema": refs[route.body]}}}
+    if route.form:
+        fields = {field.name: {"type": field.kind, "description": field.about} for field in route.form}
+        form = {"type": "object", "properties": fields, "required": [field.name for field in route.form if field.required]}
+        operation["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
     if route.action is not None:
         operation["x-stardust-action"] = route.action
     return operation
@@ -106,7 +111,7 @@ def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": _USERNAME if name == "username" else _ID}
+        {"name": name, "in": "path", "required": True, "schema": {"username": _USERNAME, "provider": _PROVIDER}.get(name, _ID)}
         for name in re.findall(r"{(\w+)}", path)
     ]
 

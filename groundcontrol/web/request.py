@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import hdrs, web
@@ -19,6 +20,7 @@ from groundcontrol.core.ids import BatchId, DeploymentId, InviteId, JobId, NodeI
 from groundcontrol.core.permissions import Action, Owned, authorize
 from groundcontrol.core.scope import Scope
 from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.routes import Parameter
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 
@@ -218,6 +220,9 @@ MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10
 """Size limit of the body of a public route, since nobody is authenticated yet."""
 
+MAX_FORM_BYTES: Final = 80 << 10
+"""Size limit of a form. It holds one token of a provider."""
+
 B = TypeVar("B", bound=msgspec.Struct)
 
 
@@ -267,6 +272,27 @@ async def read_body(
         if "\x00" in text or (not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)):
             raise BadRequest("the request contains a text with NUL or with half of a surrogate pair")
     return body
+
+
+async def read_form(request: web.Request, fields: Sequence[Parameter], *, timeout_s: float) -> dict[str, str]:
+    """Read a body of `application/x-www-form-urlencoded`, with each of these fields once. Other fields are ignored.
+
+    Raises: TooLarge, UnsupportedType, BadRequest.
+    """
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise UnsupportedType("the request body must not be compressed")
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise UnsupportedType("the request body must be application/x-www-form-urlencoded")
+    check_size(request, MAX_FORM_BYTES)
+    data = await _read(request, MAX_FORM_BYTES, timeout_s)
+    try:
+        found = parse_qs(data.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict")
+    except ValueError as exc:
+        raise BadRequest("the request body is no form") from exc
+    for field in fields:
+        if len(found.get(field.name, ())) != 1:
+            raise BadRequest(f"the form needs {field.name} once", field=field.name)
+    return {field.name: found[field.name][0] for field in fields}
 
 
 async def _read(request: web.Request, limit: int, timeout_s: float) -> bytes:

@@ -41,6 +41,8 @@ class Route(NamedTuple):
     """None: no JSON (204, or as `answers` says)."""
     body: type[msgspec.Struct] | None = None
     status: int = 200
+    form: tuple[Parameter, ...] = ()
+    """The fields of a body that is a form, as a program outside sends it. The handler gets them by name."""
     optional_body: bool = False
     pending: bool = False
     """Open to a session that must change its password first."""

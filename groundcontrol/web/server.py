@@ -23,7 +23,7 @@ from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.headers import HeaderWriter, security_headers
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.live.hub import LiveHub
-from groundcontrol.web.request import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
+from groundcontrol.web.request import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body, read_form
 from groundcontrol.web.routes import ROOT, Route
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import BuiltPage
@@ -96,7 +96,9 @@ def _handler_of(gate: Admission, costs: Costs, changes: ChangeLimiter, route: Ro
             strict=route.strict,
             local=route.local,
         )
-        body: list[msgspec.Struct | None] = []
+        body: list[msgspec.Struct | dict[str, str] | None] = []
+        if route.form:
+            body = [await read_form(request, route.form, timeout_s=body_s)]
         if route.body is not None:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = [await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)]

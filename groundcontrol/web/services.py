@@ -34,6 +34,11 @@ class WebConfig(Protocol):
         ...
 
     @property
+    def loopback_only(self) -> bool:
+        """Whether only this machine can reach the hub's port."""
+        ...
+
+    @property
     def secure(self) -> bool: ...
 
     @property

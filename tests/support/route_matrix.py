@@ -33,7 +33,7 @@ def address(route: Route) -> str:
 
 
 def path_of(route: Route, thing: str) -> str:
-    path = re.sub(r"{\w+}", "0", route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing))
+    path = re.sub(r"{\w+}", "0", route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing).replace("{provider}", thing))
     return path + ("?metric=cpu.total" if path.endswith("/history") else "")
 
 
@@ -43,7 +43,11 @@ def kind_of(collection: str) -> str:
 
 
 BY_NAME: Final = {name(route): route for route in ROUTES}
-THINGS: Final = {row: (kind_of(route.path.partition("/{")[0]), BODIES.get(row)) for row, route in BY_NAME.items() if "{" in route.path}
+THINGS: Final = {
+    row: (kind_of(route.path.partition("/{")[0]), BODIES.get(row))
+    for row, route in BY_NAME.items()
+    if "{" in route.path and route.action is not None
+}
 """Call -> the kind of what its path names, and a body that fits."""
 WHOSE: Final = {kind: BY_NAME[row].whose for row, (kind, _) in THINGS.items()}
 """Kind of object -> whose objects the calls that name one reach."""

@@ -791,6 +791,27 @@ export interface GrantsView {
   tags: string[];
 }
 
+/** Users with this value in this claim get a membership. */
+export interface GroupRowBody {
+  /** The name of a claim, or names with dots between them: `groups`, `realm_access.roles`. */
+  claim: string;
+  /** Compared exactly. */
+  value: string;
+  /** The organisation's name in addresses. */
+  organisation: string;
+  role: "admin" | "operator" | "viewer";
+  /** The nodes that the membership is limited to; null: every node. */
+  grants?: GrantsBody | null;
+}
+
+export interface GroupRowView {
+  claim: string;
+  value: string;
+  organisation: string;
+  role: "admin" | "operator" | "viewer";
+  grants: GrantsView | null;
+}
+
 /** The answer of `/healthz`. */
 export interface HealthView {
   status: "ok" | "draining" | "failing";
@@ -1353,6 +1374,8 @@ export interface MeView {
   organisation: string | null;
   /** Those that the caller belongs to. */
   organisations: OwnOrganisationView[];
+  /** The provider of single sign-on through which this session was opened; empty: a password. */
+  provider: string;
 }
 
 export interface MetricView {
@@ -1423,6 +1446,30 @@ export interface NewInviteView {
   /** Whether the hub does not know its address for other machines (`--server-url`). */
   this_machine_only: boolean;
   info: InviteView;
+}
+
+export interface NewProviderBody {
+  /** In addresses: 1 to 32 of a-z, 0-9 and `-`. */
+  name: string;
+  /** The text of the button. */
+  title: string;
+  /** Exactly as the provider calls itself, with or without the slash at its end. */
+  issuer: string;
+  client_id: string;
+  /** Sealed, and never shown again. Null: a public client. */
+  client_secret?: string | null;
+  enabled?: boolean;
+  scopes?: string[];
+  /** Certificates of the authorities that may sign the provider's certificate; empty: those of the system. */
+  ca_pem?: string;
+  /** Whether an unknown user gets an account, if a row gives them a membership. */
+  create_accounts?: boolean;
+  /** Values of `amr` that prove a second factor; null: the usual ones. */
+  methods?: string[] | null;
+  /** Values of `acr` that prove a second factor. */
+  levels?: string[];
+  /** In their order: of the rows for one organisation the first that fits counts. */
+  groups?: GroupRowBody[];
 }
 
 export interface NewTokenBody {
@@ -2110,6 +2157,64 @@ export interface ProcessView {
   memory: number | null;
 }
 
+/** What the provider says about itself. */
+export interface ProviderCheckView {
+  authorization_endpoint: string;
+  token_endpoint: string;
+  /** Whether it has user information, from which missing claims are read. */
+  userinfo: boolean;
+  /** Whether a log-out here can end its session too. */
+  logout: boolean;
+  /** Whether it says that a log-out there ends the sessions here. */
+  backchannel_logout: boolean;
+  keys: number;
+}
+
+/** What to change; the rest stays, the client secret too. */
+export interface ProviderPatch {
+  /** The version that was read. If another one is stored by now: 409. */
+  version: number;
+  name?: string | null;
+  title?: string | null;
+  issuer?: string | null;
+  client_id?: string | null;
+  /** Null removes it. */
+  client_secret?: string | null;
+  enabled?: boolean | null;
+  scopes?: string[] | null;
+  ca_pem?: string | null;
+  create_accounts?: boolean | null;
+  methods?: string[] | null;
+  levels?: string[] | null;
+  groups?: GroupRowBody[] | null;
+}
+
+export interface ProviderView {
+  name: string;
+  version: number;
+  title: string;
+  issuer: string;
+  client_id: string;
+  has_secret: boolean;
+  enabled: boolean;
+  scopes: string[];
+  ca_pem: string;
+  create_accounts: boolean;
+  methods: string[];
+  levels: string[];
+  groups: GroupRowView[];
+  /** To enter at the provider, as the following two. */
+  redirect_uri: string;
+  signed_out_uri: string;
+  backchannel_uri: string;
+  /** Why the provider did not answer when it was last asked; empty: it did, or was not asked yet. */
+  failure: string;
+}
+
+export interface ProvidersView {
+  providers: ProviderView[];
+}
+
 /** Warnings wait until the end of these hours. */
 export interface QuietHoursBody {
   start: string;
@@ -2485,6 +2590,8 @@ export interface SessionView {
   address: string;
   user_agent: string;
   second_factor: boolean;
+  /** The provider through which the user logged in; empty: a password. */
+  provider: string;
   /** Whether this is the caller's session. */
   current: boolean;
 }
@@ -2509,6 +2616,24 @@ export interface SettingsView {
   hub: HubView;
 }
 
+export interface SignInAttemptView {
+  at: number;
+  /** `done`, or the code of the error. */
+  result: string;
+  reason: string;
+  subject: string;
+  shown: string;
+  /** Each claim that a row names, with the values that came. A claim that is absent did not come. */
+  claims: Record<string, string[]>;
+  /** The user of this hub; empty: nobody was logged in. */
+  username: string;
+  address: string;
+}
+
+export interface SignInAttemptsView {
+  attempts: SignInAttemptView[];
+}
+
 export interface SkipBody {
   reason?: string;
 }
@@ -2516,6 +2641,73 @@ export interface SkipBody {
 export interface SnoozeBody {
   /** Unix seconds; at most 30 days ahead. */
   until_at: number;
+}
+
+/** A provider as the log-in page shows it. */
+export interface SsoButtonView {
+  name: string;
+  title: string;
+  /** Whether it did not answer when it was last asked. */
+  away: boolean;
+}
+
+export interface SsoButtonsView {
+  providers: SsoButtonView[];
+}
+
+/** What the provider gave the browser, from the query of `/oidc`. */
+export interface SsoFinishBody {
+  state: string;
+  code?: string;
+  iss?: string;
+  error?: string;
+  error_description?: string;
+  /** A code of the second factor, after 401 `auth.totp_required`. `state` is then `continue` of that answer. */
+  totp?: string;
+}
+
+export interface SsoFinishView {
+  purpose: "login" | "link" | "step_up";
+  return_to: string;
+  /** Of a log-in; otherwise null. */
+  login: LoginView | null;
+}
+
+export interface SsoLinkView {
+  id: string;
+  provider: string;
+  issuer: string;
+  subject: string;
+  /** What the provider called the user at the last log-in. */
+  shown: string;
+  created_at: number;
+  used_at: number | null;
+}
+
+export interface SsoLinksView {
+  links: SsoLinkView[];
+}
+
+export interface SsoLoggedOutView {
+  /** How many sessions ended. */
+  sessions: number;
+}
+
+export interface SsoLogoutView {
+  /** Where the browser goes to end the provider's session too; null: nowhere. */
+  location: string | null;
+}
+
+export interface SsoStartBody {
+  /** The path of the page to show afterwards. */
+  return_to?: string;
+  /** `link` and `step_up` belong to a session. */
+  purpose?: "login" | "link" | "step_up";
+}
+
+export interface SsoStartView {
+  /** Where the browser goes now. The answer also sets a cookie, without which the log-in cannot be finished. */
+  location: string;
 }
 
 export interface StartBody {
@@ -2730,6 +2922,8 @@ export interface UserView {
   totp_enabled: boolean;
   /** Whether a required second factor is missing. Until it is set up, other calls answer 403 `auth.totp_enrolment_required`. */
   must_enrol_totp: boolean;
+  /** Whether the user can log in with a password. Otherwise a provider of single sign-on proves who they are. */
+  has_password: boolean;
   /** Whether the user's rights are limited to some nodes. Such a user may not change tags, since rights depend on tags. */
   limited: boolean;
 }
@@ -3248,6 +3442,7 @@ export type ErrorCode =
   | "auth.rate_limited"
   | "auth.required"
   | "auth.setup_code_required"
+  | "auth.sso_required"
   | "auth.step_up_required"
   | "auth.totp_enrolment_required"
   | "auth.totp_required"
@@ -3266,6 +3461,14 @@ export type ErrorCode =
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"
+  | "oidc.flow_over"
+  | "oidc.groups_missing"
+  | "oidc.issuer_mismatch"
+  | "oidc.linked_elsewhere"
+  | "oidc.no_organisation"
+  | "oidc.refused"
+  | "oidc.unavailable"
+  | "oidc.unknown_account"
   | "organisation.last_admin"
   | "organisation.required"
   | "organisation.suspended"

@@ -106,9 +106,7 @@ def read_logout_token(token: str, keys: Sequence[Key], party: Party, *, now: flo
         raise TokenRefused("a log-out token has no nonce")
     if "exp" in claims and _whole(claims, "exp") <= now - LEEWAY_S:
         raise TokenRefused("the token has expired")
-    found = LogoutToken(
-        _subject(claims) if "sub" in claims else "", _text(claims, "sid") if "sid" in claims else "", _text(claims, "jti")
-    )
+    found = LogoutToken(_subject(claims) if "sub" in claims else "", _text(claims, "sid") if "sid" in claims else "", _text(claims, "jti"))
     if not found.subject and not found.session:
         raise TokenRefused("the token names neither a user nor a session")
     return found

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from groundcontrol.access.model import Preferences, TotpRule
+from groundcontrol.access.oidc.model import Provider
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
     inflated,
@@ -93,6 +94,7 @@ COLUMNS: Final = (
     _Column("node_packages", "packages", _deflated(dict[str, str]), "node", _of_node("node_packages.node")),
     _Column("membership", "grants", partial(record_from_json, Grants), "org || ':' || account"),
     _Column("api_token", "grants", partial(record_from_json, Grants)),
+    _Column("oidc_provider", "body", partial(record_from_json, Provider)),
     _Column("job", "args", texts_from_json, node=_of_node("job.node")),
     _Column("job", "changes", partial(records_from_json, Change), node=_of_node("job.node")),
     _Column("job", "error", partial(record_from_json, JobError), node=_of_node("job.node")),

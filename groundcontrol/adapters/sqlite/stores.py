@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TypeVar, cast, get_type_hints
 
+from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.store import (
     ApiTokenStore,
     FactorStore,
@@ -39,6 +40,7 @@ from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance, open_fo
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.oidc import SqliteOidc
 from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
@@ -129,6 +131,7 @@ class Store:
     organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
+    oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit))
     tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))
     retention: RetentionStore = _made(lambda at: SqliteRetention(at.writer, at.reader, at.audit))
     recovery: RecoveryStore = _made(lambda at: SqliteRecovery(at.writer, at.reader, at.audit))

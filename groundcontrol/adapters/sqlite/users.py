@@ -28,7 +28,7 @@ _RETENTION_S: Final = 30 * 86400.0
 SESSION: Final = (
     "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
     " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"
-    " login.revoked_at, login.second_factor"
+    " login.revoked_at, login.second_factor, login.provider"
 )
 """The columns that `to_session` reads, under names that differ from the columns of `account`."""
 LOGIN: Final = f"SELECT login.*, {SESSION}, account.username FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608 - built from constants only
@@ -37,7 +37,7 @@ MEMBER: Final = "membership.org AS member_org, membership.role, membership.grant
 """The columns that `to_user` reads besides those of `account`."""
 IN_ORG: Final = f"SELECT account.*, {MEMBER} FROM account LEFT JOIN membership ON membership.account = account.no AND membership.org = ?"  # noqa: S608 - built from constants only
 """Accounts with their rights in one organisation."""
-_FIRST: Final = (
+IN_FIRST: Final = (
     f"SELECT account.*, {MEMBER} FROM account LEFT JOIN membership ON membership.account = account.no"  # noqa: S608 - built from constants only
     " AND membership.org = (SELECT min(org) FROM membership AS first WHERE first.account = account.no)"
 )
@@ -92,12 +92,12 @@ class SqliteUsers:
         return await self._reader.run(lambda rows: setting(rows, "setup_code_hash"))
 
     async def user(self, user: UserId) -> User | None:
-        row = await self._reader.run(lambda rows: rows.fetch_one(_FIRST + " WHERE account.id = ?", user))
+        row = await self._reader.run(lambda rows: rows.fetch_one(IN_FIRST + " WHERE account.id = ?", user))
         return None if row is None else to_user(row)
 
     async def user_by_name(self, username: str) -> User | None:
         row = await self._reader.run(
-            lambda rows: rows.fetch_one(_FIRST + " WHERE account.username_key = ? ORDER BY account.no", fold(username))
+            lambda rows: rows.fetch_one(IN_FIRST + " WHERE account.username_key = ? ORDER BY account.no", fold(username))
         )
         return None if row is None else to_user(row)
 
@@ -145,32 +145,7 @@ class SqliteUsers:
         return await self._writer.run(command)
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, address: bytes) -> None:
-        def command(tx: Tx) -> None:
-            user = tx.fetch_one("SELECT * FROM account WHERE id = ?", session.user_id)
-            if user is None:
-                raise NotFound(f"there is no user {session.user_id}")
-            known = tx.fetch_one(LOGIN, session.id)
-            if known is not None:
-                if to_session(known) != session:
-                    raise Conflict("this session id was used before")
-                return
-            proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
-            if user["disabled"] or not proven:
-                raise Conflict("the account was changed while its password was checked")
-            tx.execute("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
-            tx.execute(
-                "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
-                " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(user["org"], session.id, user["no"], session.password_version, session.csrf_token, session.refresh_hash),
-                *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
-                *(session.address, session.user_agent, session.revoked_at, session.second_factor),
-            )
-            _remember(tx, user, address, session.created_at)
-            for own in own_scopes(tx, Scope(audit.actor, NO_ORG), session.user_id):
-                self._chain.write(tx, own, audit.action, audit.target, audit.detail, audit.result)
-
-        await self._writer.run(command)
+        await self._writer.run(lambda tx: open_login(tx, self._chain, session, audit, address))
 
     async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
         """A session that has expired by the store's clock counts as ended."""
@@ -180,7 +155,7 @@ class SqliteUsers:
             login = rows.fetch_one(LOGIN, session)
             if login is None or not is_live(login, now):
                 return None
-            user = to_user(rows.fetch_all(_FIRST + " WHERE account.no = ?", login["account"])[0])
+            user = to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", login["account"])[0])
             return None if user.disabled else (to_session(login), user)
 
         return await self._reader.run(query)
@@ -253,6 +228,34 @@ class SqliteUsers:
                 tx.execute("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
 
         await self._writer.run(command)
+
+
+def open_login(tx: Tx, chain: Chain, session: LoginSession, audit: AuditEntry, address: bytes) -> bool:
+    """`UserStore.open_session` within a transaction. Returns: False: a repeated call, which changes nothing."""
+    user = tx.fetch_one("SELECT * FROM account WHERE id = ?", session.user_id)
+    if user is None:
+        raise NotFound(f"there is no user {session.user_id}")
+    known = tx.fetch_one(LOGIN, session.id)
+    if known is not None:
+        if to_session(known) != session:
+            raise Conflict("this session id was used before")
+        return False
+    proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
+    if user["disabled"] or not proven:
+        raise Conflict("the account was changed while its password was checked")
+    tx.execute("DELETE FROM login WHERE expires_at < ?", tx.now - _RETENTION_S)
+    tx.execute(
+        "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
+        " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor, provider)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(user["org"], session.id, user["no"], session.password_version, session.csrf_token, session.refresh_hash),
+        *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
+        *(session.address, session.user_agent, session.revoked_at, session.second_factor, session.provider),
+    )
+    _remember(tx, user, address, session.created_at)
+    for own in own_scopes(tx, Scope(audit.actor, NO_ORG), session.user_id):
+        chain.write(tx, own, audit.action, audit.target, audit.detail, audit.result)
+    return True
 
 
 def _remember(tx: Tx, user: Row, address: bytes, at: float) -> None:
@@ -377,6 +380,7 @@ def to_session(row: Row) -> LoginSession:
         user_agent=row["user_agent"],
         revoked_at=row["revoked_at"],
         second_factor=bool(row["second_factor"]),
+        provider=row["provider"],
     )
 
 

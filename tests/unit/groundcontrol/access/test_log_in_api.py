@@ -44,6 +44,7 @@ async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
         "must_change_password": False,
         "totp_enabled": False,
         "must_enrol_totp": False,
+        "has_password": True,
         "limited": False,
     }
     given = cookies(answer)

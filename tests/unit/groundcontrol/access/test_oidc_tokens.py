@@ -87,7 +87,8 @@ def test_unusable_keys_are_left_out_and_no_list_is_an_error() -> None:
         {**good, "x": "AA"}, {**good, "x": 5}, {**good, "kid": 5}, {**good, "key_ops": ["sign"]}, weak, slow, "key", None,
     ]  # fmt: skip
     assert read_keys({"keys": [*unusable, good]}) == read_keys({"keys": [good]})
-    for document in (None, [], {}, {"keys": {}}, {"keys": [good] * 65}):
+    documents: list[Any] = [None, [], {}, {"keys": {}}, {"keys": [good] * 65}]
+    for document in documents:
         with pytest.raises(ValueError, match="key set"):
             read_keys(document)
     assert [key.kid for key in read_keys(KEY_SET)] == ["ec", "rsa", "ed"]

@@ -152,7 +152,19 @@ def test_a_file_without_migrations_is_not_copied(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.before-*")) == []
 
 
-SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit", "organisation"}
+SYSTEM_WIDE = {
+    "fact",
+    "keyring",
+    "hub",
+    "lease",
+    "node_grave",
+    "job_grave",
+    "attempt",
+    "audit",
+    "organisation",
+    "oidc_provider",
+    "oidc_link",
+}
 """Tables that belong to no organisation, or whose keys no organisation chooses."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from groundcontrol.access.oidc.model import Link
 from groundcontrol.access.sessions import STEP_UP_S, STRICT_STEP_UP_S
 from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.alerts.store import AlertChange
@@ -88,6 +89,9 @@ class World:
         for whose, who in (("own", await self.hub.logged_in(user=client.user)), ("other", other)):
             assert who.login is not None
             self.ids["session", whose] = who.login.id  # type: ignore[index]  # one of the three
+            assert who.user is not None
+            link = Link(new_random_id(), who.user.id, "", "own", "http://127.0.0.1:9", new_random_id(), "", self.hub.clock.now(), None)
+            self.ids["link", whose] = (await self.hub.store.oidc.add_link(ADMIN, link)).id  # type: ignore[index]
             for kind, maker in MAKERS.items():
                 if WHOSE[kind] in ("caller", "person"):
                     self.ids[kind, whose] = await make(who, maker(Side("", whose)))  # type: ignore[index]

@@ -13,7 +13,7 @@ from tests.support.inprocess_hub import TestHub
 from tests.support.route_matrix import address, may, name
 
 A, O, V = "admin", "operator", "viewer"  # noqa: E741  # O is the operator's column
-PENDING = {"POST /auth/password", "POST /auth/logout", "GET /auth/me"}
+PENDING = {"POST /auth/password", "POST /auth/logout", "POST /auth/oidc/logout", "GET /auth/me"}
 GUARDED = [route for route in ROUTES if route.action is not None]
 
 
@@ -33,7 +33,10 @@ def test_only_listed_routes_are_open_before_the_password_change() -> None:
 
 
 def test_only_listed_routes_are_public() -> None:
-    assert {name(route) for route in ROUTES if route.action is None} == {"POST /auth/login", "POST /auth/refresh", "POST /links/alert"}
+    assert {name(route) for route in ROUTES if route.action is None} == {
+        "POST /auth/login", "POST /auth/refresh", "POST /links/alert", "GET /auth/oidc", "POST /auth/oidc/{provider}/start",
+        "POST /auth/oidc/finish", "POST /auth/oidc/{provider}/backchannel",
+    }  # fmt: skip
 
 
 @pytest.mark.holds("SAFETY-34", "S-23")

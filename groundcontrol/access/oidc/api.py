@@ -1,0 +1,255 @@
+"""`/api/v1/auth/oidc`: log-in, linking, step-up and log-out through a provider, and the administration of providers."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from groundcontrol.access.api import login_view
+from groundcontrol.access.oidc.model import Provider, checked
+from groundcontrol.access.oidc.service import RETURN_PATH, SIGNED_OUT_PATH, Returned, Sso, Visitor
+from groundcontrol.access.oidc.store import OidcStore
+from groundcontrol.access.oidc.views import (
+    NewProviderBody,
+    ProviderCheckView,
+    ProviderPatch,
+    ProvidersView,
+    ProviderView,
+    SignInAttemptsView,
+    SsoButtonsView,
+    SsoButtonView,
+    SsoFinishBody,
+    SsoFinishView,
+    SsoLinksView,
+    SsoLoggedOutView,
+    SsoLogoutView,
+    SsoStartBody,
+    SsoStartView,
+    attempt_view,
+    group_rows,
+    link_view,
+    provider_view,
+)
+from groundcontrol.access.service import person_of
+from groundcontrol.access.sessions import Caller
+from groundcontrol.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
+from groundcontrol.web.cookies import check_csrf, check_same_origin
+from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.routes import Parameter, Route
+from spider.wire.ids import new_random_id
+
+LOGOUT_TOKEN: Final = Parameter("logout_token", "the token of OpenID Connect Back-Channel Logout", required=True)
+MOST_CODE_CHARS: Final = 4096
+MOST_CLIENT_SECRET_CHARS: Final = 1000
+
+
+async def list_sso_buttons(call: ApiRequest) -> SsoButtonsView:
+    """The providers through which users may log in: their names, and nothing else."""
+    sso = call.services[Sso]
+    found = [one for one in await call.services[OidcStore].providers() if one.enabled]
+    return SsoButtonsView(providers=[SsoButtonView(name=one.name, title=one.title, away=sso.failure_of(one) != "") for one in found])
+
+
+async def start_sso(call: ApiRequest, body: SsoStartBody) -> web.Response:
+    """Begin a log-in through a provider."""
+    check_same_origin(call.request, call.services.config.origins, required=True)
+    origin = call.request.headers.get(hdrs.ORIGIN, call.services.config.origin)
+    if origin != call.services.config.origin:
+        raise BadRequest(f"open the page at {call.services.config.origin}: the provider sends the browser back there")
+    caller = None if body.purpose == "login" else await _caller(call)
+    location, binder = await call.services[Sso].start(_name(call), body.purpose, body.return_to, call.address, caller)
+    response = web.Response(body=msgspec.json.encode(SsoStartView(location=location)), content_type="application/json")
+    call.cookies.bind_sso(response, binder)
+    return response
+
+
+async def finish_sso(call: ApiRequest, body: SsoFinishBody) -> web.Response:
+    """Finish a log-in, a link or a step-up with what the provider gave the browser."""
+    check_same_origin(call.request, call.services.config.origins, required=True)
+    if len(body.code) > MOST_CODE_CHARS:
+        raise BadRequest("the code is too long", field="code")
+    returned = Returned(body.state, body.code, body.iss, body.error, body.error_description[:300], body.totp)
+    visitor = Visitor(
+        call.cookies.sso_binder(call.request), call.address, call.request.headers.get(hdrs.USER_AGENT, ""), partial(_caller, call)
+    )
+    done = await call.services[Sso].finish(returned, visitor)
+    view = SsoFinishView(purpose=done.purpose, return_to=done.return_to, login=None if done.issued is None else login_view(done.issued))
+    response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
+    if done.issued is not None:
+        call.cookies.set(response, done.issued.token, done.issued.refresh)
+    return response
+
+
+async def _caller(call: ApiRequest) -> Caller:
+    """The session of the browser, on a public route. Raises: Unauthenticated, CrossSite."""
+    token = call.cookies.access(call.request)
+    if not token:
+        raise Unauthenticated("log in first")
+    caller = await call.services.auth.authenticate(token, call.address)
+    assert caller.session is not None  # an access token has a session
+    check_csrf(call.request, caller.session.csrf_token)
+    return caller
+
+
+async def logout_sso(call: ApiRequest) -> web.Response:
+    """End this session, and say where the browser ends the provider's session."""
+    location = await call.services[Sso].logout(call.caller)
+    response = web.Response(body=msgspec.json.encode(SsoLogoutView(location=location)), content_type="application/json")
+    call.cookies.clear(response)
+    return response
+
+
+async def log_out_by_provider(call: ApiRequest, form: dict[str, str]) -> SsoLoggedOutView:
+    """End the sessions that the provider names. It sends a form, and no cookie."""
+    return SsoLoggedOutView(sessions=await call.services[Sso].back_channel(_name(call), form["logout_token"], call.address))
+
+
+async def list_links(call: ApiRequest) -> SsoLinksView:
+    """The accounts of providers that belong to the caller."""
+    user, _ = person_of(call.caller)
+    return SsoLinksView(links=[link_view(one) for one in await call.services[OidcStore].links(user.id)])
+
+
+async def remove_link(call: ApiRequest) -> None:
+    """Remove a link. It is refused if the caller could not log in any more."""
+    user, _ = person_of(call.caller)
+    wanted, store = call.id_of("link"), call.services[OidcStore]
+    if all(one.id != wanted for one in await store.links(user.id)):
+        raise NotFound("there is no such link")
+    await store.remove_link(call.scope, user.id, wanted)
+
+
+async def list_sso_providers(call: ApiRequest) -> ProvidersView:
+    """All providers, without their client secrets."""
+    call.query()
+    _check_instance_admin(call)
+    return ProvidersView(providers=[_view(call, one) for one in await call.services[OidcStore].providers()])
+
+
+async def show_sso_provider(call: ApiRequest) -> ProviderView:
+    """A provider, without its client secret."""
+    return _view(call, await _provider(call))
+
+
+async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> ProviderView:
+    """Create a provider. Nothing is asked of it yet."""
+    _check_instance_admin(call)
+    sso = call.services[Sso]
+    secret = _secret(body.client_secret)
+    usual = Provider("", 0, "", "", "", "").methods
+    provider = Provider(
+        id=new_random_id(), version=1, name=body.name, title=body.title.strip(), issuer=body.issuer, client_id=body.client_id,
+        enabled=body.enabled, scopes=tuple(body.scopes), ca_pem=body.ca_pem, create_accounts=body.create_accounts,
+        methods=usual if body.methods is None else tuple(body.methods), levels=tuple(body.levels), groups=group_rows(body.groups),
+        secret_version=1 if secret else 0,
+    )  # fmt: skip
+    await _check(sso, provider)
+    sealed = await sso.seal_secret(provider, secret) if secret else None
+    return _view(call, await call.services[OidcStore].create_provider(call.scope, provider, sealed))
+
+
+async def edit_sso_provider(call: ApiRequest, body: ProviderPatch) -> ProviderView:
+    """Change a provider. What the body leaves out stays, the client secret too. Its open log-ins end; sessions as well if it is another provider now."""
+    sso = call.services[Sso]
+    before = await _provider(call)
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in ("name", "title", "issuer", "client_id", "enabled", "scopes", "ca_pem", "create_accounts", "methods", "levels")
+        if (value := getattr(body, name)) is not None
+    }
+    if body.groups is not None:
+        given["groups"] = group_rows(body.groups)
+    after = before._replace(**given, version=body.version)
+    sealed = None
+    if body.client_secret is None or body.client_secret == "":
+        after = after._replace(secret_version=0)
+    elif isinstance(body.client_secret, str):
+        after = after._replace(secret_version=await sso.next_secret_version(before))
+        sealed = await sso.seal_secret(after, _secret(body.client_secret))
+    await _check(sso, after)
+    is_other = after.party != before.party or not after.enabled
+    stored, ended = await call.services[OidcStore].save_provider(call.scope, after, sealed, end_sessions=is_other)
+    await sso.forget(before.id, ended)
+    return _view(call, stored)
+
+
+async def delete_sso_provider(call: ApiRequest) -> None:
+    """Delete a provider. The sessions that it opened end; links stay, and are of use again if a provider with the same issuer comes."""
+    provider = await _provider(call)
+    ended = await call.services[OidcStore].delete_provider(call.scope, provider.id)
+    await call.services[Sso].forget(provider.id, ended)
+
+
+async def check_sso_provider(call: ApiRequest) -> ProviderCheckView:
+    """Ask the provider now for its description and keys, and show what the hub reads from them."""
+    provider = await _provider(call)
+    remote = await call.services[Sso].remote(provider)
+    found = await remote.description(again=True)
+    return ProviderCheckView(
+        authorization_endpoint=found.authorization, token_endpoint=found.token, userinfo=found.userinfo != "",
+        logout=found.end_session != "", backchannel_logout=found.backchannel, keys=len(await remote.keys()),
+    )  # fmt: skip
+
+
+async def list_sso_attempts(call: ApiRequest) -> SignInAttemptsView:
+    """The last log-ins through a provider since the hub started, newest first, with the groups that came and the reasons of refusals."""
+    provider = await _provider(call)
+    return SignInAttemptsView(attempts=[attempt_view(one) for one in call.services[Sso].attempts(provider.name)])
+
+
+async def _check(sso: Sso, provider: Provider) -> None:
+    await asyncio.to_thread(checked, provider, loopback_allowed=sso.loopback_allowed)
+
+
+def _secret(text: str | None) -> str:
+    if text is not None and (len(text) > MOST_CLIENT_SECRET_CHARS or not text.isprintable()):
+        raise BadRequest(f"client_secret: at most {MOST_CLIENT_SECRET_CHARS} visible characters", field="client_secret")
+    return text or ""
+
+
+def _check_instance_admin(call: ApiRequest) -> None:
+    """Providers grant memberships in every organisation. Raises: Forbidden."""
+    if not call.scope.actor.instance_admin:
+        raise Forbidden("providers belong to the whole hub: ask an admin of the hub")
+
+
+def _name(call: ApiRequest) -> str:
+    return call.request.match_info["provider"]
+
+
+async def _provider(call: ApiRequest) -> Provider:
+    _check_instance_admin(call)
+    return await call.services[Sso].provider(_name(call))
+
+
+def _view(call: ApiRequest, provider: Provider) -> ProviderView:
+    origin = call.services.config.origin
+    return provider_view(
+        provider,
+        origin,
+        call.services[Sso].failure_of(provider),
+        redirect_uri=origin + RETURN_PATH,
+        signed_out_uri=origin + SIGNED_OUT_PATH,
+    )
+
+
+OIDC_ROUTES: Final = (
+    Route("GET", "/auth/oidc", None, list_sso_buttons, SsoButtonsView),
+    Route("POST", "/auth/oidc/{provider}/start", None, start_sso, SsoStartView, SsoStartBody),
+    Route("POST", "/auth/oidc/finish", None, finish_sso, SsoFinishView, SsoFinishBody),
+    Route("POST", "/auth/oidc/logout", "account.use", logout_sso, SsoLogoutView, pending=True, enrolling=True, whose="caller"),
+    Route("POST", "/auth/oidc/{provider}/backchannel", None, log_out_by_provider, SsoLoggedOutView, form=(LOGOUT_TOKEN,)),
+    Route("GET", "/auth/oidc/links", "account.use", list_links, SsoLinksView, whose="caller"),
+    Route("DELETE", "/auth/oidc/links/{id}", "account.use", remove_link, None, status=204, step_up=True, strict=True, whose="caller"),
+    Route("GET", "/auth/oidc/providers", "settings.manage", list_sso_providers, ProvidersView, whose="hub"),
+    Route("POST", "/auth/oidc/providers", "settings.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}", "settings.manage", show_sso_provider, ProviderView, whose="hub"),
+    Route("PATCH", "/auth/oidc/providers/{provider}", "settings.manage", edit_sso_provider, ProviderView, ProviderPatch, step_up=True, strict=True, whose="hub"),
+    Route("DELETE", "/auth/oidc/providers/{provider}", "settings.manage", delete_sso_provider, None, status=204, step_up=True, strict=True, whose="hub"),
+    Route("POST", "/auth/oidc/providers/{provider}/check", "settings.manage", check_sso_provider, ProviderCheckView, whose="hub"),
+    Route("GET", "/auth/oidc/providers/{provider}/attempts", "settings.manage", list_sso_attempts, SignInAttemptsView, whose="hub"),
+)  # fmt: skip

@@ -1,0 +1,519 @@
+"""Log-in, linking and step-up through a provider, and log-outs that begin there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.access.model import User
+from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, proves_second_factor
+from groundcontrol.access.oidc.flows import Flow, Flows, challenge_of
+from groundcontrol.access.oidc.model import (
+    CLIENT_SECRET,
+    HINT,
+    HINT_TABLE,
+    SEALED_TABLE,
+    Link,
+    Provider,
+    Purpose,
+    SignInAttempt,
+    SsoSession,
+)
+from groundcontrol.access.oidc.remote import Remote
+from groundcontrol.access.oidc.store import Ended, OidcStore
+from groundcontrol.access.oidc.tokens import (
+    LEEWAY_S,
+    IdToken,
+    LogoutToken,
+    TokenRefused,
+    UnknownKey,
+    algorithm_of,
+    hashes_to,
+    read_id_token,
+    read_logout_token,
+)
+from groundcontrol.access.second_factor import Sealer
+from groundcontrol.access.service import AuthService
+from groundcontrol.access.sessions import Caller, Issued, new_session, scope_of
+from groundcontrol.access.store import Bucket, UserStore
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    HubError,
+    NotFound,
+    OidcFlowOver,
+    OidcIssuerMismatch,
+    OidcRefused,
+    OidcUnknownAccount,
+    TooManyRequests,
+    TotpRequired,
+    TotpWrong,
+    Unauthenticated,
+    VaultError,
+)
+from groundcontrol.core.scope import Actor
+from groundcontrol.core.secrets import SealedRecord, SecretStore
+from groundcontrol.core.stores import Stores
+from groundcontrol.events.refusals import Refusals
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_random_id
+
+log = logging.getLogger(__name__)
+
+RETURN_PATH: Final = "/oidc"
+SIGNED_OUT_PATH: Final = "/signed-out"
+KEPT_ATTEMPTS: Final = 50
+MOST_SHOWN_CHARS: Final = 200
+MOST_HINT_CHARS: Final = 3000
+"""A longer ID token is not kept: it would not fit into the URL of a log-out."""
+LOGOUT_WAIT_S: Final = 3.0
+REPLAY_S: Final = 3600.0
+"""How long the id of a log-out token is known. Such a token is valid for about ten minutes."""
+BEGINNINGS: Final = Bucket(60, 60.0)
+ENDS: Final = Bucket(60, 60.0)
+LOGOUTS: Final = Bucket(120, 60.0)
+"""Limits for one address. The provider's log-outs have one of their own, so that log-ins cannot use it up."""
+
+
+class Finished(NamedTuple):
+    """A flow that ended well."""
+
+    purpose: Purpose
+    return_to: str
+    issued: Issued | None
+    """Of a log-in."""
+
+
+class Returned(NamedTuple):
+    """What a browser brings back from the provider."""
+
+    state: str
+    code: str = ""
+    issuer: str = ""
+    error: str = ""
+    error_description: str = ""
+    totp: str = ""
+
+
+class Visitor(NamedTuple):
+    """The browser that brings it."""
+
+    binder: str
+    address: str
+    user_agent: str
+    session: Callable[[], Awaitable[Caller]]
+    """Checks the session of the browser, for links and step-ups. Raises: Unauthenticated, CrossSite."""
+
+
+class _Proved(NamedTuple):
+    """A user whom a provider has proved."""
+
+    token: IdToken
+    raw: str
+    claims: Mapping[str, Any]
+    second_factor: bool
+
+    @property
+    def shown(self) -> str:
+        """What to call the user beside the subject."""
+        found = next((self.claims[name] for name in ("preferred_username", "email", "name") if isinstance(self.claims.get(name), str)), "")
+        return "".join(char if char.isprintable() else "?" for char in found[:MOST_SHOWN_CHARS])
+
+
+class Sso:
+    """Single sign-on of one hub."""
+
+    def __init__(
+        self, *, store: Stores, auth: AuthService, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, origin: str,
+        loopback_allowed: bool,
+    ) -> None:  # fmt: skip
+        """Args: origin: of the page; browsers return to it. loopback_allowed: whether a provider may be at http:// on this machine."""
+        self._oidc = store[OidcStore]
+        self._secrets = store[SecretStore]
+        self._users = store[UserStore]
+        self._auth = auth
+        self._bus = bus
+        self._clock = clock
+        self._refusals = refusals
+        self._sealer = sealer
+        self._origin = origin
+        self.loopback_allowed = loopback_allowed
+        self._flows = Flows(clock)
+        self._waiting: dict[str, _Proved] = {}
+        """State of a flow that waits for a code of the second factor -> whom the provider has proved."""
+        self._remotes: dict[str, Remote] = {}
+        self._attempts: deque[SignInAttempt] = deque(maxlen=KEPT_ATTEMPTS)
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where browsers return to. It comes from the hub's settings, never from a header."""
+        return self._origin + RETURN_PATH
+
+    def attempts(self, provider: str) -> list[SignInAttempt]:
+        """The last log-ins through a provider since the hub started, newest first."""
+        return [one for one in reversed(self._attempts) if one.provider == provider]
+
+    # -- providers -----------------------------------------------------------------------
+
+    async def provider(self, name: str) -> Provider:
+        """Raises: NotFound."""
+        for one in await self._oidc.providers():
+            if one.name == name:
+                return one
+        raise NotFound("there is no provider of this name")
+
+    def failure_of(self, provider: Provider) -> str:
+        """Why the provider did not answer when it was last asked; empty: it did, or was not asked yet."""
+        known = self._remotes.get(provider.id)
+        return "" if known is None or known.failure is None else known.failure.message
+
+    async def remote(self, provider: Provider) -> Remote:
+        """The requests to a provider as it is configured now."""
+        known = self._remotes.get(provider.id)
+        if known is not None and known.provider == provider:
+            return known
+        self._remotes[provider.id] = made = Remote(provider, self._clock, loopback_allowed=self.loopback_allowed)
+        if known is not None:
+            await known.close()
+        return made
+
+    async def forget(self, provider: str, ended: Sequence[Ended]) -> None:
+        """End the open log-ins of a provider that was changed or deleted, and announce ended sessions."""
+        self._flows.end_of_provider(provider)
+        known = self._remotes.pop(provider, None)
+        if known is not None:
+            await known.close()
+        self._announce(ended)
+
+    async def seal_secret(self, provider: Provider, secret: str) -> SealedRecord:
+        """Seal a client secret as the version that the provider names."""
+        return await asyncio.to_thread(
+            self._sealer.seal, SEALED_TABLE, provider.id, CLIENT_SECRET, provider.secret_version, secret.encode()
+        )
+
+    async def next_secret_version(self, provider: Provider) -> int:
+        """The version of the next client secret: of every version only one value is ever sealed."""
+        record = await self._secrets.secret(SEALED_TABLE, provider.id, CLIENT_SECRET)
+        return max(provider.version, provider.secret_version, 0 if record is None else record.version) + 1
+
+    async def _secret(self, provider: Provider) -> str:
+        if provider.secret_version == 0:
+            return ""
+        record = await self._secrets.secret(SEALED_TABLE, provider.id, CLIENT_SECRET)
+        if record is None or record.version != provider.secret_version:
+            raise VaultError(f"the client secret of the provider {provider.name} is missing from the vault")
+        return (await asyncio.to_thread(self._sealer.open, record)).decode()
+
+    async def close(self) -> None:
+        for remote in self._remotes.values():
+            await remote.close()
+
+    async def run(self) -> None:
+        """Stay open until cancelled."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
+    # -- to the provider and back --------------------------------------------------------
+
+    async def start(self, name: str, purpose: Purpose, return_to: str, address: str, caller: Caller | None) -> tuple[str, str]:
+        """Begin a flow.
+
+        Args:    caller: the session that asks for a link or a step-up.
+        Returns: the provider's URL for the browser, and the cookie that binds the flow to the browser.
+        Raises:  NotFound; OidcUnavailable; OidcIssuerMismatch; TooManyRequests; StepUpRequired: a link needs a recent proof.
+        """
+        await self._limit("oidc-start", address, BEGINNINGS)
+        provider = await self.provider(name)
+        if not provider.enabled:
+            raise NotFound("there is no provider of this name")
+        if purpose == "link" and caller is not None:
+            self._auth.require_step_up(caller, strict=True)
+        description = await (await self.remote(provider)).description()
+        session = None if caller is None else caller.session
+        flow, binder = self._flows.begin(
+            provider.id, provider.version, purpose, _local_path(return_to), rate_limit_key(address),
+            None if session is None else session.id, None if session is None else session.user_id,
+        )  # fmt: skip
+        query = {
+            "response_type": "code", "client_id": provider.client_id, "redirect_uri": self.redirect_uri, "scope": " ".join(provider.scopes),
+            "state": flow.state, "nonce": flow.nonce, "code_challenge": challenge_of(flow.verifier), "code_challenge_method": "S256",
+        }  # fmt: skip
+        if purpose == "step_up":
+            query |= {"prompt": "login", "max_age": "0"}
+        elif purpose == "link":
+            query["prompt"] = "select_account"
+        joint = "&" if urlsplit(description.authorization).query else "?"
+        return f"{description.authorization}{joint}{urlencode(query)}", binder
+
+    async def finish(self, returned: Returned, visitor: Visitor) -> Finished:
+        """End a flow.
+
+        Raises: OidcFlowOver; OidcRefused; OidcIssuerMismatch; OidcUnavailable; OidcUnknownAccount; OidcGroupsMissing; OidcLinked;
+                TotpRequired: the user has a second factor, and the provider has not proved one: repeat with the state in `continue` and a
+                code; TotpWrong: as well; TooManyRequests; TooManyAttempts; Forbidden: the account is disabled.
+        """
+        flow = self._flows.take(returned.state, visitor.binder)
+        proved = self._waiting.pop(flow.state, None)
+        await self._limit("oidc-finish", visitor.address, ENDS)
+        self._auth.clock_guard.check()
+        provider = next((one for one in await self._oidc.providers() if one.id == flow.provider), None)
+        if provider is None or provider.version != flow.provider_version:
+            raise OidcFlowOver("the settings of this provider were changed meanwhile: start the log-in again")
+        try:
+            if proved is None:
+                proved = await self._prove(provider, flow, returned)
+            return await self._conclude(provider, flow, proved, returned, visitor)
+        except (TotpRequired, TotpWrong):
+            raise
+        except HubError as exc:
+            await self._note(provider, proved, exc, visitor.address)
+            raise
+
+    async def _prove(self, provider: Provider, flow: Flow, returned: Returned) -> _Proved:
+        """Check what the browser brings, and read the user from the provider."""
+        remote = await self.remote(provider)
+        description = await remote.description()
+        if returned.issuer and returned.issuer != provider.issuer:
+            raise OidcIssuerMismatch(
+                f"the answer is of {returned.issuer[:300]!r}, and the log-in began at {provider.issuer!r}", issuer=returned.issuer[:300],
+                configured=provider.issuer,
+            )  # fmt: skip
+        if description.names_issuer and not returned.issuer:
+            raise OidcRefused("the answer does not name its issuer, although the provider promises it")
+        if returned.error or not returned.code:
+            about = f": {returned.error_description}" if returned.error_description else ""
+            text = f"{returned.error or 'no code came back'}{about}"[:300]
+            raise OidcRefused("the provider says " + "".join(char if char.isprintable() else "?" for char in text))
+        answer = await remote.exchange(returned.code, flow.verifier, self.redirect_uri, await self._secret(provider))
+        raw = answer.get("id_token")
+        if not isinstance(raw, str):
+            raise OidcRefused("the provider gave no ID token: allow the scope openid for this client")
+        try:
+            token = await self._read(remote, raw, flow.nonce)
+        except TokenRefused as exc:
+            raise OidcRefused(f"the ID token of the provider is not valid: {exc}") from exc
+        if flow.purpose == "step_up" and (token.authenticated_at is None or token.authenticated_at < flow.started_at - LEEWAY_S):
+            raise OidcRefused("the provider did not ask for the log-in again (auth_time): it cannot confirm this")
+        claims = await self._with_userinfo(remote, description.userinfo, token, raw, answer.get("access_token"))
+        return _Proved(token, raw, claims, proves_second_factor(token, provider.methods, provider.levels))
+
+    async def _read(self, remote: Remote, raw: str, nonce: str) -> IdToken:
+        now = self._clock.now()
+        try:
+            return read_id_token(raw, await remote.keys(), remote.provider.party, nonce=nonce, now=now)
+        except UnknownKey:
+            return read_id_token(raw, await remote.keys(again=True), remote.provider.party, nonce=nonce, now=now)
+
+    async def _with_userinfo(self, remote: Remote, url: str, token: IdToken, raw: str, access_token: object) -> Mapping[str, Any]:
+        """The claims of the ID token, and those of the user information that it lacks, if a row needs them."""
+        wanted = {row.claim for row in remote.provider.groups}
+        if not url or not isinstance(access_token, str) or all(_has(token.claims, claim) for claim in wanted):
+            return token.claims
+        if "at_hash" in token.claims and not hashes_to(access_token, token.claims["at_hash"], algorithm_of(raw)):
+            raise OidcRefused("the access token does not belong to the ID token (at_hash)")
+        more = await remote.userinfo(access_token)
+        if more.get("sub") != token.subject:
+            raise OidcRefused("the user information is of another user")
+        return {**more, **token.claims}
+
+    async def _conclude(self, provider: Provider, flow: Flow, proved: _Proved, returned: Returned, visitor: Visitor) -> Finished:
+        issuer, subject = provider.issuer, proved.token.subject
+        if flow.purpose == "link":
+            caller = await self._caller_of(flow, visitor)
+            assert caller.user is not None  # a session has a user
+            self._auth.require_step_up(caller, strict=True)
+            link = Link(
+                new_random_id(), caller.user.id, caller.user.username, provider.name, issuer, subject, proved.shown, self._clock.now(), None
+            )
+            await self._oidc.add_link(caller.scope, link)
+            await self._note(provider, proved, None, visitor.address, caller.user.username)
+            return Finished("link", flow.return_to, None)
+        found = await self._oidc.account_of(issuer, subject)
+        if flow.purpose == "step_up":
+            return await self._step_up(provider, flow, proved, returned, visitor, found)
+        if found is None:
+            raise OidcUnknownAccount(
+                "this account of the provider is not linked to anybody here: log in with a password and link it in the profile, or ask an admin",
+                subject=subject,
+            )
+        link, user = found
+        if user.disabled:
+            raise Forbidden("this account is disabled: ask an admin")
+        second = await self._second_factor(flow, proved, user, returned, visitor)
+        issued = await self._open(provider, proved, link, user, visitor, second_factor=second)
+        await self._note(provider, proved, None, visitor.address, user.username)
+        return Finished("login", flow.return_to, issued)
+
+    async def _step_up(
+        self, provider: Provider, flow: Flow, proved: _Proved, returned: Returned, visitor: Visitor, found: tuple[Link, User] | None
+    ) -> Finished:
+        caller = await self._caller_of(flow, visitor)
+        assert caller.session is not None  # so has the flow
+        if found is None or found[1].id != flow.user:
+            raise OidcRefused("the provider proved another account than that of this session")
+        await self._second_factor(flow, proved, found[1], returned, visitor)
+        try:
+            await self._users.step_up(caller.session.id, self._clock.now())
+        except NotFound as exc:
+            raise Unauthenticated("the session is over; log in again") from exc
+        await self._note(provider, proved, None, visitor.address, found[1].username)
+        return Finished("step_up", flow.return_to, None)
+
+    async def _caller_of(self, flow: Flow, visitor: Visitor) -> Caller:
+        """The session that began the flow. Raises: Unauthenticated, CrossSite; OidcFlowOver: the browser has another one by now."""
+        caller = await visitor.session()
+        if caller.session is None or caller.session.id != flow.session:
+            raise OidcFlowOver("the session that began this has ended: log in, and begin again")
+        return caller
+
+    async def _second_factor(self, flow: Flow, proved: _Proved, user: User, returned: Returned, visitor: Visitor) -> bool:
+        """Whether a second factor is proved, by the provider or by a code. Raises: TotpRequired, TotpWrong, TooManyAttempts."""
+        if proved.second_factor or user.totp_since is None:
+            return proved.second_factor
+        try:
+            if not returned.totp:
+                raise TotpRequired(
+                    "the provider did not ask for a second factor: give a code of your authenticator app, or a recovery code"
+                )
+            await self._auth.prove_code(user, returned.totp, visitor.address)
+        except (TotpRequired, TotpWrong) as exc:
+            again = self._flows.renew(flow)
+            self._waiting = {state: one for state, one in self._waiting.items() if self._flows.is_open(state)}
+            self._waiting[again.state] = proved
+            exc.detail["continue"] = again.state
+            raise
+        return True
+
+    async def _open(self, provider: Provider, proved: _Proved, link: Link, user: User, visitor: Visitor, *, second_factor: bool) -> Issued:
+        session, refresh = new_session(
+            user, address=visitor.address, user_agent=visitor.user_agent, now=self._clock.now(), second_factor=second_factor,
+            provider=provider.name,
+        )  # fmt: skip
+        hint = None
+        if len(proved.raw) <= MOST_HINT_CHARS:
+            hint = await asyncio.to_thread(self._sealer.seal, HINT_TABLE, session.id, HINT, 1, proved.raw.encode())
+        detail = {"session": session.id, "second_factor": second_factor, "provider": provider.name, "subject": proved.token.subject}
+        entry = AuditEntry(scope_of(user, visitor.address).actor, "auth.login", f"user:{user.id}", detail=detail)
+        at_provider = SsoSession(session.id, provider.name, provider.issuer, proved.token.subject, proved.token.session)
+        try:
+            await self._oidc.open_session(
+                session, entry, self._auth.address_hash(visitor.address), at_provider, link.id, proved.shown, hint
+            )
+        except (Conflict, NotFound) as exc:
+            raise OidcFlowOver("the account was changed meanwhile: start the log-in again") from exc
+        event(log, "logged_in", user=user.username, address=visitor.address, provider=provider.name)
+        return await self._auth.issue(session, user, refresh)
+
+    async def _note(self, provider: Provider, proved: _Proved | None, error: HubError | None, address: str, username: str = "") -> None:
+        """Remember how a log-in ended, for the admin; a refusal also in the audit log."""
+        claims: dict[str, list[str]] = {}
+        if proved is not None:
+            for row in provider.groups:
+                with contextlib.suppress(GroupsMissing):
+                    claims[row.claim] = groups_at(proved.claims, row.claim)[:100]
+        self._attempts.append(SignInAttempt(
+            self._clock.now(), provider.name, "done" if error is None else error.code, "" if error is None else error.message,
+            "" if proved is None else proved.token.subject, "" if proved is None else proved.shown, claims, username, address,
+        ))  # fmt: skip
+        if error is None:
+            return
+        actor = Actor("user", "", "unknown", "viewer", address)
+        if await self._refusals.note(
+            actor, "auth.sso", error.code, target=f"provider:{provider.name}", address_key=rate_limit_key(address)
+        ):
+            event(log, "sso_refused", logging.WARNING, provider=provider.name, code=error.code, why=error.message, address=address)
+
+    # -- log-outs ------------------------------------------------------------------------
+
+    async def logout(self, caller: Caller) -> str | None:
+        """End a session. Returns: the provider's URL at which the browser ends its session there too; None: there is none."""
+        if caller.session is None:
+            raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
+        at_provider = await self._oidc.session_at_provider(caller.session.id)
+        hint = None if at_provider is None else await self._secrets.secret(HINT_TABLE, caller.session.id, HINT)
+        await self._auth.logout(caller)
+        if at_provider is None:
+            return None
+        try:
+            provider = await self.provider(at_provider.provider)
+            async with asyncio.timeout(LOGOUT_WAIT_S):
+                description = await (await self.remote(provider)).description()
+        except (HubError, TimeoutError):
+            return None  # the session here is over, whatever the provider says
+        if not description.end_session:
+            return None
+        query = {"client_id": provider.client_id, "post_logout_redirect_uri": self._origin + SIGNED_OUT_PATH}
+        if hint is not None:
+            query["id_token_hint"] = (await asyncio.to_thread(self._sealer.open, hint)).decode()
+        joint = "&" if urlsplit(description.end_session).query else "?"
+        return f"{description.end_session}{joint}{urlencode(query)}"
+
+    async def back_channel(self, name: str, raw: str, address: str) -> int:
+        """End the sessions that a log-out token of the provider names.
+
+        Returns: how many ended.
+        Raises:  BadRequest: the token is not valid, or was used before; NotFound; OidcUnavailable; TooManyRequests.
+        """
+        await self._limit("oidc-backchannel", address, LOGOUTS)
+        provider = await self.provider(name)
+        remote = await self.remote(provider)
+        try:
+            token = await self._read_logout(remote, raw)
+        except TokenRefused as exc:
+            if await self._refusals.note(
+                Actor("user", "", "unknown", "viewer", address), "auth.sso_logout", "token", target=f"provider:{name}",
+                address_key=rate_limit_key(address),
+            ):  # fmt: skip
+                event(log, "sso_logout_refused", logging.WARNING, provider=name, why=str(exc), address=address)
+            raise BadRequest(f"the log-out token is not valid: {exc}") from exc
+        once = f"oidc-logout:{hashlib.sha256(f'{provider.issuer} {token.id}'.encode()).hexdigest()}"
+        if await self._users.reserve_attempt({once: Bucket(1, REPLAY_S)}, self._clock.now()):
+            raise BadRequest("this log-out token was used before")
+        actor = Actor("system", provider.id, f"provider:{name}", "viewer", address)
+        ended = await self._oidc.end_sessions(actor, provider.issuer, token.subject, token.session)
+        self._announce(ended)
+        event(log, "sso_logged_out", provider=name, sessions=len(ended))
+        return len(ended)
+
+    async def _read_logout(self, remote: Remote, raw: str) -> LogoutToken:
+        now = self._clock.now()
+        try:
+            return read_logout_token(raw, await remote.keys(), remote.provider.party, now=now)
+        except UnknownKey:
+            return read_logout_token(raw, await remote.keys(again=True), remote.provider.party, now=now)
+
+    def _announce(self, ended: Sequence[Ended]) -> None:
+        for one in ended:
+            self._bus.publish(Revoked(one.session, one.user))
+
+    async def _limit(self, what: str, address: str, bucket: Bucket) -> None:
+        wait_s = await self._users.reserve_attempt({f"{what}:{rate_limit_key(address)}": bucket}, self._clock.now())
+        if wait_s > 0:
+            raise TooManyRequests("too many log-ins through a provider from here; try again later", retry_after_s=int(wait_s) + 1)
+
+
+def _local_path(text: str) -> str:
+    """A path of the page to return to. Anything else becomes the start page, so that no link leads elsewhere."""
+    good = text.startswith("/") and not text.startswith(("//", "/\\")) and len(text) <= 1000 and text.isprintable() and "\\" not in text
+    return text if good else "/"
+
+
+def _has(claims: Mapping[str, Any], claim: str) -> bool:
+    try:
+        groups_at(claims, claim)
+    except GroupsMissing:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""The store interface of single sign-on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.oidc.model import Link, Provider, SsoSession
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.secrets import SealedRecord
+
+
+class Ended(NamedTuple):
+    """A session that ended."""
+
+    session: SessionId
+    user: UserId
+
+
+class OidcStore(Protocol):
+    async def providers(self) -> Sequence[Provider]:
+        """All readable providers, by name."""
+        ...
+
+    async def create_provider(self, scope: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
+        """Store a provider with its sealed client secret. Raises: Conflict: the name is taken, or there are too many."""
+        ...
+
+    async def save_provider(
+        self, scope: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
+    ) -> tuple[Provider, Sequence[Ended]]:
+        """Replace a provider of the same version. Without `secret` the sealed client secret stays.
+
+        Args:    end_sessions: also end the sessions that it opened.
+        Returns: the stored provider, and the ended sessions.
+        Raises:  NotFound; Conflict: another version is stored, or the name is taken.
+        """
+        ...
+
+    async def delete_provider(self, scope: Scope, provider: str) -> Sequence[Ended]:
+        """Delete a provider, shred its secret, and end the sessions that it opened. Links stay. If there is none, nothing changes."""
+        ...
+
+    async def account_of(self, issuer: str, subject: str) -> tuple[Link, User] | None:
+        """The link of a provider's account, and its user; None: nobody has it."""
+        ...
+
+    async def links(self, user: UserId) -> Sequence[Link]:
+        """The links of a user, the oldest first."""
+        ...
+
+    async def add_link(self, scope: Scope, link: Link) -> Link:
+        """Link an account of a provider to `link.user`. If it is linked already, that link. Raises: OidcLinked: it belongs to another user."""
+        ...
+
+    async def remove_link(self, scope: Scope, user: UserId, link: str) -> None:
+        """Remove a link. If there is none, nothing changes. Raises: Conflict: it is the only way to log in."""
+        ...
+
+    async def open_session(
+        self,
+        session: LoginSession,
+        audit: AuditEntry,
+        address: bytes,
+        at_provider: SsoSession,
+        link: str,
+        shown: str,
+        hint: SealedRecord | None,
+    ) -> None:
+        """As `UserStore.open_session`, with what the session is called at the provider.
+
+        Args:   link: its id, which was used. hint: the sealed ID token, kept for the log-out at the provider; None: none is kept.
+        Raises: Conflict: the account has changed meanwhile; NotFound: the link was removed meanwhile.
+        """
+        ...
+
+    async def session_at_provider(self, session: SessionId) -> SsoSession | None:
+        """What a session is called at its provider; None: it was opened with a password."""
+        ...
+
+    async def end_sessions(self, actor: Actor, issuer: str, subject: str, sid: str) -> Sequence[Ended]:
+        """End the live sessions with this subject, this id at the provider, or both. Args: an empty one of the two matches every value."""
+        ...

@@ -1,0 +1,270 @@
+"""Providers of single sign-on, links of accounts, and the sessions that providers opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoSession
+from groundcontrol.access.oidc.store import Ended
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.rights import own_scopes
+from groundcontrol.adapters.sqlite.secrets import insert, shred
+from groundcontrol.adapters.sqlite.users import IN_FIRST, open_login, revoke, to_user
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import Conflict, NotFound, OidcLinked, StoreError
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.scope import NO_ORG, Actor, Scope
+from groundcontrol.core.secrets import SealedRecord
+
+_LINK: Final = "SELECT oidc_link.*, account.id AS user_id, account.username FROM oidc_link JOIN account ON account.no = oidc_link.account"
+_LIVE: Final = (
+    "SELECT login.no, login.org, login.id AS session_id, account.id AS user_id, account.username FROM login JOIN account ON account.no = login.account"
+    " JOIN oidc_session ON oidc_session.login = login.no WHERE login.revoked_at IS NULL AND login.expires_at > ?"
+)
+
+
+class SqliteOidc:
+    """`OidcStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    # -- providers -----------------------------------------------------------------------
+
+    async def providers(self) -> Sequence[Provider]:
+        rows = await self._reader.run(lambda rows: rows.fetch_all("SELECT * FROM oidc_provider ORDER BY name"))
+        return [provider for row in rows if (provider := _readable(row)) is not None]
+
+    async def create_provider(self, scope: Scope, provider: Provider, secret: SealedRecord | None) -> Provider:
+        def command(tx: Tx) -> Provider:
+            known = _row(tx, provider.id)
+            if known is not None:
+                if _to_provider(known) != provider:
+                    raise Conflict("this id of a provider was used before")
+                return provider
+            if tx.fetch_all("SELECT count(*) AS n FROM oidc_provider")[0]["n"] >= MOST_PROVIDERS:
+                raise Conflict(f"there are {MOST_PROVIDERS} providers: delete some first")
+            _check_name(tx, provider)
+            tx.execute(
+                "INSERT INTO oidc_provider VALUES (?, ?, ?, ?)", provider.id, provider.version, provider.name, record_to_json(provider)
+            )
+            _replace_secret(tx, scope, provider, secret)
+            self._chain.write(tx, scope, "oidc_provider.create", provider.id, _detail(provider))
+            return provider
+
+        return await self._writer.run(command)
+
+    async def save_provider(
+        self, scope: Scope, provider: Provider, secret: SealedRecord | None, *, end_sessions: bool
+    ) -> tuple[Provider, Sequence[Ended]]:
+        def command(tx: Tx) -> tuple[Provider, Sequence[Ended]]:
+            row = _row(tx, provider.id)
+            if row is None:
+                raise NotFound("there is no such provider")
+            before, after = _readable(row), provider._replace(version=provider.version + 1)
+            if before is not None and before == after:
+                return after, []  # a repeated call
+            _check_name(tx, after)
+            changed = tx.execute(
+                "UPDATE oidc_provider SET version = ?, name = ?, body = ? WHERE id = ? AND version = ?",
+                *(after.version, after.name, record_to_json(after), after.id, provider.version),
+            )
+            if not changed:
+                raise Conflict("this provider has changed meanwhile: load it again", version=row["version"])
+            _replace_secret(tx, scope, after, secret)
+            if before is not None and before.name != after.name:
+                tx.execute("UPDATE oidc_link SET provider = ? WHERE provider = ?", after.name, before.name)
+                tx.execute("UPDATE login SET provider = ? WHERE provider = ?", after.name, before.name)
+            ended = self._end_of_provider(tx, after.name) if end_sessions else []
+            detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
+            self._chain.write(tx, scope, "oidc_provider.edit", after.id, detail)
+            return after, ended
+
+        return await self._writer.run(command)
+
+    async def delete_provider(self, scope: Scope, provider: str) -> Sequence[Ended]:
+        def command(tx: Tx) -> Sequence[Ended]:
+            row = _row(tx, provider)
+            if row is None:
+                return []
+            tx.execute("DELETE FROM oidc_provider WHERE id = ?", provider)
+            _shred_secret(tx, provider)
+            ended = self._end_of_provider(tx, row["name"])
+            self._chain.write(tx, scope, "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)})
+            return ended
+
+        return await self._writer.run(command)
+
+    def _end_of_provider(self, tx: Tx, name: str) -> list[Ended]:
+        return _end(tx, tx.fetch_all(_LIVE + " AND login.provider = ?", tx.now, name))
+
+    # -- links ---------------------------------------------------------------------------
+
+    async def account_of(self, issuer: str, subject: str) -> tuple[Link, User] | None:
+        def query(rows: Rows) -> tuple[Link, User] | None:
+            row = rows.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", issuer, subject)
+            if row is None:
+                return None
+            return _to_link(row), to_user(rows.fetch_all(IN_FIRST + " WHERE account.no = ?", row["account"])[0])
+
+        return await self._reader.run(query)
+
+    async def links(self, user: UserId) -> Sequence[Link]:
+        rows = await self._reader.run(lambda rows: rows.fetch_all(_LINK + " WHERE account.id = ? ORDER BY oidc_link.no", user))
+        return [_to_link(row) for row in rows]
+
+    async def add_link(self, scope: Scope, link: Link) -> Link:
+        def command(tx: Tx) -> Link:
+            account = tx.fetch_one("SELECT * FROM account WHERE id = ?", link.user)
+            if account is None:
+                raise NotFound("there is no such user")
+            known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
+            if known is not None:
+                if known["user_id"] != link.user:
+                    raise OidcLinked("this account of the provider belongs to another user of this hub")
+                return _to_link(known)
+            self._insert_link(tx, scope, account, link)
+            return link
+
+        return await self._writer.run(command)
+
+    def _insert_link(self, tx: Tx, scope: Scope, account: Row, link: Link) -> None:
+        tx.execute(
+            "INSERT INTO oidc_link (org, id, account, provider, issuer, subject, shown, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(account["org"], link.id, account["no"], link.provider, link.issuer, link.subject, link.shown, link.created_at, link.used_at),
+        )
+        detail = {"provider": link.provider, "issuer": link.issuer, "subject": link.subject}
+        for own in own_scopes(tx, scope, link.user):
+            self._chain.write(tx, own, "auth.link", link.user, detail)
+
+    async def remove_link(self, scope: Scope, user: UserId, link: str) -> None:
+        def command(tx: Tx) -> None:
+            rows = tx.fetch_all(_LINK + " WHERE account.id = ?", user)
+            found = next((row for row in rows if row["id"] == link), None)
+            if found is None:
+                return
+            has_password = tx.fetch_all("SELECT password_hash FROM account WHERE no = ?", found["account"])[0]["password_hash"] != ""
+            if not has_password and len(rows) == 1:
+                raise Conflict("this is the only way to log in to the account: ask an admin for a password first")
+            tx.execute("DELETE FROM oidc_link WHERE no = ?", found["no"])
+            detail = {"provider": found["provider"], "issuer": found["issuer"], "subject": found["subject"]}
+            for own in own_scopes(tx, scope, user):
+                self._chain.write(tx, own, "auth.unlink", user, detail)
+
+        await self._writer.run(command)
+
+    # -- sessions ------------------------------------------------------------------------
+
+    async def open_session(
+        self,
+        session: LoginSession,
+        audit: AuditEntry,
+        address: bytes,
+        at_provider: SsoSession,
+        link: str,
+        shown: str,
+        hint: SealedRecord | None,
+    ) -> None:
+        def command(tx: Tx) -> None:
+            if not open_login(tx, self._chain, session, audit, address):
+                return
+            row = tx.fetch_all("SELECT no, org FROM login WHERE id = ?", session.id)[0]
+            if not tx.execute(
+                "UPDATE oidc_link SET used_at = ?, shown = ? WHERE id = ? AND issuer = ? AND subject = ?",
+                *(session.created_at, shown, link, at_provider.issuer, at_provider.subject),
+            ):
+                raise NotFound("the link was removed meanwhile")
+            tx.execute(
+                "INSERT INTO oidc_session VALUES (?, ?, ?, ?, ?)",
+                *(row["no"], row["org"], at_provider.issuer, at_provider.subject, at_provider.sid),
+            )
+            over = "NOT IN (SELECT id FROM login WHERE revoked_at IS NULL AND expires_at > ?)"
+            if tx.execute(f"DELETE FROM secret WHERE kind = ? AND record {over}", HINT_TABLE, tx.now):  # noqa: S608 - built from constants only
+                tx.shredding = True
+            if hint is not None:
+                insert(tx, row["org"], hint)
+
+        await self._writer.run(command)
+
+    async def session_at_provider(self, session: SessionId) -> SsoSession | None:
+        row = await self._reader.run(
+            lambda rows: rows.fetch_one(
+                "SELECT oidc_session.*, login.provider FROM oidc_session JOIN login ON login.no = oidc_session.login WHERE login.id = ?",
+                session,
+            )
+        )
+        return None if row is None else SsoSession(session, row["provider"], row["issuer"], row["subject"], row["sid"])
+
+    async def end_sessions(self, actor: Actor, issuer: str, subject: str, sid: str) -> Sequence[Ended]:
+        def command(tx: Tx) -> Sequence[Ended]:
+            wanted = " AND oidc_session.issuer = ? AND (? = '' OR oidc_session.subject = ?) AND (? = '' OR oidc_session.sid = ?)"
+            rows = tx.fetch_all(_LIVE + wanted, tx.now, issuer, subject, subject, sid, sid)
+            for row in rows:
+                detail = {"user": row["username"], "by": "provider"}
+                for own in own_scopes(tx, Scope(actor, NO_ORG), row["user_id"]):
+                    self._chain.write(tx, own, "auth.session_end", row["session_id"], detail)
+            return _end(tx, rows)
+
+        return await self._writer.run(command)
+
+
+def _end(tx: Tx, rows: Sequence[Row]) -> list[Ended]:
+    for row in rows:
+        revoke(tx, row)
+    return [Ended(SessionId(row["session_id"]), UserId(row["user_id"])) for row in rows]
+
+
+def _row(rows: Rows, provider: str) -> Row | None:
+    return rows.fetch_one("SELECT * FROM oidc_provider WHERE id = ?", provider)
+
+
+def _to_provider(row: Row) -> Provider:
+    return record_from_json(Provider, row["body"])
+
+
+def _readable(row: Row) -> Provider | None:
+    """None: the record is damaged. It must not hide the others; the doctor reports it."""
+    try:
+        return _to_provider(row)
+    except StoreError:
+        return None
+
+
+def _check_name(tx: Tx, provider: Provider) -> None:
+    if tx.fetch_one("SELECT 1 FROM oidc_provider WHERE name = ? AND id <> ?", provider.name, provider.id) is not None:
+        raise Conflict(f"there is a provider named {provider.name} already", field="name")
+
+
+def _replace_secret(tx: Tx, scope: Scope, provider: Provider, secret: SealedRecord | None) -> None:
+    if secret is not None:
+        _shred_secret(tx, provider.id)
+        insert(tx, scope.org, secret)
+    elif provider.secret_version == 0:
+        _shred_secret(tx, provider.id)
+
+
+def _shred_secret(tx: Tx, provider: str) -> None:
+    for row in tx.fetch_all("SELECT org FROM secret WHERE kind = ? AND record = ?", SEALED_TABLE, provider):
+        shred(tx, row["org"], SEALED_TABLE, provider)
+
+
+def _detail(provider: Provider) -> dict[str, object]:
+    return {
+        "name": provider.name, "issuer": provider.issuer, "client_id": provider.client_id, "enabled": provider.enabled,
+        "create_accounts": provider.create_accounts, "groups": len(provider.groups),
+    }  # fmt: skip
+
+
+def _to_link(row: Row) -> Link:
+    return Link(
+        row["id"], UserId(row["user_id"]), row["username"], row["provider"], row["issuer"], row["subject"], row["shown"], row["created_at"],
+        row["used_at"],
+    )  # fmt: skip

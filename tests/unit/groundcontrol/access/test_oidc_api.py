@@ -1,0 +1,398 @@
+"""Log-in, links and step-up through a provider, and log-outs from there. The provider answers what the test wants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.forged_id_tokens import EC, KEY_SET, OTHER_EC, public_jwk, signed
+from tests.support.inprocess_hub import ORIGIN, Answer, Client, TestHub
+from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
+from tests.support.web_users import somebody, with_second_factor
+
+
+@pytest.fixture
+async def issuer(hub: TestHub) -> AsyncIterator[Issuer]:
+    async with an_issuer() as made:
+        made.now = hub.clock.now
+        yield made
+
+
+async def a_provider(hub: TestHub, issuer: Issuer, **more: Any) -> Client:
+    """Returns: the admin who made it."""
+    admin = await hub.logged_in("admin")
+    body = {"name": "company", "title": "Company", "issuer": issuer.url, "client_id": CLIENT, "client_secret": SECRET, **more}
+    made = await admin.post("auth/oidc/providers", body)
+    assert made.status == 201, made.body
+    return admin
+
+
+async def start(client: Client, purpose: str = "login", return_to: str = "/fleet") -> str:
+    answer = await client.post("auth/oidc/company/start", {"purpose": purpose, "return_to": return_to})
+    assert answer.status == 200, answer.body
+    return str(answer.json["location"])
+
+
+async def come_back(client: Client, issuer: Issuer, purpose: str = "login", **more: str) -> Answer:
+    """Go to the provider and back."""
+    brought = issuer.authorise(await start(client, purpose))
+    return await client.post("auth/oidc/finish", {**brought, **more})
+
+
+async def linked(hub: TestHub, issuer: Issuer, client: Client) -> Client:
+    answer = await come_back(client, issuer, "link")
+    assert (answer.status, answer.json["login"]) == (200, None), answer.body
+    return client
+
+
+async def a_linked_user(hub: TestHub, issuer: Issuer, username: str = "ada") -> Client:
+    return await linked(hub, issuer, await (await somebody(hub, "viewer", username)).log_in())
+
+
+async def test_a_user_links_an_account_and_logs_in_with_it(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+    assert (await hub.anonymous().get("auth/oidc")).json == {"providers": [{"name": "company", "title": "Company", "away": False}]}
+    ada = await a_linked_user(hub, issuer)
+    [link] = (await ada.get("auth/oidc/links")).json["links"]
+    assert (link["provider"], link["issuer"], link["subject"], link["used_at"]) == ("company", issuer.url, "user-1", None)
+
+    issuer.claims = {"preferred_username": "ada@company"}
+    browser = hub.anonymous()
+    answer = await come_back(browser, issuer)
+
+    assert answer.status == 200, answer.body
+    assert (answer.json["purpose"], answer.json["return_to"]) == ("login", "/fleet")
+    assert answer.json["login"]["user"]["username"] == "ada"
+    browser.csrf = answer.json["login"]["csrf_token"]
+    me = (await browser.get("auth/me")).json
+    assert (me["user"]["username"], me["provider"]) == ("ada", "company")
+    assert me["expires_at"] <= hub.clock.now() + 12 * 3600
+    [link] = (await ada.get("auth/oidc/links")).json["links"]
+    assert (link["shown"], link["used_at"] is not None) == ("ada@company", True)
+    form = issuer.forms[-1]
+    assert form["authorization"].startswith("Basic ")
+    assert SECRET not in str(form)
+    assert form["redirect_uri"] == f"{ORIGIN}/oidc"
+    attempts = (await admin.get("auth/oidc/providers/company/attempts")).json["attempts"]
+    assert [(one["result"], one["username"]) for one in attempts] == [("done", "ada"), ("done", "ada")]
+    assert issuer.asked.count("/.well-known/openid-configuration") == issuer.asked.count("/keys") == 1
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_t34_an_account_is_issuer_and_subject_and_never_a_name_or_an_address(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+    await a_linked_user(hub, issuer)
+    issuer.subject = "user-2"
+    issuer.claims = {"email": "ada", "email_verified": True, "preferred_username": "ada"}
+
+    answer = await come_back(hub.anonymous(), issuer)
+
+    assert (answer.status, answer.code) == (403, "oidc.unknown_account")
+    assert not answer.headers.getall("Set-Cookie", [])
+    attempt = (await admin.get("auth/oidc/providers/company/attempts")).json["attempts"][0]
+    assert (attempt["result"], attempt["subject"], attempt["shown"]) == ("oidc.unknown_account", "user-2", "ada")
+    assert "not linked" in attempt["reason"]
+
+    async with an_issuer() as other:  # the same subject at another provider is another account
+        other.now = hub.clock.now
+        body = {"name": "other", "title": "Other", "issuer": other.url, "client_id": CLIENT}
+        assert (await admin.post("auth/oidc/providers", body)).status == 201
+        browser = hub.anonymous()
+        begun = await browser.post("auth/oidc/other/start", {})
+        answer = await browser.post("auth/oidc/finish", other.authorise(begun.json["location"]))
+        assert (answer.status, answer.code) == (403, "oidc.unknown_account")
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_t34_a_link_needs_a_recent_proof_and_belongs_to_one_user(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    ada = await a_linked_user(hub, issuer)
+    eve = await (await somebody(hub, "viewer", "eve")).log_in()
+
+    answer = await come_back(eve, issuer, "link")
+    assert (answer.status, answer.code) == (409, "oidc.linked_elsewhere")
+    assert (await eve.get("auth/oidc/links")).json == {"links": []}
+
+    issuer.subject = "user-3"
+    begun = issuer.authorise(await start(eve, "link"))
+    hub.clock.shift += 301
+    assert (await eve.post("auth/oidc/company/start", {"purpose": "link"})).code == "auth.step_up_required"
+    assert (await eve.post("auth/oidc/finish", begun)).code == "auth.step_up_required"
+    assert (await hub.anonymous().post("auth/oidc/company/start", {"purpose": "link"})).status == 401
+    [link] = (await ada.get("auth/oidc/links")).json["links"]
+    assert (await eve.request("DELETE", f"auth/oidc/links/{link['id']}")).code == "auth.step_up_required"
+    await eve.post("auth/step-up", {"password": "three green sparrows"})
+    assert (await eve.request("DELETE", f"auth/oidc/links/{link['id']}")).status == 404
+    await ada.post("auth/step-up", {"password": "three green sparrows"})
+    assert (await ada.request("DELETE", f"auth/oidc/links/{link['id']}")).status == 204
+    issuer.subject = "user-1"
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_t33_attacks_on_a_flow_are_refused(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    await a_linked_user(hub, issuer)
+    browser, other = hub.anonymous(), hub.anonymous()
+
+    brought = issuer.authorise(await start(browser))
+    assert (await other.post("auth/oidc/finish", brought)).code == "oidc.flow_over"  # another browser
+    assert (await hub.anonymous().post("auth/oidc/finish", brought, headers={"Origin": "https://evil.example"})).code == "auth.cross_site"
+    assert (await browser.post("auth/oidc/finish", {**brought, "iss": "https://evil.example"})).code == "oidc.issuer_mismatch"
+    assert (await browser.post("auth/oidc/finish", brought)).code == "oidc.flow_over"  # once
+
+    async def refused(expected: str = "oidc.refused", **changes: str) -> str:
+        answer = await come_back(browser, issuer, **changes)
+        assert answer.code == expected, answer.body
+        return str(answer.json["detail"])
+
+    assert "issuer" in await refused(iss="")
+    assert "access_denied" in await refused(error="access_denied", code="")
+    assert "no such code" in await refused("oidc.unavailable", code="guessed")
+    stolen = issuer.authorise(await start(other))  # the code of another flow: its nonce differs
+    assert "nonce" in await refused(code=stolen["code"])
+    issuer.token = "no.token.at-all"
+    assert "not valid" in await refused()
+    issuer.token = None
+    for claims, reason in (
+        ({"nonce": "n"}, "nonce"),
+        ({"aud": "other"}, "client"),
+        ({"iss": "https://evil.example"}, "is of"),
+        ({"exp": True}, "exp"),
+    ):
+        issuer.claims = claims
+        assert reason in await refused()
+    issuer.claims = {}
+    brought = issuer.authorise(await start(browser))
+    hub.clock.shift += 601
+    assert (await browser.post("auth/oidc/finish", brought)).code == "oidc.flow_over"  # too late
+    assert (await come_back(browser, issuer)).status == 200
+
+
+async def test_a_changed_provider_ends_its_open_log_ins_and_another_one_its_sessions(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+    await a_linked_user(hub, issuer)
+    browser = hub.anonymous()
+    assert (await come_back(browser, issuer)).status == 200
+    waiting = hub.anonymous()
+    brought = issuer.authorise(await start(waiting))
+
+    before = (await admin.get("auth/oidc/providers/company")).json
+    partial = await admin.request("PATCH", "auth/oidc/providers/company", {"version": before["version"], "title": "Our company"})
+    assert (partial.status, partial.json["title"], partial.json["has_secret"]) == (200, "Our company", True)
+    assert SECRET not in partial.body.decode()
+    stale = await admin.request("PATCH", "auth/oidc/providers/company", {"version": before["version"], "title": "Theirs"})
+    assert stale.code == "conflict"
+
+    assert (await waiting.post("auth/oidc/finish", brought)).code == "oidc.flow_over"
+    assert (await come_back(waiting, issuer)).status == 200  # with the sealed secret, which stayed
+    assert issuer.forms[-1]["authorization"] == issuer.forms[0]["authorization"]
+    assert (await browser.get("auth/me")).status == 200
+    other = await admin.request("PATCH", "auth/oidc/providers/company", {"version": partial.json["version"], "client_id": "another"})
+    assert other.status == 200, other.body
+    assert (await browser.get("auth/me")).status == 401
+    public = await admin.request("PATCH", "auth/oidc/providers/company", {"version": other.json["version"], "client_secret": None})
+    assert public.json["has_secret"] is False
+    assert (await admin.request("DELETE", "auth/oidc/providers/company")).status == 204
+    assert (await hub.anonymous().post("auth/oidc/company/start", {})).status == 404
+    assert (await hub.anonymous().get("auth/oidc")).json == {"providers": []}
+
+
+async def test_a_provider_that_is_away_costs_its_button_and_says_why_to_the_admin(hub: TestHub, issuer: Issuer) -> None:
+    issuer.away = True
+    admin = await a_provider(hub, issuer)
+    assert (await hub.anonymous().get("auth/oidc")).json["providers"][0]["away"] is False  # nothing was asked yet
+    answer = await hub.anonymous().post("auth/oidc/company/start", {})
+    assert (answer.status, answer.code) == (503, "oidc.unavailable")
+    assert (await hub.anonymous().get("auth/oidc")).json["providers"][0]["away"] is True
+    assert "502" in (await admin.get("auth/oidc/providers/company")).json["failure"]
+    asked = len(issuer.asked)
+    assert (await hub.anonymous().post("auth/oidc/company/start", {})).status == 503
+    assert len(issuer.asked) == asked  # a crowd at the button is no crowd at the provider
+    issuer.away = False
+    hub.clock.shift += 6
+    assert (await hub.anonymous().post("auth/oidc/company/start", {})).status == 200
+    assert (await hub.anonymous().get("auth/oidc")).json["providers"][0]["away"] is False
+
+
+async def test_an_answer_that_the_hub_does_not_accept_is_named(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+
+    async def says(code: str = "oidc.unavailable") -> str:
+        answer = await admin.post("auth/oidc/providers/company/check")
+        assert answer.code == code, answer.body
+        return str(answer.json["detail"])
+
+    issuer.description = {"issuer": issuer.url + "/"}
+    mismatch = await says("oidc.issuer_mismatch")
+    assert f"'{issuer.url}/'" in mismatch
+    assert f"'{issuer.url}'" in mismatch
+    issuer.description = {"token_endpoint": "http://evil.example/token"}
+    assert "token_endpoint" in await says()
+    issuer.description = {"token_endpoint": None}
+    assert "token_endpoint" in await says()
+    issuer.description = {"code_challenge_methods_supported": ["plain"]}
+    assert "S256" in await says()
+    issuer.description = {}
+    issuer.key_set = {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}
+    assert "no key" in await says()
+    issuer.key_set = KEY_SET
+    issuer.redirect = True
+    assert "302" in await says()
+    issuer.redirect = False
+    issuer.body = b"[" + b" " * (256 << 10) + b"]"
+    assert "256 KiB" in await says()
+    issuer.body = b"[]"
+    assert "JSON object" in await says()
+    issuer.body = None
+    found = await admin.post("auth/oidc/providers/company/check")
+    assert (found.json["keys"], found.json["logout"], found.json["userinfo"]) == (3, True, False)
+
+
+async def test_a_new_key_of_the_provider_is_fetched_at_most_every_half_minute(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    await a_linked_user(hub, issuer)
+
+    async def come_with_new_key() -> Answer:
+        browser = hub.anonymous()
+        brought = issuer.authorise(await start(browser))
+        now = int(hub.clock.now())
+        claims = {
+            "iss": issuer.url,
+            "aud": CLIENT,
+            "sub": "user-1",
+            "nonce": issuer.codes[brought["code"]]["nonce"],
+            "iat": now,
+            "exp": now + 60,
+        }
+        issuer.token = signed(claims, key=OTHER_EC, kid="new")
+        return await browser.post("auth/oidc/finish", brought)
+
+    issuer.key_set = {"keys": [public_jwk(EC, "ec"), public_jwk(OTHER_EC, "new")]}
+    fetched = issuer.asked.count("/keys")
+    assert (await come_with_new_key()).code == "oidc.refused"  # the keys are younger than half a minute
+    assert issuer.asked.count("/keys") == fetched
+    hub.clock.shift += 31
+    assert (await come_with_new_key()).status == 200
+    assert issuer.asked.count("/keys") == fetched + 1
+
+
+async def test_the_providers_second_factor_counts_and_otherwise_ours_is_asked(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    person, ada = await with_second_factor(hub, "viewer")
+    await linked(hub, issuer, ada)
+    browser = hub.anonymous()
+
+    asked = await come_back(browser, issuer)
+    assert (asked.status, asked.code) == (401, "auth.totp_required")
+    state = asked.json["facts"]["continue"]
+    wrong = await browser.post("auth/oidc/finish", {"state": state, "totp": "000000"})
+    assert wrong.code == "auth.totp_wrong"
+    state = wrong.json["facts"]["continue"]
+    assert (await hub.anonymous().post("auth/oidc/finish", {"state": state, "totp": person.next_code()})).code == "oidc.flow_over"
+    done = await browser.post("auth/oidc/finish", {"state": state, "totp": person.next_code()})
+    assert done.status == 200, done.body
+    assert (await browser.post("auth/oidc/finish", {"state": state, "totp": person.next_code()})).code == "oidc.flow_over"
+
+    issuer.claims = {"amr": ["pwd", "otp"]}
+    assert (await come_back(hub.anonymous(), issuer)).status == 200
+
+
+async def test_a_step_up_by_the_provider_is_a_new_proof_of_the_same_account(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer)
+    await linked(hub, issuer, admin)
+    hub.clock.shift += 400
+    assert (await admin.post("users", {"username": "eve", "role": "viewer"})).code == "auth.step_up_required"
+    location = await start(admin, "step_up")
+    assert "max_age=0" in location
+    assert "prompt=login" in location
+
+    assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"  # it does not say when
+    issuer.claims = {"auth_time": int(hub.clock.now()) - 500}
+    assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"  # an old proof
+    issuer.claims = {"auth_time": int(hub.clock.now())}
+    issuer.subject = "somebody else"
+    assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"
+    issuer.subject = "user-1"
+    assert (await come_back(admin, issuer, "step_up")).status == 200
+    assert (await admin.post("users", {"username": "eve", "role": "viewer"})).status == 201
+
+
+async def test_a_log_out_here_goes_on_at_the_provider(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    ada = await a_linked_user(hub, issuer)
+    browser = hub.anonymous()
+    browser.csrf = (await come_back(browser, issuer)).json["login"]["csrf_token"]
+
+    answer = await browser.post("auth/oidc/logout")
+
+    location = str(answer.json["location"])
+    assert location.startswith(f"{issuer.url}/end?")
+    assert "id_token_hint=ey" in location
+    assert "post_logout_redirect_uri=https%3A%2F%2Fhub.example%2Fsigned-out" in location
+    assert (await browser.get("auth/me")).status == 401
+    assert (await ada.post("auth/oidc/logout")).json == {"location": None}  # it had logged in with a password
+
+
+async def test_a_log_out_at_the_provider_ends_its_sessions_here_once(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    ada = await a_linked_user(hub, issuer)
+    one, two = hub.anonymous(), hub.anonymous()
+    for browser in (one, two):
+        assert (await come_back(browser, issuer)).status == 200
+        issuer.claims = {"sid": "the second"}
+
+    async def logout(token: str, **headers: str) -> Answer:
+        sent = {
+            "Origin": None,
+            "Sec-Fetch-Site": None,
+            "X-CSRF-Token": None,
+            "Content-Type": "application/x-www-form-urlencoded",
+            **headers,
+        }
+        return await hub.anonymous().post("auth/oidc/company/backchannel", data=f"logout_token={token}".encode(), headers=sent)
+
+    for token in (
+        issuer.id_token("n"), issuer.logout_token(nonce="n"), issuer.logout_token(events={}), issuer.logout_token(iss="https://evil.example"),
+        "", "a.b.c",
+    ):  # fmt: skip
+        refused = await logout(token)
+        assert (refused.status, refused.code) == (400, "request.invalid"), refused.body
+    assert (await logout(issuer.logout_token(), **{"Content-Type": "application/json"})).status == 415
+    token = issuer.logout_token(sid="the second", sub=None)
+    assert (await logout(token)).json == {"sessions": 1}
+    assert [(await browser.get("auth/me")).status for browser in (one, two)] == [200, 401]
+    assert "used before" in (await logout(token)).json["detail"]
+    assert (await logout(issuer.logout_token())).json == {"sessions": 1}
+    assert (await one.get("auth/me")).status == 401
+    assert (await ada.get("auth/me")).status == 200  # a session with a password is not the provider's
+
+
+async def test_a_providers_settings_are_checked(hub: TestHub, issuer: Issuer) -> None:
+    admin = await hub.logged_in("admin")
+    body = {"name": "company", "title": "Company", "issuer": issuer.url, "client_id": CLIENT}
+    wrong: list[dict[str, Any]] = [
+        {"name": "Company"}, {"name": "finish"}, {"title": ""}, {"issuer": "http://sso.example"}, {"issuer": "https://a@b.example"},
+        {"issuer": "https://sso.example/?tenant=1"}, {"issuer": "ftp://sso.example"}, {"client_id": ""}, {"scopes": ["profile"]},
+        {"ca_pem": "no certificate"}, {"client_secret": "a\nb"}, {"create_accounts": True},
+        {"groups": [{"claim": "", "value": "x", "organisation": "default", "role": "viewer"}]},
+        {"groups": [{"claim": "groups", "value": "x", "organisation": "default", "role": "viewer", "grants": {"nodes": [], "tags": []}}]},
+        {"groups": [{"claim": "groups", "value": "x", "organisation": "default", "role": "admin", "grants": {"tags": ["web"]}}]},
+    ]  # fmt: skip
+    for changes in wrong:
+        answer = await admin.post("auth/oidc/providers", {**body, **changes})
+        assert (answer.status, answer.code) == (400, "request.invalid"), changes
+    assert (await admin.post("auth/oidc/providers", body)).status == 201
+    assert (await admin.post("auth/oidc/providers", body)).code == "conflict"
+    viewer = await hub.logged_in("operator")
+    for method, path in (
+        ("GET", ""),
+        ("POST", ""),
+        ("GET", "/company"),
+        ("PATCH", "/company"),
+        ("DELETE", "/company"),
+        ("POST", "/company/check"),
+    ):
+        assert (await viewer.request(method, f"auth/oidc/providers{path}", None if method in ("GET", "DELETE") else {})).status == 403
