@@ -31,15 +31,12 @@ from groundcontrol.nodes.store import NodeStore
 from majortom.errors import failure
 from majortom.interfaces import DeployError, StepName
 from spider.logs import event
-from spider.wire.ids import is_id
 from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 """The pause between two looks at the rows of one removal."""
 ORDERS_SEEN: Final = 50
 """How many of a node's newest jobs a restarted hub searches for the `uninstall` job of a removal."""
-_ORDERED: Final = "job "
-"""Precedes the job's id in the detail of the first step, where a restarted hub finds it."""
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +95,15 @@ class SessionRemoval:
         self.ready.set()
 
     async def _resume_one(self, row: Deployment) -> None:
-        scope, progress, job = self._found(row)
-        job = job or await self._order_of(row)
+        scope, job = hub_scope(row.org), await self._order_of(row)
+        progress = self._progress(scope, row)
         if job is not None or await self._tools.store[NodeStore].find_node(_node(row)) is None:
             self._start(scope, progress, job)
         else:
             await self._end(progress, "failed", _hub_stopped())
 
     async def _order_of(self, row: Deployment) -> JobId | None:
-        """The job that was created but not saved in the row: the `uninstall` job since this attempt began.
+        """The order of a removal: the `uninstall` job of its node since this attempt began. None: the node was not ordered.
 
         Raises: StoreError.
         """
@@ -167,8 +164,7 @@ class SessionRemoval:
             return self.running(_node(row)) or await self._retry(scope, row)
 
     async def _retry(self, scope: Scope, row: Deployment) -> Deployment:
-        progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
-        row = await progress.change(
+        row = await self._progress(scope, row).change(
             lambda row: transitions.restarted(
                 row, host=row.host, port=row.port, username=row.username, name=row.name, options=row.options, pinned=None
             )
@@ -176,7 +172,7 @@ class SessionRemoval:
         return await self._order(scope, row)
 
     async def _order(self, scope: Scope, row: Deployment) -> Deployment:
-        progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        progress = self._progress(scope, row)
         try:
             await progress.started("connect")
             failpoints.hit("leave.order.pre")
@@ -210,13 +206,13 @@ class SessionRemoval:
         async with self._requests.in_time():  # wait for a concurrent order: afterwards it exists
             row = await self._tools.store[DeploymentStore].deployment(scope, row.id)
             running = self.running(_node(row))
-            if _job_of(row) is not None or (running is not None and running.id == row.id):
+            if (running is not None and running.id == row.id) or (row.ended_at is None and await self._order_of(row) is not None):
                 raise Conflict(
                     "the node has the order to remove the agent, and goes on by itself: stop its job, if that still waits", state=row.state
                 )
             if row.ended_at is not None:
                 raise Conflict(f"this deployment has {row.state} already", state=row.state)
-            progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+            progress = self._progress(scope, row)
             await self._save_end(progress, "cancelled", None)
             return progress.row
 
@@ -238,7 +234,8 @@ class SessionRemoval:
         """Resume a removal that no task follows, since its end could not be saved. Pass it the `Farewell`."""
         for row in await self._tools.store[DeploymentStore].unfinished_deployments():
             if row.node_id == node and is_live(row):
-                scope, progress, job = self._found(row)
+                scope, job = hub_scope(row.org), await self._order_of(row)
+                progress = self._progress(scope, row)
                 if not_removed:
                     self._start(scope, progress, job)  # it forgets earlier reports, so it comes first
                     await self._note_farewell(progress, not_removed)
@@ -262,9 +259,8 @@ class SessionRemoval:
         await progress.done("verify", "nothing of Stardust is left on the server, says root there")
         failpoints.hit("leave.heard.post")
 
-    def _found(self, row: Deployment) -> tuple[Scope, ProgressReporter, JobId | None]:
-        scope = hub_scope(row.org)
-        return scope, ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row), _job_of(row)
+    def _progress(self, scope: Scope, row: Deployment) -> ProgressReporter:
+        return ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
 
     # -- following -------------------------------------------------------------------------------
 
@@ -341,7 +337,7 @@ class SessionRemoval:
             raise DeployError(job.error.code if job.error else f"job.{job.state}", message, begun)
         if ends_at is not None and self._tools.clock.monotonic() > ends_at:
             raise failure("no_farewell", "uninstall", name=progress.row.name, minutes=f"{self._tools.limits.leave_s / 60:.0f}")
-        if _job_of(progress.row) is None:
+        if not progress.row.steps[0].detail:
             await _note(progress, job.id)
         if ends_at is not None:
             if not _done(progress.row, "connect"):
@@ -374,13 +370,7 @@ class SessionRemoval:
 
 
 async def _note(progress: ProgressReporter, job: JobId) -> None:
-    await progress.detail("connect", f"through the live session, {_ORDERED}{job}")
-
-
-def _job_of(row: Deployment) -> JobId | None:
-    """The job of a removal, from the detail of its first step."""
-    words = row.steps[0].detail.rpartition(_ORDERED)[2]
-    return JobId(words) if is_id(words) else None
+    await progress.detail("connect", f"through the live session, job {job}")
 
 
 def _hub_stopped() -> DeploymentError:

@@ -20,7 +20,6 @@ from scripts.benches.hub.fleet_latency import fleet_age
 from scripts.benches.hub.frames import frame_cpu
 from scripts.benches.hub.history import history
 from scripts.benches.hub.start import start
-from scripts.benches.hub.updates import updates
 from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
 from scripts.benches.jobs.first_second import first_second
@@ -49,7 +48,6 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.reconnect": fleet.reconnect,
     "hub.connection": lambda: asyncio.run(connection()),
     "hub.start": start,
-    "hub.updates": lambda: asyncio.run(updates()),
     "live.fleet_age": fleet_age,
     "alert.eval": alerts.evaluation,
     "alert.memory": alerts.memory,

@@ -32,7 +32,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
 
             page.get_by_role("tab", name="Processes").click()
             processes = page.get_by_role("region", name="Processes, table")
-            expect(processes.get_by_role("row").nth(5)).to_be_visible(timeout=20_000)
+            expect(processes.get_by_role("row").nth(5)).to_be_visible(timeout=60_000)
             expect(processes.get_by_role("columnheader", name="CPU")).to_have_attribute("aria-sort", "descending")
             assert spider.process is not None
             page.get_by_label("Search in Processes").fill(str(os.getpid()))
@@ -43,9 +43,9 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             page.get_by_role("button", name="At a past time…").click()
             page.get_by_role("button", name="+1 min").click()
             past = page.get_by_role("region", name="Past processes, table")
-            expect(past.get_by_role("row").nth(TOP)).to_be_visible(timeout=20_000)
+            expect(past.get_by_role("row").nth(TOP)).to_be_visible(timeout=60_000)
             page.get_by_label("Time", exact=True).fill("2026-01-01T03:12")
-            expect(page.get_by_role("heading", name="At 1 Jan, 03:12")).to_be_visible(timeout=20_000)
+            expect(page.get_by_role("heading", name="At 1 Jan, 03:12")).to_be_visible(timeout=60_000)
             expect(page.get_by_text("No reading at 1 Jan, 03:12.")).to_be_visible()
             page.get_by_role("button", name="Back to now").click()
 
@@ -61,7 +61,7 @@ def test_processes_parts_services_packages_and_values_of_this_machine(page: Page
             page.get_by_role("tab", name="Software").click()
             version = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "bash"], capture_output=True, text=True, check=True).stdout
             page.get_by_label("Search in packages").fill("bash")
-            expect(page.get_by_role("row", name=f"bash {version}", exact=True)).to_be_visible(timeout=20_000)
+            expect(page.get_by_role("row", name=f"bash {version}", exact=True)).to_be_visible(timeout=60_000)
 
             page.get_by_role("tab", name="Metrics").click()
             page.get_by_label("Search in values").fill("memory.total")
