@@ -19,6 +19,7 @@ from spider.wire.sample_messages import Row
 
 if TYPE_CHECKING:
     from groundcontrol.agents.ingest import Ingest
+    from groundcontrol.agents.node_looks import NodeLooks
     from groundcontrol.agents.node_tables import NodeTables
     from groundcontrol.agents.session import AgentSession
 
@@ -121,6 +122,7 @@ class SessionDeps(NamedTuple):
     ingest: Ingest
     jobs: JobSink
     tables: NodeTables
+    looks: NodeLooks
     update_latest: Callable[[AgentSession, KnownSchema, list[Row]], None]
     """Called with the rows of each live pack as it arrives."""
     row_sink: Callable[[int], RowSink]

@@ -40,7 +40,19 @@ from spider.logs import event
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_SLOW, HEARTBEAT_S, SILENCE_LIMIT_S, Farewell, Heartbeat, Message
 from spider.wire.job_messages import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
-from spider.wire.report_messages import Events, EventsStored, Identity, InstalledPackages, JournalAnswer, LogAck, LogLines, Table, Updates
+from spider.wire.report_messages import (
+    Events,
+    EventsStored,
+    Identity,
+    InstalledPackages,
+    JournalAnswer,
+    LogAck,
+    LogLines,
+    Looked,
+    LookedOn,
+    Table,
+    Updates,
+)
 from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from spider.wire.session import Hello, SecureChannel
 
@@ -68,7 +80,7 @@ STUCK_LIMIT_S: Final = 10.0
 DRAIN_POLL_S: Final = 0.02
 """How often a congested session looks whether its socket takes data again."""
 
-_CHEAP: Final = frozenset({Pack, Late, JobOutput})
+_CHEAP: Final = frozenset({Pack, Late, JobOutput, LookedOn})
 """Frequent messages, charged as one frame."""
 
 
@@ -207,6 +219,10 @@ class AgentSession:
                 await self._events(message)
             case JournalAnswer():
                 self.journal.answered(message)
+            case Looked():
+                self._deps.looks.looked(self, message)
+            case LookedOn():
+                self._deps.looks.looked_on(self, message)
             case _:
                 raise ProtocolError("a message that a node does not send")
 

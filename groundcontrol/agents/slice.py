@@ -9,6 +9,7 @@ from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.interfaces import FarewellHandler, JobSink, RowSink, SessionDeps
 from groundcontrol.agents.latest import LatestValues
 from groundcontrol.agents.node_events import CorruptionReporter
+from groundcontrol.agents.node_looks import NodeLooks
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.process_history import ProcessHistoryWriter
 from groundcontrol.agents.quota import Quotas
@@ -17,6 +18,7 @@ from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables, UnitJournals, UnsavedReadings
+from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import Slice
@@ -31,8 +33,8 @@ def _session_deps(services: Services) -> SessionDeps:
     registry = services[Registry]
     return SessionDeps(
         store=services, bus=services.bus, clock=services.clock, forward_clock=services[ForwardClock], quotas=Quotas(),
-        ingest=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], update_latest=registry.update_latest,
-        row_sink=lambda org: services.of(org)[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
+        ingest=services[Ingest], jobs=services[JobSink], tables=services[NodeTables], looks=services[NodeLooks],
+        update_latest=registry.update_latest, row_sink=lambda org: services.of(org)[RowSink], end=registry.end, skew=registry.skew, farewell=services[FarewellHandler].receive_farewell,
     )  # fmt: skip
 
 
@@ -54,6 +56,8 @@ SLICE: Final = Slice(
         provide(ProcessHistoryWriter)(lambda services: ProcessHistoryWriter(services, services.clock)),
         provide(UnsavedReadings)(lambda services: services[ProcessHistoryWriter]),
         provide(NodeTables)(lambda services: NodeTables(services, services.bus, services.clock, services[ProcessHistoryWriter])),
+        provide(NodeLooks)(lambda services: NodeLooks(services[Registry], services.clock)),
+        provide(ReceivedLooks)(lambda services: services[NodeLooks]),
         provide(AgentHandshake)(_handshake),
         provide(Presence)(lambda services: services[Registry]),
         provide(UnitJournals)(lambda services: services[Registry]),

@@ -14,6 +14,8 @@ from groundcontrol.core.records import Record
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
 from groundcontrol.policies.calendar import Times, check_times
+from spider.wire.probes import is_probe
+from spider.wire.report_messages import MAX_PROBES
 
 PolicyId = NewType("PolicyId", str)
 What = Literal["security", "all", "full", "nothing"]
@@ -35,7 +37,6 @@ LATE_S: Final = 300.0
 MOST_GLOBS: Final = 100
 MOST_GROUPS: Final = 20
 MOST_ACTIONS: Final = 10
-MOST_PROBES: Final = 20
 MAX_NAME_CHARS: Final = 80
 MOST_AGE_DAYS: Final = 365
 ROLE: Final = "role:"
@@ -273,15 +274,10 @@ def _check_steps(policy: PatchPolicy) -> None:
             raise BadRequest("needs_event.type: a type of event, or the name of a custom one", field="needs_event")
         if not 60 <= policy.needs_event.within_s <= 90 * 86_400:
             raise BadRequest("needs_event.within_s: 60 seconds to 90 days", field="needs_event")
-    if len(policy.probes) > MOST_PROBES:
-        raise BadRequest(f"probes: at most {MOST_PROBES}", field="probes")
+    if len(policy.probes) > MAX_PROBES:
+        raise BadRequest(f"probes: at most {MAX_PROBES}", field="probes")
     for probe in policy.probes:
-        good = {
-            "http": r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[\x21-\x7e]{0,300})?",
-            "tcp": r"[1-9][0-9]{0,4}",
-            "unit": r"[A-Za-z0-9@._:-]{1,200}\.(service|socket|timer)",
-        }[probe.kind]
-        if not re.fullmatch(good, probe.target) or (probe.kind == "tcp" and int(probe.target) > 65_535):
+        if not is_probe(probe.kind, probe.target):
             raise BadRequest(f"probes: {probe.target[:80]!r} is no {probe.kind} target on the node itself", field="probes")
 
 

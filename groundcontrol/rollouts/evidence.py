@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,10 +12,11 @@ from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import hub_scope
 from groundcontrol.core.stores import Stores
+from groundcontrol.nodes.looks import LookWish
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.rollouts.gates import Look, hard_gates, steady
-from groundcontrol.rollouts.looks import Looks
+from groundcontrol.rollouts.gates import Look, Run, over_looks, steady
+from groundcontrol.rollouts.looks import HostState, Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
 from groundcontrol.rollouts.soft import MOST_PEERS, SETTLE_S, STEP_S, Past, Points, leak_gate, soft_gate
 from groundcontrol.samples.query import WindowBuilder
@@ -25,6 +27,10 @@ JUDGE_EVERY_S: Final = 10.0
 JUDGE_S: Final = 5.0
 """So long at most is spent on the samples of one target and its peers."""
 BASELINE_APART_S: Final = 10.0
+BASELINE_S: Final = 600.0
+"""A baseline is what all looks of this time before the work show."""
+UNLOOKED_S: Final = 60.0
+"""A connected node that can look, and has told nothing for so long after it was asked, is held."""
 SERIES: Final = ("cpu.total", "memory.used", "memory.total")
 HOUR_S: Final = 3600.0
 
@@ -34,6 +40,10 @@ class Seen(NamedTuple):
     coverage: float
     gates: tuple[Gate, ...]
     baseline: str
+    hold: tuple[str, str] | None = None
+    """Why its looks bar a start; None: they do not."""
+    looked: bool = True
+    """Whether its baseline is complete."""
 
 
 class _Judged(NamedTuple):
@@ -51,35 +61,52 @@ class Evidence:
         self._looks = looks
         self._judge_s = judge_s
         self._judged: dict[tuple[str, NodeId], _Judged] = {}
-        self._first: dict[NodeId, Look] = {}
+        self._asked: dict[NodeId, float] = {}
+        """Node -> since when its first looks are waited for, in monotonic seconds."""
 
-    def look(self, node: NodeId) -> Look | None:
-        return self._looks.look(node)
+    def host(self, node: NodeId) -> HostState | None:
+        return self._looks.host(node)
 
-    async def read(self, rollout: Rollout, target: Target, node: Node) -> Seen:
-        """Raises: StoreError."""
-        look = self._looks.look(node.id)
-        heard_to = 0.0 if look is None else look.at
+    async def keep(self, wanted: Mapping[NodeId, LookWish]) -> None:
+        """Have exactly these nodes looked at."""
+        await self._looks.keep(wanted)
+        self._asked = {node: self._asked.get(node, self._clock.monotonic()) for node in wanted}
+
+    async def read(self, rollout: Rollout, target: Target, node: Node, settle_s: float = 0.0) -> Seen:
+        """Args: settle_s: hard gates count so long after the work. Raises: StoreError."""
+        host = self._looks.host(node.id)
+        sampled_to = 0.0 if host is None else host.heard_to
         if target.step != "watch":
             self._judged.pop((rollout.id, node.id), None)
-            waiting = target.state in ("pending", "held")
-            return Seen(heard_to, 1.0, (), self._baseline(node.id, look) if waiting and look is not None else target.baseline)
-        judged = await self._judge(rollout, target, node, heard_to)
+            runs = self._looks.runs(node.id, rollout.id)
+            heard_to = max([sampled_to, *(run.to_at for run in runs[-1:])])
+            if target.state not in ("pending", "held"):
+                return Seen(heard_to, 1.0, (), target.baseline)
+            baseline = _baseline(runs)
+            return Seen(heard_to, 1.0, (), baseline, self._unlooked(node.id, baseline), bool(baseline))
+        settled = target.settled_at or 0.0
+        runs = self._looks.runs(node.id, rollout.id, settled + settle_s)
+        every = self._looks.runs(node.id, rollout.id, settled)
+        heard_to = max([settled + target.watched_s, *(run.to_at for run in every[-1:])])  # after a restart of the hub the looks come again
+        judged = await self._judge(rollout, target, node, sampled_to)
         gates = list(judged.soft)
         before = baseline_of(target.baseline)
-        if look is not None and before is not None:
-            gates += hard_gates(before, look, rebooted=target.rebooted)
-        elif before is None:
+        if before is None:
             gates.append(Gate("baseline", "", "unknown", "what it showed before the work is not known", heard_to))
-        return Seen(heard_to, judged.coverage, tuple(gates), target.baseline)
+        else:
+            gates += over_looks(before, runs, rebooted=target.rebooted)
+            gates += _unreadable(before, runs)
+        looked = self._looks.coverage(node.id, rollout.id, max(settled, sampled_to - 180.0), sampled_to)
+        return Seen(heard_to, min(judged.coverage, looked), tuple(gates), target.baseline)
 
-    def _baseline(self, node: NodeId, look: Look) -> str:
-        """What two looks that are ten seconds apart both show; until then, what one shows."""
-        first = self._first.get(node)
-        if first is None or look.boot != first.boot or look.at - first.at > HOUR_S:
-            self._first[node] = first = look
-        found = steady(first, look) if look.at - first.at >= BASELINE_APART_S else look
-        return msgspec.json.encode(found._asdict()).decode()
+    def _unlooked(self, node: NodeId, baseline: str) -> tuple[str, str] | None:
+        """Why a node that has shown no baseline yet is held; None: it has, or its looks are still waited for."""
+        if baseline or (state := self._looks.state(node)) == "offline":
+            return None
+        if state == "too_old":
+            return "agent_too_old", "its agent is too old to be looked at every few seconds: update it"
+        waited_s = self._clock.monotonic() - self._asked.get(node, self._clock.monotonic())
+        return ("no_looks", f"its agent has not told what it shows for {waited_s:.0f} s") if waited_s > UNLOOKED_S else None
 
     async def _judge(self, rollout: Rollout, target: Target, node: Node, heard_to: float) -> _Judged:
         key = (rollout.id, node.id)
@@ -140,6 +167,31 @@ class Evidence:
         cpu, used, total = (window.series[name].avg for name in SERIES)
         memory = [None if part is None or not whole else 100.0 * part / whole for part, whole in zip(used, total, strict=True)]
         return {"cpu": cpu, "memory": memory}
+
+
+def _baseline(runs: Sequence[Run]) -> str:
+    """What all looks of the last minutes show, as JSON; empty: there are too few looks yet."""
+    recent = [run for run in runs if runs[-1].to_at - run.to_at <= BASELINE_S]
+    if not recent or recent[-1].to_at - recent[0].look.at < BASELINE_APART_S:
+        return ""
+    return msgspec.json.encode(steady([run.look for run in recent])._asdict()).decode()
+
+
+def _unreadable(before: Look, runs: Sequence[Run]) -> list[Gate]:
+    """Parts that the node showed before the work and cannot read now. Missing data holds."""
+    if not runs:
+        return []
+    now = runs[-1].look
+    missing = [
+        name
+        for name, was, one in (
+            ("units", before.running_units, now.running_units),
+            ("ports", before.ports, now.ports),
+            ("mounts", before.mounts, now.mounts),
+        )
+        if was is not None and one is None
+    ]
+    return [Gate("evidence", name, "unknown", f"its {name} cannot be read now", now.at) for name in missing]
 
 
 def _coverage(points: Points) -> float:

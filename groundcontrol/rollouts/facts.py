@@ -25,6 +25,7 @@ from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
 from groundcontrol.rollouts.store import RolloutStore
+from groundcontrol.rollouts.target_life import SETTLE_S
 from spider.clock import Clock
 from spider.wire.arg_kinds import ACTION, MAIN_LANE
 from spider.wire.verbs import REBOOT, lane_of
@@ -112,11 +113,14 @@ class RolloutFacts:
             hold = await self._unfit(rollout, node, choice, busy, online=online, now=now)
         verb, packages = ("", ()) if choice is None or rollout.action else verb_of(policy, choice)
         nothing = "" if rollout.action or choice is None or choice.take else _nothing(policy, choice)
-        evidence = await self._evidence.read(rollout, target, node)
+        evidence = await self._evidence.read(rollout, target, node, SETTLE_S * self._watch_scale)
+        if hold is None and target.state in ("pending", "held"):
+            hold = evidence.hold
         return NodeFacts(
             hold=hold, until_at=until, expected_s=EXPECTED_S, online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
+            looked=evidence.looked,
         )  # fmt: skip
 
     def _times(
@@ -187,7 +191,7 @@ class RolloutFacts:
         return ""
 
     def _broken(self, node: Node) -> str:
-        state = self._evidence.look(node.id)
+        state = self._evidence.host(node.id)
         return f"its package {state.broken_packages[0]} is broken: repair it first" if state is not None and state.broken_packages else ""
 
     def _clock_off(self, node: Node) -> str:
@@ -210,8 +214,8 @@ class RolloutFacts:
         for name, (value, _) in latest.items():
             if name.startswith("filesystem.inodes_used{") and value is not None and value >= INODES_PERCENT:
                 return f"{name.partition('=')[2].rstrip('}')} has {value:.0f} % of its inodes in use, limit {INODES_PERCENT:.0f} %"
-        state = self._evidence.look(node.id)
-        for mount, percent in sorted(({} if state is None else state.full_percent or {}).items()):
+        state = self._evidence.host(node.id)
+        for mount, percent in sorted(({} if state is None else state.full_percent).items()):
             if percent >= FULL_PERCENT and mount in ("/", "/boot", "/usr", "/var", "/boot/efi"):
                 return f"{mount} is {percent:.0f} % full, limit {FULL_PERCENT:.0f} %"
         return ""

@@ -6,6 +6,7 @@ One look is one reading. A reading that a node cannot give is None, and its gate
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -14,7 +15,15 @@ from groundcontrol.rollouts.model import Gate, Verdict
 FULL_PERCENT: Final = 95.0
 RESTARTS: Final = 3
 CLOCK_S: Final = 2.0
-EPHEMERAL_PORT: Final = 32_768
+LOOKS: Final = 2
+"""So many looks in a row must show a fault."""
+LOOKS_OF: Final[Mapping[str, int]] = {"port_gone": 3, "probe": 3}
+FILLING_S: Final = 1800.0
+FILLING_WINDOW_S: Final = 180.0
+FILLING_LEAST: Final = 3.0
+"""Points by which a file system must have grown within the window, in both of its halves."""
+RESTARTING_LOOKS, WINDOW_LOOKS = 3, 6
+"""A unit that waits to be restarted in so many of the last looks is in a loop, also a slow one that never counts as failed."""
 _FLEETING: Final = ("user@", "user-runtime-dir@", "session-", "run-", "stardust-", "systemd-", "apt-daily", "packagekit", "man-db")
 """Units that come and go by themselves, and the agent's own, which a session shows better."""
 _OF_CONNECTION: Final = re.compile(r"@[0-9]+-[0-9]+-[0-9]+\.service\Z")
@@ -27,12 +36,15 @@ class Look(NamedTuple):
     at: float
     boot: str = ""
     failed_units: tuple[str, ...] | None = None
+    restarting_units: tuple[str, ...] | None = None
+    """Those that wait to be restarted by systemd."""
     running_units: tuple[str, ...] | None = None
     restarts: dict[str, int] | None = None
     ports: tuple[str, ...] | None = None
     """`tcp 80 nginx.service`."""
     mounts: tuple[str, ...] | None = None
     full_percent: dict[str, float] | None = None
+    read_only: tuple[str, ...] | None = None
     broken_packages: tuple[str, ...] | None = None
     oom_kills: float | None = None
     clock_s: float | None = None
@@ -40,8 +52,17 @@ class Look(NamedTuple):
     """Probe -> `ok`, or why it is not; only where the node probes by itself."""
 
 
+class Run(NamedTuple):
+    """Some looks that all showed the same."""
+
+    look: Look
+    looks: int
+    to_at: float = 0.0
+    """When the last of them was taken."""
+
+
 def hard_gates(before: Look, now: Look, *, rebooted: bool = False, removed: Sequence[str] = ()) -> list[Gate]:
-    """Each gate that is not clear. What was bad before is `already` and does not count."""
+    """Each gate that is not clear in one look. What was bad before is `already` and does not count."""
     return (
         list(_units(before, now))
         + list(_places(before, now))
@@ -51,21 +72,90 @@ def hard_gates(before: Look, now: Look, *, rebooted: bool = False, removed: Sequ
     )
 
 
+def over_looks(before: Look, runs: Sequence[Run], *, rebooted: bool = False) -> list[Gate]:
+    """The gates of all looks since a target has settled, oldest first. One look is none: a gate counts once enough of them in a row show it.
+
+    A gate that counted stays, also when later looks are clear: what the hub learns afterwards is judged as if it had been seen live.
+    """
+    found: dict[tuple[str, str], Gate] = {}
+    counts: dict[tuple[str, str], int] = {}
+    last: deque[frozenset[str]] = deque(maxlen=WINDOW_LOOKS)
+    for run in runs:
+        seen = {gate.key: gate for gate in hard_gates(before, run.look, rebooted=rebooted)}
+        for key in [key for key in counts if key not in seen or seen[key].verdict != "failed"]:
+            del counts[key]
+            if found[key].verdict != "failed":
+                del found[key]
+        for key, gate in seen.items():
+            if gate.verdict != "failed":
+                found.setdefault(key, gate)
+                continue
+            counts[key] = counts.get(key, 0) + run.looks
+            since = found[key].since_at if key in found and found[key].verdict != "already" else gate.since_at
+            if key not in found or found[key].verdict != "failed":
+                found[key] = _counted(gate._replace(since_at=since), counts[key])
+        last.extend([frozenset(run.look.restarting_units or ())] * min(run.looks, WINDOW_LOOKS))
+        for unit in sorted(set().union(*last) - set(before.restarting_units or ())):
+            times = sum(unit in one for one in last)
+            key = ("unit_restarts", unit)
+            if times >= RESTARTING_LOOKS and (key not in found or found[key].verdict != "failed"):
+                words = f"{unit} waits to be restarted in {times} of {len(last)} looks, limit {RESTARTING_LOOKS} of {WINDOW_LOOKS}"
+                found[key] = Gate("unit_restarts", unit, "failed", words, run.look.at, float(times), float(RESTARTING_LOOKS))
+    for gate in _filling(runs):
+        found.setdefault(gate.key, gate)
+    return list(found.values())
+
+
+def _filling(runs: Sequence[Run]) -> Iterator[Gate]:
+    """File systems that are full soon if they go on as in the last minutes."""
+    if not runs:
+        return
+    end = runs[-1].to_at
+    points = [
+        (at, run.look.full_percent or {}) for run in runs for at in dict.fromkeys((run.look.at, run.to_at)) if end - at <= FILLING_WINDOW_S
+    ]
+    start, before = points[0]
+    middle = next((full for at, full in points if at >= (start + end) / 2), before)
+    for mount, percent in sorted(points[-1][1].items()):
+        old, between = before.get(mount), middle.get(mount)
+        if (
+            old is None
+            or between is None
+            or end - start < FILLING_WINDOW_S / 2
+            or percent - old < FILLING_LEAST
+            or not old < between < percent
+        ):
+            continue
+        left_s = (100.0 - percent) * (end - start) / (percent - old)
+        if left_s < FILLING_S:
+            words = f"{mount} is {percent:.0f} % full, {percent - old:.0f} more than {end - start:.0f} s before: full in {left_s / 60:.0f} minutes"
+            yield Gate("filesystem", mount, "failed", f"{words}, limit {FILLING_S / 60:.0f}", end, left_s, FILLING_S)
+
+
+def _counted(gate: Gate, looks: int) -> Gate:
+    """A gate that so many looks in a row have shown."""
+    need = LOOKS_OF.get(gate.gate, LOOKS)
+    if looks >= need:
+        return gate._replace(words=f"{gate.words} ({need} looks in a row)")
+    return gate._replace(verdict="unknown", words=f"{gate.words} ({looks} of {need} looks)")
+
+
 def _units(before: Look, now: Look) -> Iterator[Gate]:
     if now.failed_units is not None and before.failed_units is not None:
         for unit in now.failed_units:
             already = unit in before.failed_units
             yield Gate("unit_failed", unit, "already" if already else "failed", f"{unit} failed" + (" already before" * already), now.at)
     if now.running_units is not None and before.running_units is not None:
-        failed = set(now.failed_units or ())
+        failed = {*(now.failed_units or ()), *(now.restarting_units or ())}
         for unit in sorted(set(before.running_units) - set(now.running_units) - failed):
             if not unit.startswith(_FLEETING) and not _OF_CONNECTION.search(unit):
                 yield Gate("unit_gone", unit, "failed", f"{unit} ran before and does not run now", now.at)
     for unit, count in sorted((now.restarts or {}).items()):
         known = 0 if before.restarts is None else before.restarts.get(unit, 0)  # a unit that was never restarted is not listed
-        if before.restarts is not None and count - known >= RESTARTS:
-            words = f"{unit} was restarted {count - known} times, limit {RESTARTS}"
-            yield Gate("unit_restarts", unit, "failed", words, now.at, float(count - known), float(RESTARTS))
+        grown = count - known if count >= known else count  # systemd counts anew once somebody starts the unit
+        if before.restarts is not None and grown >= RESTARTS:
+            words = f"{unit} was restarted {grown} times, limit {RESTARTS}"
+            yield Gate("unit_restarts", unit, "failed", words, now.at, float(grown), float(RESTARTS))
 
 
 def _places(before: Look, now: Look) -> Iterator[Gate]:
@@ -84,6 +174,9 @@ def _places(before: Look, now: Look) -> Iterator[Gate]:
     if now.mounts is not None and before.mounts is not None:
         for mount in sorted(set(before.mounts) - set(now.mounts)):
             yield Gate("mount_gone", mount, "failed", f"{mount} was mounted before and is not now", now.at)
+    for mount in now.read_only or ():
+        if before.read_only is not None and mount not in before.read_only and mount in (before.mounts or ()):
+            yield Gate("filesystem", mount, "failed", f"{mount} became read-only", now.at)
     for mount, percent in sorted((now.full_percent or {}).items()):
         old = (before.full_percent or {}).get(mount, 0.0)
         if percent >= FULL_PERCENT:
@@ -121,15 +214,19 @@ def _broken(name: str, before: Look, now: Look) -> Gate:
     )
 
 
-def steady(first: Look, second: Look) -> Look:
-    """A baseline of two looks: what one of them does not show is left out, since it flaps."""
-    return second._replace(
-        running_units=_both(first.running_units, second.running_units),
-        ports=_both(first.ports, second.ports),
-        mounts=_both(first.mounts, second.mounts),
-        failed_units=_either(first.failed_units, second.failed_units),
-        probes=_good_twice(first.probes, second.probes),
-    )
+def steady(looks: Sequence[Look]) -> Look:
+    """A baseline of several looks: what one of them does not show is left out, since it flaps."""
+    found = looks[-1]
+    for look in looks:
+        found = found._replace(
+            running_units=_both(look.running_units, found.running_units),
+            ports=_both(look.ports, found.ports),
+            mounts=_both(look.mounts, found.mounts),
+            failed_units=_either(look.failed_units, found.failed_units),
+            restarting_units=_either(look.restarting_units, found.restarting_units),
+            probes=_good_in_all(look.probes, found.probes),
+        )
+    return found
 
 
 def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -140,7 +237,7 @@ def _either(one: Sequence[str] | None, other: Sequence[str] | None) -> tuple[str
     return None if one is None or other is None else tuple(sorted(set(one) | set(other)))
 
 
-def _good_twice(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> dict[str, str] | None:
+def _good_in_all(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> dict[str, str] | None:
     if one is None or other is None:
         return None
     return {name: answer if one.get(name) == "ok" else one.get(name, answer) for name, answer in other.items()}

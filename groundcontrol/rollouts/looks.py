@@ -1,99 +1,114 @@
-"""What a node shows now, for hard gates. Behind an interface, so that looks of the agent itself can take its place."""
+"""What a node shows: the runs of looks of its agent, with what the hub knows of it by its session, samples and tables."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from groundcontrol.agents.registry import Registry
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import SubjectTable, TableCell
+from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.interfaces import NewestValues, Presence, ReceivedTables
-from groundcontrol.rollouts.gates import EPHEMERAL_PORT, Look
+from groundcontrol.nodes.looks import LookRun, LooksState, LookWish, ReceivedLooks
+from groundcontrol.rollouts.gates import Look, Run
 
 _MOUNTED: Final = re.compile(r"filesystem\.used\{mount=(.+)\}\Z")
 
 
-class Looks(Protocol):
+class HostState(NamedTuple):
+    """What the hub knows of a connected node without looks."""
+
+    heard_to: float
+    """The time of its newest sample, by its own clock."""
+    boot: str
+    broken_packages: tuple[str, ...] | None
+    clock_s: float | None
+    full_percent: Mapping[str, float]
+
+
+class Looks:
     """The source of looks."""
 
-    def look(self, node: NodeId) -> Look | None:
-        """What the node shows now; None: it is not connected, or has sent no sample yet."""
-        ...
-
-
-class TableLooks:
-    """Looks made from the tables and newest samples that the node sends anyway."""
-
-    def __init__(self, registry: Registry, tables: ReceivedTables, newest: NewestValues, presence: Presence) -> None:
+    def __init__(self, registry: Registry, tables: ReceivedTables, newest: NewestValues, presence: Presence, looks: ReceivedLooks) -> None:
         self._registry = registry
         self._tables = tables
         self._newest = newest
         self._presence = presence
+        self._looks = looks
 
-    def look(self, node: NodeId) -> Look | None:
+    def host(self, node: NodeId) -> HostState | None:
+        """None: it is not connected, or has sent no sample yet."""
         session = self._registry.current(node)
         latest = self._newest.latest(node)
         if session is None or not latest:
             return None
-        tables = self._tables.tables(node)
-        services, units, listening = tables.get("services"), tables.get("units"), tables.get("listening")
-        faults = _rows(tables.get("package_faults"), "package")
-        return Look(
-            at=max(at for _, at in latest.values()),
-            boot=session.boot,
-            failed_units=_names(services, "unit", "failed"),
-            running_units=_names(units, "unit", "running"),
-            restarts=_restarts(services),
-            ports=_ports(listening),
-            mounts=tuple(sorted(mount for mount, _ in _mounts(latest))),
-            full_percent=dict(_full(latest)),
-            broken_packages=None if faults is None else tuple(sorted({str(row[0]) for row in faults if row[0]})),
-            oom_kills=latest.get("memory.oom_kills", (None, 0.0))[0],
-            clock_s=self._presence.skew(node),
+        return HostState(
+            max(at for _, at in latest.values()),
+            session.boot,
+            _broken(self._tables.tables(node).get("package_faults")),
+            self._presence.skew(node),
+            dict(_full(latest)),
         )
 
+    async def keep(self, wanted: Mapping[NodeId, LookWish]) -> None:
+        """Have exactly these nodes looked at."""
+        await self._looks.keep(wanted)
 
-def _rows(table: SubjectTable | None, *columns: str) -> list[tuple[TableCell, ...]] | None:
-    """These columns of a table, row by row; None: the node has not sent it, could not read it, or leaves one out."""
-    if table is None or table.total < 0 or not set(columns) <= set(table.columns):
+    def state(self, node: NodeId) -> LooksState:
+        return self._looks.state(node)
+
+    def runs(self, node: NodeId, order: str, since: float = 0.0) -> list[Run]:
+        """The looks since a time of the node's clock. What the hub knows besides is part of the newest one."""
+        found = [Run(_look(run), count, run.to_at) for run in self._looks.runs(node, order) if (count := run.since(since))]
+        host = self.host(node)
+        if found and host is not None:
+            newest = found[-1].look._replace(boot=host.boot, broken_packages=host.broken_packages, clock_s=host.clock_s)
+            found[-1] = found[-1]._replace(look=newest)
+        return found
+
+    def coverage(self, node: NodeId, order: str, start: float, end: float) -> float:
+        """The share of a time, by the clock of the node, in which it was looked at."""
+        if end - start < GAP_S:
+            return 1.0
+        spans = ((max(run.from_at, start), min(run.to_at + GAP_S, end)) for run in self._looks.runs(node, order))
+        return min(1.0, sum(max(0.0, until - begin) for begin, until in spans) / (end - start))
+
+
+GAP_S: Final = 15.0
+"""Looks are up to so far apart: a look stands for the time after it."""
+
+
+def _look(run: LookRun) -> Look:
+    full = None if run.mounts is None else {mount: float(percent) for mount, percent in run.mounts.items() if percent is not None}
+    return Look(
+        at=run.from_at,
+        failed_units=run.failed,
+        restarting_units=run.restarting,
+        running_units=run.active,
+        restarts=None if run.restarts is None else dict(run.restarts),
+        ports=run.ports,
+        mounts=None if run.mounts is None else tuple(sorted(run.mounts)),
+        full_percent=full,
+        read_only=run.read_only,
+        oom_kills=run.oom_kills,
+        probes=dict(run.probes),
+    )
+
+
+def _broken(table: SubjectTable | None) -> tuple[str, ...] | None:
+    """None: the node has not sent the table, or could not read it."""
+    if table is None or table.total < 0 or "package" not in table.columns:
         return None
-    width = len(table.columns)
-    places = [table.columns.index(name) for name in columns]
-    return [tuple(table.cells[start + place] for place in places) for start in range(0, len(table.cells), width)]
+    names = table.cells[table.columns.index("package") :: len(table.columns)]
+    return tuple(sorted({str(name) for name in names if name}))
 
 
-def _names(table: SubjectTable | None, column: str, state: str) -> tuple[str, ...] | None:
-    rows = _rows(table, column, "state")
-    return None if rows is None else tuple(sorted({str(row[0]) for row in rows if row[1] == state}))
-
-
-def _restarts(table: SubjectTable | None) -> dict[str, int] | None:
-    rows = _rows(table, "unit", "restarts")
-    return None if rows is None else {str(row[0]): row[1] for row in rows if isinstance(row[1], int)}
-
-
-def _ports(table: SubjectTable | None) -> tuple[str, ...] | None:
-    rows = _rows(table, "protocol", "port", "service", "process")
-    if rows is None:
-        return None
-    known = {
-        f"{row[0]} {row[1]} {row[2] or row[3]}"
-        for row in rows
-        if isinstance(row[1], int) and row[1] < EPHEMERAL_PORT and (row[2] or row[3])
-    }
-    return tuple(sorted(known))  # a port without an owner may belong to another network namespace: nobody is to blame for it
-
-
-def _mounts(latest: dict[str, tuple[float | None, float]]) -> list[tuple[str, float]]:
-    found = ((_MOUNTED.match(name), value) for name, (value, _) in latest.items())
-    return [(match[1], value) for match, value in found if match is not None and value is not None]
-
-
-def _full(latest: dict[str, tuple[float | None, float]]) -> list[tuple[str, float]]:
+def _full(latest: Mapping[str, tuple[float | None, float]]) -> Sequence[tuple[str, float]]:
     found = []
-    for mount, used in _mounts(latest):
-        free = latest.get(f"filesystem.free{{mount={mount}}}", (None, 0.0))[0]
-        if free is not None and used + free > 0:
-            found.append((mount, 100.0 * used / (used + free)))
+    for name, (used, _) in latest.items():
+        match = _MOUNTED.match(name)
+        free = latest.get(f"filesystem.free{{mount={match[1]}}}", (None, 0.0))[0] if match else None
+        if match and used is not None and free is not None and used + free > 0:
+            found.append((match[1], 100.0 * used / (used + free)))
     return found

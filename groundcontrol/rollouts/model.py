@@ -202,6 +202,8 @@ class NodeFacts(NamedTuple):
     gates: tuple[Gate, ...] = ()
     """What the gates say now, not clear ones only. `already` counts nowhere."""
     baseline: str = ""
+    looked: bool = True
+    """Whether the baseline is complete."""
 
 
 class Facts(NamedTuple):

@@ -14,6 +14,7 @@ from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Severity
 from groundcontrol.nodes.interfaces import NodeHealth, Presence
+from groundcontrol.nodes.looks import LookWish
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import Span, ZoneUnknown, local_text
@@ -24,6 +25,7 @@ from groundcontrol.policies.service import all_nodes, own_machine_id
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.windows import Open, allowed
 from groundcontrol.rollouts.beginning import of_occurrence, targets_of
+from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, Shared
 from groundcontrol.rollouts.model import ENDED, Facts, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.occurrences import Due, due_now, missed_in_row
@@ -46,13 +48,16 @@ PAST_S: Final = 40 * 86_400.0
 class RolloutService:
     """Moves roll-outs once a second. Two hubs may do it at the same time: each move is stored once."""
 
-    def __init__(self, stores: Stores, bus: Bus, clock: Clock, facts: RolloutFacts, presence: Presence, health: NodeHealth) -> None:
+    def __init__(
+        self, stores: Stores, bus: Bus, clock: Clock, facts: RolloutFacts, presence: Presence, health: NodeHealth, evidence: Evidence
+    ) -> None:
         self._stores = stores
         self._bus = bus
         self._clock = clock
         self._facts = facts
         self._presence = presence
         self._health = health
+        self._evidence = evidence
         self.own_machine = own_machine_id()
 
     async def run(self) -> None:
@@ -63,21 +68,26 @@ class RolloutService:
 
     async def sweep(self) -> None:
         """One look at all policies and roll-outs. One that fails stops none of the others."""
-        for policy in await self._list(self._stores[PolicyStore].of_every_org):
+        for policy in await self._list(self._stores[PolicyStore].of_every_org) or ():
             await self._guard("policy", policy.id, lambda policy=policy: self._begin_due(policy))  # type: ignore[misc]  # bound now
         moving: dict[int, list[Rollout]] = {}
-        for rollout in await self._list(self._stores[RolloutStore].live_rollouts):
+        live = await self._list(self._stores[RolloutStore].live_rollouts)
+        if live is None:
+            return  # what is looked at stays so
+        for rollout in live:
             if rollout.state != "ready":
                 moving.setdefault(rollout.org, []).append(rollout)
+        await self._guard("looks", "all", lambda: self._evidence.keep(looked_at(live)))
         for org, rollouts in moving.items():
             await self._guard("organisation", str(org), lambda org=org, rollouts=rollouts: self._move_all(org, rollouts))  # type: ignore[misc]  # bound now
 
-    async def _list(self, read: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
+    async def _list(self, read: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T] | None:
+        """None: the store cannot be read."""
         try:
             return await read()
         except HubError as exc:
             event(log, "rollouts_store_failed", logging.WARNING, error=exc.code)
-            return []
+            return None
 
     async def _guard(self, what: str, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -100,7 +110,7 @@ class RolloutService:
         facts = await self._facts.read(rollout, shared)
         watched = tuple(one.node for one in rollout.targets if one.state == "running")
         if watched:
-            self._bus.publish(Interest(watched, LOOK_TTL_S, watched))  # their tables come every few seconds
+            self._bus.publish(Interest(watched, LOOK_TTL_S))  # their samples come at once
         await self.store(hub_scope(rollout.org), rollout, step(rollout, facts, self._clock.now()))
 
     async def facts_of(self, rollout: Rollout) -> Facts:
@@ -240,6 +250,19 @@ class RolloutService:
                 except NotFound:  # it was removed
                     continue
         return found
+
+
+def looked_at(rollouts: Sequence[Rollout]) -> dict[NodeId, LookWish]:
+    """The nodes that agents look at every few seconds: those under way, and those whose turn may come, for their baseline."""
+    found: dict[NodeId, LookWish] = {}
+    for rollout in rollouts:
+        wish = LookWish(rollout.id, tuple(f"{one.kind} {one.target}" for one in rollout.policy.probes))
+        goes_on = rollout.state in ("running", "holding", "paused")
+        for one in rollout.targets:
+            next_one = goes_on and one.state in ("pending", "held") and one.wave <= rollout.wave
+            if one.state == "running" or next_one:
+                found.setdefault(one.node, wish)  # live roll-outs come oldest first, and a node is in one of them at a time
+    return found
 
 
 def _date_of(policy: PatchPolicy, due: Occurrence) -> date:

@@ -6,12 +6,13 @@ from typing import Final
 
 from groundcontrol.agents.registry import Registry
 from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence, ReceivedTables
+from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.rollouts.api import ROLLOUT_ROUTES
 from groundcontrol.rollouts.changes_api import CHANGE_ROUTES
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
-from groundcontrol.rollouts.looks import TableLooks
+from groundcontrol.rollouts.looks import Looks
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status_api import STATUS_ROUTES
 from groundcontrol.rollouts.store import RolloutStore
@@ -20,7 +21,7 @@ from groundcontrol.web.services import Services, provide
 
 
 def _evidence(services: Services) -> Evidence:
-    looks = TableLooks(services[Registry], services[ReceivedTables], services[NewestValues], services[Presence])
+    looks = Looks(services[Registry], services[ReceivedTables], services[NewestValues], services[Presence], services[ReceivedLooks])
     return Evidence(services, services.clock, looks)
 
 
@@ -29,7 +30,9 @@ def _facts(services: Services) -> RolloutFacts:
 
 
 def _service(services: Services) -> RolloutService:
-    return RolloutService(services, services.bus, services.clock, services[RolloutFacts], services[Presence], services[NodeHealth])
+    return RolloutService(
+        services, services.bus, services.clock, services[RolloutFacts], services[Presence], services[NodeHealth], services[Evidence]
+    )
 
 
 SLICE: Final = Slice(

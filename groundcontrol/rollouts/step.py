@@ -316,6 +316,9 @@ class _Draft(TargetLife):
                 self._set(one, state="held", why=hold[0], words=hold[1])
                 continue
             node = self._node(one)
+            if not node.looked:
+                self._set(one, words="what it shows before the work is being read")
+                continue
             begun = one._replace(
                 wave=max(one.wave, late),  # one that was held joins the present wave, so that the next one waits for it
                 state="running", why="", words="", started_at=self.now, verb=self.r.action or node.verb,

@@ -188,6 +188,8 @@ _CLEARS = {
 }
 _REMEDIES = {
     "offline": "start the server, or leave it out",
+    "agent_too_old": "update its agent (Settings, Agents, or `stardust update-agent`)",
+    "no_looks": "look whether its agent is well (its log), and restart it",
     "disk_full": "make room there",
     "packages_broken": "run Repair on it",
     "agent_policy": "its owner allows upgrades in policy.conf on the node",

@@ -24,6 +24,7 @@ from spider.wire.frames import (
     CLOSE_UNKNOWN,
     HUB_ADDRESS,
     JOURNAL,
+    LOOKS,
     OPENING_TIMEOUT_S,
     SUBPROTOCOL,
     HubAddress,
@@ -40,7 +41,7 @@ TICK_S = 1.0
 OTHER_TIMEOUT_S = 3.0
 """Limit of a connection attempt at any address but the first. A short limit lets the link try the first address again soon."""
 FINISH_POLL_S = 0.02
-FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL)
+FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL, LOOKS)
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from spider.packages.query_process import SeparateQuery
 from spider.reports.event_queue import EventQueue
 from spider.reports.event_reports import EventReports, Reporters, boot_events
 from spider.reports.host_reports import HostReports
+from spider.reports.looks import Looks
 from spider.reports.node_log import LogSender
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
@@ -21,6 +22,7 @@ from spider.reports.unit_journal import UnitJournal
 from spider.sampling.collectors.boots import BootRecord, Boots
 from spider.sampling.collectors.container_engines import Names
 from spider.sampling.collectors.host import host_collectors, host_tables
+from spider.sampling.collectors.host_look import HostLooks
 from spider.sampling.collectors.listed_containers import ListedContainers
 from spider.sampling.collectors.updates import Available, package_tables
 from spider.sampling.exec_metrics import Programs
@@ -29,7 +31,7 @@ from spider.sampling.statsd import Statsd
 from spider.selfcare.bundle_receiver import Bundles, note_joined
 from spider.wire.ids import from_text
 from spider.wire.job_messages import Bundle
-from spider.wire.report_messages import EventsStored, JournalRequest, LogAck, PackagesHeld
+from spider.wire.report_messages import EventsStored, JournalRequest, LogAck, LookOrder, PackagesHeld
 from spider.wire.sample_messages import Watch
 
 ABOUT_PACKAGES = ("package_faults", "updates", "held", "repositories")
@@ -85,6 +87,9 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
     unit_journal = UnitJournal(config.policy_path, policy_owner, link.send)
     link.on_joined(unit_journal.joined)
     link.on_message(JournalRequest, unit_journal.request)
+    looks = Looks(config.policy_path, policy_owner, clock, link.send, HostLooks().look)
+    link.on_joined(looks.joined)
+    link.on_message(LookOrder, looks.order)
     if config.events_path and hasattr(socket, "SO_PEERCRED"):  # without it (macOS), the kernel does not name the program that reports
         optional["events"] = _connect_event_reports(config, clock, link, policy_owner, boot).run()
     if config.journal:
@@ -105,6 +110,7 @@ def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbo
             "inventory": inventory.run(),
             "tables": tables.run(),
             "unit journal": unit_journal.run(),
+            "looks": looks.run(),
             **optional,
         },
         job_ended,

@@ -32,6 +32,9 @@ from spider.wire.report_messages import (
     JournalRequest,
     LogAck,
     LogLines,
+    Looked,
+    LookedOn,
+    LookOrder,
     PackagesHeld,
     Table,
     Updates,
@@ -47,6 +50,8 @@ MAX_ITEMS = 4096
 
 JOURNAL = "journal"
 """Feature of a node that answers `JournalRequest`."""
+LOOKS = "looks"
+"""Feature of a node that follows `LookOrder`."""
 HUB_ADDRESS = "hub-address"
 """Feature of a node that follows `HubAddress`: it has the hub's key pinned."""
 
@@ -107,6 +112,7 @@ class HubAddress(NamedTuple):
 ToNode = Union[
     HubAddress,
     JournalRequest,
+    LookOrder,
     Welcome,
     Watch,
     Ack,
@@ -139,6 +145,8 @@ ToHub = Union[
     JobReport,
     Events,
     JournalAnswer,
+    Looked,
+    LookedOn,
     Farewell,
 ]
 Message = Union[ToNode, ToHub]
@@ -157,6 +165,7 @@ KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
     25: EventsStored,
     26: JournalRequest,
     27: HubAddress,
+    28: LookOrder,
     45: Bundle,
 }
 KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
@@ -178,6 +187,8 @@ KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     34: JobPlan,
     35: JobReport,
     36: JournalAnswer,
+    37: Looked,
+    38: LookedOn,
     53: Farewell,
 }
 GROWN: Dict[str, Dict[Type[Tuple[object, ...]], int]] = {"fields-2": {Identity: 20, JobPlan: 16}, "fields-3": {Identity: 24}}

@@ -6,6 +6,13 @@ MAX_TABLE_BYTES = 160 * 1024
 """Largest weight of the cells of one `Table` (`table_rows.weight`)."""
 MAX_JOURNAL_LINES = 200
 """Most lines of one `JournalAnswer`."""
+MAX_LOOK_S = 4 * 3600
+"""Longest lease of a `LookOrder`."""
+MAX_LOOK_UNITS = 2000
+MAX_LOOK_PORTS = 1000
+MAX_PROBES = 20
+EPHEMERAL_PORT = 32_768
+"""Looks name ports below this one. Those from here on come and go with the programs that dial."""
 
 
 class Identity(NamedTuple):
@@ -182,3 +189,65 @@ class JournalAnswer(NamedTuple):
     priorities: List[int]
     """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as is the following field."""
     texts: List[str]
+
+
+class LookOrder(NamedTuple):
+    """Hub to node: look at units, ports, mounts and probes every few seconds while a roll-out has this node in hand.
+
+    Sent only to a node with the feature `LOOKS`. The node keeps looking without a hub until the lease ends. After each order it sends what the
+    present session has not got yet.
+    """
+
+    order: str
+    """Names the roll-out. Another name begins anew, and drops the looks of the one before."""
+    lease_s: int
+    """At most MAX_LOOK_S. 0: end the looks of this name."""
+    looks_s: int
+    """Seconds between two looks. A node on which they cost too much looks less often."""
+    probes: List[str]
+    """What must answer, each as in `probes.py`; at most MAX_PROBES."""
+
+
+class Looked(NamedTuple):
+    """Node to hub: a run of looks that all showed the same. The hub compares and judges; the node only tells."""
+
+    order: str
+    from_ms: int
+    """When the first look of the run was taken. It names the run."""
+    to_ms: int
+    looks: int
+    absent: List[str]
+    """Parts that this host cannot have: units, ports, mounts."""
+    unreadable: List[str]
+    """Parts that could not be read this time, and are empty here."""
+    failed: List[str]
+    """Failed units, also while they are tried again."""
+    restarting: List[str]
+    """Units that wait to be restarted by systemd."""
+    active: List[str]
+    """Services, sockets and timers that are active."""
+    restarted: List[str]
+    """Services that systemd has restarted by itself since they were started by somebody."""
+    restarts: List[int]
+    """How often. Parallel to `restarted`."""
+    ports: List[str]
+    """`tcp 80 nginx.service`: protocol, port, and the service or process that listens. Without ports from EPHEMERAL_PORT on."""
+    mounts: List[str]
+    full_percent: List[int]
+    """How full each of `mounts` is, rounded down; -1: unknown."""
+    read_only: List[str]
+    """Those of `mounts` that are read-only."""
+    oom_kills: int
+    """Processes that the kernel has killed for want of memory since boot; -1: unknown."""
+    probes: List[str]
+    answers: List[str]
+    """`ok`, or why not. Parallel to `probes`."""
+
+
+class LookedOn(NamedTuple):
+    """Node to hub: the newest run goes on."""
+
+    order: str
+    from_ms: int
+    to_ms: int
+    looks: int

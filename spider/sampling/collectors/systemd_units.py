@@ -288,6 +288,27 @@ def _restarts(bus: SystemBus, path: str) -> Optional[int]:
     return count if type(count) is int else None
 
 
+class RestartCounts:
+    """How often systemd has restarted each service by itself since somebody started it. Without restarts a service is left out."""
+
+    def __init__(self, root: str = "") -> None:
+        self._starts = _Starts(root)
+        self._counts: Optional[Dict[str, int]] = None
+
+    def read(self, bus: SystemBus, active: Sequence[str]) -> Dict[str, int]:
+        """Query the services that have started since the last call. Args: active: the active units, which the first call queries."""
+        started = self._starts.take_new()
+        if self._counts is None:
+            started, self._counts = [name for name in active if name.endswith(".service")][:MOST_REMEMBERED], {}
+        for name in started:
+            count = _restarts(bus, _path_of(name))
+            if count:
+                self._counts[name] = count
+            else:
+                self._counts.pop(name, None)
+        return dict(self._counts)
+
+
 class Timers:
     """The `timers` table."""
 

@@ -6,12 +6,13 @@ import random
 
 import pytest
 
-from groundcontrol.rollouts.gates import Look, hard_gates, steady
+from groundcontrol.rollouts.gates import Look, Run, hard_gates, over_looks, steady
+from groundcontrol.rollouts.model import Gate
 from groundcontrol.rollouts.soft import Past, leak_gate, rise, soft_gate
 
 BEFORE = Look(
-    100.0, "boot", ("old.service",), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
-    {"/": 60.0, "/full": 97.0}, (), 0.0, 0.1, {"http": "ok"},
+    100.0, "boot", ("old.service",), (), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
+    {"/": 60.0, "/full": 97.0}, (), (), 0.0, 0.1, {"http": "ok"},
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ BEFORE = Look(
         ({"full_percent": {"/": 96.0, "/full": 98.0}}, "filesystem", "/", "96 % full, limit 95 %; it was 60 %"),
         ({"broken_packages": ("shop",)}, "package_db", "shop", "the package shop is broken"),
         ({"boot": "other"}, "boot_unordered", "", "nobody had ordered that"),
+        ({"read_only": ("/data",)}, "filesystem", "/data", "became read-only"),
         ({"oom_kills": 2.0}, "oom_kill", "", "killed 2 processes"),
         ({"clock_s": 9.1}, "clock", "", "moved by 9.0 s, limit 2 s"),
         ({"probes": {"http": "503"}}, "probe", "http", "the probe http fails: 503"),
@@ -59,9 +61,65 @@ def test_a_baseline_leaves_out_what_flaps() -> None:
     second = BEFORE._replace(
         at=110.0, running_units=("shop.service", "cron-run.service"), ports=("tcp 80 nginx.service",), failed_units=("x.service",)
     )
-    found = steady(BEFORE, second)
+    found = steady([BEFORE, second])
     assert (found.running_units, found.ports) == (("shop.service",), ("tcp 80 nginx.service",))
     assert found.failed_units == ("old.service", "x.service")
+
+
+def runs(*parts: tuple[int, Look]) -> list[Run]:
+    """Runs of looks that are five seconds apart."""
+    found, at = list[Run](), 200.0
+    for count, look in parts:
+        found.append(Run(look._replace(at=at), count, at + 5.0 * (count - 1)))
+        at += 5.0 * count
+    return found
+
+
+def told(gates: list[Gate]) -> list[tuple[str, str, str]]:
+    return [(one.gate, one.object, one.verdict) for one in gates if one.verdict != "already"]
+
+
+BROKEN = BEFORE._replace(failed_units=("old.service", "shop.service"))
+DEAF = BEFORE._replace(ports=("tcp 80 nginx.service",))
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        ([(12, BEFORE)], []),
+        ([(3, BEFORE), (1, BROKEN)], [("unit_failed", "shop.service", "unknown")]),
+        ([(3, BEFORE), (1, BROKEN), (3, BEFORE)], []),
+        ([(3, BEFORE), (2, BROKEN)], [("unit_failed", "shop.service", "failed")]),
+        ([(1, BROKEN), (1, BROKEN._replace(ports=())), (9, BEFORE)], [("unit_failed", "shop.service", "failed")]),
+        ([(2, DEAF)], [("port_gone", "tcp 443 nginx.service", "unknown")]),
+        ([(3, DEAF)], [("port_gone", "tcp 443 nginx.service", "failed")]),
+    ],
+    ids=["good", "seen once", "seen once and over", "twice", "in the hub's absence", "a port in two", "a port in three"],
+)
+def test_a_fault_counts_after_enough_looks_in_a_row_also_when_they_come_late(
+    looks: list[tuple[int, Look]], expected: list[tuple[str, str, str]]
+) -> None:
+    assert [one for one in told(over_looks(BEFORE, runs(*looks))) if one[0] != "port_gone" or "port" in str(expected)] == expected
+
+
+def test_a_slow_loop_of_restarts_counts_though_nothing_ever_fails() -> None:
+    waiting = BEFORE._replace(restarting_units=("shop.service",), running_units=("nginx.service",))
+    once = over_looks(BEFORE, runs((5, BEFORE), (1, waiting), (4, BEFORE)))
+    assert told(once) == []
+    loop = over_looks(BEFORE, runs((3, BEFORE), (1, waiting), (1, BEFORE), (1, waiting), (1, BEFORE), (1, waiting)))
+    assert told(loop) == [("unit_restarts", "shop.service", "failed")]
+    assert "3 of 6 looks" in loop[-1].words
+    assert told(over_looks(waiting, runs((6, waiting)))) == [], "it was so before"
+
+
+def test_a_file_system_that_fills_counts_before_it_is_full_and_one_that_grew_once_does_not() -> None:
+    def at(percent: float) -> Look:
+        return BEFORE._replace(full_percent={"/": percent})
+
+    filling = over_looks(at(60), runs(*((3, at(60 + 2 * number)) for number in range(12))))
+    assert told(filling) == [("filesystem", "/", "failed")]
+    assert "full in" in filling[-1].words
+    assert told(over_looks(at(60), runs((6, at(60)), (30, at(66))))) == []
 
 
 def noisy(base: float, count: int, seed: int = 1) -> list[float | None]:
