@@ -237,6 +237,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
         revision=clean(message.revision, 72),
         generation=message.generation,
         location=clean(message.location, MAX_LOCATION_CHARS),
+        other_patchers=clean(message.other_patchers, 200),
     )
     mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
     reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"

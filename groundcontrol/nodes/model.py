@@ -39,6 +39,13 @@ class NodeIdentity(NamedTuple):
     """The generation of that configuration; 0 = unknown."""
     location: str = ""
     """Where the node is, by its owner's file."""
+    other_patchers: str = ""
+    """What else patches the node, with commas between; `none`; empty: an older agent does not report it."""
+
+    @property
+    def other_patcher(self) -> str | None:
+        """What else patches it; empty: nothing; None: not known."""
+        return {"": None, "none": ""}.get(self.other_patchers, self.other_patchers)
 
 
 def units_state(units: int, current: int = UNITS) -> Literal["current", "older", "unknown"]:

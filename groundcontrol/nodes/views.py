@@ -14,6 +14,7 @@ from groundcontrol.nodes.processes import SUBJECT, ProcessUse
 from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.nodes.support_ends import supported_until
 from groundcontrol.web.answer import Answer, Body
+from spider.wire.arg_kinds import ACTION
 from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 from spider.wire.verbs import POLICY_LINES
@@ -141,6 +142,10 @@ class NodeView(Answer):
     """null: not known."""
     supported_until: str | None
     """The last day of security updates for its release, such as 2028-06-30; null: not known."""
+    actions: list[str]
+    """The named actions that its owner's policy file allows."""
+    other_patcher: str | None
+    """What else patches it, such as unattended-upgrades, with commas between; empty: nothing; null: not known."""
     health: NodeHealthView
 
 
@@ -268,6 +273,8 @@ def node_view(
         never_by_schedule=NeverView(node.never_why, node.never_by) if node.never_why else None,
         location=None if located is None else LocationView(located.location, located.by),
         supported_until=supported_until(identity.os_id, identity.os_version),
+        actions=[] if node.policy is None else list(node.policy.named(ACTION)),
+        other_patcher=identity.other_patcher,
         health=NodeHealthView(
             level=health.level, findings=[FindingView(**finding._asdict()) for finding in health.findings], more=health.more
         ),
@@ -276,7 +283,7 @@ def node_view(
 
 def _identity(identity: NodeIdentity) -> IdentityView:
     fields = {**identity._asdict(), "addresses": list(identity.addresses), "generation": identity.generation or None}
-    del fields["units"], fields["location"]
+    del fields["units"], fields["location"], fields["other_patchers"]
     return IdentityView(**fields)
 
 

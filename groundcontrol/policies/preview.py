@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
@@ -194,8 +194,24 @@ def _warnings(
     alone = sum(1 for node in targets if not role_of(policy.role_tags, node.tags))
     if alone and len(targets) > 1:
         yield WarningView("no_role", f"{alone} nodes have no role tag: they have no peers to compare with, and share one reboot at a time")
+    yield from _others_patch(targets)
     if policy.before or policy.after:
         yield WarningView("actions", "each node must name these actions in its own policy file, or it is held")
+
+
+def _others_patch(targets: Sequence[Node]) -> Iterator[WarningView]:
+    """Who else patches these nodes, in every preview: also that it is not known, or that nobody does."""
+    by_name = Counter(name for node in targets for name in (node.identity.other_patcher or "").split(", ") if name)
+    if by_name:
+        who = ", ".join(f"{name} on {count}" for name, count in by_name.most_common(5))
+        yield WarningView(
+            "other_patcher", f"something else patches these nodes too: {who}. It keeps to no window, wave or freeze: turn it off there"
+        )
+    unknown = sum(1 for node in targets if node.identity.other_patcher is None)
+    if unknown:
+        yield WarningView(
+            "other_patcher_unknown", f"whether something else patches {unknown} of these nodes is not known: update their agents"
+        )
 
 
 def _never_fires(policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], now: float) -> Iterator[WarningView]:

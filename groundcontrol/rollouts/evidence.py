@@ -32,6 +32,7 @@ BASELINE_S: Final = 600.0
 UNLOOKED_S: Final = 60.0
 """A connected node that can look, and has told nothing for so long after it was asked, is held."""
 SERIES: Final = ("cpu.total", "memory.used", "memory.total")
+METRICS: Final = ("cpu", "memory", "disk")
 HOUR_S: Final = 3600.0
 
 
@@ -116,7 +117,7 @@ class Evidence:
         coverage = 1.0
         try:
             async with asyncio.timeout(self._judge_s):
-                recent = await self._series(node.no, heard_to - 180.0, heard_to)
+                recent = await self._series(node, heard_to - 180.0, heard_to)
                 coverage = _coverage(recent.get("cpu", ()))
                 judges = heard_to - (target.settled_at or 0.0) >= SETTLE_S
                 soft = await self._soft(rollout, target, node, heard_to, recent) if judges else ()
@@ -127,46 +128,53 @@ class Evidence:
 
     async def _soft(self, rollout: Rollout, target: Target, node: Node, at: float, recent: dict[str, Points]) -> tuple[Gate, ...]:
         begun = min(target.started_at or at, target.settled_at or at)
-        before = await self._series(node.no, begun - HOUR_S - 120.0, begun - 120.0)
-        yesterday = await self._series(node.no, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0)
+        before = await self._series(node, begun - HOUR_S - 120.0, begun - 120.0)
+        yesterday = await self._series(node, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0)
         peers = [await self._past_of(peer, begun, at) for peer in await self._peers(rollout, target)]
         found: list[Gate] = []
-        for metric in ("cpu", "memory"):
+        for metric in METRICS:
             own = Past(recent.get(metric, ()), before.get(metric, ()), yesterday.get(metric, ()))
             since = next((gate.since_at for gate in target.gates if gate.gate == metric and gate.verdict in ("worse", "already")), None)
             gate = soft_gate(metric, own, [past[metric] for past in peers], since, at)
             if gate is not None:
                 found.append(gate)
-        longer = await self._series(node.no, at - 360.0, at)
+        longer = await self._series(node, at - 360.0, at)
         leak = leak_gate(longer.get("memory", ()), before.get("memory", ()), at)
         return tuple(found if leak is None else [*found, leak])
 
-    async def _peers(self, rollout: Rollout, target: Target) -> list[int]:
-        """Numbers of nodes of the same role that this roll-out has not begun. Without a role there are none."""
+    async def _peers(self, rollout: Rollout, target: Target) -> Sequence[Node]:
+        """Nodes of the same role that this roll-out has not begun. Without a role there are none."""
         if not target.role:
             return []
         ids = [one.node for one in rollout.targets if one.role == target.role and one.started_at is None and one.node != target.node]
         page = await self._stores[NodeStore].nodes(hub_scope(rollout.org), MOST_PEERS, only=ids[:MOST_PEERS])
-        return [node.no for node in page.items]
+        return page.items
 
-    async def _past_of(self, no: int, begun: float, at: float) -> dict[str, Past]:
-        now = await self._series(no, at - 180.0, at)
-        before = await self._series(no, begun - HOUR_S - 120.0, begun - 120.0)
-        return {metric: Past(now.get(metric, ()), before.get(metric, ())) for metric in ("cpu", "memory")}
+    async def _past_of(self, node: Node, begun: float, at: float) -> dict[str, Past]:
+        now = await self._series(node, at - 180.0, at)
+        before = await self._series(node, begun - HOUR_S - 120.0, begun - 120.0)
+        return {metric: Past(now.get(metric, ()), before.get(metric, ())) for metric in METRICS}
 
-    async def _series(self, no: int, start: float, end: float) -> dict[str, Points]:
+    async def _series(self, node: Node, start: float, end: float) -> dict[str, Points]:
         """Means of ten seconds, in percent. Empty: the time is out of bounds, or nothing is there."""
         if start <= 0 or end <= start:
             return {}
-        builder = WindowBuilder(SERIES, start, end, max(1, round((end - start) / STEP_S)))
+        host = self._looks.host(node.id)
+        disks = () if host is None else host.disks
+        builder = WindowBuilder((*SERIES, *disks), start, end, max(1, round((end - start) / STEP_S)))
         try:
-            await self._stores[MetricStore].window(no, builder)
+            await self._stores[MetricStore].window(node.no, builder)
         except HubError:
             return {}
         window = await asyncio.to_thread(builder.finish)
         cpu, used, total = (window.series[name].avg for name in SERIES)
         memory = [None if part is None or not whole else 100.0 * part / whole for part, whole in zip(used, total, strict=True)]
-        return {"cpu": cpu, "memory": memory}
+        return {"cpu": cpu, "memory": memory, "disk": _busiest([window.series[name].avg for name in disks])}
+
+
+def _busiest(disks: Sequence[Points]) -> Points:
+    """The busiest disk at each time; None: no disk was measured then."""
+    return [max((one for one in at if one is not None), default=None) for at in zip(*disks, strict=True)]
 
 
 def _baseline(runs: Sequence[Run]) -> str:

@@ -16,6 +16,10 @@ from groundcontrol.rollouts.gates import Look, Run
 _MOUNTED: Final = re.compile(r"filesystem\.used\{mount=(.+)\}\Z")
 
 
+DISK_BUSY: Final = "disk.busy{"
+MOST_DISKS: Final = 16
+
+
 class HostState(NamedTuple):
     """What the hub knows of a connected node without looks."""
 
@@ -25,6 +29,8 @@ class HostState(NamedTuple):
     broken_packages: tuple[str, ...] | None
     clock_s: float | None
     full_percent: Mapping[str, float]
+    disks: tuple[str, ...] = ()
+    """The series of its disks: how long each was busy."""
 
 
 class Looks:
@@ -49,6 +55,7 @@ class Looks:
             _broken(self._tables.tables(node).get("package_faults")),
             self._presence.skew(node),
             dict(_full(latest)),
+            tuple(sorted(name for name in latest if name.startswith(DISK_BUSY))[:MOST_DISKS]),
         )
 
     async def keep(self, wanted: Mapping[NodeId, LookWish]) -> None:

@@ -23,7 +23,9 @@ HELD_ALONE_S: Final = 300.0
 LEAST_PEERS: Final = 2
 MOST_PEERS: Final = 20
 FLOORS: Final[Mapping[str, float]] = {"cpu": 10.0, "memory": 5.0, "disk": 15.0}
-NAMES: Final[Mapping[str, str]] = {"cpu": "CPU", "memory": "memory", "disk": "disk use"}
+NAMES: Final[Mapping[str, str]] = {"cpu": "CPU", "memory": "memory", "disk": "the busiest disk"}
+ALWAYS: Final = ("cpu", "memory")
+"""What each host measures."""
 
 Points = Sequence[float | None]
 
@@ -71,6 +73,8 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
     Args: since: since when it is above its floor, by the clock of the node; None: it was not. at: now, by that clock.
           blame: the units that rose most.
     """
+    if metric not in ALWAYS and not any(one is not None for points in own for one in points):
+        return None  # this host does not measure it, such as the disks of a container: the gate is not available there
     found = rise(own, peers)
     if found is None:
         return Gate(metric, "", "unknown", f"{NAMES[metric]}: too few samples to judge", at, soft=True)

@@ -67,7 +67,7 @@ def _row(
         held=f"never by a schedule: {node.never_why}" if node.never_why else "",
         reboot_due_since_at=node.reboot_since_at if node.reboot_required == "yes" else None,
         lists_at=None if read is None else read[0],
-        other_patcher=None,
+        other_patcher=node.identity.other_patcher,
         supported_until=supported_until(node.identity.os_id, node.identity.os_version),
         policies=[one.name for one in mine],
         missed=node.patch_missed,

@@ -175,7 +175,7 @@ class RebootsView(Answer):
 
 GATES = (
     "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "boot_unordered", "filesystem",
-    "mount_gone", "oom_kill", "clock", "probe", "cpu", "memory", "leak",
+    "mount_gone", "oom_kill", "clock", "probe", "cpu", "memory", "disk", "leak",
 )  # fmt: skip
 """Every gate, in the order of the page."""
 _CLEARS = {
@@ -184,6 +184,7 @@ _CLEARS = {
     "node_away": "it clears when the node is back; after 5 minutes it stops the roll-out",
     "cpu": "it clears after 3 minutes below the limit",
     "memory": "it clears after 3 minutes below the limit",
+    "disk": "it clears after 3 minutes below the limit",
     "unit_failed": "it clears when the unit runs again, or a person goes on",
 }
 _REMEDIES = {

@@ -56,6 +56,8 @@ class Identity(NamedTuple):
     """The number of this configuration's generation."""
     location: str = ""
     """Where this host is, by its owner's file: cloud, home, work or another word."""
+    other_patchers: str = ""
+    """What else patches this server by itself, such as unattended-upgrades, with commas between; `none`."""
 
 
 def policy_fields(lines: Iterable[Tuple[str, Sequence[str]]]) -> Dict[str, Any]:

@@ -1618,6 +1618,10 @@ export interface NodeView {
   location: LocationView | null;
   /** The last day of security updates for its release, such as 2028-06-30; null: not known. */
   supported_until: string | null;
+  /** The named actions that its owner's policy file allows. */
+  actions: string[];
+  /** What else patches it, such as unattended-upgrades, with commas between; empty: nothing; null: not known. */
+  other_patcher: string | null;
   health: NodeHealthView;
 }
 

@@ -9,6 +9,7 @@ from spider.packages.after.reboot import Host, load_verdict, reboot_required
 from spider.packages.host_manager import find_native
 from spider.sampling.collectors.addresses import read_addresses
 from spider.sampling.collectors.memory import parse_meminfo
+from spider.sampling.collectors.other_patchers import other_patchers
 from spider.sampling.collectors.virtualization import detect_container, detect_machine
 from spider.wire.report_messages import Identity
 
@@ -126,6 +127,7 @@ class IdentityReader:
             policy_verbs=list(policy_verbs),
             reboot_required=_reboot_required(root, Host(manager, clean(system.release), booted_at_ms / 1000, container, self._boot_id())),
             units=units,
+            other_patchers=other_patchers(root),
         )
 
     def _boot_id(self) -> str:

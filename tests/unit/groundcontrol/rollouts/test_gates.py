@@ -162,3 +162,15 @@ def test_a_leak_is_observed_and_a_cache_that_fills_again_is_none() -> None:
     assert found.verdict == "already"
     refilled: list[float | None] = [30 + index * 0.35 for index in range(36)]
     assert leak_gate(refilled, noisy(48, 360), 1000.0) is None
+
+
+def test_the_gate_of_disks_is_not_available_where_no_disk_is_measured_and_missing_samples_hold_where_one_was() -> None:
+    nothing: list[float | None] = [None] * 18
+    assert soft_gate("disk", Past(nothing, [None] * 360), [], None, 1000.0) is None
+    lost = soft_gate("disk", Past(nothing, noisy(10, 360)), [], None, 1000.0)
+    assert lost is not None
+    assert lost.verdict == "unknown"
+    busy = soft_gate("disk", Past(noisy(60, 18), noisy(10, 360)), [], 500.0, 1000.0)
+    assert busy is not None
+    assert (busy.verdict, busy.limit) == ("worse", 15.0)
+    assert "the busiest disk is" in busy.words

@@ -124,6 +124,25 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
         (await admin.get("patch-status")).json["nodes"][0]["supported_until"],
     ]
     assert until == ["2029-03-01", "2029-03-01"]
+    preview = {
+        "name": "p",
+        "select": {"all": True},
+        "what": "all",
+        "when": {"weekly": ["tue"]},
+        "start": "02:30",
+        "length_s": 7200,
+        "zone": "UTC",
+    }
+    for others, told in (("", None), ("none", ""), ("unattended-upgrades, snap", "unattended-upgrades, snap")):
+        policy = NodePolicy("managed", lines={"actions": ("drain",)})
+        await hub.store.nodes.save_identity(session, NodeIdentity(other_patchers=others), "1", policy, "no", 1.0)
+        shown = (await admin.get(f"nodes/{node.id}")).json
+        assert (shown["other_patcher"], shown["actions"]) == (told, ["drain"])
+        assert (await admin.get("patch-status")).json["nodes"][0]["other_patcher"] == told
+        warnings = (await admin.post("patch-policies/preview", {"policy": preview})).json["warnings"]
+        words = {one["code"]: one["words"] for one in warnings}
+        assert ("unattended-upgrades on 1" in words.get("other_patcher", "")) is bool(told)
+        assert ("other_patcher_unknown" in words) is (told is None), words
     reply = await admin.get("patch-status?format=csv")
     [head, first, _] = list(csv.reader(io.StringIO(reply.body.decode())))
     assert dict(zip(head, first, strict=True))["name"] == "'=web-1"
