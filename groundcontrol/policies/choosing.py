@@ -102,7 +102,7 @@ def age_s(one: Update, seen: SeenAt, now: float) -> float:
 
 
 def _needed_s(policy: PatchPolicy, one: Update) -> float:
-    return (policy.min_age.security if one.security == "yes" else policy.min_age.other) * DAY_S
+    return _needed_days(policy, one.security) * DAY_S
 
 
 def _first_seen(package: str, seen: SeenAt, now: float) -> float:
@@ -120,22 +120,28 @@ def verb_of(policy: PatchPolicy, choice: Choice) -> tuple[str, tuple[str, ...]]:
 def plan_fault(policy: PatchPolicy, choice: Choice, plan: Plan) -> str:
     """Why a plan of a node goes beyond the limits of its policy; empty: it does not.
 
-    New packages are dependencies of what is upgraded. With a minimum age they count as new, unless the policy asks for no age.
+    The lists of the node may have changed since the choice, also where the whole verb is planned. New packages are dependencies of what is
+    upgraded. With a minimum age they count as new.
     """
-    taken = {one.package: one for one in choice.take}
-    bare = {one.package.partition(":")[0] for one in choice.take}
+    chosen: dict[str, set[str]] = {}
+    for one in choice.take:
+        chosen.setdefault(one.package.partition(":")[0], set()).add(one.after)
     for step in plan.steps:
         if not step.after:
             return f"the plan removes {step.package}, and a patch policy removes nothing"
-        known = step.package in taken or step.package.partition(":")[0] in bare
-        if choice.whole:
+        if choice.whole and not policy.filters:
             continue
-        if step.before and not known:
+        versions = chosen.get(step.package.partition(":")[0])
+        if unwanted_name(policy if step.before else policy._replace(only=()), step.package):
+            return f"{step.package} must {'come' if step.before else 'be installed'} along, and the policy leaves it out"
+        if versions is not None and step.after not in versions:
+            return f"{step.package} is {step.after} by now, and {min(versions)} was chosen"
+        if versions is None and step.before and not choice.whole:
             return f"{step.package} must come along, and the policy does not take it now"
-        if not step.before and unwanted_name(policy._replace(only=()), step.package):
-            return f"{step.package} must be installed along, and the policy leaves it out"
-        if not step.before and policy.min_age.other:
-            return f"{step.package} is new on this node, and its age is not known"
-        if known and (one := taken.get(step.package)) is not None and one.after != step.after:
-            return f"{step.package} is {step.after} by now, and {one.after} was chosen"
+        if versions is None and _needed_days(policy, step.security):
+            return f"{step.package} was not in the list of this node, and its age is not known"
     return ""
+
+
+def _needed_days(policy: PatchPolicy, security: Tri) -> int:
+    return policy.min_age.security if security == "yes" else policy.min_age.other
