@@ -25,6 +25,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
 from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
+from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.store import Begin, Saved
@@ -127,30 +128,12 @@ class SqliteRollouts:
                         jobs += self._stop_job(tx, scope, to, each)
                     case Tell(kind=kind, details=details):
                         tell(tx, to.org, kind, to.policy.report if kind in _REPORTED else (), details)
-            self._write_audit(tx, scope, before, to, moved, old)
+            detail = audit_of(before, to)
+            if detail is not None:
+                self._chain.write(tx, scope, "rollout.move", to.id, detail)
             return Saved(to, tuple(jobs), _note_misses(tx, to) if to.state in ENDED and before.state not in ENDED else ())
 
         return await self._writer.run(command)
-
-    def _write_audit(
-        self, tx: Tx, scope: Scope, before: Rollout, to: Rollout, moved: Sequence[Target], old: Mapping[NodeId, Target]
-    ) -> None:
-        """One row with the evidence for a move of the roll-out or of targets. Progress within a watch has none."""
-        steps = [
-            {
-                "node": one.node,
-                "state": one.state,
-                "step": one.step,
-                "why": one.why,
-                "words": one.words,
-                "gates": [gate.words for gate in one.gates],
-            }
-            for one in moved
-            if (one.state, one.step, one.attempt, one.why) != _place(old.get(one.node))
-        ]
-        if steps or (to.state, to.why, to.wave, to.overrides) != (before.state, before.why, before.wave, before.overrides):
-            detail = {"from": before.state, "to": to.state, "why": to.why, "words": to.words, "wave": to.wave, "targets": steps}
-            self._chain.write(tx, scope, "rollout.move", to.id, detail)
 
     def _make_job(self, tx: Tx, rollout: Rollout, one: MakeJob) -> list[JobId]:
         node = tx.fetch_one("SELECT no FROM node WHERE org = ? AND id = ?", rollout.org, one.node)
@@ -304,10 +287,6 @@ def _check_slots(tx: Tx, to: Rollout, after: Stepped) -> None:
 def _seen(scope: Scope) -> str:
     """The condition that a caller with limited rights sees one of the targets."""
     return _SEEN.format(admitted(scope)) if scope.grants else ""
-
-
-def _place(target: Target | None) -> tuple[object, ...]:
-    return () if target is None else (target.state, target.step, target.attempt, target.why)
 
 
 def _record(rollout: Rollout) -> str:

@@ -9,12 +9,26 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.deciding import Defer, Question, Skip, decide
+from groundcontrol.alerts.maintenance import AutomaticWindow, Window, latest_end, verdict
+from groundcontrol.alerts.model import (
+    Alert,
+    AlertId,
+    Caps,
+    Channel,
+    ChannelId,
+    Incident,
+    IncidentId,
+    MaintenanceId,
+    RuleId,
+    Selector,
+)
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import ActionStep, Order, PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.waves import Candidate, waves_of
+from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import (
     DISPATCHING,
     ENDED,
@@ -49,6 +63,9 @@ class Fleet(RuleBasedStateMachine):
         self.ordered: list[MakeJob] = []
         self.owner_may = True
         self.stop_asked = False
+        self.alerts: dict[NodeId, float] = {}
+        """Node -> since when something is wrong on it that a person must hear of."""
+        self.quiet: dict[JobKey, AutomaticWindow] = {}
 
     @initialize(
         count=st.integers(1, 8), canary=st.sampled_from([None, 1, 2]), percent=st.sampled_from([10, 50, 100]), at_once=st.integers(1, 4),
@@ -85,11 +102,13 @@ class Fleet(RuleBasedStateMachine):
 
     def _store(self, before: Rollout, after: Rollout, commands: Any) -> None:
         self.rollout = after
+        self._audit(before, after)
         for command in commands:
             if isinstance(command, MakeJob):
                 key = (command.node, command.step, command.attempt)
                 assert key not in self.jobs, f"R1: {key} twice"
                 self.jobs[key] = JobFacts("queued")
+                self._open_quiet(key)
                 self.ordered.append(command)
                 if command.step != "after":
                     assert after.state in DISPATCHING, f"R2: {key} ordered while {after.state}"
@@ -106,6 +125,43 @@ class Fleet(RuleBasedStateMachine):
                     self.jobs[key] = JobFacts("cancelled")
         if before.state in ENDED:
             assert after == before, "an end is final"
+
+    def _audit(self, before: Rollout, after: Rollout) -> None:
+        """R12: each transition has an audit row, and the row has its evidence."""
+        row = audit_of(before, after)
+        old = {one.node: one for one in before.targets}
+        moved = [
+            one for one in after.targets if (one.state, one.step, one.why) != (old[one.node].state, old[one.node].step, old[one.node].why)
+        ]
+        if row is None:
+            assert not moved, "R12: a target moved and nothing was written"
+            assert (before.state, before.why, before.wave, before.overrides) == (after.state, after.why, after.wave, after.overrides), "R12"
+            return
+        told = {one["node"]: one for one in row["targets"]}  # type: ignore[attr-defined]
+        assert (row["from"], row["to"]) == (before.state, after.state)
+        for one in moved:
+            assert told[one.node]["state"] == one.state, "R12"
+            if one.state in ("failed", "unknown", "held", "not_started"):
+                assert told[one.node]["words"], f"R12: no evidence for {one}"
+        if after.state != before.state and after.state in ("stopping", "stopped", "paused", "holding", "expired"):
+            assert row["words"], f"R12: no evidence for {before.state} -> {after.state}"
+
+    def _open_quiet(self, key: JobKey) -> None:
+        """Jobs open their own quiet, as in the transaction that queues them."""
+        window = Window(
+            MaintenanceId(str(key)), 1, Selector(nodes=(key[0],)), self.now, latest_end(self.now), "", "job", "u", self.now
+        )  # fmt: skip
+        self.quiet[key] = AutomaticWindow(window, key[0], gone=False, ended_at=None)
+
+    def _follow_quiet(self) -> None:
+        for key, one in list(self.quiet.items()):
+            ended = self.jobs[key].state in TERMINAL
+            one = one._replace(ended_at=(self.now if one.ended_at is None else one.ended_at) if ended else None)  # noqa: PLW2901
+            healthy_s = None if key[0] in self.alerts else 3600.0
+            if verdict(one, healthy_s, self.now) == "open" and (one.window.until_at or 0.0) > self.now >= one.window.from_at:
+                self.quiet[key] = one
+            else:
+                del self.quiet[key]
 
     def _no_wave_too_early(self, node: NodeId) -> None:
         """R3 and R4: nothing of an earlier wave is under way, unclear or unknown."""
@@ -200,6 +256,14 @@ class Fleet(RuleBasedStateMachine):
         self.facts[node] = self.facts[node]._replace(online=online, hold=hold, away_s=0.0)
         self._look()
 
+    @rule(index=st.integers(0, 7), over=st.sampled_from([False, False, True]))
+    def an_alert_fires_or_is_over(self, index: int, over: bool) -> None:
+        node = self._node(index)
+        if over:
+            self.alerts.pop(node, None)
+        else:
+            self.alerts.setdefault(node, self.now)
+
     @rule(index=st.integers(0, 7), frozen=st.booleans())
     def a_freeze(self, index: int, frozen: bool) -> None:
         node = self._node(index)
@@ -232,18 +296,18 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: self.rollout.state in ("running", "holding"))
     @rule()
     def somebody_pauses(self) -> None:
-        self.rollout = pause(self.rollout, "a")
+        self._store(self.rollout, pause(self.rollout, "a"), ())
 
     @precondition(lambda self: self.rollout.state == "paused" and self.owner_may)
     @rule()
     def somebody_resumes(self) -> None:
-        self.rollout = resumed(self.rollout)
+        self._store(self.rollout, resumed(self.rollout), ())
 
     @precondition(lambda self: self.rollout.state in ("holding", "paused"))
     @rule()
     def somebody_goes_on(self) -> None:
         over = Override(self.rollout.wave, "*", "a", "seen", self.now)
-        self.rollout = resumed(self.rollout)._replace(overrides=(*self.rollout.overrides, over))
+        self._store(self.rollout, resumed(self.rollout)._replace(overrides=(*self.rollout.overrides, over)), ())
 
     @precondition(lambda self: self.rollout.state in ("running", "holding", "paused"))
     @rule()
@@ -261,6 +325,27 @@ class Fleet(RuleBasedStateMachine):
             counts = self.rollout.counts()
             assert counts.pop("total") == sum(counts.values()) == len(self.first_targets), "R8"
             assert [one.node for one in self.rollout.targets] == self.first_targets, "R7"
+
+    @invariant()
+    def no_alert_is_lost_to_quiet(self) -> None:
+        """R9: what is true while a job has its quiet is kept for later, and told once the quiet is over."""
+        if not hasattr(self, "rollout"):
+            return
+        self._follow_quiet()
+        for node, since in self.alerts.items():
+            windows = [one.window.until_at or 0.0 for key, one in self.quiet.items() if key[0] == node]
+            firing = Alert(
+                AlertId("a"), 1, RuleId("cpu"), node, "", "critical", "firing", since, since, None, None, 1.0, 1.0, IncidentId("i")
+            )  # fmt: skip
+            incident = Incident(IncidentId("i"), 1, "critical", "open", "t", since, None, f"node:{node}", 1)
+            channel = Channel(ChannelId("c"), 1, "ntfy", "phone", True, "warning", None, Caps(), "")
+            until = max(windows, default=None)
+            decision = decide(Question("firing", incident, (firing,), channel, (), self.now, START - 90_000.0, until))
+            assert not isinstance(decision, Skip), "R9: it would never be told"
+            if not windows:
+                assert decision.reason != "maintenance", "R9: it waits for a quiet that is over"
+            elif isinstance(decision, Defer) and decision.reason == "maintenance":
+                assert decision.until <= latest_end(self.now), "R9: its quiet has no end"
 
     @invariant()
     def one_reboot_per_role(self) -> None:
