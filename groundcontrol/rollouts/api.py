@@ -26,6 +26,7 @@ from groundcontrol.policies.views import HeldNodeView, PatchPolicyBody, PatchSel
 from groundcontrol.policies.waves import expected_s
 from groundcontrol.rollouts.model import ENDED, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.soft import HISTORY
 from groundcontrol.rollouts.step import pause, resumed, stopped
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import (
@@ -308,7 +309,8 @@ async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     one = await _whole(call)
     _final(one)
     reason = checked_reason(body.reason)
-    if one.state not in ("holding", "paused"):
+    young = any(target.state == "held" and target.why == HISTORY for target in one.targets) and body.gate in (HISTORY, "*")
+    if one.state not in ("holding", "paused") and not young:
         raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
     hard = [gate for target in one.targets for gate in target.gates if gate.verdict == "failed" and body.gate in ("*", gate.gate)]
     if hard:

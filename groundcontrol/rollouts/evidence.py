@@ -18,7 +18,20 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.rollouts.gates import Look, Run, over_looks, steady
 from groundcontrol.rollouts.looks import HostState, Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
-from groundcontrol.rollouts.soft import MOST_PEERS, SETTLE_S, STEP_S, Past, Points, leak_gate, soft_gate
+from groundcontrol.rollouts.soft import (
+    HISTORY,
+    HOUR_S,
+    LEFT_OUT_S,
+    MOST_PEERS,
+    SETTLE_S,
+    STEP_S,
+    Grown,
+    Past,
+    Points,
+    history,
+    leak_gate,
+    soft_gate,
+)
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import MetricStore
 from spider.clock import Clock
@@ -33,7 +46,10 @@ UNLOOKED_S: Final = 60.0
 """A connected node that can look, and has told nothing for so long after it was asked, is held."""
 SERIES: Final = ("cpu.total", "memory.used", "memory.total")
 METRICS: Final = ("cpu", "memory", "disk")
-HOUR_S: Final = 3600.0
+HISTORY_ENOUGH_S, HISTORY_AGAIN_S = 600.0, 30.0
+"""How long it is remembered that a node has enough samples from before the work, or has not."""
+HISTORY_READS: Final = 20
+"""Most nodes of one roll-out whose past is read in one sweep."""
 
 
 class Seen(NamedTuple):
@@ -64,6 +80,10 @@ class Evidence:
         self._judged: dict[tuple[str, NodeId], _Judged] = {}
         self._asked: dict[NodeId, float] = {}
         """Node -> since when its first looks are waited for, in monotonic seconds."""
+        self._grown: dict[NodeId, tuple[float, Grown]] = {}
+        """Node -> until when it holds, in monotonic seconds, and how much of its past there is."""
+        self._reads: dict[str, tuple[float, int]] = {}
+        """Roll-out -> the sweep of its last reads of a past, and their number."""
 
     def host(self, node: NodeId) -> HostState | None:
         return self._looks.host(node)
@@ -100,6 +120,25 @@ class Evidence:
         looked = self._looks.coverage(node.id, rollout.id, max(settled, sampled_to - 180.0), sampled_to)
         return Seen(heard_to, min(judged.coverage, looked), tuple(gates), target.baseline)
 
+    async def grown(self, rollout: Rollout, node: Node, at: float, scale: float) -> Grown | None:
+        """How much of its past a node has before it begins; None: it is read in one of the next sweeps. Raises: StoreError."""
+        now = self._clock.monotonic()
+        self._grown = {one: found for one, found in self._grown.items() if found[0] > now}
+        known = self._grown.get(node.id)
+        if known is not None:
+            return known[1]
+        begun, count = self._reads.get(rollout.id, (0.0, 0))
+        if now - begun >= 1.0:
+            begun, count = now, 0
+        if count >= HISTORY_READS:
+            return None
+        self._reads[rollout.id] = begun, count + 1
+        end = at - LEFT_OUT_S * scale
+        points = (await self._series(node, end - HOUR_S, end)).get("cpu", ())
+        found = history(points, scale)
+        self._grown[node.id] = now + (HISTORY_ENOUGH_S if found.enough else HISTORY_AGAIN_S), found
+        return found
+
     def _unlooked(self, node: NodeId, baseline: str) -> tuple[str, str] | None:
         """Why a node that has shown no baseline yet is held; None: it has, or its looks are still waited for."""
         if baseline or (state := self._looks.state(node)) == "offline":
@@ -128,7 +167,9 @@ class Evidence:
 
     async def _soft(self, rollout: Rollout, target: Target, node: Node, at: float, recent: dict[str, Points]) -> tuple[Gate, ...]:
         begun = min(target.started_at or at, target.settled_at or at)
-        before = await self._series(node, begun - HOUR_S - 120.0, begun - 120.0)
+        before = await self._series(node, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
+        if accepts_no_history(rollout, target) and not history(before.get("cpu", ())).enough:
+            return (Gate(HISTORY, "", "already", "it is not compared with its past: a person has accepted that", at, soft=True),)
         yesterday = await self._series(node, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0)
         peers = [await self._past_of(peer, begun, at) for peer in await self._peers(rollout, target)]
         found: list[Gate] = []
@@ -152,13 +193,14 @@ class Evidence:
 
     async def _past_of(self, node: Node, begun: float, at: float) -> dict[str, Past]:
         now = await self._series(node, at - 180.0, at)
-        before = await self._series(node, begun - HOUR_S - 120.0, begun - 120.0)
+        before = await self._series(node, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
         return {metric: Past(now.get(metric, ()), before.get(metric, ())) for metric in METRICS}
 
     async def _series(self, node: Node, start: float, end: float) -> dict[str, Points]:
         """Means of ten seconds, in percent. Empty: the time is out of bounds, or nothing is there."""
         if start <= 0 or end <= start:
             return {}
+        start, end = (at // STEP_S * STEP_S for at in (start, end))  # whole steps, or the window would have wider ones
         host = self._looks.host(node.id)
         disks = () if host is None else host.disks
         builder = WindowBuilder((*SERIES, *disks), start, end, max(1, round((end - start) / STEP_S)))
@@ -200,6 +242,11 @@ def _unreadable(before: Look, runs: Sequence[Run]) -> list[Gate]:
         if was is not None and one is None
     ]
     return [Gate("evidence", name, "unknown", f"its {name} cannot be read now", now.at) for name in missing]
+
+
+def accepts_no_history(rollout: Rollout, target: Target) -> bool:
+    """Whether a person has accepted that this target is not compared with its past."""
+    return any(one.gate in (HISTORY, "*") and one.wave >= target.wave for one in rollout.overrides)
 
 
 def _coverage(points: Points) -> float:

@@ -15,15 +15,16 @@ from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import NewestValues, NodeHealth, Presence
 from groundcontrol.nodes.model import Node, Tri
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current
+from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text
 from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, plan_fault, verb_of
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import place_of, static_hold
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
-from groundcontrol.rollouts.evidence import Evidence
+from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
 from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
+from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
 from spider.clock import Clock
@@ -116,11 +117,15 @@ class RolloutFacts:
         evidence = await self._evidence.read(rollout, target, node, SETTLE_S * self._watch_scale)
         if hold is None and target.state in ("pending", "held"):
             hold = evidence.hold
+        looked = evidence.looked
+        if hold is None and looked and not nothing and target.state in ("pending", "held"):
+            grown = await self._evidence.grown(rollout, node, evidence.heard_to, self._watch_scale)
+            looked, hold = grown is not None, too_young(rollout, target, grown, now)
         return NodeFacts(
             hold=hold, until_at=until, expected_s=EXPECTED_S, online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
-            looked=evidence.looked,
+            looked=looked,
         )  # fmt: skip
 
     def _times(
@@ -255,6 +260,16 @@ def _open_targets(rollout: Rollout) -> list[Target]:
 def _missing_action(rollout: Rollout, node: Node) -> str:
     missing = [one.name for one in (*rollout.policy.before, *rollout.policy.after) if one.name not in actions_of(node)]
     return f"its owner's policy file does not name the action {missing[0]}" if missing else ""
+
+
+def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float) -> tuple[str, str] | None:
+    """The hold of a node without a past to compare with. It says when it ends; a person may accept that it is not compared."""
+    if grown is None or grown.enough or rollout.observes or accepts_no_history(rollout, target):
+        return None
+    has, need = grown.has_s / 60, grown.need_s / 60
+    zone = "UTC" if rollout.policy.times.zone == OF_NODE else rollout.policy.times.zone
+    about = f"; about {local_text(now + grown.need_s - grown.has_s, zone)[-5:]} ({zone})" if grown.grows else "; its samples have holes"
+    return HISTORY, f"it has {has:.0f} of {need:.0f} minutes of samples from before the work to compare with{about}"
 
 
 def actions_of(node: Node) -> tuple[str, ...]:

@@ -46,6 +46,35 @@ def middle(points: Points, least: int) -> float | None:
     return median(known)
 
 
+HOUR_S: Final = 3600.0
+LEFT_OUT_S: Final = 120.0
+"""The last two minutes before the work are left out of its past."""
+HISTORY: Final = "history"
+"""Code of the hold, and of its acceptance by a person, of a node that has too few samples from before the work."""
+
+
+class Grown(NamedTuple):
+    """How much of its past a node has to be compared with."""
+
+    has_s: float
+    need_s: float
+    grows: bool
+    """Whether it has samples without holes since it began, so that it is known when it has enough."""
+
+    @property
+    def enough(self) -> bool:
+        return self.has_s >= self.need_s
+
+
+def history(points: Points, scale: float = 1.0) -> Grown:
+    """Args: points: means of the hour before now, in order. scale: this share of the usual time is enough."""
+    known = [index for index, one in enumerate(points) if one is not None]
+    need = COVERAGE * HOUR_S * scale
+    if not known:
+        return Grown(0.0, need, True)
+    return Grown(len(known) * STEP_S, need, len(known) >= COVERAGE * (len(points) - known[0]))
+
+
 def rise(own: Past, peers: Sequence[Past]) -> tuple[float, bool] | None:
     """How many points a metric is above what its past and its peers explain, and whether peers were there; None: it is not known."""
     now, before = middle(own.now, LEAST_POINTS), middle(own.before, LEAST_POINTS)
@@ -77,7 +106,8 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
         return None  # this host does not measure it, such as the disks of a container: the gate is not available there
     found = rise(own, peers)
     if found is None:
-        return Gate(metric, "", "unknown", f"{NAMES[metric]}: too few samples to judge", at, soft=True)
+        which = "of now" if middle(own.now, LEAST_POINTS) is None else "from before the work"
+        return Gate(metric, "", "unknown", f"{NAMES[metric]}: too few samples {which} to judge", at, soft=True)
     above, with_peers = found
     floor = FLOORS[metric]
     if above <= floor:

@@ -198,6 +198,7 @@ _REMEDIES = {
     "never_by_schedule": "take the mark away on the node's page",
     "clock": "set its clock right (NTP)",
     "zone_unknown": "set its time zone",
+    "history": "wait, or go on without the comparison: `stardust rollout go-on ID --gate history --reason …`",
     "plan_changed": "make a new roll-out for the rest",
     "list_unknown": "run Check for updates on it",
     "already_red": "mend what is critical first, or go on without it",

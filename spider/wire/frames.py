@@ -191,6 +191,10 @@ KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     38: LookedOn,
     53: Farewell,
 }
-GROWN: Dict[str, Dict[Type[Tuple[object, ...]], int]] = {"fields-2": {Identity: 20, JobPlan: 16}, "fields-3": {Identity: 24}, "fields-4": {Identity: 27}}
+GROWN: Dict[str, Dict[Type[Tuple[object, ...]], int]] = {
+    "fields-2": {Identity: 20, JobPlan: 16},
+    "fields-3": {Identity: 24},
+    "fields-4": {Identity: 27},
+}
 """Feature of a hub -> the messages that have grown since, with the number of fields that a hub without the feature takes. Such a hub ends the
 session at one field more. Whoever gives a message a field that Spider sends adds a feature here."""

@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.rollouts.gates import Look, Run, hard_gates, over_looks, steady
 from groundcontrol.rollouts.model import Gate
-from groundcontrol.rollouts.soft import Past, leak_gate, rise, soft_gate
+from groundcontrol.rollouts.soft import Past, history, leak_gate, rise, soft_gate
 
 BEFORE = Look(
     100.0, "boot", ("old.service",), (), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
@@ -174,3 +174,22 @@ def test_the_gate_of_disks_is_not_available_where_no_disk_is_measured_and_missin
     assert busy is not None
     assert (busy.verdict, busy.limit) == ("worse", 15.0)
     assert "the busiest disk is" in busy.words
+
+
+@pytest.mark.parametrize(
+    ("points", "has_s", "enough", "grows"),
+    [
+        ([None] * 360, 0, False, True),
+        ([None] * 336 + noisy(10, 24), 240, False, True),
+        ([None] * 60 + noisy(10, 300), 3000, True, True),
+        ([10.0, None] * 180, 1800, False, False),
+        ([], 0, False, True),
+    ],
+    ids=["new", "four minutes old", "old enough", "with holes", "nothing is stored"],
+)
+def test_a_young_node_has_too_short_a_past_and_it_is_known_when_it_has_enough(
+    points: list[float | None], has_s: float, enough: bool, grows: bool
+) -> None:
+    found = history(points)
+    assert (found.has_s, found.enough, found.grows) == (has_s, enough, grows)
+    assert found.need_s == 2880

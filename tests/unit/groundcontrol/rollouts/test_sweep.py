@@ -16,11 +16,13 @@ from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.rollouts.evidence import Evidence
-from groundcontrol.rollouts.facts import RolloutFacts
+from groundcontrol.rollouts.facts import RolloutFacts, too_young
 from groundcontrol.rollouts.model import MakeJob, Rollout, RolloutId, Stepped, Target
 from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.samples.model import StoredPack
 from spider.wire.ids import new_time_id
 from spider.wire.verbs import REBOOT
+from tests.support.factories import connect, layout_row, pack_body
 from tests.support.inprocess_hub import TestHub
 from tests.support.race_cases_policies import a_policy
 
@@ -82,3 +84,32 @@ async def test_samples_that_cannot_be_read_in_time_hold_a_node_and_not_the_sweep
     monkeypatch.setattr(evidence, "_series", lambda *_: asyncio.Event().wait())
     found = await asyncio.wait_for(evidence.read(made, made.targets[0]._replace(state="running", step="watch"), node), 60)
     assert ("samples", "unknown") in [(gate.gate, gate.verdict) for gate in found.gates]
+
+
+async def test_a_young_node_is_held_until_it_has_a_past_says_when_and_a_person_may_go_on(hub: TestHub) -> None:
+    evidence, admin, node = hub.services[Evidence], await hub.logged_in(), await hub.node("web-1")
+    session = await connect(hub.store, node.id)
+    row = layout_row("pulse", ("cpu.total",))
+    await hub.store.metrics.save_schema(session, row)
+    now = hub.clock.now()
+    times = [round(now - 360.0 + second) * 1000 for second in range(240)]
+    pack = StoredPack(session, 0, 0, row.schema_id, times[0], times[-1], 1, pack_body([(at, [10_00]) for at in times]))
+    await hub.store.metrics.append([pack])
+    made = await a_rollout(hub, [node])
+    [target] = made.targets
+    grown = await evidence.grown(made, node, now, 1.0)
+    assert grown is not None
+    hold = too_young(made, target, grown, 1_800_000_000.0)
+    assert hold is not None
+    assert hold[0] == "history"
+    assert "4 of 48 minutes" in hold[1]
+    assert "about 08:44 (UTC)" in hold[1], hold[1]
+    held = made._replace(targets=(target._replace(state="held", why=hold[0], words=hold[1]),))
+    saved = (await hub.store.rollouts.save_rollout(SYSTEM, made, Stepped(held, ()))).rollout
+    refused = await admin.post(f"rollouts/{made.id}/go-on", {"gate": "cpu", "reason": "it is new"})
+    assert refused.status == 409, "it waits for its past, not for a gate"
+    answer = await admin.post(f"rollouts/{made.id}/go-on", {"gate": "history", "reason": "it is new"})
+    assert (answer.status, answer.json["state"]) == (200, "running")
+    accepted = await hub.store.rollouts.rollout(SYSTEM, saved.id)
+    assert too_young(accepted, accepted.targets[0], grown, now) is None
+    assert too_young(accepted, accepted.targets[0]._replace(wave=1), grown, now) is not None, "for this wave only"
