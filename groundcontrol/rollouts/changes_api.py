@@ -14,8 +14,8 @@ from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore, ProcessHistoryStore
 from groundcontrol.policies.service import all_nodes
-from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, ChangeKind, Risen, changes_of, ranked, risen_between
-from groundcontrol.web.answer import Answer
+from groundcontrol.rollouts.changes import BEFORE_S, KINDS, MOST, Change, Risen, changes_of, ranked, risen_between
+from groundcontrol.rollouts.views import NodeChangesView, NodeChangeView, RisenView
 from groundcontrol.web.request import ApiRequest, unix_time
 from groundcontrol.web.routes import Parameter, Route
 from groundcontrol.web.services import Services
@@ -27,45 +27,18 @@ READING_S: Final = 60.0
 """Processes are read once a minute."""
 
 
-class ChangeView(Answer, rename={"before": "from", "after": "to"}):
-    node_id: str | None
-    at: float
-    kind: ChangeKind
-    object: str
-    before: str
-    after: str
-    source: str
-    job_id: str | None
-    rank: float | None
-    """Of `?at=`: higher is nearer. It says that the change came before, and never that it was the cause."""
-    why: str
-
-
-class RisenView(Answer):
-    name: str
-    """Of the process."""
-    amount: float
-    """CPU: points of one core; memory: bytes."""
-
-
-class ChangesView(Answer):
-    changes: list[ChangeView]
-    risen: list[RisenView] | None
-    """Of `?at=` with `?metric=` cpu or memory, for one node: the processes that used most more than ten minutes before. null: not known."""
-
-
-async def node_changes(call: ApiRequest) -> ChangesView:
+async def node_changes(call: ApiRequest) -> NodeChangesView:
     """What changed on a node: packages, units, boots, listeners, agent, policy, jobs, alerts. Newest first."""
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     return await _answer(call, [node.id], node)
 
 
-async def list_changes(call: ApiRequest) -> ChangesView:
+async def list_changes(call: ApiRequest) -> NodeChangesView:
     """As `nodes/{id}/changes`, of all visible nodes."""
     return await _answer(call, [node.id for node in await all_nodes(call.services[NodeStore], call.scope)])
 
 
-async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = None) -> ChangesView:
+async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = None) -> NodeChangesView:
     query = call.query("from", "to", "kind", "metric", "at")
     now = call.services.clock.now()
     at = None if "at" not in query else unix_time(query["at"], "at", now)
@@ -80,9 +53,9 @@ async def _answer(call: ApiRequest, nodes: list[NodeId], only: Node | None = Non
     jobs = await _jobs(call.services, call.scope, nodes, start, end)
     found = changes_of(events, jobs, kind)
     if at is None:
-        return ChangesView(changes=[_view(one) for one in found], risen=None)
+        return NodeChangesView(changes=[_view(one) for one in found], risen=None)
     risen = None if only is None else await _risen(call.services, only, query.get("metric", ""), at)
-    return ChangesView(
+    return NodeChangesView(
         changes=[_view(one) for one in ranked(found, at, risen or ())],
         risen=None if risen is None else [RisenView(*one) for one in risen],
     )
@@ -108,8 +81,8 @@ async def _jobs(services: Services, scope: Scope, nodes: Collection[NodeId], sta
     return [job for job in page.items if job.node_id in wanted and job.ended_at is not None and start <= job.ended_at <= end]
 
 
-def _view(one: Change) -> ChangeView:
-    return ChangeView(
+def _view(one: Change) -> NodeChangeView:
+    return NodeChangeView(
         node_id=one.node_id, at=one.at, kind=one.kind, object=one.object, before=one.before, after=one.after, source=one.source, job_id=one.job_id,
         rank=one.rank, why=one.why,
     )  # fmt: skip
@@ -123,6 +96,6 @@ _QUERY: Final = (
     Parameter("at", "Unix seconds: the changes of the ten minutes before, ranked"),
 )
 CHANGE_ROUTES: Final = (
-    Route("GET", "/nodes/{id}/changes", "event.read", node_changes, ChangesView, query=_QUERY, cost="page"),
-    Route("GET", "/changes", "event.read", list_changes, ChangesView, query=_QUERY, cost="page"),
+    Route("GET", "/nodes/{id}/changes", "event.read", node_changes, NodeChangesView, query=_QUERY, cost="page"),
+    Route("GET", "/changes", "event.read", list_changes, NodeChangesView, query=_QUERY, cost="page"),
 )

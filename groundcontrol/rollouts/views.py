@@ -9,6 +9,7 @@ import msgspec
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import GateMode, Reboots
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
+from groundcontrol.rollouts.changes import ChangeKind
 from groundcontrol.rollouts.model import JobKey, Rollout, RolloutState, Target, TargetState, TargetStep, Verdict
 from groundcontrol.web.answer import Answer, Body
 
@@ -155,6 +156,33 @@ class TargetsView(Answer):
 
 class GatesView(Answer):
     gates: list[GateView]
+
+
+class NodeChangeView(Answer, rename={"before": "from", "after": "to"}):
+    node_id: str | None
+    at: float
+    kind: ChangeKind
+    object: str
+    before: str
+    after: str
+    source: str
+    job_id: str | None
+    rank: float | None
+    """Of `?at=`: higher is nearer. It says that the change came before, and never that it was the cause."""
+    why: str
+
+
+class RisenView(Answer):
+    name: str
+    """Of the process."""
+    amount: float
+    """CPU: points of one core; memory: bytes."""
+
+
+class NodeChangesView(Answer):
+    changes: list[NodeChangeView]
+    risen: list[RisenView] | None
+    """Of `?at=` with `?metric=` cpu or memory, for one node: the processes that used most more than ten minutes before. null: not known."""
 
 
 class RebootView(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -82,3 +83,14 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("link", name="Updates").first.click()
         page.get_by_role("tab", name="Patch status").click()
         expect(page.get_by_text(re.compile(r"\d+ of \d+ in time"))).to_be_visible()
+
+        node = world[1].ids["web-01"]
+        seen.open(f"/n/{node}/events")
+        page.get_by_role("radio", name="Changes").click()
+        changes = page.get_by_role("region", name="Changes")
+        expect(changes.get_by_role("table", name="Changes").or_(changes.get_by_text("No changes in the last day"))).to_be_visible()
+        seen.open(f"/n/{node}/changes?at={int(time.time())}&metric=cpu.total")
+        expect(changes).to_contain_text("does not mean that it was the cause")
+        expect(changes.get_by_label("What rose")).to_have_value("cpu.total")
+        page.get_by_role("button", name="Back to the last day").click()
+        expect(changes.get_by_label("What rose")).to_have_count(0)

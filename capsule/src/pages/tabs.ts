@@ -10,6 +10,7 @@ export const NODE_TABS = [
   "jobs",
   "logs",
   "events",
+  "changes",
   "rules",
   "settings",
 ] as const;

@@ -1,7 +1,16 @@
 /** Lists that the hub filters and sends page by page: jobs, deployments, events, log lines of a node; and the processes and journals of a node. */
 
 import { call } from "../wire/http";
-import type { DeploymentsView, EventsView, EventView, JobsView, LogsView, PastProcessesView, UnitJournalView } from "../wire/schema.gen";
+import type {
+  NodeChangesView,
+  DeploymentsView,
+  EventsView,
+  EventView,
+  JobsView,
+  LogsView,
+  PastProcessesView,
+  UnitJournalView,
+} from "../wire/schema.gen";
 
 export interface JobsQuery {
   node?: string | undefined;
@@ -58,6 +67,12 @@ export const readUnitJournal = (nodeId: string, unit: string, level: JournalLeve
 /** The top processes at or before a time, in Unix seconds. */
 export const loadPastProcesses = (nodeId: string, at: number): Promise<PastProcessesView> =>
   call<PastProcessesView>("GET", `nodes/${nodeId}/processes`, { query: { at } });
+
+/** The changes of a node of the last day; with `at` (Unix seconds), those of the ten minutes before, ranked. */
+export const loadChanges = (nodeId: string, query: { at: number | null; metric: string; kind: string }): Promise<NodeChangesView> =>
+  call<NodeChangesView>("GET", `nodes/${nodeId}/changes`, {
+    query: { at: query.at ?? undefined, metric: query.metric || undefined, kind: query.kind || undefined },
+  });
 
 export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> =>
   call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

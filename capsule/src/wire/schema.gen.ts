@@ -1510,6 +1510,26 @@ export interface NodeChange {
   table: TableView | null;
 }
 
+export interface NodeChangeView {
+  node_id: string | null;
+  at: number;
+  kind: "package" | "unit" | "kernel" | "boot" | "mount" | "listener" | "agent" | "policy" | "job" | "alert" | "rollout" | "file";
+  object: string;
+  from: string;
+  to: string;
+  source: string;
+  job_id: string | null;
+  /** Of `?at=`: higher is nearer. It says that the change came before, and never that it was the cause. */
+  rank: number | null;
+  why: string;
+}
+
+export interface NodeChangesView {
+  changes: NodeChangeView[];
+  /** Of `?at=` with `?metric=` cpu or memory, for one node: the processes that used most more than ten minutes before. null: not known. */
+  risen: RisenView[] | null;
+}
+
 export interface NodeDayView {
   node_id: string;
   /** arrived_late: the event happened in time and was reported late. late: the event happened after the deadline and its grace. */
@@ -2366,6 +2386,13 @@ export interface RetryBody {
   proxy?: string | null;
   /** Omitted: unchanged. null: without a jump host. The address then counts as another server. */
   jump?: JumpBody | null;
+}
+
+export interface RisenView {
+  /** Of the process. */
+  name: string;
+  /** CPU: points of one core; memory: bytes. */
+  amount: number;
 }
 
 /** A one-off roll-out, which plans each node first and then waits for `start`; or the next run of a patch policy, at once. */

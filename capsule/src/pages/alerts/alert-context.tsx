@@ -47,6 +47,11 @@ function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNod
     <section class="alert-context" aria-label={t`Around ${what} on ${nodeLabel(node)}`}>
       {found.chart && found.past && <ValueChart {...found} chart={found.chart} past={found.past} alert={alert} />}
       <Processes reading={found.processes} since={alert.since_at} />
+      <p class="meta">
+        <a href={`/n/${node}/changes?at=${Math.floor(alert.since_at)}${found.chart ? `&metric=${found.chart.metric}` : ""}`}>
+          {t`What changed in the ten minutes before?`}
+        </a>
+      </p>
     </section>
   );
 }

@@ -26,6 +26,7 @@ import { Available, Hardware, Processes, Services } from "./tables";
 import { AllMetrics } from "./all-metrics";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
+import { NodeChanges } from "./node-changes";
 import { NodeJobs } from "./node-jobs";
 import { LastJob } from "./last-job";
 import { NodeLogs } from "./node-logs";
@@ -39,20 +40,21 @@ import { Notices } from "./notices";
 /** The tabs that have several parts, with the first part first. Each part has its own address. */
 const PARTS: readonly (readonly NodeTab[])[] = [
   ["packages", "jobs"],
-  ["events", "logs"],
+  ["events", "changes", "logs"],
   ["settings", "hardware", "rules"],
 ]; // prettier-ignore
 const PART_LABELS: Partial<Record<NodeTab, string>> = {
   packages: t`Packages`,
   jobs: t`Jobs`,
   events: t`Events`,
+  changes: t`Changes`,
   logs: t`Logs`,
   settings: t`General`,
   hardware: t`Hardware`,
   rules: t`Rules`,
 };
 /** Parts that show no samples and so are never dimmed. */
-const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "logs", "events"]);
+const TIMELESS: ReadonlySet<NodeTab> = new Set(["rules", "settings", "jobs", "logs", "events", "changes"]);
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
@@ -175,6 +177,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           {tab === "jobs" && <NodeJobs id={view.id} />}
           {tab === "logs" && <NodeLogs id={view.id} />}
           {tab === "events" && <EventList node={view.id} />}
+          {tab === "changes" && <NodeChanges id={view.id} />}
           {tab === "rules" && <NodeRules view={view} />}
           {tab === "settings" && <NodeSettings detail={detail} view={view} />}
         </Boundary>

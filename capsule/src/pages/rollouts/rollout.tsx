@@ -206,6 +206,10 @@ function WaveCard({ wave, rollout, onChange }: Acting & { wave: Wave }): VNode {
   );
 }
 
+/** The changes on the node of a gate before it went wrong. */
+const changesUrl = ({ node_id, gate, since_at }: Gate): string =>
+  `/n/${node_id}/changes?at=${Math.floor(since_at ?? 0)}${gate === "cpu" ? "&metric=cpu.total" : gate === "memory" ? "&metric=memory.used" : ""}`;
+
 const GateRow = ({ gate }: { gate: Gate }): VNode => (
   <li>
     <Glyph kind={gate.verdict === "failed" ? "crit" : gate.verdict === "worse" ? "warn" : "stale"} label="" />
@@ -214,6 +218,11 @@ const GateRow = ({ gate }: { gate: Gate }): VNode => (
         {gate.node_id && <a href={`/n/${gate.node_id}`}>{nodeLabel(gate.node_id)}</a>} {gate.words}
       </p>
       {gate.clears && <p class="meta t3">{gate.clears}</p>}
+      {gate.node_id && gate.since_at !== null && (
+        <p class="meta">
+          <a href={changesUrl(gate)}>{t`What changed before?`}</a>
+        </p>
+      )}
     </div>
   </li>
 );
