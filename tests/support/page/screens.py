@@ -17,7 +17,20 @@ from tests.support.page.words import Reader
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 
-NODE_TABS = ("", "/measures", "/processes", "/hardware", "/services", "/packages", "/jobs", "/logs", "/events", "/changes", "/rules", "/settings")
+NODE_TABS = (
+    "",
+    "/measures",
+    "/processes",
+    "/hardware",
+    "/services",
+    "/packages",
+    "/jobs",
+    "/logs",
+    "/events",
+    "/changes",
+    "/rules",
+    "/settings",
+)
 SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "audit", "hub", "appearance")
 Go = Callable[[Gate], None]
 
