@@ -259,7 +259,7 @@ class PreferencesPatch(Body):
     network_bits: bool | None = None
     """Whether network rates are shown in bits a second instead of bytes."""
     columns: list[str] | None = None
-    """The columns added to the fleet, in their order; at most 20 names of 1 to 60 characters."""
+    """The columns added to the fleet, in their order, and with a minus those that were taken off; at most 20 names of 1 to 60 characters."""
 
 
 class SavedViewView(Answer):

@@ -2106,7 +2106,7 @@ export interface PreferencesPatch {
   single_keys?: boolean | null;
   /** Whether network rates are shown in bits a second instead of bytes. */
   network_bits?: boolean | null;
-  /** The columns added to the fleet, in their order; at most 20 names of 1 to 60 characters. */
+  /** The columns added to the fleet, in their order, and with a minus those that were taken off; at most 20 names of 1 to 60 characters. */
   columns?: string[] | null;
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chosenColumns, columnText, fleetCsv } from "./columns";
+import { splitColumns } from "./column-names";
+import { chosenColumns, columnText, fleetCsv, storedColumns } from "./columns";
 
 const SHOWN = {
   name: "web-1",
@@ -53,4 +54,10 @@ test("the fleet's CSV has one row for each node, and no formula", () => {
     second,
     `'=HYPERLINK(1),warning,warning,reboot_due,prod web,12.5,,40,0,3,,'+1,6.1.0,1.4,10.0.0.1,home,1a2b3c4d · generation 42,yes,0,"'@SUM(1,""2"")"`,
   );
+});
+
+test("columns that were taken off are stored with a minus, beside those that were added", () => {
+  const stored = storedColumns(["note", "tags"], ["load", "cpu", "of.a.newer.page"]);
+  assert.deepEqual(stored, ["tags", "note", "-cpu", "-load"]);
+  assert.deepEqual(splitColumns(stored), { added: ["tags", "note"], off: ["cpu", "load"] });
 });

@@ -18,11 +18,28 @@ export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
   failed: t`Failed units`,
   note: t`Note`,
 };
+/** The columns that are there from the start, and may be taken off. Name and state stay. */
+export const BUILT_IN: readonly (readonly [string, string])[] = [
+  ["cpu", t`CPU`],
+  ["memory", t`Memory`],
+  ["disk", t`Disk, fullest`],
+  ["network", t`Network per s`],
+  ["load", t`Load`],
+  ["temperature", t`Temp`],
+  ["updates", t`Updates`],
+  ["up", t`Up`],
+];
 export const COLUMN_KEYS = Object.keys(COLUMN_LABELS) as readonly ColumnKey[];
 const REBOOT_LABELS: Readonly<Record<string, string>> = { yes: t`needed`, no: t`not needed` };
 
 /** The stored column names that this page knows, in the order of the table. */
 export const chosenColumns = (names: readonly string[]): ColumnKey[] => COLUMN_KEYS.filter((key) => names.includes(key));
+
+/** The names to store. The order of the table is kept, and names that this page does not know are left out. */
+export const storedColumns = (added: readonly string[], off: readonly string[]): string[] => [
+  ...chosenColumns(added),
+  ...BUILT_IN.filter(([key]) => off.includes(key)).map(([key]) => `-${key}`),
+];
 
 interface Shown extends Filterable {
   /** The system's name for people. */

@@ -50,12 +50,14 @@ export function Attention(): VNode | null {
     <section class="attention stack" aria-label={t`Needs attention`}>
       <div class="states">
         {nodes > 0 && <b class="strong">{nodes === 1 ? t`1 needs attention` : t`${nodes} need attention`}</b>}
-        {kinds.map(({ kind, level, nodes: count }) => (
-          <a key={kind} href={withQuery({ q: `finding:${kind}` })}>
-            <Glyph kind={kind === "offline" ? "off" : GLYPHS[level]} label="" />
-            {count} {kindLabel(kind)}
-          </a>
-        ))}
+        {kinds
+          .filter(({ kind }) => kind !== "offline" /* the states above say it */)
+          .map(({ kind, level, nodes: count }) => (
+            <a key={kind} href={withQuery({ q: `finding:${kind}` })}>
+              <Glyph kind={GLYPHS[level]} label="" />
+              {count} {kindLabel(kind)}
+            </a>
+          ))}
         {counts.back > 0 && (
           <a href={withQuery({ q: "state:reconnecting" })}>
             <Glyph kind="back" label="" />

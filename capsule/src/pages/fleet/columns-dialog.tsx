@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { chosenColumns, COLUMN_KEYS, COLUMN_LABELS, fleetCsv } from "../../core/nodes/columns";
+import { splitColumns } from "../../core/nodes/column-names";
+import { BUILT_IN, chosenColumns, COLUMN_KEYS, COLUMN_LABELS, fleetCsv, storedColumns } from "../../core/nodes/columns";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
 import { closeDialog } from "../../state/dialogs";
@@ -16,17 +17,18 @@ import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { columnsOf, parseFilter, parseSort, sortFilter } from "./sort-filter";
 
-/** The dialog that adds columns to the fleet's table for this user, and saves the listed nodes as CSV. */
+/** The dialog that adds columns to the fleet's table and takes others off, for this user, and saves the listed nodes as CSV. */
 export function ColumnsDialog(): VNode {
   const [wrong, setWrong] = useState("");
-  const chosen = chosenColumns(preferences.value.columns);
+  const { added, off } = splitColumns(preferences.value.columns);
+  const chosen = chosenColumns(added);
   const { query } = pageUrl.value;
   const { key, down } = parseSort(query.get("sort"));
   const listed = sortFilter(rows.value, parseFilter(query.get("q") ?? ""), key, down);
-  const set = async (columns: string[]): Promise<void> => {
+  const set = async (nextAdded: readonly string[], nextOff: readonly string[]): Promise<void> => {
     setWrong("");
     try {
-      await savePreferences({ columns });
+      await savePreferences({ columns: storedColumns(nextAdded, nextOff) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setWrong(error.detail);
@@ -41,18 +43,32 @@ export function ColumnsDialog(): VNode {
           </Banner>
         )}
         <p class="t2">{t`Added columns take the place of network, load, temperature and uptime on narrow screens. Filter by them too, as in reboot:yes or kernel:6.1.`}</p>
-        <fieldset class="choice">
-          <legend class="hidden-text">{t`Columns to add`}</legend>
-          {COLUMN_KEYS.map((one) => (
-            <Check
-              key={one}
-              checked={chosen.includes(one)}
-              onCheck={(on) => void set(chosenColumns(on ? [...chosen, one] : chosen.filter((key) => key !== one)))}
-            >
-              {COLUMN_LABELS[one]}
-            </Check>
-          ))}
-        </fieldset>
+        <div class="halves">
+          <fieldset class="choice">
+            <legend class="label">{t`Measured`}</legend>
+            {BUILT_IN.map(([key, label]) => (
+              <Check
+                key={key}
+                checked={!off.includes(key)}
+                onCheck={(on) => void set(added, on ? off.filter((one) => one !== key) : [...off, key])}
+              >
+                {label}
+              </Check>
+            ))}
+          </fieldset>
+          <fieldset class="choice">
+            <legend class="label">{t`About the server`}</legend>
+            {COLUMN_KEYS.map((one) => (
+              <Check
+                key={one}
+                checked={chosen.includes(one)}
+                onCheck={(on) => void set(on ? [...chosen, one] : chosen.filter((key) => key !== one), off)}
+              >
+                {COLUMN_LABELS[one]}
+              </Check>
+            ))}
+          </fieldset>
+        </div>
       </div>
       <Foot out={t`Close`} onClose={closeDialog}>
         <Button

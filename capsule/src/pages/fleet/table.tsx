@@ -2,6 +2,7 @@ import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TableRow } from "../../core/nodes/node-groups";
+import { splitColumns } from "../../core/nodes/column-names";
 import { cpuLevel, levelOf } from "../../core/nodes/node-status";
 import { t } from "../../core/text/i18n";
 import { seriesName } from "../../core/metrics/series";
@@ -91,7 +92,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 32;
-  const { columns } = preferences.value;
+  const { added, off } = splitColumns(preferences.value.columns);
   const setCurrent = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
   // A layout effect moves the focus before the browser handles the next key.
   useLayoutEffect(() => {
@@ -122,8 +123,8 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
   return (
     <div
       ref={table}
-      class={`card grid-table fleet ${mayAct.value ? "picks" : ""} ${columns.length ? "more" : ""}`}
-      style={{ "--added": columns.length }}
+      class={`card grid-table fleet ${mayAct.value ? "picks" : ""} ${added.length ? "more" : ""} ${off.map((name) => `no-${name}`).join(" ")}`}
+      style={{ "--added": added.length }}
       role="table"
       tabIndex={-1}
       aria-label={t`Nodes`}
@@ -181,7 +182,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onHover, onFold 
               )}
             </span>
           ))}
-          {columns.length > 0 && <ColumnHeads keys={columns} sort={sort} down={down} onSort={onSort} />}
+          {added.length > 0 && <ColumnHeads keys={added} sort={sort} down={down} onSort={onSort} />}
         </div>
       </div>
       <VirtualList
@@ -229,6 +230,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const updates = node.updates.total;
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${disconnected ? UNKNOWN : percent(status.cpu)}, memory ${disconnected ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const { columns } = preferences.value;
+  const { added } = splitColumns(columns);
   const up = disconnected ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
   // Parts that rarely change are memoised, so that most values do not redraw them. Preact can skip fragments but not plain elements. A whole new
@@ -290,7 +292,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         <span role="cell" class="right t3 nowrap">
           {up}
         </span>
-        {columns.length > 0 && <ColumnCells keys={columns} row={row} />}
+        {added.length > 0 && <ColumnCells keys={added} row={row} />}
       </>
     ),
     [node.identity, node.health, health, status.temperature, up, columns],
