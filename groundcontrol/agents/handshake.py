@@ -45,7 +45,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.joining import is_join
-from spider.wire.orders import ORDER_TIME
+from spider.wire.orders import ACTION_LIMIT, ORDER_TIME
 from spider.wire.proof import NONCE_BYTES, node_keys
 from spider.wire.session import Hello, HubOpening, SecureChannel
 
@@ -61,7 +61,7 @@ WAITING_MS: Final = 15_000
 """A node that waits for approval reconnects after a random part of this."""
 WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
 """Close code -> name of the refusal. A node that is asked to come back later is not refused."""
-FEATURES: Final = (ORDER_TIME, JOURNAL, LOOKS, HUB_ADDRESS, *GROWN)
+FEATURES: Final = (ORDER_TIME, ACTION_LIMIT, JOURNAL, LOOKS, HUB_ADDRESS, *GROWN)
 """Optional features of the protocol that this hub supports."""
 
 

@@ -88,6 +88,8 @@ class JobRequest(NamedTuple):
     plan: str | None = None
     """Digest of the plan that the user confirmed. If the node's present plan differs, the node does nothing."""
     reboot: bool = False
+    timeout_s: int = 0
+    """Time limit of a named action; 0: that of the node."""
 
     @property
     def kind(self) -> ArgKind | None:
@@ -105,6 +107,8 @@ class JobRequest(NamedTuple):
         """The request in an entry of the audit log."""
         fields = self._asdict()
         del fields["args"]
+        if not self.timeout_s:
+            del fields["timeout_s"]
         return {**fields, **self.named()}
 
 
@@ -152,10 +156,12 @@ class Job(NamedTuple):
     batch_id: BatchId | None = None
     follows: JobId | None = None
     """The job that this one follows: an upgrade, followed by its reboot."""
+    timeout_s: int = 0
+    """Time limit of a named action; 0: that of the node."""
 
     @property
     def request(self) -> JobRequest:
-        return JobRequest(self.action, self.args, self.for_action, self.plan, self.reboot)
+        return JobRequest(self.action, self.args, self.for_action, self.plan, self.reboot, self.timeout_s)
 
 
 def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:

@@ -120,7 +120,7 @@ class OrderSender:
         expires = min(issued + MAX_LIFE_S, int(job.not_after + skew_s))
         if expires <= issued or job.stop is not None:
             return
-        args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.request)
+        args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.request, agent.hello.features)
         sent.unanswered += 1  # before any wait: a stop meanwhile must not end the job as one that was certainly never started
         for part in self._parts(agent, job):
             await agent.send(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest, PolicyRefuses
@@ -12,6 +13,7 @@ from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
 from spider.wire.arg_kinds import ArgKind
+from spider.wire.orders import ACTION_LIMIT
 from spider.wire.verbs import CATALOGUE, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
 MAX_NAMES_BYTES: Final = 14_000
@@ -22,9 +24,11 @@ _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def order_args(request: JobRequest) -> dict[str, object]:
-    """The arguments of an order, without fields that are unset."""
+def order_args(request: JobRequest, features: Collection[str] = ()) -> dict[str, object]:
+    """The arguments of an order, without fields that are unset. Args: features: of the node."""
     args = request.named()
+    if request.timeout_s and ACTION_LIMIT in features:
+        args["timeout_s"] = request.timeout_s
     if request.for_action is not None:
         args["for"] = request.for_action
     if request.plan is not None:

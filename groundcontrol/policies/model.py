@@ -14,6 +14,7 @@ from groundcontrol.core.records import Record
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
 from groundcontrol.policies.calendar import Times, check_times
+from spider.wire.arg_kinds import MAX_ACTION_S
 from spider.wire.probes import is_probe
 from spider.wire.report_messages import MAX_PROBES
 
@@ -267,8 +268,8 @@ def _check_steps(policy: PatchPolicy) -> None:
         for one in steps:
             if not _ACTION.match(one.name):
                 raise BadRequest(f"{field}: {one.name[:64]!r} is not the name of an action", field=field)
-            if not 1 <= one.timeout_s <= 6 * 3600:
-                raise BadRequest(f"{field}: timeout_s of {one.name}: 1 to 21600 seconds", field=field)
+            if not 1 <= one.timeout_s <= MAX_ACTION_S:
+                raise BadRequest(f"{field}: timeout_s of {one.name}: 1 to {MAX_ACTION_S} seconds", field=field)
     if policy.needs_event is not None:
         if event_type(policy.needs_event.type) is None and not re.fullmatch(r"[a-z0-9_.-]{1,64}", policy.needs_event.type):
             raise BadRequest("needs_event.type: a type of event, or the name of a custom one", field="needs_event")

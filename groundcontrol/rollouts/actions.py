@@ -12,4 +12,4 @@ ACTION_VERB: Final = "action-run"
 
 def action_request(action: ActionStep) -> JobRequest:
     """The request that runs an action of the node by its name."""
-    return JobRequest(ACTION_VERB, (action.name,))
+    return JobRequest(ACTION_VERB, (action.name,), timeout_s=action.timeout_s)

@@ -32,7 +32,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.job_messages import JobAck, JobDone, JobStart, JobStop
-from spider.wire.orders import ORDER_TIME
+from spider.wire.orders import ACTION_LIMIT, ORDER_TIME
 from spider.wire.rfc6455 import CODE_AWAY
 from spider.wire.sample_messages import Ack, Watch
 from spider.wire.session import NodeOpening, SecureChannel
@@ -41,7 +41,7 @@ TICK_S = 1.0
 OTHER_TIMEOUT_S = 3.0
 """Limit of a connection attempt at any address but the first. A short limit lets the link try the first address again soon."""
 FINISH_POLL_S = 0.02
-FEATURES: Sequence[str] = (ORDER_TIME, JOURNAL, LOOKS)
+FEATURES: Sequence[str] = (ORDER_TIME, ACTION_LIMIT, JOURNAL, LOOKS)
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
 log = logging.getLogger(__name__)

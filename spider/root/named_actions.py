@@ -12,10 +12,11 @@ from typing import Optional
 from spider.packages.interfaces import ENVIRONMENT, Console, Outcome
 from spider.root.terminal import StopRule
 from spider.root.trusted_files import Untrusted
+from spider.wire.arg_kinds import MAX_ACTION_S
 
 ACTIONS_DIR = "/etc/stardust/actions.d"
-WORK_LIMIT_S = 3600
-"""Time limit of an action."""
+WORK_LIMIT_S = MAX_ACTION_S
+"""Time limit of an action whose order names none."""
 END_LIMIT_S = 10
 """Time from the request to end (SIGTERM) to the end by force (SIGKILL), after the time limit or a stop request."""
 _NOW = StopRule("now", "", (signal.SIGTERM,))

@@ -6,8 +6,11 @@ Whether packages, units and containers of these names exist is checked by the ru
 import re
 from typing import Any, Callable, Dict, Mapping
 
-from spider.wire.arg_kinds import PACKAGES, ArgKind
+from spider.wire.arg_kinds import ACTION, MAX_ACTION_S, PACKAGES, ArgKind
 from spider.wire.verbs import DIGEST, GENERATION, KEYS, PLAN, STOP, VERBS
+
+TIMEOUT = "timeout_s"
+"""The time limit of a named action, in seconds. Without it the action has an hour."""
 
 
 def _hex(digits: int) -> Callable[[Any], bool]:
@@ -32,7 +35,7 @@ def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
     """Whether the verb accepts these arguments.
 
     A stop may have `force`. Selfcare verbs have the arguments of their row in the catalogue. Verbs whose names the policy must list have
-    only these names. Other verbs may have:
+    only these names, and a named action its time limit. Other verbs may have:
 
     - the names of their row's kind.
     - `packages`, an empty list: verbs without a kind.
@@ -46,7 +49,10 @@ def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
     if row is not None and row.selfcare:
         return set(args) == {name for name, _ in row.args} and all(_SHAPES[shape](args[name]) for name, shape in row.args)
     if row is not None and row.kind is not None and row.kind.line:
-        return set(args) == {row.kind.name} and _good_names(row.kind, args, optional=row.optional)
+        names = {name: value for name, value in args.items() if name != TIMEOUT or row.kind is not ACTION}
+        limit_s = args.get(TIMEOUT, 1)
+        in_time = type(limit_s) is int and 1 <= limit_s <= MAX_ACTION_S
+        return set(names) == {row.kind.name} and in_time and _good_names(row.kind, args, optional=row.optional)
     wanted = args.get("for", "upgrade") if verb == PLAN else verb
     target = VERBS.get(wanted) if type(wanted) is str else None
     return (

@@ -40,7 +40,8 @@ from spider.root.bytecode import write_bytecode
 from spider.root.container_actions import ContainerActions
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.job_lock import JobNotStarted, take_lock
-from spider.root.named_actions import NamedActions
+from spider.root.named_actions import WORK_LIMIT_S, NamedActions
+from spider.root.order_args import TIMEOUT
 from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
 from spider.root.unit_actions import UnitActions
@@ -122,12 +123,12 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     return Outcome(REBOOTING, None, 0, ())
 
 
-_OF_KIND: Dict[str, Callable[[str, Tuple[str, ...], JobConsole], Outcome]] = {
-    UNITS.name: lambda verb, names, console: UnitActions(console).perform(verb, names),
-    ACTION.name: lambda _verb, names, console: NamedActions(console).run(*names),
-    CONTAINER.name: lambda _verb, names, console: ContainerActions(console).restart(*names),
+_OF_KIND: Dict[str, Callable[[AcceptedOrder, Tuple[str, ...], JobConsole], Outcome]] = {
+    UNITS.name: lambda plan, names, console: UnitActions(console).perform(plan.verb, names),
+    ACTION.name: lambda plan, names, console: NamedActions(console, work_limit_s=plan.args.get(TIMEOUT, WORK_LIMIT_S)).run(*names),
+    CONTAINER.name: lambda _plan, names, console: ContainerActions(console).restart(*names),
 }
-"""Who does the work of verbs of a kind, by verb and names. The package manager does all other work."""
+"""Who does the work of verbs of a kind, by order and names. The package manager does all other work."""
 
 
 def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
@@ -137,7 +138,7 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
         return _prepare_reboot(manager, console)
     kind = verbs.VERBS[plan.verb].kind
     if kind is not None and kind.name in _OF_KIND:
-        return _OF_KIND[kind.name](plan.verb, kind.from_order(plan.args[kind.name]), console)
+        return _OF_KIND[kind.name](plan, kind.from_order(plan.args[kind.name]), console)
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")

@@ -10,6 +10,8 @@ from typing import Callable, Iterable, List, NamedTuple, Pattern, Tuple
 from spider.wire.policy_names import PATTERN
 from spider.wire.units import ONLY_BY_NAME, PROTECTED, UNIT_NAME, fits, full_name
 
+MAX_ACTION_S = 3600
+"""Longest time limit of a named action."""
 MAIN_LANE, SIDE_LANE = "main", "side"
 """A node runs one job of each lane at a time. MAIN_LANE: jobs that change packages or the agent. SIDE_LANE: jobs that print little and may
 run beside such a job, even if a disk is full."""

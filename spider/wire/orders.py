@@ -27,6 +27,9 @@ ORDER_VERSION = 1
 ORDER_TIME = "order-time"
 """The feature of a node whose launcher accepts `SignedOrder.at`."""
 
+ACTION_LIMIT = "action-limit"
+"""The feature of a node whose launcher accepts the argument `timeout_s` of a named action."""
+
 _LABEL = b"stardust-launch-v1\0"
 _KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
 

@@ -120,9 +120,9 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
     """Insert a queued job. `node`, `batch`: row numbers of the node and the batch."""
     request = job.request
     tx.execute(
-        "INSERT INTO job (org, id, node, actor, idempotency_key, action, args, lane, for_action, plan, reboot, batch, state,"
+        "INSERT INTO job (org, id, node, actor, idempotency_key, action, args, lane, for_action, plan, reboot, timeout_s, batch, state,"
         " output_end, created_by, created_at, not_after, changes, version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
         *(
             scope.org,
             job.id,
@@ -135,6 +135,7 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
             request.for_action,
             request.plan,
             request.reboot,
+            request.timeout_s,
         ),
         *(batch, scope.actor.name, job.created_at, job.not_after),
     )
@@ -188,6 +189,7 @@ def to_job(row: Row) -> Job:
         note=row["note"] or "",
         last_output_at=row["last_output_at"],
         lost_bytes=row["lost_bytes"],
+        timeout_s=row["timeout_s"],
         stop=None if row["stop"] is None else Stop(row["stop"], row["stop_why"], row["stop_by"], row["stop_at"], bool(row["stop_force"])),
         batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
         follows=None if row["follows"] is None else JobId(row["follows"]),

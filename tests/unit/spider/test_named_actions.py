@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.jobs.files import PROGRESS
+from spider.jobs.files import PROGRESS, AcceptedOrder
 from spider.jobs.files import STOP as STOP_FILE
 from spider.packages.interfaces import Outcome
+from spider.root import runner
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.launcher import LauncherPaths
 from spider.root.named_actions import NamedActions
@@ -102,6 +103,7 @@ def test_a_file_of_another_owner_is_refused(paths: LauncherPaths, actions: Path)
     ("lines", "args", "answer"),
     [
         ("version = 3\nmode = managed\nactions = drain, backup", {"named_action": "drain"}, ("accepted", "")),
+        ("version = 3\nmode = managed\nactions = drain, backup", {"named_action": "drain", "timeout_s": 600}, ("accepted", "")),
         ("version = 3\nmode = managed\nactions = backup", {"named_action": "drain"}, ("refused", "policy-action")),
         ("version = 3\nmode = managed", {"named_action": "drain"}, ("refused", "policy-action")),
         ("version = 2\nmode = managed\nunits = *", {"named_action": "drain"}, ("refused", "policy-action")),
@@ -115,6 +117,7 @@ def test_a_file_of_another_owner_is_refused(paths: LauncherPaths, actions: Path)
             for args in (
                 {}, {"named_action": "../drain"}, {"named_action": "/bin/sh"}, {"named_action": "a/b"}, {"named_action": "drain\n"}, {"named_action": ""},
                 {"named_action": "-c"}, {"named_action": ["drain"]}, {"named_action": "drain", "args": ["x"]}, {"named_action": "drain", "packages": []},
+                *({"named_action": "drain", "timeout_s": wrong} for wrong in (0, -1, 3601, "600", True, 1.5, None)), {"timeout_s": 600},
             )
         ),
     ],
@@ -169,6 +172,22 @@ def test_an_action_that_fails_fails_its_job(run: Callable[..., tuple[Outcome, st
     outcome, log = run("echo half done; exit 3")
     assert (outcome.state, outcome.error_code, outcome.exit_code) == ("failed", "job.action_failed", 3)
     assert "half done" in log
+
+
+def test_the_time_limit_of_an_order_reaches_the_action(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[int] = []
+
+    class Noted(NamedActions):
+        def run(self, name: str) -> Outcome:
+            given.append(self._work_limit_s)
+            return Outcome("succeeded", 0, 0, (), "", name)
+
+    monkeypatch.setattr(runner, "NamedActions", Noted)
+    with JobOf(tmp_path) as job:
+        for args in ({"named_action": "drain"}, {"named_action": "drain", "timeout_s": 90}):
+            accepted = AcceptedOrder("0" * 26, "action-run", args)
+            runner._carry_out(accepted, None, job.console)
+    assert given == [3600, 90]
 
 
 def test_an_action_that_does_not_end_is_ended(run: Callable[..., tuple[Outcome, str]]) -> None:

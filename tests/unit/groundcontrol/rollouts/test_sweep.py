@@ -13,14 +13,18 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.jobs.model import JobRequest
+from groundcontrol.jobs.requests import order_args
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.model import ActionStep
+from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, too_young
 from groundcontrol.rollouts.model import MakeJob, Rollout, RolloutId, Stepped, Target
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.samples.model import StoredPack
 from spider.wire.ids import new_time_id
+from spider.wire.orders import ACTION_LIMIT
 from spider.wire.verbs import REBOOT
 from tests.support.factories import connect, layout_row, pack_body
 from tests.support.inprocess_hub import TestHub
@@ -113,3 +117,14 @@ async def test_a_young_node_is_held_until_it_has_a_past_says_when_and_a_person_m
     accepted = await hub.store.rollouts.rollout(SYSTEM, saved.id)
     assert too_young(accepted, accepted.targets[0], grown, now) is None
     assert too_young(accepted, accepted.targets[0]._replace(wave=1), grown, now) is not None, "for this wave only"
+
+
+async def test_the_time_limit_of_an_action_is_part_of_its_order_where_the_agent_knows_it(hub: TestHub) -> None:
+    made = await a_rollout(hub, [await hub.node("web-1")])
+    [target] = made.targets
+    after = made._replace(targets=(target._replace(state="running", step="before"),))
+    request = action_request(ActionStep("drain", timeout_s=90))
+    saved = await hub.store.rollouts.save_rollout(SYSTEM, made, Stepped(after, (MakeJob(target.node, "before", 0, request),)))
+    job = await hub.store.jobs.job(SYSTEM, saved.jobs[0])
+    assert order_args(job.request, [ACTION_LIMIT]) == {"named_action": "drain", "timeout_s": 90}
+    assert order_args(job.request, []) == {"named_action": "drain"}, "an older launcher refuses what it does not know"
