@@ -203,6 +203,7 @@ ACT_FOR_THE_INSTANCE = {
         "core/scope.py": "says what it is",
         "access/service.py": "the local socket of a hub with one organisation",
         "adapters/sqlite/users.py": "accounts, which belong to the instance",
+        "adapters/sqlite/oidc.py": "accounts, which belong to the instance",
         "web/services.py": "the services of the process",
         "access/first_log_in.py": "the first start",
         "cli/restore.py": "an offline command",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from groundcontrol.access.model import User
 from groundcontrol.access.oidc.model import SEALED_TABLE, Link, Provider, SsoSession
-from groundcontrol.access.oidc.store import Ended
+from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.core.errors import Conflict
-from groundcontrol.core.scope import Actor
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.scope import Actor, Role
 from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import new_random_id
-from tests.support.factories import SCOPE, logged_in, login
+from tests.support.factories import SCOPE, logged_in, login, new_user
 from tests.support.race_cases import Cases, Ground, Race, Rivals
 
 CASES = Cases()
@@ -132,3 +135,57 @@ async def _end_sessions(ground: Ground) -> Race:
     return Race(
         lambda: store.oidc.end_sessions(actor, ISSUER, subjects[0], ""), held, [False, True], ("auth.session_end",), alone=(ended, []),
     )  # fmt: skip
+
+
+async def memberships(ground: Ground, user: User) -> object:
+    found = await ground.store.user_admin.auth_state((await ground.login(user)).id)
+    assert found is not None
+    return [(one.slug, one.role, one.source) for one in found.memberships]
+
+
+@CASES.of("oidc.replace_memberships")
+async def _replace_memberships(ground: Ground) -> Race:
+    """What a provider gave is replaced; a local membership stays."""
+    store, user = ground.store, await an_account(ground)
+    actor = Actor("user", user.id, user.username, "viewer")
+    roles: tuple[Role, ...] = ("viewer", "operator")
+
+    def replace(at: int) -> Awaitable[object]:
+        return store.oidc.replace_memberships(
+            actor, user.id, "company", [Granted("default", roles[at % 2], None), Granted("none", "admin", None)]
+        )
+
+    return Race(
+        lambda: replace(1), lambda: memberships(ground, user), [("default", "operator", "oidc:company")], ("member.grant",),
+        alone=(True, False), rivals=Rivals("last", replace, lambda at: [("default", roles[at % 2], "oidc:company")], writes=False),
+    )  # fmt: skip
+
+
+async def an_account(ground: Ground) -> User:
+    """A user whom a provider brought."""
+    wanted = new_user(new_random_id())._replace(password_hash="", must_change_password=False)
+    actor = Actor("user", wanted.id, wanted.username, "viewer")
+    granted = [Granted("default", "viewer", None)]
+    _, made = await ground.store.oidc.create_account(actor, wanted, a_link(wanted, ground.now, new_random_id()), granted)
+    return made
+
+
+@CASES.of("oidc.create_account")
+async def _create_account(ground: Ground) -> Race:
+    """Of twenty log-ins of one unknown user, one makes the account."""
+    store, subject = ground.store, new_random_id()
+    users = [new_user("Ada")._replace(id=UserId(new_random_id()), password_hash="", must_change_password=False) for _ in range(20)]
+    links = [a_link(user, ground.now, subject) for user in users]
+
+    def create(at: int) -> Awaitable[object]:
+        actor = Actor("user", users[at].id, "Ada", "viewer")
+        return store.oidc.create_account(actor, users[at], links[at], [Granted("default", "viewer", None)])
+
+    async def held() -> object:
+        found = await store.oidc.account_of(ISSUER, subject)
+        return found and (found[0].id, found[1].id, found[1].role)
+
+    def after(at: int) -> object:
+        return (links[at].id, users[at].id, "viewer")
+
+    return Race(lambda: create(0), held, after(0), ("member.grant", "user.create", "auth.link"), rivals=Rivals("same", create, after))

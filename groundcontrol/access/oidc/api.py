@@ -36,6 +36,7 @@ from groundcontrol.access.oidc.views import (
 )
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Caller
+from groundcontrol.access.store import OrganisationStore
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from groundcontrol.web.cookies import check_csrf, check_same_origin
 from groundcontrol.web.request import ApiRequest
@@ -147,7 +148,7 @@ async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> Provid
         methods=usual if body.methods is None else tuple(body.methods), levels=tuple(body.levels), groups=group_rows(body.groups),
         secret_version=1 if secret else 0,
     )  # fmt: skip
-    await _check(sso, provider)
+    await _check(call, provider)
     sealed = await sso.seal_secret(provider, secret) if secret else None
     return _view(call, await call.services[OidcStore].create_provider(call.scope, provider, sealed))
 
@@ -170,7 +171,7 @@ async def edit_sso_provider(call: ApiRequest, body: ProviderPatch) -> ProviderVi
     elif isinstance(body.client_secret, str):
         after = after._replace(secret_version=await sso.next_secret_version(before))
         sealed = await sso.seal_secret(after, _secret(body.client_secret))
-    await _check(sso, after)
+    await _check(call, after)
     is_other = after.party != before.party or not after.enabled
     stored, ended = await call.services[OidcStore].save_provider(call.scope, after, sealed, end_sessions=is_other)
     await sso.forget(before.id, ended)
@@ -201,8 +202,12 @@ async def list_sso_attempts(call: ApiRequest) -> SignInAttemptsView:
     return SignInAttemptsView(attempts=[attempt_view(one) for one in call.services[Sso].attempts(provider.name)])
 
 
-async def _check(sso: Sso, provider: Provider) -> None:
-    await asyncio.to_thread(checked, provider, loopback_allowed=sso.loopback_allowed)
+async def _check(call: ApiRequest, provider: Provider) -> None:
+    await asyncio.to_thread(checked, provider, loopback_allowed=call.services[Sso].loopback_allowed)
+    known = {one.slug for one in await call.services[OrganisationStore].organisations()}
+    for row in provider.groups:
+        if row.organisation not in known:
+            raise BadRequest(f"groups: there is no organisation {row.organisation!r}", field="groups")
 
 
 def _secret(text: str | None) -> str:

@@ -73,6 +73,11 @@ class Provider(NamedTuple):
         return Party(self.issuer, self.client_id)
 
 
+def source_of(name: str) -> str:
+    """The `source` of memberships that a provider gave."""
+    return f"oidc:{name}"
+
+
 class Link(NamedTuple):
     """An account is known by issuer and subject. Names and addresses of e-mail are only shown: they change, and providers reuse them."""
 

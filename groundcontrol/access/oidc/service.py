@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -27,7 +28,7 @@ from groundcontrol.access.oidc.model import (
     SsoSession,
 )
 from groundcontrol.access.oidc.remote import Remote
-from groundcontrol.access.oidc.store import Ended, OidcStore
+from groundcontrol.access.oidc.store import Ended, Granted, OidcStore
 from groundcontrol.access.oidc.tokens import (
     LEEWAY_S,
     IdToken,
@@ -52,7 +53,9 @@ from groundcontrol.core.errors import (
     HubError,
     NotFound,
     OidcFlowOver,
+    OidcGroupsMissing,
     OidcIssuerMismatch,
+    OidcNoOrganisation,
     OidcRefused,
     OidcUnknownAccount,
     TooManyRequests,
@@ -61,7 +64,8 @@ from groundcontrol.core.errors import (
     Unauthenticated,
     VaultError,
 )
-from groundcontrol.core.scope import Actor
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.scope import NO_ORG, Actor
 from groundcontrol.core.secrets import SealedRecord, SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
@@ -344,18 +348,44 @@ class Sso:
         found = await self._oidc.account_of(issuer, subject)
         if flow.purpose == "step_up":
             return await self._step_up(provider, flow, proved, returned, visitor, found)
+        granted = granted_by(provider, proved.claims)
         if found is None:
-            raise OidcUnknownAccount(
-                "this account of the provider is not linked to anybody here: log in with a password and link it in the profile, or ask an admin",
-                subject=subject,
-            )
+            found = await self._create_account(provider, proved, granted, visitor)
         link, user = found
         if user.disabled:
             raise Forbidden("this account is disabled: ask an admin")
+        if granted is not None:
+            actor = scope_of(user, visitor.address).actor
+            if await self._oidc.replace_memberships(actor, user.id, provider.name, granted):
+                self._bus.publish(Revoked("", user.id))
+        if not user.instance_admin and not await self._oidc.belongs_somewhere(user.id):
+            raise OidcNoOrganisation(
+                "you belong to no organisation of this hub: none of your groups gives a membership; an admin sees which groups came"
+            )
         second = await self._second_factor(flow, proved, user, returned, visitor)
         issued = await self._open(provider, proved, link, user, visitor, second_factor=second)
         await self._note(provider, proved, None, visitor.address, user.username)
         return Finished("login", flow.return_to, issued)
+
+    async def _create_account(
+        self, provider: Provider, proved: _Proved, granted: Sequence[Granted] | None, visitor: Visitor
+    ) -> tuple[Link, User]:
+        """An account for an unknown user. Raises: OidcUnknownAccount; OidcNoOrganisation: no row gives a membership."""
+        if not provider.create_accounts:
+            raise OidcUnknownAccount(
+                "this account of the provider is not linked to anybody here: log in with a password and link it in the profile, or ask an admin",
+                subject=proved.token.subject,
+            )
+        if not granted:
+            raise OidcNoOrganisation("none of your groups gives a membership of this hub; an admin sees which groups came")
+        now = self._clock.now()
+        user = User(
+            UserId(new_random_id()), NO_ORG, user_name_of(proved.shown), "viewer", password_hash="", password_version=1,
+            must_change_password=False, disabled=False, created_at=now,
+        )  # fmt: skip
+        link = Link(new_random_id(), user.id, user.username, provider.name, provider.issuer, proved.token.subject, proved.shown, now, None)
+        actor = Actor("user", user.id, user.username, "viewer", visitor.address)
+        return await self._oidc.create_account(actor, user, link, granted)
 
     async def _step_up(
         self, provider: Provider, flow: Flow, proved: _Proved, returned: Returned, visitor: Visitor, found: tuple[Link, User] | None
@@ -503,6 +533,29 @@ class Sso:
         wait_s = await self._users.reserve_attempt({f"{what}:{rate_limit_key(address)}": bucket}, self._clock.now())
         if wait_s > 0:
             raise TooManyRequests("too many log-ins through a provider from here; try again later", retry_after_s=int(wait_s) + 1)
+
+
+def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, ...] | None:
+    """The memberships that the user's groups give. None: the provider's groups say nothing about memberships.
+
+    Raises: OidcGroupsMissing: the provider left out a claim that a row names.
+    """
+    if not provider.groups:
+        return None
+    found: dict[str, Granted] = {}
+    try:
+        values = {claim: groups_at(claims, claim) for claim in {row.claim for row in provider.groups}}
+    except GroupsMissing as exc:
+        raise OidcGroupsMissing(str(exc)) from exc
+    for row in provider.groups:
+        if row.value in values[row.claim]:
+            found.setdefault(row.organisation, Granted(row.organisation, row.role, row.grants))
+    return tuple(found.values())
+
+
+def user_name_of(shown: str) -> str:
+    """A user name of this hub that resembles what the provider calls the user."""
+    return re.sub(r"[^A-Za-z0-9._@+-]", "", shown).lstrip("._@+-")[:60] or "user"
 
 
 def _local_path(text: str) -> str:

@@ -9,7 +9,7 @@ from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.oidc.model import Link, Provider, SsoSession
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import SessionId, UserId
-from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.scope import Actor, Grants, Role, Scope
 from groundcontrol.core.secrets import SealedRecord
 
 
@@ -18,6 +18,15 @@ class Ended(NamedTuple):
 
     session: SessionId
     user: UserId
+
+
+class Granted(NamedTuple):
+    """A membership that a group gives."""
+
+    organisation: str
+    """The slug. A group of an organisation that does not exist gives nothing."""
+    role: Role
+    grants: Grants | None
 
 
 class OidcStore(Protocol):
@@ -41,7 +50,10 @@ class OidcStore(Protocol):
         ...
 
     async def delete_provider(self, scope: Scope, provider: str) -> Sequence[Ended]:
-        """Delete a provider, shred its secret, and end the sessions that it opened. Links stay. If there is none, nothing changes."""
+        """Delete a provider with the memberships that it gave, shred its secret, and end the sessions that it opened.
+
+        Links stay. If there is no such provider, nothing changes.
+        """
         ...
 
     async def account_of(self, issuer: str, subject: str) -> tuple[Link, User] | None:
@@ -50,6 +62,25 @@ class OidcStore(Protocol):
 
     async def links(self, user: UserId) -> Sequence[Link]:
         """The links of a user, the oldest first."""
+        ...
+
+    async def create_account(self, actor: Actor, user: User, link: Link, granted: Sequence[Granted]) -> tuple[Link, User]:
+        """Store an account for an unknown user of a provider, with its link and memberships. A taken user name gets a number at its end.
+
+        If the provider's account is linked meanwhile, nothing changes. Returns: the link and its user.
+        """
+        ...
+
+    async def replace_memberships(self, actor: Actor, user: UserId, provider: str, granted: Sequence[Granted]) -> bool:
+        """Let the memberships that a provider gave be these. Others stay: where a user has another one, the provider gives none.
+
+        Args:    provider: its name.
+        Returns: whether something changed.
+        """
+        ...
+
+    async def belongs_somewhere(self, user: UserId) -> bool:
+        """Whether a user has a membership that has not ended."""
         ...
 
     async def add_link(self, scope: Scope, link: Link) -> Link:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoSession
-from groundcontrol.access.oidc.store import Ended
+from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoSession, source_of
+from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -19,8 +19,10 @@ from groundcontrol.adapters.sqlite.users import IN_FIRST, open_login, revoke, to
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound, OidcLinked, StoreError
 from groundcontrol.core.ids import SessionId, UserId
-from groundcontrol.core.scope import NO_ORG, Actor, Scope
+from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Scope
 from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.text import fold
+from spider.clock import Clock
 
 _LINK: Final = "SELECT oidc_link.*, account.id AS user_id, account.username FROM oidc_link JOIN account ON account.no = oidc_link.account"
 _LIVE: Final = (
@@ -29,13 +31,17 @@ _LIVE: Final = (
 )
 
 
+_ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
+
+
 class SqliteOidc:
     """`OidcStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._chain = chain
+        self._clock = clock
 
     # -- providers -----------------------------------------------------------------------
 
@@ -83,6 +89,7 @@ class SqliteOidc:
             if before is not None and before.name != after.name:
                 tx.execute("UPDATE oidc_link SET provider = ? WHERE provider = ?", after.name, before.name)
                 tx.execute("UPDATE login SET provider = ? WHERE provider = ?", after.name, before.name)
+                tx.execute("UPDATE membership SET source = ? WHERE source = ?", source_of(after.name), source_of(before.name))
             ended = self._end_of_provider(tx, after.name) if end_sessions else []
             detail = {**_detail(after), "secret_changed": secret is not None, "sessions_ended": len(ended)}
             self._chain.write(tx, scope, "oidc_provider.edit", after.id, detail)
@@ -98,6 +105,8 @@ class SqliteOidc:
             tx.execute("DELETE FROM oidc_provider WHERE id = ?", provider)
             _shred_secret(tx, provider)
             ended = self._end_of_provider(tx, row["name"])
+            for one in tx.fetch_all("SELECT DISTINCT account FROM membership WHERE source = ?", source_of(row["name"])):
+                self._replace_memberships(tx, scope.actor, tx.fetch_all(_ACCOUNT, one["account"])[0], row["name"], ())
             self._chain.write(tx, scope, "oidc_provider.delete", provider, {"name": row["name"], "sessions_ended": len(ended)})
             return ended
 
@@ -120,6 +129,71 @@ class SqliteOidc:
     async def links(self, user: UserId) -> Sequence[Link]:
         rows = await self._reader.run(lambda rows: rows.fetch_all(_LINK + " WHERE account.id = ? ORDER BY oidc_link.no", user))
         return [_to_link(row) for row in rows]
+
+    async def create_account(self, actor: Actor, user: User, link: Link, granted: Sequence[Granted]) -> tuple[Link, User]:
+        def command(tx: Tx) -> tuple[Link, User]:
+            known = tx.fetch_one(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)
+            if known is None:
+                name = _free_name(tx, user.username)
+                tx.execute(
+                    "INSERT INTO account (org, id, username, username_key, password_hash, password_version, must_change_password,"
+                    " disabled, created_at, instance_admin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    *(DEFAULT_ORG, user.id, name, fold(name), user.password_hash, user.password_version, user.must_change_password),
+                    *(user.disabled, user.created_at, 0),
+                )
+                account = tx.fetch_all("SELECT * FROM account WHERE id = ?", user.id)[0]
+                self._replace_memberships(tx, actor, account, link.provider, granted)
+                for own in own_scopes(tx, Scope(actor, NO_ORG), user.id):
+                    self._chain.write(tx, own, "user.create", user.id, {"username": name, "provider": link.provider})
+                self._insert_link(tx, Scope(actor, NO_ORG), account, link)
+                known = tx.fetch_all(_LINK + " WHERE issuer = ? AND subject = ?", link.issuer, link.subject)[0]
+            return _to_link(known), to_user(tx.fetch_all(IN_FIRST + " WHERE account.no = ?", known["account"])[0])
+
+        return await self._writer.run(command)
+
+    async def replace_memberships(self, actor: Actor, user: UserId, provider: str, granted: Sequence[Granted]) -> bool:
+        def command(tx: Tx) -> bool:
+            account = tx.fetch_one("SELECT * FROM account WHERE id = ?", user)
+            if account is None:
+                raise NotFound("there is no such user")
+            return self._replace_memberships(tx, actor, account, provider, granted)
+
+        return await self._writer.run(command)
+
+    def _replace_memberships(self, tx: Tx, actor: Actor, account: Row, provider: str, granted: Sequence[Granted]) -> bool:
+        source, changed = source_of(provider), False
+        orgs = {row["slug"]: row["no"] for row in tx.fetch_all("SELECT slug, no FROM organisation")}
+        wanted = {
+            orgs[one.organisation]: (one.role, None if one.grants is None else record_to_json(one.grants))
+            for one in granted
+            if one.organisation in orgs
+        }
+        held = {row["org"]: row for row in tx.fetch_all("SELECT * FROM membership WHERE account = ?", account["no"])}
+        for org in sorted({*wanted, *(org for org, row in held.items() if row["source"] == source)}):
+            row, want = held.get(org), wanted.get(org)
+            if row is not None and (row["source"] != source or want == (row["role"], row["grants"])):
+                continue
+            if want is None:
+                tx.execute("DELETE FROM membership WHERE org = ? AND account = ? AND source = ?", org, account["no"], source)
+            else:
+                tx.execute(
+                    "INSERT INTO membership (org, account, role, grants, source, until, reason, created_at)"
+                    " VALUES (?, ?, ?, ?, ?, NULL, '', ?) ON CONFLICT (org, account) DO UPDATE"
+                    " SET role = excluded.role, grants = excluded.grants",
+                    *(org, account["no"], *want, source, tx.now),
+                )
+            detail = {"username": account["username"], "source": source, "role": None if want is None else want[0]}
+            self._chain.write(tx, Scope(actor, org), "member.remove" if want is None else "member.grant", account["id"], detail)
+            changed = True
+        return changed
+
+    async def belongs_somewhere(self, user: UserId) -> bool:
+        now = self._clock.now()
+        sql = (
+            "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ?"
+            " AND (membership.until IS NULL OR membership.until > ?) LIMIT 1"
+        )
+        return await self._reader.run(lambda rows: rows.fetch_one(sql, user, now)) is not None
 
     async def add_link(self, scope: Scope, link: Link) -> Link:
         def command(tx: Tx) -> Link:
@@ -268,3 +342,12 @@ def _to_link(row: Row) -> Link:
         row["id"], UserId(row["user_id"]), row["username"], row["provider"], row["issuer"], row["subject"], row["shown"], row["created_at"],
         row["used_at"],
     )  # fmt: skip
+
+
+def _free_name(tx: Tx, wanted: str) -> str:
+    """The wanted user name, or with a number at its end if another user has it."""
+    name, number = wanted, 1
+    while tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(name)) is not None:
+        number += 1
+        name = f"{wanted[:56]}-{number}"
+    return name

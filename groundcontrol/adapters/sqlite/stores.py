@@ -131,7 +131,7 @@ class Store:
     organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
-    oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit))
+    oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit, at.clock))
     tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))
     retention: RetentionStore = _made(lambda at: SqliteRetention(at.writer, at.reader, at.audit))
     recovery: RecoveryStore = _made(lambda at: SqliteRecovery(at.writer, at.reader, at.audit))

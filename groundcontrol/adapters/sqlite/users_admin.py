@@ -240,7 +240,7 @@ def check_instance_admin_left(tx: Tx, before: User, after: User | None) -> None:
     stays = after is not None and after.instance_admin and not after.disabled
     if not before.instance_admin or before.disabled or stays:
         return
-    found = tx.fetch_all(_ANY_ORG + " WHERE account.instance_admin = 1 AND account.disabled = 0 AND account.id <> ?", before.id)
+    found = tx.fetch_all(_ANY_ORG + " WHERE account.instance_admin = 1 AND account.disabled = 0 AND account.id <> ?" + _LOCAL, before.id)
     first_at = initialised_at(tx)
     if all(password_expired(to_user(row), first_at, tx.now) for row in found):
         raise LastAdmin("this is the last admin of the hub that can log in: make another one first")
@@ -258,10 +258,16 @@ def _rules(user: User) -> bool:
     return user.role == "admin" and not user.disabled
 
 
+_LOCAL: Final = " AND account.password_hash <> ''"
+"""Accounts with a password. An admin whom only a provider can prove is not enough: the provider may go away."""
+
+
 def another_admin(tx: Tx, org: int, but: UserId) -> bool:
     """Whether another admin of this organisation can log in."""
     found = tx.fetch_all(
-        IN_ORG + " WHERE membership.role = 'admin' AND membership.until IS NULL AND account.disabled = 0 AND account.id <> ?", org, but
+        IN_ORG + " WHERE membership.role = 'admin' AND membership.until IS NULL AND account.disabled = 0 AND account.id <> ?" + _LOCAL,
+        org,
+        but,
     )
     first_at = initialised_at(tx)
     return any(not password_expired(to_user(row), first_at, tx.now) for row in found)

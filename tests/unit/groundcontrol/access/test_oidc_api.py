@@ -396,3 +396,70 @@ async def test_a_providers_settings_are_checked(hub: TestHub, issuer: Issuer) ->
         ("POST", "/company/check"),
     ):
         assert (await viewer.request(method, f"auth/oidc/providers{path}", None if method in ("GET", "DELETE") else {})).status == 403
+
+
+def a_row(value: str, role: str = "viewer", organisation: str = "default", claim: str = "groups") -> dict[str, Any]:
+    return {"claim": claim, "value": value, "organisation": organisation, "role": role}
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_t34_groups_become_memberships_at_each_log_in(hub: TestHub, issuer: Issuer) -> None:
+    await hub.second()
+    rows = [a_row("ops", "operator"), a_row("everybody", "viewer"), a_row("ops", "admin", "second")]
+    admin = await a_provider(hub, issuer, create_accounts=True, groups=rows)
+
+    async def log_in(code: str = "", **claims: Any) -> list[tuple[str, str]]:
+        issuer.claims = {"preferred_username": "ada", **claims}
+        browser = hub.anonymous()
+        answer = await come_back(browser, issuer)
+        if code:
+            assert answer.code == code, answer.body
+            return []
+        assert answer.status == 200, answer.body
+        found = (await browser.get("auth/me")).json["organisations"]
+        return sorted((one["slug"], one["role"]) for one in found)
+
+    assert await log_in("oidc.groups_missing") == []
+    assert await log_in("oidc.no_organisation", groups=[]) == []
+    assert await log_in("oidc.no_organisation", groups=["Ops"]) == []  # exactly
+    assert (await admin.get("users")).json["users"][-1]["username"] != "ada"
+    assert await log_in(groups=["everybody", "ops"]) == [("default", "operator"), ("second", "admin")]  # the first row counts
+    user = (await admin.get("users")).json["users"][-1]
+    assert (user["username"], user["role"]) == ("ada", "operator")
+
+    assert await log_in("oidc.groups_missing", _claim_names={"groups": "elsewhere"}) == []
+    browser = hub.anonymous()
+    issuer.claims = {"groups": ["ops"]}
+    assert (await come_back(browser, issuer)).status == 200
+    assert await log_in(groups="everybody") == [("default", "viewer")]  # a text; the other membership ended
+    assert [one["slug"] for one in (await browser.get("auth/me")).json["organisations"]] == ["default"]
+    assert await log_in("oidc.no_organisation", groups=["nobody"]) == []
+    assert (await browser.get("auth/me")).json["organisations"] == []
+    attempt = (await admin.get("auth/oidc/providers/company/attempts")).json["attempts"][0]
+    assert (attempt["claims"], attempt["result"]) == ({"groups": ["nobody"]}, "oidc.no_organisation")
+
+    assert await log_in(groups=["everybody"]) == [("default", "viewer")]
+    assert (await admin.request("DELETE", "auth/oidc/providers/company")).status == 204
+    assert (await browser.get("auth/me")).status == 401
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_t34_a_provider_changes_no_membership_but_its_own(hub: TestHub, issuer: Issuer) -> None:
+    """So it cannot lock the local admin out."""
+    admin = await a_provider(hub, issuer, groups=[a_row("everybody", "viewer")])
+    await linked(hub, issuer, admin)
+    for groups in (["everybody"], []):
+        issuer.claims = {"groups": groups}
+        browser = hub.anonymous()
+        assert (await come_back(browser, issuer)).status == 200
+        assert [(one["slug"], one["role"]) for one in (await browser.get("auth/me")).json["organisations"]] == [("default", "admin")]
+
+
+async def test_missing_claims_are_read_from_the_user_information_of_the_same_user(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", claim="realm_access.roles")])
+    issuer.userinfo = {"sub": "somebody else", "realm_access": {"roles": ["ops"]}}
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.refused"
+    issuer.userinfo["sub"] = "user-1"
+    assert (await come_back(hub.anonymous(), issuer)).status == 200
+    issuer.claims = {"at_hash": "that of another token"}
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.refused"
