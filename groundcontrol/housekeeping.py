@@ -33,6 +33,10 @@ EXPIRE_FIRST_S: Final = 60.0
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
 """Interval at which the heads of the audit chains are logged."""
+AUDIT_KEPT_S: Final = 400 * 86_400.0
+"""Older rows of the audit log are packed: the page shows at least a year."""
+MOST_AUDIT_ROWS: Final = 1_000_000
+"""More rows of the audit log than these are packed too, the oldest first. They take some 270 MB, and a packed one takes a sixth of another."""
 MOST_JUMPS: Final = 100
 """The most jumps of the clock that may wait for the store."""
 SHRINK_EVERY_S: Final = 60.0
@@ -164,6 +168,8 @@ class Housekeeping:
         removed = await self._store[MetricStore].expire(bounds._replace(future=max(bounds.future, self._forward_clock() + AHEAD_S)))
         if removed:
             event(log, "samples_expired", pieces=removed)
+        while packed := await self._store[LogStore].archive_audit(now - AUDIT_KEPT_S, MOST_AUDIT_ROWS):
+            event(log, "audit_archived", rows=packed)
         for rows in self._expires:
             while removed := await rows.expire(self._store, now - rows.kept_s):
                 count: dict[str, Any] = {rows.what: removed}

@@ -55,6 +55,8 @@ MOST_NAMED: Final = 5
 """The most objects that a finding names."""
 RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
 REMOUNT: Final = "the state of the database is unknown: mount the file system writable again, or check a copy of the whole folder elsewhere"
+AUDIT_WARN_BYTES: Final = 1 << 30
+"""With a larger archive of the audit log there is a warning: some twenty million rows."""
 CLOCK_WARN_S: Final = 60.0
 LOSS_TOLD_S: Final = 7 * 86_400.0
 """How long the doctor tells of lost rows after a hub has started without them."""
@@ -412,7 +414,11 @@ async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
             " rows of the chains that the hub wrote to its log (events audit_head)"
         )
         return Finding("audit", "problem", f"the audit log does not hold: {fault}", remedy)
-    return Finding("audit", "ok", "every chain of the audit log holds")
+    size = await inspection.audit_size()
+    text = f"every chain of the audit log holds: {size.rows} rows, and {size.archived_rows} packed ({size.archived_bytes / 1e6:.1f} MB)"
+    if size.archived_bytes <= AUDIT_WARN_BYTES:
+        return Finding("audit", "ok", text)
+    return Finding("audit", "warning", text, "see in `stardust audit list` who or what changes so much; the hub removes no row of the log")
 
 
 async def clock_finding(inspection: Inspection, now: float) -> Finding:

@@ -78,6 +78,13 @@ class LogStore(Protocol):
         """Check the hash chains of the audit log. Returns: a text about the first row that is missing or altered; None: all are intact."""
         ...
 
+    async def archive_audit(self, before: float, most_rows: int) -> int:
+        """Pack some old rows of the audit log: those from before a time (Unix seconds), and those that are more than `most_rows`.
+
+        Returns: how many; 0: there is nothing to pack.
+        """
+        ...
+
     async def audit_heads(self) -> Sequence[AuditHead]:
         """The last row (number and hash) of each chain of the audit log, unless a later chain has recorded it.
 

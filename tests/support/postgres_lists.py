@@ -10,7 +10,7 @@ REFUSED: Final = (
     "audit:listed: function json_object(unknown, text) does not exist",
     'audit:listed: relation "sqlite_schema" does not exist',
     'audit:mark_clock: column "rowid" does not exist',
-    'audit:verify: relation "sqlite_schema" does not exist',
+    'audit:_missing: relation "sqlite_schema" does not exist',
     'deployments:SqliteDeployments.expire: syntax error at or near "ON"',
     'events:SqliteLog.expire_refusals: syntax error at or near "ON"',
     'events:SqliteLog.save_refusals.command: column "rowid" does not exist',

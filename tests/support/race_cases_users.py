@@ -442,6 +442,18 @@ async def _write_refusal_summary(ground: Ground) -> Race:
     return Race(ground.store.log.write_refusal_summary, held, [3], ("refusal.summary",))
 
 
+@CASES.of("log.archive_audit")
+async def _archive_audit(ground: Ground) -> Race:
+    """Each row is packed once, and the chain stays whole."""
+    log = ground.store.log
+    await ground.node()
+    while await log.archive_audit(ground.now + 1.0, 1_000_000):
+        pass
+    await ground.node()
+    await ground.node()
+    return Race(lambda: log.archive_audit(ground.now + 1.0, 1_000_000), log.verify_audit, None, alone=(2, 0))
+
+
 @CASES.of("log.expire_refusals")
 async def _expire_refusals(ground: Ground) -> Race:
     store = ground.store

@@ -2,7 +2,7 @@
 
 A chain uses one key from its first row to its last, since the secret changes only while no hub runs. The head of a chain is its
 last row. A chain under an earlier key is valid only if the first row of a later chain records the number and hash of the earlier chain's head. So
-nobody who learns an old key can change, extend or add a chain.
+nobody who learns an old key can change, extend or add a chain. Old rows are packed (`audit_archive.py`), and verified as all others.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Final
 
 import msgspec
 
+from groundcontrol.adapters.sqlite.audit_archive import StoredRow, misplaced, page, rows_numbered
 from groundcontrol.adapters.sqlite.engine.facts import save_fact
 from groundcontrol.adapters.sqlite.engine.json_codec import decoded, object_from_json, object_or_damage
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.core.audit import AuditHead, AuditRow
+from groundcontrol.core.errors import StoreDamaged
 from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
 from groundcontrol.core.text import is_visible
 
@@ -97,46 +99,69 @@ def chain_heads(rows: Rows) -> list[AuditHead]:
     return [AuditHead(chain, n, digest) for chain, (n, digest) in found.items()]
 
 
-def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
+def check_heads(rows: Rows, known: Iterable[AuditHead], *, archive: bool = True) -> str | None:
     """Check that the rows that were heads of chains at an earlier time still exist.
 
-    Args:    known: these heads; a head without a chain's name may belong to any chain.
+    Args:    known: these heads; a head without a chain's name may belong to any chain. archive: as in `page`.
     Returns: None if all exist unchanged; else a text about the first that does not.
     """
     for head in known:
-        found = rows.fetch_all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
-        if not any(row["hash"].hex() == head.hash for row in found):
+        found = rows.fetch_all("SELECT hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
+        hashes = [row["hash"].hex() for row in found]
+        if head.hash not in hashes and archive:
+            hashes += [row.hash.hex() for row in rows_numbered(rows, head.n, head.chain)]
+        if head.hash not in hashes:
             return f"chain {head.chain or '(any)'}: row {head.n}, which was seen as its end, is missing or was altered: the log was cut or rewritten"
     return None
 
 
-def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
-    """Verify every row of every chain.
+def verify(rows: Rows, keys: Sequence[bytes], *, archive: bool = True) -> str | None:
+    """Verify every row of every chain, with the archive.
 
-    Args:    keys: the current key, then the keys from before the last rotations.
+    Args:    keys: the current key, then the keys from before the last rotations. archive: as in `page`.
     Returns: None if all rows are valid; else a text about the first fault.
     """
-    if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
-        return "the table of audit rows is missing"
-    chains = _chains(rows)
-    if not chains and rows.fetch_one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
-        return "there is no audit row, although this hub was set up"
+    fault = _missing(rows, archive=archive)
     aged: list[str] = []
-    for chain in chains:
-        prev, n = _START, 0
-        first = rows.fetch_all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0]
-        key = next((key for key in keys if hmac.compare_digest(_mac(key, _START, tuple(first)[:11]), first["hash"])), keys[0])
+    for chain in () if fault else _chains(rows):
+        key = _key_of(rows, chain, keys)
         if key != keys[0]:
             aged.append(chain)
-        while page := rows.fetch_all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
-            for row in page:
-                values = tuple(row)
-                if row["n"] != n:
+        fault = _verify_chain(rows, chain, key, archive=archive)
+        if fault:
+            break
+    return fault or _verify_anchors(rows, aged)
+
+
+def _missing(rows: Rows, *, archive: bool) -> str | None:
+    """What is missing as a whole, or stored twice."""
+    if rows.fetch_one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
+        return "the table of audit rows is missing"
+    if rows.fetch_one("SELECT 1 FROM audit") is None:
+        was_set_up = rows.fetch_one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None
+        return "there is no audit row, although this hub was set up" if was_set_up else None
+    return misplaced(rows) if archive else None
+
+
+def _key_of(rows: Rows, chain: str, keys: Sequence[bytes]) -> bytes:
+    """The key of a chain's first row; if that has none of them, the current one."""
+    first = StoredRow(*rows.fetch_all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0])
+    return next((key for key in keys if hmac.compare_digest(_mac(key, _START, first[:11]), first.hash)), keys[0])
+
+
+def _verify_chain(rows: Rows, chain: str, key: bytes, *, archive: bool) -> str | None:
+    prev, n = _START, 0
+    try:
+        while found := page(rows, chain, n, archive=archive):
+            for row in found:
+                if row.n != n:
                     return f"chain {chain}: row {n} is missing"
-                if row["prev"] != prev or not hmac.compare_digest(_mac(key, prev, values[:11]), row["hash"]):
+                if row.prev != prev or not hmac.compare_digest(_mac(key, prev, row[:11]), row.hash):
                     return f"chain {chain}: row {n} was altered"
-                prev, n = row["hash"], n + 1
-    return _verify_anchors(rows, aged)
+                prev, n = row.hash, n + 1
+    except StoreDamaged as exc:
+        return f"chain {chain}: row {n}: {exc.message}"
+    return None
 
 
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
@@ -166,7 +191,7 @@ def last_at(rows: Rows) -> float | None:
         found = rows.fetch_all("SELECT max(at) AS at FROM audit")[0]["at"]
     else:
         chain, n = decoded(_clock_mark_decoder, mark["value"])
-        since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
+        since = "coalesce((SELECT min(rowid) FROM audit WHERE chain = ? AND n >= ?), 0)"  # the row itself may be in the archive
         found = rows.fetch_all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608 - built from constants only
     return None if found is None else float(found)
 
@@ -200,6 +225,16 @@ def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), or
         sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
         found += rows.fetch_all(sql, position, no, *owner, limit)
     return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
+
+
+def some_rows(rows: Rows, chain: str, n: int, *, archive: bool) -> list[AuditRow]:
+    """Some rows of a chain from number `n` on. Empty: there are no more. Args: archive: as in `page`. Raises: StoreDamaged."""
+    return [_audit_row(row) for row in page(rows, chain, n, archive=archive)]
+
+
+def _audit_row(row: StoredRow) -> AuditRow:
+    detail = object_or_damage(row.detail)
+    return AuditRow(row.chain, row.n, row.at, row.actor, row.address, row.action, row.target, row.result, detail, row.prev, row.hash)
 
 
 def to_audit_row(row: Row) -> AuditRow:
@@ -236,6 +271,7 @@ __all__ = [
     "listed",
     "mark_clock",
     "plain",
+    "some_rows",
     "to_audit_row",
     "verify",
 ]

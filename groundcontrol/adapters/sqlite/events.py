@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, chain_heads, last_at, listed, mark_clock, plain, to_audit_row, verify
+from groundcontrol.adapters.sqlite.audit_archive import next_portion, pack
 from groundcontrol.adapters.sqlite.engine.connection import FOLD
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, old_rows_sql, read_cursor
@@ -204,6 +205,10 @@ class SqliteLog:
 
     async def verify_audit(self) -> str | None:
         return await self._reader.run(lambda rows: verify(rows, self._audit_keys))
+
+    async def archive_audit(self, before: float, most_rows: int) -> int:
+        portion = await self._reader.run(lambda rows: next_portion(rows, before, most_rows))
+        return 0 if portion is None else await self._writer.run(lambda tx: pack(tx, portion))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
         return await self._reader.run(chain_heads)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, is_marked, lost_start_error, migrations, write_copy
-from groundcontrol.adapters.sqlite.audit import chain_heads, check_heads, last_at, listed, to_audit_row, verify
+from groundcontrol.adapters.sqlite.audit import (
+    chain_heads,
+    check_heads,
+    last_at,
+    listed,
+    some_rows,
+    to_audit_row,
+    verify,
+)
+from groundcontrol.adapters.sqlite.audit_archive import ArchiveSize, size
 from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
@@ -18,7 +28,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
 from groundcontrol.adapters.sqlite.engine.seen_times import Loss, SeenTimes, latest_in_control, latest_in_samples, losses, read_seen_times
-from groundcontrol.adapters.sqlite.engine.tx import Row, Rows
+from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.adapters.sqlite.hot_packs import read_pack, schemas
 from groundcontrol.adapters.sqlite.json_columns import DamagedRecord, damaged_records
 from groundcontrol.adapters.sqlite.secrets import KeyringReader
@@ -30,7 +40,6 @@ from groundcontrol.samples.chunks.row_table import RowChunk
 from groundcontrol.samples.model import SeriesSchema
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
-_PAGE = 500
 _MOST_LOSSES = 2
 
 
@@ -96,13 +105,20 @@ class Inspection:
         """What the databases lack of what the last hub saw in them. The next hub records it as an event."""
         samples = samples_beside(self.path)
 
-        def in_samples() -> float:
-            with opened(samples) as db:
-                db.row_factory = sqlite3.Row
-                return latest_in_samples(Rows(db))
+        def in_samples(otherwise: float) -> float:
+            if not samples.is_file():
+                return 0.0
+            try:
+                with opened(samples) as db:
+                    db.row_factory = sqlite3.Row
+                    return latest_in_samples(Rows(db))
+            except sqlite3.Error:  # the check of the files reports it
+                return otherwise
 
         seen = await asyncio.to_thread(read_seen_times, self.path)  # before the databases, to which a running hub adds
-        found = SeenTimes(await self._reader.run(latest_in_control), await asyncio.to_thread(in_samples) if samples.is_file() else 0.0)
+        if seen is None:
+            return []
+        found = SeenTimes(await self._reader.run(latest_in_control), await asyncio.to_thread(in_samples, seen.samples))
         return losses(self.path, samples, seen, found)
 
     async def recorded_losses(self, since: float) -> list[str]:
@@ -132,16 +148,20 @@ class Inspection:
         return Schema(version, len(migrations(CONTROL)))
 
     async def audit_rows(self) -> AsyncIterator[AuditRow]:
-        """Every row of the audit log of every organisation, oldest first."""
-        after = -1
-        while found := await self._page(after):
-            for row in found:
-                yield to_audit_row(row)
-            after = found[-1]["rowid"]
+        """Every row of the audit log of every organisation, with the archive, chain by chain, the oldest first.
 
-    async def _page(self, after: int) -> list[Row]:
-        sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        return await self._reader.run(lambda rows: rows.fetch_all(sql, after, _PAGE))
+        Raises: StoreDamaged: a piece of the archive cannot be read.
+        """
+        for chain in await self._reader.run(_chains_as_written):
+            n = 0
+            while found := await self._reader.run(partial(_audit_page, chain, n)):
+                for row in found:
+                    yield row
+                n = found[-1].n + 1
+
+    async def audit_size(self) -> ArchiveSize:
+        """The size of the audit log."""
+        return await self._reader.run(lambda rows: size(rows, archive=_has_archive(rows)))
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
         """The newest audit rows and refusals, at most `limit` together, oldest first."""
@@ -150,7 +170,7 @@ class Inspection:
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
         """As `LogStore.verify_audit`. In addition, each row in `known` (the end of a chain at an earlier time) must be stored
         unchanged."""
-        return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
+        return await self._reader.run(partial(_verify, keys, known))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
         return await self._reader.run(chain_heads)
@@ -203,6 +223,25 @@ class Inspection:
             )
         )
         return [CredentialEntry(row["node"], row["field"]) for row in found]
+
+
+def _has_archive(rows: Rows) -> bool:
+    """Whether the database has an archive of the audit log. One of an older schema has none."""
+    return bool(rows.fetch_all("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit_pack'"))
+
+
+def _chains_as_written(rows: Rows) -> list[str]:
+    """Every chain, in the order in which their rows were written. A clock that was set back gives a later chain an earlier name."""
+    return [row["chain"] for row in rows.fetch_all("SELECT chain, min(rowid) AS place FROM audit GROUP BY chain ORDER BY place")]
+
+
+def _audit_page(chain: str, n: int, rows: Rows) -> list[AuditRow]:
+    return some_rows(rows, chain, n, archive=_has_archive(rows))
+
+
+def _verify(keys: Sequence[bytes], known: Iterable[AuditHead], rows: Rows) -> str | None:
+    archive = _has_archive(rows)
+    return verify(rows, keys, archive=archive) or check_heads(rows, known, archive=archive)
 
 
 def _units(identity: str) -> int:

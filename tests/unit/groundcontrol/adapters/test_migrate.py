@@ -161,6 +161,7 @@ SYSTEM_WIDE = {
     "job_grave",
     "attempt",
     "audit",
+    "audit_pack",
     "organisation",
     "oidc_provider",
     "oidc_link",
