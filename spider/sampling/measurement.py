@@ -3,6 +3,7 @@ loaded only after the session has begun."""
 
 import os
 import socket
+import sys
 from functools import partial
 from typing import Callable, Coroutine, Dict, NamedTuple
 
@@ -62,9 +63,8 @@ def _connect_event_reports(config: Config, clock: Clock, link: HubLink, policy_o
 def build_measurement(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build all components and connect them to the link; no task runs yet."""
     available = Available()
-    host_reports = HostReports(
-        config, clock, link.send, policy_owner, SeparateQuery(), available, learned=lambda: tables.read_now(ABOUT_PACKAGES)
-    )
+    manager = None if sys.platform == "darwin" else SeparateQuery()  # macOS has no package manager that Spider knows
+    host_reports = HostReports(config, clock, link.send, policy_owner, manager, available, learned=lambda: tables.read_now(ABOUT_PACKAGES))
     link.on_joined(host_reports.joined)
     inventory = PackageSync(link.send, settled=host_reports.packages_changed)
     link.on_joined(inventory.joined)

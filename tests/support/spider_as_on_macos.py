@@ -25,7 +25,7 @@ MISSING = {
     time: ("CLOCK_BOOTTIME",),
 }  # fmt: skip
 """Names that Python has on Linux and not on macOS (docs.python.org, «Availability»)."""
-HIDDEN = ("/proc/", "/sys/", "/run/")
+HIDDEN = ("/proc/", "/sys/", "/run/", "/var/lib/dpkg")
 STATES = {
     b"kern.bootsessionuuid": b"0F0E0D0C-0B0A-0908-0706-050403020100\0",
     b"machdep.cpu.brand_string": b"Apple M2 Pro\0",

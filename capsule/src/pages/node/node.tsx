@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { tagFilter } from "../../core/nodes/filter";
-import { revisionText } from "../../core/nodes/revision";
+import { shortRevision } from "../../core/nodes/revision";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age } from "../../core/text/time";
 import { size } from "../../core/text/units";
@@ -213,7 +213,8 @@ function Head({ view, health }: { view: NodeView; health: GlyphKind }): VNode {
           <span>{view.address}</span>
           {system && <span>{system}</span>}
           {identity.kernel && <span>{identity.os_id === "macos" ? t`Darwin ${identity.kernel}` : t`Linux ${identity.kernel}`}</span>}
-          {revisionText(identity) && <span title={identity.revision || undefined}>{revisionText(identity)}</span>}
+          {identity.revision && <span title={identity.revision}>{t`revision ${shortRevision(identity.revision)}`}</span>}
+          {identity.generation !== null && <span>{t`generation ${identity.generation}`}</span>}
           {view.location && <span>{view.location.location}</span>}
           {identity.cpu_model && (
             <span>
