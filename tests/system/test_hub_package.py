@@ -101,7 +101,7 @@ def test_the_package_comes_is_upgraded_refuses_an_older_one_and_leaves_nothing(p
     assert host.sh("sha256sum /etc/stardust-hub/secret") == secret
     assert host.sh("tail -n 1 /etc/stardust-hub/stardust.toml").strip() == "# mine"
     assert hub
-    refused = install(host, versioned(package, tmp_path, "1.0"), check=False)
+    refused = install(host, versioned(package, tmp_path, "0.9"), check=False)
     assert (refused.returncode, "cannot read its data" in refused.stderr) == (1, True), refused.stderr
     assert host.sh("dpkg-query -W -f '${Version} ${db:Status-Status}' stardust-hub") == "1.1 installed"
     until_healthy(host)
