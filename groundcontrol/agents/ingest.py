@@ -88,8 +88,7 @@ class Ingest:
 
     def _take(self, agent: AgentSession, pack: StoredItem) -> None:
         size = _size(pack)
-        agent.inflight_packs += 1
-        agent.inflight_bytes += size
+        agent.pack_taken(size)
         self._waiting_bytes += size
         self._waiting.append((agent, pack))
         self._idle.clear()
@@ -199,7 +198,7 @@ class Ingest:
         agent.acknowledge(STREAM_BACKFILL, held.backfill)
         if late is not None:
             agent.acknowledge(STREAM_LATE, late.order)
-            agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
+            agent.lost.extend(pack for owner, pack in live if owner is agent and isinstance(pack, LostRows))
         if not agent.owes_answer:
             return False
         await agent.flush()
@@ -230,10 +229,8 @@ class Ingest:
     def _account(self, batch: list[Offered]) -> None:
         for agent, pack in batch:
             size = _size(pack)
-            agent.inflight_packs -= 1
-            agent.inflight_bytes -= size
+            agent.pack_settled(size)
             self._waiting_bytes -= size
-            agent.room.set()
         if self._waiting_bytes < TOTAL_BYTES:
             self._room.set()
 

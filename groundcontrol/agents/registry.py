@@ -220,12 +220,12 @@ class Registry:
         node = agent.node.id
         before = self._agents.get(node)
         if before is not None and before.session.epoch > agent.session.epoch:
-            agent.over = True
+            agent.stop()
             return False
         if before is not None:
             self.end(before, CLOSE_CLONE, "a newer session of this node took over")
         self._agents[node] = agent
-        agent.lost = self._unreported.pop(node, []) + agent.lost
+        agent.lost[:0] = self._unreported.pop(node, [])
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)
@@ -238,15 +238,14 @@ class Registry:
         Args:
         code: the close code; None: the hub ended the session.
         """
-        agent.over = True
-        agent.room.set()
+        agent.stop()
         node = agent.node.id
         if self._agents.get(node) is not agent:
             return False
         del self._agents[node]
         self._awaited.discard(node)
         if agent.lost:
-            self._unreported[node], agent.lost = agent.lost, []
+            self._unreported[node] = agent.take_lost()
         self._disconnected[node] = _Disconnected(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
@@ -256,8 +255,7 @@ class Registry:
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
         """Remove a session immediately and close its socket. Await the result to wait for the close."""
-        if not agent.over:
-            agent.verdict = (code, reason)
+        agent.stop((code, reason))
         self.leave(agent)
 
         async def close() -> None:
@@ -351,8 +349,7 @@ class Registry:
                 self._bus.publish(Changed("node", agent.node.id, agent.node.version))
             if agent.lost and (self.events.may_emit("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNREPORTED):
                 if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNREPORTED:
-                    reported, agent.lost = agent.lost, []
-                    await self.events.samples_lost(agent.node, reported)
+                    await self.events.samples_lost(agent.node, agent.take_lost())
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary: a bug in one session must not affect the others

@@ -53,7 +53,7 @@ from spider.wire.report_messages import (
     Table,
     Updates,
 )
-from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
+from spider.wire.sample_messages import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Watch
 from spider.wire.session import Hello, SecureChannel
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class AgentSession:
         """Close code and reason, if the hub ended the session."""
         self.inflight_packs = 0
         self.inflight_bytes = 0
-        self.room = asyncio.Event()
+        self._room = asyncio.Event()
         """Set after each commit of its packs."""
         self._tasks = asyncio.TaskGroup()
         """Background tasks of the session. They end with it, and an exception in them ends the session."""
@@ -365,8 +365,24 @@ class AgentSession:
 
     async def wait_for_room(self) -> None:
         """Wait for the next commit of this agent's packs. Its socket is not read meanwhile."""
-        self.room.clear()
-        await self.paused(self.room.wait())
+        self._room.clear()
+        await self.paused(self._room.wait())
+
+    def pack_taken(self, size_bytes: int) -> None:
+        """A pack of this session waits for its commit."""
+        self.inflight_packs += 1
+        self.inflight_bytes += size_bytes
+
+    def pack_settled(self, size_bytes: int) -> None:
+        """A pack of this session is committed or given up."""
+        self.inflight_packs -= 1
+        self.inflight_bytes -= size_bytes
+        self._room.set()
+
+    def take_lost(self) -> list[LostRows]:
+        """The committed loss reports without an event, which the caller sees to now."""
+        lost, self.lost = self.lost, []
+        return lost
 
     # -- sending ---------------------------------------------------------------------------------
 
@@ -439,6 +455,16 @@ class AgentSession:
             and not self.owes_answer
         )
 
+    async def watch(self, until: float, *watches: Watch, tables: bool = False) -> None:
+        """Send a lease for samples or tables, which ends at a monotonic time."""
+        if tables:
+            self.tables_until = until
+        else:
+            self.watched_until = until
+        for watch in watches:
+            self.post(watch)
+        await self.flush()
+
     async def tick(self) -> None:
         """Send a heartbeat, and end a silent or congested session. The registry calls this once a second, unless `is_idle`."""
         now = self._deps.clock.monotonic()
@@ -452,6 +478,13 @@ class AgentSession:
             await self.flush()
         if len(self._outbox) > MAX_OUTBOX or (self._stuck_since is not None and now - self._stuck_since > STUCK_LIMIT_S):
             self.end(CLOSE_SLOW, "too slow: nothing was taken for 10 s")
+
+    def stop(self, verdict: tuple[int, str] | None = None) -> None:
+        """Apply no message from now on. `verdict`: close code and reason, if the hub ends the session; only the first one counts."""
+        if verdict is not None and not self.over:
+            self.verdict = verdict
+        self.over = True
+        self._room.set()
 
     def end(self, code: int, reason: str) -> Awaitable[None]:
         """Remove this session from the registry immediately and close its socket. Await the result to wait for the close."""

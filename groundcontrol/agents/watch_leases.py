@@ -90,15 +90,13 @@ class WatchLeases:
                 await self._send_tables(agent)
 
     async def _send(self, agent: AgentSession) -> None:
-        left = self._until[agent.node.id] - self._clock.monotonic()
-        agent.watched_until = self._until[agent.node.id]
-        agent.post(Watch(list(INTERVAL_S), min(INTERVAL_S.values()), math.ceil(left)))
-        await agent.flush()
+        until = self._until[agent.node.id]
+        await agent.watch(until, Watch(list(INTERVAL_S), min(INTERVAL_S.values()), math.ceil(until - self._clock.monotonic())))
 
     async def _send_tables(self, agent: AgentSession) -> None:
-        left = self._closely[agent.node.id] - self._clock.monotonic()
-        agent.tables_until = self._closely[agent.node.id]
-        for interval_s in sorted({subject.watched_s for subject in SUBJECTS}):
-            names = [subject.name for subject in SUBJECTS if subject.watched_s == interval_s]
-            agent.post(Watch(names, interval_s, math.ceil(left)))
-        await agent.flush()
+        until = self._closely[agent.node.id]
+        subjects: dict[int, list[str]] = {}
+        for subject in SUBJECTS:
+            subjects.setdefault(subject.watched_s, []).append(subject.name)
+        lease_s = math.ceil(until - self._clock.monotonic())
+        await agent.watch(until, *(Watch(names, every_s, lease_s) for every_s, names in sorted(subjects.items())), tables=True)

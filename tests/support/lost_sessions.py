@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
@@ -32,10 +31,18 @@ class Agent:
         self.lost: list[LostRows] = []
         self.over = False
         self.verdict = (1001, "")
-        self.room = asyncio.Event()
         self.silent_s = 0.0
         self.ahead_rows = 0
         self.socket = self
+
+    def stop(self, verdict: tuple[int, str] | None = None) -> None:
+        if verdict is not None and not self.over:
+            self.verdict = verdict
+        self.over = True
+
+    def take_lost(self) -> list[LostRows]:
+        lost, self.lost = self.lost, []
+        return lost
 
     async def close(self, code: int, reason: str) -> None:
         pass

@@ -27,7 +27,6 @@ class Agent:
         self.node = SimpleNamespace(id=NodeId(name))
         self.over = False
         self.inflight_packs = self.inflight_bytes = 0
-        self.room = asyncio.Event()
         self.acknowledged: dict[int, int] = {}
         self.answered_in: list[int] = []
         self.ended: list[int] = []
@@ -36,6 +35,14 @@ class Agent:
 
     def acknowledge(self, stream: int, seq: int) -> None:
         self.acknowledged[stream] = seq
+
+    def pack_taken(self, size_bytes: int) -> None:
+        self.inflight_packs += 1
+        self.inflight_bytes += size_bytes
+
+    def pack_settled(self, size_bytes: int) -> None:
+        self.inflight_packs -= 1
+        self.inflight_bytes -= size_bytes
 
     def end(self, code: int, _reason: str) -> None:
         self.over = True

@@ -172,10 +172,8 @@ async def test_sending_watches_to_many_nodes_yields_to_other_tasks(place: Place)
             turns += 1
 
     class Asked(Stranger):
-        def post(self, message: Watch) -> None:
+        async def watch(self, _until: float, message: Watch) -> None:
             assert message.families == list(INTERVAL_S)
-
-        async def flush(self) -> None:
             told.append((self.node.id, turns))
 
     nodes = [f"n{number}" for number in range(100)]
