@@ -41,6 +41,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   clock_skew: { value: t`difference of its clock` },
   reboot_due: { value: t`time since a reboot is due`, any: t`a reboot is due` },
   updates_security: { value: t`time that security updates wait` },
+  patch_missed: { value: t`times in a row that patch policies did not reach it` },
   agent_outdated: { value: t`time since Ground Control ships another version of the agent` },
   lists_age: { value: t`age of the package lists` },
   unit_failed: { value: t`failed service`, any: t`a service has failed` },

@@ -25,6 +25,37 @@ export const CHANGE_KINDS = {
   file: t`configuration`,
 };
 
+/** Types of events in words, beside their object. */
+const TYPES: Readonly<Record<string, string>> = {
+  packages_changed: t`packages changed`,
+  unit_failed: t`failed`,
+  unit_recovered: t`runs again`,
+  oom_killed: t`out of memory, a process was killed`,
+  node_rebooted: t`rebooted`,
+  node_rebooted_unexpectedly: t`rebooted, and nobody had ordered it`,
+  reboot_done: t`rebooted, as it needed`,
+  filesystem_readonly: t`became read-only`,
+  listener_added: t`is listened on`,
+  listener_removed: t`is no longer listened on`,
+  agent_updated: t`the agent was updated`,
+  policy_changed: t`the policy of the owner changed`,
+  job_started: t`started`,
+  job_succeeded: t`succeeded`,
+  job_incomplete: t`succeeded, but not everything came back`,
+  job_failed: t`failed`,
+  job_interrupted: t`interrupted`,
+  job_unknown: t`outcome unknown`,
+  alert_firing: t`fires`,
+  alert_resolved: t`resolved`,
+  config_applied: t`configuration applied`,
+  service_deployed: t`deployed`,
+  service_failed: t`reported as failed`,
+  rollout_started: t`started`,
+  rollout_stopped: t`stopped`,
+  rollout_succeeded: t`succeeded`,
+  rollout_expired: t`ended with its window`,
+};
+
 /** What changed, from what to what. Of an event: its object and its type in words. */
 export function changeWords({ kind, object, from, to }: ChangeLike): string {
   if (kind === "package" || kind === "kernel") {
@@ -32,7 +63,7 @@ export function changeWords({ kind, object, from, to }: ChangeLike): string {
     if (from && !to) return t`${object} ${from} removed`;
     if (from) return t`${object} ${from} → ${to}`;
   }
-  const what = to.replaceAll("_", " ");
+  const what = TYPES[to] ?? to.replaceAll("_", " ");
   const thing = kind === "job" ? actionLabel(object) : object;
   return thing ? `${thing}: ${what}` : what;
 }
