@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.jobs.store import BatchStore, JobStore
-from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.model import ROLE, Node
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
@@ -118,8 +119,8 @@ class JobService:
         plans = None if plans_of is None else await self._plans(scope, plans_of, request)
         now = self._clock.now()
         rounds = -(-len(chosen) // self._at_once)
-        not_after = now + min(LONGEST_START_S, START_LIMIT_S + (rounds - 1) * ROUND_S)
         jobs: list[NewJob] = []
+        roles = Counter[str]()
         refused: list[RefusedNode] = []
         for node_id in chosen:
             try:
@@ -133,7 +134,11 @@ class JobService:
             except (NotFound, Forbidden, PolicyRefuses, NodeFrozen) as exc:
                 refused.append(RefusedNode(node_id, exc.code, exc.message))
             else:
-                jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after, overridden))
+                jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, now, overridden))
+                roles.update(tag for tag in node.tags if request.action == REBOOT and tag.startswith(ROLE))
+        rounds = max(rounds, *roles.values(), 1)  # nodes of one role reboot one after the other
+        not_after = now + min(LONGEST_START_S, START_LIMIT_S + (rounds - 1) * ROUND_S)
+        jobs = [job._replace(not_after=not_after) for job in jobs]
         made = NewBatch(BatchId(new_time_id(now)), request, chosen, tuple(jobs), tuple(refused), now, plans_of)
         batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
         if batch.id == made.id:  # otherwise this request repeats an earlier one, which has created its jobs

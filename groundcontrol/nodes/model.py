@@ -13,6 +13,10 @@ UNITS: Final = 1
 """The version of the unit files that this release installs (`STARDUST_UNITS` in `majortom/remote/units/stardust-spider.service`)."""
 
 
+ROLE: Final = "role:"
+"""Tags that begin so say what a node is for. Nodes of one role reboot one after the other."""
+
+
 class NodeIdentity(NamedTuple):
     """A node's report about itself. On arrival, every text loses its control characters and is cut to a limit."""
 

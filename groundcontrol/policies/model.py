@@ -13,6 +13,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Record
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
+from groundcontrol.nodes.model import ROLE
 from groundcontrol.policies.calendar import Times, check_times
 from spider.wire.arg_kinds import MAX_ACTION_S
 from spider.wire.probes import is_probe
@@ -40,7 +41,6 @@ MOST_GROUPS: Final = 20
 MOST_ACTIONS: Final = 10
 MAX_NAME_CHARS: Final = 80
 MOST_AGE_DAYS: Final = 365
-ROLE: Final = "role:"
 _GLOB: Final = re.compile(r"[A-Za-z0-9@._+:*?-]{1,128}\Z")
 _ACTION: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _KERNEL: Final = re.compile(

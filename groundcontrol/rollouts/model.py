@@ -211,7 +211,7 @@ class Facts(NamedTuple):
     jobs: Mapping[JobKey, JobFacts]
     owner_may: bool = True
     role_reboots: Mapping[str, int] = {}
-    """Role -> reboots under way in other roll-outs."""
+    """Role -> reboots under way in other roll-outs, and by hand."""
     watch_scale: float = 1.0
     """Settling and watching take this share of their time."""
 

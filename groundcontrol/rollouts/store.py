@@ -68,7 +68,7 @@ class RolloutStore(Protocol):
         ...
 
     async def role_reboots(self, rollout: Rollout) -> Mapping[str, int]:
-        """Role -> reboots that other live roll-outs have under way."""
+        """Role -> reboots under way: of other live roll-outs, and those that people have ordered."""
         ...
 
     async def reboots_by_policy(self, org: int, nodes: Sequence[NodeId]) -> Mapping[NodeId, float]:

@@ -432,12 +432,12 @@ class TestHub:
             client.bearer = issued.token
         return client
 
-    async def node(self, name: str = "web-3") -> Node:
+    async def node(self, name: str = "web-3", tags: tuple[str, ...] = ()) -> Node:
         """Add a node to the store."""
         if not self.owned:
             self.owned = True
             await self.user("the-owner", "admin", user_id=ADMIN.actor.id)
-        return await self.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "192.0.2.3"))
+        return await self.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "192.0.2.3", tags))
 
 
 class _Jar(aiohttp.CookieJar):

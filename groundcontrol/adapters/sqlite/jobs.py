@@ -67,13 +67,19 @@ _NOT_ALLOWED: Final = (
 
 OpensWindow = Callable[[Tx, int, NodeId, Literal["job", "deployment"], str, str, str], None]
 """(transaction, organisation, node, origin, id and kind of the job or deployment, who ordered it)"""
+Waits = Callable[[Rows, Row], bool]
+"""Whether a queued job must still wait. The row has its org, id, action, and the tags of its node."""
 
 
 class SqliteJobs:
     """`JobStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, opens: OpensWindow, startable: str) -> None:
-        """Args: opens: opens a maintenance window with the start of a job. startable: SQL, a further condition for queued jobs."""
+    def __init__(
+        self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, opens: OpensWindow, startable: str, waits: Waits
+    ) -> None:
+        """Args: opens: opens a maintenance window with the start of a job. startable: SQL, a further condition for queued jobs.
+        waits: whether one of them must still wait."""
+        self._waits = waits
         self._opens = opens
         self._startable = startable
         self._writer = writer
@@ -146,7 +152,12 @@ class SqliteJobs:
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
-                if (row["batch"] is not None and room <= 0) or not has_readable_order(row) or not may_still_run(tx, row, now):
+                if (
+                    (row["batch"] is not None and room <= 0)
+                    or not has_readable_order(row)
+                    or not may_still_run(tx, row, now)
+                    or self._waits(tx, row)
+                ):
                     continue  # `cancel_unauthorized` closes jobs whose user may no longer order them
                 won = tx.execute(
                     "UPDATE job SET state = 'dispatched', not_after = CASE WHEN not_after < ?5 THEN not_after ELSE ?5 END, version = version + 1"

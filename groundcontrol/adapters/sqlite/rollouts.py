@@ -18,13 +18,14 @@ from groundcontrol.adapters.sqlite.job_rows import insert, load, select, to_job
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.patch_events import tell
 from groundcontrol.adapters.sqlite.policies import SqlitePolicies
-from groundcontrol.adapters.sqlite.rights import admitted, grant_values
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Actor, Scope, hub_scope
 from groundcontrol.events.model import Severity
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Job, NewJob
+from groundcontrol.policies.model import role_of
 from groundcontrol.rollouts.audit import audit_of
 from groundcontrol.rollouts.model import ENDED, JobKey, MakeJob, Rollout, RolloutId, Stepped, StopJob, Target, Tell
 from groundcontrol.rollouts.report import reach_of
@@ -47,7 +48,7 @@ _SEEN: Final = (
     " WHERE t.org = rollout.org AND t.rollout = rollout.id{}) > 0"
 )
 _BUSY: Final = (
-    "SELECT t.node, r.record FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout"
+    "SELECT t.node, t.rollout FROM rollout_target AS t JOIN rollout AS r ON r.org = t.org AND r.id = t.rollout"
     " WHERE t.org = ? AND r.no < (SELECT no FROM rollout WHERE org = ? AND id = ?) AND r.state IN ('planning', 'running', 'holding', 'paused', 'stopping')"
     " AND t.state IN ('pending', 'held', 'running') AND t.node IN (SELECT value FROM json_each(?))"
 )
@@ -56,6 +57,11 @@ _REBOOTS: Final = (
     " JOIN rollout_job AS rj ON rj.org = t.org AND rj.rollout = t.rollout AND rj.node = t.node AND rj.step = 'reboot'"
     " JOIN job ON job.org = rj.org AND job.id = rj.job"
     " WHERE r.org = ? AND r.id <> ? AND r.state IN ('running', 'holding', 'paused', 'stopping') AND t.state = 'running' AND job.ended_at IS NULL"
+)
+_REBOOTS_BY_HAND: Final = (
+    "SELECT node.tags FROM job JOIN node ON node.no = job.node WHERE job.org = ? AND job.action = 'reboot'"
+    " AND job.state IN ('dispatched', 'accepted', 'running')"
+    " AND NOT EXISTS (SELECT 1 FROM rollout_job AS rj WHERE rj.org = job.org AND rj.job = job.id)"
 )
 _EXPIRE_AT_ONCE: Final = 50
 
@@ -207,9 +213,20 @@ class SqliteRollouts:
         return await self._reader.run(query)
 
     async def busy_elsewhere(self, rollout: Rollout) -> Mapping[NodeId, str]:
-        nodes = json.dumps([one.node for one in rollout.targets])
-        found = await self._reader.run(lambda rows: rows.fetch_all(_BUSY, rollout.org, rollout.org, rollout.id, nodes))
-        return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
+        waiting = [one.node for one in rollout.targets if one.state in ("pending", "held")]
+        if not waiting:
+            return {}
+
+        def query(rows: Rows) -> dict[NodeId, str]:
+            found = rows.fetch_all(_BUSY, rollout.org, rollout.org, rollout.id, json.dumps(waiting))
+            names = {
+                other: str(json.loads(row["record"])["name"])
+                for other in {row["rollout"] for row in found}
+                if (row := rows.fetch_one(_FIND, rollout.org, other)) is not None
+            }
+            return {NodeId(row["node"]): names[row["rollout"]] for row in found if row["rollout"] in names}
+
+        return await self._reader.run(query)
 
     async def role_reboots(self, rollout: Rollout) -> Mapping[str, int]:
         return await self._reader.run(lambda rows: _role_reboots(rows, rollout))
@@ -269,7 +286,11 @@ def _note_misses(tx: Tx, rollout: Rollout) -> tuple[tuple[NodeId, int], ...]:
 
 
 def _role_reboots(rows: Rows, rollout: Rollout) -> Counter[str]:
-    return Counter(record_from_json(Target, row["record"]).role for row in rows.fetch_all(_REBOOTS, rollout.org, rollout.id))
+    """Reboots under way by role: those of other roll-outs, and those that people have ordered."""
+    found = Counter(record_from_json(Target, row["record"]).role for row in rows.fetch_all(_REBOOTS, rollout.org, rollout.id))
+    for row in rows.fetch_all(_REBOOTS_BY_HAND, rollout.org):
+        found[role_of(rollout.policy.role_tags, tags_of(row["tags"]))] += 1
+    return found
 
 
 def _check_slots(tx: Tx, to: Rollout, after: Stepped) -> None:

@@ -44,7 +44,7 @@ from groundcontrol.adapters.sqlite.oidc import SqliteOidc
 from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
-from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING
+from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING, reboot_waits
 from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
@@ -96,7 +96,7 @@ class Connections:
     @cached_property
     def jobs(self) -> SqliteJobs:
         """One object for two fields: the store of batches stops jobs."""
-        return SqliteJobs(self.writer, self.reader, self.urgent, self.audit, open_for, STARTS_NOTHING)
+        return SqliteJobs(self.writer, self.reader, self.urgent, self.audit, open_for, STARTS_NOTHING, reboot_waits)
 
     @cached_property
     def policies(self) -> SqlitePolicies:

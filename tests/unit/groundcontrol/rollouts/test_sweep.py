@@ -128,3 +128,30 @@ async def test_the_time_limit_of_an_action_is_part_of_its_order_where_the_agent_
     job = await hub.store.jobs.job(SYSTEM, saved.jobs[0])
     assert order_args(job.request, [ACTION_LIMIT]) == {"named_action": "drain", "timeout_s": 90}
     assert order_args(job.request, []) == {"named_action": "drain"}, "an older launcher refuses what it does not know"
+
+
+@pytest.mark.holds("SAFETY-105")
+async def test_reboots_by_hand_take_the_slot_of_their_role_like_those_of_a_roll_out(hub: TestHub) -> None:
+    jobs, rollouts, admin = hub.store.jobs, hub.store.rollouts, await hub.logged_in()
+    nodes = [await hub.node(name, tags=("role:db",)) for name in ("db-1", "db-2", "db-3")]
+    free = await hub.node("tool", tags=("tool",))
+    sessions = [await connect(hub.store, node.id) for node in (*nodes, free)]
+    ids = [node.id for node in (nodes[0], nodes[1], free)]
+    assert (await admin.post("jobs", {"action": "reboot", "nodes": ids})).status == 202
+
+    async def take() -> set[NodeId]:
+        return {one.job.node_id for one in await jobs.take(None, sessions, hub.clock.now())}
+
+    assert await take() == {nodes[0].id, free.id}, "one of a role at a time; those without a role do not wait for each other"
+    assert await take() == set()
+    made = await a_rollout(hub, [nodes[2]])
+    [waiting] = made.targets
+    made = (await rollouts.save_rollout(SYSTEM, made, Stepped(made._replace(targets=(waiting._replace(state="running"),)), ()))).rollout
+    assert (await hub.services[RolloutFacts].read(made)).role_reboots["role:db"] == 1
+    with pytest.raises(Conflict, match="reboot in this role"):
+        await rollouts.save_rollout(SYSTEM, made, rebooting(made))
+    [first] = await jobs.open_jobs(nodes[0].id)
+    await hub.sql("UPDATE job SET state = 'succeeded', ended_at = ? WHERE id = ?", hub.clock.now(), first.id)
+    assert (await rollouts.save_rollout(SYSTEM, made, rebooting(made))).jobs
+    assert await take() == {nodes[1].id}, "the older one goes first"
+    assert await take() == set(), "the roll-out waits for the one by hand"
