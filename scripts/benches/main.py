@@ -19,6 +19,7 @@ from scripts.benches.hub.connection import connection
 from scripts.benches.hub.fleet_latency import fleet_age
 from scripts.benches.hub.frames import frame_cpu
 from scripts.benches.hub.history import history
+from scripts.benches.hub.isolation import isolation
 from scripts.benches.hub.start import start
 from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
@@ -48,6 +49,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "hub.reconnect": fleet.reconnect,
     "hub.connection": lambda: asyncio.run(connection()),
     "hub.start": start,
+    "store.isolation": isolation,
     "live.fleet_age": fleet_age,
     "alert.eval": alerts.evaluation,
     "alert.memory": alerts.memory,

@@ -14,7 +14,7 @@ REFUSED: Final = (
     'deployments:SqliteDeployments.expire: syntax error at or near "ON"',
     'events:SqliteLog.expire_refusals: syntax error at or near "ON"',
     'events:SqliteLog.save_refusals.command: column "rowid" does not exist',
-    'expectations:SqliteExpectations.first_reports: syntax error at or near "BY"',
+    "expectations:SqliteExpectations.first_reports: function min(double precision, double precision) does not exist",
 )
 """`<file>:<function>: <error of PostgreSQL>` of each statement."""
 UNREACHED: Final = (

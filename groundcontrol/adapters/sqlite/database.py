@@ -99,8 +99,9 @@ class _File:
             has_log = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: upgrade(db, path, kind, migrations(kind)))
-            reader = await Reader.open(path)
-            urgent = await Reader.open(path, URGENT_CONNECTIONS) if kind is CONTROL else reader
+            await thread.guard_writes()
+            reader = await Reader.open(path, owned=kind is CONTROL)
+            urgent = await Reader.open(path, URGENT_CONNECTIONS, owned=True) if kind is CONTROL else reader
         except BaseException as exc:
             if reader is not None:
                 await reader.close()

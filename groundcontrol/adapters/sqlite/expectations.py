@@ -30,14 +30,14 @@ from groundcontrol.events.model import Severity
 
 _EXPIRE_AT_ONCE: Final = 1000
 # A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,
-# its first event in the window is at most ?7 after the start. Without INDEXED BY, SQLite would read all events of each node. Beside
+# its first event in the window is at most ?7 after the start. Without the plus, SQLite would read all events of each node. Beside
 # min(), SQLite takes the other columns from the row of the minimum.
 _FIRST_REPORTS: Final = (
     "SELECT node_id, id, max(received_at, CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE received_at END) AS received_at,"
     " min(CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE at END) AS first_at"
-    " FROM event INDEXED BY event_by_type WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 - ?6 AND ?4 AND last_at >= ?3"
+    " FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 - ?6 AND ?4 AND last_at >= ?3"
     " AND (type <> 'custom' OR json_valid(details) AND json_extract(details, '$.name') = ?2)"
-    " AND node_id IN (SELECT value FROM json_each(?5)) GROUP BY node_id"
+    " AND +node_id IN (SELECT value FROM json_each(?5)) GROUP BY node_id"
 )
 _DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
 _UNMET: Final = (

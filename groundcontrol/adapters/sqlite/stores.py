@@ -30,6 +30,7 @@ from groundcontrol.adapters.sqlite.batches import SqliteBatches
 from groundcontrol.adapters.sqlite.channels import SqliteChannels
 from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
 from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
+from groundcontrol.adapters.sqlite.engine.organisation import act_for_owners
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import SqliteLog
@@ -150,7 +151,10 @@ class Store:
     @classmethod
     def on(cls, connections: Connections) -> Store:
         """Make all stores."""
-        return cls(**{each.name: each.metadata["make"](connections) for each in fields(cls)})
+        made = cls(**{each.name: each.metadata["make"](connections) for each in fields(cls)})
+        for each in fields(cls):
+            act_for_owners(getattr(made, each.name))
+        return made
 
     @cached_property
     def _by_type(self) -> dict[type, object]:

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import aiosqlite
 
+from groundcontrol.adapters.sqlite.engine.organisation import Acting, guard_writes, restrict_reads
 from groundcontrol.adapters.sqlite.engine.readonly import uri_of
 from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
 from groundcontrol.core.text import fold
@@ -50,6 +51,17 @@ _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
 class Thread(aiosqlite.Connection):
     """An aiosqlite connection that also runs whole functions on its thread, so that a transaction needs one thread switch."""
 
+    acting: Acting
+    """The organisation for which the connection acts; set while one is opened."""
+
+    async def restrict_reads(self) -> None:
+        """Let this connection read for one organisation at a time (`acting`)."""
+        await self.run(lambda db: restrict_reads(db, self.acting))
+
+    async def guard_writes(self) -> None:
+        """Let this connection write for one organisation at a time (`acting`). The schema must be up to date."""
+        await self.run(lambda db: guard_writes(db, self.acting))
+
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work` with the connection, on its thread."""
         result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite leaves it bare
@@ -87,6 +99,7 @@ async def open_thread(
     Raises: StoreError: the file cannot be opened (`translate`).
     """
     thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", beside, busy_timeout_s), 64)
+    thread.acting = Acting()
     if page_size is None:
         thread.may_be_left()
     try:

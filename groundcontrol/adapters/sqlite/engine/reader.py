@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
+from groundcontrol.adapters.sqlite.engine.organisation import ACTING_ORG
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import StoreBusy, StoreDown
@@ -28,16 +29,18 @@ BREAK_OFF_EVERY_S: Final = 0.02
 
 
 class Reader:
-    """A pool of connections, one for each running query. A query sees one consistent state, with every commit from before it began."""
+    """A pool of connections, one for each running query. A query sees one consistent state, with every commit from before it began.
 
-    def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
-        self._threads = threads
+    A query for an organisation runs on a connection of its own kind, which sees nothing of the others (`engine/organisation.py`).
+    """
+
+    def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S, restricted: Sequence[Thread] = ()) -> None:
+        """Args: restricted: connections for queries of organisations; none: this file has no rows of organisations."""
+        self._threads = [*threads, *restricted]
         self._name = name
         self._wait_limit_s = wait_limit_s
-        self._free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
-        """Last in, first out: the next query gets the connection of the last one, whose page cache is filled."""
-        for thread in threads:
-            self._free.put_nowait(thread)
+        self._unrestricted = _pool(threads)
+        self._restricted = _pool(restricted) if restricted else None
         self.broken = False
         """Whether reading the file failed, or a page was invalid, so that the process should end and start again."""
         self.damaged = False
@@ -45,16 +48,19 @@ class Reader:
         self._closing = False
 
     @classmethod
-    async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
+    async def open(cls, path: Path, size: int = POOL_SIZE, *, owned: bool = False) -> Reader:
+        """Args: owned: the file has rows of organisations."""
         threads: list[Thread] = []
         try:
-            for _ in range(size):
-                threads.append(await open_thread(path, page_size=None))  # noqa: PERF401  on an error the opened ones are closed below
+            for number in range(size * (2 if owned else 1)):
+                threads.append(await open_thread(path, page_size=None))  # on an error the opened ones are closed below
+                if number >= size:
+                    await threads[-1].restrict_reads()
         except BaseException:
             for thread in threads:
                 await thread.close()
             raise
-        return cls(threads, path.name)
+        return cls(threads[:size], path.name, restricted=threads[size:])
 
     async def run(self, query: Callable[[Rows], T]) -> T:
         """Run a query in a read transaction on a free connection.
@@ -80,29 +86,32 @@ class Reader:
             raise StoreDown(f"the database {self._name} failed; the hub must start again")
         if self._closing:
             raise StoreBusy(f"the database {self._name} is being closed")
-        thread = await self._thread()
+        org = ACTING_ORG.get()
+        free = self._unrestricted if org is None or self._restricted is None else self._restricted
+        thread = await self._thread(free)
+        thread.acting.org = org
         running = thread.start(work)
-        running.add_done_callback(partial(self._end, thread))  # a query ends although its caller was cancelled
+        running.add_done_callback(partial(self._end, free, thread))  # a query ends although its caller was cancelled
         try:
             return await asyncio.shield(running)
         except sqlite3.Error as exc:
             raise translate(exc, self._name) from exc
 
-    def _end(self, thread: Thread, ended: asyncio.Future[T]) -> None:
+    def _end(self, free: asyncio.Queue[Thread], thread: Thread, ended: asyncio.Future[T]) -> None:
         """Free the connection of a query that has ended, and remember a failed disk or file."""
-        self._free.put_nowait(thread)
+        free.put_nowait(thread)
         exc = None if ended.cancelled() else ended.exception()
         error = translate(exc, self._name) if isinstance(exc, sqlite3.Error) else None
         if isinstance(error, StoreDown):
             self.broken = True
             self.damaged = self.damaged or is_damage(error)
 
-    async def _thread(self) -> Thread:
+    async def _thread(self, free: asyncio.Queue[Thread]) -> Thread:
         with contextlib.suppress(asyncio.QueueEmpty):
-            return self._free.get_nowait()  # needs no timer: most requests find a free connection
+            return free.get_nowait()  # needs no timer: most requests find a free connection
         try:
             async with asyncio.timeout(self._wait_limit_s):
-                return await self._free.get()
+                return await free.get()
         except TimeoutError:
             raise StoreBusy(f"the database {self._name} has too many reads") from None
 
@@ -121,10 +130,11 @@ class Reader:
         busy = set(self._threads)
         until = asyncio.get_running_loop().time() + CLOSE_LIMIT_S
         while busy and asyncio.get_running_loop().time() < until:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BREAK_OFF_EVERY_S):
-                    while busy:
-                        busy.remove(await self._free.get())
+            for free in (self._unrestricted, self._restricted):
+                while free is not None and not free.empty():
+                    busy.remove(free.get_nowait())
+            if busy:
+                await asyncio.sleep(BREAK_OFF_EVERY_S)
             for thread in busy:
                 thread.break_off()
         for thread in self._threads:
@@ -133,6 +143,14 @@ class Reader:
             else:
                 await thread.close()
         return not busy
+
+
+def _pool(threads: Sequence[Thread]) -> asyncio.Queue[Thread]:
+    """The free ones of these connections. Last in, first out: the next query gets the connection of the last one, whose page cache is filled."""
+    free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
+    for thread in threads:
+        free.put_nowait(thread)
+    return free
 
 
 def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, translate
+from groundcontrol.adapters.sqlite.engine.organisation import ACTING_ORG
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
@@ -43,6 +44,8 @@ class WriterStats(NamedTuple):
 
 class _Waiting(NamedTuple):
     command: Callable[[Tx], object]
+    org: int | None
+    """The organisation for which it acts; None: for the hub as a whole."""
     done: asyncio.Future[Any]
 
 
@@ -114,7 +117,7 @@ class Writer:
         if len(self._queue) >= self._queue_limit:
             self._refused += 1
             raise StoreBusy(f"{self._queue_limit} commands wait for the database {self._name} already")
-        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(command, ACTING_ORG.get(), asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._wake.set()
         return cast("T", await waiting.done)
@@ -192,7 +195,7 @@ class Writer:
         try:
             if self.broken:
                 raise self._as_broken()
-            outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
+            outcomes = await self._thread.run(lambda db: self._transact(db, group))
         except Exception as exc:  # any error: otherwise the callers would wait for ever
             outcomes = [_Outcome(None, exc) for _ in group]
         finally:
@@ -213,15 +216,15 @@ class Writer:
             else:
                 waiting.done.set_exception(outcome.error)
 
-    def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
+    def _transact(self, db: sqlite3.Connection, group: list[_Waiting]) -> list[_Outcome]:
         """Runs on the thread: run all commands in one transaction; without commands, checkpoint."""
-        if not commands:
+        if not group:
             self._checkpoint_after_shredding(db)
             return []
         changes = db.total_changes
         try:
             db.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(db, command, alone=len(commands) == 1) for command in commands]
+            outcomes = [self._attempt(db, waiting, alone=len(group) == 1) for waiting in group]
             if db.in_transaction:
                 db.execute("COMMIT")
         except sqlite3.Error as exc:
@@ -229,7 +232,7 @@ class Writer:
             if db.in_transaction:
                 with contextlib.suppress(sqlite3.Error):  # `_note` has recorded the first error, which is the important one
                     db.execute("ROLLBACK")
-            return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
+            return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in group]
         finally:
             if db.total_changes != changes:
                 self.edition += 1
@@ -254,13 +257,14 @@ class Writer:
             self._checkpoint_error = self._note(exc)
             self._note_health(self._checkpoint_error)  # no caller gets this error
 
-    def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
+    def _attempt(self, db: sqlite3.Connection, waiting: _Waiting, *, alone: bool) -> _Outcome:
         """Run one command. `alone`: it is the only one in this transaction and needs no savepoint, which would copy each changed page."""
         if not alone:
             db.execute("SAVEPOINT command")
         tx = Tx(db, self._clock.now())
+        self._thread.acting.org = waiting.org
         try:
-            result = command(tx)
+            result = waiting.command(tx)
             if not alone:
                 db.execute("RELEASE command")
         except Exception as exc:

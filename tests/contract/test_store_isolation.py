@@ -1,0 +1,181 @@
+"""One organisation neither reads nor changes what another one stores, also where a statement forgets the organisation."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import Callable
+from typing import Final, get_type_hints
+
+import pytest
+
+from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS, acting_for, owned_tables
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.stores import Store
+from groundcontrol.core.errors import StoreError
+from tests.support.factories import SCOPE, STRANGER, new_node
+from tests.support.store_backend import Backend
+
+FOR_THE_HUB: Final[dict[str, str]] = {
+    "hubs": "beat lease ship_agent",
+    "sessions": "claim left_online owner release release_dead",
+    "nodes": "find_node id_by_number organisations renew_keys save_identity save_seen save_updates sweep",
+    "tables": "packages_digest save_events save_packages save_table",
+    "metrics": "append begin_session check_chunks compact drop_node expire gaps hot_hours latest merge pending_merges read read_rollups save_schema sizes unreadable window",
+    "node_logs": "add_lines lines",
+    "process_history": "expire_readings reading save_reading",
+    "jobs": "advance any_open append_output cancel_unauthorized completed expire last_ended open_jobs output_digest output_offsets overdue save_plan save_report stopping take unaccepted",
+    "deployments": "expire unfinished_deployments",
+    "secrets": "create_keyring credentials keyring secret secrets",
+    "users": "clear_attempts count_users create_first_admin initialised_at login_session lookup_login open_session refresh_session reserve_attempt setup_code_hash step_up user user_by_name",
+    "log": "add_event archive_audit audit_heads expire_events expire_refusals last_audit_at save_refusals verify_audit write_refusal_summary",
+    "user_admin": "auth_state",
+    "factors": "use_recovery_code use_step",
+    "tokens": "token_auth_state touch_token",
+    "retention": "retention",
+    "recovery": "adopt_until",
+    "invites": "find_invite settle_joining unsettled",
+    "maintenance": "automatic open_windows record_begin record_ends",
+    "channels": "of_every_org target",
+    "deliveries": "claim correct_times expire_deliveries extend finish next_due parts usage",
+    "expectations": "expire_days first_reports missed_days of_every_org save_judgements undecided unmet",
+    "silence": "absences known_nodes save_recovery save_stage",
+    "policies": "of_every_org",
+    "oidc": "account_of belongs_somewhere create_account end_sessions links open_session providers replace_memberships session_at_provider",
+    "organisations": "organisation organisations",
+    "rollouts": "busy_elsewhere expire_rollouts jobs_of live_rollouts role_reboots",
+    "patch_windows": "of_every_org",
+    "rules": "of_every_org",
+    "alerts": "commit expire_alerts",
+}
+"""The methods of each store that act for no organisation: the hub's own tasks, agents' sessions, log-ins, and objects that say whose they are."""
+UNOWNED: Final = frozenset(
+    {
+        *("fact", "keyring", "hub", "lease", "attempt", "hub_absence", "organisation", "oidc_provider", "audit_pack"),  # of the instance
+        *OF_ACCOUNTS,
+        *("node_session", "node_silence", "job_output", "job_plan", "job_report"),  # found by the number of an owned row
+    }
+)
+"""Tables without organisation. A new table has the column `org`, or a reason not to."""
+
+
+def test_methods_without_an_organisation_are_a_closed_list() -> None:
+    found = dict[str, str]()
+    for name, kind in get_type_hints(Store).items():
+        methods = [
+            method
+            for method, function in inspect.getmembers(kind, inspect.isfunction)
+            if not method.startswith("_") and {"scope", "org"}.isdisjoint(inspect.signature(function).parameters)
+        ]
+        if methods and not name.startswith("_"):
+            found[name] = " ".join(methods)
+    assert found == FOR_THE_HUB
+
+
+@pytest.fixture
+async def files(backend: Backend) -> tuple[Writer, Reader]:
+    """A control database with a node of organisation 1 and one of organisation 2."""
+    await backend.store.nodes.create_node(SCOPE, new_node("mine"))
+    await backend.store.nodes.create_node(STRANGER, new_node("foreign"))
+    return backend.database._control.writer, backend.database._control.reader
+
+
+async def test_every_table_has_an_organisation_or_a_reason(files: tuple[Writer, Reader]) -> None:
+    writer, _ = files
+    tables = await writer.run(lambda tx: {str(row["name"]) for row in tx.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table'")})
+    owned = set(await writer._thread.run(owned_tables))
+    assert {name for name in tables if not name.startswith("sqlite_")} - owned == UNOWNED
+
+
+FORGETFUL: Final = (
+    "SELECT name FROM node",
+    "SELECT n.name FROM node AS n JOIN node AS other ON other.no <> n.no OR other.no = n.no",
+    "WITH every AS (SELECT * FROM node) SELECT name FROM every",
+    "SELECT name FROM node WHERE EXISTS (SELECT 1 FROM node)",
+    "SELECT name FROM node UNION SELECT name FROM node",
+    "SELECT name FROM node WHERE org = 1 OR org = 2",
+)
+
+
+@pytest.mark.parametrize("sql", FORGETFUL)
+async def test_a_query_that_forgets_the_organisation_sees_its_own_rows(files: tuple[Writer, Reader], sql: str) -> None:
+    _, reader = files
+    seen = dict[int, set[str]]()
+    for org in (1, 2, 3):
+        with acting_for(org):
+            seen[org] = {row["name"] for row in await reader.run(lambda rows: rows.fetch_all(sql))}
+    assert seen == {1: {"mine"}, 2: {"foreign"}, 3: set()}
+
+
+AROUND: Final = (
+    "SELECT * FROM main.node",
+    "SELECT count(*) FROM main.node",
+    "SELECT rowid FROM main.node",
+    "SELECT name FROM main.node INDEXED BY sqlite_autoindex_node_1",
+    "SELECT 1 FROM node JOIN main.node AS every ON true",
+    "WITH every AS (SELECT * FROM main.node) SELECT * FROM every",
+    "SELECT EXISTS (SELECT 1 FROM main.node)",
+    "DROP VIEW temp.node",
+    "CREATE TEMP VIEW every AS SELECT * FROM main.node",
+    "ATTACH DATABASE ':memory:' AS other",
+    "PRAGMA query_only = OFF",
+    "SELECT * FROM pragma_table_info('node')",
+    "UPDATE node SET name = 'mine'",
+)
+
+
+@pytest.mark.parametrize("sql", AROUND)
+async def test_no_statement_reaches_the_table_itself(files: tuple[Writer, Reader], sql: str) -> None:
+    _, reader = files
+    with acting_for(2), pytest.raises((StoreError, sqlite3.Error)):
+        await reader.run(lambda rows: rows.fetch_all(sql))
+
+
+async def test_every_owned_table_is_a_view_where_organisations_read(files: tuple[Writer, Reader]) -> None:
+    writer, reader = files
+    owned = await writer._thread.run(owned_tables)
+
+    def foreign(rows: Rows) -> dict[str, int]:
+        return {table: len(rows.fetch_all(f"SELECT * FROM {table}")) for table in owned}
+
+    with acting_for(77):  # nobody's
+        assert set((await reader.run(foreign)).values()) == {0}
+
+
+WRITES: Final[dict[str, Callable[[Tx], object]]] = {
+    "change": lambda tx: tx.execute("UPDATE node SET name = 'taken' WHERE name = 'foreign'"),
+    "change all": lambda tx: tx.execute("UPDATE node SET note = 'taken'"),
+    "move in": lambda tx: tx.execute("UPDATE node SET org = 1 WHERE name = 'foreign'"),
+    "move out": lambda tx: tx.execute("UPDATE node SET org = 2 WHERE name = 'mine'"),
+    "delete": lambda tx: tx.execute("DELETE FROM node WHERE name = 'foreign'"),
+    "delete all": lambda tx: tx.execute("DELETE FROM event"),
+    "insert": lambda tx: tx.execute("INSERT INTO alert_engine VALUES (2, 0, x'')"),
+    "replace": lambda tx: tx.execute(
+        "INSERT OR REPLACE INTO node_grave SELECT id, 1, no, deleted_at, samples_dropped FROM node_grave WHERE org = 2"
+    ),
+    "upsert": lambda tx: tx.execute("INSERT INTO alert_engine VALUES (2, 0, x'') ON CONFLICT (org) DO UPDATE SET at = 1"),
+    "returning": lambda tx: tx.fetch_all("UPDATE node SET note = 'taken' WHERE name = 'foreign' RETURNING id"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_command_cannot_change_rows_of_another_organisation(files: tuple[Writer, Reader], write: Callable[[Tx], object]) -> None:
+    writer, _ = files
+
+    def prepare(tx: Tx) -> None:
+        tx.execute("INSERT INTO node_grave VALUES ('gone', 2, 99, 0, 1)")
+        tx.execute("INSERT INTO event SELECT * FROM event WHERE false")
+        tx.execute(
+            "INSERT INTO event (org, id, type, severity, source, at, message, details, received_at) VALUES (2, 'e', 'custom', 'info', 'hub', 0, '', '{}', 0)"
+        )
+
+    def content(tx: Tx) -> list[tuple[object, ...]]:
+        return [tuple(row) for table in ("node", "node_grave", "event", "alert_engine") for row in tx.fetch_all(f"SELECT * FROM {table}")]
+
+    await writer.run(prepare)
+    before = await writer.run(content)
+    with acting_for(1), pytest.raises(StoreError):
+        await writer.run(write)
+    assert await writer.run(content) == before
