@@ -17,8 +17,14 @@ PROTECTED = (
 )
 """Pattern of the units that no policy allows: Stardust's own, root's shells, and those that stop the server, export its disks, reset it to
 factory state, or update it at the next boot."""
-ONLY_BY_NAME = r"(?:systemd-|.*-offline-update).*"
-"""Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release."""
+_UPDATERS = (
+    "apt-daily", "unattended-upgrades", "dnf-automatic", "dnf5-automatic", "yum-cron", "packagekit", "flatpak-", "snapd", "fwupd",
+    "transactional-update", "rpm-ostree", "bootc-", "nixos-upgrade", "pamac-", "update-notifier",
+)  # fmt: skip
+"""How the names of units begin that install packages by themselves, past the verbs that a policy lists."""
+ONLY_BY_NAME = rf"(?:systemd-|.*-offline-update|{'|'.join(_UPDATERS)}).*"
+"""Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release, and those
+that update it."""
 
 
 def full_name(word: str) -> str:

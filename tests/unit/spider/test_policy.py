@@ -220,6 +220,16 @@ def test_units_that_export_disks_reset_or_update_offline_are_refused_even_by_nam
     assert policy.name_refusal(restart, {"units": [f"{name}.service"]}) == "unit-protected"
 
 
+@pytest.mark.holds("S-50")
+@pytest.mark.parametrize("name", ["apt-daily-upgrade.service", "apt-daily.timer", "unattended-upgrades.service", "flatpak-system-update.timer", "dnf-automatic-install.timer", "packagekit.service", "fwupd.service"])  # fmt: skip
+def test_a_pattern_never_stands_for_a_unit_that_installs_packages(name: str) -> None:
+    """A hub that may restart services must not upgrade packages that way."""
+    start = VERBS["unit-start"]
+    for line, refusal in (("*", "policy-unit"), (f"{name[:5]}*", "policy-unit"), (name, None)):
+        policy = parse_policy(f"[policy]\nversion = 2\nmode = managed\nverbs = unit-start\nunits = {line}\n")
+        assert policy.name_refusal(start, {"units": [name]}) == refusal, line
+
+
 def test_a_pattern_never_stands_for_the_systems_own_units() -> None:
     policy = parse_policy("[policy]\nversion = 2\nmode = managed\nunits = *, systemd-timesyncd, sys*\n")
     restart = VERBS["unit-restart"]
