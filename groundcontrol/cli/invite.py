@@ -9,7 +9,7 @@ from typing import Any, Final
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.formatting import moment
-from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.options import POLICY_LINES, UsageError, add_policy_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", choices=("monitor", "readonly", "managed"), default="managed", help="what the hub may do on the server [managed]"
     )
+    add_policy_lines(parser)
     parser.add_argument(
         "--organisation", action="store_true", help="a secret for many servers (cloud-init, Ansible), whose nodes wait for approval"
     )
@@ -44,6 +45,7 @@ async def run(args: argparse.Namespace) -> int:
             await hub.delete(f"/invites/{args.revoke}")
             return print_answer(args, {"revoked": args.revoke}, f"the invite {shown(args.revoke)} is revoked")
         body: dict[str, Any] = {"name": args.name, "tags": args.tag, "policy": args.policy}
+        body |= {name: getattr(args, name) for name in POLICY_LINES if getattr(args, name) is not None}
         if args.organisation:
             body |= {"kind": "organisation", "uses": args.uses, "days": args.days, "approval": not args.no_approval}
         made = await hub.post("/invites", body)

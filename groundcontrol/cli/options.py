@@ -22,6 +22,18 @@ EXIT_STATUS: Final = (
 SELECTOR: Final = "name, id, 'web-*', tag:TAG, state:STATE or health:LEVEL; several separated by commas; '*' is every node"
 
 
+POLICY_LINES: Final = ("units", "containers", "journal", "events")
+"""The flags of `add_policy_lines`."""
+
+
+def add_policy_lines(parser: Any) -> None:
+    """Add the lines of a policy file, but its mode, to a parser or a group of it."""
+    parser.add_argument("--units", action="append", metavar="NAME", help="a unit, or a pattern (*), that may be restarted; repeatable")
+    parser.add_argument("--containers", action="append", metavar="NAME", help="a container that may be restarted; repeatable")
+    parser.add_argument("--journal", choices=("off", "warning", "all"), help="lines of the journal on demand")
+    parser.add_argument("--events", action="append", metavar="USER", help="an account that may report events; repeatable")
+
+
 class UsageError(Exception):
     """The command is wrong; the text names the error."""
 

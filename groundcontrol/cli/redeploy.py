@@ -8,10 +8,11 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.options import POLICY_LINES, add_policy_lines
 from groundcontrol.cli.ssh_login import add_login, login_body
 from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
-POLICY: Final = ("policy", "units", "containers", "journal", "events", "policy_seen")
+POLICY: Final = ("policy", *POLICY_LINES, "policy_seen")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "policy file of the server, which belongs to its owner: these need a key or password in the same call"
     )
     policy.add_argument("--policy", choices=("monitor", "readonly", "managed"), help="its mode")
-    policy.add_argument("--units", action="append", metavar="NAME", help="a unit, or a pattern (*), that may be restarted; repeatable")
-    policy.add_argument("--containers", action="append", metavar="NAME", help="a container that may be restarted; repeatable")
-    policy.add_argument("--journal", choices=("off", "warning", "all"), help="lines of the journal on demand")
-    policy.add_argument("--events", action="append", metavar="USER", help="an account that may report events; repeatable")
+    add_policy_lines(policy)
     policy.add_argument("--policy-seen", metavar="DIGEST", help="write the difference that this command has shown")
     parser.add_argument("--install-python", action="store_true", help="install python3 if it is missing")
     parser.add_argument(

@@ -15,7 +15,8 @@ from groundcontrol.core.ids import InviteId
 from groundcontrol.core.permissions import authorize, check_new_tags
 from groundcontrol.deployments.install_script import Invitations
 from groundcontrol.deployments.invites_views import InstallerView, InviteBody, InvitesView, InviteView, NewInviteView
-from groundcontrol.deployments.model import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
+from groundcontrol.deployments.model import INVITE_S, LONGEST_DAYS, MOST_USES, Invite, PolicyLines
+from groundcontrol.deployments.policy_file import check_lines
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.nodes.api import checked_name, checked_tags, node_detail_view
@@ -50,6 +51,9 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     tags = checked_tags(body.tags)
     check_new_tags(call.scope, tags)
     proxy = check_proxy(body.proxy) or ""
+    units, containers, events = (None if names is None else tuple(names) for names in (body.units, body.containers, body.events))
+    lines = PolicyLines(None, units, containers, body.journal, events)
+    check_lines(lines)
     services, scope = call.services, call.scope
     now = services.clock.now()
     expires_at = float(int(now + (days * 86_400.0 if many else INVITE_S)))
@@ -57,7 +61,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
         scope,
         Invite(
             InviteId(new_random_id()), scope.org, body.kind, name, tags, body.policy, many and body.approval is not False,
-            uses, 0, None, scope.actor.name, now, expires_at, None,
+            uses, 0, None, scope.actor.name, now, expires_at, None, lines,
         ),
     )  # fmt: skip
     text = services[Invitations].text(invite, proxy)
@@ -114,7 +118,10 @@ async def reject_node(call: ApiRequest) -> None:
 
 def invite_view(invite: Invite, now: float) -> InviteView:
     """The view of an invite. It has no secret, since the hub does not store it."""
-    return view_of(InviteView, invite, state=invite.state(now))
+    units, containers, events = (list(names or ()) for names in (invite.lines.units, invite.lines.containers, invite.lines.events))
+    return view_of(
+        InviteView, invite, state=invite.state(now), units=units, containers=containers, journal=invite.lines.journal, events=events
+    )
 
 
 def installer(services: Services) -> InstallerView:

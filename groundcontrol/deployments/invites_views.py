@@ -17,6 +17,13 @@ class InviteBody(Body):
     """The name of the node, or the purpose of an organisation secret."""
     tags: list[str] = msgspec.field(default_factory=list)
     policy: Literal["monitor", "readonly", "managed"] = "managed"
+    units: list[str] | None = None
+    """Names and patterns (`*`) of the units that people may start, stop, restart and reload. This and the next three are for a server without
+    a policy file: one that is there stays."""
+    containers: list[str] | None = None
+    journal: Literal["off", "warning", "all"] | None = None
+    events: list[str] | None = None
+    """Accounts of the server that may report events, beside root."""
     proxy: str = ""
     """The HTTP proxy (`http://host:port`) through which the server connects to this hub. Only the invite contains it."""
     uses: int | None = None
@@ -43,6 +50,10 @@ class InviteView(Answer):
     name: str
     tags: list[str]
     policy: str
+    units: list[str]
+    containers: list[str]
+    journal: str | None
+    events: list[str]
     approval: bool
     most_uses: int
     uses: int

@@ -22,7 +22,7 @@ from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.scope import Scope, hub_scope, node_actor
 from groundcontrol.core.stores import Stores
-from groundcontrol.deployments.model import Invite
+from groundcontrol.deployments.model import NO_LINES, Invite
 from groundcontrol.deployments.node_files import spider_conf
 from groundcontrol.deployments.policy_file import policy_conf
 from groundcontrol.deployments.requests import proxy_of
@@ -309,11 +309,12 @@ class _Visit:
     async def _hand_over(self, node: Node, probe: Probe, plan: InstallPlan) -> None:
         joining = self._joining
         session_key, launch_key = joining.keys(node)
+        mode = self._policy_mode(probe)
         payload = Payload(
             version=joining.spider.version,
             bundle=joining.spider.bundle,
             spider_conf=spider_conf(node, self._url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
-            policy_conf=policy_conf(self._policy_mode(probe)),
+            policy_conf=policy_conf(mode, lines=self._invite.lines if mode == self._invite.policy else NO_LINES),
             session_key=Secret(session_key.hex()),
             launch_key=Secret(launch_key.hex()),
             install_python=False,

@@ -94,6 +94,11 @@ class PolicyLines(NamedTuple):
 NO_LINES: Final = PolicyLines()
 
 
+def named_lines(lines: PolicyLines) -> dict[str, object]:
+    """The lines that a request names, by their key in the policy file."""
+    return {key: value for key, value in lines._asdict().items() if value is not None}
+
+
 class FoundPolicy(NamedTuple):
     """The difference between the policy file on a server and the request."""
 
@@ -301,6 +306,8 @@ class Invite(NamedTuple):
     created_at: float
     expires_at: float
     revoked_at: float | None
+    lines: PolicyLines = NO_LINES
+    """Further lines of the initial policy, but its mode."""
 
     def state(self, now: float) -> InviteState:
         """Whether the invite is open, used, expired or revoked."""

@@ -455,8 +455,12 @@ def test_a_limited_user_learns_that_a_new_node_needs_a_granted_tag(browser: Brow
         expect(refused).to_be_visible()
         assert not seen.axe()
         dialog.get_by_label("Tags").fill("web")
+        dialog.get_by_label("Services that may be restarted").fill("nginx.service, php*")
+        dialog.get_by_label("Journal on demand").select_option("warning")
         dialog.get_by_role("button", name="Create command").click()
         expect(page.get_by_role("dialog", name="Run this on the server")).to_be_visible()
+        [invite] = hub.local("GET", "/api/v1/invites").json["invites"]
+        assert (invite["units"], invite["journal"]) == (["nginx.service", "php*"], "warning")
         page.keyboard.press("Escape")
         seen.open("/settings")
         expect(page.get_by_role("region", name="You")).to_contain_text("You have access to some nodes only")

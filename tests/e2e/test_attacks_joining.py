@@ -229,11 +229,16 @@ async def test_the_command_line_manages_invites_and_approves_nodes(hub: HubProce
         done = await asyncio.to_thread(command, hub.folder, *words)
         return done.returncode, done.stdout, done.stderr
 
-    status, out, _ = await stardust("invite", "--organisation", "--name", "cloud", "--uses", "2", "--json")
+    lines = ("--units", "nginx.service", "--journal", "warning", "--events", "backup")
+    status, out, _ = await stardust("invite", "--organisation", "--name", "cloud", "--uses", "2", *lines, "--json")
     assert status == 0
     many = json.loads(out)
+    assert (many["info"]["units"], many["info"]["journal"], many["info"]["events"]) == (["nginx.service"], "warning", ["backup"])
+    assert (await stardust("invite", "--units", "no/unit"))[0] == 1
     for _ in range(2):
-        await (await start_join(client, hub, many["invite"])).accepted()
+        _, files = await (await start_join(client, hub, many["invite"])).accepted()
+        for line in (b"mode = managed", b"units = nginx.service", b"journal = warning", b"events = backup"):
+            assert line in files["policy.conf"].splitlines()
     status, out, _ = await stardust("nodes")
     assert out.count("waiting") == 2
     assert (await stardust("nodes", "approve", "far-away"))[:2] == (0, "far-away is approved\n")

@@ -982,6 +982,15 @@ export interface InviteBody {
   name?: string;
   tags?: string[];
   policy?: "monitor" | "readonly" | "managed";
+  /**
+   * Names and patterns (`*`) of the units that people may start, stop, restart and reload. This and the next three are for a server without
+   * a policy file: one that is there stays.
+   */
+  units?: string[] | null;
+  containers?: string[] | null;
+  journal?: "off" | "warning" | "all" | null;
+  /** Accounts of the server that may report events, beside root. */
+  events?: string[] | null;
   /** The HTTP proxy (`http://host:port`) through which the server connects to this hub. Only the invite contains it. */
   proxy?: string;
   /** Maximum number of nodes of an organisation secret, 1 to 1000 (100). */
@@ -1000,6 +1009,10 @@ export interface InviteView {
   name: string;
   tags: string[];
   policy: string;
+  units: string[];
+  containers: string[];
+  journal: string | null;
+  events: string[];
   approval: boolean;
   most_uses: number;
   uses: number;

@@ -6,7 +6,7 @@ import contextlib
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
@@ -20,7 +20,7 @@ from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import fold
-from groundcontrol.deployments.model import MOST_OPEN, Invite, right_to_make
+from groundcontrol.deployments.model import MOST_OPEN, Invite, PolicyLines, named_lines, right_to_make
 from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event
 from groundcontrol.nodes.model import NewNode, Node
@@ -54,12 +54,21 @@ class SqliteInvites:
             if count >= MOST_OPEN:
                 raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
             tx.execute(
-                "INSERT INTO invite (org, id, kind, name, tags, policy, approval, most_uses, uses, created_by, created_at, expires_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
-                *(scope.org, invite.id, invite.kind, invite.name, to_json(invite.tags), invite.policy, invite.approval),
+                "INSERT INTO invite (org, id, kind, name, tags, policy, lines, approval, most_uses, uses, created_by, created_at, expires_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+                *(
+                    scope.org,
+                    invite.id,
+                    invite.kind,
+                    invite.name,
+                    to_json(invite.tags),
+                    invite.policy,
+                    record_to_json(invite.lines),
+                    invite.approval,
+                ),
                 *(invite.most_uses, invite.created_by, invite.created_at, invite.expires_at),
             )
-            detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy}
+            detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy, **named_lines(invite.lines)}
             limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
             self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
             return _to_invite(tx.fetch_all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
@@ -174,6 +183,7 @@ def _to_invite(row: Row) -> Invite:
         name=row["name"],
         tags=texts_from_json(row["tags"]),
         policy=row["policy"],
+        lines=record_from_json(PolicyLines, row["lines"]),
         approval=bool(row["approval"]),
         most_uses=row["most_uses"],
         uses=row["uses"],

@@ -26,7 +26,7 @@ from groundcontrol.alerts.model import CHANNELS, RULES, Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.records import Record
 from groundcontrol.core.scope import Grants
-from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, Step
+from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, PolicyLines, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
@@ -109,6 +109,7 @@ COLUMNS: Final = (
     _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
     _Column("deployment", "wishes", partial(record_from_json, DeploymentOptions), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
+    _Column("invite", "lines", partial(record_from_json, PolicyLines)),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("patch_occurrence", "record", partial(record_from_json, Occurrence), "policy || ' ' || due_at"),

@@ -1,12 +1,13 @@
 /** The input of the connection forms, its errors, and the request bodies made from it. Secrets exist only in the open dialog; `draft.ts` stores the rest. */
 
+import { policyLines, type PolicyWishes } from "../../core/deployments/policy-wishes";
 import { t } from "../../core/text/i18n";
 import type { DeploymentBody, DeploymentView, JumpBody, PolicyView, RetryBody, ServerListView } from "../../state/types";
 
 /** How the hub signs in: with a private key, a password, or its own SSH key. */
 export type SignInWay = "key" | "password" | "hub";
 
-export interface ConnectionForm {
+export interface ConnectionForm extends PolicyWishes {
   host: string;
   port: string;
   username: string;
@@ -21,11 +22,6 @@ export interface ConnectionForm {
   sudoPassword: string;
   keep: boolean;
   installPython: boolean;
-  policy: NonNullable<DeploymentBody["policy"]>;
-  /** Lines of the policy: names with commas between, and the journal; empty = the line is left out. */
-  units: string;
-  journal: "" | "off" | "warning" | "all";
-  events: string;
   certificate: string;
   proxy: string;
   jump: JumpForm | null;
@@ -79,14 +75,13 @@ export interface ListForm {
 export const EMPTY_LIST: ListForm = { text: "", format: "auto", entries: EMPTY_CONNECTION };
 
 /** The options of a server that joins by the command. */
-export interface CommandForm {
+export interface CommandForm extends PolicyWishes {
   name: string;
   tags: readonly string[];
-  policy: "managed" | "readonly" | "monitor";
   proxy: string;
 }
 
-export const EMPTY_COMMAND: CommandForm = { name: "", tags: [], policy: "managed", proxy: "" };
+export const EMPTY_COMMAND: CommandForm = { name: "", tags: [], policy: "managed", units: "", journal: "", events: "", proxy: "" };
 
 /** Whether two forms have the same input. */
 export const sameForm = (typed: object, before: object): boolean => JSON.stringify(typed) === JSON.stringify(before);
@@ -177,19 +172,6 @@ function givenLogin({
     private_key: wholeKey(key),
     ...(certificate.trim() ? { certificate: certificate.trim() } : {}),
     ...(passphrase ? { passphrase } : {}),
-  };
-}
-
-/** The lines of the policy that were entered. `whole`: without names, the line for services is written as empty. */
-export function policyLines(
-  { policy, units, journal, events }: ConnectionForm,
-  whole = false,
-): Pick<DeploymentBody, "units" | "journal" | "events"> {
-  const names = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
-  return {
-    ...(policy === "managed" && (whole || units.trim()) ? { units: names(units) } : {}),
-    ...(journal ? { journal } : {}),
-    ...(events.trim() ? { events: names(events) } : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import { policyLines } from "../../core/deployments/policy-wishes";
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
@@ -27,6 +28,7 @@ import { DraftBanner } from "./draft-banner";
 import { commandDraft, useDraft } from "./draft";
 import { EMPTY_COMMAND, type CommandForm } from "./connection-form";
 import { Method, type MethodKey } from "./method";
+import { PolicyFields } from "./policy-fields";
 
 const LOOK_MS = 1500;
 const INVITES = "/settings/joining";
@@ -54,6 +56,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
           name: form.name.trim(),
           tags: [...form.tags],
           policy: form.policy,
+          ...policyLines(form),
           ...(form.proxy.trim() ? { proxy: form.proxy.trim() } : {}),
         }),
       taken: (invite) => {
@@ -118,6 +121,7 @@ export function InviteCommand({ onMethod, onStartOver, onClose }: Props): VNode 
             />
             <TagsField label={t`Tags`} tags={form.tags} onTags={(tags) => change({ tags })} />
           </div>
+          <PolicyFields entries={form} onChange={change} />
           <TextField
             label={t`Proxy`}
             hint={t`For servers that reach Ground Control only through an HTTP proxy.`}

@@ -4,8 +4,7 @@ import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
 import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
-import type { Change } from "./connection-fields";
-import type { ConnectionForm } from "./connection-form";
+import type { PolicyWishes } from "../../core/deployments/policy-wishes";
 
 const JOURNALS: [string, string][] = [
   ["", t`as the mode has it`],
@@ -19,8 +18,8 @@ export function PolicyFields({
   entries,
   onChange,
 }: {
-  entries: Pick<ConnectionForm, "policy" | "units" | "journal" | "events">;
-  onChange: Change;
+  entries: PolicyWishes;
+  onChange: (part: Partial<Omit<PolicyWishes, "policy">>) => void;
 }): VNode {
   return (
     <>
@@ -38,7 +37,7 @@ export function PolicyFields({
           label={t`Journal on demand`}
           hint={t`Which lines of the log may be read from the page.`}
           value={entries.journal}
-          onPick={(journal) => onChange({ journal: journal as ConnectionForm["journal"] })}
+          onPick={(journal) => onChange({ journal: journal as PolicyWishes["journal"] })}
           options={JOURNALS}
         />
         <TextField

@@ -46,7 +46,7 @@ export function SelectionBar({ groups }: { groups: readonly { ids: readonly stri
       <Button kind="quiet" icon="pause" onClick={open({ kind: "maintenance", nodes })}>
         {t`Maintenance…`}
       </Button>
-      <Button kind="quiet" class="wide-only" onClick={open({ kind: "redeploy-many", nodes })}>
+      <Button kind="quiet" class="widest-only" onClick={open({ kind: "redeploy-many", nodes })}>
         {t`Deploy again…`}
       </Button>
       <Button kind="quiet" class="danger" icon="trash-2" onClick={open({ kind: "forget", nodes })}>

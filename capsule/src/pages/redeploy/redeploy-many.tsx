@@ -1,3 +1,4 @@
+import { policyLines } from "../../core/deployments/policy-wishes";
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { deploymentStatusText } from "../../core/deployments/deploy-steps";
@@ -22,7 +23,6 @@ import { SignInFields, useFocusFirstError } from "../add/connection-fields";
 import {
   EMPTY_CONNECTION,
   missingCredentialsReason,
-  policyLines,
   signInBody,
   signInErrors,
   type ConnectionForm,

@@ -1,3 +1,4 @@
+import { policyLines } from "../../core/deployments/policy-wishes";
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { POLICIES } from "../../core/jobs/job-labels";
@@ -20,7 +21,6 @@ import {
   knownHostForm,
   missingCredentialsReason,
   policyForm,
-  policyLines,
   type ConnectionForm,
 } from "../add/connection-form";
 import { DEPLOYMENTS, toastStarted, useSubmit } from "../jobs/submit/use-submit";

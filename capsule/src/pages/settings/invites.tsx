@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { nameError } from "../../core/nodes/node-name";
+import { policyLines, type PolicyWishes } from "../../core/deployments/policy-wishes";
 import { pluralWord, t } from "../../core/text/i18n";
 import { age, date, shortDuration } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -19,6 +20,7 @@ import { Check, SelectField, TagsField } from "../../ui/form";
 import { GridHead } from "../../ui/grid-head";
 import { Empty } from "../../ui/load-states";
 import { Time } from "../../ui/time";
+import { PolicyFields } from "../add/policy-fields";
 import { PendingApproval } from "../fleet/pending-approval";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
@@ -200,7 +202,7 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
   const [name, setName] = useState("");
   const [uses, setUses] = useState("100");
   const [days, setDays] = useState("7");
-  const [policy, setPolicy] = useState("managed");
+  const [wishes, setWishes] = useState<PolicyWishes>({ policy: "managed", units: "", journal: "", events: "" });
   const [tags, setTags] = useState<readonly string[]>([]);
   const [approval, setApproval] = useState(true);
   const act = useAction();
@@ -216,7 +218,8 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
             name: name.trim(),
             uses: Number(uses),
             days: Number(days),
-            policy: policy as "managed",
+            policy: wishes.policy,
+            ...policyLines(wishes),
             tags: [...tags],
             approval,
           }),
@@ -252,7 +255,13 @@ function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: Ne
             />
             <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
           </div>
-          <SelectField label={t`Policy on the servers`} value={policy} onPick={setPolicy} options={POLICIES} />
+          <SelectField
+            label={t`Policy on the servers`}
+            value={wishes.policy}
+            onPick={(policy) => setWishes({ ...wishes, policy: policy as PolicyWishes["policy"] })}
+            options={POLICIES}
+          />
+          <PolicyFields entries={wishes} onChange={(part) => setWishes({ ...wishes, ...part })} />
           <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
           <Check checked={approval} onCheck={setApproval}>
             {t`Each server waits for approval`}
