@@ -19,6 +19,7 @@ from groundcontrol.nodes.api import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import (
     body_of,
+    next_at,
     now_window_of,
     patched,
     patched_window,
@@ -41,12 +42,14 @@ from groundcontrol.policies.model import (
     needed_approvals,
 )
 from groundcontrol.policies.preview import preview
-from groundcontrol.policies.service import FleetReader, check_report
+from groundcontrol.policies.service import FleetReader, all_nodes, check_report
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.policies.views import (
     AppliedPoliciesView,
     AppliedPolicyView,
     ApprovalView,
+    NextPatchesView,
+    NextPatchView,
     NowBody,
     OccurrencesView,
     OccurrenceView,
@@ -107,6 +110,20 @@ async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
     if select is None:
         raise NotFound("there is no such patch policy")
     return one, select
+
+
+async def next_patches(call: ApiRequest) -> NextPatchesView:
+    """When a patch policy touches each visible node next."""
+    call.query()
+    now = call.services.clock.now()
+    policies = [(one, next_at(one, now)) for one in await call.services[PolicyStore].all(call.scope) if one.enabled]
+    found = []
+    for node in await all_nodes(call.services[NodeStore], call.scope) if policies else ():
+        mine = [(one.name, at) for one, at in policies if one.select.selects(node.id, node.tags)]
+        if mine:
+            first = min((at for _, at in mine if at is not None), default=None)
+            found.append(NextPatchView(node_id=node.id, policies=[name for name, _ in mine], next_at=first))
+    return NextPatchesView(nodes=found)
 
 
 async def get_policy(call: ApiRequest) -> PatchPolicyView:
@@ -424,6 +441,7 @@ POLICY_ROUTES: Final = (
     Route("POST", "/patch-policies/preview", "patch.read", preview_policy, PatchPreviewView, PatchPolicyPreviewBody, cost="many"),
     Route("POST", "/patch-policies/apply", "patch.manage", apply_policies, AppliedPoliciesView, PoliciesFileBody, cost="many"),
     Route("POST", "/patch-policies/resume", "patch.manage", resume_policies, PatchPoliciesView, step_up=True, cost="page"),
+    Route("GET", "/patch-policies/next", "patch.read", next_patches, NextPatchesView, cost="page"),
     Route("GET", "/patch-policies/{id}", "patch.read", get_policy, PatchPolicyView, cost="page"),
     Route("PATCH", "/patch-policies/{id}", "patch.manage", edit_policy, PatchPolicyView, PatchPolicyPatch, step_up=True, cost="scan"),
     Route("DELETE", "/patch-policies/{id}", "patch.manage", delete_policy, None, status=204, step_up=True),

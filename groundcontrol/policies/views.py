@@ -162,6 +162,19 @@ class PatchPoliciesView(Answer):
     patch_policies: list[PatchPolicyView]
 
 
+class NextPatchView(Answer):
+    node_id: str
+    policies: list[str]
+    """Names of the enabled patch policies that select it."""
+    next_at: float | None
+    """When the first of them is due, in Unix seconds; null: never, or they are paused."""
+
+
+class NextPatchesView(Answer):
+    nodes: list[NextPatchView]
+    """A node that is not in it is under no patch policy."""
+
+
 class PatchPolicyPreviewBody(Body):
     policy: PatchPolicyBody
     id: str | None = None

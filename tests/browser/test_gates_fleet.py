@@ -81,7 +81,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
             ("speed > 1", "cannot be compared"),
             (
                 "name:vm",
-                "is not a key, so “name:vm” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, location, revision, note, and cpu",
+                "is not a key, so “name:vm” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, location, revision, patch, note, and cpu",
             ),
         ):
             field.fill(text)

@@ -1507,6 +1507,19 @@ export interface NewUserBody {
   grants?: GrantsBody | null;
 }
 
+export interface NextPatchView {
+  node_id: string;
+  /** Names of the enabled patch policies that select it. */
+  policies: string[];
+  /** When the first of them is due, in Unix seconds; null: never, or they are paused. */
+  next_at: number | null;
+}
+
+export interface NextPatchesView {
+  /** A node that is not in it is under no patch policy. */
+  nodes: NextPatchView[];
+}
+
 export interface NextView {
   due_at: number;
   /** As local time of `zone`. */

@@ -12,6 +12,7 @@ const SHOWN = {
   kernel: "6.1.0",
   location: "home",
   revision: "1a2b3c4d #42",
+  patch: "nights at 02:30",
   agent: "1.4",
   note: "",
   reboot: "yes",
@@ -45,11 +46,14 @@ test("a cell is empty if its value is unknown or adds nothing", () => {
 
 test("the fleet's CSV has one row for each node, and no formula", () => {
   const [head, first, second] = fleetCsv([SHOWN, { ...SHOWN, name: "=HYPERLINK(1)", system: "+1", note: '@SUM(1,"2")' }]).split("\r\n");
-  assert.equal(head?.split(",").length, 20);
-  assert.equal(first, "web-1,warning,warning,reboot_due,prod web,12.5,,40,0,3,,Debian 12,6.1.0,1.4,10.0.0.1,home,1a2b3c4d #42,yes,0,");
+  assert.equal(head?.split(",").length, 21);
+  assert.equal(
+    first,
+    "web-1,warning,warning,reboot_due,prod web,12.5,,40,0,3,,Debian 12,6.1.0,1.4,10.0.0.1,home,1a2b3c4d #42,nights at 02:30,yes,0,",
+  );
   assert.equal(
     second,
-    `'=HYPERLINK(1),warning,warning,reboot_due,prod web,12.5,,40,0,3,,'+1,6.1.0,1.4,10.0.0.1,home,1a2b3c4d #42,yes,0,"'@SUM(1,""2"")"`,
+    `'=HYPERLINK(1),warning,warning,reboot_due,prod web,12.5,,40,0,3,,'+1,6.1.0,1.4,10.0.0.1,home,1a2b3c4d #42,nights at 02:30,yes,0,"'@SUM(1,""2"")"`,
   );
 });
 

@@ -4,7 +4,7 @@ import type { Filterable } from "./filter";
 import { csv, type CsvCell } from "../text/csv";
 import { t } from "../text/i18n";
 
-export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "location" | "revision" | "reboot" | "failed" | "note";
+export type ColumnKey = "tags" | "os" | "kernel" | "agent" | "address" | "location" | "revision" | "patch" | "reboot" | "failed" | "note";
 
 export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
   tags: t`Tags`,
@@ -14,6 +14,7 @@ export const COLUMN_LABELS: Readonly<Record<ColumnKey, string>> = {
   address: t`Address`,
   location: t`Location`,
   revision: t`Revision`,
+  patch: t`Next patch`,
   reboot: t`Reboot`,
   failed: t`Failed units`,
   note: t`Note`,
@@ -84,6 +85,7 @@ export function fleetCsv(rows: readonly Shown[]): string {
     "address",
     "location",
     "revision",
+    "next_patch",
     "reboot",
     "failed_units",
     "note",
@@ -106,6 +108,7 @@ export function fleetCsv(rows: readonly Shown[]): string {
     one.address,
     one.location,
     one.revision,
+    one.patch,
     one.reboot,
     one.failed,
     one.note,

@@ -13,6 +13,7 @@ const EXAMPLES: Record<string, string> = {
   kernel: "6.1",
   location: "home",
   revision: "1a2b3c4d",
+  patch: "none",
   agent: "1.2",
   address: "10.0.",
   note: "backup",

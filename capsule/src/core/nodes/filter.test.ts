@@ -11,6 +11,7 @@ const row: Filterable = {
   kernel: "6.1.0-18-amd64",
   location: "home",
   revision: "1a2b3c4d #42",
+  patch: "nights at 02:30",
   agent: "1.4.2",
   note: "Marie’s, do not reboot",
   reboot: "yes",
@@ -62,6 +63,8 @@ test("reboots, failed units, broken packages and what optional columns show are 
     "location:home",
     "revision:1a2b",
     "revision:#42",
+    "patch:nights",
+    "-patch:none",
     "note:marie",
     "failed>0",
     "failed:>0",
@@ -145,7 +148,7 @@ test("an invalid filter has an error text", () => {
   for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"])
     assert.match(
       said(text),
-      /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, location, revision, note, and cpu, memory, disk/,
+      /is not a key, so “.+” is searched as text. Keys are tag, state, health, finding, reboot, os, kernel, agent, address, location, revision, patch, note, and cpu, memory, disk/,
       text,
     );
   assert.match(said("state:fine"), /“fine” is not a state/);

@@ -1,5 +1,5 @@
 /**
- * The fleet's filter: words, `tag:` `state:` `health:` `finding:` `reboot:yes`, `os:` `kernel:` `agent:` `address:` `location:` `revision:` `note:`, `cpu>80` `memory<50`
+ * The fleet's filter: words, `tag:` `state:` `health:` `finding:` `reboot:yes`, `os:` `kernel:` `agent:` `address:` `location:` `revision:` `patch:` `note:`, `cpu>80` `memory<50`
  * `disk>90` `load>4` `updates>0` `security>0` `failed>0`. A node matches if all parts match; `-` before a part negates it.
  */
 
@@ -15,6 +15,8 @@ export interface Filterable {
   location: string;
   /** The revision and the generation of the node's declarative configuration; empty = not known. */
   revision: string;
+  /** When which patch policy touches it next; `none` = it is under none; empty = not known. */
+  patch: string;
   note: string;
   reboot: string;
   state: string;
@@ -42,7 +44,7 @@ export interface Filter {
 
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security", "failed"] as const;
 /** Keys that search within a text. */
-export const TEXTS = ["os", "kernel", "agent", "address", "location", "revision", "note"] as const;
+export const TEXTS = ["os", "kernel", "agent", "address", "location", "revision", "patch", "note"] as const;
 /** The values of the keys `reboot`, `state` and `health`. */
 export const REBOOTS = ["yes", "no", "unknown"];
 export const STATES = ["broken", "online", "offline", "pending", "reconnecting", "stale", "notice", "warning", "critical"];

@@ -18,6 +18,8 @@ import { now } from "../../state/clock";
 import { showDialog } from "../../state/dialogs";
 import { ids, loaded, rows, anyAwaitsApproval } from "../../state/fleet";
 import { lostSince, tryNow } from "../../state/live/link";
+import { followNextPatches } from "../../state/next-patch";
+import { preferences } from "../../state/preferences";
 import { pageUrl, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
@@ -33,7 +35,7 @@ import { Attention } from "./attention";
 import { NodeCards } from "./cards";
 import { GroupMenu } from "./group-menu";
 import { groupName } from "./group-name";
-import { groupable, sortFilter, parseFilter, parseSort, type SortKey } from "./sort-filter";
+import { type SortKey, groupable, needsPatches, parseFilter, parseSort, sortFilter } from "./sort-filter";
 import { NodeTable } from "./table";
 import { FleetSummaryStrip } from "./fleet-summary";
 
@@ -175,6 +177,8 @@ function Nodes(): VNode {
   const by = groupingOf(query.get("group"));
   const grouping = by ? (GROUPING_LABELS[by] ?? by) : t`none`;
   const { key, down } = parseSort(query.get("sort"));
+  const patches = needsPatches(preferences.value.columns, query.get("sort"), text);
+  useEffect(() => (patches ? followNextPatches() : undefined), [patches]);
   const { groups, pending, touch, apply } = useOrder(text, key, down, by);
   const { wrong } = parseFilter(text);
   const closed = parseClosed(query.get("closed"));

@@ -5,7 +5,10 @@ import { findingKinds, severityOf } from "../../core/nodes/findings";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
 import { nameCollator, type Groupable } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
 import type { Row } from "../../state/fleet";
+import { nextPatches } from "../../state/next-patch";
 
 export type SortKey =
   | "state"
@@ -25,11 +28,12 @@ export type SortKey =
   | "address"
   | "location"
   | "revision"
+  | "patch"
   | "reboot"
   | "failed"
   | "note";
 const KEYS =
-  /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|tags|os|kernel|agent|address|location|revision|reboot|failed|note)$/;
+  /^(state|name|cpu|memory|disk|network|load|temperature|updates|up|tags|os|kernel|agent|address|location|revision|patch|reboot|failed|note)$/;
 
 /** The sort order in the address. Without a valid order the worst nodes are first. */
 export function parseSort(text: string | null): { key: SortKey; down: boolean } {
@@ -49,6 +53,18 @@ const STATE_WORDS = {
   wait: "pending",
 } as const;
 
+function patchText(node: string): string {
+  const known = nextPatches.value;
+  const next = known?.get(node);
+  if (!known) return "";
+  if (!next) return t`none`;
+  return next.at === null ? next.policies : t`${timeOrDate(next.at, dayStart.value)} by ${next.policies}`;
+}
+
+/** Whether columns, sort order or filter need the next patches. */
+export const needsPatches = (columns: readonly string[], sort: string | null, filter: string | null): boolean =>
+  columns.includes("patch") || /^-?patch$/.test(sort ?? "") || /(^|[\s-])patch[:=]/i.test(filter ?? "");
+
 function filterable(row: Row): Filterable {
   const { node, status, health } = row;
   const disconnected = health === "off" || health === "wait";
@@ -61,6 +77,7 @@ function filterable(row: Row): Filterable {
     agent: node.agent_version,
     location: node.location?.location ?? "",
     revision: revisionText(node.identity),
+    patch: patchText(node.id),
     note: node.note,
     reboot: node.reboot_required,
     failed: node.health.findings.filter(({ kind }) => kind === "unit_failed").length,
@@ -105,6 +122,8 @@ function weight(row: Row, shown: Filterable, key: SortKey): number | string | nu
       return null;
     case "tags":
       return shown.tags.join(", ") || null;
+    case "patch":
+      return nextPatches.value?.get(node.id)?.at ?? null;
     case "temperature":
       return disconnected ? null : status.temperature;
     default:

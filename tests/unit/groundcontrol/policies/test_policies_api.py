@@ -99,6 +99,20 @@ async def test_a_preview_warns_of_what_can_never_fire(hub: TestHub) -> None:
     assert (answer["nodes"], answer["packages"], answer["held"]) == ([], [], [])
 
 
+async def test_each_node_knows_its_next_patch_or_is_under_none(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    web, db = await hub.node("web-1"), await hub.node("db-1")
+    assert (await admin.get("patch-policies/next")).json == {"nodes": []}
+    made = [
+        (await admin.post("patch-policies", {**POLICY, "name": name, "select": {"nodes": [web.id]}, "when": when})).json
+        for name, when in (("late", {"once": "2099-01-01"}), ("soon", {"weekly": ["tue"]}), ("off", {"weekly": ["mon"]}))
+    ]
+    await admin.request("PATCH", f"patch-policies/{made[2]['id']}", {"version": 1, "enabled": False})
+    [one] = (await admin.get("patch-policies/next")).json["nodes"]
+    assert (one["node_id"], one["policies"], one["next_at"]) == (web.id, ["late", "soon"], made[1]["next_at"])
+    assert db.id != web.id
+
+
 async def test_windows_are_made_edited_and_deleted(hub: TestHub) -> None:
     admin = await hub.logged_in()
     made = await admin.post("windows", WINDOW)
