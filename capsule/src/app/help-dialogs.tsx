@@ -1,14 +1,15 @@
 /** Small dialogs that are rarely shown: the list of shortcuts, the password question, and why a freeze does not count. */
 
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { closeDialog } from "../state/dialogs";
 import { freezeQuestion } from "../state/freeze";
 import { preferences } from "../state/preferences";
 import { user } from "../state/session";
 import { stepUp } from "../state/step-up";
-import { ApiError } from "../state/types";
+import { leaveFor, loadLinks } from "../state/sso";
+import { ApiError, type SsoLinkView } from "../state/types";
 import { Button } from "../ui/button";
 import { CodeField } from "../ui/code-field";
 import { Dialog, Foot } from "../ui/dialog";
@@ -115,6 +116,37 @@ export function FreezeDialog(): VNode {
   );
 }
 
+/** The same for a user without a password: the provider asks for the sign-in again, and the page comes back. */
+function StepUpThere(): VNode {
+  const [links, setLinks] = useState<readonly SsoLinkView[] | null>(null);
+  const [wrong, setWrong] = useState("");
+  const request = stepUp.value;
+  const failed = (error: unknown): void => {
+    if (!(error instanceof ApiError)) throw error;
+    setWrong(error.detail);
+  };
+  useEffect(() => void loadLinks().then(setLinks, failed), []);
+  const leave = (provider: string): void => void leaveFor(provider, "step_up", location.pathname + location.search).catch(failed);
+  return (
+    <Dialog title={t`Confirm your identity`} icon="lock" size="narrow" onClose={() => request?.cancel()}>
+      <div class="body">
+        <p>{t`You have no password here, so your provider confirms that it is you. Afterwards do this again.`}</p>
+        {wrong && (
+          <p class="wrong" role="alert">
+            {wrong}
+          </p>
+        )}
+        {links?.map((one) => (
+          <Button key={one.id} kind="primary" onClick={() => leave(one.provider)}>
+            {t`Confirm at ${one.provider}`}
+          </Button>
+        ))}
+      </div>
+      <Foot onClose={() => request?.cancel()}>{null}</Foot>
+    </Dialog>
+  );
+}
+
 export function StepUpDialog(): VNode {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
@@ -124,6 +156,7 @@ export function StepUpDialog(): VNode {
   const [busy, setBusy] = useState(false);
   const request = stepUp.value;
   const second = user.value?.totp_enabled ?? false;
+  if (user.value?.has_password === false) return <StepUpThere />;
   const ready = password !== "" && (!second || (recovery ? code.trim() !== "" : code.length === 6));
   const confirm = async (digits = code): Promise<void> => {
     if (busy || !password) return;

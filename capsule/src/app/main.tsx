@@ -17,6 +17,9 @@ import { Toasts } from "./toasts";
 
 /** The page that a link in an alert message opens; it needs no sign-in. */
 const LinkPage = lazy(t`the page`, async () => (await import("../pages/alerts/link")).LinkPage, null, "page");
+/** Where a provider of single sign-on sends the browser back to. */
+const SsoReturn = lazy(t`the page`, async () => (await import("../pages/login/sso")).SsoReturn, null, "page");
+const SignedOut = lazy(t`the page`, async () => (await import("../pages/login/sso")).SignedOut, null, "page");
 const TITLE_MS = 50;
 /** The interval at which the page checks how long the session lasts. */
 const CHECK_MS = 30_000;
@@ -25,7 +28,15 @@ function App(): VNode | null {
   const at = phase.value;
   const wasSignedOut = useRef(false);
   if (pageUrl.value.path === "/a") return <LinkPage />;
+  if (pageUrl.value.path === "/signed-out") return <SignedOut />;
   if (at === "loading") return null;
+  if (pageUrl.value.path === "/oidc" && (at === "login" || at === "ready"))
+    return (
+      <>
+        <SsoReturn />
+        <StepUp />
+      </>
+    );
   if (at !== "ready") {
     wasSignedOut.current = true;
     return (

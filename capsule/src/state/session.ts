@@ -5,7 +5,7 @@ import { backoff } from "../core/live/backoff";
 import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
-import type { LoginView, MeView, UserView } from "../wire/schema.gen";
+import type { LoginView, MeView, SsoLogoutView, UserView } from "../wire/schema.gen";
 import { go } from "./router";
 
 export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
@@ -29,6 +29,8 @@ export const isAdmin = computed(() => user.value?.role === "admin");
 export const notice = signal("");
 
 let csrf = "";
+/** The provider through which this session was opened; empty = a password. */
+let provider = "";
 /** Stored only between sign-in and the forced password change, so that the user types the password once. */
 let typedPassword = "";
 /** A forced enrolment lasts until the recovery codes are stored. */
@@ -57,12 +59,14 @@ function markLeaving(on: boolean): void {
  * Shows the session of an answer, unless something newer is shown (a sign-in, a sign-out, a later answer). While the user signs out, only the
  * CSRF token is stored. Without `request`, the answer is the newest.
  */
-function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, request = ++lastRequest): void {
+function enter(answer: LoginView | MeView, request = ++lastRequest): void {
+  const { user: who, csrf_token, expires_at } = answer;
   if (request < shownRequest) return;
   // Another user has signed in in another tab and must not see the data of this tab.
   if (user.value && user.value.username !== who.username) return location.reload();
   shownRequest = request;
   csrf = csrf_token;
+  if ("provider" in answer) provider = answer.provider;
   if (leaving()) return;
   user.value = who;
   notice.value = "";
@@ -88,6 +92,7 @@ function leave(why: string, to: Phase = "login"): void {
   ended += 1;
   clearTimeout(timer);
   csrf = "";
+  provider = "";
   typedPassword = "";
   enrolling = false;
   const was = user.value;
@@ -189,7 +194,7 @@ export async function resume(): Promise<void> {
 }
 
 /** Shows the session in the answer to a sign-in or a new password. Then loads the account again, because it may have changed before the answer arrived. */
-function enterAnew(answer: LoginView): void {
+export function enterAnew(answer: LoginView): void {
   turn += 1;
   enter(answer);
   void reloadUser();
@@ -230,8 +235,12 @@ export async function logOut(): Promise<void> {
   const silent = setTimeout(clear, SILENT_MS);
   try {
     if (!csrf) await fetchUser();
-    await call<undefined>("POST", "auth/logout", { always: true });
+    // A session that a provider opened ends there too.
+    const there = provider
+      ? await call<SsoLogoutView>("POST", "auth/oidc/logout", { always: true })
+      : await call<undefined>("POST", "auth/logout", { always: true });
     leave("");
+    if (there?.location) location.assign(there.location);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (!leaving()) {

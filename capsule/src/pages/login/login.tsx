@@ -11,6 +11,11 @@ import { Frame } from "./frame";
 
 const ChangePage = lazy(t`the next step`, async () => (await import("./change")).ChangePage);
 const SecondStep = lazy(t`the next step`, async () => (await import("./second")).SecondStep);
+const SsoButtons = lazy(
+  t`the next step`,
+  async () => (await import("./sso")).SsoButtons,
+  () => null,
+);
 const EnrolPage = lazy(t`the next step`, async () => (await import("./enrol")).EnrolPage);
 
 export function LoginPage(): VNode {
@@ -123,6 +128,7 @@ function SignIn(): VNode {
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
           {t`Sign in`}
         </Button>
+        <SsoButtons onRefusal={setWrong} />
       </form>
     </Frame>
   );

@@ -17,6 +17,7 @@ import { Time } from "../../ui/time";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
 import { ListView, useList, type ListState } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { LinkedAccounts } from "./linked-accounts";
 import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {
@@ -45,7 +46,8 @@ export function AccountPage(): VNode {
           </p>
         )}
       </section>
-      <Password onChanged={sessions.load} />
+      {who.has_password && <Password onChanged={sessions.load} />}
+      <LinkedAccounts />
       <SecondFactor onChanged={sessions.load} />
       <Sessions list={sessions} />
     </div>
@@ -192,6 +194,7 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
         <div class="row wrap">
           <span class="medium">{name}</span>
           {session.current && <span class="pill small accent">{t`this one`}</span>}
+          {session.provider && <span class="pill small">{t`through ${session.provider}`}</span>}
           {session.second_factor && <span class="pill small">{t`second factor`}</span>}
         </div>
         <p class="meta t3">

@@ -12,6 +12,7 @@ import { HubPage } from "./hub";
 import { InvitesPage } from "./invites";
 import { PoliciesPage } from "./policies";
 import { RoleRefusal } from "../list-view";
+import { SsoPage } from "./sso";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
@@ -26,6 +27,7 @@ const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audien
   { key: "history", label: t`Retention`, href: "/settings/history", who: "admin" },
   { key: "hub", label: t`Hub`, href: "/settings/hub", who: "admin" },
   { key: "policies", label: t`Policies`, href: "/settings/policies", who: "acting" },
+  { key: "sso", label: t`Single sign-on`, href: "/settings/sso", who: "admin" },
   { key: "audit", label: t`Audit`, href: "/settings/audit", who: "admin" },
   { key: "appearance", label: t`Appearance`, href: "/settings/appearance", who: "all" },
 ];
@@ -69,6 +71,8 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
       return <HubPage />;
     case "policies":
       return <PoliciesPage />;
+    case "sso":
+      return <SsoPage />;
     case "audit":
       return <AuditPage />;
     case "appearance":

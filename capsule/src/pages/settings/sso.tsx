@@ -1,0 +1,354 @@
+/** The providers of single sign-on: what to enter there, which groups give which rights, and how the last sign-ins ended. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { ROLE_LABELS } from "../../core/access/account-labels";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { now } from "../../state/clock";
+import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, saveProvider } from "../../state/sso";
+import { toast } from "../../state/toasts";
+import { ApiError, type GroupRowBody, type ProviderView, type SignInAttemptView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { CopyButton } from "../../ui/copy";
+import { Dialog, Foot } from "../../ui/dialog";
+import { SecretField, TextField } from "../../ui/field";
+import { Check, SelectField } from "../../ui/form";
+import { Empty } from "../../ui/load-states";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { Typed } from "./user-dialogs";
+
+type OpenDialog = { kind: "add" } | { kind: "edit" | "delete"; one: ProviderView };
+type Role = GroupRowBody["role"];
+const ROLES: readonly [Role, string][] = [
+  ["viewer", ROLE_LABELS.viewer],
+  ["operator", ROLE_LABELS.operator],
+  ["admin", ROLE_LABELS.admin],
+];
+
+export function SsoPage(): VNode {
+  const list = useList<ProviderView>(
+    async () => ({ items: await loadProviders(), next: null }),
+    (one) => one.name,
+  );
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const close = (): void => setOpenDialog(null);
+  const saved = (text: string): void => {
+    toast("done", text);
+    list.load();
+    close();
+  };
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <div>
+          <h2>{t`Single sign-on`}</h2>
+          <p class="t3 meta">{t`Sign-in through a provider of OpenID Connect, such as Keycloak, Authentik or Entra.`}</p>
+        </div>
+        <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
+          {t`Add provider`}
+        </Button>
+      </div>
+      <ListView
+        list={list}
+        what={t`the providers`}
+        refused={t`Providers belong to the whole hub: only its admins see them.`}
+        empty={
+          <Empty
+            icon="lock"
+            title={t`No provider`}
+            text={t`Users sign in with their password. A provider adds a button to the sign-in page.`}
+          />
+        }
+      >
+        {(items) => items.map((one) => <Provider key={one.name} one={one} onRequest={(kind) => setOpenDialog({ kind, one })} />)}
+      </ListView>
+      {openDialog?.kind === "add" && <Edit onClose={close} onSaved={() => saved(t`The provider was added`)} />}
+      {openDialog?.kind === "edit" && <Edit one={openDialog.one} onClose={close} onSaved={() => saved(t`The provider was changed`)} />}
+      {openDialog?.kind === "delete" && (
+        <Typed
+          name={openDialog.one.name}
+          title={t`Remove ${openDialog.one.title}`}
+          text={t`Its sessions end, and its groups give no rights any more. Linked accounts come back with a provider of the same issuer.`}
+          button={t`Remove provider`}
+          onClose={close}
+          act={async () => {
+            await deleteProvider(openDialog.one.name);
+            saved(t`The provider was removed`);
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function Provider({ one, onRequest }: { one: ProviderView; onRequest: (kind: "edit" | "delete") => void }): VNode {
+  const act = useAction();
+  const [found, setFound] = useState("");
+  const check = (): void =>
+    void act.run(async () => {
+      setFound("");
+      const seen = await checkProvider(one.name);
+      setFound(
+        [
+          t`It answers, with ${seen.keys} keys.`,
+          seen.logout ? t`Signing out here also signs out there.` : t`It has no sign-out for this page.`,
+          seen.backchannel_logout ? t`Signing out there ends sessions here.` : t`It does not tell Stardust when somebody signs out there.`,
+        ].join(" "),
+      );
+    });
+  return (
+    <section class="card stack" aria-label={one.title}>
+      <div class="row wrap">
+        <h3 class="strong">{one.title}</h3>
+        <span class="pill small">{one.name}</span>
+        {!one.enabled && <span class="pill small warn">{t`off`}</span>}
+        <span class="row wrap end">
+          <Button slim busy={act.busy} onClick={check}>{t`Check`}</Button>
+          <Button slim onClick={() => onRequest("edit")}>{t`Edit…`}</Button>
+          <Button slim kind="danger" onClick={() => onRequest("delete")}>{t`Remove…`}</Button>
+        </span>
+      </div>
+      <p class="t2 anywhere">{one.issuer}</p>
+      <ActionError text={act.refusal || (found ? "" : one.failure)} />
+      {found && (
+        <p class="t2" role="status">
+          {found}
+        </p>
+      )}
+      <details>
+        <summary>{t`Addresses to enter at the provider`}</summary>
+        <dl class="stack">
+          <Address label={t`Redirect address`} text={one.redirect_uri} />
+          <Address label={t`Address after sign-out`} text={one.signed_out_uri} />
+          <Address label={t`Back-channel sign-out`} text={one.backchannel_uri} />
+        </dl>
+      </details>
+      <Groups one={one} />
+      <Attempts one={one} />
+    </section>
+  );
+}
+
+function Address({ label, text }: { label: string; text: string }): VNode {
+  return (
+    <div>
+      <dt class="label">{label}</dt>
+      <dd class="code">
+        <code>{text}</code>
+        <CopyButton text={() => text} name={t`Copy ${label}`} />
+      </dd>
+    </div>
+  );
+}
+
+function Groups({ one }: { one: ProviderView }): VNode {
+  return (
+    <div>
+      <h4 class="label">{t`Groups`}</h4>
+      {one.groups.length ? (
+        <ul class="rows-card" aria-label={t`Groups`}>
+          {one.groups.map((row) => (
+            <li key={`${row.claim} ${row.value} ${row.organisation}`}>
+              <span class="grow">
+                <code>{row.claim}</code> = <code>{row.value}</code>
+              </span>
+              <span class="t2">{t`${ROLE_LABELS[row.role]} in ${row.organisation}`}</span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p class="t2">{t`Its groups give no rights: users have those that an admin gave them.`}</p>
+      )}
+    </div>
+  );
+}
+
+/** The last sign-ins, with the groups that came: names compare exactly, so this is what to copy into a row. */
+function Attempts({ one }: { one: ProviderView }): VNode {
+  const [found, setFound] = useState<readonly SignInAttemptView[] | null>(null);
+  const [failure, setFailure] = useState("");
+  const load = (): void =>
+    void loadAttempts(one.name).then(
+      (attempts) => {
+        setFound(attempts);
+        setFailure("");
+      },
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        setFailure(error.detail);
+      },
+    );
+  useEffect(load, [one.name]);
+  return (
+    <div>
+      <div class="row">
+        <h4 class="label">{t`Last sign-ins`}</h4>
+        <Button slim kind="quiet" class="end" onClick={load}>
+          {t`Reload`}
+        </Button>
+      </div>
+      <ActionError text={failure} />
+      {found && !found.length && <p class="t2">{t`None since the hub started.`}</p>}
+      {!!found?.length && (
+        <ul class="rows-card" aria-label={t`Last sign-ins`}>
+          {found.slice(0, 10).map((each) => (
+            <li key={`${each.at} ${each.subject}`}>
+              <div class="grow">
+                <div class="row wrap">
+                  <span class="medium">{each.username || each.shown || each.subject || t`unknown user`}</span>
+                  <span class={`pill small ${each.result === "done" ? "ok" : "crit"}`}>
+                    {each.result === "done" ? t`signed in` : t`refused`}
+                  </span>
+                  <span class="t3 meta">{timeOrDate(each.at, now.value)}</span>
+                </div>
+                {each.reason && <p class="t2">{each.reason}</p>}
+                {one.groups.length > 0 && (
+                  <p class="meta t3">
+                    {Object.entries(each.claims)
+                      .map(([claim, values]) => `${claim}: ${values.join(", ") || t`none`}`)
+                      .join(" · ") || t`no groups came`}
+                  </p>
+                )}
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+const NEW_ROW: GroupRowBody = { claim: "groups", value: "", organisation: "default", role: "viewer", grants: null };
+
+function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => void; onSaved: () => void }): VNode {
+  const [name, setName] = useState(one?.name ?? "");
+  const [title, setTitle] = useState(one?.title ?? "");
+  const [issuer, setIssuer] = useState(one?.issuer ?? "");
+  const [clientId, setClientId] = useState(one?.client_id ?? "");
+  const [secret, setSecret] = useState("");
+  const [scopes, setScopes] = useState((one?.scopes ?? ["openid", "profile"]).join(" "));
+  const [ca, setCa] = useState(one?.ca_pem ?? "");
+  const [enabled, setEnabled] = useState(one?.enabled ?? true);
+  const [creates, setCreates] = useState(one?.create_accounts ?? false);
+  const [rows, setRows] = useState<readonly GroupRowBody[]>(one?.groups ?? []);
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  const change = (at: number, part: Partial<GroupRowBody>): void => setRows(rows.map((row, no) => (no === at ? { ...row, ...part } : row)));
+  const submit = (): void =>
+    void act.run(async () => {
+      const body = {
+        name: name.trim(),
+        title: title.trim(),
+        issuer: issuer.trim(),
+        client_id: clientId.trim(),
+        enabled,
+        scopes: scopes.split(/\s+/).filter(Boolean),
+        ca_pem: ca.trim(),
+        create_accounts: creates,
+        groups: [...rows],
+        ...(secret ? { client_secret: secret } : {}),
+      };
+      await (one ? saveProvider(one.name, { version: one.version, ...body }) : addProvider(body));
+      onSaved();
+    });
+  return (
+    <Dialog title={one ? t`Edit ${one.title}` : t`Add provider`} icon="lock" onClose={end.onClose}>
+      <form
+        autocomplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField
+            label={t`Name`}
+            hint={t`In addresses, such as “company”.`}
+            value={name}
+            onText={setName}
+            input={{ required: true, maxLength: 32, spellcheck: false, autocapitalize: "off", autofocus: true }}
+          />
+          <TextField
+            label={t`Title`}
+            hint={t`On the button: “Sign in with …”.`}
+            value={title}
+            onText={setTitle}
+            input={{ required: true, maxLength: 60 }}
+          />
+          <TextField
+            label={t`Issuer`}
+            hint={t`Exactly as the provider writes it, with or without a slash at its end.`}
+            value={issuer}
+            onText={setIssuer}
+            input={{ required: true, type: "url", spellcheck: false }}
+          />
+          <TextField label={t`Client id`} value={clientId} onText={setClientId} input={{ required: true, spellcheck: false }} />
+          <SecretField
+            label={t`Client secret`}
+            hint={one?.has_secret ? t`One is sealed. Leave this empty to keep it.` : t`Empty: a public client.`}
+            value={secret}
+            onText={setSecret}
+            input={{ autocomplete: "new-password" }}
+          />
+          <TextField label={t`Scopes`} value={scopes} onText={setScopes} input={{ spellcheck: false }} />
+          <div class="field">
+            <label for="sso-ca">{t`Certificate authority`}</label>
+            <textarea
+              id="sso-ca"
+              class="input"
+              rows={3}
+              spellcheck={false}
+              value={ca}
+              onInput={(event) => setCa(event.currentTarget.value)}
+            />
+            <p class="hint">{t`Certificates in PEM form. Empty: those that this machine trusts. The check is never left out.`}</p>
+          </div>
+          <fieldset class="stack">
+            <legend class="label">{t`Groups that give rights`}</legend>
+            {rows.map((row, at) => (
+              <div class="row wrap" key={at}>
+                <TextField label={t`Claim`} value={row.claim} onText={(claim) => change(at, { claim })} input={{ required: true }} />
+                <TextField label={t`Value`} value={row.value} onText={(value) => change(at, { value })} input={{ required: true }} />
+                <TextField
+                  label={t`Organisation`}
+                  value={row.organisation}
+                  onText={(organisation) => change(at, { organisation })}
+                  input={{ required: true }}
+                />
+                <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
+                <Button
+                  slim
+                  kind="danger"
+                  more={{ "aria-label": t`Remove row ${at + 1}` }}
+                  onClick={() => setRows(rows.filter((_, no) => no !== at))}
+                >
+                  {t`Remove`}
+                </Button>
+              </div>
+            ))}
+            <div>
+              <Button slim icon="plus" onClick={() => setRows([...rows, NEW_ROW])}>
+                {t`Add row`}
+              </Button>
+            </div>
+            <p class="hint">{t`Read at each sign-in. With rows, a sign-in without the claim is refused.`}</p>
+          </fieldset>
+          <Check checked={creates} onCheck={setCreates}>
+            {t`Create an account for an unknown user whom a row gives rights`}
+          </Check>
+          <Check checked={enabled} onCheck={setEnabled}>
+            {t`Show its button`}
+          </Check>
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy}>
+            {one ? t`Save` : t`Add provider`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

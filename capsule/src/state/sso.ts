@@ -1,0 +1,76 @@
+/** Single sign-on: the way to a provider and back, linked accounts, and the providers that admins set up. */
+
+import { call } from "../wire/http";
+import type {
+  NewProviderBody,
+  ProviderCheckView,
+  ProviderPatch,
+  ProvidersView,
+  ProviderView,
+  SignInAttemptsView,
+  SignInAttemptView,
+  SsoButtonsView,
+  SsoButtonView,
+  SsoFinishView,
+  SsoLinksView,
+  SsoLinkView,
+  SsoStartView,
+} from "../wire/schema.gen";
+import { enterAnew } from "./session";
+import { withStrictStepUp } from "./step-up";
+import { t } from "../core/text/i18n";
+
+export type Purpose = "login" | "link" | "step_up";
+
+/** What the provider put into the address of `/oidc`. */
+export interface Returned {
+  state: string;
+  code: string;
+  iss: string;
+  error: string;
+  error_description: string;
+}
+
+export const loadButtons = async (): Promise<readonly SsoButtonView[]> =>
+  (await call<SsoButtonsView>("GET", "auth/oidc", { always: true })).providers;
+
+/** Leaves the page for the provider. It comes back to `/oidc`, and then to `returnTo`. */
+export async function leaveFor(provider: string, purpose: Purpose, returnTo: string): Promise<void> {
+  const start = (): Promise<SsoStartView> =>
+    call<SsoStartView>("POST", `auth/oidc/${provider}/start`, { body: { purpose, return_to: returnTo }, renews: purpose !== "login" });
+  const { location: to } = purpose === "link" ? await withStrictStepUp(start, t`Enter your password to link an account.`) : await start();
+  location.assign(to);
+}
+
+/** Takes what the provider said out of the address, so that neither the history nor a screenshot shows it. */
+export function takeReturned(): Returned {
+  const query = new URLSearchParams(location.search);
+  history.replaceState(history.state, "", location.pathname);
+  const text = (name: string): string => query.get(name) ?? "";
+  return { state: text("state"), code: text("code"), iss: text("iss"), error: text("error"), error_description: text("error_description") };
+}
+
+/** Finishes a sign-in, a link or a confirmation. Raises: ApiError; with `auth.totp_required` its facts have the state for the next try. */
+export async function finish(returned: Partial<Returned> & { totp?: string }): Promise<SsoFinishView> {
+  const answer = await call<SsoFinishView>("POST", "auth/oidc/finish", { body: returned, renews: false });
+  if (answer.login) enterAnew(answer.login);
+  return answer;
+}
+
+export const loadLinks = async (): Promise<readonly SsoLinkView[]> => (await call<SsoLinksView>("GET", "auth/oidc/links")).links;
+export const removeLink = (id: string): Promise<void> =>
+  withStrictStepUp(() => call<undefined>("DELETE", `auth/oidc/links/${id}`), t`Enter your password to remove a linked account.`);
+
+export const loadProviders = async (): Promise<readonly ProviderView[]> =>
+  (await call<ProvidersView>("GET", "auth/oidc/providers")).providers;
+const QUESTION = t`Enter your password to change sign-in providers.`;
+export const addProvider = (body: NewProviderBody): Promise<ProviderView> =>
+  withStrictStepUp(() => call<ProviderView>("POST", "auth/oidc/providers", { body }), QUESTION);
+export const saveProvider = (name: string, body: ProviderPatch): Promise<ProviderView> =>
+  withStrictStepUp(() => call<ProviderView>("PATCH", `auth/oidc/providers/${name}`, { body }), QUESTION);
+export const deleteProvider = (name: string): Promise<void> =>
+  withStrictStepUp(() => call<undefined>("DELETE", `auth/oidc/providers/${name}`), QUESTION);
+export const checkProvider = (name: string): Promise<ProviderCheckView> =>
+  call<ProviderCheckView>("POST", `auth/oidc/providers/${name}/check`);
+export const loadAttempts = async (name: string): Promise<readonly SignInAttemptView[]> =>
+  (await call<SignInAttemptsView>("GET", `auth/oidc/providers/${name}/attempts`)).attempts;

