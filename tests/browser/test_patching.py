@@ -42,7 +42,12 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         row = page.get_by_role("list", name="Patch policies").get_by_role("listitem").filter(has_text="Security by night")
         expect(row).to_contain_text("second Tue of each month at 02:30")
 
-        page.get_by_role("tab", name="Calendar").click()
+        seen.open("/?q=-patch%3Anone")
+        expect(page.locator(".fleet [role=row]:not(.head)").first).to_be_visible()
+        seen.open("/?q=patch%3Anone")
+        expect(page.get_by_text("No node matches")).to_be_visible()
+
+        seen.open("/rollouts/calendar")
         dates = page.get_by_role("list", name="Dates of patch policies").get_by_role("listitem")
         expect(dates).to_have_count(5)
         dates.first.get_by_role("button", name="Skip").click()

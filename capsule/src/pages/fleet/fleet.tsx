@@ -18,7 +18,7 @@ import { now } from "../../state/clock";
 import { showDialog } from "../../state/dialogs";
 import { ids, loaded, rows, anyAwaitsApproval } from "../../state/fleet";
 import { lostSince, tryNow } from "../../state/live/link";
-import { followNextPatches } from "../../state/next-patch";
+import { followNextPatches, nextPatches } from "../../state/next-patch";
 import { preferences } from "../../state/preferences";
 import { pageUrl, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
@@ -118,7 +118,8 @@ function useOrder(
   const began = useRef(Date.now());
   const sorted = useRef<Sorted>({ groups: [], query: "", members: [], at: 0, late: false });
   const [, redraw] = useState(0);
-  const query = `${text}|${key}|${down}|${by}`;
+  // When the next patches arrive, they may change what a filter matches.
+  const query = `${text}|${key}|${down}|${by}|${nextPatches.value === null}`;
   const members = ids.value;
   const { current } = sorted;
   const due = (): boolean => Date.now() - sorted.current.at >= REORDER_MS;
