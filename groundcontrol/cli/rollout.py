@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("start", "confirm the plans and begin"), ("watch", "follow it to its end"), ("pause", "begin no further node"),
         ("resume", "go on with a paused roll-out"), ("go-on", "let a wave that is held or paused go on in spite of a gate"),
         ("stop", "start nothing more; what runs goes to its end"),
+        ("kill", "end by force what one node of a stopped roll-out still does; packages may stay half installed"),
         ("retry-rest", "a new roll-out of the nodes that did not pass"), ("show", "targets and gates"),
     ):  # fmt: skip
         parsers[name] = add_act(acts, name, help=about)
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parsers["pause"].add_argument(
         "--after-wave", action="store_true", help="let the nodes of this wave begin, and pause before the next wave"
     )
+    parsers["kill"].add_argument("--node", required=True, metavar="NODE", help=SELECTOR)
+    parsers["kill"].add_argument("--confirm", required=True, metavar="NAME", help="the name of the node, once more")
     parsers["go-on"].add_argument("--gate", default="*", metavar="GATE", help="in spite of this gate alone [all of this wave]")
     parsers["go-on"].add_argument("--reason", required=True, metavar="TEXT", help="why; the audit log keeps it")
 
@@ -73,20 +76,25 @@ async def run(args: argparse.Namespace) -> int:
 async def _move(hub: Hub, args: argparse.Namespace) -> Any:
     """Start, pause, resume, stop … a roll-out. Returns: it, or the new one of `retry-rest`."""
     path = f"/rollouts/{args.rollout}/{args.act}"
+    if args.act == "start":
+        return await _start(hub, args.rollout)
+    made = await hub.post(path, await _body(hub, args))
+    if args.act != "retry-rest" or made["state"] != "planning":
+        return made  # the rest of a patch policy has its limits confirmed already
+    return await _start(hub, made["id"]) if args.watch else await _planned(hub, made["id"])
+
+
+async def _body(hub: Hub, args: argparse.Namespace) -> Any:
     match args.act:
-        case "start":
-            return await _start(hub, args.rollout)
         case "pause":
-            return await hub.post(path, {"when": "wave" if args.after_wave else "now"})
+            return {"when": "wave" if args.after_wave else "now"}
         case "go-on":
-            return await hub.post(path, {"gate": args.gate, "reason": args.reason})
-        case "retry-rest":
-            made = await hub.post(path, None)
-            if made["state"] != "planning":
-                return made  # of a patch policy, whose limits are confirmed already
-            return await _start(hub, made["id"]) if args.watch else await _planned(hub, made["id"])
+            return {"gate": args.gate, "reason": args.reason}
+        case "kill":
+            [node] = await nodes_of(hub, [args.node])
+            return {"node_id": node["id"], "confirm": args.confirm}
         case _:
-            return await hub.post(path, None)
+            return None
 
 
 async def _start(hub: Hub, rollout: str) -> Any:

@@ -27,11 +27,12 @@ from groundcontrol.policies.waves import expected_s
 from groundcontrol.rollouts.model import ENDED, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
-from groundcontrol.rollouts.step import pause, resumed, stopped
+from groundcontrol.rollouts.step import killed, pause, resumed, stopped
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import (
     GatesView,
     GoOnBody,
+    KillBody,
     PauseBody,
     RebootsView,
     RebootView,
@@ -304,6 +305,28 @@ async def stop_rollout(call: ApiRequest) -> RolloutView:
     return await _view(call, await service.store(call.scope, one, moved))
 
 
+async def kill_target(call: ApiRequest, body: KillBody) -> RolloutView:
+    """End by force what one node of a stopped roll-out still does, or its watch. Only an admin may, with a password check and its name."""
+    one = await _whole(call)
+    target = next((target for target in one.targets if target.node == body.node_id), None)
+    if target is None:
+        raise BadRequest("node_id: this node is no target of the roll-out", field="node_id")
+    if body.confirm != target.name:
+        raise BadRequest(f"confirm: give the name of the node, {target.name}", field="confirm")
+    if one.state != "stopping":
+        raise Conflict(f"this roll-out is {one.state}: stop it first, and kill what does not end", state=one.state)
+    if target.state != "running":
+        raise Conflict(f"nothing runs on it: it is {target.state}", state=target.state)
+    if target.step == "reboot":
+        raise Conflict("a reboot cannot be recalled: wait for its end", state=target.state)
+    if call.scope.actor.role != "admin":
+        raise Forbidden("only an admin ends work by force")
+    call.services.auth.require_step_up(call.caller)
+    service = call.services[RolloutService]
+    moved = killed(one, await service.facts_of(one), call.services.clock.now(), call.scope.actor.name, target.node)
+    return await _view(call, await service.store(call.scope, one, moved))
+
+
 async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
     """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log."""
     one = await _whole(call)
@@ -404,6 +427,7 @@ ROLLOUT_ROUTES: Final = (
     Route("POST", "/rollouts/{id}/pause", "patch.run", pause_rollout, RolloutView, PauseBody, optional_body=True),
     Route("POST", "/rollouts/{id}/resume", "patch.run", resume_rollout, RolloutView),
     Route("POST", "/rollouts/{id}/stop", "patch.run", stop_rollout, RolloutView, cost="scan"),
+    Route("POST", "/rollouts/{id}/kill", "patch.run", kill_target, RolloutView, KillBody),
     Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),
     Route("POST", "/rollouts/{id}/retry-rest", "patch.run", retry_rest, RolloutView, status=202, cost="many"),
     Route("GET", "/nodes/{id}/reboots", "job.read", list_reboots, RebootsView, cost="page"),

@@ -230,6 +230,8 @@ class StopJob(NamedTuple):
     node: NodeId
     step: JobStep
     attempt: int
+    force: bool = False
+    """Kill what delays the stop."""
 
 
 class Tell(NamedTuple):

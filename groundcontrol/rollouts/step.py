@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.rollouts.model import (
     ENDED,
@@ -171,6 +172,17 @@ class _Draft(TargetLife):
             elif one.step == "reboot" and one.attempt == 0:
                 self._after(one._replace(reboot_owed="the roll-out was stopped"))
         self.r = self.r._replace(why=by, words=words)
+        self._finish_stop()
+
+    def kill(self, node: NodeId, by: str) -> None:
+        """End the work or the watch of one target, after the roll-out was stopped. What a killed job leaves is repaired by hand."""
+        one, job = self.targets[node], self._job(self.targets[node])
+        if one.step == "watch":
+            self._set(one, state="unknown", step="", why="killed", words=f"its watch was ended by {by}")
+        elif job is not None and job.state not in TERMINAL:
+            stop = StopJob(node, job_step(one.step), one.attempt)
+            self.commands += [stop, stop._replace(force=True)]
+            self._set(one, words=f"{by} ended its work by force")
         self._finish_stop()
 
     def _take_back(self) -> None:
@@ -355,4 +367,11 @@ def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:
     """A person stops it."""
     draft = _Draft(rollout, facts, now)
     draft.stop("person", f"stopped by {by}")
+    return draft.finish()
+
+
+def killed(rollout: Rollout, facts: Facts, now: float, by: str, node: NodeId) -> Stepped:
+    """An admin ends the work or the watch of one target of a roll-out that was stopped."""
+    draft = _Draft(rollout, facts, now)
+    draft.kill(node, by)
     return draft.finish()

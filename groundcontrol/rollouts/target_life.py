@@ -369,13 +369,16 @@ class TargetLife:
             self._set(target, state="unknown" if bad[0].verdict == "unknown" else "worse", step="", why=bad[0].gate, words=bad[0].words)
 
 
+SECOND_LOOK_S: Final = 5.0
+
+
 def _merged(before: Iterable[Gate], now: Iterable[Gate], at: float) -> Iterable[Gate]:
-    """The present gates, each since when it is not clear. A hard gate counts at its second look."""
+    """The present gates, each since when it is not clear. A hard gate counts once it has lasted to a second look, also if both come late."""
     known = {one.key: one for one in before}
     for one in now:
         old = known.get(one.key)
         since = old.since_at if old is not None else one.since_at
-        if one.verdict == "failed" and not one.soft and (old is None or at - since < 5.0):
+        if one.verdict == "failed" and not one.soft and at - since < SECOND_LOOK_S:
             yield one._replace(verdict="unknown", since_at=since)  # seen once: it holds
         else:
             yield one._replace(since_at=since)

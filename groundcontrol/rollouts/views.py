@@ -54,6 +54,12 @@ class PauseBody(Body):
     """Both begin no further node; nodes at work finish. `wave` lets the nodes of this wave begin."""
 
 
+class KillBody(Body):
+    node_id: str
+    confirm: str
+    """The name of the node."""
+
+
 class GoOnBody(Body):
     gate: str
     """The name of a gate, or * for all of this wave."""

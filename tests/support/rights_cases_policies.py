@@ -12,6 +12,7 @@ BODIES.update(
         "PATCH /windows/{id}": {"version": 1, "length_s": 3600},
         "POST /rollouts/{id}/start": {"confirm": 1, "version": 1},
         "POST /rollouts/{id}/go-on": {"gate": "*", "reason": "seen"},
+        "POST /rollouts/{id}/kill": {"node_id": "n", "confirm": "web-1"},
     }
 )
 

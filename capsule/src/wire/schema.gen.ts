@@ -1172,6 +1172,12 @@ export interface KeptView {
   reason: "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
 }
 
+export interface KillBody {
+  node_id: string;
+  /** The name of the node. */
+  confirm: string;
+}
+
 export interface LineNoteView {
   line: number;
   message: string;

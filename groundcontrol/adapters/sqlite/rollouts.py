@@ -166,7 +166,7 @@ class SqliteRollouts:
         with contextlib.suppress(NotFound, Conflict):  # its node was removed, or it has just ended
             job = load(tx, JobId(row["job"]))
             if job["state"] == "queued" or job["state"] in OPEN:
-                self._jobs.stop_in(tx, scope, job)
+                self._jobs.stop_in(tx, scope, job, force=one.force)
                 return [JobId(row["job"])]
         return []
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
+from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.nodes.processes import ProcessReading, ProcessUse
-from groundcontrol.rollouts.model import RolloutId
+from groundcontrol.rollouts.model import MakeJob, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
@@ -203,3 +204,27 @@ async def test_a_due_occurrence_begins_once_over_any_number_of_sweeps(hub: TestH
     ]
     assert states == ["missed", "missed", "started"]
     assert [row["type"] for row in (await admin.get("events")).json["events"]].count("patch_missed") == 2
+
+
+async def test_only_an_admin_kills_after_a_stop_and_with_the_name_of_the_node(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node("web-1")
+    made = (await admin.post("rollouts", {"name": "now", "action": "upgrade", "select": {"all": True}})).json
+    store = hub.store.rollouts
+    before = await store.rollout(SYSTEM, made["id"])
+    path, body = f"rollouts/{made['id']}/kill", {"node_id": node.id, "confirm": "web-1"}
+    assert (await admin.post(path, {**body, "confirm": "web"})).status == 400
+    early = await admin.post(path, body)
+    assert (early.status, "stop it first" in early.json["detail"]) == (409, True)
+    target = before.targets[0]._replace(state="running", step="patch", attempt=1)
+    running = before._replace(state="running", targets=(target,))
+    saved = await store.save_rollout(SYSTEM, before, Stepped(running, (MakeJob(node.id, "patch", 1, JobRequest("upgrade")),)))
+    await hub.sql("UPDATE job SET state = 'running', phase = 'commit' WHERE id = ?", saved.jobs[0])
+    assert (await admin.post(f"rollouts/{made['id']}/stop")).json["state"] == "stopping"
+    assert (await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop is None, "what changes a node runs to its end"
+    operator = await hub.logged_in("operator")
+    assert (await operator.post(path, body)).status == 403
+    answer = await admin.post(path, body)
+    assert (answer.status, answer.json["state"]) == (200, "stopping")
+    stop = (await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop
+    assert stop is not None
+    assert stop.force

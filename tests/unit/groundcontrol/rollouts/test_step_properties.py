@@ -44,7 +44,7 @@ from groundcontrol.rollouts.model import (
     StopJob,
     Target,
 )
-from groundcontrol.rollouts.step import pause, resumed, step, stopped
+from groundcontrol.rollouts.step import killed, pause, resumed, step, stopped
 
 START = 1_800_000_000.0
 ENDS = st.sampled_from(["succeeded", "succeeded", "succeeded", "succeeded", "failed", "unknown", "interrupted", "cancelled", "expired"])
@@ -316,6 +316,20 @@ class Fleet(RuleBasedStateMachine):
         after = stopped(before, Facts(dict(self.facts), dict(self.jobs), self.owner_may), self.now, "a")
         assert not [one for one in after.commands if isinstance(one, MakeJob) and one.step != "after"], "R2"
         self._store(before, after.rollout, after.commands)
+
+    @precondition(lambda self: self.rollout.state == "stopping")
+    @rule(index=st.integers(0, 7))
+    def somebody_kills(self, index: int) -> None:
+        running = [one for one in self.rollout.targets if one.state == "running" and one.step != "reboot"]
+        if running:
+            before, one = self.rollout, running[index % len(running)]
+            after = killed(before, Facts(dict(self.facts), dict(self.jobs), self.owner_may), self.now, "admin", one.node)
+            assert not [each for each in after.commands if isinstance(each, MakeJob)], "R2"
+            if one.step == "watch":
+                assert next(each for each in after.rollout.targets if each.node == one.node).state == "unknown", (
+                    "R4: it was not seen to its end"
+                )
+            self._store(before, after.rollout, after.commands)
 
     # -- what always holds -----------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from groundcontrol.policies.calendar import Monthly, Times, When, spans
 from groundcontrol.policies.choosing import Update, choose
 from groundcontrol.policies.model import ActionStep, Occurrence, Order, PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.waves import Candidate, waves_of
-from groundcontrol.rollouts.model import Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
+from groundcontrol.rollouts.model import Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, StopJob, Target
 from groundcontrol.rollouts.occurrences import due_now
-from groundcontrol.rollouts.step import step
+from groundcontrol.rollouts.step import killed, step, stopped
 from tests.support.inprocess_hub import TestHub
 
 DAY = 86_400.0
@@ -385,3 +385,69 @@ def test_missing_samples_hold_then_ask_and_never_pass() -> None:
     trial.watched(2400)
     assert (trial.rollout.state, trial.of("a").state) == ("paused", "running")
     assert not [key for key in trial.ordered if key[0] == "b"]
+
+
+# -- stop and kill by phase, and an hour without a hub ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "phase", "stops"),
+    [
+        ("plan", None, True),
+        ("patch", None, True),
+        ("patch", "waiting_lock", True),
+        ("patch", "download", True),
+        ("patch", "commit", False),
+        ("patch", "triggers", False),
+        ("patch", "check", False),
+    ],
+)
+def test_stop_leaves_a_node_untouched_or_lets_its_work_end_by_phase_and_kill_ends_it(what: Any, phase: Any, stops: bool) -> None:
+    trial = Trial("a", "b", order=Order(canary=1))
+    trial.look()
+    if what == "patch":
+        trial.end("a", "plan")
+    key: JobKey = (NodeId("a"), what, 1)
+    trial.jobs[key] = JobFacts("running", phase)
+    facts = Facts(trial.nodes, trial.jobs)
+    moved = stopped(trial.rollout, facts, trial.now, "ann")
+    assert [one for one in moved.commands if isinstance(one, StopJob)] == ([StopJob(*key)] if stops else [])
+    assert (moved.rollout.state, moved.rollout.counts()["running"]) == ("stopping", 1), "it is followed to its end"
+    forced = killed(moved.rollout, facts, trial.now, "ann", NodeId("a"))
+    assert forced.commands == (StopJob(*key), StopJob(*key, force=True))
+    assert forced.rollout.targets[0].words == "ann ended its work by force"
+
+
+def test_stop_watches_to_the_end_owes_a_reboot_and_kill_ends_the_watch_as_unknown() -> None:
+    trial = Trial("a", order=Order(canary=1), reboot="always")
+    trial.look()
+    trial.end("a", "plan")
+    trial.jobs[NodeId("a"), "patch", 1] = JobFacts("running", "commit")
+    trial.rollout = stopped(trial.rollout, Facts(trial.nodes, trial.jobs), trial.now, "ann").rollout
+    trial.end("a", "patch", reboot="yes")
+    assert (trial.of("a").step, trial.of("a").reboot_owed) == ("watch", "the roll-out was stopped")
+    ended = killed(trial.rollout, Facts(trial.nodes, trial.jobs), trial.now, "ann", NodeId("a")).rollout
+    assert (ended.state, ended.targets[0].state, ended.targets[0].why) == ("stopped", "unknown", "killed"), "not passed: nobody saw it"
+    trial.watched()
+    assert (trial.rollout.state, trial.of("a").state) == ("stopped", "passed"), "without a kill it is watched to its end"
+
+
+@pytest.mark.parametrize("broke", [False, True])
+def test_an_hour_without_a_hub_is_judged_by_what_the_node_saw_before_anything_new_starts(broke: bool) -> None:
+    trial = Trial("a", "b", order=Order(canary=1))
+    trial.look()
+    trial.patched("a")
+    trial.look(61)
+    settled = trial.of("a").settled_at or 0.0
+    ordered = list(trial.ordered)
+    if broke:
+        gate = Gate("unit_failed", "shop.service", "failed", "shop.service failed (2 looks in a row)", settled + 900)
+        trial.set("a", gates=(gate,))
+    trial.look(3600)  # the hub was off; the looks and samples of that hour have come in one go
+    for _ in range(3):
+        trial.look(1)
+    if broke:
+        assert (trial.rollout.state, trial.of("a").state, trial.of("b").state) == ("stopped", "failed", "not_started")
+        assert trial.ordered == ordered, "the fault of that hour stops it before any new job"
+    else:
+        assert (trial.of("a").state, trial.of("b").state, trial.rollout.wave) == ("passed", "running", 1)
