@@ -83,6 +83,10 @@ class Engine:
         if skew_s is not None and abs(skew_s - node.offset_ms / 1000) > SKEW_S:
             node.offset_ms = round(skew_s * 1000) if abs(skew_s) > SKEW_S else 0
 
+    def knows(self, node_id: NodeId) -> bool:
+        """Whether the node was added."""
+        return node_id in self._nodes
+
     def offset_s(self, node_id: NodeId) -> float:
         """The skew that is subtracted from the times of a node's samples, in seconds; 0: its clock is right, or the node is unknown."""
         node = self._nodes.get(node_id)

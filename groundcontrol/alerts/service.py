@@ -168,7 +168,13 @@ class AlertService:
         missed = await self._log.events(hub_scope(self._book.org), MOST_MISSED, None, None, EventFilter(from_at=since_at))
         for one in reversed(missed.items):
             if not one.retro:
-                self._engine.add_event(one.node_id, one.type, one.object, one.last_at, one.severity)
+                self._add_event(one.node_id, one.type, one.object, one.last_at, one.severity)
+
+    def _add_event(self, node: NodeId | None, kind: str, about: str, at: float, severity: Severity) -> None:
+        """Pass an event to the engine. A new node, which no tick has passed yet, comes first: the engine ignores events of unknown nodes."""
+        if node is not None and not self._engine.knows(node) and (facts := self._facts.find(node)) is not None:
+            self._engine.set_node(facts, self._clock.now())
+        self._engine.add_event(node, kind, about, at, severity)
 
     async def run(self) -> None:
         """Call `load` until it succeeds, then evaluate until cancelled."""
@@ -499,7 +505,7 @@ class AlertService:
                 elif isinstance(change, EventStored) and change.org == self._book.org and self._clock.now() - change.at <= RETRO_S:
                     # an event that arrives later than that fires no alert
                     self._event_at = max(self._event_at, change.at)
-                    self._engine.add_event(change.node, change.type, change.object, change.at, change.severity)
+                    self._add_event(change.node, change.type, change.object, change.at, change.severity)
                 self._remove_nodes()
             except StoreError as exc:
                 self._note_missed(exc)

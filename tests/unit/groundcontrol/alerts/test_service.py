@@ -19,7 +19,7 @@ from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold, Transition
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
 from groundcontrol.alerts.states import HubInfo
-from groundcontrol.core.bus import Changed, Topic
+from groundcontrol.core.bus import Changed, EventStored, Topic
 from groundcontrol.core.errors import Conflict, StoreDown, StoreFull
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
@@ -223,6 +223,24 @@ async def test_events_and_removals_whose_bus_messages_were_dropped_are_read_from
         await eventually(lambda: trial.facts.fleet == Fleet(1, 0))
         await trial.pass_s(15)
         assert [alert.rule_id for alert in await trial.firing()] == ["backup.failed"]
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_an_event_of_a_node_that_was_just_added_fires(trial: AlertTrial, dropped: bool) -> None:
+    """Each node has its turn every ten seconds. An event before its first turn was lost for ever."""
+    async with following(trial):
+        [node] = await trial.add_nodes(1)
+        reported = new_event("backup_failed", trial.clock.now(), node=node, name="web-1", source="api")
+        await trial.backend.store.log.add_event(reported)
+        trial.service._bus.publish(Changed("node", node, 0))
+        if dropped:
+            for number in range(MOST_BUS_MESSAGES + 1):
+                trial.service._bus.publish(Changed("deployment", str(number), 0))
+        else:
+            trial.service._bus.publish(EventStored(reported.id, 1, reported.type, node, "", reported.at, 1, reported.severity))
+        await eventually(lambda: trial.engine.knows(node))
+    await trial.pass_s(15)
+    assert [(alert.rule_id, alert.node_id) for alert in await trial.firing()] == [("backup.failed", node)]
 
 
 async def test_a_node_that_could_not_be_read_is_read_again_within_a_minute(trial: AlertTrial, monkeypatch: pytest.MonkeyPatch) -> None:
