@@ -181,6 +181,10 @@ def _warnings(
     policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], targets: Sequence[Node], sizes: Sequence[int], now: float
 ) -> Iterator[WarningView]:
     yield from _never_fires(policy, fleet, chosen, now)
+    choices = [choice for node in chosen if (choice := choice_for(policy, node, fleet, now)) is not None]
+    unwanted = sum(len(one.left_out) for one in choices)
+    if (policy.only or policy.leave_out) and unwanted and not any(one.take or one.waiting for one in choices):
+        yield WarningView("leaves_nothing", f"its patterns leave none of the {unwanted} updates that wait now: check only and leave_out")
     fitting = fits(policy.order, sizes, policy.watch_s, policy.times.length_s)
     if fitting < len(targets):
         hours = policy.times.length_s / 3600

@@ -223,7 +223,13 @@ _CLEARS = {
 }
 _REMEDIES = {
     "offline": "start the server, or leave it out",
-    "agent_too_old": "update its agent (Settings, Agents, or `stardust update-agent`)",
+    "frozen": "wait for the end of the freeze, or end it (Calendar, or `stardust window end`)",
+    "window": "wait for its window, or open it now (Calendar, or `stardust window open`)",
+    "in_another_rollout": "wait until that roll-out is through with it, or stop that one",
+    "another_job": "wait until that job has ended, or cancel it",
+    "not_joined": "let it join, or approve it",
+    "not_allowed": "an admin gives the owner the right, or takes the patch policy over",
+    "agent_too_old": "update its agent (Update on its page, under Settings, or `stardust update`)",
     "no_looks": "look whether its agent is well (its log), and restart it",
     "disk_full": "make room there",
     "packages_broken": "run Repair on it",
