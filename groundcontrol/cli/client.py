@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import http
 import http.client
 import json
 import os
@@ -35,6 +36,10 @@ class CliError(Exception):
         super().__init__(message)
         self.code = code
         self.facts = facts or {}
+
+
+class RefusedByHub(CliError):
+    """The hub refused the request: a right, a policy or the present state does not allow it."""
 
 
 class NotReadable(CliError):
@@ -251,7 +256,8 @@ class Hub:
             return
         try:
             problem = json.loads(answer.body)
-            raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
+            kind = RefusedByHub if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.CONFLICT) else CliError
+            raise kind(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
         except (ValueError, KeyError, TypeError):
             raise CliError(f"the hub at {self._where} answered with status {answer.status}", UNREACHABLE) from None
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from groundcontrol.cli.client import UNREACHABLE, CliError
+from groundcontrol.cli.client import UNREACHABLE, CliError, RefusedByHub
 from groundcontrol.cli.commands import ONLY_HERE, WITHOUT_HUB, Command, find, module_of, nearest, parser_of
 from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import UsageError, complain, parse, wants_json
@@ -20,6 +20,7 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_NOTHING_FOUND: Final = 3
 EXIT_NO_HUB: Final = 4
+EXIT_REFUSED: Final = 6
 EXIT_INTERRUPTED: Final = 130
 _STATUS: Final = {
     UNREACHABLE: EXIT_NO_HUB,
@@ -77,7 +78,7 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
         return EXIT_USAGE
     except (CliError, HubError) as exc:
         report(exc.code, str(exc))
-        return _STATUS.get(exc.code, EXIT_FAILED)
+        return _STATUS.get(exc.code, EXIT_REFUSED if isinstance(exc, RefusedByHub) else EXIT_FAILED)
     except ConfigError as exc:
         report("config.invalid", str(exc))
         return EXIT_FAILED

@@ -13,9 +13,9 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 
 MAX_COUNT: Final = 500
 EXIT_STATUS: Final = (
-    "Exit status: 0 done; 1 the command, or a job that it ordered, failed or was refused; 2 the command is wrong;"
-    " 3 no node matches a selector; 4 no hub answers, or the hub stopped answering: what was ordered may continue;"
-    " 5 a gate stopped the roll-out; 130 Ctrl-C."
+    "Exit status: 0 done; 1 the command, or the one job that it ordered, failed; 2 the command is wrong; 3 no node matches a selector;"
+    " 4 no hub answers, or the hub stopped answering: what was ordered may continue; 5 of several nodes some failed, or a gate stopped the"
+    " roll-out; 6 the hub refused it: a right, a policy or the present state; 130 Ctrl-C."
 )
 
 

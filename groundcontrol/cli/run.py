@@ -24,6 +24,7 @@ from groundcontrol.jobs.model import TERMINAL
 from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.verbs import VERBS
 
+EXIT_SOME_FAILED: Final = 5
 POLL_S: Final = 0.25
 BATCH_POLL_S: Final = 1.0
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -252,7 +253,7 @@ async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *,
             await asyncio.sleep(BATCH_POLL_S)
     print(json.dumps(batch) if as_json else batch_table(batch, names))
     failed = any(job["state"] != "succeeded" for job in batch["jobs"]) or bool(batch["refused"])
-    return 1 if failed else 0
+    return EXIT_SOME_FAILED if failed else 0
 
 
 async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]:

@@ -118,13 +118,13 @@ async def test_one_command_orders_many_nodes_and_shows_each_result(shared_hub: H
         played = [asyncio.create_task(play(agent, state)) for agent, state in zip(joined, ("succeeded", "failed"), strict=True)]
         status, batch, nothing = await asyncio.to_thread(stardust, shared_hub, "run", "check", "--tag", "cli")
         await asyncio.gather(*played)
-    assert (status, nothing) == (1, None), "one of them failed"
+    assert (status, nothing) == (5, None), "one of them failed"
     assert (batch["state"], batch["counts"]) == ("done", {"succeeded": 1, "failed": 1})
     job = next(job for job in batch["jobs"] if job["state"] == "succeeded")
     status, shown, _ = await asyncio.to_thread(stardust, shared_hub, "jobs", job["id"])
     assert (status, shown["output_bytes"], shown["plan_told"], shown["batch_id"]) == (0, len(LINE), None, batch["id"])
     status, _, told = await asyncio.to_thread(stardust, shared_hub, "cancel", job["id"])
-    assert (status, told["error"]["code"]) == (1, "job.not_cancellable")
+    assert (status, told["error"]["code"]) == (6, "job.not_cancellable")
     status, waiting, _ = await asyncio.to_thread(stardust, shared_hub, "run", "check", "--node", "cli-a", "--node", "cli-b", "--no-wait")
     assert (status, waiting["counts"]) == (0, {"queued": 2})
     status, stopped, _ = await asyncio.to_thread(stardust, shared_hub, "cancel", waiting["id"])
@@ -229,7 +229,7 @@ async def test_a_job_ordered_without_waiting_can_be_followed_later(shared_hub: H
     status, followed, nothing = await run("jobs", "follow", job)
     assert (status, followed["id"], followed["state"], nothing) == (1, job, "failed", None)
     status, followed, nothing = await run("jobs", "follow", batch)
-    assert (status, followed["id"], followed["counts"], nothing) == (1, batch, {"failed": 1}, None)
+    assert (status, followed["id"], followed["counts"], nothing) == (5, batch, {"failed": 1}, None)
     for unknown in ("nothing", node.node_id):
         status, _, told = await run("jobs", "follow", unknown)
         assert (status, told["error"]["code"]) == (1, "not_found")
@@ -304,7 +304,7 @@ async def test_the_output_of_many_nodes_scrolls_above_a_live_block_and_ctrl_c_le
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "cli-again")
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again")
-    assert (status, answer, told["error"]["code"]) == (1, None, "credentials_required")
+    assert (status, answer, told["error"]["code"]) == (6, None, "credentials_required")
     key = tmp_path / "key"
     key.write_text("no key at all\n")
     asked = ("--host", "127.0.0.1", "--port", "9", "--username", "root", "--key", str(key), "--forget-credentials")
@@ -530,12 +530,12 @@ def test_policies_roll_outs_and_the_patch_status_have_verbs(hub: HubProcess, tmp
     run("rollout", "stop", rest["id"])
 
     assert run("policy", "take-over", "nights")["version"] == 2
-    assert run("policy", "approve", "nights", status=1)["code"] == "conflict"
+    assert run("policy", "approve", "nights", status=6)["code"] == "conflict"
 
     frozen = run("window", "freeze", "--reason", "the shop burns")
     assert [(one["id"], one["kind"], one["open"]) for one in run("window", "list")["windows"]] == [(frozen["id"], "freeze", True)]
     assert "the shop burns" in said_by(hub, "window")
-    assert run("run", "upgrade", "patch-1", "--no-wait", status=1)["code"] == "node.frozen"
+    assert run("run", "upgrade", "patch-1", "--no-wait", status=6)["code"] == "node.frozen"
     assert run("run", "upgrade", "patch-1", "--no-wait", "--override-freeze", "a hole in sshd")["state"] == "queued"
     assert run("window", "end", "freezes") == {"ended": [frozen["id"]]}
     assert run("window", "open", "patch-1", "--for", "2d", "--reason", "x", status=1)["code"] == "request.invalid"

@@ -44,7 +44,7 @@ def test_the_command_line_manages_users(hub: HubProcess) -> None:
     assert opened.json["user"]["must_change_password"] is True
     users = json.loads(said_by(hub, "user", "list", "--json"))["users"]
     assert {user["username"]: user["role"] for user in users} == {"admin": "admin", "bob": "viewer"}
-    assert "last admin" in said_by(hub, "user", "disable", "admin", status=1)
+    assert "last admin" in said_by(hub, "user", "disable", "admin", status=6)
     assert "no user of this name" in said_by(hub, "user", "disable", "nobody", status=1)
     rows = hub.local("GET", f"{API}/audit").json["audit"]
     assert {row["actor"] for row in rows if row["action"].startswith("user.edit")} == {f"local:{os.getuid()}"}
