@@ -108,11 +108,11 @@ class SqliteAlerts:
         sql = (
             "SELECT delivery.channel_id AS channel, max(delivery.sent_at) AS sent_at FROM alert JOIN delivery"
             " ON delivery.org = alert.org AND delivery.incident_id = alert.incident"
-            " WHERE alert.org = ? AND alert.rule = ? AND alert.node_id IS ? AND delivery.state = 'sent' AND delivery.sent_at >= ?"
+            " WHERE alert.org = ? AND alert.rule = ? AND (alert.node_id = ? OR (alert.node_id IS NULL AND CAST(? AS TEXT) IS NULL)) AND delivery.state = 'sent' AND delivery.sent_at >= ?"
             " AND delivery.kind <> 'resolved'"
             " GROUP BY delivery.channel_id"
         )
-        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, since))
+        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, org, rule, node, node, since))
         return {ChannelId(row["channel"]): row["sent_at"] for row in rows}
 
     # -- lists -------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class SqliteAlerts:
     async def alerts_of(self, scope: Scope, incidents: Collection[IncidentId], most: int) -> dict[IncidentId, list[Alert]]:
         sql = (
             "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY incident ORDER BY no DESC) AS place FROM alert"  # noqa: S608 - built from constants only
-            f" WHERE org = ? AND incident IN (SELECT value FROM json_each(?)){_granted(scope)}) WHERE place <= ? ORDER BY no DESC"
+            f" WHERE org = ? AND incident IN (SELECT value FROM json_each(?)){_granted(scope)}) AS placed WHERE place <= ? ORDER BY no DESC"
         )
         values = (scope.org, to_json(sorted(incidents)), *grant_values(scope), most)
         found: dict[IncidentId, list[Alert]] = {}

@@ -41,12 +41,11 @@ from groundcontrol.deployments.model import (
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_BATCH: Final = 200
 _EXPIRED: Final = (
-    f"{old_rows_sql('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608 - built from constants only
-    " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
-    " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
+    f"{old_rows_sql('deployment')} AND old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608 - built from constants only
+    " AND (old.org, old.id) NOT IN (SELECT org, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
+    " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id) LIMIT ?"
 )
-"""Deployments that ended before a time, except the newest successful installation of each existing node. Beside `max`, SQLite takes
-the other columns from the row of the maximum."""
+"""Deployments that ended before a time, except the newest successful installation of each existing node."""
 _DAMAGED: Final = DeploymentError("store.damaged", "a stored part of this deployment cannot be read: stardust doctor tells more", "")
 _WITHOUT_PARTS: Final = {"host_key": None, "steps": "[]", "error": record_to_json(_DAMAGED), "wishes": "{}"}
 

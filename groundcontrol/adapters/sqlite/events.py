@@ -267,8 +267,8 @@ def _count_again(tx: Tx, event: Event) -> Event | None:
     first = None
     if recent is not None and abs(event.received_at - recent["last_at"]) < event.window_s:
         # Compare the times of the events too: late events arrive together, and one row must not hide a gap between them.
-        near = " AND ? BETWEEN at - ? AND min(last_at + ?, at + ?)"
-        reach = (event.at, event.window_s, event.window_s, MOST_SPAN_S)
+        near = " AND ? BETWEEN at - ? AND last_at + ? AND at >= ?"
+        reach = (event.at, event.window_s, event.window_s, event.at - MOST_SPAN_S)
         first = tx.fetch_one(_EVENT + "WHERE org = ? AND id = ?" + near, event.org, recent["id"], *reach)
     tx.execute(
         "INSERT INTO event_recent VALUES (?, ?, ?, ?, ?, ?)"

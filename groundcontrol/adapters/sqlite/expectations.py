@@ -30,14 +30,14 @@ from groundcontrol.events.model import Severity
 
 _EXPIRE_AT_ONCE: Final = 1000
 # A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,
-# its first event in the window is at most ?7 after the start. Without the plus, SQLite would read all events of each node. Beside
-# min(), SQLite takes the other columns from the row of the minimum.
+# its first event in the window is at most ?7 after the start. Without the plus, SQLite would read all events of each node.
 _FIRST_REPORTS: Final = (
-    "SELECT node_id, id, max(received_at, CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE received_at END) AS received_at,"
-    " min(CASE WHEN at < ?3 THEN min(last_at, ?3 + ?7) ELSE at END) AS first_at"
+    "SELECT node_id, id, first_at, CASE WHEN at < ?3 AND received_at < first_at THEN first_at ELSE received_at END AS received_at FROM"
+    " (SELECT reported.*, row_number() OVER (PARTITION BY node_id ORDER BY first_at) AS place FROM"
+    " (SELECT node_id, id, at, received_at, CASE WHEN at >= ?3 THEN at WHEN last_at < ?3 + ?7 THEN last_at ELSE ?3 + ?7 END AS first_at"
     " FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 - ?6 AND ?4 AND last_at >= ?3"
     " AND (type <> 'custom' OR json_valid(details) AND json_extract(details, '$.name') = ?2)"
-    " AND +node_id IN (SELECT value FROM json_each(?5)) GROUP BY node_id"
+    " AND +node_id IN (SELECT value FROM json_each(?5))) AS reported) AS placed WHERE place = 1"
 )
 _DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
 _UNMET: Final = (

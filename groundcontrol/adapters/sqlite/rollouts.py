@@ -242,13 +242,12 @@ class SqliteRollouts:
 
     async def patched_by(self, scope: Scope) -> Mapping[NodeId, str]:
         sql = (
-            "SELECT rj.node, r.record, max(job.ended_at) AS at FROM rollout_job AS rj JOIN job ON job.org = rj.org AND job.id = rj.job"
-            " JOIN rollout AS r ON r.org = rj.org AND r.id = rj.rollout JOIN node ON node.org = rj.org AND node.id = rj.node"
-            " WHERE rj.org = ? AND rj.step = 'patch' AND job.state = 'succeeded'"
+            "SELECT * FROM (SELECT rj.node, r.record, row_number() OVER (PARTITION BY rj.node ORDER BY job.ended_at DESC) AS place"  # noqa: S608 - built from constants only
+            " FROM rollout_job AS rj JOIN job ON job.org = rj.org AND job.id = rj.job JOIN rollout AS r ON r.org = rj.org AND r.id = rj.rollout"
+            " JOIN node ON node.org = rj.org AND node.id = rj.node"
+            f" WHERE rj.org = ? AND rj.step = 'patch' AND job.state = 'succeeded'{admitted(scope)}) AS patched WHERE place = 1"
         )
-        found = await self._reader.run(
-            lambda rows: rows.fetch_all(sql + admitted(scope) + " GROUP BY rj.node", scope.org, *grant_values(scope))
-        )
+        found = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, *grant_values(scope)))
         return {NodeId(row["node"]): str(json.loads(row["record"])["name"]) for row in found}
 
     async def tell(

@@ -20,6 +20,8 @@ CREATE FUNCTION json_each(body text) RETURNS TABLE (value text) LANGUAGE sql IMM
 SELECT json_array_elements_text(body::json) $$;
 """
 """The functions of SQLite that statements use, for a database of PostgreSQL."""
+_PLUS: Final = re.compile(r"(?<= AND )\+(?=[a-z])")
+"""Before a column, it keeps SQLite from using an index of it."""
 _QUOTED_OR_MARK: Final = re.compile(r"'[^']*'|\?(\d*)")
 
 
@@ -34,4 +36,4 @@ def to_postgres(sql: str) -> str:
         count += 1
         return f"${found.group(1) or count}"
 
-    return _QUOTED_OR_MARK.sub(numbered, sql)
+    return _QUOTED_OR_MARK.sub(numbered, _PLUS.sub("", sql))

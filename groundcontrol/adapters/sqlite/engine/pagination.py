@@ -55,9 +55,9 @@ def first_id(at: float) -> str:
 
 def old_rows_sql(table: str) -> str:
     """The start of a query for the rows of all organisations with an id below its first parameter (made by `first_id`). The query gives the
-    table the alias `old`, and selects `old.no`."""
+    table the alias `old`, and selects `old.no`. It ends within its WHERE."""
     return (
         f"WITH RECURSIVE orgs(org) AS (SELECT min(org) FROM {table}"  # noqa: S608 - built from constants only
         f" UNION ALL SELECT (SELECT min(org) FROM {table} WHERE org > orgs.org) FROM orgs WHERE orgs.org IS NOT NULL)"
-        f" SELECT old.no FROM orgs CROSS JOIN {table} AS old ON old.org = orgs.org AND old.id < ?"
+        f" SELECT old.no FROM orgs CROSS JOIN {table} AS old WHERE old.org = orgs.org AND old.id < ?"
     )
