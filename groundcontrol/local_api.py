@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundcontrol.access import api as access_api
+from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.store import UserAdminStore
 from groundcontrol.access.users import one_time_password
 from groundcontrol.access.views import AccountView, NewTokenView, account_view
@@ -79,6 +80,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         """Set a new password for a user, and end all sessions and tokens of the user."""
         password = one_time_password()
         user = await call.services.auth.reset_password(call.scope, body.username, password)
+        await call.services[OidcStore].keep_local_admin(call.scope, user.id)
         return ResetUserView(username=user.username, password=password)
 
     async def create_token(call: ApiRequest, body: LocalTokenBody) -> NewTokenView:

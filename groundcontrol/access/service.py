@@ -14,6 +14,7 @@ from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
 from groundcontrol.access.first_log_in import FirstLogIn, FirstLogInRefused
 from groundcontrol.access.model import AuthState, LoginSession, NoOrganisation, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import ChangeLimit
 from groundcontrol.access.rate_limits import (
@@ -54,6 +55,7 @@ from groundcontrol.core.errors import (
     Conflict,
     NotFound,
     PasswordChangeRequired,
+    SsoRequired,
     StepUpRequired,
     TooManyAttempts,
     TotpEnrolmentRequired,
@@ -108,6 +110,7 @@ class AuthService:
         """
         self._users = store[UserStore]
         self._auth_states = store[UserAdminStore]
+        self._sso = store[OidcStore]
         self._organisations = store[OrganisationStore]
         self._refusals = refusals
         self._least_totp = least_totp
@@ -169,6 +172,9 @@ class AuthService:
         if user is None or not right or user.disabled:
             await self._note_refusal(user, username, address, "password")
             raise BadCredentials("the user name or the password is wrong")
+        if await self._sso.needs_provider(user.id):
+            await self._note_refusal(user, user.username, address, "password, not the provider")
+            raise SsoRequired("your organisation wants you to sign in through its provider: use its button")
         if user.must_change_password:
             try:
                 await self.first_log_in.check(user, setup_code, inside=address_sure and is_private(address))

@@ -31,7 +31,7 @@ def test_the_default_password_only_allows_choosing_another(page: Page, fresh_hub
         page.goto(hub.url + path)
         expect(page.get_by_role("heading", name=CHOOSE)).to_be_visible()
         expect(page.get_by_role("navigation")).to_have_count(0)
-    assert {one for one in asked if one} <= {"auth/me", "auth/login", "auth/refresh"}, "no data was asked for"
+    assert {one for one in asked if one} <= {"auth/me", "auth/login", "auth/oidc", "auth/refresh"}, "no data was asked for"
     assert opened == [], "and nothing listens"
     for method, path, body in (
         ("POST", "users", {"username": "mallory", "role": "admin"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from groundcontrol.access.model import User
-from groundcontrol.access.oidc.model import SEALED_TABLE, Link, Provider, SsoSession
+from groundcontrol.access.oidc.model import SEALED_TABLE, Link, Provider, SsoRule, SsoSession
 from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import UserId
@@ -189,3 +189,29 @@ async def _create_account(ground: Ground) -> Race:
         return (links[at].id, users[at].id, "viewer")
 
     return Race(lambda: create(0), held, after(0), ("member.grant", "user.create", "auth.link"), rivals=Rivals("same", create, after))
+
+
+async def rule_and_sessions(ground: Ground, user: User) -> object:
+    sessions = await ground.store.user_admin.listed_sessions(SCOPE, 100, user=user.id)
+    return (await ground.store.oidc.sso_rule(SCOPE), len(sessions.items), await ground.store.oidc.needs_provider(user.id))
+
+
+@CASES.of("oidc.save_sso_rule")
+async def _save_sso_rule(ground: Ground) -> Race:
+    """One admin keeps the password; the session of another member ends."""
+    store, kept, member = ground.store, await ground.user("kept"), await ground.user()
+    session = await ground.login(member)
+    return Race(
+        lambda: store.oidc.save_sso_rule(SCOPE, kept.id), lambda: rule_and_sessions(ground, member), (SsoRule(True, "kept"), 0, True),
+        ("settings.edit",), alone=((SsoRule(True, "kept"), [Ended(session.id, member.id)]), (SsoRule(True, "kept"), [])),
+    )  # fmt: skip
+
+
+@CASES.of("oidc.keep_local_admin")
+async def _keep_local_admin(ground: Ground) -> Race:
+    store, first, second = ground.store, await ground.user(), await ground.user("second")
+    await store.oidc.save_sso_rule(SCOPE, first.id)
+    return Race(
+        lambda: store.oidc.keep_local_admin(SCOPE, second.id), lambda: rule_and_sessions(ground, second), (SsoRule(True, "second"), 0, False),
+        ("settings.edit",),
+    )  # fmt: skip

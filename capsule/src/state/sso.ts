@@ -14,6 +14,7 @@ import type {
   SsoFinishView,
   SsoLinksView,
   SsoLinkView,
+  SsoRuleView,
   SsoStartView,
 } from "../wire/schema.gen";
 import { enterAnew } from "./session";
@@ -72,5 +73,9 @@ export const deleteProvider = (name: string): Promise<void> =>
   withStrictStepUp(() => call<undefined>("DELETE", `auth/oidc/providers/${name}`), QUESTION);
 export const checkProvider = (name: string): Promise<ProviderCheckView> =>
   call<ProviderCheckView>("POST", `auth/oidc/providers/${name}/check`);
+export const loadRule = (): Promise<SsoRuleView> => call<SsoRuleView>("GET", "auth/oidc/rule");
+/** The caller is the admin who keeps the password. */
+export const saveRule = (sso_only: boolean): Promise<SsoRuleView> =>
+  withStrictStepUp(() => call<SsoRuleView>("PATCH", "auth/oidc/rule", { body: { sso_only } }), QUESTION);
 export const loadAttempts = async (name: string): Promise<readonly SignInAttemptView[]> =>
   (await call<SignInAttemptsView>("GET", `auth/oidc/providers/${name}/attempts`)).attempts;

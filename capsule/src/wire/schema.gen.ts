@@ -2761,6 +2761,19 @@ export interface SsoLogoutView {
   location: string | null;
 }
 
+export interface SsoRulePatch {
+  sso_only: boolean;
+  /** A user name. Null: the caller. */
+  local_admin?: string | null;
+}
+
+/** Whether the members of the organisation sign in through providers only. */
+export interface SsoRuleView {
+  sso_only: boolean;
+  /** The admin who may still use a password; empty while it is off. */
+  local_admin: string;
+}
+
 export interface SsoStartBody {
   /** The path of the page to show afterwards. */
   return_to?: string;

@@ -27,6 +27,8 @@ from groundcontrol.access.oidc.views import (
     SsoLinksView,
     SsoLoggedOutView,
     SsoLogoutView,
+    SsoRulePatch,
+    SsoRuleView,
     SsoStartBody,
     SsoStartView,
     attempt_view,
@@ -36,8 +38,9 @@ from groundcontrol.access.oidc.views import (
 )
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Caller
-from groundcontrol.access.store import OrganisationStore
+from groundcontrol.access.store import OrganisationStore, UserAdminStore
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
+from groundcontrol.web.answer import view_of
 from groundcontrol.web.cookies import check_csrf, check_same_origin
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Parameter, Route
@@ -202,6 +205,31 @@ async def list_sso_attempts(call: ApiRequest) -> SignInAttemptsView:
     return SignInAttemptsView(attempts=[attempt_view(one) for one in call.services[Sso].attempts(provider.name)])
 
 
+async def show_sso_rule(call: ApiRequest) -> SsoRuleView:
+    """Whether the members of the organisation log in through providers only, and the admin who may still use a password."""
+    call.query()
+    return view_of(SsoRuleView, await call.services[OidcStore].sso_rule(call.scope))
+
+
+async def edit_sso_rule(call: ApiRequest, body: SsoRulePatch) -> SsoRuleView:
+    """Let the members of the organisation log in through providers only, but one admin. Their sessions with a password end.
+
+    If the provider is away, `stardust user reset` on the hub's machine lets an admin in.
+    """
+    wanted = None
+    if body.sso_only:
+        caller = call.caller.user
+        name = body.local_admin if body.local_admin is not None else "" if caller is None else caller.username
+        if not name:
+            raise BadRequest("local_admin: name the admin who may still use a password", field="local_admin")
+        if not any(one.enabled for one in await call.services[OidcStore].providers()):
+            raise BadRequest("there is no provider that users could log in through", field="sso_only")
+        wanted = (await call.services[UserAdminStore].person(call.scope, name)).user.id
+    rule, ended = await call.services[OidcStore].save_sso_rule(call.scope, wanted)
+    call.services[Sso].announce(ended)
+    return view_of(SsoRuleView, rule)
+
+
 async def _check(call: ApiRequest, provider: Provider) -> None:
     await asyncio.to_thread(checked, provider, loopback_allowed=call.services[Sso].loopback_allowed)
     known = {one.slug for one in await call.services[OrganisationStore].organisations()}
@@ -250,6 +278,8 @@ OIDC_ROUTES: Final = (
     Route("POST", "/auth/oidc/{provider}/backchannel", None, log_out_by_provider, SsoLoggedOutView, form=(LOGOUT_TOKEN,)),
     Route("GET", "/auth/oidc/links", "account.use", list_links, SsoLinksView, whose="caller"),
     Route("DELETE", "/auth/oidc/links/{id}", "account.use", remove_link, None, status=204, step_up=True, strict=True, whose="caller"),
+    Route("GET", "/auth/oidc/rule", "settings.manage", show_sso_rule, SsoRuleView, whose="organisation"),
+    Route("PATCH", "/auth/oidc/rule", "settings.manage", edit_sso_rule, SsoRuleView, SsoRulePatch, step_up=True, strict=True, whose="organisation"),
     Route("GET", "/auth/oidc/providers", "settings.manage", list_sso_providers, ProvidersView, whose="hub"),
     Route("POST", "/auth/oidc/providers", "settings.manage", create_sso_provider, ProviderView, NewProviderBody, status=201, step_up=True, strict=True, whose="hub"),
     Route("GET", "/auth/oidc/providers/{provider}", "settings.manage", show_sso_provider, ProviderView, whose="hub"),

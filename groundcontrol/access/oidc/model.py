@@ -122,6 +122,14 @@ class SignInAttempt(NamedTuple):
     address: str
 
 
+class SsoRule(NamedTuple):
+    """Whether the members of an organisation log in through providers only."""
+
+    sso_only: bool
+    local_admin: str
+    """The user name of the admin who may still use a password; empty: nobody, while `sso_only` is off."""
+
+
 def checked(provider: Provider, *, loopback_allowed: bool) -> Provider:
     """Check a provider that an admin has entered.
 

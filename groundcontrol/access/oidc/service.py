@@ -198,7 +198,7 @@ class Sso:
         known = self._remotes.pop(provider, None)
         if known is not None:
             await known.close()
-        self._announce(ended)
+        self.announce(ended)
 
     async def seal_secret(self, provider: Provider, secret: str) -> SealedRecord:
         """Seal a client secret as the version that the provider names."""
@@ -514,7 +514,7 @@ class Sso:
             raise BadRequest("this log-out token was used before")
         actor = Actor("system", provider.id, f"provider:{name}", "viewer", address)
         ended = await self._oidc.end_sessions(actor, provider.issuer, token.subject, token.session)
-        self._announce(ended)
+        self.announce(ended)
         event(log, "sso_logged_out", provider=name, sessions=len(ended))
         return len(ended)
 
@@ -525,7 +525,8 @@ class Sso:
         except UnknownKey:
             return read_logout_token(raw, await remote.keys(again=True), remote.provider.party, now=now)
 
-    def _announce(self, ended: Sequence[Ended]) -> None:
+    def announce(self, ended: Sequence[Ended]) -> None:
+        """Close the sockets of ended sessions."""
         for one in ended:
             self._bus.publish(Revoked(one.session, one.user))
 

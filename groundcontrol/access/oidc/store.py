@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.oidc.model import Link, Provider, SsoSession
+from groundcontrol.access.oidc.model import Link, Provider, SsoRule, SsoSession
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import Actor, Grants, Role, Scope
@@ -81,6 +81,26 @@ class OidcStore(Protocol):
 
     async def belongs_somewhere(self, user: UserId) -> bool:
         """Whether a user has a membership that has not ended."""
+        ...
+
+    async def sso_rule(self, scope: Scope) -> SsoRule:
+        """The rule of the caller's organisation."""
+        ...
+
+    async def save_sso_rule(self, scope: Scope, local_admin: UserId | None) -> tuple[SsoRule, Sequence[Ended]]:
+        """Let members of the caller's organisation log in through providers only, but this admin; None: with passwords as well.
+
+        Returns: the rule, and the sessions with a password that ended.
+        Raises:  Conflict: this user is no admin of the organisation who can log in with a password.
+        """
+        ...
+
+    async def needs_provider(self, user: UserId) -> bool:
+        """Whether this user may not log in with a password, since one of the user's organisations forbids it."""
+        ...
+
+    async def keep_local_admin(self, scope: Scope, user: UserId) -> None:
+        """Let an admin whose password was reset on the hub's machine log in with it, in place of the admin who was chosen before."""
         ...
 
     async def add_link(self, scope: Scope, link: Link) -> Link:

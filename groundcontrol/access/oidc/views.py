@@ -187,6 +187,20 @@ class ProviderCheckView(Answer):
     keys: int
 
 
+class SsoRuleView(Answer):
+    """Whether the members of the organisation sign in through providers only."""
+
+    sso_only: bool
+    local_admin: str
+    """The admin who may still use a password; empty while it is off."""
+
+
+class SsoRulePatch(Body):
+    sso_only: bool
+    local_admin: str | None = None
+    """A user name. Null: the caller."""
+
+
 class SignInAttemptView(Answer):
     at: float
     result: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoSession, source_of
+from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoRule, SsoSession, source_of
 from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
@@ -31,6 +31,22 @@ _LIVE: Final = (
 )
 
 
+_LOCAL_ADMIN: Final = (
+    "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ? AND membership.org = ?"
+    " AND membership.role = 'admin' AND membership.source = 'local' AND membership.until IS NULL AND account.disabled = 0"
+    " AND account.password_hash <> '' AND account.must_change_password = 0"
+)
+_OF_MEMBERS: Final = (
+    "SELECT login.no, login.id AS session_id, account.id AS user_id FROM login JOIN account ON account.no = login.account"
+    " JOIN membership ON membership.account = account.no AND membership.org = ?"
+    " WHERE login.provider = '' AND account.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?"
+)
+"""The live sessions of members of an organisation that were opened with a password, but those of one user."""
+_NEEDS_PROVIDER: Final = (
+    "SELECT 1 FROM membership JOIN account ON account.no = membership.account JOIN organisation ON organisation.no = membership.org"
+    " WHERE account.id = ? AND organisation.sso_only = 1 AND (membership.until IS NULL OR membership.until > ?)"
+    " AND organisation.local_admin <> ? LIMIT 1"
+)
 _ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
 
 
@@ -195,6 +211,42 @@ class SqliteOidc:
         )
         return await self._reader.run(lambda rows: rows.fetch_one(sql, user, now)) is not None
 
+    # -- password or provider ------------------------------------------------------------
+
+    async def sso_rule(self, scope: Scope) -> SsoRule:
+        return await self._reader.run(lambda rows: _rule(rows, scope.org))
+
+    async def save_sso_rule(self, scope: Scope, local_admin: UserId | None) -> tuple[SsoRule, Sequence[Ended]]:
+        def command(tx: Tx) -> tuple[SsoRule, Sequence[Ended]]:
+            if local_admin is not None and tx.fetch_one(_LOCAL_ADMIN, local_admin, scope.org) is None:
+                raise Conflict("this user is no admin of the organisation with a password of their own", field="local_admin")
+            changed = tx.execute(
+                "UPDATE organisation SET sso_only = ?, local_admin = ?, version = version + 1 WHERE no = ? AND NOT (sso_only = ? AND local_admin = ?)",
+                *(local_admin is not None, local_admin or "", scope.org, local_admin is not None, local_admin or ""),
+            )
+            after, ended = _rule(tx, scope.org), list[Ended]()
+            if changed and local_admin is not None:
+                ended = _end(tx, tx.fetch_all(_OF_MEMBERS, scope.org, local_admin, tx.now))
+            if changed:
+                self._chain.write(tx, scope, "settings.edit", "settings", {**after._asdict(), "sessions_ended": len(ended)})
+            return after, ended
+
+        return await self._writer.run(command)
+
+    async def needs_provider(self, user: UserId) -> bool:
+        now = self._clock.now()
+        return await self._reader.run(lambda rows: rows.fetch_one(_NEEDS_PROVIDER, user, now, user)) is not None
+
+    async def keep_local_admin(self, scope: Scope, user: UserId) -> None:
+        def command(tx: Tx) -> None:
+            for row in tx.fetch_all("SELECT no FROM organisation WHERE sso_only = 1 AND local_admin <> ? ORDER BY no", user):
+                if tx.fetch_one(_LOCAL_ADMIN, user, row["no"]) is not None:
+                    tx.execute("UPDATE organisation SET local_admin = ?, version = version + 1 WHERE no = ?", user, row["no"])
+                    after = _rule(tx, row["no"])
+                    self._chain.write(tx, scope._replace(org=row["no"]), "settings.edit", "settings", after._asdict())
+
+        await self._writer.run(command)
+
     async def add_link(self, scope: Scope, link: Link) -> Link:
         def command(tx: Tx) -> Link:
             account = tx.fetch_one("SELECT * FROM account WHERE id = ?", link.user)
@@ -351,3 +403,14 @@ def _free_name(tx: Tx, wanted: str) -> str:
         number += 1
         name = f"{wanted[:56]}-{number}"
     return name
+
+
+def _rule(rows: Rows, org: int) -> SsoRule:
+    row = rows.fetch_one(
+        "SELECT organisation.sso_only, account.username FROM organisation LEFT JOIN account ON account.id = organisation.local_admin"
+        " WHERE organisation.no = ?",
+        org,
+    )
+    if row is None:
+        raise NotFound("there is no such organisation")
+    return SsoRule(bool(row["sso_only"]), row["username"] or "")

@@ -136,6 +136,9 @@ class SqliteUserAdmin:
             if _rules(before) and not _rules(after) and not another_admin(tx, scope.org, before.id):
                 raise LastAdmin("this is the last admin that can log in: make another admin first")
             check_instance_admin_left(tx, before, after)
+            kept = tx.fetch_one("SELECT 1 FROM organisation WHERE sso_only = 1 AND local_admin = ?", before.id)
+            if kept is not None and _rules(before) and not _rules(after):
+                raise LastAdmin("this admin alone may log in with a password: name another one under single sign-on first")
             tx.execute("UPDATE account SET disabled = ?, instance_admin = ? WHERE no = ?", after.disabled, after.instance_admin, row["no"])
             tx.execute(
                 "UPDATE membership SET role = ?, grants = ? WHERE org = ? AND account = ?",

@@ -6,14 +6,14 @@ import { ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { now } from "../../state/clock";
-import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, saveProvider } from "../../state/sso";
+import { addProvider, checkProvider, deleteProvider, loadAttempts, loadProviders, loadRule, saveProvider, saveRule } from "../../state/sso";
 import { toast } from "../../state/toasts";
-import { ApiError, type GroupRowBody, type ProviderView, type SignInAttemptView } from "../../state/types";
+import { ApiError, type GroupRowBody, type ProviderView, type SignInAttemptView, type SsoRuleView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField, TextField } from "../../ui/field";
-import { Check, SelectField } from "../../ui/form";
+import { Check, SelectField, Switch } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
@@ -64,6 +64,7 @@ export function SsoPage(): VNode {
       >
         {(items) => items.map((one) => <Provider key={one.name} one={one} onRequest={(kind) => setOpenDialog({ kind, one })} />)}
       </ListView>
+      <OnlyThere />
       {openDialog?.kind === "add" && <Edit onClose={close} onSaved={() => saved(t`The provider was added`)} />}
       {openDialog?.kind === "edit" && <Edit one={openDialog.one} onClose={close} onSaved={() => saved(t`The provider was changed`)} />}
       {openDialog?.kind === "delete" && (
@@ -80,6 +81,30 @@ export function SsoPage(): VNode {
         />
       )}
     </div>
+  );
+}
+
+/** Whether members of the organisation may still use passwords. */
+function OnlyThere(): VNode | null {
+  const [rule, setRule] = useState<SsoRuleView | null>(null);
+  const act = useAction();
+  useEffect(() => void act.run(async () => setRule(await loadRule())), []);
+  return (
+    <section class="card stack" aria-label={t`Passwords`}>
+      <ActionError text={act.refusal} />
+      {rule && (
+        <Switch
+          label={t`Sign in through a provider only`}
+          hint={
+            rule.sso_only
+              ? t`Only ${rule.local_admin} may still use a password. If the provider is away, “stardust user reset” on the hub’s machine lets an admin in.`
+              : t`Ends the sessions that other members opened with a password. You keep yours, so that nobody is locked out.`
+          }
+          checked={rule.sso_only}
+          onCheck={() => void act.run(async () => setRule(await saveRule(!rule.sso_only)))}
+        />
+      )}
+    </section>
   );
 }
 

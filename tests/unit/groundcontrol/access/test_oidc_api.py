@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.forged_id_tokens import EC, KEY_SET, OTHER_EC, public_jwk, signed
-from tests.support.inprocess_hub import ORIGIN, Answer, Client, TestHub
+from tests.support.inprocess_hub import ADMIN, ORIGIN, Answer, Client, TestHub
 from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
 from tests.support.web_users import somebody, with_second_factor
 
@@ -463,3 +463,36 @@ async def test_missing_claims_are_read_from_the_user_information_of_the_same_use
     assert (await come_back(hub.anonymous(), issuer)).status == 200
     issuer.claims = {"at_hash": "that of another token"}
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.refused"
+
+
+@pytest.mark.holds("SAFETY-109")
+async def test_an_organisation_may_allow_log_ins_through_providers_only_but_for_one_admin(hub: TestHub, issuer: Issuer) -> None:
+    boss, ada = await somebody(hub, "admin", "boss"), await somebody(hub, "viewer", "ada")
+    admin, viewer = await boss.log_in(), await ada.log_in()
+    assert (await admin.request("PATCH", "auth/oidc/rule", {"sso_only": True})).code == "request.invalid"  # there is no provider
+    await a_provider(hub, issuer)
+    await linked(hub, issuer, viewer)
+    assert (await admin.request("PATCH", "auth/oidc/rule", {"sso_only": True, "local_admin": "ada"})).code == "conflict"
+
+    on = await admin.request("PATCH", "auth/oidc/rule", {"sso_only": True})
+
+    assert on.json == {"sso_only": True, "local_admin": "boss"}
+    assert (await viewer.get("auth/me")).status == 401
+    assert (await ada.try_to_log_in()).code == "auth.sso_required"
+    assert (await ada.try_to_log_in(password="a wrong password")).code == "auth.bad_credentials"
+    assert (await come_back(hub.anonymous(), issuer)).status == 200
+    assert (await boss.try_to_log_in()).status == 200
+    refused = await admin.request("PATCH", "users/boss", {"disabled": True})
+    assert refused.status == 409, refused.body
+
+    second = await somebody(hub, "admin", "second")
+    assert (await second.try_to_log_in()).code == "auth.sso_required"
+    assert second.username == "second"
+    user = await hub.store.users.user_by_name("second")
+    assert user is not None
+    await hub.store.oidc.keep_local_admin(ADMIN, user.id)  # what `stardust user reset` does on the hub's machine
+    assert (await second.try_to_log_in()).status == 200
+    assert (await boss.try_to_log_in()).code == "auth.sso_required"
+    back = await (await second.log_in()).request("PATCH", "auth/oidc/rule", {"sso_only": False})
+    assert back.json == {"sso_only": False, "local_admin": ""}
+    assert (await ada.try_to_log_in()).status == 200
