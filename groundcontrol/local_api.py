@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundcontrol.access import api as access_api
+from groundcontrol.access.model import Person
 from groundcontrol.access.oidc.store import OidcStore
-from groundcontrol.access.store import UserAdminStore
+from groundcontrol.access.store import UserAdminStore, UserStore
 from groundcontrol.access.users import one_time_password
 from groundcontrol.access.views import AccountView, NewTokenView, account_view
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
-from groundcontrol.core.errors import Conflict
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.local_views import (
     ClockView,
     DialledListView,
@@ -90,10 +91,10 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def reset_totp(call: ApiRequest) -> AccountView:
         """Remove the second factor of a user who lost the authenticator and the recovery codes, and end the user's sessions."""
-        people = call.services[UserAdminStore]
-        user = (await people.person(call.scope, call.username)).user
-        await call.services.auth.factors.stop(call.scope, user, None)
-        return account_view(await people.person(call.scope, user.username))
+        user = await call.services[UserStore].user_by_name(call.username)
+        if user is None:
+            raise NotFound("there is no user of this name")
+        return account_view(Person(await call.services.auth.factors.stop(call.scope, user, None), None))
 
     async def accept_clock(call: ApiRequest) -> ClockView:
         """Accept this machine's clock although it is behind the audit log, so that users may log in again."""
@@ -112,13 +113,13 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         stop_adopting()
 
     return (
-        Route("POST", "/local/recovery", "user.reset", print_recovery, RecoveryView, RecoveryBody, local=True),
-        Route("DELETE", "/local/recovery", "user.reset", end_recovery, None, status=204, local=True),
+        Route("POST", "/local/recovery", "instance.manage", print_recovery, RecoveryView, RecoveryBody, local=True),
+        Route("DELETE", "/local/recovery", "instance.manage", end_recovery, None, status=204, local=True),
         Route("POST", "/local/enrol", "node.enrol", enrol_local, EnrolledListView, LocalEnrolBody, status=201, local=True),
         Route("GET", "/local/dialled", "node.read", list_dialled, DialledListView, local=True),
-        Route("GET", "/local/page", "node.read", show_page, PageView, local=True),
-        Route("POST", "/local/reset-user", "user.reset", reset_user, ResetUserView, ResetUserBody, local=True),
+        Route("GET", "/local/page", "instance.manage", show_page, PageView, local=True),
+        Route("POST", "/local/reset-user", "instance.manage", reset_user, ResetUserView, ResetUserBody, local=True),
         Route("POST", "/local/tokens", "user.reset", create_token, NewTokenView, LocalTokenBody, status=201, local=True),
-        Route("POST", "/local/clock", "user.reset", accept_clock, ClockView, local=True),
-        Route("POST", "/users/{username}/totp-reset", "user.reset", reset_totp, AccountView, local=True),
+        Route("POST", "/local/clock", "instance.manage", accept_clock, ClockView, local=True),
+        Route("POST", "/users/{username}/totp-reset", "instance.manage", reset_totp, AccountView, local=True),
     )

@@ -20,16 +20,15 @@ RETRY_S: Final = 1.0
 
 async def run_organisations(services: Services, tasks: Sequence[type[Runs]]) -> None:
     """Run these tasks for every organisation until cancelled: for those that have nodes, and for each other as soon as something acts for it."""
-    started = set[int]()
     async with asyncio.TaskGroup() as group:
         group.create_task(_find(services), name="organisations with nodes")
         while True:
             services.org_added.clear()
             for org in services.orgs:
-                if org not in started:
-                    started.add(org)
-                    for task in tasks:
-                        group.create_task(services.of(org)[task].run(), name=f"{task.__name__} of organisation {org}")
+                if org not in services.running:
+                    services.running[org] = [
+                        group.create_task(services.of(org)[task].run(), name=f"{task.__name__} of organisation {org}") for task in tasks
+                    ]
             await services.org_added.wait()
 
 

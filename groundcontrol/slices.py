@@ -18,6 +18,7 @@ ORDER: Final = (
     "alerts",
     "policies",
     "rollouts",
+    "instance",
 )
 """Folders of `groundcontrol/`: a slice imports only earlier ones. `lint-imports` checks it (`scripts/dev/slice_contract.py`)."""
 

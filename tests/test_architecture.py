@@ -201,10 +201,12 @@ def test_every_kind_of_change_is_declared_by_a_topic_and_published() -> None:
 ACT_FOR_THE_INSTANCE = {
     "DEFAULT_ORG": {
         "core/scope.py": "says what it is",
+        "access/model.py": "the first organisation, which stays",
         "access/service.py": "the local socket of a hub with one organisation",
         "adapters/sqlite/users.py": "accounts, which belong to the instance",
         "adapters/sqlite/oidc.py": "accounts, which belong to the instance",
         "web/services.py": "the services of the process",
+        "adapters/sqlite/audit.py": "the chain with the process's own name",
         "access/first_log_in.py": "the first start",
         "cli/restore.py": "an offline command",
         "cli/rotate_secret.py": "an offline command",
@@ -216,7 +218,6 @@ ACT_FOR_THE_INSTANCE = {
     "SYSTEM": {
         "core/scope.py": "says what it is",
         "nodes/enrolment.py": "a node that proves the instance's own key",
-        "adapters/sqlite/audit.py": "the first row of a chain",
         "adapters/sqlite/events.py": "the summary of refusals",
     },
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.ids import SessionId, TokenId, UserId
-from groundcontrol.core.scope import Grants, Role
+from groundcontrol.core.scope import DEFAULT_ORG, Grants, Role
 
 TotpRule = Literal["none", "admins", "all"]
 """Which users must have a second factor."""
@@ -78,6 +78,11 @@ class Organisation(NamedTuple):
     """The most nodes; None: no limit."""
     created_at: float
     version: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first organisation, which stays: nodes come back to it when the hub is rebuilt."""
+        return self.no == DEFAULT_ORG
 
 
 class NoOrganisation(NamedTuple):
@@ -174,6 +179,38 @@ class Person(NamedTuple):
 
     user: User
     last_seen_at: float | None
+    source: str = "local"
+    """As in `Membership`."""
+    until: float | None = None
+    """As in `Membership`."""
+    reason: str = ""
+    """Of a break-glass membership."""
+    whole: bool = True
+    """Whether the account belongs to this organisation alone, so that its admins may manage the account itself."""
+
+
+class Offer(NamedTuple):
+    """A membership that waits for the acceptance of the user. Perhaps nobody has the name: an admin cannot tell."""
+
+    org: int
+    slug: str
+    name: str
+    """Of the organisation."""
+    username: str
+    role: Role
+    grants: Grants | None
+    made_by: str
+    made_at: float
+
+
+class OrganisationSummary(NamedTuple):
+    """An organisation as the admins of the instance see it: counts, never content."""
+
+    organisation: Organisation
+    nodes: int
+    members: int
+    jobs: int
+    events: int
 
 
 FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0

@@ -9,7 +9,9 @@ from groundcontrol.access.model import (
     ApiToken,
     AuthState,
     LoginSession,
+    Offer,
     Organisation,
+    OrganisationSummary,
     Person,
     Preferences,
     PreferencesEdit,
@@ -62,7 +64,7 @@ class UserStore(Protocol):
         """The user of this name, in any case of letters; None: there is none."""
         ...
 
-    async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
+    async def save_password(self, by: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """Store the hash with the next `password_version`, and revoke the user's sessions except `keep`.
 
         Without `keep` it is a reset: the user's waiting jobs, invites and tokens end too.
@@ -100,7 +102,7 @@ class UserStore(Protocol):
         """Record a proof of the password. Raises: NotFound: the session has ended."""
         ...
 
-    async def revoke_session(self, scope: Scope, session: SessionId) -> None:
+    async def revoke_session(self, by: Scope, session: SessionId) -> None:
         """End a session. A repeated call changes nothing. Raises: NotFound."""
         ...
 
@@ -159,7 +161,7 @@ class UserAdminStore(Protocol):
         """Raises: NotFound: the session is unknown or has ended."""
         ...
 
-    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
+    async def revoke_others(self, by: Scope, user: UserId, keep: SessionId) -> int:
         """End the user's sessions except `keep`. Returns: their number. Raises: NotFound: `keep` has ended, and no other session was ended."""
         ...
 
@@ -178,12 +180,72 @@ class OrganisationStore(Protocol):
         """All of them, oldest first."""
         ...
 
+    async def summaries(self) -> Sequence[OrganisationSummary]: ...
+    async def create(self, by: Scope, organisation: Organisation) -> Organisation:
+        """Store an organisation; the store gives it its number. Raises: Conflict: the short name is taken."""
+        ...
+
+    async def save(self, by: Scope, after: Organisation) -> Organisation:
+        """Save the changed values. Raises: NotFound; Conflict: it was changed since `after.version`, or the short name is taken."""
+        ...
+
+    async def delete(self, by: Scope, organisation: int) -> None:
+        """Delete an organisation without nodes with all its rows, and the accounts that belong to it alone.
+
+        A repeated call changes nothing. Raises: HasNodes; Conflict: it is the first organisation.
+        """
+        ...
+
+
+class MembershipStore(Protocol):
+    """The store interface of memberships, and of offers of them."""
+
+    async def offers(self, scope: Scope) -> Sequence[Offer]:
+        """Those of the organisation, by name."""
+        ...
+
+    async def offer(self, scope: Scope, username: str, role: Role, grants: Grants | None) -> None:
+        """Offer a membership to the user of this name. It answers the same if nobody has the name.
+
+        Raises: Conflict: the user is a member, or the organisation has too many open offers.
+        """
+        ...
+
+    async def offers_to(self, user: UserId) -> Sequence[Offer]: ...
+    async def answer_offer(self, by: Scope, user: UserId, slug: str, *, accept: bool) -> None:
+        """Accept or decline an offer. A repeated call changes nothing. Raises: NotFound: there is no such offer to accept."""
+        ...
+
+    async def remove_member(self, scope: Scope, username: str) -> UserId | None:
+        """Remove a member with their tokens in the organisation, or an offer. An account of no organisation stays.
+
+        A repeated call changes nothing. Returns: the user; None: it was an offer, or nothing. Raises: LastAdmin.
+        """
+        ...
+
+    async def join(
+        self, by: Scope, user: UserId, role: Role, grants: Grants | None = None, *, until: float | None = None, reason: str = ""
+    ) -> None:
+        """Make a user a member. `until`: of a break-glass membership, told in the organisation's events.
+
+        A repeated call changes nothing. Raises: NotFound; Conflict: the user is a member with other rights.
+        """
+        ...
+
+    async def set_instance_admin(self, by: Scope, username: str, *, admin: bool) -> UserId:
+        """Raises: NotFound: nobody has this name; LastAdmin."""
+        ...
+
+    async def end_memberships(self) -> Sequence[UserId]:
+        """Remove the memberships whose time is over. Returns: their users."""
+        ...
+
 
 class PreferenceStore(Protocol):
     """The store interface of each user's preferences for the page."""
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences: ...
-    async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
+    async def edit_preferences(self, by: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
         """Change preferences. Returns: all of them. Concurrent edits of different values all take effect."""
         ...
 
@@ -191,7 +253,7 @@ class PreferenceStore(Protocol):
 class FactorStore(Protocol):
     """The store interface of second factors. `SecretStore.secret("totp", user, "seed")` reads the sealed seed."""
 
-    async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
+    async def begin_totp(self, by: Scope, user: UserId, record: SealedRecord) -> None:
         """Store a seed that is not confirmed yet, in place of an earlier one.
 
         Raises: Conflict: a second factor is on, or the version is not the next one. Of concurrent callers with the same version one succeeds.
@@ -199,7 +261,7 @@ class FactorStore(Protocol):
         ...
 
     async def confirm_totp(
-        self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
+        self, by: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
     ) -> User:
         """Switch the second factor on, and end the user's sessions except `keep`.
 
@@ -220,8 +282,8 @@ class FactorStore(Protocol):
         """Use up a code. Returns: how many are left; None: the code is invalid. Of concurrent callers one gets a number."""
         ...
 
-    async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
-    async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
+    async def save_recovery_codes(self, by: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
+    async def stop_totp(self, by: Scope, user: UserId, keep: SessionId | None) -> User:
         """Switch the second factor off, shred the seed, delete the codes, and end the user's sessions except `keep`.
 
         Raises: NotFound: there was a seed, and `keep` has ended.

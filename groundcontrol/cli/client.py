@@ -114,6 +114,7 @@ class Hub:
         self._tls_ca: str | None = args.tls_ca
         self._tls_pin: str | None = args.tls_pin
         self._token: str = getattr(args, "token_read", "")
+        self._organisation: str | None = getattr(args, "org_slug", None) or os.environ.get("STARDUST_ORGANISATION")
         self._transport: Transport | None = None
         self._where = self._url or str(self._folder)
 
@@ -187,6 +188,11 @@ class Hub:
         """Send DELETE, and return the JSON answer; None: the answer is empty."""
         return await self._call("DELETE", path, body, params=params)
 
+    @property
+    def named(self) -> dict[str, str]:
+        """The header that names the organisation, if one is given."""
+        return {} if self._organisation is None else {"Stardust-Organisation": self._organisation}
+
     async def health(self) -> tuple[int, Any]:
         """The HTTP status and the JSON answer of /healthz."""
         with self._errors():
@@ -197,7 +203,7 @@ class Hub:
         """The bytes of an answer, unchanged, as they arrive."""
         refusal = b""
         with self._errors():
-            async for answer in self._open.pieces(Request("GET", "/api/v1" + path, params, None, {})):
+            async for answer in self._open.pieces(Request("GET", "/api/v1" + path, params, None, self.named)):
                 if answer.status >= 400:
                     refusal += answer.body
                 elif answer.body:
@@ -227,7 +233,7 @@ class Hub:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        described = {**(headers or {}), **({} if data is None else {"Content-Type": "application/json"})}
+        described = {**self.named, **(headers or {}), **({} if data is None else {"Content-Type": "application/json"})}
         with self._errors():
             answer = await self._open.ask(Request(method, "/api/v1" + path, params or {}, data, described))
         self._check(answer)
@@ -256,6 +262,8 @@ class Hub:
             return
         try:
             problem = json.loads(answer.body)
+            if problem["code"] == "organisation.required":
+                problem["detail"] = f"name an organisation with --org NAME: {', '.join(problem['facts']['organisations'])}"
             kind = RefusedByHub if answer.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.CONFLICT) else CliError
             raise kind(shown(str(problem["detail"])), shown(str(problem["code"])), problem.get("facts"))
         except (ValueError, KeyError, TypeError):

@@ -16,7 +16,7 @@ WIDTH: Final = 120
 WITHOUT_HUB: Final = ("help", "example", "secret", "version", "completion")
 """Verbs that contact no hub and read no data folder."""
 ONLY_HERE: Final = (
-    "start", "stop", "uninstall", "register", "invite", "user", "token", "audit", "clock", "backup", "restore", "addresses", "doctor",
+    "start", "stop", "uninstall", "register", "invite", "user", "org", "member", "token", "audit", "clock", "backup", "restore", "addresses", "doctor",
     "recovery", "rotate-secret", "login",
 )  # fmt: skip
 """Verbs that a login at a hub on another machine does not change."""
@@ -55,6 +55,8 @@ VERBS: Final = (
     Command("rekey", (), "give a node the next generation of its keys"),
     Command("ssh-key", (), "the hub's own SSH key: show, new, replace, remove"),
     Command("user", ("u",), "users: list, add, passwd, reset, role, disable, enable, totp-reset"),
+    Command("org", (), "organisations of the hub: list, create, edit, suspend, resume, remove-agents, delete"),
+    Command("member", (), "members of an organisation: list, add, role, remove"),
     Command("token", ("t",), "API tokens: list, new, revoke"),
     Command("audit", ("a",), "list, verify and export the audit log"),
     Command("clock", (), "accept a clock that is behind the audit log, so that users can log in"),

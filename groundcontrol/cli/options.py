@@ -104,6 +104,13 @@ def add_location_flags(parser: argparse.ArgumentParser, *, after_act: bool = Fal
         metavar="URL",
         help="https://… of a hub on another machine; the token is in STARDUST_TOKEN",
     )
+    group.add_argument(
+        "--org",
+        dest="org_slug",
+        default=argparse.SUPPRESS if after_act else None,
+        metavar="NAME",
+        help="short name of the organisation to work in, if the hub has several [STARDUST_ORGANISATION]",
+    )
     trust = group.add_mutually_exclusive_group()
     trust.add_argument(
         "--tls-ca",

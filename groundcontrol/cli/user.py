@@ -102,10 +102,10 @@ def _sentence(act: str, made: Any) -> str:
         case "totp-reset":
             return f"{shown(made['username'])} has no second factor any more; all sessions of this user have ended"
         case _:
-            return f"{shown(made['username'])} is {'disabled' if made['disabled'] else made['role']}, on {_nodes(made)}"
+            return f"{shown(made['username'])} is {'disabled' if made['disabled'] else made['role']}, on {nodes_text(made)}"
 
 
-def _nodes(user: Any) -> str:
+def nodes_text(user: Any) -> str:
     grants = user["grants"]
     if grants is None:
         return "every node"
@@ -115,6 +115,6 @@ def _nodes(user: Any) -> str:
 COLUMNS: Final[Columns] = {
     "USER": "username", "ROLE": "role",
     "STATE": lambda user: "disabled" if user["disabled"] else "must change password" if user["must_change_password"] else "active",
-    "2ND FACTOR": lambda user: "yes" if user["totp_enabled"] else "no", "NODES": _nodes,
+    "2ND FACTOR": lambda user: "yes" if user["totp_enabled"] else "no", "NODES": nodes_text,
     "LAST SEEN": lambda user: age(user["last_seen_at"]) if user["last_seen_at"] else MISSING,
 }  # fmt: skip

@@ -234,6 +234,18 @@ class LastAdmin(Conflict):
     code = "organisation.last_admin"
 
 
+class QuotaReached(Conflict):
+    """The organisation has as many nodes as it may have. An admin of the instance can raise the quota."""
+
+    code = "organisation.quota"
+
+
+class HasNodes(Conflict):
+    """The organisation still has nodes. Remove their agents first, or delete it with `abandon`."""
+
+    code = "organisation.has_nodes"
+
+
 class LinkExpired(Forbidden):
     """The link of an alert message is older than a week, or another hub made it. Use the link in a newer message."""
 

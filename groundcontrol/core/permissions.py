@@ -41,6 +41,8 @@ FixedAction = Literal[
     "live.open",
     "user.reset",
     "user.manage",
+    "member.manage",
+    "instance.manage",
     "token.use",
     "settings.manage",
     "alert.read",
@@ -102,6 +104,8 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "live.open": _Right(_ALL, for_tokens=True),
     "user.reset": _Right(_ADMIN, for_tokens=False),
     "user.manage": _Right(_ADMIN, for_tokens=False),
+    "member.manage": _Right(_ADMIN, for_tokens=False),
+    "instance.manage": _Right(_ADMIN, for_tokens=False),
     "token.use": _Right(_ALL, for_tokens=False),
     "settings.manage": _Right(_ADMIN, for_tokens=False),
     "alert.read": _Right(_ALL, for_tokens=True),
@@ -128,8 +132,10 @@ WHOLE_FLEET: Final = frozenset[Action](
 """Actions that concern the whole fleet. A user with grants may not do them, since grants limit a user to some nodes."""
 
 
-WITHOUT_ORGANISATION: Final = frozenset[Action]({"account.use"})
-"""Actions of a caller who works in no organisation: on their own account."""
+OF_INSTANCE: Final = frozenset[Action]({"instance.manage"})
+"""Actions of an admin of the instance, whatever their role in an organisation."""
+WITHOUT_ORGANISATION: Final = OF_INSTANCE | {"account.use"}
+"""Actions that need no organisation: those of the instance, and those on the caller's own account."""
 
 
 class Owned(Protocol):
@@ -155,6 +161,10 @@ def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> No
     admitted: Callable[[Scope], bool] | None = getattr(resource, "admitted", None)  # only a node has this method, since grants name nodes
     if admitted is not None and not admitted(scope):
         raise NotFound("there is no such thing here")
+    if action in OF_INSTANCE:
+        if not actor.instance_admin:
+            raise Forbidden("only an admin of this hub may do this", action=action)
+        return
     if actor.kind not in ("user", "token", "local") or actor.role not in PERMISSIONS.get(action, frozenset()):
         raise Forbidden(f"your role ({actor.role}) does not allow this", action=action)
     if actor.kind == "token" and action not in FOR_TOKENS:

@@ -13,7 +13,7 @@ from groundcontrol.core.bus import Bus
 from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, HubError, PolicyDiffers, Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
-from groundcontrol.core.scope import Scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
@@ -53,7 +53,7 @@ from groundcontrol.deployments.requests import (
     same_server,
     with_typed_credentials,
 )
-from groundcontrol.deployments.run import CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
+from groundcontrol.deployments.run import CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished, forget_node
 from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun, wait_for_policy
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.store import DeploymentStore
@@ -325,6 +325,11 @@ class DeploymentService:
         async with self._ordering.in_time():
             running = self._removing(await tools.store[NodeStore].node(scope, node_id), force=False)
             return running or await self._order(scope, "remove", node, merged, pinned if same else None)
+
+    async def forget_all(self, org: int, nodes: Sequence[NodeId]) -> None:
+        """Delete these nodes of an organisation that is being deleted, without contact to their servers. Raises: StoreError."""
+        for node in nodes:
+            await forget_node(self._tools, hub_scope(org), node, "the organisation was deleted")
 
     async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
         """Begin a removal without contact. It needs no stored credentials."""

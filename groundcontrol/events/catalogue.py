@@ -165,6 +165,8 @@ ROWS: Final = (
     _once("hub_was_away", "hub", "Ground Control was away for {minutes} min", "warning"),
     _once("hub_data_lost", "hub", "the database {file} of Ground Control lacks {what}: its -wal file was removed, or an older copy is in its place", "error"),
     _once("hub_clock_jumped", "hub", "the clock of Ground Control jumped by {seconds} s", "warning"),
+    _once("break_glass", "hub", "{user}, an admin of this hub, may look into this organisation for {minutes} min: {reason}", "warning"),
+    _once("break_glass_ended", "hub", "{user}, an admin of this hub, may no longer look into this organisation"),
     _once("invite_used", "hub", "an invite was used by {name}"),
     EventType("events_throttled", "hub", "{name} reports too many events: those beyond {limit} a minute are left out", "warning"),
 )  # fmt: skip

@@ -55,6 +55,8 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.OrganisationUnknown: 403,
     errors.OrganisationSuspended: 403,
     errors.LastAdmin: 409,
+    errors.QuotaReached: 409,
+    errors.HasNodes: 409,
     errors.LinkExpired: 403,
     errors.SsoRequired: 403,
     errors.OidcUnavailable: 503,

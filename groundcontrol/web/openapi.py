@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from groundcontrol.core.permissions import WITHOUT_ORGANISATION
 from groundcontrol.web.answer import Problem
 from groundcontrol.web.errors import PROBLEM_TYPE
 from groundcontrol.web.routes import ROOT, Parameter, Route
@@ -18,6 +19,7 @@ from spider.version import VERSION
 _REF: Final = "#/components/schemas/{name}"
 _USERNAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"}
 _PROVIDER: Final = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,31}$"}
+_SLUG: Final = {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,38}[a-z0-9]$"}
 _ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
 
 
@@ -88,6 +90,16 @@ def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
         },
         "security": [] if route.action is None else [{"bearer": []}, {"cookie": []}],
     }
+    if route.action is not None and route.action not in WITHOUT_ORGANISATION:
+        operation["parameters"].append(
+            {
+                "name": "Stardust-Organisation",
+                "in": "header",
+                "required": False,
+                "description": "The short name of the organisation. It is needed by a caller who belongs to several.",
+                "schema": _SLUG,
+            }
+        )
     if route.keyed:
         operation["parameters"].append(
             {
@@ -111,7 +123,12 @@ def _operation(route: Route, refs: dict[type[msgspec.Struct], dict[str, Any]]) -
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"username": _USERNAME, "provider": _PROVIDER}.get(name, _ID)}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"username": _USERNAME, "provider": _PROVIDER, "slug": _SLUG}.get(name, _ID),
+        }
         for name in re.findall(r"{(\w+)}", path)
     ]
 

@@ -104,6 +104,8 @@ class Services:
         self._per_org = frozenset(per_org)
         self._instance = self
         self._of: dict[int, Services] = {DEFAULT_ORG: self}
+        self.running: dict[int, list[asyncio.Task[None]]] = {}
+        """Organisation -> its tasks."""
         self.org_added = asyncio.Event()
         """Set when `of` has made the services of another organisation."""
 
@@ -121,6 +123,14 @@ class Services:
             self._of[org] = found
             self.org_added.set()
         return found
+
+    async def end(self, org: int) -> None:
+        """End the tasks of a deleted organisation, and forget its services."""
+        self._of.pop(org, None)
+        tasks = self.running.pop(org, [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def __getitem__(self, kind: type[T], /) -> T:
         """The instance of this type, or the store that implements this Protocol.

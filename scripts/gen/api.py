@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from groundcontrol.core.permissions import FOR_TOKENS, PERMISSIONS, Action  # noqa: E402
+from groundcontrol.core.permissions import FOR_TOKENS, OF_INSTANCE, PERMISSIONS, Action  # noqa: E402
 from groundcontrol.slices import ORDER, SLICES  # noqa: E402
 from groundcontrol.web.declare import LiveTopic, Slice  # noqa: E402
 from groundcontrol.web.routes import Route  # noqa: E402
@@ -27,7 +27,7 @@ HEAD = """# REST and live topics
 Every call below `/api/v1`, by slice. `scripts/gen/api.py` writes this page from the declarations in `groundcontrol/*/slice.py`; a test
 holds it current. `GET /api/v1/openapi.json` describes each body and answer in full, and [live.md](live.md) the live socket.
 
-- **roles**: who may do it at all: `all` (admin, operator, viewer), `acting` (admin, operator) or `admin`. With `+ token`, an API token may,
+- **roles**: who may do it at all: `all` (admin, operator, viewer), `acting` (admin, operator), `admin`, or `admin of the hub`. With `+ token`, an API token may,
   too. Grants limit each role to some nodes.
 - **whose**: whose objects it reaches; all others look like missing ones. `granted`: those within the caller's grants. `caller`: the
   caller's own, whatever the role. `person`: the caller's own, for an admin also those of other users. `organisation`: all of the
@@ -43,6 +43,8 @@ def roles(action: Action | None) -> str:
     """The roles that have the right of an action, and its name."""
     if action is None:
         return "anybody"
+    if action in OF_INSTANCE:
+        return f"admin of the hub (`{action}`)"
     return f"{_ROLES[PERMISSIONS[action]]}{' + token' if action in FOR_TOKENS else ''} (`{action}`)"
 
 

@@ -36,7 +36,7 @@ from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import DeploymentId, HubId, NodeId, UserId
 from groundcontrol.core.scope import Actor as Person
-from groundcontrol.core.scope import Role, Scope
+from groundcontrol.core.scope import Role, Scope, hub_scope
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.hostlists.model import ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
@@ -142,6 +142,10 @@ class PlayedDeployer(DeploymentService):
         self.asked.append(("remove", (node_id, overrides, force)))
         made = a_deployment("gone.example")._replace(kind="remove", node_id=node_id)
         return await self._store.deployments.create_deployment(scope, made)
+
+    async def forget_all(self, org: int, nodes: Sequence[NodeId]) -> None:
+        for node in nodes:
+            await self._store.nodes.delete_node(hub_scope(org), node)
 
     async def install_many(self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None) -> Sequence[Deployment]:
         self.asked.append(("install_many", list(requests)))

@@ -33,7 +33,11 @@ def address(route: Route) -> str:
 
 
 def path_of(route: Route, thing: str) -> str:
-    path = re.sub(r"{\w+}", "0", route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing).replace("{provider}", thing))
+    path = re.sub(
+        r"{\w+}",
+        "0",
+        route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing).replace("{provider}", thing).replace("{slug}", thing),
+    )
     return path + ("?metric=cpu.total" if path.endswith("/history") else "")
 
 

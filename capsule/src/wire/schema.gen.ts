@@ -47,6 +47,13 @@ export interface AgentUpdatesBody {
   at_once?: number;
 }
 
+export interface AgentsView {
+  /** The ids of the nodes whose agents are being uninstalled. */
+  removing: string[];
+  /** The names of the nodes that are not connected, or refuse. */
+  unreached: string[];
+}
+
 export interface AlertFlags {
   acknowledged: boolean;
   snoozed_until: number | null;
@@ -283,6 +290,18 @@ export interface BatchesView {
   next: string | null;
 }
 
+export interface BreakGlassBody {
+  /** Told to the organisation; 1 to 200 characters. */
+  reason: string;
+  role?: "admin" | "operator" | "viewer";
+  /** 1 to 240. */
+  minutes?: number;
+}
+
+export interface BreakGlassView {
+  until: number;
+}
+
 export interface CancelBody {
   /** Kill the process that delays an earlier stop, such as a maintainer script. Packages may remain half-configured; `repair` helps. */
   force?: boolean;
@@ -443,6 +462,13 @@ export interface DayView {
 
 export interface DaysView {
   days: DayView[];
+}
+
+export interface DeleteBody {
+  /** The short name of the organisation, as typed by a person. */
+  typed: string;
+  /** True: delete it although it has nodes. Their agents stay on their servers, and can no longer report. */
+  abandon?: boolean;
 }
 
 export interface DeliveriesView {
@@ -726,6 +752,13 @@ export interface FindingView {
   alert_id: string;
 }
 
+export interface FirstAdminView {
+  username: string;
+  how: "joined" | "offered" | "created";
+  /** The one-time password of a created account, shown once. */
+  password: string | null;
+}
+
 /** Changes since the last message: whole rows of nodes whose record changed, else only new values. */
 export interface FleetChange {
   nodes: NodeView[];
@@ -973,6 +1006,11 @@ export interface InstalledPackageView {
 export interface InstallerView {
   url: string;
   sha256: string;
+}
+
+export interface InstanceAdminBody {
+  username: string;
+  admin: boolean;
 }
 
 /** By default, an invite for one node gives it the server's own host name, and a policy that allows everything. */
@@ -1397,6 +1435,37 @@ export interface MeView {
   provider: string;
 }
 
+export interface MemberPatch {
+  role?: "admin" | "operator" | "viewer" | null;
+  grants?: GrantsBody | null;
+  /** True: the member sees every node. It cannot be combined with `grants`. */
+  all_nodes?: boolean;
+}
+
+export interface MemberView {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  /** Null: every node. */
+  grants: GrantsView | null;
+  disabled: boolean;
+  totp_enabled: boolean;
+  /** `local`, or `oidc:<provider>` if a log-in there made the membership. */
+  source: string;
+  /** When a break-glass membership ends; null: the membership has no end. */
+  until: number | null;
+  /** Of a break-glass membership. */
+  reason: string;
+  /** Whether the caller may manage the account itself: reset its password, disable it. Otherwise only the membership. */
+  whole: boolean;
+  last_seen_at: number | null;
+}
+
+export interface MembersView {
+  members: MemberView[];
+  offers: OfferView[];
+  next: string | null;
+}
+
 export interface MetricView {
   name: string;
   unit: string;
@@ -1465,6 +1534,28 @@ export interface NewInviteView {
   /** Whether the hub does not know its address for other machines (`--server-url`). */
   this_machine_only: boolean;
   info: InviteView;
+}
+
+export interface NewMemberBody {
+  username: string;
+  role?: "admin" | "operator" | "viewer";
+  /** Without it the member sees every node, as an admin always does. */
+  grants?: GrantsBody | null;
+}
+
+export interface NewOrganisationBody {
+  /** 2 to 40 of a-z, 0-9 and -, beginning with a letter. */
+  slug: string;
+  /** 1 to 60 characters. */
+  name: string;
+  node_quota?: number | null;
+  /** The user name of the first admin. An unknown name becomes an account; a known user must accept; the caller joins at once. */
+  first_admin?: string | null;
+}
+
+export interface NewOrganisationView {
+  organisation: OrganisationView;
+  first_admin: FirstAdminView | null;
 }
 
 export interface NewProviderBody {
@@ -1745,6 +1836,21 @@ export interface OccurrencesView {
   occurrences: OccurrenceView[];
 }
 
+export interface OfferAnswerBody {
+  /** The short name of the organisation. */
+  organisation: string;
+  accept: boolean;
+}
+
+/** A membership that waits for its user. Perhaps nobody has the name. */
+export interface OfferView {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  grants: GrantsView | null;
+  made_by: string;
+  made_at: number;
+}
+
 /** A one-time password, shown once. It expires after 24 hours, and after a log-in with it only the password can be changed. */
 export interface OneTimePasswordView {
   user: AccountView;
@@ -1758,6 +1864,56 @@ export interface OrderBody {
   percent?: number;
   at_once?: number;
   groups?: string[];
+}
+
+export interface OrganisationPatch {
+  /** As read; another one answers 409. */
+  version: number;
+  slug?: string;
+  name?: string;
+  node_quota?: number | null;
+}
+
+/** An organisation as the admins of the hub see it: counts, never content. */
+export interface OrganisationSummaryView {
+  /** The short name, for the header `Stardust-Organisation`. */
+  slug: string;
+  name: string;
+  state: "active" | "suspended";
+  /** Whether its members log in through single sign-on only. */
+  sso_only: boolean;
+  /** Which of its members must have a second factor. */
+  require_totp: "none" | "admins" | "all";
+  /** The most nodes; null: no limit. */
+  node_quota: number | null;
+  version: number;
+  nodes: number;
+  members: number;
+  jobs: number;
+  events: number;
+  created_at: number;
+  /** Whether it is the first organisation, which cannot be deleted. */
+  first: boolean;
+  /** Whether the caller belongs to it. */
+  member: boolean;
+}
+
+export interface OrganisationView {
+  /** The short name, for the header `Stardust-Organisation`. */
+  slug: string;
+  name: string;
+  state: "active" | "suspended";
+  /** Whether its members log in through single sign-on only. */
+  sso_only: boolean;
+  /** Which of its members must have a second factor. */
+  require_totp: "none" | "admins" | "all";
+  /** The most nodes; null: no limit. */
+  node_quota: number | null;
+  version: number;
+}
+
+export interface OrganisationsView {
+  organisations: OrganisationSummaryView[];
 }
 
 export interface OverrideBody {
@@ -1776,6 +1932,26 @@ export interface OverrideView {
   for_s: number | null;
 }
 
+export interface OwnOfferView {
+  slug: string;
+  /** Of the organisation. */
+  name: string;
+  role: "admin" | "operator" | "viewer";
+  made_by: string;
+  made_at: number;
+}
+
+export interface OwnOffersView {
+  offers: OwnOfferView[];
+}
+
+export interface OwnOrganisationPatch {
+  /** As read; another one answers 409. */
+  version: number;
+  name?: string;
+  require_totp?: "none" | "admins" | "all";
+}
+
 /** An organisation that the caller belongs to. */
 export interface OwnOrganisationView {
   /** The short name, for the header `Stardust-Organisation`. */
@@ -1785,6 +1961,22 @@ export interface OwnOrganisationView {
   state: "active" | "suspended";
   /** When a break-glass membership ends; null: the membership has no end. */
   until: number | null;
+}
+
+/** The organisation of the request. */
+export interface OwnedOrganisationView {
+  /** The short name, for the header `Stardust-Organisation`. */
+  slug: string;
+  name: string;
+  state: "active" | "suspended";
+  /** Whether its members log in through single sign-on only. */
+  sso_only: boolean;
+  /** Which of its members must have a second factor. */
+  require_totp: "none" | "admins" | "all";
+  /** The most nodes; null: no limit. */
+  node_quota: number | null;
+  version: number;
+  nodes: number;
 }
 
 export interface PackageCountView {
@@ -3545,7 +3737,9 @@ export type ErrorCode =
   | "oidc.refused"
   | "oidc.unavailable"
   | "oidc.unknown_account"
+  | "organisation.has_nodes"
   | "organisation.last_admin"
+  | "organisation.quota"
   | "organisation.required"
   | "organisation.suspended"
   | "organisation.unknown"

@@ -1,12 +1,15 @@
-"""The audit log: one HMAC chain per hub process. Each row is written in the transaction of the change that it records.
+"""The audit log: one HMAC chain per hub process and organisation. Each row is written in the transaction of the change that it records.
 
 A chain uses one key from its first row to its last, since the secret changes only while no hub runs. The head of a chain is its
 last row. A chain under an earlier key is valid only if the first row of a later chain records the number and hash of the earlier chain's head. So
 nobody who learns an old key can change, extend or add a chain. Old rows are packed (`audit_archive.py`), and verified as all others.
+
+The numbers of an organisation's rows say nothing about others. When an organisation is deleted, so are its chains: the row about that names them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +24,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
 from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.errors import StoreDamaged
-from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Scope, hub_scope
 from groundcontrol.core.text import is_visible
 
 _START: Final = bytes(32)
@@ -29,6 +32,7 @@ _TEXT_LIMIT: Final = 1000
 _SECRET_WORDS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
 """A value is written as `***` if the name of its key contains one of these."""
 _ANCHOR: Final = "audit.anchor"
+DELETED: Final = "organisation.delete"
 _CLOCK: Final = "clock_accepted"
 _clock_mark_decoder: Final = msgspec.json.Decoder(tuple[str, int])
 
@@ -44,19 +48,45 @@ class Chain:
         self, tx: Tx, scope: Scope, action: str, target: str, detail: Mapping[str, object] | None = None, result: str = "done"
     ) -> None:
         """Append one row: the actor of `scope` did `action` to `target`. `result`: such as `done` or `refused`."""
-        last = tx.fetch_one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
-        if last is None:
-            n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _unrecorded_heads(tx, self._name), "done")
-        else:
-            n, prev = last["n"] + 1, last["hash"]
-        self._append(tx, n, prev, scope, action, target, detail or {}, result)
+        if scope.org != DEFAULT_ORG and self._last(tx, DEFAULT_ORG) is None:
+            self._begin(tx, DEFAULT_ORG)
+        last = self._last(tx, scope.org) or self._begin(tx, scope.org)
+        self._append(tx, last["n"] + 1, last["hash"], scope, action, target, detail or {}, result)
+
+    def _last(self, tx: Tx, org: int) -> Row | None:
+        return tx.fetch_one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", _chain_of(self._name, org))
+
+    def _begin(self, tx: Tx, org: int) -> Row:
+        """Begin this process's chain of an organisation. With that of the instance's own organisation begin all others that have earlier
+        rows: a later chain must record the head of each earlier one."""
+        with tx.for_the_hub():
+            return self._begin_all(tx, org)
+
+    def _begin_all(self, tx: Tx, org: int) -> Row:
+        orgs = {org, *(_org_of(chain) for chain in _chains(tx))} if org == DEFAULT_ORG else {org}
+        for one in sorted(orgs):
+            if self._last(tx, one) is None:
+                name = _chain_of(self._name, one)
+                self._append(tx, 0, _START, hub_scope(one), _ANCHOR, name, _unrecorded_heads(tx, name, one), "done")
+        begun = self._last(tx, org)
+        assert begun is not None
+        return begun
+
+    def heads(self, tx: Tx, org: int) -> dict[str, object]:
+        """The heads of an organisation's chains, for the row about its deletion: chain -> [n, hash in hex]."""
+        return {
+            chain: [row["n"], row["hash"].hex()]
+            for chain in _chains(tx)
+            if _org_of(chain) == org
+            for row in tx.fetch_all("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", chain)
+        }
 
     def _append(
         self, tx: Tx, n: int, prev: bytes, scope: Scope, action: str, target: str, detail: Mapping[str, object], result: str
     ) -> bytes:
         actor = scope.actor
         row = (
-            *(self._name, n, scope.org, tx.now, plain(actor.id), plain(actor.name), plain(actor.address)),
+            *(_chain_of(self._name, scope.org), n, scope.org, tx.now, plain(actor.id), plain(actor.name), plain(actor.address)),
             *(action, plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
         )
         mac = _mac(self._key, prev, row)
@@ -68,6 +98,16 @@ def _mac(key: bytes, prev: bytes, row: Sequence[object]) -> bytes:
     return hmac.digest(key, prev + msgspec.msgpack.encode(row), hashlib.sha256)
 
 
+def _chain_of(name: str, org: int) -> str:
+    """The chain of an organisation in one process. That of the first organisation has the process's own name."""
+    return name if org == DEFAULT_ORG else f"{name}-{org}"
+
+
+def _org_of(chain: str) -> int:
+    number = chain.partition("-")[2]
+    return int(number) if number.isdecimal() else DEFAULT_ORG
+
+
 def _chains(rows: Rows) -> list[str]:
     chains: list[str] = []
     while row := rows.fetch_one("SELECT chain FROM audit WHERE chain > ? ORDER BY chain LIMIT 1", chains[-1] if chains else ""):
@@ -75,11 +115,11 @@ def _chains(rows: Rows) -> list[str]:
     return chains
 
 
-def _unrecorded_heads(rows: Rows, except_chain: str = "") -> dict[str, object]:
-    """The head of each other chain that no later chain has recorded yet: chain -> [n, hash in hex]."""
+def _unrecorded_heads(rows: Rows, except_chain: str = "", org: int | None = None) -> dict[str, object]:
+    """The head of each other chain, of one organisation or of all, that no later chain has recorded yet: chain -> [n, hash in hex]."""
     anchored = {(chain, head[0]) for row in rows.fetch_all(_ANCHORS) for chain, head in _anchors_of(row).items()}
     found: dict[str, object] = {}
-    for chain in _chains(rows):
+    for chain in _chains(rows) if org is None else [chain for chain in _chains(rows) if _org_of(chain) == org]:
         for row in rows.fetch_all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, except_chain):
             if (chain, row["n"]) not in anchored:
                 found[chain] = [row["n"], row["hash"].hex()]
@@ -105,7 +145,10 @@ def check_heads(rows: Rows, known: Iterable[AuditHead], *, archive: bool = True)
     Args:    known: these heads; a head without a chain's name may belong to any chain. archive: as in `page`.
     Returns: None if all exist unchanged; else a text about the first that does not.
     """
+    gone = _deleted(rows, archive=archive)
     for head in known:
+        if head.chain in gone:
+            continue
         found = rows.fetch_all("SELECT hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
         hashes = [row["hash"].hex() for row in found]
         if head.hash not in hashes and archive:
@@ -113,6 +156,29 @@ def check_heads(rows: Rows, known: Iterable[AuditHead], *, archive: bool = True)
         if head.hash not in hashes:
             return f"chain {head.chain or '(any)'}: row {head.n}, which was seen as its end, is missing or was altered: the log was cut or rewritten"
     return None
+
+
+def _deleted(rows: Rows, *, archive: bool) -> frozenset[str]:
+    """The chains of deleted organisations. The chains of the instance tell them."""
+    gone = set[str]()
+    for chain in (chain for chain in _chains(rows) if _org_of(chain) == NO_ORG):
+        n = 0
+        with contextlib.suppress(StoreDamaged, msgspec.DecodeError):  # `verify` reports a damaged row by itself
+            while found := page(rows, chain, n, archive=archive):
+                for row in found:
+                    if row.action == DELETED:
+                        gone.update(_deletion_decoder.decode(row.detail).chains)
+                n = found[-1].n + 1
+    return frozenset(gone)
+
+
+class _Deletion(msgspec.Struct):
+    """The part of the row about a deleted organisation that `verify` needs."""
+
+    chains: dict[str, tuple[int, str]] = {}
+
+
+_deletion_decoder: Final = msgspec.json.Decoder(_Deletion)
 
 
 def verify(rows: Rows, keys: Sequence[bytes], *, archive: bool = True) -> str | None:
@@ -130,7 +196,7 @@ def verify(rows: Rows, keys: Sequence[bytes], *, archive: bool = True) -> str | 
         fault = _verify_chain(rows, chain, key, archive=archive)
         if fault:
             break
-    return fault or _verify_anchors(rows, aged)
+    return fault or _verify_anchors(rows, aged, archive=archive)
 
 
 def _missing(rows: Rows, *, archive: bool) -> str | None:
@@ -164,15 +230,18 @@ def _verify_chain(rows: Rows, chain: str, key: bytes, *, archive: bool) -> str |
     return None
 
 
-def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
+def _verify_anchors(rows: Rows, aged: Sequence[str], *, archive: bool) -> str | None:
     """Check that every row that a chain records exists unchanged, and that the head of each chain under an earlier key is recorded.
 
-    Args:    aged: the chains under an earlier key.
+    Args:    aged: the chains under an earlier key. archive: as in `page`.
     Returns: None; or a text about the first fault.
     """
     recorded: set[tuple[str, int]] = set()
+    gone = _deleted(rows, archive=archive)
     for anchor in rows.fetch_all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
+            if chain in gone:
+                continue
             found = rows.fetch_one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
             if found is None or found["hash"].hex() != digest:
                 return f"chain {chain}: row {n} is missing, or is not the row that chain {anchor['chain']} recorded"

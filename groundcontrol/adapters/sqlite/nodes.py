@@ -18,7 +18,7 @@ from groundcontrol.adapters.sqlite.node_changes import note_policy, note_reboot,
 from groundcontrol.adapters.sqlite.node_sessions import check_session
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.secrets import shred
-from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.errors import Conflict, NotFound, QuotaReached, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.permissions import check_granting_tags
@@ -266,7 +266,13 @@ def _tags_in_grants(rows: Rows, scope: Scope, tags: Collection[str], now: float)
 
 
 def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:
-    """Insert the row of a node whose id and name are free."""
+    """Insert the row of a node whose id and name are free.
+
+    Raises: QuotaReached: the organisation may have no more nodes.
+    """
+    row = tx.fetch_one("SELECT node_quota FROM organisation WHERE no = ? AND node_quota IS NOT NULL", scope.org)
+    if row is not None and tx.fetch_all("SELECT count(*) AS n FROM node WHERE org = ?", scope.org)[0]["n"] >= row["node_quota"]:
+        raise QuotaReached(f"this organisation may have {row['node_quota']} nodes, and has them", quota=row["node_quota"])
     tx.execute(
         "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
         " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",

@@ -47,6 +47,10 @@ _NEEDS_PROVIDER: Final = (
     " WHERE account.id = ? AND organisation.sso_only = 1 AND (membership.until IS NULL OR membership.until > ?)"
     " AND organisation.local_admin <> ? LIMIT 1"
 )
+_BELONGS: Final = (
+    "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ?"
+    " AND (membership.until IS NULL OR membership.until > ?) LIMIT 1"
+)
 _ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
 
 
@@ -205,11 +209,7 @@ class SqliteOidc:
 
     async def belongs_somewhere(self, user: UserId) -> bool:
         now = self._clock.now()
-        sql = (
-            "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ?"
-            " AND (membership.until IS NULL OR membership.until > ?) LIMIT 1"
-        )
-        return await self._reader.run(lambda rows: rows.fetch_one(sql, user, now)) is not None
+        return await self._reader.run(lambda rows: rows.fetch_one(_BELONGS, user, now)) is not None
 
     # -- password or provider ------------------------------------------------------------
 

@@ -29,12 +29,12 @@ class SqliteFactors:
         self._writer = writer
         self._chain = chain
 
-    async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
+    async def begin_totp(self, by: Scope, user: UserId, record: SealedRecord) -> None:
         if (record.table, record.id, record.column) != (TOTP, user, SEED):
             raise BadRequest(f"the seed is not of user {user}")
 
         def command(tx: Tx) -> None:
-            row = _account(tx, scope, user)
+            row = _account(tx, by, user)
             if row["totp_version"] == record.version and _is_stored(tx, row["org"], record):
                 return
             if row["totp_since"] is not None:
@@ -44,16 +44,16 @@ class SqliteFactors:
             shred(tx, row["org"], TOTP, user)
             insert(tx, row["org"], record)
             tx.execute("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
-            for own in own_scopes(tx, scope, user):
+            for own in own_scopes(tx, by, user):
                 self._chain.write(tx, own, "auth.second_factor_begin", user)
 
         await self._writer.run(command)
 
     async def confirm_totp(
-        self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
+        self, by: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
     ) -> User:
         def command(tx: Tx) -> User:
-            row = _account(tx, scope, user)
+            row = _account(tx, by, user)
             if row["totp_version"] != version:
                 raise Conflict("this second factor was replaced by another one: begin again")
             if row["totp_since"] is not None:
@@ -75,9 +75,9 @@ class SqliteFactors:
                 " expires_at = CASE WHEN expires_at < ?2 THEN expires_at ELSE ?2 END WHERE account = ?3 AND id = ?4",
                 *(at, expires_at, row["no"], keep),
             )
-            for own in own_scopes(tx, scope, user):
+            for own in own_scopes(tx, by, user):
                 self._chain.write(tx, own, "auth.second_factor_on", user)
-            return to_user(_account(tx, scope, user))
+            return to_user(_account(tx, by, user))
 
         return await self._writer.run(command)
 
@@ -101,25 +101,25 @@ class SqliteFactors:
 
         return await self._writer.run(command)
 
-    async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None:
+    async def save_recovery_codes(self, by: Scope, user: UserId, codes: Sequence[bytes]) -> None:
         def command(tx: Tx) -> None:
-            row = _account(tx, scope, user)
+            row = _account(tx, by, user)
             if row["totp_since"] is None:
                 raise Conflict("there is no second factor that the codes could replace")
             if _codes(tx, row["no"]) != sorted(codes):
                 _replace_codes(tx, row, codes)
-                for own in own_scopes(tx, scope, user):
+                for own in own_scopes(tx, by, user):
                     self._chain.write(tx, own, "auth.recovery_codes", user)
 
         await self._writer.run(command)
 
-    async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
+    async def stop_totp(self, by: Scope, user: UserId, keep: SessionId | None) -> User:
         def command(tx: Tx) -> User:
-            row = _account(tx, scope, user)
+            row = _account(tx, by, user)
             if row["totp_since"] is None and tx.fetch_one(_STORED_SQL, row["org"], TOTP, user, SEED) is None:
                 return to_user(row)
             if keep is None:
-                check_manages(tx, scope, row)
+                check_manages(tx, by, row)
             else:
                 check_session(tx, keep, user)
             shred(tx, row["org"], TOTP, user)
@@ -127,9 +127,9 @@ class SqliteFactors:
             tx.execute("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
             tx.execute("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
-            for own in own_scopes(tx, scope, user):
+            for own in own_scopes(tx, by, user):
                 self._chain.write(tx, own, "auth.second_factor_off", user)
-            return to_user(_account(tx, scope, user))
+            return to_user(_account(tx, by, user))
 
         return await self._writer.run(command)
 

@@ -104,9 +104,9 @@ class SqlitePreferences:
     async def preferences(self, scope: Scope, user: UserId) -> Preferences:
         return await self._reader.run(lambda rows: _preferences(rows, scope, user))
 
-    async def edit_preferences(self, scope: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
+    async def edit_preferences(self, by: Scope, user: UserId, edit: PreferencesEdit) -> Preferences:
         def command(tx: Tx) -> Preferences:
-            after = edit.applied_to(_preferences(tx, scope, user))
+            after = edit.applied_to(_preferences(tx, by, user))
             stored = setting(tx, _name(user))
             if (to_json(Preferences()).encode() if stored is None else stored) == (body := to_json(after).encode()):
                 return after
@@ -117,7 +117,7 @@ class SqlitePreferences:
                 "network_bits": after.network_bits,
                 "columns": list(after.columns),
             }
-            for own in own_scopes(tx, scope, user):
+            for own in own_scopes(tx, by, user):
                 self._chain.write(tx, own, "preferences.edit", user, detail)
             return after
 

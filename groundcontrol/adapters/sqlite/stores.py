@@ -18,6 +18,7 @@ from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.store import (
     ApiTokenStore,
     FactorStore,
+    MembershipStore,
     OrganisationStore,
     PreferenceStore,
     UserAdminStore,
@@ -38,6 +39,7 @@ from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs, delete_jobs_of
 from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance, open_for
+from groundcontrol.adapters.sqlite.memberships import SqliteMemberships
 from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
@@ -130,6 +132,7 @@ class Store:
     log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
     user_admin: UserAdminStore = _made(lambda at: SqliteUserAdmin(at.writer, at.urgent, at.audit, at.clock))
     organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))
+    memberships: MembershipStore = _made(lambda at: SqliteMemberships(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
     oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit, at.clock))

@@ -29,7 +29,7 @@ from groundcontrol.adapters.sqlite.users import (
     to_session,
     to_user,
 )
-from groundcontrol.core.errors import Conflict, LastAdmin, NotFound
+from groundcontrol.core.errors import Conflict, Forbidden, LastAdmin, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Grants, Role, Scope
@@ -37,7 +37,9 @@ from groundcontrol.core.text import fold
 from spider.clock import Clock
 
 _PERSON: Final = (
-    f"SELECT account.*, {MEMBER}, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen"  # noqa: S608 - built from constants only
+    f"SELECT account.*, {MEMBER}, membership.source, membership.until, membership.reason,"  # noqa: S608 - built from constants only
+    " (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen, account.instance_admin = 0 AND NOT EXISTS"
+    " (SELECT 1 FROM membership AS other WHERE other.account = account.no AND other.org <> membership.org) AS whole"
     " FROM account JOIN membership ON membership.account = account.no WHERE membership.org = ?"
 )
 MEMBERSHIP: Final = (
@@ -90,6 +92,8 @@ class SqliteUserAdmin:
                 return to_user(known)
             if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
                 raise Conflict(f"there is a user named {user.username} already", field="username")
+            if not scope.actor.instance_admin and has_several(tx):
+                raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
             insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
             detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
             self._chain.write(tx, scope, "user.create", user.id, detail)
@@ -101,7 +105,7 @@ class SqliteUserAdmin:
         row = await self._reader.run(lambda rows: rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username)))
         if row is None:
             raise NotFound("there is no user of this name")
-        return Person(to_user(row), row["seen"])
+        return _to_person(scope, row)
 
     async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
         size = check_limit(limit)
@@ -109,7 +113,7 @@ class SqliteUserAdmin:
         found = await self._reader.run(
             lambda rows: rows.fetch_all(_PERSON + " AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1)
         )
-        items = [Person(to_user(row), row["seen"]) for row in found[:size]]
+        items = [_to_person(scope, row) for row in found[:size]]
         return Page(items, make_cursor("users", scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def edit_user(
@@ -173,7 +177,7 @@ class SqliteUserAdmin:
 
         return await self._reader.run(query)
 
-    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
+    async def revoke_others(self, by: Scope, user: UserId, keep: SessionId) -> int:
         def command(tx: Tx) -> int:
             check_session(tx, keep, user)
             others = tx.fetch_all(
@@ -183,7 +187,7 @@ class SqliteUserAdmin:
             )
             for row in others:
                 revoke(tx, row)
-            for own in own_scopes(tx, scope, user) if others else ():
+            for own in own_scopes(tx, by, user) if others else ():
                 self._chain.write(tx, own, "auth.session_end", user, {"sessions": len(others)})
             return len(others)
 
@@ -209,6 +213,11 @@ def _to_auth_state(rows: Sequence[Row]) -> AuthState:
     return AuthState(to_session(rows[0]), to_user(rows[0]), tuple(to_membership(row) for row in rows if row["member_org"] is not None))
 
 
+def _to_person(scope: Scope, row: Row) -> Person:
+    whole = bool(row["whole"]) or scope.actor.instance_admin
+    return Person(to_user(row), row["seen"], row["source"], row["until"], row["reason"], whole)
+
+
 def to_membership(row: Row) -> Membership:
     return Membership(
         org=row["member_org"],
@@ -231,9 +240,14 @@ def to_rule(found: str) -> TotpRule:
     return next((rule for rule in TOTP_RULES if found == rule), TOTP_RULES[-1])
 
 
+def has_several(rows: Rows) -> bool:
+    """Whether there is more than one organisation."""
+    return int(rows.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"]) > 1
+
+
 def _instance_admin(tx: Tx, scope: Scope, user: User) -> bool:
     """Whether this user administers the instance. While there is one organisation, its admins do, if an admin of the instance makes them."""
-    if tx.fetch_all("SELECT count(*) AS n FROM organisation")[0]["n"] > 1:
+    if has_several(tx):
         return user.instance_admin
     return user.role == "admin" and (user.instance_admin or scope.actor.instance_admin)
 

@@ -99,6 +99,8 @@ export const EVENT_TYPES: Readonly<Record<string, readonly [group: string, words
   "hub_was_away": ["hub", (f) => t`Ground Control was away for ${f("minutes")} min`],
   "hub_data_lost": ["hub", (f) => t`the database ${f("file")} of Ground Control lacks ${f("what")}: its -wal file was removed, or an older copy is in its place`],
   "hub_clock_jumped": ["hub", (f) => t`the clock of Ground Control jumped by ${f("seconds")} s`],
+  "break_glass": ["hub", (f) => t`${f("user")}, an admin of this hub, may look into this organisation for ${f("minutes")} min: ${f("reason")}`],
+  "break_glass_ended": ["hub", (f) => t`${f("user")}, an admin of this hub, may no longer look into this organisation`],
   "invite_used": ["hub", (f) => t`an invite was used by ${f("name")}`],
   "events_throttled": ["hub", (f) => t`${f("name")} reports too many events: those beyond ${f("limit")} a minute are left out`],
 };

@@ -25,8 +25,9 @@ ACTING_ORG: Final[ContextVar[int | None]] = ContextVar("acting_org", default=Non
 """The organisation for which the running method of a store acts; None: for the hub as a whole."""
 
 _FUNCTION: Final = "acting_org"
-OF_ACCOUNTS: Final = frozenset({"account", "login", "place", "recovery_code", "secret"})
-"""Tables with the column `org` whose rows belong to accounts, which are the instance's. A sealed secret names its record, or its account."""
+OF_ACCOUNTS: Final = frozenset({"account", "login", "place", "recovery_code", "secret", "membership", "oidc_link", "oidc_session"})
+"""Tables with the column `org` whose rows belong to accounts, which are the instance's. A sealed secret names its record, or its
+account. A membership says which accounts an organisation's admins may manage: those with no other."""
 _WITH_ROWID: Final = frozenset({"audit"})
 """Tables whose order is that of their rows, which a view has only as a column."""
 _REFUSED: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA})

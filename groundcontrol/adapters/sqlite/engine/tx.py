@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
+from groundcontrol.adapters.sqlite.engine.organisation import Acting
 from groundcontrol.core.bus import BusEvent
 from groundcontrol.core.errors import BadRequest
 
@@ -90,13 +92,24 @@ class Rows:
 class Tx(Rows):
     """One command's part of a transaction. The part is committed as a whole or not at all."""
 
-    def __init__(self, db: sqlite3.Connection, now: float) -> None:
+    def __init__(self, db: sqlite3.Connection, now: float, acting: Acting | None = None) -> None:
+        """`acting`: None: the connection acts for the hub as a whole."""
         super().__init__(db)
+        self._acting = acting or Acting()
         self.now = now
         """Unix seconds by the store's clock."""
         self.published: list[BusEvent] = []
         self.shredding = False
         """A command sets this after it removed secrets. The write-ahead log is then checkpointed and truncated, so that no copy stays."""
+
+    @contextlib.contextmanager
+    def for_the_hub(self) -> Iterator[None]:
+        """Let the statements within act for the hub as a whole. Only the audit log uses it, to begin its chains."""
+        before, self._acting.org = self._acting.org, None
+        try:
+            yield
+        finally:
+            self._acting.org = before
 
     def publish(self, message: BusEvent) -> None:
         """Publish a message after the commit. Without a commit it is dropped."""

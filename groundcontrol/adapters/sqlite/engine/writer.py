@@ -261,7 +261,7 @@ class Writer:
         """Run one command. `alone`: it is the only one in this transaction and needs no savepoint, which would copy each changed page."""
         if not alone:
             db.execute("SAVEPOINT command")
-        tx = Tx(db, self._clock.now())
+        tx = Tx(db, self._clock.now(), self._thread.acting)
         self._thread.acting.org = waiting.org
         try:
             result = waiting.command(tx)

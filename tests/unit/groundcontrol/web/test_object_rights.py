@@ -98,7 +98,7 @@ class World:
         foreign = await self.hub.user(f"far-{new_random_id()[:6]}", "viewer")
         await self.hub.move(foreign)
         near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
-        self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username}
+        self.ids |= {(kind, whose): who.username for kind in ("user", "member") for whose, who in (("own", near), ("other", foreign))}  # type: ignore[misc]  # a side
 
 
 async def a_stranger(hub: TestHub, role: Role, *, cookie: bool) -> Client:

@@ -1,0 +1,115 @@
+"""`stardust org …`: the organisations of the hub. Runs on the hub's own machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, Final
+
+from groundcontrol.cli.answers import Columns, print_answer, print_list
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import MISSING
+from groundcontrol.cli.options import add_act, add_acts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = add_acts(parser, "list")
+    add_act(acts, "list", help="all organisations with their counts")
+    create = add_act(acts, "create", help="create an organisation")
+    create.add_argument("slug", metavar="NAME", help="short name: 2 to 40 of a-z, 0-9 and -")
+    create.add_argument("--title", metavar="TEXT", help="the name that people see [the short name]")
+    create.add_argument("--quota", type=int, metavar="NODES", help="the most nodes")
+    create.add_argument("--admin", metavar="USER", help="its first admin: a new account, or an offer to a known user")
+    edit = add_act(acts, "edit", help="rename an organisation, or change its quota")
+    edit.add_argument("slug", metavar="NAME")
+    edit.add_argument("--slug", dest="new_slug", metavar="NAME", help="a new short name")
+    edit.add_argument("--title", metavar="TEXT", help="the name that people see")
+    limit = edit.add_mutually_exclusive_group()
+    limit.add_argument("--quota", type=int, metavar="NODES", help="the most nodes")
+    limit.add_argument("--no-quota", action="store_true", help="any number of nodes")
+    for name, about in (
+        ("suspend", "refuse its users, pause its roll-outs, and tell nobody of anything"),
+        ("resume", "let its users in again; it starts nothing by itself"),
+        ("remove-agents", "uninstall the agents of its connected nodes, before a deletion"),
+    ):
+        add_act(acts, name, help=about).add_argument("slug", metavar="NAME")
+    delete = add_act(acts, "delete", help="delete an organisation with everything that it has")
+    delete.add_argument("slug", metavar="NAME")
+    delete.add_argument("--typed", metavar="NAME", help="the short name once more; without it you are asked")
+    delete.add_argument("--abandon", action="store_true", help="also if it has nodes: their agents stay on their servers")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Run the act, and show its result."""
+    if args.url is not None:
+        raise CliError("organisations are managed in the page, or on the hub's own machine without --url")
+    async with Hub(args) as hub:
+        if args.act == "list":
+            return print_list(args, "organisations", (await hub.get("/organisations"))["organisations"], COLUMNS)
+        made = await _act(hub, args)
+    return print_answer(args, made, _sentence(args, made))
+
+
+async def _act(hub: Hub, args: argparse.Namespace) -> Any:
+    path = f"/organisations/{args.slug}"
+    match args.act:
+        case "create":
+            body = {"slug": args.slug, "name": args.title or args.slug, "node_quota": args.quota, "first_admin": args.admin}
+            return await hub.post("/organisations", body)
+        case "edit":
+            return await hub.patch(path, await _patch(hub, args))
+        case "delete":
+            typed = args.typed if args.typed is not None else _asked(args.slug)
+            await hub.post(f"{path}/delete", {"typed": typed, "abandon": args.abandon})
+            return {"deleted": args.slug}
+        case act:
+            return await hub.post(f"{path}/{act}", None)
+
+
+async def _patch(hub: Hub, args: argparse.Namespace) -> dict[str, Any]:
+    found = [one for one in (await hub.get("/organisations"))["organisations"] if one["slug"] == args.slug]
+    if not found:
+        raise CliError(f"there is no organisation {args.slug}")
+    change: dict[str, Any] = {"version": found[0]["version"]}
+    change |= {} if args.new_slug is None else {"slug": args.new_slug}
+    change |= {} if args.title is None else {"name": args.title}
+    if args.no_quota or args.quota is not None:
+        change["node_quota"] = None if args.no_quota else args.quota
+    return change
+
+
+def _asked(slug: str) -> str:
+    if not sys.stdin.isatty():
+        raise CliError("give the short name once more with --typed: nobody can be asked here")
+    return input(f"This deletes everything of {slug}. Backups keep it until they age out. Type its short name: ").strip()
+
+
+def _sentence(args: argparse.Namespace, made: Any) -> str:
+    match args.act:
+        case "create":
+            first = made["first_admin"]
+            what = f"the organisation {shown(args.slug)} is there"
+            if first is None:
+                return what
+            name = shown(first["username"])
+            if first["how"] == "created":
+                return f"{what}\none-time password of {name}, its admin: {first['password']}\nValid for 24 hours, and only to choose another password."
+            return f"{what}; {name} must accept to be its admin, under Account in the page"
+        case "delete":
+            return f"the organisation {shown(args.slug)} is deleted; backups keep it until they age out"
+        case "remove-agents":
+            left = ", ".join(shown(name) for name in made["unreached"])
+            return f"{len(made['removing'])} agents are being removed" + (f"; not reached: {left}" if left else "")
+        case _:
+            return f"{shown(made['slug'])}: {shown(made['name'])}, {made['state']}, {_quota(made)}"
+
+
+def _quota(one: Any) -> str:
+    return "any number of nodes" if one["node_quota"] is None else f"at most {one['node_quota']} nodes"
+
+
+COLUMNS: Final[Columns] = {
+    "NAME": "slug", "TITLE": "name", "STATE": "state", "NODES": lambda one: str(one["nodes"]),
+    "QUOTA": lambda one: MISSING if one["node_quota"] is None else str(one["node_quota"]), "MEMBERS": lambda one: str(one["members"]),
+    "JOBS": lambda one: str(one["jobs"]), "EVENTS": lambda one: str(one["events"]),
+}  # fmt: skip

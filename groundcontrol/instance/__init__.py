@@ -1,0 +1,1 @@
+"""Organisations of the instance and their members: create, suspend, delete, offer a membership, break glass."""

@@ -1,0 +1,278 @@
+"""Admins of the hub manage organisations and see no content; admins of an organisation manage its members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS
+from groundcontrol.adapters.sqlite.organisations import OWNED, TOMBSTONES
+from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
+from tests.support.inprocess_hub import Answer, Client, TestHub
+
+HEADER = "Stardust-Organisation"
+
+
+class At:
+    """A client that names one organisation in each request."""
+
+    def __init__(self, client: Client, slug: str) -> None:
+        self.client = client
+        self.slug = slug
+
+    async def __call__(self, method: str, path: str, body: object = None) -> Answer:
+        return await self.client.request(method, path, body, headers={HEADER: self.slug})
+
+
+async def created(boss: Client, slug: str, **more: object) -> Any:
+    made = await boss.post("organisations", {"slug": slug, "name": slug.title(), **more})
+    assert made.status == 201, made.body
+    return made.json
+
+
+async def tables_with(hub: TestHub, org: int) -> set[str]:
+    """The tables that have rows of an organisation."""
+
+    def read(rows: Any) -> set[str]:
+        names = [row["name"] for row in rows.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+        owned = [name for name in names if any(column["name"] == "org" for column in rows.fetch_all(f"PRAGMA table_info({name})"))]
+        return {name for name in owned if rows.fetch_one(f"SELECT 1 FROM {name} WHERE org = ?", org) is not None}
+
+    return await hub.database._control.reader.run(read)
+
+
+async def test_every_table_of_an_organisation_is_deleted_with_it(hub: TestHub) -> None:
+    """A new table with `org` goes on one of the lists."""
+
+    def owned(rows: Any) -> set[str]:
+        names = [row["name"] for row in rows.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")]
+        return {name for name in names if any(column["name"] == "org" for column in rows.fetch_all(f"PRAGMA table_info({name})"))}
+
+    assert await hub.database._control.reader.run(owned) == {*OWNED, *TOMBSTONES, *OF_ACCOUNTS}
+
+
+@pytest.mark.holds("SAFETY-108", "SAFETY-33")
+async def test_only_admins_of_the_hub_manage_organisations_and_they_see_counts(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    assert boss.user is not None
+    node = await hub.node("web-3")
+    made = await created(boss, "second", node_quota=1, first_admin="eve")
+    assert (made["first_admin"]["how"], made["organisation"]["node_quota"]) == ("created", 1)
+    assert (await boss.get("nodes")).status == 200, "a sole membership needs no name, also beside other organisations"
+
+    listed = (await boss.get("organisations")).json["organisations"]
+    assert [(one["slug"], one["nodes"], one["members"] > 0, one["member"]) for one in listed] == [
+        ("default", 1, True, True),
+        ("second", 0, True, False),
+    ]
+    assert node.id not in (await boss.get("organisations")).body.decode()
+    assert (await boss.get("nodes", headers={HEADER: "second"})).code == "organisation.unknown", "they see no content"
+
+    eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
+    await hub.sql("UPDATE account SET must_change_password = 0")
+    assert (await eve.get("nodes")).json["nodes"] == []
+    for method, path, body in (
+        ("GET", "organisations", None),
+        ("POST", "organisations", {"slug": "third", "name": "Third"}),
+        ("POST", "organisations/default/suspend", None),
+        ("POST", "organisations/default/delete", {"typed": "default"}),
+        ("POST", "organisations/default/break-glass", {"reason": "curious"}),
+        ("POST", "instance-admins", {"username": "eve", "admin": True}),
+        ("POST", "users", {"username": "mallory", "role": "viewer"}),
+    ):
+        assert (await eve.request(method, path, body)).status == 403, path
+    assert (await eve.request("PATCH", f"users/{boss.user.username}", {"role": "viewer"})).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"slug": "S", "name": "x"},
+        {"slug": "-a", "name": "x"},
+        {"slug": "a" * 41, "name": "x"},
+        {"slug": "ok", "name": " "},
+        {"slug": "ok", "name": "x" * 61},
+        {"slug": "ok", "name": "x", "node_quota": -1},
+        {"slug": "ok", "name": "x", "first_admin": "no name"},
+        {"slug": "../etc", "name": "x"},
+    ],
+)
+async def test_bad_organisations_are_refused(hub: TestHub, body: dict[str, object]) -> None:
+    boss = await hub.logged_in("admin")
+    refused = await boss.post("organisations", body)
+    assert (refused.status, refused.code) == (400, "request.invalid")
+    assert len((await boss.get("organisations")).json["organisations"]) == 1
+
+
+async def test_a_taken_short_name_and_a_stale_version_are_conflicts(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second")
+    assert (await boss.post("organisations", {"slug": "second", "name": "Again"})).status == 409
+    renamed = await boss.request("PATCH", "organisations/second", {"version": 0, "slug": "two", "node_quota": 5})
+    assert (renamed.json["slug"], renamed.json["node_quota"], renamed.json["version"]) == ("two", 5, 1)
+    assert (await boss.request("PATCH", "organisations/two", {"version": 0, "name": "Other"})).status == 409
+    assert (await boss.request("PATCH", "organisations/two", {"version": 1, "slug": "default"})).status == 409
+    assert (await boss.request("PATCH", "organisations/second", {"version": 1, "name": "Other"})).status == 404
+
+
+@pytest.mark.holds("SAFETY-108")
+async def test_a_known_user_must_accept_and_an_unknown_name_answers_the_same(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second", first_admin=boss.user.username if boss.user else "")
+    known = await hub.logged_in("viewer")
+    assert known.user is not None
+    second = At(boss, "second")
+    answers = [await second("POST", "members", {"username": name, "role": "operator"}) for name in (known.user.username, "nobody-at-all")]
+    assert [(one.status, one.body) for one in answers] == [(204, b""), (204, b"")]
+    offers = (await second("GET", "members")).json["offers"]
+    assert [one | {"username": "", "made_at": 0} for one in offers] == [offers[0] | {"username": "", "made_at": 0}] * 2
+
+    assert (await known.get("nodes", headers={HEADER: "second"})).code == "organisation.unknown", "an offer gives no right"
+    [offer] = (await known.get("auth/offers")).json["offers"]
+    assert (offer["slug"], offer["role"]) == ("second", "operator")
+    assert (await known.post("auth/offers", {"organisation": "third", "accept": True})).status == 404
+    assert (await known.post("auth/offers", {"organisation": "second", "accept": True})).status == 204
+    assert (await known.post("auth/offers", {"organisation": "second", "accept": True})).status == 204, "a repeated answer changes nothing"
+    assert (await known.get("nodes", headers={HEADER: "second"})).status == 200
+    assert (await known.get("nodes")).code == "organisation.required"
+    members = (await second("GET", "members")).json
+    assert {one["username"]: one["role"] for one in members["members"]}[known.user.username] == "operator"
+    assert [one["username"] for one in members["offers"]] == ["nobody-at-all"]
+
+    changed = await second("PATCH", f"members/{known.user.username}", {"role": "viewer", "grants": {"tags": ["web"]}})
+    assert (changed.json["role"], changed.json["grants"]["tags"]) == ("viewer", ["web"])
+    assert (await second("DELETE", f"members/{known.user.username}")).status == 204
+    assert (await second("DELETE", "members/nobody-at-all")).status == 204
+    assert (await second("DELETE", "members/nobody-at-all")).status == 404
+    assert (await known.get("nodes")).status == 200, "the other membership is the sole one again"
+
+
+async def test_an_admin_of_an_organisation_manages_only_accounts_that_are_wholly_in_it(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await hub.second()
+    admin, shared, own = [await hub.logged_in(role) for role in ("admin", "viewer", "viewer")]
+    for client in (admin, own):
+        assert client.user is not None
+        await hub.move(client.user)
+    assert shared.user is not None
+    assert own.user is not None
+    await hub.join(shared.user, 2, "viewer")
+    await hub.join(boss.user, 2, "viewer")  # type: ignore[arg-type]  # a user logged in
+
+    for name in (shared.user.username, boss.user.username if boss.user else ""):
+        assert (await admin.post(f"users/{name}/password")).status == 409
+        assert (await admin.request("PATCH", f"users/{name}", {"disabled": True})).status == 409
+        assert (await admin.get(f"auth/sessions?user={name}")).json["sessions"] == []
+        assert (await admin.request("DELETE", f"members/{name}")).status == 204
+    assert (await admin.post(f"users/{own.user.username}/password")).status == 200
+    assert (await shared.get("nodes")).status == 200, "the other organisation is untouched"
+
+
+async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    assert boss.user is not None
+    name = boss.user.username
+    await created(boss, "second", first_admin="eve")
+    for method, path, body in (
+        ("DELETE", f"members/{name}", None),
+        ("PATCH", f"members/{name}", {"role": "viewer"}),
+        ("POST", "instance-admins", {"username": name, "admin": False}),
+        ("PATCH", f"users/{name}", {"disabled": True}),
+    ):
+        refused = await boss.request(method, path, body)
+        assert (refused.status, refused.code) == (409, "organisation.last_admin"), path
+    other = await hub.logged_in("viewer")
+    assert other.user is not None
+    assert (await boss.post("instance-admins", {"username": other.user.username, "admin": True})).status == 204
+    assert (await other.get("organisations")).status == 200, "an admin of the hub may be a viewer of an organisation"
+    assert (await boss.post("instance-admins", {"username": name, "admin": False})).status == 204
+    assert (await boss.get("organisations")).status == 403
+
+
+async def test_a_quota_limits_the_nodes(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await hub.node("web-3")
+    [first] = (await boss.get("organisations")).json["organisations"]
+    assert (await boss.request("PATCH", "organisations/default", {"version": first["version"], "node_quota": 1})).status == 200
+    from groundcontrol.core.errors import QuotaReached  # noqa: PLC0415
+
+    with pytest.raises(QuotaReached):
+        await hub.node("web-4")
+
+
+@pytest.mark.holds("SAFETY-108")
+async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    assert boss.user is not None
+    await created(boss, "second", first_admin="eve")
+    path = "organisations/second/break-glass"
+    for body in ({"reason": ""}, {"reason": "x", "minutes": 241}, {"reason": "x", "minutes": 0}, {"reason": "x" * 201}):
+        assert (await boss.post(path, body)).status == 400
+    made = await boss.post(path, {"reason": "ticket 17", "minutes": 30})
+    assert made.json["until"] == pytest.approx(hub.clock.now() + 1800, abs=60)
+    assert (await boss.post(path, {"reason": "again"})).status == 409
+    second = At(boss, "second")
+    assert (await second("GET", "nodes")).status == 200
+    eve = hub.anonymous()
+    eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
+    await hub.sql("UPDATE account SET must_change_password = 0")
+    told = (await eve.get("events")).json["events"]
+    assert [(one["type"], one["details"]["user"], one["details"]["reason"]) for one in told] == [
+        ("break_glass", boss.user.username, "ticket 17")
+    ]
+    assert "break_glass" not in (await boss.get("events", headers={HEADER: "default"})).body.decode()
+
+    hub.clock.shift += 1801
+    assert (await boss.get("nodes", headers={HEADER: "second"})).code in ("organisation.unknown", "auth.required")
+    assert [str(one) for one in await hub.store.memberships.end_memberships()] == [boss.user.id]
+    assert await hub.store.memberships.end_memberships() == []
+    found = await hub.database._control.reader.run(lambda rows: rows.fetch_all("SELECT type FROM event WHERE org = 2 ORDER BY no"))
+    assert [row["type"] for row in found] == ["break_glass", "break_glass_ended"]
+
+
+@pytest.mark.holds("SAFETY-108")
+async def test_a_deleted_organisation_leaves_no_row_and_no_account_of_its_own(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second", first_admin="eve")
+    shared = await hub.logged_in("viewer")
+    assert shared.user is not None
+    await hub.join(shared.user, 2, "admin")
+    second = At(shared, "second")
+    assert (await second("POST", "tokens", {"name": "mine"})).status == 201
+    assert (await second("POST", "members", {"username": "later"})).status == 204
+    here = await hub.node("web-3")
+    there = await hub.node("web-9")
+    await hub.sql("UPDATE node SET org = 2 WHERE id = ?", there.id)
+    assert {"audit", "api_token", "membership", "membership_offer", "node"} <= await tables_with(hub, 2)
+
+    assert (await boss.post("organisations/default/delete", {"typed": "default"})).status == 409
+    assert (await boss.post("organisations/second/delete", {"typed": "Second"})).status == 400
+    refused = await boss.post("organisations/second/delete", {"typed": "second"})
+    assert (refused.status, refused.code, refused.json["facts"]) == (409, "organisation.has_nodes", {"nodes": 1})
+    gone = await boss.post("organisations/second/delete", {"typed": "second", "abandon": True})
+    assert gone.status == 204, gone.body
+
+    assert await tables_with(hub, 2) == set()
+    assert (await hub.store.users.user_by_name("eve")) is None, "an account of this organisation alone goes with it"
+    assert [one["id"] for one in (await shared.get("nodes")).json["nodes"]] == [here.id]
+    assert [one["slug"] for one in (await boss.get("organisations")).json["organisations"]] == ["default"]
+    assert await hub.store.log.verify_audit() is None, "the log is whole without the chain of the deleted organisation"
+    assert await hub.store.nodes.nodes(hub_scope(DEFAULT_ORG), 10)
+    again = await created(boss, "second")
+    assert again["organisation"]["version"] == 0
+    assert await tables_with(hub, 2) == set(), "the number of an organisation is never used again"
+
+
+async def test_a_suspended_organisation_can_be_resumed_by_an_admin_of_the_hub(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second", first_admin="eve")
+    eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
+    await hub.sql("UPDATE account SET must_change_password = 0")
+    async with eve.live() as live:
+        assert (await boss.post("organisations/second/suspend")).json["state"] == "suspended"
+        assert await live.closed() == 4401
+    assert (await eve.get("nodes")).code == "organisation.suspended"
+    assert (await boss.get("nodes")).status == 200
+    assert (await boss.post("organisations/second/resume")).json["state"] == "active"
+    assert (await eve.get("nodes")).status == 200
