@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
 import sys
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -25,25 +27,46 @@ KILLS = 20
 KINDS = {"node", "output", "pack"}
 
 
-async def run_and_kill(folder: Path, acknowledged: int, after_s: float) -> list[str]:
-    """Let the writer work until it has acknowledged so much, some of each kind, and a moment longer, then kill it; returns what it acknowledged."""
+@asynccontextmanager
+async def writers(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program that starts the writers (`writer_program`)."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.writer_program", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+        *(sys.executable, "-m", "tests.support.writer_program", str(folder)), cwd=ROOT, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
+async def run_and_kill(process: asyncio.subprocess.Process, acknowledged: int, after_s: float) -> list[str]:
+    """Let a writer work until it has acknowledged so much, some of each kind, and a moment longer, then kill it; returns what it acknowledged."""
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(b"\n")
     lines: list[str] = []
-    async with asyncio.timeout(30.0):
+
+    async def read() -> str:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode().strip()
+        assert line, "the writer ended by itself"
+        lines.append(line)
+        return line
+
+    async with asyncio.timeout(60.0):
+        pid = int((await read()).removeprefix("pid "))
         while (
             "ready" not in lines or len(lines) - lines.index("ready") <= acknowledged or KINDS - {line.partition(" ")[0] for line in lines}
         ):
-            line = (await process.stdout.readline()).decode().strip()
-            assert line, "the writer ended by itself"
-            lines.append(line)
-    await asyncio.sleep(after_s)  # the moment of the kill is the point of this test, not a wait for something
-    process.send_signal(signal.SIGKILL)
-    rest = (await process.stdout.read()).decode()
-    await process.wait()
-    return [*lines, *rest.splitlines()]
+            await read()
+        await asyncio.sleep(after_s)  # the moment of the kill is the point of this test, not a wait for something
+        os.kill(pid, signal.SIGKILL)
+        while await read() != "killed":
+            pass
+    return lines
 
 
 def integrity(path: Path) -> list[object]:
@@ -58,18 +81,19 @@ async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -
     nodes: set[str] = set()
     outputs: dict[str, int] = defaultdict(int)
     packs: dict[int, int] = defaultdict(lambda: -1)
-    for kill in range(KILLS):
-        for line in await run_and_kill(folder, chance.randrange(30), chance.uniform(0.0, 0.05)):
-            match line.split():
-                case ["node", id_]:
-                    nodes.add(id_)
-                case ["output", id_, fact]:
-                    outputs[id_] = max(outputs[id_], int(fact))
-                case ["pack", id_, fact]:
-                    packs[int(id_)] = max(packs[int(id_)], int(fact))
-        if kill % 5 == 4:
-            for name in ("stardust.db", "stardust-samples.db"):
-                assert integrity(folder / name) == [[("ok",)], []]
+    async with writers(folder) as process:
+        for kill in range(KILLS):
+            for line in await run_and_kill(process, chance.randrange(30), chance.uniform(0.0, 0.05)):
+                match line.split():
+                    case ["node", id_]:
+                        nodes.add(id_)
+                    case ["output", id_, fact]:
+                        outputs[id_] = max(outputs[id_], int(fact))
+                    case ["pack", id_, fact]:
+                        packs[int(id_)] = max(packs[int(id_)], int(fact))
+            if kill % 5 == 4:
+                for name in ("stardust.db", "stardust-samples.db"):
+                    assert integrity(folder / name) == [[("ok",)], []]
 
     database = await open_database(folder, clock=SystemClock())
     try:

@@ -1,4 +1,8 @@
-"""A hub's writer that a test kills: `python -m tests.support.writer_program FOLDER` prints a line for each acknowledged write."""
+"""A hub's writer that a test kills again and again: `python -m tests.support.writer_program FOLDER`.
+
+For each line on its input it starts one writer, which it forks, since the imports cost more than the writing. It prints `pid N`, a line for
+each write that is acknowledged, and `killed` once the writer has ended.
+"""
 
 from __future__ import annotations
 
@@ -62,5 +66,15 @@ async def write_until_killed(folder: Path) -> None:
         acknowledged("ready")
 
 
+def main(folder: Path) -> None:
+    for _line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            acknowledged("pid", os.getpid())
+            asyncio.run(write_until_killed(folder))
+        os.waitpid(child, 0)
+        acknowledged("killed")
+
+
 if __name__ == "__main__":
-    asyncio.run(write_until_killed(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))

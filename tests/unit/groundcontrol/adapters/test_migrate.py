@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +22,39 @@ from groundcontrol.core.scope import SYSTEM
 
 KINDS = {"control": CONTROL, "samples": SAMPLES}
 _KILLED = """
-import os, signal, sqlite3, sys
+import itertools, os, signal, sqlite3, sys
 from pathlib import Path
-from typing import Any
-from groundcontrol.adapters.sqlite.admin.migrate import upgrade, migrations
-from tests.unit.groundcontrol.adapters.test_migrate import KINDS
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, migrations, upgrade
 
-path, kind, left = Path(sys.argv[1]), KINDS[sys.argv[2]], int(sys.argv[3])
+folder, kind, first, each = Path(sys.argv[1]), CONTROL if sys.argv[2] == "control" else SAMPLES, int(sys.argv[3]), int(sys.argv[4])
 
-def count(statement):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+def migrate(path, left):
+    def count(statement):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-db = sqlite3.connect(path, isolation_level=None)
-db.execute("PRAGMA journal_mode = WAL")
-db.set_trace_callback(count)
-upgrade(db, path, kind, migrations(kind))
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.set_trace_callback(count)
+    upgrade(db, path, kind, migrations(kind))
+
+for step in itertools.count(first, each):
+    path = folder / f"killed-{step}.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    upgrade(db, path, kind, migrations(kind)[:1])
+    db.execute("INSERT INTO fact VALUES ('kept', 1)" if kind is CONTROL else "INSERT INTO fence VALUES (7, 1)")
+    db.close()
+    child = os.fork()
+    if child == 0:
+        migrate(path, step)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 0:
+        break
+    assert code == -signal.SIGKILL, code
+    print(step)
 """
 
 
@@ -68,15 +80,15 @@ def schemas(folder: Path, kind: Kind) -> list[list[tuple[str, str, str]]]:
     return known
 
 
-def kill_at(folder: Path, name: str, step: int) -> bool:
-    """Bring a database of the first version up, killed before its `step`-th statement. Returns: False: there are fewer."""
-    kind, path = KINDS[name], folder / f"killed-{step}.db"
-    with closing(opened(path)) as db:
-        upgrade(db, path, kind, migrations(kind)[:1])
-        db.execute("INSERT INTO fact VALUES ('kept', 1)" if kind is CONTROL else "INSERT INTO fence VALUES (7, 1)")
-    done = subprocess.run([sys.executable, "-c", _KILLED, str(path), name, str(step)], check=False, timeout=60)
-    assert done.returncode in (0, -signal.SIGKILL)
-    return done.returncode != 0
+def killed(folder: Path, name: str, first: int, each: int) -> list[int]:
+    """Bring databases of the first version up, killed before their `first`-th statement, and before each so much later one.
+
+    Returns: the numbers of these statements; the file is named after its number.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(folder), name, str(first), str(each)], check=True, capture_output=True, timeout=600
+    )
+    return [int(line) for line in done.stdout.split()]
 
 
 def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, str]]]) -> None:
@@ -96,7 +108,7 @@ def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, s
 @pytest.mark.parametrize("name", KINDS)
 def test_a_killed_migration_leaves_a_whole_version(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
-    steps = list(itertools.takewhile(partial(kill_at, tmp_path, name), itertools.count(3, 53)))
+    steps = killed(tmp_path, name, 3, 53)
     assert len(steps) > 2
     for step in steps:
         check(tmp_path, name, step, known)
@@ -108,11 +120,10 @@ def test_a_killed_migration_leaves_a_whole_version(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", KINDS)
 def test_a_migration_killed_at_any_statement_leaves_a_whole_version(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
-    step = 1
-    while kill_at(tmp_path, name, step):
+    steps = killed(tmp_path, name, 1, 1)
+    for step in steps:
         check(tmp_path, name, step, known)
-        step += 1
-    assert step > 50
+    assert len(steps) > 50
 
 
 @pytest.mark.holds("SAFETY-9")
