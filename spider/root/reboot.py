@@ -22,6 +22,7 @@ MOST_NAMED = 50
 _PSEUDO = frozenset(
     {"autofs", "bpf", "binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs"}
 )  # fmt: skip
+_IN_FSTAB = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "nfs", "nfs4", "cifs"})
 _FLEETING = re.compile(r"(?:user(?:-runtime-dir)?|session|stardust-(?:job|launcher)|systemd-fsck|getty|serial-getty)@.*|run-.*\.service\Z")
 _LISTEN, _UDP_BOUND = "0A", "07"
 _INHIBITED = frozenset(
@@ -41,6 +42,10 @@ class RebootState(NamedTuple):
     """Bound ports, such as `tcp 22` and `udp 53`."""
     mounts: Tuple[str, ...]
     """Mount points of real file systems."""
+    routes: Tuple[str, ...] = ()
+    """`IPv4`, `IPv6`: what has a default route."""
+    by_hand: Tuple[str, ...] = ()
+    """Those of `running` that nothing starts at boot."""
 
 
 class RebootRequest(NamedTuple):
@@ -128,8 +133,10 @@ def read_reboot_state() -> RebootState:
     bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled
     meant = {name for name in running if name in bases or re.sub(r"@.*\.", "@.", name) in bases}
     others = sorted(running - meant)
+    by_hand: FrozenSet[str] = frozenset()
     if others:
-        meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
+        by_hand = parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
+        meant |= by_hand
     ports = parse_ports(read_file("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(read_file("/proc/net/tcp6"), "tcp", _LISTEN)
     ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
     # Ephemeral ports differ after each start, so they are not compared.
@@ -141,7 +148,39 @@ def read_reboot_state() -> RebootState:
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
         tuple(sorted(listening)),
         tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo") or read_file("/proc/self/mountinfo")))),  # the latter with hidepid
+        parse_routes(read_file("/proc/net/route"), read_file("/proc/net/ipv6_route")),
+        tuple(sorted(by_hand)),
     )
+
+
+def parse_routes(text: str, text6: str) -> Tuple[str, ...]:
+    """What has a default route, from /proc/net/route and /proc/net/ipv6_route. Unreachable routes (device lo) are none."""
+    four = any(words[1] == "00000000" and words[7] == "00000000" for words in map(str.split, text.split("\n")[1:]) if len(words) > 7)
+    six = any(
+        words[0] == "0" * 32 and words[1] == "00" and words[9] != "lo" for words in map(str.split, text6.split("\n")) if len(words) > 9
+    )
+    return (("IPv4",) if four else ()) + (("IPv6",) if six else ())
+
+
+def parse_fstab(text: str) -> FrozenSet[str]:
+    """Mount points that are named in fstab. Source: fstab(5)."""
+    lines = (line.split() for line in text.split("\n") if not line.lstrip().startswith("#"))
+    return frozenset(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[1]) for words in lines if len(words) > 1)
+
+
+def not_coming_back(state: RebootState, mountinfo: str, fstab: str) -> List[str]:
+    """Sentences about what runs or is mounted now and nothing brings back at boot.
+
+    Only file systems that fstab usually names are meant; others (ZFS, snaps, containers) have mounters of their own.
+    """
+    found = []
+    if state.by_hand:
+        found.append(f"These services run now and do not start at boot: {name_list(state.by_hand, MOST_NAMED)}.")
+    usual = {point for line in mountinfo.split("\n") if line.partition(" - ")[2].split(" ")[0] in _IN_FSTAB for point in parse_mounts(line)}
+    lost = sorted(usual - parse_fstab(fstab) - {"/"})
+    if lost and len(lost) <= MOST_NAMED:
+        found.append(f"These file systems are mounted now and are not in /etc/fstab: {name_list(lost, MOST_NAMED)}.")
+    return found
 
 
 def compare(before: RebootState, after: RebootState) -> List[str]:
@@ -158,6 +197,7 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
         ("reboot.services", before.running, after.running),
         ("reboot.ports", before.ports, after.ports),
         ("reboot.mounts", before.mounts, after.mounts),
+        ("reboot.routes", before.routes, after.routes),
         ("reboot.failed_units", after.failed, before.failed),
     ):
         missing = [name for name in old if name not in new]
@@ -219,7 +259,7 @@ def to_document(request: RebootRequest) -> Dict[str, Any]:
 def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:
     """Decode a request. None: the document is invalid."""
     try:
-        state = RebootState(**{name: tuple(str(word) for word in found["state"][name]) for name in RebootState._fields})
+        state = RebootState(**{name: tuple(str(word) for word in found["state"].get(name, ())) for name in RebootState._fields})
         return RebootRequest(
             str(found["boot"]), float(found["asked_at"]), state, int(found["log_bytes"]), str(found["log_sha256"]), int(found["lost"])
         )

@@ -13,7 +13,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider import logs
-from spider.files import create_once
+from spider.files import create_once, read_file
 from spider.jobs.files import (
     JOBS_DIR,
     LOCK,
@@ -119,7 +119,7 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     if console.stop_wanted():
         return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
     console.progress("commit", text=sentence("phase.shutting_down"))
-    console.print_line("Rebooting. Services, ports and mounts are compared before and after.")
+    console.print_line("Rebooting. Services, ports, mounts and default routes are compared before and after.")
     return Outcome(REBOOTING, None, 0, ())
 
 
@@ -185,6 +185,8 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     stop_request = StopRequest(folder, reporter)
     terminal = Terminal(log, reporter, stop_request)
     console = JobConsole(folder, terminal, reporter, stop_request)
+    for line in [] if before is None else reboot.not_coming_back(before, read_file("/proc/1/mountinfo"), read_file("/etc/fstab")):
+        console.print_line(line)
     verb = verbs.VERBS.get(plan.verb)
     is_selfcare = verb is not None and verb.selfcare
     outcome = _guarded(lambda: _run_selfcare(plan, console, boot) if is_selfcare else _carry_out(plan, manager, console))

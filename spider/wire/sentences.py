@@ -35,6 +35,7 @@ SENTENCES: Dict[str, str] = {
     "reboot.services": "Services that ran before the reboot and do not now: {names}.",
     "reboot.ports": "Ports that were open before the reboot and are not now: {names}.",
     "reboot.mounts": "File systems that were mounted before the reboot and are not now: {names}.",
+    "reboot.routes": "Default routes that were there before the reboot and are not now: {names}.",
     "reboot.failed_units": "Units that failed since the reboot: {names}.",
     # -- why a reboot is needed, is not needed, or nobody knows -------------------------------
     "due.asked_by": "asked for by {names}",

@@ -54,6 +54,36 @@ recorder 1000 anna 302 rec sleep:idle Recording until shutdown block
 """
 
 
+ROUTE = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+ROUTE6 = """fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo
+"""
+
+
+def test_default_routes_are_evidence_of_a_reboot() -> None:
+    assert reboot.parse_routes(ROUTE, ROUTE6) == ("IPv4",)
+    assert reboot.parse_routes("", ROUTE6.replace("       lo", "     eth0")) == ("IPv6",)
+    notes = compare(STATE._replace(routes=("IPv4", "IPv6")), STATE._replace(routes=("IPv4",)))
+    assert [note for note in notes if "efault routes" in note or "reboot.routes" in note]
+    older = to_document(ASKED)
+    del older["state"]["routes"], older["state"]["by_hand"]
+    assert from_document(json.loads(json.dumps(older))) == ASKED, "a request that the Spider before an update has written"
+
+
+def test_what_nothing_brings_back_is_said_before_the_reboot() -> None:
+    fstab = "# <file system>\nUUID=1 / ext4 defaults 0 1\n/dev/vdc /srv/named xfs defaults 0 2\n"
+    mounts = MOUNTS + "42 28 254:32 / /srv/named rw - xfs /dev/vdc rw\n43 28 0:50 / /tank rw - zfs tank rw\n"
+    found = reboot.not_coming_back(STATE._replace(by_hand=("worker.service",)), mounts, fstab)
+    assert found == [
+        "These services run now and do not start at boot: worker.service.",
+        "These file systems are mounted now and are not in /etc/fstab: /srv/my data.",
+    ]
+    assert reboot.not_coming_back(STATE, mounts, fstab + "/dev/vdb /srv/my\\040data xfs defaults 0 2\n") == []
+
+
 def test_running_units_ports_mounts_and_inhibitors_are_parsed() -> None:
     assert parse_units(UNITS) == {"cron.service", "lab-gone.service"}
     assert parse_ports(TCP, "tcp", "0A") == {"tcp 22"}

@@ -30,7 +30,7 @@ export function rebootNeed({ reboot }: Pick<ReportLike, "reboot">, endedAt: numb
 }
 
 /** Codes of notes about services, ports, mounts or units that did not come back after a reboot. */
-const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "reboot.mounts", "reboot.failed_units"]);
+const LOST: ReadonlySet<string> = new Set(["reboot.services", "reboot.ports", "reboot.mounts", "reboot.routes", "reboot.failed_units"]);
 
 export const isLoss = (note: CodedText | null | undefined): boolean => LOST.has(note?.code ?? "");
 
