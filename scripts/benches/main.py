@@ -24,6 +24,7 @@ from scripts.benches.hub.start import start
 from scripts.benches.jobs import output, plan
 from scripts.benches.jobs.bulk_deploy import many
 from scripts.benches.jobs.first_second import first_second
+from scripts.benches.rollouts.placebo import placebo
 from scripts.benches.spider.figures import hours, spider_figures
 from scripts.benches.spider.unit import unit_rss
 
@@ -57,6 +58,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "alert.restart": lambda: asyncio.run(alert_service.restart()),
     "alert.explain": lambda: asyncio.run(alert_service.explain()),
     "alert.latency": alert_service.latency,
+    "rollouts.placebo": placebo,
     "history": lambda: asyncio.run(history()),
     "spider.unit_rss": unit_rss,
     "deploy.first_second": first_second,

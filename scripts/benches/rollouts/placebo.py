@@ -1,0 +1,218 @@
+"""rollouts.placebo: how often the gates stop a roll-out that harmed nothing, how often they find harm, and what they cost.
+
+Each roll-out runs over ten simulated nodes of one role, with the product's own `step`, soft gates and hard gates; only nodes and samples are made up:
+noise with a memory, shared traffic, jobs in and out of step, bursts of 2 to 40 minutes, and upgrades that leave caches cold. Times are simulated.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+import zlib
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.ids import NodeId
+from groundcontrol.policies.calendar import Times, When
+from groundcontrol.policies.model import Order, PatchPolicy, PolicyId, PolicySelect
+from groundcontrol.policies.waves import Candidate, waves_of
+from groundcontrol.rollouts.gates import Look, Run, over_looks
+from groundcontrol.rollouts.model import ENDED, Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
+from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, soft_gate
+from groundcontrol.rollouts.step import step
+
+NODES: Final = 10
+START: Final = 1_800_000_000.0
+HOUR: Final = 360
+"""Points of ten seconds."""
+LONGEST_S: Final = 3 * 3600.0
+METRICS: Final = ("cpu", "memory", "disk")
+GOOD: Final = Look(
+    0.0, "b", (), (), ("nginx.service", "shop.service"), {}, ("tcp 80 nginx.service",), ("/",), {"/": 40.0}, (), (), 0.0, 0.0, {}
+)
+
+Results = list[dict[str, object]]
+
+
+class Kind(NamedTuple):
+    """What happens in a roll-out."""
+
+    burst_every_s: float
+    """Mean time between two bursts of a node."""
+    surge: float = 0.0
+    """Points of CPU by which all nodes rise five minutes after the start."""
+    harm: float = 0.0
+    """Points of CPU by which each upgraded node rises."""
+    canaries: int | None = None
+    flicker: float = 0.0005
+    """The share of looks in which a service is away, as when it restarts by itself: once in three hours."""
+
+
+class _Node:
+    """Samples of one node, made when they are asked for."""
+
+    def __init__(self, dice: random.Random, kind: Kind, shared: list[float], length: int) -> None:
+        base, swing, walk = dice.uniform(5, 40), dice.uniform(1, 4), 0.0
+        memory, saw = dice.uniform(20, 70), dice.uniform(0.5, 2.0)
+        phase, every = dice.randrange(360), dice.choice([30, 90, 360])
+        self.series: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        burst_until, burst = -1, 0.0
+        for at in range(length):
+            if at > burst_until:
+                burst = 0.0
+                if dice.random() < STEP_S / kind.burst_every_s:
+                    burst, burst_until = dice.uniform(5, 40), at + dice.randrange(12, 240)
+            walk = 0.9 * walk + dice.gauss(0, swing * 0.4)
+            job = 12.0 if (at + phase) % every < 3 else 0.0
+            surge = kind.surge if at > 2 * HOUR + 30 else 0.0
+            cpu = base * (1 + 0.3 * shared[at]) + walk + job + burst + surge
+            self.series["cpu"].append(min(100.0, max(0.0, cpu)))
+            self.series["memory"].append(min(100.0, memory + saw * ((at + phase) % 60) / 60 + burst * 0.05 + dice.gauss(0, 0.1)))
+            self.series["disk"].append(min(100.0, max(0.0, 3 + burst * 0.4 + job * 0.8 + dice.gauss(0, 1.5))))
+        self.upgraded_at: int | None = None
+        self._dice = dice
+        self._extra = dice.uniform(5, 25) if dice.random() < 0.15 else 0.0
+        self._extra_for = dice.randrange(6, 24)
+        self._warm = dice.uniform(0.3, 1.7)
+
+    def upgrade(self, at: int, harm: float) -> None:
+        """Cold caches, memory that warms again, and sometimes some minutes of work; harm stays."""
+        if self.upgraded_at is not None:
+            return
+        self.upgraded_at = at
+        for later in range(at, len(self.series["cpu"])):
+            cold = 6 * math.exp(-(later - at) / 6)
+            work = self._extra if later - at < self._extra_for else 0.0
+            self.series["cpu"][later] = min(100.0, self.series["cpu"][later] + cold + work + harm)
+            self.series["memory"][later] = min(100.0, self.series["memory"][later] + self._warm * (1 - math.exp(-(later - at) / 30)))
+            self.series["disk"][later] = min(100.0, self.series["disk"][later] + 2 * cold)
+
+
+class Outcome(NamedTuple):
+    state: str
+    wave: int
+    held: bool
+    seconds: float
+    """From the upgrade of the first node to the end."""
+    gate_cpu_s: float
+    gates: int
+    """How many times the gates of one node were computed."""
+
+
+def rollout(seed: int, kind: Kind) -> Outcome:
+    """Run one roll-out to its end, or until it asks a person."""
+    dice = random.Random(seed)
+    length = 2 * HOUR + int(LONGEST_S / STEP_S) + 10
+    traffic, shared = 0.0, list[float]()
+    for at in range(length):
+        traffic = 0.98 * traffic + dice.gauss(0, 0.1)
+        shared.append(traffic + math.sin(at / 8640 * 2 * math.pi))
+    names = [NodeId(f"n{number}") for number in range(NODES)]
+    nodes = {name: _Node(random.Random(dice.random()), kind, shared, length) for name in names}
+    policy = PatchPolicy(
+        PolicyId("p"), 1, "p", PolicySelect(Selector(all=True)), Times(When(weekly=("tue",)), "02:30", 10_800, "UTC"), what="all",
+        order=Order(canary=kind.canaries, percent=100), reboot="never", watch_s=900,
+    )  # fmt: skip
+    waves = waves_of(policy.order, [Candidate(name, (), "debian", fit=True) for name in names])
+    targets = tuple(Target(name, name, wave, "role:web") for wave, some in enumerate(waves) for name in some)
+    one = Rollout(
+        RolloutId("r"), 1, "r", policy, "p", START, "u", "u", "waiting", targets, START, start_at=START, close_at=START + LONGEST_S
+    )
+    jobs: dict[JobKey, JobFacts] = {}
+    held, first, cost, count = False, None, 0.0, 0
+    for tick in range(int(LONGEST_S / STEP_S)):
+        now, place = START + tick * STEP_S, 2 * HOUR + tick
+        facts = {}
+        for target in one.targets:
+            gates: tuple[Gate, ...] = ()
+            if target.step == "watch" and target.settled_at is not None:
+                began = time.thread_time()
+                gates = _gates(one, target, nodes, place, now, kind)
+                cost += time.thread_time() - began
+                count += 1
+            facts[target.node] = NodeFacts(verb="upgrade", heard_to=now, gates=gates)
+        moved = step(one, Facts(facts, jobs), now)
+        one = moved.rollout
+        held = held or one.state == "holding"
+        for command in moved.commands:
+            if isinstance(command, MakeJob):
+                key: JobKey = (command.node, command.step, command.attempt)
+                jobs[key] = JobFacts("succeeded", plan_digest="d", plan_steps=1)
+                if command.step == "patch":
+                    nodes[command.node].upgrade(place, kind.harm)
+                    first = now if first is None else first
+        if one.state in ENDED or one.state in ("paused", "stopping"):
+            break
+    state = "stopped" if one.state == "stopping" else one.state
+    return Outcome(state, one.wave, held, now - (first or now), cost, count)
+
+
+def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int, now: float, kind: Kind) -> tuple[Gate, ...]:
+    settled = target.settled_at or 0.0
+    found = list[Gate]()
+    if now - settled >= SETTLE_S:
+        begun = place - int((now - (target.started_at or now)) / STEP_S)
+        peers = [nodes[each.node].series for each in one.targets if each.started_at is None]
+        own = nodes[target.node].series
+        for metric in METRICS:
+            past = Past(own[metric][place - 18 : place], own[metric][begun - HOUR - 12 : begun - 12])
+            others = [Past(each[metric][place - 18 : place], each[metric][begun - HOUR - 12 : begun - 12]) for each in peers]
+            since = next((gate.since_at for gate in target.gates if gate.gate == metric and gate.verdict in ("worse", "already")), None)
+            gate = soft_gate(metric, past, others, since, now)
+            if gate is not None:
+                found.append(gate)
+    return (*found, *over_looks(GOOD, _looks(target.node, settled + 60.0, now, kind.flicker)))
+
+
+def _looks(node: NodeId, start: float, end: float, flicker: float) -> list[Run]:
+    """Looks every five seconds, as runs of equal ones."""
+    runs: list[Run] = []
+    for number in range(max(0, int((end - start) / 5))):
+        at = start + 5.0 * number
+        away = zlib.crc32(f"{node} {at}".encode()) % 100_000 < flicker * 100_000
+        look = GOOD._replace(at=at, running_units=("nginx.service",)) if away else GOOD._replace(at=at)
+        if runs and runs[-1].look[1:] == look[1:]:
+            runs[-1] = runs[-1]._replace(looks=runs[-1].looks + 1, to_at=at)
+        else:
+            runs.append(Run(look, 1, at))
+    return runs
+
+
+SCENES: Final = {
+    "harmless, two canaries": (200, Kind(6 * 3600.0)),
+    "harmless and quiet, two canaries": (60, Kind(15 * 3600.0)),
+    "harmless, one canary": (60, Kind(6 * 3600.0, canaries=1)),
+    "all nodes rise by 25 points while canaries are watched": (60, Kind(6 * 3600.0, surge=25.0)),
+    "the upgrade adds 25 points of CPU": (60, Kind(6 * 3600.0, harm=25.0)),
+}
+"""How many roll-outs, and what happens in them."""
+
+
+def placebo() -> Results:
+    """Shares of roll-outs that were stopped, that asked a person, and that were held for a while; and the cost of the gates."""
+    rows: Results = []
+    cost, count = 0.0, 0
+    for scene, (times, kind) in SCENES.items():
+        ends = [rollout(seed, kind) for seed in range(times)]
+        stopped = [one for one in ends if one.state == "stopped"]
+        rows.append(
+            {
+                "bench": "rollouts.placebo",
+                "scene": scene,
+                "rollouts": times,
+                "stopped_percent": _share(len(stopped), times),
+                "stopped_at_canaries_percent": _share(sum(one.wave == 0 for one in stopped), times),
+                "asked_percent": _share(sum(one.state == "paused" for one in ends), times),
+                "held_percent": _share(sum(one.held for one in ends), times),
+                "succeeded_percent": _share(sum(one.state == "succeeded" for one in ends), times),
+                "median_stop_s": sorted(one.seconds for one in stopped)[len(stopped) // 2] if stopped else None,
+            }
+        )
+        cost, count = cost + sum(one.gate_cpu_s for one in ends), count + sum(one.gates for one in ends)
+    rows.append({"bench": "rollouts.placebo", "scene": "gates of 500 targets", "cpu_ms": round(500_000 * cost / count, 1)})
+    return rows
+
+
+def _share(part: int, whole: int) -> float:
+    return round(100.0 * part / whole, 1)
