@@ -71,6 +71,7 @@ from groundcontrol.slices import EXPIRES, PER_ORG, PROVIDERS, SLICES, STARTS, TA
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.local_socket import listen
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
 from groundcontrol.web.services import Services, provide
@@ -256,6 +257,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             *PROVIDERS,
             provide(Config)(lambda _: config),
             provide(Vault)(lambda _: vault),
+            provide(Cursors)(lambda _: Cursors(vault.jwt_key)),
             provide(Locations)(lambda _: Locations(config.locations)),
             provide(AgentBundle)(lambda _: AgentBundle(bundle_version(bundle), bundle)),
             provide(ForwardClock)(lambda _: forward_clock),

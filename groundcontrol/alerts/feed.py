@@ -13,6 +13,7 @@ from groundcontrol.alerts.views import AlertsView, AlertView, IncidentsView, ale
 from groundcontrol.core.bus import BusEvent, Changed, Topic
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.scope import Scope
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.services import Services
@@ -32,7 +33,7 @@ class AlertsFeed(Feed):
 
     async def snapshot(self) -> AlertsView:
         page = await self.services[AlertStore].alerts(self.scope, MOST_FIRING, None, AlertFilter(state="firing"))
-        return AlertsView([self._view(alert) for alert in page.items], page.next)
+        return AlertsView([self._view(alert) for alert in page.items], self.services[Cursors].seal(page.next))
 
     def _view(self, alert: Alert) -> AlertView:
         return alert_view(alert, self.services[Rules])
@@ -54,7 +55,7 @@ class IncidentsFeed(Feed):
 
     async def snapshot(self) -> IncidentsView:
         page = await self.services[AlertStore].incidents(self.scope, MOST_FIRING, None, "open")
-        return IncidentsView(await incident_views(self.services, self.scope, page.items), page.next)
+        return IncidentsView(await incident_views(self.services, self.scope, page.items), self.services[Cursors].seal(page.next))
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "incident":

@@ -14,6 +14,7 @@ from groundcontrol.policies.service import all_nodes
 from groundcontrol.rollouts.model import Rollout, RolloutId
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import RolloutsView, RolloutView, rollout_view
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.services import Services
@@ -33,7 +34,7 @@ class RolloutsFeed(Feed):
     async def snapshot(self) -> RolloutsView:
         page = await self.services[RolloutStore].rollouts(self.scope, NEWEST)
         seen = await _seen(self.services, self.scope)
-        return RolloutsView([rollout_view(one, seen) for one in page.items], page.next)
+        return RolloutsView([rollout_view(one, seen) for one in page.items], self.services[Cursors].seal(page.next))
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == "rollout":

@@ -20,13 +20,14 @@ from groundcontrol.core.ids import BatchId, DeploymentId, InviteId, JobId, NodeI
 from groundcontrol.core.permissions import Action, Owned, authorize
 from groundcontrol.core.scope import Scope
 from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.routes import Parameter
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
-MAX_CURSOR_CHARS: Final = 200
+MAX_CURSOR_CHARS: Final = 300
 REAUTHORIZE_S: Final = 1.0
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
@@ -146,6 +147,8 @@ class ApiRequest:
         cursor = query.get("cursor") or None
         if cursor is not None and (len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii() or not cursor.isprintable()):
             raise BadRequest("the parameter cursor is not a cursor of this hub")
+        if cursor is not None:
+            cursor = self.services[Cursors].open(cursor)
         return whole_number(query.get("limit"), "limit", 1, MAX_LIMIT, DEFAULT_LIMIT), cursor
 
     def idempotency_key(self) -> str | None:

@@ -18,6 +18,7 @@ from groundcontrol.web.admission import Admission
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.cookies import SAFE_METHODS
 from groundcontrol.web.costs import ChangeLimiter, Costs
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.headers import HeaderWriter, security_headers
@@ -114,6 +115,7 @@ def _handler_of(gate: Admission, costs: Costs, changes: ChangeLimiter, route: Ro
             return answer
         if answer is None:
             return web.Response(status=route.status)
+        answer = call.services[Cursors].seal_next(answer)
         return web.Response(body=msgspec.json.encode(answer), status=route.status, content_type="application/json")
 
     return handle

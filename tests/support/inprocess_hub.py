@@ -63,6 +63,7 @@ from groundcontrol.slices import PER_ORG, PROVIDERS, ROUTES, SLICES
 from groundcontrol.vault import Vault
 from groundcontrol.web import openapi
 from groundcontrol.web.costs import Costs
+from groundcontrol.web.cursors import Cursors
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
@@ -356,6 +357,7 @@ class TestHub:
                 *PROVIDERS,
                 provide(Config)(lambda _: config),
                 provide(Vault)(lambda _: self.vault),
+                provide(Cursors)(lambda _: Cursors(KEY)),
                 provide(Presence)(lambda _: self.nodes),
                 provide(NewestValues)(lambda _: self.nodes),
                 provide(ReceivedTables)(lambda _: self.facts),

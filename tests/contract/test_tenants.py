@@ -1,0 +1,244 @@
+"""What an organisation sees does not depend on another: its transcript over the routes is the same beside an empty one and beside a busy one."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from groundcontrol.adapters.sqlite import stores
+from groundcontrol.adapters.sqlite.rollouts import SqliteRollouts
+from groundcontrol.core.errors import Forbidden, NotFound
+from groundcontrol.core.ids import NodeId, UserId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.events import api as events_api
+from groundcontrol.events.views import audit_view
+from groundcontrol.nodes.model import NewNode
+from groundcontrol.slices import ROUTES
+from groundcontrol.web.admission import Admission
+from groundcontrol.web.costs import ChangeLimiter
+from groundcontrol.web.cursors import Cursors
+from groundcontrol.web.limits import WebLimits
+from groundcontrol.web.routes import ROOT, Route
+from spider.wire.ids import new_random_id
+from tests.support.case_files import case_files
+from tests.support.inprocess_hub import Client, TestHub, running
+from tests.support.rights_cases import BODIES, MAKERS, Side
+from tests.support.route_matrix import kind_of
+
+case_files("rights")
+
+FIRST_SEED, SEEDS, SLOW_SEEDS = 20261127, 12, 200
+SEEDS_OF_A_HUB: Final = 12
+"""So many that no user is limited for what they change."""
+CALLS = 60
+"""Calls of one seed."""
+CANARY: Final = "not-for-others"
+"""Names of the busy organisation contain it."""
+
+OF_THE_INSTANCE: Final = {"settings.manage"}
+"""Actions of the instance's admins."""
+NOT_HERE: Final = {
+    *("POST /auth/login", "POST /auth/refresh", "POST /auth/password", "POST /auth/logout", "POST /auth/step-up"),
+    *("DELETE /auth/sessions", "DELETE /auth/sessions/{id}", "POST /auth/totp", "DELETE /auth/totp", "POST /auth/recovery-codes"),
+    *("POST /auth/totp/confirm", "PATCH /users/{username}", "POST /users/{username}/password"),
+    *("POST /auth/oidc/logout", "POST /links/alert"),
+}
+"""They end or change the log-in that asks, or hash passwords."""
+_NAME: Final = re.compile(rb"AAAAC3[0-9A-Za-z+/]{60,}|SHA256:[0-9A-Za-z+/]{43}|[0-9A-Za-z_-]{26,}")
+_TIME: Final = re.compile(rb"\b1[789]\d{8}(?:\.\d+|\d{3})?\b")
+
+
+def calls_of(routes: tuple[Route, ...] | list[Route]) -> list[Route]:
+    return [
+        route
+        for route in routes
+        if f"{route.method} {route.path}" not in NOT_HERE and route.action is not None and route.action not in OF_THE_INSTANCE
+    ]
+
+
+@dataclass
+class Tenant:
+    """The admin of one organisation, with one node, and what it made so far."""
+
+    client: Client
+    node: str
+    tag: str
+    made: dict[str, list[str]] = field(default_factory=dict)
+    """Kind -> ids."""
+
+    async def make(self, kind: str, number: int) -> bytes:
+        making = MAKERS[kind](Side(self.node, f"{self.tag}-{number}"))
+        answer = await self.client.post(making.path, making.body)
+        if answer.status < 300:
+            self.made.setdefault(kind, []).append(making.id_of(answer.json))
+        return str(answer.status).encode() + b" " + answer.body
+
+
+@dataclass
+class Pair:
+    """A hub with two organisations."""
+
+    hub: TestHub
+    mine: Tenant
+    other: Tenant
+
+
+async def _tenant(hub: TestHub, org: int, tag: str) -> Tenant:
+    user = await hub.user(f"admin-{tag}", "admin")
+    if org == 2:
+        await hub.move(user)
+    else:
+        await hub.sql("UPDATE account SET instance_admin = 0 WHERE id = ?", user.id)
+    client = await hub.logged_in(user=user)
+    scope = Scope(Actor("user", user.id, user.username, "admin"), org)
+    node = await hub.store.nodes.create_node(scope, NewNode(NodeId(new_random_id()), f"node-{tag}", "192.0.2.7", (tag,)))
+    return Tenant(client, node.id, tag, {"node": [node.id]})
+
+
+@asynccontextmanager
+async def pair(folder: Path) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(running(folder, limits=WebLimits()))
+        yield Pair(hub, await _tenant(hub, 1, "mine"), await _tenant(hub, 2, CANARY))
+
+
+class Transcript:
+    """Answers with names by the order in which they first appear, and without times."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._names: dict[bytes, bytes] = {}
+
+    def add(self, call: str, answer: bytes) -> None:
+        def name(found: re.Match[bytes]) -> bytes:
+            return self._names.setdefault(found.group(), b"<%d>" % len(self._names))
+
+        self.lines.append(call.encode() + b" -> " + _TIME.sub(b"<time>", _NAME.sub(name, answer)))
+
+
+async def act(tenant: Tenant, other: Tenant, dice: random.Random, routes: list[Route], number: int) -> tuple[str, bytes]:
+    """One call by chance. Returns: what it is, and its answer."""
+    if dice.random() < 0.3:
+        kind = dice.choice([kind for kind in sorted(MAKERS) if kind != "provider"])
+        return f"make {kind}", await tenant.make(kind, number)
+    route = dice.choice(routes)
+    row = f"{route.method} {route.path}"
+    kind = kind_of(route.path.partition("/{")[0])
+    whose = dice.choice(("mine", "mine", "other", "nobody"))
+    place = dice.random()
+    known = tenant.made.get(kind, []) if whose == "mine" else other.made.get(kind, []) if whose == "other" else []
+    thing = known[int(place * len(known))] if known else new_random_id()
+    path = ROOT + re.sub(r"{\w+}", thing, route.path)
+    query = [parameter for parameter in route.query if parameter.required]
+    if query:
+        values = {"metric": "cpu.total", "package": "curl", "node": thing}
+        path += "?" + "&".join(f"{parameter.name}={values[parameter.name]}" for parameter in query)
+    elif any(parameter.name == "limit" for parameter in route.query):
+        path += f"?limit={dice.choice((1, 2, 500))}"
+    body = BODIES.get(row, {"action": "check", "nodes": [tenant.node]} if row == "POST /jobs" else {})
+    if route.method in ("GET", "DELETE"):
+        body = None
+    answer = await tenant.client.request(route.method, path, body)
+    if route.method == "POST" and answer.status < 300 and answer.body and (made := answer.json.get("id")):
+        tenant.made.setdefault("job" if path.endswith("/jobs") and thing in path else kind, []).append(made)
+    shown = answer.body if whose == "mine" else answer.body.replace(thing.encode(), b"<asked>")
+    return f"{row} of {whose}", str(answer.status).encode() + b" " + shown
+
+
+async def transcript(pair: Pair, seed: int, *, busy: bool) -> Transcript:
+    """What the first organisation sees. `busy`: the second acts between any two of its calls."""
+    found, mine, other = Transcript(), random.Random(seed), random.Random(~seed)
+    routes = calls_of(list(ROUTES))
+    for number in range(CALLS):
+        if busy:
+            await act(pair.other, pair.mine, other, routes, seed % 1000 * CALLS + number)
+        call, answer = await act(pair.mine, pair.other, mine, routes, seed % 1000 * CALLS + number)
+        found.add(call, answer)
+    assert sum(b" -> 2" in line for line in found.lines) > CALLS / 3, "most calls were refused: the script tries nothing"
+    return found
+
+
+async def interference(folder: Path, seeds: range) -> str:
+    """The first answer that depends on the other organisation, alone and beside it; empty: none does."""
+    async with pair(folder / "quiet") as quiet, pair(folder / "busy") as busy:
+        for seed in seeds:
+            one, two = await transcript(quiet, seed, busy=False), await transcript(busy, seed, busy=True)
+            for alone, beside in zip(one.lines, two.lines, strict=True):
+                if alone != beside:
+                    return f"seed {seed}:\n{alone.decode()}\n{beside.decode()}"
+    return ""
+
+
+def _unsealed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Cursors, "seal", lambda _self, cursor: cursor)
+    patch.setattr(Cursors, "open", lambda _self, text: text)
+
+
+def _numbered(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(events_api, "audit_view", lambda row, numbered: audit_view(row, numbered=True))
+
+
+def _everybody_in_the_first(patch: pytest.MonkeyPatch) -> None:
+    admit = Admission.admit
+
+    async def admitted(self: Admission, *args: Any, **named: Any) -> Any:
+        call = await admit(self, *args, **named)
+        caller = call.caller_if_any
+        return call if caller is None else replace(call, caller_if_any=caller._replace(scope=caller.scope._replace(org=1)))
+
+    patch.setattr(Admission, "admit", admitted)
+
+
+def _one_limit(patch: pytest.MonkeyPatch) -> None:
+    take = ChangeLimiter.take
+    patch.setattr(ChangeLimiter.__init__, "__defaults__", (float(CALLS), 1e-6))
+    patch.setattr(ChangeLimiter, "take", lambda self, _user: take(self, UserId("everybody")))
+
+
+def _foreign_is_named(patch: pytest.MonkeyPatch) -> None:
+    """An error tells that the object exists, in another organisation."""
+    find = SqliteRollouts.rollout
+
+    async def found(self: SqliteRollouts, scope: Scope, rollout: Any) -> Any:
+        try:
+            return await find(self, scope, rollout)
+        except NotFound:
+            known = await self._reader.run(lambda rows: rows.fetch_one("SELECT 1 FROM rollout WHERE id = ?", rollout))
+            raise Forbidden("it belongs to others") if known else NotFound(f"there is no roll-out {rollout}") from None
+
+    patch.setattr(SqliteRollouts, "rollout", found)
+    patch.setattr(stores, "act_for_owners", lambda _store: None)
+
+
+FAULTS: Final = {
+    "cursors that hold numbers of rows": _unsealed,
+    "audit rows that count those of all": _numbered,
+    "an absent organisation that is the first": _everybody_in_the_first,
+    "a limit that all users share": _one_limit,
+    "an error that tells foreign from absent": _foreign_is_named,
+}
+
+
+@pytest.mark.parametrize("seed_fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.timeout(300)
+async def test_each_seeded_fault_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed_fault: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    seed_fault(monkeypatch)
+    assert await interference(tmp_path, range(FIRST_SEED, FIRST_SEED + SEEDS_OF_A_HUB))
+
+
+@pytest.mark.holds("SAFETY-108")
+@pytest.mark.timeout(600)
+async def test_tenants_do_not_interfere(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    seeds = SLOW_SEEDS if request.config.getoption("--slow") else SEEDS
+    for start in range(0, seeds, SEEDS_OF_A_HUB):
+        found = await interference(tmp_path / str(start), range(FIRST_SEED + start, FIRST_SEED + min(seeds, start + SEEDS_OF_A_HUB)))
+        assert found == "", found
