@@ -178,6 +178,7 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             preview_says_what_it_would_have_done(page)
             rule_that_somebody_else_changed_is_loaded_again(page, hub)
             rules_go_out_and_come_back_as_a_file(page, hub)
+            deadlines_say_how_an_event_is_reported(page)
             new_maintenance_is_above_an_older_one(page, hub)
             viewer_changes_nothing(browser, hub)
             link_leaves_no_token(seen)
@@ -215,6 +216,18 @@ def rule_that_somebody_else_changed_is_loaded_again(page: Page, hub: HubProcess)
     ends_after.fill("4")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
+
+
+def deadlines_say_how_an_event_is_reported(page: Page) -> None:
+    page.get_by_role("tab", name="Deadlines").click()
+    expect(page.get_by_text("sudo /opt/stardust/stardust-spider event backup_completed")).to_be_visible()
+    expect(page.get_by_text("events = backup")).to_be_visible()
+    page.get_by_role("button", name="Add deadline").click()
+    dialog = page.get_by_role("dialog", name="Add deadline")
+    dialog.get_by_label("Event", exact=True).fill("dbdump_completed")
+    dialog.get_by_text("How a server reports “dbdump_completed”").click()
+    expect(dialog.get_by_text("stardust-spider event dbdump_completed")).to_be_visible()
+    page.keyboard.press("Escape")
 
 
 def rules_go_out_and_come_back_as_a_file(page: Page, hub: HubProcess) -> None:

@@ -8,6 +8,7 @@ import { TextField } from "../../ui/field";
 import { SelectField } from "../../ui/form";
 import { NodesField } from "../nodes-field";
 import { FormDialog } from "./form-dialog";
+import { HowToReport } from "./how-to-report";
 import { DaysField, ownZone, TimeField, ZoneField } from "./schedule-fields";
 
 const SEVERITIES: [string, string][] = [
@@ -75,6 +76,7 @@ export function DeadlineDialog({
         onText={(event) => change({ event })}
         input={{ autocomplete: "off", spellcheck: false, maxLength: 64, required: true }}
       />
+      <HowToReport event={draft.event.trim()} />
       <NodesField
         label={t`Servers`}
         value={all ? null : { tags, nodes }}

@@ -13,7 +13,6 @@ import { nodeLabel } from "../../state/node-label";
 import { toast } from "../../state/toasts";
 import { ApiError, type DayView, type ExpectationView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Icon } from "../../ui/icon";
 import { Empty, Failure, Loading } from "../../ui/load-states";
@@ -22,6 +21,7 @@ import { StaleNotice } from "../../ui/stale-notice";
 import { ListView } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { DeadlineDialog } from "./deadline-dialog";
+import { HowToReport } from "./how-to-report";
 import { mayManageAlerts } from "./rules";
 import { drop, put, useAll } from "./use-all";
 
@@ -59,13 +59,18 @@ export function DeadlinesTab(): VNode {
         what={t`the deadlines`}
         refused={t`Your role cannot see deadlines.`}
         empty={
-          <Empty
-            icon="calendar-clock"
-            title={t`No deadlines`}
-            text={t`A deadline alerts you when an expected event, such as a backup, does not come.`}
-          >
-            {add || undefined}
-          </Empty>
+          <>
+            <Empty
+              icon="calendar-clock"
+              title={t`No deadlines`}
+              text={t`A deadline alerts you when an expected event, such as a backup, does not come.`}
+            >
+              {add || undefined}
+            </Empty>
+            <section class="card deadline" aria-label={t`How a server reports an event`}>
+              <HowToReport />
+            </section>
+          </>
         }
       >
         {(items) => (
@@ -113,27 +118,6 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
       <Calendar one={one} />
       <HowToReport event={one.event} />
     </section>
-  );
-}
-
-/** How a server reports the event: its owner admits the account, and the job calls the agent at its end. */
-function HowToReport({ event }: { event: string }): VNode {
-  const line = ["sudo", "/opt/stardust/stardust-spider", "event", event].join(" ");
-  const policy = "events = backup";
-  return (
-    <details class="options deadline-how">
-      <summary>{t`How a server reports “${event}”`}</summary>
-      <p class="t2">{t`At the end of the job, as root:`}</p>
-      <div class="row">
-        <code class="mono grow anywhere">{line}</code>
-        <CopyButton text={() => line} />
-      </div>
-      <p class="t2">{t`As another account, such as backup: without sudo, after its name stands in /etc/stardust/policy.conf:`}</p>
-      <div class="row">
-        <code class="mono grow anywhere">{policy}</code>
-        <CopyButton text={() => policy} />
-      </div>
-    </details>
   );
 }
 

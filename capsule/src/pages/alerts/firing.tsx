@@ -11,6 +11,7 @@ import { alerts } from "../../state/alerts";
 import { dayStart, now } from "../../state/clock";
 import { ids as nodeIds } from "../../state/fleet";
 import { incidents } from "../../state/incidents";
+import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { AlertView, IncidentView } from "../../state/types";
@@ -111,6 +112,12 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
   );
 }
 
+/** The node with whose name the title begins, so that the name stands once, as a link; null = the title names several, or none. */
+function nameInTitle({ nodes: [id, other], title }: IncidentView): { id: string; name: string } | null {
+  const name = id === undefined || other !== undefined ? "" : nodeLabel(id);
+  return id !== undefined && name && title.startsWith(`${name}: `) ? { id, name } : null;
+}
+
 interface IncidentProps {
   /** Whether this is the incident's own page, with what was around its alerts and who was told. */
   whole: boolean;
@@ -128,20 +135,37 @@ function Incident({ group: { incident, firing, ended }, whole, picked, onPick, o
       </section>
     );
   }
+  const named = nameInTitle(incident);
+  const title = named ? incident.title.slice(named.name.length + 2) : incident.title;
   return (
     <section class="card incident" aria-label={incident.title}>
       <header>
         <Glyph kind={isNotice({ firing }) ? "notice" : incident.level === "critical" ? "crit" : "warn"} />
-        <h2 class="cut">{whole ? incident.title : <a href={`/alerts/${incident.id}`}>{incident.title}</a>}</h2>
-        <span class="t3 meta end nowrap">
-          {t`for ${age(now.value - incident.since_at)}`} ·{" "}
+        <h2 class="cut">
+          {named && (
+            <>
+              <a class="accent" href={`/n/${named.id}`}>
+                {named.name}
+              </a>
+              {": "}
+            </>
+          )}
+          {whole ? title : <a href={`/alerts/${incident.id}`}>{title}</a>}
+        </h2>
+        <span class="t3 meta nowrap">{t`for ${age(now.value - incident.since_at)}`}</span>
+        <span class="t3 meta nowrap">
           <Time at={incident.since_at}>{timeOrDate(incident.since_at, dayStart.value)}</Time>
         </span>
       </header>
-      <p class="meta t3 incident-nodes">
-        <NodeLinks nodes={incident.nodes} />
-        {ended > 0 && ` · ${t`${plural(ended, "alert")} of it ended`}`}
-      </p>
+      {(!named || ended > 0) && (
+        <p class="meta t3 incident-nodes">
+          {[
+            !named && <NodeLinks nodes={incident.nodes} />,
+            !named && ended > 0 && " · ",
+            ended > 0 && t`${plural(ended, "alert")} of it ended`,
+          ]}
+        </p>
+      )}
       {firing.length > 0 ? (
         <AlertTable alerts={firing} several={incident.nodes.length > 1} picked={picked} onPick={onPick} onAcknowledge={onAcknowledge} />
       ) : (
