@@ -16,7 +16,7 @@ WIDTH: Final = 120
 WITHOUT_HUB: Final = ("help", "example", "secret", "version", "completion")
 """Verbs that contact no hub and read no data folder."""
 ONLY_HERE: Final = (
-    "start", "stop", "uninstall", "register", "invite", "user", "org", "member", "token", "audit", "clock", "backup", "restore", "addresses", "doctor",
+    "start", "stop", "uninstall", "register", "invite", "user", "org", "member", "sso", "token", "audit", "clock", "backup", "restore", "addresses", "doctor",
     "recovery", "rotate-secret", "login",
 )  # fmt: skip
 """Verbs that a login at a hub on another machine does not change."""
@@ -57,6 +57,7 @@ VERBS: Final = (
     Command("user", ("u",), "users: list, add, passwd, reset, role, disable, enable, totp-reset"),
     Command("org", (), "organisations of the hub: list, create, edit, suspend, resume, remove-agents, delete"),
     Command("member", (), "members of an organisation: list, add, role, remove"),
+    Command("sso", (), "single sign-on: list, add, set, map, unmap, check, attempts, only, remove"),
     Command("token", ("t",), "API tokens: list, new, revoke"),
     Command("audit", ("a",), "list, verify and export the audit log"),
     Command("clock", (), "accept a clock that is behind the audit log, so that users can log in"),

@@ -1,0 +1,46 @@
+"""`stardust sso`: a provider, its groups, and the rule that only providers may be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.command import said_by, stardust
+from tests.support.hub import HubProcess
+
+ISSUER = "http://127.0.0.1:9"
+"""Nothing listens there."""
+
+
+def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a client secret\n")
+    with HubProcess(tmp_path / "hub") as hub:
+
+        def run(*words: str, status: int = 0) -> Any:
+            done = stardust(hub.folder, "sso", *words, "--json", status=status)
+            return json.loads(done.stdout) if status == 0 else json.loads(done.stderr)["error"]
+
+        made = run("add", "company", "--issuer", ISSUER, "--client-id", "stardust", "--secret-file", str(secret))
+        assert (made["title"], made["has_secret"], made["enabled"]) == ("company", True, True)
+        assert made["redirect_uri"] == f"http://localhost:{hub.port}/oidc"
+        run("map", "company", "groups", "ops", "operator", "--tag", "web")
+        mapped = run("map", "company", "groups", "dev", "viewer")
+        assert [(row["value"], row["role"], row["organisation"]) for row in mapped["groups"]] == [
+            ("ops", "operator", "default"), ("dev", "viewer", "default"),
+        ]  # fmt: skip
+        after = run("set", "company", "--title", "Our company", "--create-accounts", "yes")
+        assert (after["title"], after["has_secret"], after["create_accounts"]) == ("Our company", True, True)
+        assert [row["value"] for row in run("unmap", "company", "groups", "ops")["groups"]] == ["dev"]
+        assert "back-channel" in said_by(hub, "sso", "show", "company")
+        assert run("check", "company", status=1)["code"] == "oidc.unavailable"
+        assert "does not answer" in run("list")["providers"][0]["failure"]
+        assert run("attempts", "company") == {"attempts": []}
+        assert run("only", "on", status=1)["code"] == "request.invalid"
+        assert run("only", "on", "--local-admin", "admin") == {"sso_only": True, "local_admin": "admin"}
+        assert run("only", "off")["sso_only"] is False
+        run("remove", "company")
+        assert run("list") == {"providers": []}
+        assert run("show", "company", status=1)["code"] == "not_found"
+        assert "a client secret" not in hub.output
