@@ -17,6 +17,7 @@ WARN_PERCENT: Final = 70.0
 CRITICAL_PERCENT: Final = 90.0
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _NAME: Final = 14
+_CORE: Final = "cpu.core{core="
 _FOOT: Final = " q quit  ? help  ↑↓ move  ⏎ node  / filter  s sort  u upgrade  l jobs  e events"
 HELP: Final = (
     "↑ ↓ PgUp PgDn  move           ⏎  one node          Esc  back",
@@ -151,17 +152,37 @@ def node_lines(fleet: Fleet, node: Any, width: int, height: int) -> list[Line]:
         [],
         [(f" cpu    {percent_text(value(node, 'cpu.total'))} %  ", percent_style(value(node, "cpu.total"))),
          (sparkline(fleet.cpu.get(node["id"], ()), min(20, max(1, width - 20))), "")],
+        *core_lines(node, width),
         [(f" memory {percent_text(memory_percent(node))} %  {bar(memory_percent(node), min(20, max(1, width - 20)))}", percent_style(memory_percent(node)))],
         [],
     ]  # fmt: skip
     lines += [[(f" ▲ {finding['level']}: {shown(finding['cause'])}", finding["level"])] for finding in node["health"]["findings"]]
-    names = sorted(name for name in node["latest"] if name not in ("cpu.total", "memory.used", "memory.total"))
+    shown_above = ("cpu.total", "memory.used", "memory.total")
+    names = sorted(name for name in node["latest"] if name not in shown_above and not name.startswith(_CORE))
     room = max(0, height - len(lines) - 8)
     lines += [[(f" {name:32.32} ", "dim"), (f"{number_of(value(node, name)):>14}", "")] for name in names[:room]]
     lines.append([])
     events = [event for event in fleet.events if event.get("node_id") == node["id"]]
     lines += [event_line(event) for event in events[:5]]
     return [cut(line, width) for line in lines]
+
+
+def core_lines(node: Any, width: int) -> list[Line]:
+    """Each core as its number and a block, as many in a line as fit; a core that is not measured is a dash."""
+    cores = sorted((int(name[len(_CORE) : -1]), value(node, name)) for name in node["latest"] if _is_core(name))
+    texts = [f"{number} {NOT_MEASURED if load is None else _BLOCKS[min(7, int(load / 12.5))]}" for number, load in cores]
+    lines: list[Line] = []
+    text = " cores "
+    for one in texts:
+        if len(text) + len(one) + 1 > width:
+            lines.append([(text, "")])
+            text = "       "
+        text += f" {one}"
+    return [*lines, [(text, "")]] if texts else []
+
+
+def _is_core(name: str) -> bool:
+    return name.startswith(_CORE) and name[len(_CORE) : -1].isdecimal()
 
 
 def number_of(number: float | None) -> str:

@@ -68,6 +68,17 @@ def test_each_line_fits_the_width_and_shows_what_a_node_says_without_control_cha
             assert "title" not in line
 
 
+def test_each_core_has_its_block_and_lines_wrap() -> None:
+    loads = {0: 0.0, 1: 49.0, 2: None, 10: 100.0}
+    one = node("web-1")
+    one["latest"] |= {f"cpu.core{{core={core}}}": {"value": load, "at": 0.0} for core, load in loads.items()}
+    one["latest"]["cpu.core{core=x}"] = {"value": 1.0, "at": 0.0}
+    assert text_of(frames.core_lines(one, 80)) == [" cores  0 ▁ 1 ▄ 2 - 10 █"]
+    assert text_of(frames.core_lines(one, 16)) == [" cores  0 ▁ 1 ▄", "        2 - 10 █"]
+    assert frames.core_lines(node("web-2"), 80) == []
+    assert not [line for line in text_of(frames.node_lines(fleet(one), one, 80, 40)) if "cpu.core{core=1}" in line]
+
+
 def test_offline_and_failed_nodes_come_first_and_what_is_not_measured_is_never_zero() -> None:
     state = fleet()
     listed = text_of(frames.fleet_lines(state, state.rows(""), 0, 120, 24))
