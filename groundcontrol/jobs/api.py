@@ -24,8 +24,10 @@ from groundcontrol.jobs.views import (
     BatchView,
     CancelBody,
     JobBody,
+    JobMarksView,
     JobsView,
     JobView,
+    MarkView,
     PlanView,
     ReportView,
     batch_summary,
@@ -45,6 +47,7 @@ from spider.wire.verbs import READONLY, REBOOT, VERBS
 MAX_OFFSET: Final = 10**18 - 1
 _FILTERS: Final = ("state", "action", "by", "search", "plans", "folded")
 MAX_BY_CHARS: Final = 100
+MOST_MARKS: Final = 10_000
 MAX_SEARCH_CHARS: Final = 100
 MAX_OUTPUTS: Final = 16
 """Outputs that are sent at the same time. Each holds up to 1 MiB until its client has read it."""
@@ -160,6 +163,15 @@ async def job_output(call: ApiRequest) -> web.StreamResponse:
     size = max(0, job.output_bytes - offset)
     with contextlib.nullcontext() if size <= SHORT_OUTPUT_BYTES else call.services[Outputs].take(call.user_id):
         return await _send_output(call, job, offset, size)
+
+
+async def job_marks(call: ApiRequest) -> JobMarksView:
+    """When each piece of a job's output was printed, from byte `?offset=` on: for a replay beside the charts of the node."""
+    offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
+    found = list(await call.services[JobStore].output_marks(call.scope, call.job_id, offset, MOST_MARKS + 1))
+    return JobMarksView(
+        marks=[MarkView(*one) for one in found[:MOST_MARKS]], next_offset=found[MOST_MARKS][1] if len(found) > MOST_MARKS else None
+    )
 
 
 async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> web.StreamResponse:

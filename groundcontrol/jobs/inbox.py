@@ -40,6 +40,8 @@ _LARGE: Final = (JobPlan, JobReport, JobEnded)
 JOIN_BYTES: Final = 128 * 1024
 """Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
+LATEST_MS: Final = 10**13
+"""A time of a node beyond this (the year 2286) is none."""
 """Most jobs of a session whose owner or progress is remembered."""
 PASSING_ERRORS: Final = (*TRANSIENT_ERRORS, StoreDown)
 """Errors of the database after which the same command may succeed."""
@@ -186,7 +188,8 @@ class JobRecorder:
         if job_id not in inbox.begun:
             await self._begin(agent, inbox, job_id)
         failpoints.hit("job.output.pre")
-        end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session)
+        at_ms = message.at_ms if 0 < message.at_ms < LATEST_MS else None
+        end = await self._store[JobStore].append_output(job_id, message.offset, message.data, agent.session, at_ms)
         failpoints.hit("job.output.post")
         if end < message.offset:
             raise ProtocolError("output with a gap before it")  # the next session resumes at the stored offset

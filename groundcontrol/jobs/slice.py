@@ -15,7 +15,18 @@ from groundcontrol.jobs.orders import OrderSender
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.tracker import JobTracker
-from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, CancelBody, JobBody, JobsView, JobView, PlanView, ReportView
+from groundcontrol.jobs.views import (
+    BatchBody,
+    BatchesView,
+    BatchView,
+    CancelBody,
+    JobBody,
+    JobMarksView,
+    JobsView,
+    JobView,
+    PlanView,
+    ReportView,
+)
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.vault import Vault
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
@@ -37,6 +48,10 @@ ROUTES: Final = (
     Route(
         "GET", "/jobs/{id}/output", "job.read", jobs_api.job_output, None, cost="history",
         query=(Parameter("offset", "the first byte (0)", "integer"),), answers=("text/plain",),
+    ),
+    Route(
+        "GET", "/jobs/{id}/marks", "job.read", jobs_api.job_marks, JobMarksView, cost="page",
+        query=(Parameter("offset", "the first byte (0)", "integer"),),
     ),
     Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, PlanView, cost="page"),
     Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, ReportView, cost="page"),

@@ -115,7 +115,11 @@ class JobStore(Protocol):
 
     async def report(self, scope: Scope, job: JobId) -> Report | None: ...
 
-    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
+    async def output_marks(self, scope: Scope, job: JobId, offset: int, most: int) -> Sequence[tuple[int, int]]:
+        """(when the node read a piece of output in Unix milliseconds by its own clock, offset of its first byte), from a byte on, in order."""
+        ...
+
+    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session, at_ms: int | None = None) -> int:
         """Append the bytes after the stored end. Raises: Conflict: the job never ran.
 
         Returns: the new end, to acknowledge; the old end if there is a gap before `offset`.

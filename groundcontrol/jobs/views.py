@@ -77,6 +77,21 @@ class ChangeView(Answer, rename={"before": "from", "after": "to"}):
     """Empty = removed."""
 
 
+class MarkView(Answer):
+    """A piece of output."""
+
+    at_ms: int
+    """When the node read it, in Unix milliseconds by its own clock."""
+    offset: int
+    """Of its first byte."""
+
+
+class JobMarksView(Answer):
+    marks: list[MarkView]
+    next_offset: int | None
+    """From where to read on; null: these are all."""
+
+
 class JobErrorView(Answer):
     code: str
     message: str

@@ -182,6 +182,15 @@ async def test_of_twenty_concurrent_ends_one_is_written(store: Store, clock: Man
     assert [action for _, action, _ in await audited(store) if action in ("job.succeeded", "job.failed")] == ["job.succeeded"]
 
 
+async def test_each_piece_of_output_keeps_the_time_at_which_the_node_read_it(store: Store, clock: ManualClock) -> None:
+    job, session = await running_job(store, clock.now())
+    for at_ms, offset, data in ((1_000, 0, b"first"), (None, 5, b"old"), (2_500, 8, b"last"), (9_000, 8, b"last")):
+        await store.jobs.append_output(job.id, offset, data, session, at_ms)
+    assert await store.jobs.output_marks(SCOPE, job.id, 0, 10) == [(1_000, 0), (2_500, 8)]
+    assert await store.jobs.output_marks(SCOPE, job.id, 1, 10) == [(2_500, 8)]
+    assert await store.jobs.output_marks(SCOPE, job.id, 0, 1) == [(1_000, 0)]
+
+
 async def test_output_is_stored_by_offset_without_duplicates(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     assert await twice(lambda: store.jobs.append_output(job.id, 0, b"hello ", session)) == 6

@@ -1106,6 +1106,12 @@ export interface JobErrorView {
   message: string;
 }
 
+export interface JobMarksView {
+  marks: MarkView[];
+  /** From where to read on; null: these are all. */
+  next_offset: number | null;
+}
+
 export interface JobView {
   packages: string[];
   units: string[];
@@ -1420,6 +1426,14 @@ export interface ManyDeploymentsBody {
   events?: string[] | null;
   jump?: JumpBody | null;
   proxy?: string | null;
+}
+
+/** A piece of output. */
+export interface MarkView {
+  /** When the node read it, in Unix milliseconds by its own clock. */
+  at_ms: number;
+  /** Of its first byte. */
+  offset: number;
 }
 
 export interface MeView {

@@ -341,7 +341,10 @@ class SqliteJobs:
 
     # -- output ----------------------------------------------------------------------------------
 
-    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
+    async def output_marks(self, scope: Scope, job: JobId, offset: int, most: int) -> Sequence[tuple[int, int]]:
+        return await self._reader.run(lambda rows: output.marks(rows, load_for(rows, job, scope)["no"], offset, most))
+
+    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session, at_ms: int | None = None) -> int:
         if offset < 0:
             raise BadRequest("an offset cannot be negative")
 
@@ -353,7 +356,7 @@ class SqliteJobs:
             if row["output_total"] is not None:
                 fresh = fresh[: max(0, row["output_total"] - end)]
             if fresh:
-                output.append(tx, row["no"], end, fresh)
+                output.append(tx, row["no"], end, fresh, at_ms)
                 self._digests.grow(tx, row["no"], end, fresh)
                 tx.execute("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
                 self._close_output(tx, row["no"])

@@ -16,14 +16,14 @@ _HASHERS: Final = 4096
 job's output is hashed from its start with each piece."""
 
 
-def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
-    """Store a piece at the end of the stored output.
+def append(tx: Tx, job: int, offset: int, data: bytes, at_ms: int | None = None) -> None:
+    """Store a piece at the end of the stored output. Args: at_ms: when the node read it, by its clock; None: not known.
 
     Raises: Conflict: the output is larger than 4 GiB.
     """
     if offset + len(data) >= 1 << _OFFSET_BITS:
         raise Conflict("the output of a job cannot be longer than 4 GiB")
-    tx.execute("INSERT INTO job_output VALUES (?, ?)", job << _OFFSET_BITS | offset, data)
+    tx.execute("INSERT INTO job_output (place, body, at_ms) VALUES (?, ?, ?)", job << _OFFSET_BITS | offset, data, at_ms)
 
 
 def remove(tx: Tx, job: int) -> None:
@@ -41,6 +41,16 @@ def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
     )
     whole = [(row["place"] - first, row["body"]) for row in found]
     return [(start, body) for start, body in whole if start + len(body) > offset]
+
+
+def marks(rows: Rows, job: int, offset: int, most: int) -> list[tuple[int, int]]:
+    """(when the node read a piece, its offset), from a byte on. Pieces whose time is not known are left out."""
+    first = job << _OFFSET_BITS
+    found = rows.fetch_all(
+        "SELECT place, at_ms FROM job_output WHERE place >= ? AND place < ? AND at_ms IS NOT NULL ORDER BY place LIMIT ?",
+        *(first + offset, (job + 1) << _OFFSET_BITS, most),
+    )
+    return [(row["at_ms"], row["place"] - first) for row in found]
 
 
 class Digests:
