@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from groundcontrol.rollouts.soft import (
     Grown,
     Past,
     Points,
+    blamed,
     history,
     leak_gate,
     soft_gate,
@@ -176,12 +178,37 @@ class Evidence:
         for metric in METRICS:
             own = Past(recent.get(metric, ()), before.get(metric, ()), yesterday.get(metric, ()))
             since = next((gate.since_at for gate in target.gates if gate.gate == metric and gate.verdict in ("worse", "already")), None)
-            gate = soft_gate(metric, own, [past[metric] for past in peers], since, at)
+            others = [past[metric] for past in peers]
+            gate = soft_gate(metric, own, others, since, at)
+            if gate is not None and gate.verdict != "unknown":
+                gate = soft_gate(metric, own, others, since, at, await self._blame(node, metric, begun, at))
             if gate is not None:
                 found.append(gate)
         longer = await self._series(node, at - 360.0, at)
         leak = leak_gate(longer.get("memory", ()), before.get("memory", ()), at)
         return tuple(found if leak is None else [*found, leak])
+
+    async def _blame(self, node: Node, metric: str, begun: float, at: float) -> str:
+        """The services and containers whose use of a metric rose most. Empty: none did, or they are not known."""
+        host = self._looks.host(node.id)
+        whole = {"cpu": float(node.identity.cpu_cores), "memory": node.identity.memory_bytes / 100.0}.get(metric, 0.0)
+        names = [name for name in host.services if name.partition("{")[0].endswith(f".{metric}")] if host is not None and whole else []
+        if not names:
+            return ""
+        before = await self._medians(node, names, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
+        now = await self._medians(node, names, at - 180.0, at)
+        return blamed({name.partition("=")[2].rstrip("}"): (now[name] - before.get(name, 0.0)) / whole for name in now})
+
+    async def _medians(self, node: Node, names: Sequence[str], start: float, end: float) -> dict[str, float]:
+        """The median of each series over a time; those without samples are left out."""
+        try:
+            builder = WindowBuilder(names, start, end, 60)
+            await self._stores[MetricStore].window(node.no, builder)
+        except HubError:
+            return {}
+        window = await asyncio.to_thread(builder.finish)
+        points = {name: [one for one in window.series[name].avg if one is not None] for name in names}
+        return {name: median(known) for name, known in points.items() if known}
 
     async def _peers(self, rollout: Rollout, target: Target) -> Sequence[Node]:
         """Nodes of the same role that this roll-out has not begun. Without a role there are none."""

@@ -18,6 +18,8 @@ _MOUNTED: Final = re.compile(r"filesystem\.used\{mount=(.+)\}\Z")
 
 DISK_BUSY: Final = "disk.busy{"
 MOST_DISKS: Final = 16
+OF_SERVICES: Final = ("service.cpu{", "service.memory{", "container.cpu{", "container.memory{")
+MOST_SERVICES: Final = 180
 
 
 class HostState(NamedTuple):
@@ -31,6 +33,8 @@ class HostState(NamedTuple):
     full_percent: Mapping[str, float]
     disks: tuple[str, ...] = ()
     """The series of its disks: how long each was busy."""
+    services: tuple[str, ...] = ()
+    """The series of CPU and memory of its services and containers."""
 
 
 class Looks:
@@ -56,6 +60,7 @@ class Looks:
             self._presence.skew(node),
             dict(_full(latest)),
             tuple(sorted(name for name in latest if name.startswith(DISK_BUSY))[:MOST_DISKS]),
+            tuple(sorted(name for name in latest if name.startswith(OF_SERVICES))[:MOST_SERVICES]),
         )
 
     async def keep(self, wanted: Mapping[NodeId, LookWish]) -> None:

@@ -119,6 +119,12 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
     return Gate(metric, "", "worse" if at - begun >= held else "already", words, begun, above, floor, soft=True)
 
 
+def blamed(rises: Mapping[str, float]) -> str:
+    """The units whose use rose most, in words. Args: rises: in points, by unit. Empty: none rose by a point."""
+    most = sorted(((rise, name) for name, rise in rises.items() if rise >= 1.0), reverse=True)[:3]
+    return "" if not most else "of it " + ", ".join(f"{rise:.1f} by {name}" for rise, name in most)
+
+
 def slope(points: Points) -> float | None:
     """The median slope between all pairs of points, in units a second (Theil and Sen); None: too few points."""
     known = [(index * STEP_S, one) for index, one in enumerate(points) if one is not None]

@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.rollouts.gates import Look, Run, hard_gates, over_looks, steady
 from groundcontrol.rollouts.model import Gate
-from groundcontrol.rollouts.soft import Past, history, leak_gate, rise, soft_gate
+from groundcontrol.rollouts.soft import Past, blamed, history, leak_gate, rise, soft_gate
 
 BEFORE = Look(
     100.0, "boot", ("old.service",), (), ("shop.service", "nginx.service"), {}, ("tcp 80 nginx.service", "tcp 443 nginx.service"), ("/", "/data"),
@@ -193,3 +193,9 @@ def test_a_young_node_has_too_short_a_past_and_it_is_known_when_it_has_enough(
     found = history(points)
     assert (found.has_s, found.enough, found.grows) == (has_s, enough, grows)
     assert found.need_s == 2880
+
+
+def test_the_units_to_blame_are_the_three_whose_use_rose_most() -> None:
+    rises = {"shop.service": 11.84, "nginx.service": 1.2, "a.service": 2.0, "b.service": 1.1, "quiet.service": 0.4, "less.service": -5.0}
+    assert blamed(rises) == "of it 11.8 by shop.service, 2.0 by a.service, 1.2 by nginx.service"
+    assert blamed({"quiet.service": 0.4}) == ""

@@ -14,12 +14,13 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.requests import order_args
-from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.model import ActionStep
 from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, too_young
+from groundcontrol.rollouts.looks import HostState
 from groundcontrol.rollouts.model import MakeJob, Rollout, RolloutId, Stepped, Target
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.samples.model import StoredPack
@@ -155,3 +156,23 @@ async def test_reboots_by_hand_take_the_slot_of_their_role_like_those_of_a_roll_
     assert (await rollouts.save_rollout(SYSTEM, made, rebooting(made))).jobs
     assert await take() == {nodes[1].id}, "the older one goes first"
     assert await take() == set(), "the roll-out waits for the one by hand"
+
+
+async def test_a_gate_names_the_services_whose_use_rose(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence, made = hub.services[Evidence], await hub.node("web-1")
+    session = await connect(hub.store, made.id)
+    identity = NodeIdentity(cpu_cores=4, memory_bytes=1 << 30)
+    node = await hub.store.nodes.save_identity(session, identity, "1", NodePolicy("managed"), "no", 1.0)
+    names = ("service.cpu{service=shop.service}", "service.cpu{service=nginx.service}", "service.memory{service=shop.service}")
+    row = layout_row("breathe", names, 60)
+    await hub.store.metrics.save_schema(session, row)
+    now = hub.clock.now()
+    times = [round(now) - 3600 + 60 * minute for minute in range(60)]
+    rows = [(at * 1000, [4_00 if at < now - 300 else 84_00, 10_00, 100 << 20]) for at in times]
+    await hub.store.metrics.append([StoredPack(session, 0, 0, row.schema_id, rows[0][0], rows[-1][0], 1, pack_body(rows))])
+    host = HostState(now, "b", (), 0.0, {}, (), names)
+    monkeypatch.setattr(evidence._looks, "host", lambda _: host)
+    assert await evidence._blame(node, "cpu", now - 240, now) == "of it 20.0 by shop.service", "of four cores"
+    assert await evidence._blame(node, "memory", now - 240, now) == ""
+    monkeypatch.setattr(evidence._looks, "host", lambda _: None)
+    assert await evidence._blame(node, "cpu", now - 240, now) == ""
