@@ -19,11 +19,16 @@ def evaluated(settings: str, folder: Path, module: str = "nixos", *, darwin: boo
 
     Returns: the exit status, which alone says whether it is valid, and the configuration.
     """
-    env = {**os.environ, "HOME": str(folder), **{f"NIX_{name}_DIR": str(folder / name.lower()) for name in ("STATE", "LOG", "CONF")}}
     path, system = ROOT / f"majortom/nix/{module}.nix", str(darwin).lower()
+    return expression(f"import {STUB} {{ module = {path}; darwin = {system}; settings = {{ {settings} }}; }}", folder)
+
+
+def expression(text: str, folder: Path) -> tuple[int, Any, str]:
+    """Evaluate an expression of Nix. Returns: the exit status, the value, and what Nix says."""
+    env = {**os.environ, "HOME": str(folder), **{f"NIX_{name}_DIR": str(folder / name.lower()) for name in ("STATE", "LOG", "CONF")}}
     argv = [
         "nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode", "--option", "build-users-group", "",
-        "--store", f"local?root={folder}", "-E", f"import {STUB} {{ module = {path}; darwin = {system}; settings = {{ {settings} }}; }}",
+        "--store", f"local?root={folder}", "-E", text,
     ]  # fmt: skip
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else None, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from spider.sampling.collectors.configuration import Configuration, read_configu
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.join_host import invited
-from tests.support.nix import LIMIT_S, evaluated
+from tests.support.nix import LIMIT_S, evaluated, expression
 
 pytestmark = pytest.mark.system
 JOINING = 'enable = true; inviteFile = "/run/secret/invite"; location = "home"; revision = "1a2b3c4d5e6f";'
@@ -56,6 +57,15 @@ def test_invalid_settings_are_refused(module: str, darwin: bool, settings: str, 
 @pytest.mark.parametrize(("module", "darwin"), MODULES)
 def test_a_disabled_module_makes_nothing(module: str, darwin: bool, tmp_path: Path) -> None:
     assert evaluated("", tmp_path, module, darwin=darwin)[:2] == (0, None)
+
+
+def test_the_flake_sees_all_that_its_modules_need(tmp_path: Path) -> None:
+    """A flake is copied into the store by itself, so nothing above its folder may be named."""
+    flake = tmp_path / "flake"
+    shutil.copytree(ROOT / "majortom", flake, ignore=shutil.ignore_patterns("__pycache__"))
+    text = f'let made = (import {flake}/flake.nix).outputs {{ self = null; }}; in builtins.attrNames made ++ [ (toString (import {flake}/nix/package.nix {{ stdenvNoCC.mkDerivation = given: given.src; python3 = ""; }})) ]'
+    status, made, error = expression(text, tmp_path)
+    assert (status, made) == (0, ["darwinModules", "homeManagerModules", "nixosModules", str(flake)]), error
 
 
 def test_nix_darwin_gets_a_daemon_an_account_and_a_join(tmp_path: Path) -> None:
