@@ -51,8 +51,8 @@ class NodeFacts(NamedTuple):
     reboot_since_at: float | None = None
     updates_security: int | None = None
     security_since_at: float | None = None
-    patch_missed: int = 0
-    """How many roll-outs of patch policies in a row did not reach the node."""
+    patch_missed: int | None = None
+    """How many roll-outs of patch policies in a row did not reach the node; None: not known."""
     lists_checked_at: float | None = None
     tables: Mapping[str, SubjectTable] = {}
     """The newest tables of `SUBJECTS`."""
@@ -295,7 +295,9 @@ def _restarting(subject: Subject) -> Callable[[NodeFacts, float], Values]:
     return read
 
 
-def _patch_missed(facts: NodeFacts, _now: float) -> Values:
+def _patch_missed(facts: NodeFacts, _now: float) -> Values | None:
+    if facts.patch_missed is None:
+        return None
     return {"": float(facts.patch_missed)} if facts.patch_missed else {}
 
 
