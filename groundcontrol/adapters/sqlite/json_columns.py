@@ -93,6 +93,7 @@ COLUMNS: Final = (
     _Column("node_table", "cells", _deflated(list[str | int | None]), "subject", _of_node("node_table.node")),
     _Column("node_packages", "packages", _deflated(dict[str, str]), "node", _of_node("node_packages.node")),
     _Column("membership", "grants", partial(record_from_json, Grants), "org || ':' || account"),
+    _Column("membership_offer", "grants", partial(record_from_json, Grants), "org || ':' || username_key"),
     _Column("api_token", "grants", partial(record_from_json, Grants)),
     _Column("oidc_provider", "body", partial(record_from_json, Provider)),
     _Column("job", "args", texts_from_json, node=_of_node("job.node")),
