@@ -189,7 +189,7 @@ def _fetched(services: Services, proxy: str) -> str:
         f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null ||'
         f' {by}wget -nv -t 1{unchecked} -O install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}" ||'
         f' {{ echo "install.sh was not fetched from {script.url}. {HELP}" >&2; false; }}; }}'
-        f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
+        f' && echo "{script.sha256}  install.sh" | $(command -v sha256sum || echo shasum -a 256) -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
         ' r=$?; cd /; rm -rf "$d"; exit $r'
     )
 

@@ -43,9 +43,9 @@ def test_an_invite_command_counts_down_expires_and_works_once(page: Page, hub: H
     first = dialog.get_by_label("Invite", exact=True).inner_text()
     dialog.get_by_text("Compare the script").click()
     paste = dialog.get_by_label("Paste that holds the invite").inner_text()
-    assert ("sha256sum -c" in paste, paste.splitlines()[-2]) == (True, first)
+    assert ("sha256sum" in paste, paste.splitlines()[-2]) == (True, first)
     line = dialog.get_by_label("Line that asks for the invite").inner_text()
-    assert ("sha256sum -c" in line, "stardust1." in line) == (True, False)
+    assert ("sha256sum" in line, "stardust1." in line) == (True, False)
     page.keyboard.press("c")
     expect(dialog.get_by_role("status").get_by_text("Copied").first).to_be_attached()
 
