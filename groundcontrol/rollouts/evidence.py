@@ -211,10 +211,10 @@ class Evidence:
         return {name: median(known) for name, known in points.items() if known}
 
     async def _peers(self, rollout: Rollout, target: Target) -> Sequence[Node]:
-        """Nodes of the same role that this roll-out has not begun. Without a role there are none."""
+        """Targets of the same role that are compared with. Without a role there are none."""
         if not target.role:
             return []
-        ids = [one.node for one in rollout.targets if one.role == target.role and one.started_at is None and one.node != target.node]
+        ids = [one.node for one in rollout.targets if one.role == target.role and one.node != target.node and is_peer(one)]
         page = await self._stores[NodeStore].nodes(hub_scope(rollout.org), MOST_PEERS, only=ids[:MOST_PEERS])
         return page.items
 
@@ -269,6 +269,14 @@ def _unreadable(before: Look, runs: Sequence[Run]) -> list[Gate]:
         if was is not None and one is None
     ]
     return [Gate("evidence", name, "unknown", f"its {name} cannot be read now", now.at) for name in missing]
+
+
+def is_peer(one: Target) -> bool:
+    """Whether a target of the same role is compared with: it was not begun, or it was watched to its end and is well.
+
+    The latter are all that is left in the last wave. Without them, a rise of the whole fleet would stop it.
+    """
+    return one.started_at is None or one.state == "passed"
 
 
 def accepts_no_history(rollout: Rollout, target: Target) -> bool:

@@ -17,6 +17,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import Order, PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.waves import Candidate, waves_of
+from groundcontrol.rollouts.evidence import is_peer
 from groundcontrol.rollouts.gates import Look, Run, over_looks
 from groundcontrol.rollouts.model import ENDED, Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
 from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, soft_gate
@@ -127,8 +128,9 @@ def rollout(seed: int, kind: Kind) -> Outcome:
         for target in one.targets:
             gates: tuple[Gate, ...] = ()
             if target.step == "watch" and target.settled_at is not None:
+                looks = _looks(target.node, target.settled_at + 60.0, now, kind.flicker)
                 began = time.thread_time()
-                gates = _gates(one, target, nodes, place, now, kind)
+                gates = _gates(one, target, nodes, place, now, looks)
                 cost += time.thread_time() - began
                 count += 1
             facts[target.node] = NodeFacts(verb="upgrade", heard_to=now, gates=gates)
@@ -148,12 +150,12 @@ def rollout(seed: int, kind: Kind) -> Outcome:
     return Outcome(state, one.wave, held, now - (first or now), cost, count)
 
 
-def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int, now: float, kind: Kind) -> tuple[Gate, ...]:
+def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int, now: float, looks: list[Run]) -> tuple[Gate, ...]:
     settled = target.settled_at or 0.0
     found = list[Gate]()
     if now - settled >= SETTLE_S:
         begun = place - int((now - (target.started_at or now)) / STEP_S)
-        peers = [nodes[each.node].series for each in one.targets if each.started_at is None]
+        peers = [nodes[each.node].series for each in one.targets if is_peer(each) and each.node != target.node]
         own = nodes[target.node].series
         for metric in METRICS:
             past = Past(own[metric][place - 18 : place], own[metric][begun - HOUR - 12 : begun - 12])
@@ -162,7 +164,7 @@ def _gates(one: Rollout, target: Target, nodes: dict[NodeId, _Node], place: int,
             gate = soft_gate(metric, past, others, since, now)
             if gate is not None:
                 found.append(gate)
-    return (*found, *over_looks(GOOD, _looks(target.node, settled + 60.0, now, kind.flicker)))
+    return (*found, *over_looks(GOOD, looks))
 
 
 def _looks(node: NodeId, start: float, end: float, flicker: float) -> list[Run]:

@@ -176,3 +176,18 @@ async def test_a_gate_names_the_services_whose_use_rose(hub: TestHub, monkeypatc
     assert await evidence._blame(node, "memory", now - 240, now) == ""
     monkeypatch.setattr(evidence._looks, "host", lambda _: None)
     assert await evidence._blame(node, "cpu", now - 240, now) == ""
+
+
+async def test_peers_are_targets_of_the_role_that_were_not_begun_or_are_well_again(hub: TestHub) -> None:
+    nodes = [await hub.node(f"db-{number}") for number in range(5)]
+    made = await a_rollout(hub, nodes)
+    own, untouched, well, broken, at_work = made.targets
+    targets = (
+        own._replace(state="running", step="watch", started_at=1.0),
+        untouched,
+        well._replace(state="passed", started_at=1.0),
+        broken._replace(state="worse", started_at=1.0),
+        at_work._replace(state="running", step="patch", started_at=1.0),
+    )
+    found = await hub.services[Evidence]._peers(made._replace(targets=targets), targets[0])
+    assert {node.id for node in found} == {untouched.node, well.node}
