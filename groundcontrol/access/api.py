@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from aiohttp import hdrs, web
 
@@ -15,6 +17,8 @@ from groundcontrol.access.model import (
     SavedView,
     User,
 )
+from groundcontrol.access.passkeys import Assertion, Attestation, Passkey, Passkeys, PasskeyStore
+from groundcontrol.access.second_factor import ProvePasskey
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued, within_session
 from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
@@ -23,15 +27,20 @@ from groundcontrol.access.views import (
     AccountsView,
     AccountView,
     ApiTokensView,
+    AssertionBody,
     GrantsBody,
     LoginBody,
     LoginView,
     MeView,
+    NewPasskeyBody,
     NewTokenBody,
     NewTokenView,
     NewUserBody,
     OneTimePasswordView,
     OwnOrganisationView,
+    PasskeyRequestView,
+    PasskeysView,
+    PasskeyView,
     PasswordBody,
     PreferencesPatch,
     PreferencesView,
@@ -49,7 +58,7 @@ from groundcontrol.access.views import (
     user_view,
 )
 from groundcontrol.core.bus import Revoked
-from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
+from groundcontrol.core.errors import BadRequest, NotFound, TotpRequired, Unauthenticated
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Grants
 from groundcontrol.core.text import is_visible
@@ -78,16 +87,23 @@ def _answer(call: ApiRequest, issued: Issued) -> web.Response:
 async def login(call: ApiRequest, body: LoginBody) -> web.Response:
     """Open a session."""
     check_same_origin(call.request, call.services.config.origins, required=False)
-    issued = await call.services.auth.login(
-        body.username,
-        body.password,
-        totp=body.totp,
-        setup_code=body.setup_code,
-        address=call.address,
-        address_sure=call.address_sure,
-        user_agent=call.request.headers.get(hdrs.USER_AGENT, ""),
-        device=call.cookies.device(call.request),
-    )
+    try:
+        issued = await call.services.auth.login(
+            body.username,
+            body.password,
+            totp=body.totp,
+            setup_code=body.setup_code,
+            address=call.address,
+            address_sure=call.address_sure,
+            user_agent=call.request.headers.get(hdrs.USER_AGENT, ""),
+            device=call.cookies.device(call.request),
+            passkey=_prove_passkey(call, body.passkey),
+        )
+    except TotpRequired as exc:  # the password was right
+        user = await call.services[UserStore].user_by_name(body.username)
+        if user is not None and await call.services[Passkeys].usable(user.id):
+            exc.detail["passkey"] = (await call.services[Passkeys].request(user.id))._asdict()
+        raise
     return _answer(call, issued)
 
 
@@ -112,7 +128,47 @@ async def password(call: ApiRequest, body: PasswordBody) -> web.Response:
 
 async def step_up(call: ApiRequest, body: StepUpBody) -> None:
     """Prove the password once more, and the second factor if the caller has one."""
-    await call.services.auth.step_up(call.caller, body.password, body.totp)
+    await call.services.auth.step_up(call.caller, body.password, body.totp, _prove_passkey(call, body.passkey))
+
+
+def _prove_passkey(call: ApiRequest, body: AssertionBody | None) -> ProvePasskey | None:
+    if body is None:
+        return None
+    given = Assertion(body.credential, body.client_data, body.authenticator_data, body.signature)
+    return partial(call.services[Passkeys].proves, given)
+
+
+async def list_passkeys(call: ApiRequest) -> PasskeysView:
+    """The caller's passkeys, and why none can be added, if so."""
+    user, _ = person_of(call.caller)
+    found, passkeys = await call.services[PasskeyStore].passkeys(user.id), call.services[Passkeys]
+    return PasskeysView(passkeys=[_passkey_view(call, one) for one in found], unavailable=passkeys.unavailable, host=passkeys.host)
+
+
+async def challenge_passkey(call: ApiRequest) -> PasskeyRequestView:
+    """A challenge, for a proof or for a new passkey."""
+    user, _ = person_of(call.caller)
+    return view_of(PasskeyRequestView, await call.services[Passkeys].request(user.id), user=str(user.id))
+
+
+async def add_passkey(call: ApiRequest, body: NewPasskeyBody) -> PasskeyView:
+    """Store a new passkey. It needs the codes of an app beside it."""
+    user, _ = person_of(call.caller)
+    given = Attestation(body.credential, body.client_data, body.attestation_object)
+    return _passkey_view(call, await call.services[Passkeys].add(call.scope, user, body.name.strip(), given))
+
+
+async def remove_passkey(call: ApiRequest) -> None:
+    """Remove a passkey."""
+    user, _ = person_of(call.caller)
+    wanted, store = call.id_of("passkey"), call.services[PasskeyStore]
+    if all(one.id != wanted for one in await store.passkeys(user.id)):
+        raise NotFound("there is no such passkey")
+    await store.remove_passkey(call.scope, user.id, wanted)
+
+
+def _passkey_view(call: ApiRequest, passkey: Passkey) -> PasskeyView:
+    return view_of(PasskeyView, passkey, usable=passkey.host == call.services[Passkeys].host)
 
 
 async def logout(call: ApiRequest) -> web.Response:

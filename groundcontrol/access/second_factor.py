@@ -10,6 +10,7 @@ import hmac
 import logging
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.access import totp
@@ -30,6 +31,9 @@ from spider.logs import event
 TABLE: Final = "totp"
 COLUMN: Final = "seed"
 _WRONG: Final = "the code is wrong, too old, or was used before; wait for the next one"
+
+ProvePasskey = Callable[[User], Awaitable[bool]]
+"""Checks the passkey that a browser brings for a user."""
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +66,18 @@ class SecondFactor:
         self._pepper = pepper
         self._addresses = addresses
 
-    async def prove(self, user: User, code: str, address: str, origin: LoginOrigin, browser: str = "") -> None:
-        """Check a code of the app or a recovery code, and mark it as used.
+    async def prove(
+        self, user: User, code: str, address: str, origin: LoginOrigin, browser: str = "", passkey: ProvePasskey | None = None
+    ) -> None:
+        """Check a code of the app or a recovery code, and mark it as used. With `passkey`, check that instead.
 
         Raises: TotpWrong; TooManyAttempts; Conflict: another request changes the second factor; VaultError: the seed cannot be opened.
         """
         attempt = await self._reserve(user, address, origin, browser)
-        good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
+        if passkey is not None:
+            good = await passkey(user)
+        else:
+            good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
             if await self._refusals.note(

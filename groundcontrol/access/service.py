@@ -28,7 +28,7 @@ from groundcontrol.access.rate_limits import (
     name_key,
     proof_attempt,
 )
-from groundcontrol.access.second_factor import Sealer, SecondFactor
+from groundcontrol.access.second_factor import ProvePasskey, Sealer, SecondFactor
 from groundcontrol.access.sessions import (
     STEP_UP_S,
     STRICT_STEP_UP_S,
@@ -148,12 +148,14 @@ class AuthService:
         address_sure: bool = True,
         user_agent: str,
         device: str = "",
+        passkey: ProvePasskey | None = None,
     ) -> Issued:
         """Open a session.
 
         Args:   totp: a code of the second factor or a recovery code; ignored if the user has no second factor.
                 address_sure: whether `address` is certainly the client's. Behind an unknown proxy a private address proves nothing.
                 device: the cookie of a known browser.
+                passkey: checks a passkey, in place of a code.
         Raises: BadCredentials: unknown user or wrong password, with the same text after the same time; TooManyAttempts;
                 TotpRequired: the password is correct, and a code is missing; TotpWrong;
                 SetupCodeRequired: a first password without the setup code, from an address that is not certainly private, or from any address
@@ -183,7 +185,7 @@ class AuthService:
                 raise refused.error from None
         second = user.totp_since is not None
         if second:
-            await self._prove_second(user, totp, address, origin, browser)
+            await self._prove_second(user, totp, address, origin, browser, passkey)
         await self._users.clear_attempts(attempt.returned, failures_of(user.id))
         now = self._clock.now()
         session, refresh = new_session(user, address=address, user_agent=user_agent, now=now, second_factor=second)
@@ -209,10 +211,12 @@ class AuthService:
         # at first no address and no browser is known, and strangers must not be able to lock the owner out
         return "here" if inside or await self.first_log_in.is_setup_code(code) else "elsewhere", account, ""
 
-    async def _prove_second(self, user: User, code: str | None, address: str, origin: LoginOrigin, browser: str = "") -> None:
-        if not code:
+    async def _prove_second(
+        self, user: User, code: str | None, address: str, origin: LoginOrigin, browser: str = "", passkey: ProvePasskey | None = None
+    ) -> None:
+        if not code and passkey is None:
             raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
-        await self.factors.prove(user, code, address, origin, browser)
+        await self.factors.prove(user, code or "", address, origin, browser, passkey)
 
     def _must_enrol(self, found: AuthState) -> bool:
         """Whether an organisation of the user asks for a second factor that is not set up. One that the provider has proved counts for its
@@ -406,7 +410,7 @@ class AuthService:
         issued = self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
-    async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
+    async def step_up(self, caller: Caller, password: str, totp: str | None = None, passkey: ProvePasskey | None = None) -> None:
         """Prove the password once more, and the second factor if the user has one.
 
         Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable; Unauthenticated: the session has ended.
@@ -415,7 +419,7 @@ class AuthService:
         attempt = await self._prove(caller, user, password)
         if user.totp_since is not None:
             address = caller.scope.actor.address
-            await self._prove_second(user, totp, address, await self._addresses.origin_of(user.username, address))
+            await self._prove_second(user, totp, address, await self._addresses.origin_of(user.username, address), passkey=passkey)
         await self._users.clear_attempts(attempt.returned)
         with within_session():
             await self._users.step_up(session.id, self._clock.now())

@@ -7,6 +7,7 @@ from typing import Final
 from groundcontrol.access import api as access_api
 from groundcontrol.access.oidc.api import OIDC_ROUTES
 from groundcontrol.access.oidc.service import Sso
+from groundcontrol.access.passkeys import Passkeys, PasskeyStore
 from groundcontrol.access.views import (
     AccountsView,
     AccountView,
@@ -14,10 +15,14 @@ from groundcontrol.access.views import (
     LoginBody,
     LoginView,
     MeView,
+    NewPasskeyBody,
     NewTokenBody,
     NewTokenView,
     NewUserBody,
     OneTimePasswordView,
+    PasskeyRequestView,
+    PasskeysView,
+    PasskeyView,
     PasswordBody,
     PreferencesPatch,
     PreferencesView,
@@ -44,6 +49,10 @@ ROUTES: Final = (
     Route("POST", "/auth/totp/confirm", "account.use", access_api.confirm_totp, RecoveryCodesView, TotpConfirmBody, enrolling=True, whose="caller"),
     Route("DELETE", "/auth/totp", "account.use", access_api.stop_totp, None, status=204, step_up=True, strict=True, whose="caller"),
     Route("POST", "/auth/recovery-codes", "account.use", access_api.renew_recovery_codes, RecoveryCodesView, step_up=True, strict=True, whose="caller"),
+    Route("GET", "/auth/passkeys", "account.use", access_api.list_passkeys, PasskeysView, whose="caller"),
+    Route("POST", "/auth/passkeys/challenge", "account.use", access_api.challenge_passkey, PasskeyRequestView, whose="caller"),
+    Route("POST", "/auth/passkeys", "account.use", access_api.add_passkey, PasskeyView, NewPasskeyBody, status=201, step_up=True, strict=True, whose="caller"),
+    Route("DELETE", "/auth/passkeys/{id}", "account.use", access_api.remove_passkey, None, status=204, step_up=True, strict=True, whose="caller"),
     Route("GET", "/auth/sessions", "account.use", access_api.list_sessions, SessionsView, query=(LIMIT, CURSOR, USER), cost="page", whose="person"),
     Route("DELETE", "/auth/sessions", "account.use", access_api.end_other_sessions, None, status=204, whose="caller"),
     Route("DELETE", "/auth/sessions/{id}", "account.use", access_api.end_session, None, status=204, whose="person"),
@@ -75,6 +84,9 @@ def _sso(services: Services) -> Sso:
 SLICE: Final = Slice(
     "access",
     (*ROUTES, *OIDC_ROUTES),
-    provides=(provide(Sso)(_sso),),
+    provides=(
+        provide(Sso)(_sso),
+        provide(Passkeys)(lambda services: Passkeys(services[PasskeyStore], services.clock, services.config.origin)),
+    ),
     tasks=(Sso,),
 )

@@ -13,12 +13,61 @@ from groundcontrol.core.scope import Grants
 from groundcontrol.web.answer import Answer, Body, view_of
 
 
+class AssertionBody(Body):
+    """A proof of a passkey, as the browser gives it (WebAuthn), each part as base64url."""
+
+    credential: str
+    client_data: str
+    authenticator_data: str
+    signature: str
+
+
+class NewPasskeyBody(Body):
+    """A new passkey, as the browser gives it (WebAuthn), each part as base64url."""
+
+    name: str
+    credential: str
+    client_data: str
+    attestation_object: str
+
+
+class PasskeyRequestView(Answer):
+    """A challenge for the browser. It counts once, within five minutes."""
+
+    challenge: str
+    host: str
+    credentials: list[str]
+    """The passkeys that the user has."""
+    user: str
+    """The id of the user, for a new passkey."""
+
+
+class PasskeyView(Answer):
+    id: str
+    name: str
+    host: str
+    usable: bool
+    """Whether it was made under the hub's present host name. Otherwise it works no more."""
+    created_at: float
+    used_at: float | None
+
+
+class PasskeysView(Answer):
+    passkeys: list[PasskeyView]
+    unavailable: str
+    """Why none can be added; empty: one can."""
+    host: str
+    """The host name to which they are bound."""
+
+
 class LoginBody(Body):
     username: str
     password: str
     totp: str | None = None
     """The six digits of the app, or a recovery code. If the user has a second factor and this is missing: 401 `auth.totp_required`."""
     setup_code: str | None = None
+    passkey: AssertionBody | None = None
+    """In place of a code. 401 `auth.totp_required` has a challenge for it in `facts.passkey`, if the user has one."""
 
 
 class PasswordBody(Body):
@@ -29,6 +78,8 @@ class PasswordBody(Body):
 class StepUpBody(Body):
     password: str
     totp: str | None = None
+    passkey: AssertionBody | None = None
+    """In place of a code; `auth/passkeys/challenge` gives the challenge."""
 
 
 class UserView(Answer):

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 _OFF: Final = (
     "accelerometer", "autoplay", "browsing-topics", "camera", "clipboard-read",
     "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection", "local-fonts",
-    "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "publickey-credentials-get", "screen-wake-lock", "serial",
+    "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "screen-wake-lock", "serial",
     "storage-access", "usb", "window-management", "xr-spatial-tracking",
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import { freezeQuestion } from "../state/freeze";
 import { preferences } from "../state/preferences";
 import { user } from "../state/session";
 import { stepUp } from "../state/step-up";
+import { challenge, loadPasskeys, prove } from "../state/passkeys";
 import { leaveFor, loadLinks } from "../state/sso";
 import { ApiError, type SsoLinkView } from "../state/types";
 import { Button } from "../ui/button";
@@ -158,21 +159,33 @@ export function StepUpDialog(): VNode {
   const second = user.value?.totp_enabled ?? false;
   if (user.value?.has_password === false) return <StepUpThere />;
   const ready = password !== "" && (!second || (recovery ? code.trim() !== "" : code.length === 6));
-  const confirm = async (digits = code): Promise<void> => {
+  const [hasPasskey, setHasPasskey] = useState(false);
+  useEffect(() => {
+    // Without an answer the button stays away; the code works.
+    if (second)
+      void loadPasskeys().then(
+        ({ passkeys }) => setHasPasskey(passkeys.some((one) => one.usable)),
+        () => undefined,
+      );
+  }, [second]);
+  const confirm = async (digits = code, withPasskey = false): Promise<void> => {
     if (busy || !password) return;
     setBusy(true);
     setWrong("");
     setWrongCode("");
     try {
-      await request?.confirm(password, second ? digits.trim() : "");
+      const passkey = withPasskey ? await prove(await challenge()) : undefined;
+      await request?.confirm(password, second && !passkey ? digits.trim() : "", passkey);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
       if (error.code === "auth.totp_wrong")
         setWrongCode(
-          recovery
-            ? t`This recovery code is wrong or was already used.`
-            : t`The code is wrong, expired or already used. Wait for the next one.`,
+          withPasskey
+            ? error.detail
+            : recovery
+              ? t`This recovery code is wrong or was already used.`
+              : t`The code is wrong, expired or already used. Wait for the next one.`,
         );
       else {
         const isWrong = error.code === "auth.bad_credentials";
@@ -233,6 +246,11 @@ export function StepUpDialog(): VNode {
                 >
                   {recovery ? t`Use a code from the app` : t`Use a recovery code`}
                 </Button>
+                {hasPasskey && (
+                  <Button slim kind="quiet" disabled={!password} onClick={() => void confirm("", true)}>
+                    {t`Use a passkey`}
+                  </Button>
+                )}
               </div>
             </>
           )}

@@ -5,7 +5,7 @@ import { backoff } from "../core/live/backoff";
 import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
-import type { LoginView, MeView, SsoLogoutView, UserView } from "../wire/schema.gen";
+import type { AssertionBody, LoginView, MeView, SsoLogoutView, UserView } from "../wire/schema.gen";
 import { go } from "./router";
 
 export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
@@ -206,9 +206,13 @@ export const mayOpenSocket = (): Promise<boolean> => {
   return fetchUser().then(ready, ready);
 };
 
-export async function logIn(username: string, password: string, { setupCode, code }: { setupCode?: string; code?: string }): Promise<void> {
+export async function logIn(
+  username: string,
+  password: string,
+  { setupCode, code, passkey }: { setupCode?: string; code?: string; passkey?: AssertionBody },
+): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/login", {
-    body: { username, password, setup_code: setupCode || undefined, totp: code || undefined },
+    body: { username, password, setup_code: setupCode || undefined, totp: code || undefined, passkey },
     renews: false,
   });
   typedPassword = answer.user.must_change_password ? password : "";

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { ApiError, call, OVER } from "../wire/http";
+import type { AssertionBody } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
 export interface StepUp {
@@ -9,7 +10,8 @@ export interface StepUp {
   question: string;
   /** The hub accepts the password for this many minutes; 0 = the question does not say it. */
   minutes: number;
-  confirm(password: string, code: string): Promise<void>;
+  /** Args: `passkey`: in place of a code. */
+  confirm(password: string, code: string, passkey?: AssertionBody): Promise<void>;
   /** Ends the action with an error; without `why`, with the hub's refusal. */
   cancel(why?: Error): void;
 }
@@ -38,8 +40,8 @@ export async function withStepUp<T>(act: () => Promise<T>, question: string, wan
       stepUp.value = {
         question,
         minutes,
-        confirm: async (password, code) => {
-          await call<undefined>("POST", "auth/step-up", { body: { password, totp: code || undefined } });
+        confirm: async (password, code, passkey) => {
+          await call<undefined>("POST", "auth/step-up", { body: { password, totp: code || undefined, passkey } });
           stepUp.value = null;
           resolve();
         },

@@ -158,6 +158,14 @@ export interface ApprovalView {
   at: number;
 }
 
+/** A proof of a passkey, as the browser gives it (WebAuthn), each part as base64url. */
+export interface AssertionBody {
+  credential: string;
+  client_data: string;
+  authenticator_data: string;
+  signature: string;
+}
+
 export interface AttemptView {
   number: number;
   at: number;
@@ -1345,6 +1353,8 @@ export interface LoginBody {
   /** The six digits of the app, or a recovery code. If the user has a second factor and this is missing: 401 `auth.totp_required`. */
   totp?: string | null;
   setup_code?: string | null;
+  /** In place of a code. 401 `auth.totp_required` has a challenge for it in `facts.passkey`, if the user has one. */
+  passkey?: AssertionBody | null;
 }
 
 export interface LoginView {
@@ -1571,6 +1581,14 @@ export interface NewOrganisationBody {
 export interface NewOrganisationView {
   organisation: OrganisationView;
   first_admin: FirstAdminView | null;
+}
+
+/** A new passkey, as the browser gives it (WebAuthn), each part as base64url. */
+export interface NewPasskeyBody {
+  name: string;
+  credential: string;
+  client_data: string;
+  attestation_object: string;
 }
 
 export interface NewProviderBody {
@@ -2049,6 +2067,34 @@ export interface PageView {
 export interface PairView {
   package: string;
   version: string;
+}
+
+/** A challenge for the browser. It counts once, within five minutes. */
+export interface PasskeyRequestView {
+  challenge: string;
+  host: string;
+  /** The passkeys that the user has. */
+  credentials: string[];
+  /** The id of the user, for a new passkey. */
+  user: string;
+}
+
+export interface PasskeyView {
+  id: string;
+  name: string;
+  host: string;
+  /** Whether it was made under the hub's present host name. Otherwise it works no more. */
+  usable: boolean;
+  created_at: number;
+  used_at: number | null;
+}
+
+export interface PasskeysView {
+  passkeys: PasskeyView[];
+  /** Why none can be added; empty: one can. */
+  unavailable: string;
+  /** The host name to which they are bound. */
+  host: string;
 }
 
 export interface PasswordBody {
@@ -3002,6 +3048,8 @@ export interface StartBody {
 export interface StepUpBody {
   password: string;
   totp?: string | null;
+  /** In place of a code; `auth/passkeys/challenge` gives the challenge. */
+  passkey?: AssertionBody | null;
 }
 
 export interface StepView {

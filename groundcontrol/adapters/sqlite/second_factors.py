@@ -125,6 +125,7 @@ class SqliteFactors:
             shred(tx, row["org"], TOTP, user)
             _replace_codes(tx, row, ())
             tx.execute("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
+            tx.execute("DELETE FROM passkey WHERE account = ?", row["no"])
             _end_sessions(tx, row["no"], keep)
             tx.execute("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
             for own in own_scopes(tx, by, user):

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TypeVar, cast, get_type_hints
 
 from groundcontrol.access.oidc.store import OidcStore
+from groundcontrol.access.passkeys import PasskeyStore
 from groundcontrol.access.store import (
     ApiTokenStore,
     FactorStore,
@@ -45,6 +46,7 @@ from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.oidc import SqliteOidc
 from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
+from groundcontrol.adapters.sqlite.passkeys import SqlitePasskeys
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
 from groundcontrol.adapters.sqlite.process_history import SqliteProcessHistory
 from groundcontrol.adapters.sqlite.rollout_jobs import STARTS_NOTHING, reboot_waits
@@ -135,6 +137,7 @@ class Store:
     memberships: MembershipStore = _made(lambda at: SqliteMemberships(at.writer, at.urgent, at.audit, at.clock))
     preferences: PreferenceStore = _made(lambda at: SqlitePreferences(at.writer, at.reader, at.audit))
     factors: FactorStore = _made(lambda at: SqliteFactors(at.writer, at.audit))
+    passkeys: PasskeyStore = _made(lambda at: SqlitePasskeys(at.writer, at.reader, at.audit))
     oidc: OidcStore = _made(lambda at: SqliteOidc(at.writer, at.urgent, at.audit, at.clock))
     tokens: ApiTokenStore = _made(lambda at: SqliteApiTokens(at.writer, at.urgent, at.audit, at.clock))
     retention: RetentionStore = _made(lambda at: SqliteRetention(at.writer, at.reader, at.audit))

@@ -49,7 +49,7 @@ function SignIn(): VNode {
   const [password, setPassword] = useState("");
   const [setupCode, setSetupCode] = useState("");
   const [wantsCode, setWantsCode] = useState(false);
-  const [second, setSecond] = useState(false);
+  const [second, setSecond] = useState<"" | "code" | "passkey">("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const [until, setUntil] = useState(0);
@@ -64,7 +64,7 @@ function SignIn(): VNode {
       await logIn(username, password, { setupCode });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code === "auth.totp_required") return setSecond(true);
+      if (error.code === "auth.totp_required") return setSecond(error.facts["passkey"] ? "passkey" : "code");
       if (error.status === 429) setUntil(Date.now() + (error.retryAfterS ?? 60) * 1000);
       else if (error.code === "auth.setup_code_required") setWantsCode(true);
       setWrong(
@@ -85,8 +85,9 @@ function SignIn(): VNode {
       <SecondStep
         username={username}
         onCode={(code) => logIn(username, password, { setupCode, code })}
+        onPasskey={second === "passkey" ? async () => (await import("./sso")).passkeyLogIn(username, password, setupCode) : undefined}
         onBack={(why) => {
-          setSecond(false);
+          setSecond("");
           setPassword("");
           setWrong(why);
         }}

@@ -12,12 +12,14 @@ import { Frame } from "./frame";
 interface Props {
   username: string;
   onCode: (code: string) => Promise<void>;
+  /** Signs in with a passkey in place of a code; absent = the user has none. */
+  onPasskey?: (() => Promise<void>) | undefined;
   /** Called to return to user name and password, with the reason; empty = the user chose to. */
   onBack: (why: string) => void;
 }
 
 /** The second step of a sign-in: the current code or a recovery code. */
-export function SecondStep({ username, onCode, onBack }: Props): VNode {
+export function SecondStep({ username, onCode, onPasskey, onBack }: Props): VNode {
   const [recovery, setRecovery] = useState(false);
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState("");
@@ -26,12 +28,12 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
   const field = useRef<HTMLInputElement>(null);
   const left = Math.max(0, Math.ceil(until - now.value));
   useEffect(() => field.current?.focus(), [recovery]);
-  const submit = async (given: string): Promise<void> => {
-    if (busy || left > 0 || !given.trim()) return;
+  const submit = async (given: string, act = onCode): Promise<void> => {
+    if (busy || left > 0 || (act === onCode && !given.trim())) return;
     setBusy(true);
     setWrong("");
     try {
-      await onCode(given.trim());
+      await act(given.trim());
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setBusy(false);
@@ -39,7 +41,7 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
       if (error.code === "auth.bad_credentials") return onBack(t`User name or password is wrong.`);
       if (error.status === 429) setUntil(now.peek() + (error.retryAfterS ?? 60));
       setWrong(
-        error.code === "auth.totp_wrong"
+        error.code === "auth.totp_wrong" && act === onCode
           ? recovery
             ? t`This recovery code is wrong or was already used.`
             : t`The code is wrong, expired or already used. Wait for the next one.`
@@ -97,6 +99,11 @@ export function SecondStep({ username, onCode, onBack }: Props): VNode {
         <Button kind="primary" type="submit" busy={busy} disabled={left > 0}>
           {t`Verify`}
         </Button>
+        {onPasskey && (
+          <Button busy={busy} onClick={() => void submit("", onPasskey)}>
+            {t`Use a passkey`}
+          </Button>
+        )}
         <div class="row links">
           <Button kind="quiet" onClick={turn}>
             {recovery ? t`Use a code from the app` : t`Use a recovery code`}

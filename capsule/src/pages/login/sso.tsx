@@ -4,7 +4,8 @@ import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { go } from "../../state/router";
-import { phase } from "../../state/session";
+import { type PasskeyRequest, prove } from "../../state/passkeys";
+import { logIn, phase } from "../../state/session";
 import { finish, leaveFor, loadButtons, takeReturned } from "../../state/sso";
 import { ApiError, type SsoButtonView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -43,6 +44,15 @@ export function SsoButtons({ onRefusal }: { onRefusal: (why: string) => void }):
       ))}
     </div>
   );
+}
+
+/** Signs in with a password and a passkey. Each attempt asks the hub for a challenge of its own. */
+export async function passkeyLogIn(username: string, password: string, setupCode: string): Promise<void> {
+  const request = await logIn(username, password, { setupCode }).catch((error: unknown) => {
+    if (!(error instanceof ApiError) || error.code !== "auth.totp_required" || !error.facts["passkey"]) throw error;
+    return error.facts["passkey"] as PasskeyRequest;
+  });
+  if (request) await logIn(username, password, { setupCode, passkey: await prove(request) });
 }
 
 /** `/oidc`: takes the provider's answer out of the address and gives it to the hub. */

@@ -18,6 +18,7 @@ import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
 import { ListView, useList, type ListState } from "../list-view";
 import { ActionError, useAction } from "../use-action";
 import { LinkedAccounts } from "./linked-accounts";
+import { Passkeys } from "./passkeys";
 import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {
@@ -49,6 +50,7 @@ export function AccountPage(): VNode {
       {who.has_password && <Password onChanged={sessions.load} />}
       <LinkedAccounts />
       <SecondFactor onChanged={sessions.load} />
+      {who.totp_enabled && <Passkeys />}
       <Sessions list={sessions} />
     </div>
   );

@@ -92,6 +92,12 @@ class World:
             assert who.user is not None
             link = Link(new_random_id(), who.user.id, "", "own", "http://127.0.0.1:9", new_random_id(), "", self.hub.clock.now(), None)
             self.ids["link", whose] = (await self.hub.store.oidc.add_link(ADMIN, link)).id  # type: ignore[index]
+            self.ids["passkey", whose] = new_random_id()  # type: ignore[index]
+            await self.hub.sql(
+                "INSERT INTO passkey (org, id, account, name, host, credential, public_key, uses, created_at)"
+                " SELECT 1, ?, no, 'x', 'hub.example', ?, x'00', 0, 0.0 FROM account WHERE id = ?",
+                *(self.ids["passkey", whose], new_random_id().encode(), who.user.id),  # type: ignore[index]
+            )
             for kind, maker in MAKERS.items():
                 if WHOSE[kind] in ("caller", "person"):
                     self.ids[kind, whose] = await make(who, maker(Side("", whose)))  # type: ignore[index]
