@@ -16,8 +16,8 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 START_LIMIT_S = 60.0
-CALL_LIMIT_S = 30.0
-WAIT_LIMIT_S = 30.0
+CALL_LIMIT_S = 60.0
+WAIT_LIMIT_S = 60.0
 LOOK_EVERY_S = 0.1
 PREFERENCES = {
     "app.update.disabledForTesting": True,

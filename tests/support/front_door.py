@@ -30,7 +30,7 @@ DOORS: Final = ("caddy", "nginx")
 _EXAMPLES: Final = ROOT / "groundcontrol/examples"
 _PROGRAMS: Final = {"caddy": ROOT / ".cache/debian/caddy/usr/bin/caddy", "nginx": ROOT / ".cache/debian/nginx/usr/sbin/nginx"}
 _NAME: Final = "localhost"
-_LIMIT_S: Final = 20.0
+_LIMIT_S: Final = 60.0
 
 
 class Door(abc.ABC):

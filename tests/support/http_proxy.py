@@ -14,7 +14,7 @@ from tests.support.hub import ROOT
 from tests.support.ports import free_port
 
 PROGRAM = ROOT / ".cache/debian/tinyproxy-bin/usr/bin/tinyproxy"
-START_LIMIT_S = 30
+START_LIMIT_S = 60
 
 
 class HttpProxy(NamedTuple):

@@ -13,7 +13,7 @@ import asyncssh
 from majortom.interfaces import HostKey, StepName
 from tests.support.ports import free_port
 
-LIMIT_S = 30
+LIMIT_S = 60
 PASSWORD = "right"
 """The password that servers accept."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests.support.lab import Host
 from tests.support.ports import free_port
 
-START_LIMIT_S = 30
+START_LIMIT_S = 60
 
 
 @contextlib.contextmanager

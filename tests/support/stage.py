@@ -47,7 +47,7 @@ QUIET_S = 90
 PACK_ROWS = 300
 KEPT_PACKS = 600
 """A node remembers the last second of this many packs, because a killed hub may come back without the newest ones."""
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 CALM_S = 3.0
 """How often nodes send if no test waits for their next value. Values become old only later."""
 

@@ -27,7 +27,7 @@ HUB_AWAY = (
 )
 """The console's errors for a hub that does not run, or that ends during a request."""
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """How long something may take to appear on the page, on a busy machine."""
 PHONE = {"width": 390, "height": 844}
 AXE = ROOT / "capsule/node_modules/axe-core/axe.min.js"

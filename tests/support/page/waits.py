@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from playwright.sync_api import Error, Page
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 BETWEEN_MS = 50
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from spider.wire.report_messages import Identity, InstalledPackages, PackagesHeld
 from spider.wire.sample_messages import Layout, Pack, Watch
+from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import OLD_PYTHONS, agent
 
@@ -54,6 +56,15 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle_without_ma
         assert b"spider_ends" in output
 
 
+def open_files(pid: int) -> set[str]:
+    folder = f"/proc/{pid}/fd"
+    found = set()
+    for fd in os.listdir(folder):
+        with contextlib.suppress(OSError):  # it was closed meanwhile
+            found.add(os.readlink(f"{folder}/{fd}"))
+    return found
+
+
 async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager: Path) -> None:
     hub = ScriptedHub()
     async with agent(hub, bundle_without_manager) as process:
@@ -61,7 +72,8 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle_without_manager
         async with asyncio.timeout(60):
             while b"hub_not_reached" not in await process.stdout.readline():
                 continue
-        await asyncio.sleep(3.0)
+        await eventually(lambda: "/proc/stat" in open_files(process.pid), what="it has not begun to measure")
+        await asyncio.sleep(3.0)  # of its own seconds, each of which it measures
         began_ms = time.time() * 1000
         async with hub.running():
             # New samples may arrive before the waiting ones.
