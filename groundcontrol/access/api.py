@@ -21,7 +21,7 @@ from groundcontrol.access.passkeys import Assertion, Attestation, Passkey, Passk
 from groundcontrol.access.second_factor import ProvePasskey
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued, within_session
-from groundcontrol.access.store import ApiTokenStore, PreferenceStore, UserAdminStore, UserStore
+from groundcontrol.access.store import ApiTokenStore, OrganisationStore, PreferenceStore, UserAdminStore, UserStore
 from groundcontrol.access.users import checked_grants
 from groundcontrol.access.views import (
     AccountsView,
@@ -75,6 +75,7 @@ def login_view(issued: Issued) -> LoginView:
         expires_at=issued.token_expires_at,
         csrf_token=issued.session.csrf_token,
         user=user_view(issued.user, must_enrol=issued.must_enrol),
+        several_organisations=issued.several,
     )
 
 
@@ -191,6 +192,7 @@ async def me(call: ApiRequest) -> MeView:
         csrf_token=session.csrf_token,
         expires_at=session.expires_at,
         instance_admin=user.instance_admin,
+        many_organisations=len(await call.services[OrganisationStore].organisations()) > 1,
         organisation=next((one.slug for one in own if one.org == call.scope.org), None),
         organisations=[view_of(OwnOrganisationView, one) for one in own],
         provider=session.provider,

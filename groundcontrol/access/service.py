@@ -237,7 +237,8 @@ class AuthService:
 
     async def issue(self, session: LoginSession, user: User, refresh: str) -> Issued:
         """The tokens of a session that was opened just now."""
-        return self._issued(session, user, refresh, must_enrol=self._must_enrol(await self._live(session.id)))
+        found = await self._live(session.id)
+        return self._issued(session, user, refresh, must_enrol=self._must_enrol(found))._replace(several=len(found.memberships) > 1)
 
     async def refresh(self, token: str) -> Issued:
         """Issue a new refresh token and a new access token for a refresh token. Within REFRESH_GRACE_S a repeated token gets the same answer.

@@ -53,6 +53,8 @@ class Issued(NamedTuple):
     """The new refresh token; empty: the client's present one stays valid."""
     must_enrol: bool = False
     """Whether the user must set up a second factor first."""
+    several: bool = False
+    """Whether the user belongs to several organisations, and so has to name one."""
     device: str = ""
     """The cookie by which later log-ins recognise this browser; empty: the browser keeps its cookie."""
 

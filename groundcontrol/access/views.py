@@ -100,6 +100,8 @@ class LoginView(Answer):
     expires_at: float
     csrf_token: str
     user: UserView
+    several_organisations: bool = False
+    """Whether the user belongs to several organisations, and so has to name one: `GET /auth/me` lists them."""
 
 
 class OwnOrganisationView(Answer):
@@ -120,6 +122,8 @@ class MeView(Answer):
     expires_at: float
     instance_admin: bool
     """Whether the caller administers the hub: its organisations, settings and backups."""
+    many_organisations: bool
+    """Whether the hub has more than one organisation."""
     organisation: str | None
     """The organisation of this request; null: it names none, and the caller does not belong to exactly one."""
     organisations: list[OwnOrganisationView]

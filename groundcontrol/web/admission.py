@@ -21,7 +21,6 @@ from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "
 ORGANISATION: Final = "Stardust-Organisation"
-LIVE_PATH: Final = "/api/v1/live"
 
 
 class Admission:
@@ -115,12 +114,12 @@ def _admits_unfinished(caller: Caller, *, pending: bool, enrolling: bool) -> boo
 
 
 def named_organisation(request: web.BaseRequest) -> str | None:
-    """The short name of the organisation that a request names; None: it names none. A browser's WebSocket has no headers of its own, so the
-    live socket takes it from its address.
+    """The short name of the organisation that a request names; None: it names none. A browser sends no header with
+    a WebSocket or a download, so a GET may name it in its address.
 
     Raises: BadRequest: the name is given twice.
     """
-    given = request.headers.getall(ORGANISATION, []) + (request.query.getall("organisation", []) if request.path == LIVE_PATH else [])
+    given = request.headers.getall(ORGANISATION, []) + (request.query.getall("organisation", []) if request.method == "GET" else [])
     if len(given) > 1:
         raise BadRequest(f"give the header {ORGANISATION} once")
     return given[0] if given else None

@@ -131,6 +131,8 @@ class ApiRequest:
         """
         found: dict[str, str] = {}
         for name, value in self.request.query.items():
+            if name == "organisation":  # admission has read it
+                continue
             if name not in known:
                 raise BadRequest(f"this call has no parameter {name[:40]!r}")
             if name in found:

@@ -20,6 +20,7 @@ const LinkPage = lazy(t`the page`, async () => (await import("../pages/alerts/li
 /** Where a provider of single sign-on sends the browser back to. */
 const SsoReturn = lazy(t`the page`, async () => (await import("../pages/login/sso")).SsoReturn, null, "page");
 const SignedOut = lazy(t`the page`, async () => (await import("../pages/login/sso")).SignedOut, null, "page");
+const OutsidePage = lazy(t`the page`, async () => (await import("../pages/login/outside")).OutsidePage, null, "page");
 const TITLE_MS = 50;
 /** The interval at which the page checks how long the session lasts. */
 const CHECK_MS = 30_000;
@@ -34,6 +35,13 @@ function App(): VNode | null {
     return (
       <>
         <SsoReturn />
+        <StepUp />
+      </>
+    );
+  if (at === "outside")
+    return (
+      <>
+        <OutsidePage />
         <StepUp />
       </>
     );

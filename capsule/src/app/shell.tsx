@@ -10,6 +10,7 @@ import { nodeName, silentFor, tags } from "../state/fleet";
 import { jobs } from "../state/jobs";
 import { connections, lastMessageBeforeLoss, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
 import { messengerTrouble } from "../state/messenger";
+import { chosen, organisations, switchTo } from "../state/organisation";
 import { preferences } from "../state/preferences";
 import { go, pageUrl } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
@@ -98,6 +99,20 @@ function Side({ route }: { route: Route }): VNode {
           Stardust <small class="cut">{location.host}</small>
         </span>
       </a>
+      {organisations.value.length > 1 && (
+        <select
+          class="input"
+          aria-label={t`Organisation`}
+          value={chosen.value}
+          onChange={(event) => switchTo(event.currentTarget.value)}
+        >
+          {organisations.value.map(({ slug, name, state }) => (
+            <option key={slug} value={slug} disabled={state === "suspended"}>
+              {state === "suspended" ? t`${name}, suspended` : name}
+            </option>
+          ))}
+        </select>
+      )}
       {entries(SECTIONS.slice(0, -1), route)}
       {views.length > 0 && (
         <div class="tags">
@@ -284,6 +299,11 @@ function TabBar({ route }: { route: Route }): VNode {
         label={t`Account`}
         class={route.section === "settings" ? "quiet at" : "quiet"}
         groups={[
+          organisations.value.length > 1
+            ? organisations.value
+                .filter(({ state, slug }) => state === "active" && slug !== chosen.value)
+                .map(({ slug, name }) => ({ label: t`Work in ${name}`, icon: "users", run: () => switchTo(slug) }))
+            : [],
           [
             { label: t`Settings`, icon: "settings", run: () => go("/settings") },
             { label: t`Theme: ${THEME_WORDS[theme.value]}`, icon: THEME_ICONS[theme.value], run: () => void nextTheme() },

@@ -4,6 +4,7 @@
  * Secrets are passed on and not stored here. If the hub requires the password, the caller asks for it.
  */
 
+import { named } from "./organisation";
 import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
 import type { DeploymentBody, DeploymentsView, DeploymentView, RedeployedView, RedeployManyBody, RetryBody } from "../wire/schema.gen";
@@ -21,7 +22,7 @@ export async function removeNode(nodeId: string, body: RetryBody, force: boolean
 }
 
 /** The URL of a node's whole history as a file, one row for each minute. */
-export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/export`, { tier: "1m" });
+export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/export`, { tier: "1m", ...named() });
 
 /** Deploys to a node's server again, or returns the deployment that is running already. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {

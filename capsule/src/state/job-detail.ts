@@ -1,5 +1,6 @@
 /** Jobs: start and stop them, load plans and reports, follow one job with its output, and batches of jobs. */
 
+import { named } from "./organisation";
 import { signal } from "@preact/signals";
 import { RecentBytes } from "../core/jobs/recent-bytes";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
@@ -34,7 +35,7 @@ export async function cancelJob(id: string, force = false): Promise<JobView> {
   return job;
 }
 
-export const outputUrl = (id: string): string => url(`jobs/${id}/output`);
+export const outputUrl = (id: string): string => url(`jobs/${id}/output`, named());
 
 /** One job, followed live. The receiver set by `onOutput` gets the last 4 MB of the output and all later bytes, once and in order. */
 export class JobDetail {

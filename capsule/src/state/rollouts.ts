@@ -1,5 +1,6 @@
 /** REST calls and live topics of roll-outs, patch policies, windows and the patch status. */
 
+import { named } from "./organisation";
 import { t } from "../core/text/i18n";
 import { call, url } from "../wire/http";
 import type { ApiError } from "../wire/http";
@@ -69,7 +70,7 @@ export const deleteWindow = (id: string): Promise<undefined> =>
   withStepUp(() => call<undefined>("DELETE", `windows/${id}`), t`Enter your password to delete a window or a freeze.`);
 export const loadPatchStatus = (): Promise<PatchStatusView> => call<PatchStatusView>("GET", "patch-status");
 /** The address of the patch status as a file. */
-export const patchStatusCsv = (): string => url("patch-status", { format: "csv" });
+export const patchStatusCsv = (): string => url("patch-status", { format: "csv", ...named() });
 
 // -- roll-outs -------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ import { pollUntilSettled } from "./settled-question";
 import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { AssertionBody, LoginView, MeView, SsoLogoutView, UserView } from "../wire/schema.gen";
+import { adopt, chosen, outside } from "./organisation";
 import { go } from "./router";
 
-export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "ready";
+export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" | "enrol" | "outside" | "ready";
 
 /** The session is renewed this long before it expires, but not sooner than `SOONEST_S` from now. */
 const EARLY_S = 60;
@@ -71,7 +72,9 @@ function enter(answer: LoginView | MeView, request = ++lastRequest): void {
   user.value = who;
   notice.value = "";
   enrolling ||= who.must_enrol_totp && !who.must_change_password;
-  phase.value = who.must_change_password ? "change" : enrolling ? "enrol" : "ready";
+  // Somebody who belongs to several organisations is shown none of them before one is chosen.
+  if ("several_organisations" in answer && answer.several_organisations && !chosen.peek()) return;
+  phase.value = who.must_change_password ? "change" : enrolling ? "enrol" : outside.peek() ? "outside" : "ready";
   clearTimeout(timer);
   const wait = Math.max(SOONEST_S, expires_at - Date.now() / 1000 - hubAhead() - EARLY_S);
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
@@ -80,7 +83,9 @@ function enter(answer: LoginView | MeView, request = ++lastRequest): void {
 /** Asks the hub who is signed in, and shows that session. Raises: ApiError. */
 async function fetchUser(): Promise<void> {
   const request = ++lastRequest;
-  enter(await call<MeView>("GET", "auth/me", { always: true }), request);
+  let me = await call<MeView>("GET", "auth/me", { always: true });
+  if (adopt(me)) adopt((me = await call<MeView>("GET", "auth/me", { always: true })));
+  enter(me, request);
 }
 
 /** Drops the data of the session and shows `to`. `why`: the notice on the sign-in form; empty = the user signed out. */
@@ -154,7 +159,7 @@ export function enrolled(): Promise<void> {
   return reloadUser();
 }
 
-setHooks({ csrf: () => csrf, renew, refused: reloadUser, ended: () => ended });
+setHooks({ organisation: () => chosen.peek(), csrf: () => csrf, renew, refused: reloadUser, ended: () => ended });
 addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });

@@ -48,7 +48,7 @@ function rig(mayConnect = async (): Promise<boolean> => true, onRights = (): voi
     random: () => 0.999,
   };
   const connection = new Connection(
-    "ws://x",
+    () => "ws://x",
     (state) => states.push(state),
     () => undefined,
     mayConnect,

@@ -63,7 +63,7 @@ export class Connection {
   }
 
   constructor(
-    readonly url: string,
+    readonly url: () => string,
     readonly onState: (state: LinkState) => void,
     readonly onHello: (hello: LiveHello) => void,
     /** Called before each attempt after a loss; false = wait again. If the session is over, the callee stops the connection. */
@@ -117,7 +117,7 @@ export class Connection {
 
   #connect(): void {
     this.onState({ at: "connecting" });
-    const socket = this.around.open(this.url);
+    const socket = this.around.open(this.url());
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#ready = false;

@@ -40,6 +40,8 @@ interface Hooks {
   renew(): Promise<boolean | ApiError>;
   /** Called after a refusal that shows that the account or its rights have changed. */
   refused(): void;
+  /** The short name of the organisation that a request names; empty = none. */
+  organisation(): string;
   /** The number of ended sessions. */
   ended(): number;
 }
@@ -47,7 +49,11 @@ interface Hooks {
 let hooks: Hooks;
 
 /** The codes of refusals that concern the account, not the requested object. */
-const ACCOUNT_REFUSALS: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
+const ACCOUNT_REFUSALS: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required",
+  "organisation.required",
+  "organisation.unknown",
+  "organisation.suspended",
+];
 
 export function setHooks(given: Hooks): void {
   hooks = given;
@@ -71,6 +77,8 @@ async function send(
 ): Promise<Response> {
   const init: RequestInit = { cache: "no-store", signal: AbortSignal.timeout(patienceMs), method };
   const headers: Record<string, string> = { accept: "application/json" };
+  const organisation = hooks.organisation();
+  if (organisation) headers["stardust-organisation"] = organisation;
   if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
   if (method !== "GET") {
     headers["x-csrf-token"] = hooks.csrf();

@@ -1452,6 +1452,8 @@ export interface MeView {
   expires_at: number;
   /** Whether the caller administers the hub: its organisations, settings and backups. */
   instance_admin: boolean;
+  /** Whether the hub has more than one organisation. */
+  many_organisations: boolean;
   /** The organisation of this request; null: it names none, and the caller does not belong to exactly one. */
   organisation: string | null;
   /** Those that the caller belongs to. */

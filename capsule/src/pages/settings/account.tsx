@@ -17,6 +17,7 @@ import { Time } from "../../ui/time";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
 import { ListView, useList, type ListState } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { Offers } from "./offers";
 import { LinkedAccounts } from "./linked-accounts";
 import { Passkeys } from "./passkeys";
 import { SecondFactor } from "./second-factor";
@@ -48,6 +49,7 @@ export function AccountPage(): VNode {
         )}
       </section>
       {who.has_password && <Password onChanged={sessions.load} />}
+      <Offers />
       <LinkedAccounts />
       <SecondFactor onChanged={sessions.load} />
       {who.totp_enabled && <Passkeys />}

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { isHubAdmin, manyOrganisations } from "../../state/organisation";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/tabs";
@@ -10,6 +11,8 @@ import { AuditPage } from "./audit";
 import { HistoryPage } from "./history";
 import { HubPage } from "./hub";
 import { InvitesPage } from "./invites";
+import { MembersPage } from "./members";
+import { OrganisationsPage } from "./organisations";
 import { PoliciesPage } from "./policies";
 import { RoleRefusal } from "../list-view";
 import { SsoPage } from "./sso";
@@ -17,11 +20,13 @@ import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
 /** The users who may open a tab. */
-type Audience = "all" | "acting" | "admin";
+type Audience = "all" | "acting" | "admin" | "hub" | "admin of many";
 
 const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audience }[] = [
   { key: "account", label: t`Account`, href: "/settings", who: "all" },
   { key: "users", label: t`Users`, href: "/settings/users", who: "admin" },
+  { key: "members", label: t`Members`, href: "/settings/members", who: "admin of many" },
+  { key: "organisations", label: t`Organisations`, href: "/settings/organisations", who: "hub" },
   { key: "tokens", label: t`API tokens`, href: "/settings/tokens", who: "all" },
   { key: "joining", label: t`Enrollment`, href: "/settings/joining", who: "acting" },
   { key: "history", label: t`Retention`, href: "/settings/history", who: "admin" },
@@ -32,8 +37,23 @@ const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audien
   { key: "appearance", label: t`Appearance`, href: "/settings/appearance", who: "all" },
 ];
 
+function mayOpen(who: Audience): boolean {
+  switch (who) {
+    case "all":
+      return true;
+    case "acting":
+      return mayAct.value;
+    case "admin":
+      return isAdmin.value;
+    case "admin of many":
+      return isAdmin.value && manyOrganisations.value;
+    case "hub":
+      return isHubAdmin.value;
+  }
+}
+
 export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
-  const tabs = ALL.filter(({ who }) => who === "all" || (who === "admin" ? isAdmin.value : mayAct.value));
+  const tabs = ALL.filter(({ who }) => mayOpen(who));
   const current = ALL.find((one) => one.key === tab);
   const closed = current !== undefined && !tabs.includes(current);
   return (
@@ -61,6 +81,10 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
       return <AccountPage />;
     case "users":
       return <UsersPage />;
+    case "members":
+      return <MembersPage />;
+    case "organisations":
+      return <OrganisationsPage />;
     case "tokens":
       return <TokensPage />;
     case "joining":

@@ -1,0 +1,186 @@
+/** The members of the organisation, and open offers. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { grantsLabel, grantsNothing, ROLE_LABELS, type Role } from "../../core/access/account-labels";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { now } from "../../state/clock";
+import { chosen, organisations } from "../../state/organisation";
+import { loadMembers, offerMembership, patchMember, removeMember } from "../../state/organisations";
+import { reloadUser, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { GrantsView, MemberView, OfferView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Empty } from "../../ui/load-states";
+import { ListView, useList } from "../list-view";
+import { NodesField } from "../nodes-field";
+import { ActionError, useAction } from "../use-action";
+import { RoleField, Typed } from "./user-dialogs";
+
+type OpenDialog = { kind: "add" } | { kind: "edit" | "remove"; one: MemberView };
+
+export function MembersPage(): VNode {
+  const [offers, setOffers] = useState<readonly OfferView[]>([]);
+  const list = useList<MemberView>(
+    async (cursor) => {
+      const page = await loadMembers(cursor);
+      setOffers(page.offers);
+      return { items: page.members, next: page.next };
+    },
+    (one) => one.username,
+  );
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const act = useAction();
+  const close = (): void => setOpenDialog(null);
+  const saved = (text: string): void => {
+    toast("done", text);
+    list.load();
+    close();
+    void reloadUser();
+  };
+  const name = organisations.value.find(({ slug }) => slug === chosen.value)?.name ?? organisations.value[0]?.name ?? "";
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <div>
+          <h2>{t`Members of ${name}`}</h2>
+          <p class="t3 meta">{t`A user of this hub can belong to several organisations, with a role in each.`}</p>
+        </div>
+        <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
+          {t`Offer membership`}
+        </Button>
+      </div>
+      <ActionError text={act.refusal} />
+      <ListView
+        list={list}
+        what={t`the members`}
+        refused={t`Your role cannot see members.`}
+        empty={<Empty icon="users" title={t`No members`} text={t`People who can work in this organisation are listed here.`} />}
+      >
+        {(items) => (
+          <ul class="rows-card" aria-label={t`Members`}>
+            {items.map((one) => (
+              <li key={one.username}>
+                <div class="grow">
+                  <span class="medium">{one.username}</span>{" "}
+                  {one.username === user.value?.username && <span class="pill small accent">{t`you`}</span>}
+                  {one.disabled && <span class="pill small">{t`disabled`}</span>}
+                  {one.source !== "local" && <span class="pill small">{one.source.replace("oidc:", "")}</span>}
+                  {one.until !== null && (
+                    <span class="pill small warn">{t`until ${timeOrDate(one.until, now.value)}: ${one.reason}`}</span>
+                  )}
+                  <p class="meta t3">
+                    {ROLE_LABELS[one.role]} · {grantsLabel(one.grants)}
+                  </p>
+                </div>
+                <Button slim onClick={() => setOpenDialog({ kind: "edit", one })} more={{ "aria-label": t`Role and nodes of ${one.username}` }}>
+                  {t`Edit…`}
+                </Button>
+                <Button
+                  slim
+                  kind="danger"
+                  onClick={() => setOpenDialog({ kind: "remove", one })}
+                  more={{ "aria-label": t`Remove ${one.username}` }}
+                >
+                  {t`Remove…`}
+                </Button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {offers.length > 0 && (
+        <section class="stack" aria-label={t`Open offers`}>
+          <h3>{t`Open offers`}</h3>
+          <ul class="rows-card" aria-label={t`Open offers`}>
+            {offers.map((one) => (
+              <li key={one.username}>
+                <div class="grow">
+                  <span class="medium">{one.username}</span>
+                  <p class="meta t3">{t`${ROLE_LABELS[one.role]}, offered by ${one.made_by}`}</p>
+                </div>
+                <Button
+                  slim
+                  busy={act.busy}
+                  onClick={() =>
+                    void act.run(async () => {
+                      await removeMember(one.username);
+                      saved(t`The offer was withdrawn`);
+                    })
+                  }
+                >
+                  {t`Withdraw`}
+                </Button>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {openDialog?.kind === "add" && <Edit onClose={close} onSaved={() => saved(t`If there is such a user, they can accept now`)} />}
+      {openDialog?.kind === "edit" && <Edit one={openDialog.one} onClose={close} onSaved={() => saved(t`Saved`)} />}
+      {openDialog?.kind === "remove" && (
+        <Typed
+          name={openDialog.one.username}
+          title={t`Remove ${openDialog.one.username}`}
+          text={t`Their rights and tokens in this organisation end now. The account stays, and can be offered a membership again.`}
+          button={t`Remove member`}
+          onClose={close}
+          act={async () => {
+            await removeMember(openDialog.one.username);
+            saved(t`${openDialog.one.username} is no member any more`);
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+/** Offers a membership, or changes one. */
+function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void; onSaved: () => void }): VNode {
+  const [username, setUsername] = useState("");
+  const [role, setRole] = useState<Role>(one?.role ?? "viewer");
+  const [grants, setGrants] = useState<GrantsView | null>(one?.grants ?? null);
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  const limit = role === "admin" ? null : grants;
+  const ready = (one !== undefined || username.trim() !== "") && !(limit && grantsNothing(limit));
+  const save = (): void =>
+    void act.run(async () => {
+      if (one) await patchMember(one.username, { role, ...(limit ? { grants: limit } : { all_nodes: true }) });
+      else await offerMembership({ username: username.trim(), role, grants: limit });
+      onSaved();
+    });
+  return (
+    <Dialog title={one ? t`Role and nodes of ${one.username}` : t`Offer membership`} icon="users" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          {!one && (
+            <TextField
+              label={t`User name`}
+              hint={t`The user accepts under Settings, Account. You are not told whether the name exists.`}
+              value={username}
+              onText={setUsername}
+              input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+            />
+          )}
+          <RoleField value={role} onPick={setRole} />
+          {role !== "admin" && <NodesField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {one ? t`Save` : t`Offer`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

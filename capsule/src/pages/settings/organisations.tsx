@@ -1,0 +1,347 @@
+/** All organisations of the hub, for its admins: counts, never content. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import {
+  addOrganisation,
+  breakGlass,
+  deleteOrganisation,
+  loadOrganisations,
+  patchOrganisation,
+  removeAgents,
+  setSuspended,
+} from "../../state/organisations";
+import { reloadUser, user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { FirstAdminView, OrganisationSummaryView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Check, ConfirmName, SelectField } from "../../ui/form";
+import { Empty } from "../../ui/load-states";
+import { Icon } from "../../ui/icon";
+import { MenuButton } from "../../ui/menu";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { SecretOnce } from "./secret-once";
+
+type One = OrganisationSummaryView;
+type OpenDialog = { kind: "add" } | { kind: "edit" | "delete" | "glass"; one: One } | { kind: "password"; first: FirstAdminView };
+
+export function OrganisationsPage(): VNode {
+  const list = useList<One>(
+    async () => ({ items: await loadOrganisations(), next: null }),
+    (one) => one.slug,
+  );
+  const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const act = useAction();
+  const close = (): void => setOpenDialog(null);
+  const saved = (text: string, next: OpenDialog | null = null): void => {
+    toast("done", text);
+    list.load();
+    setOpenDialog(next);
+    void reloadUser();
+  };
+  const suspend = (one: One, on: boolean): void =>
+    void act.run(async () => {
+      await setSuspended(one.slug, on);
+      saved(on ? t`${one.name} is suspended` : t`${one.name} is active again; what was paused stays paused`);
+    });
+  const clear = (one: One): void =>
+    void act.run(async () => {
+      const { removing, unreached } = await removeAgents(one.slug);
+      saved(
+        unreached.length
+          ? t`${plural(removing.length, "agent")} are being removed; not reached: ${unreached.join(", ")}`
+          : t`${plural(removing.length, "agent")} are being removed`,
+      );
+    });
+  return (
+    <div class="stack">
+      <div class="section-head">
+        <div>
+          <h2>{t`Organisations`}</h2>
+          <p class="t3 meta">{t`Each has servers, users and rules of its own, and sees nothing of the others.`}</p>
+        </div>
+        <Button kind="primary" icon="plus" class="end" onClick={() => setOpenDialog({ kind: "add" })}>
+          {t`Add organisation`}
+        </Button>
+      </div>
+      <ActionError text={act.refusal} />
+      <ListView
+        list={list}
+        what={t`the organisations`}
+        refused={t`Only admins of this hub see its organisations.`}
+        empty={<Empty icon="users" title={t`No organisations`} text={t`Teams that share this hub are listed here.`} />}
+      >
+        {(items) => (
+          <ul class="rows-card" aria-label={t`Organisations`}>
+            {items.map((one) => (
+              <li key={one.slug}>
+                <div class="grow">
+                  <span class="medium">{one.name}</span> <span class="pill small">{one.slug}</span>{" "}
+                  {one.state === "suspended" && <span class="pill small warn">{t`suspended`}</span>}
+                  {one.member && <span class="pill small accent">{t`you are a member`}</span>}
+                  <p class="meta t3">
+                    {[
+                      one.node_quota === null
+                        ? plural(one.nodes, "server")
+                        : t`${one.nodes} of at most ${plural(one.node_quota, "server")}`,
+                      plural(one.members, "member"),
+                      plural(one.jobs, "job"),
+                      plural(one.events, "event"),
+                    ].join(" · ")}
+                  </p>
+                </div>
+                <MenuButton
+                  label={t`Actions for ${one.name}`}
+                  class="quiet slim only-icon"
+                  groups={[
+                    [
+                      { label: t`Name and quota…`, icon: "settings", run: () => setOpenDialog({ kind: "edit", one }) },
+                      ...(one.member ? [] : [{ label: t`Look inside…`, icon: "search" as const, run: () => setOpenDialog({ kind: "glass", one }) }]),
+                    ],
+                    [
+                      one.state === "suspended"
+                        ? { label: t`Resume`, icon: "check", run: () => suspend(one, false) }
+                        : { label: t`Suspend`, icon: "lock", danger: true, run: () => suspend(one, true) },
+                    ],
+                    one.first
+                      ? []
+                      : [
+                          ...(one.nodes ? [{ label: t`Remove its agents`, icon: "server" as const, run: () => clear(one) }] : []),
+                          { label: t`Delete…`, icon: "trash" as const, danger: true, run: () => setOpenDialog({ kind: "delete", one }) },
+                        ],
+                  ]}
+                >
+                  <Icon name="ellipsis" size="small" />
+                </MenuButton>
+              </li>
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {openDialog?.kind === "add" && (
+        <Add
+          onClose={close}
+          onMade={(name, first) =>
+            saved(
+              first?.how === "offered" ? t`${name} was added; ${first.username} must accept to be its admin` : t`${name} was added`,
+              first?.password ? { kind: "password", first } : null,
+            )
+          }
+        />
+      )}
+      {openDialog?.kind === "edit" && <Edit one={openDialog.one} onClose={close} onSaved={() => saved(t`Saved`)} />}
+      {openDialog?.kind === "glass" && (
+        <Glass one={openDialog.one} onClose={close} onDone={() => saved(t`You may look into ${openDialog.one.name} now; its members are told`)} />
+      )}
+      {openDialog?.kind === "delete" && (
+        <Delete one={openDialog.one} onClose={close} onDone={() => saved(t`${openDialog.one.name} was deleted`)} />
+      )}
+      {openDialog?.kind === "password" && (
+        <SecretOnce
+          title={t`${openDialog.first.username} was added`}
+          label={t`One-time password`}
+          secret={openDialog.first.password ?? ""}
+          text={t`Give this to ${openDialog.first.username}. It allows one sign-in, only to choose a new password, and expires after 24 hours.`}
+          onClose={close}
+        />
+      )}
+    </div>
+  );
+}
+
+const quotaOf = (text: string): number | null => (text.trim() ? Number(text) : null);
+const isQuota = (text: string): boolean => /^\d{0,7}$/.test(text.trim());
+
+function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, first: FirstAdminView | null) => void }): VNode {
+  const [name, setName] = useState("");
+  const [slug, setSlug] = useState("");
+  const [quota, setQuota] = useState("");
+  const [admin, setAdmin] = useState(user.peek()?.username ?? "");
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  const short = slug || name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 40);
+  const ready = name.trim() !== "" && /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(short) && isQuota(quota);
+  const save = (): void =>
+    void act.run(async () => {
+      const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota), first_admin: admin.trim() || null };
+      const made = await addOrganisation(body);
+      onMade(made.organisation.name, made.first_admin);
+    });
+  return (
+    <Dialog title={t`Add organisation`} icon="users" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) save();
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }} />
+          <TextField
+            label={t`Short name`}
+            hint={t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
+            value={short}
+            onText={setSlug}
+            input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+          />
+          <TextField
+            label={t`First admin`}
+            hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
+            value={admin}
+            onText={setAdmin}
+            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+          />
+          <TextField
+            label={t`Most servers`}
+            hint={t`Empty: no limit.`}
+            value={quota}
+            wrong={isQuota(quota) ? "" : t`A whole number.`}
+            onText={setQuota}
+            input={{ inputmode: "numeric", autocomplete: "off" }}
+          />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {t`Add organisation`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+function Edit({ one, onClose, onSaved }: { one: One; onClose: () => void; onSaved: () => void }): VNode {
+  const [name, setName] = useState(one.name);
+  const [slug, setSlug] = useState(one.slug);
+  const [quota, setQuota] = useState(one.node_quota === null ? "" : `${one.node_quota}`);
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  const ready = name.trim() !== "" && slug !== "" && isQuota(quota);
+  return (
+    <Dialog title={t`Name and quota of ${one.name}`} icon="settings" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!ready) return;
+          void act.run(async () => {
+            await patchOrganisation(one.slug, { version: one.version, name: name.trim(), slug, node_quota: quotaOf(quota) });
+            onSaved();
+          });
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }} />
+          <TextField
+            label={t`Short name`}
+            hint={t`Programs that name it must be changed, too.`}
+            value={slug}
+            onText={setSlug}
+            input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+          />
+          <TextField
+            label={t`Most servers`}
+            hint={t`Empty: no limit.`}
+            value={quota}
+            wrong={isQuota(quota) ? "" : t`A whole number.`}
+            onText={setQuota}
+            input={{ inputmode: "numeric", autocomplete: "off" }}
+          />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {t`Save`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+function Glass({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
+  const [reason, setReason] = useState("");
+  const [minutes, setMinutes] = useState("60");
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  return (
+    <Dialog title={t`Look into ${one.name}`} icon="search" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!reason.trim()) return;
+          void act.run(async () => {
+            await breakGlass(one.slug, reason.trim(), Number(minutes));
+            onDone();
+          });
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <p class="t2">{t`You become a viewer for a while. The events of the organisation say who, for how long, and why.`}</p>
+          <TextField label={t`Reason`} value={reason} onText={setReason} input={{ maxLength: 200, required: true, autofocus: true }} />
+          <SelectField
+            label={t`For`}
+            value={minutes}
+            onPick={setMinutes}
+            options={[
+              ["30", t`30 minutes`],
+              ["60", t`1 hour`],
+              ["240", t`4 hours`],
+            ]}
+          />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!reason.trim()}>
+            {t`Look inside`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+function Delete({ one, onClose, onDone }: { one: One; onClose: () => void; onDone: () => void }): VNode {
+  const [typed, setTyped] = useState("");
+  const [abandon, setAbandon] = useState(false);
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  return (
+    <Dialog title={t`Delete ${one.name}`} size="narrow" onClose={end.onClose}>
+      <form onSubmit={(event) => event.preventDefault()}>
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <p class="t2">
+            {t`Its servers, history, rules, users of its own and keys are deleted. Backups keep them until they age out. This cannot be undone.`}
+          </p>
+          {one.nodes > 0 && (
+            <Check checked={abandon} onCheck={setAbandon}>
+              {t`Leave the agents on its ${plural(one.nodes, "server")}. “Remove its agents” in the menu removes them first.`}
+            </Check>
+          )}
+          <ConfirmName name={one.slug} value={typed} onText={setTyped} />
+        </div>
+        <Foot focused {...end}>
+          <Button
+            kind="destroy"
+            busy={act.busy}
+            disabled={typed !== one.slug || (one.nodes > 0 && !abandon)}
+            onClick={() =>
+              void act.run(async () => {
+                await deleteOrganisation(one.slug, abandon);
+                onDone();
+              })
+            }
+          >
+            {t`Delete organisation`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

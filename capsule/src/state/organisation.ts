@@ -1,0 +1,42 @@
+/** The organisation in which this tab works. Each request names it, if the user belongs to several. */
+
+import { signal } from "@preact/signals";
+import type { MeView, OwnOrganisationView } from "../wire/schema.gen";
+
+const KEY = "stardust.organisation";
+
+/** The organisations of the user. */
+export const organisations = signal<readonly OwnOrganisationView[]>([]);
+/** The short name that requests carry; empty = none: the user belongs to one. */
+export const chosen = signal("");
+export const isHubAdmin = signal(false);
+/** Whether the hub has more than one organisation. Until then nothing shows of them. */
+export const manyOrganisations = signal(false);
+/** Why the user works in no organisation; empty = the user works in one. */
+export const outside = signal<"" | "suspended" | "none">("");
+
+/** Takes over what the hub says about the user. Returns true if another organisation is chosen now, so that the hub must be asked again. */
+export function adopt(me: MeView): boolean {
+  organisations.value = me.organisations;
+  isHubAdmin.value = me.instance_admin;
+  manyOrganisations.value = me.many_organisations;
+  outside.value = me.organisation !== null ? "" : me.organisations.length ? "suspended" : "none";
+  const before = chosen.peek();
+  if (me.organisations.length < 2) chosen.value = "";
+  else if (me.organisation === null) {
+    const wished = before || sessionStorage.getItem(KEY) || localStorage.getItem(KEY);
+    const open = me.organisations.filter(({ state, slug }) => state === "active" && slug !== before);
+    chosen.value = (open.find(({ slug }) => slug === wished) ?? open[0] ?? me.organisations[0])?.slug ?? "";
+  }
+  return chosen.peek() !== before;
+}
+
+/** Works in another organisation from now on. The page is loaded anew: nothing of the other one stays in it. */
+export function switchTo(slug: string): void {
+  sessionStorage.setItem(KEY, slug);
+  localStorage.setItem(KEY, slug);
+  location.assign("/");
+}
+
+/** The query of a link, which can send no header. */
+export const named = (): { organisation?: string } => (chosen.peek() ? { organisation: chosen.peek() } : {});
