@@ -90,7 +90,7 @@ const CHUNKS = {
     "pages/node/unit-help",
     "pages/node/units",
   ],
-  access: ["pages/login/change", "pages/login/enrol", "pages/login/second", "pages/settings/settings"],
+  access: ["pages/login/change", "pages/login/enrol", "pages/login/outside", "pages/login/second", "pages/settings/settings"],
   sso: ["pages/login/sso"],
   columns: ["pages/fleet/columns", "pages/fleet/group-header", "pages/fleet/sort-menu"],
   issues: ["core/nodes/filter-error", "pages/fleet/issue-cause", "pages/storage-warning"],

@@ -100,12 +100,7 @@ function Side({ route }: { route: Route }): VNode {
         </span>
       </a>
       {organisations.value.length > 1 && (
-        <select
-          class="input"
-          aria-label={t`Organisation`}
-          value={chosen.value}
-          onChange={(event) => switchTo(event.currentTarget.value)}
-        >
+        <select class="input" aria-label={t`Organisation`} value={chosen.value} onChange={(event) => switchTo(event.currentTarget.value)}>
           {organisations.value.map(({ slug, name, state }) => (
             <option key={slug} value={slug} disabled={state === "suspended"}>
               {state === "suspended" ? t`${name}, suspended` : name}

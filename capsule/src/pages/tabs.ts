@@ -16,5 +16,18 @@ export const NODE_TABS = [
 ] as const;
 export type NodeTab = (typeof NODE_TABS)[number];
 
-export const SETTINGS_TABS = ["account", "users", "members", "organisations", "tokens", "joining", "history", "hub", "policies", "sso", "audit", "appearance"] as const;
+export const SETTINGS_TABS = [
+  "account",
+  "users",
+  "members",
+  "organisations",
+  "tokens",
+  "joining",
+  "history",
+  "hub",
+  "policies",
+  "sso",
+  "audit",
+  "appearance",
+] as const;
 export type SettingsTab = (typeof SETTINGS_TABS)[number];

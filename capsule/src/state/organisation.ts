@@ -3,7 +3,14 @@
 import { signal } from "@preact/signals";
 import type { MeView, OwnOrganisationView } from "../wire/schema.gen";
 
-const KEY = "stardust.organisation";
+const SECURE = location.protocol === "https:";
+/** The cookie with the organisation that this browser worked in last. The hub does not read it. */
+const COOKIE = SECURE ? "__Host-stardust-organisation" : "stardust-organisation";
+const remembered = (): string | undefined =>
+  document.cookie
+    .split("; ")
+    .find((one) => one.startsWith(`${COOKIE}=`))
+    ?.slice(COOKIE.length + 1);
 
 /** The organisations of the user. */
 export const organisations = signal<readonly OwnOrganisationView[]>([]);
@@ -24,7 +31,7 @@ export function adopt(me: MeView): boolean {
   const before = chosen.peek();
   if (me.organisations.length < 2) chosen.value = "";
   else if (me.organisation === null) {
-    const wished = before || sessionStorage.getItem(KEY) || localStorage.getItem(KEY);
+    const wished = before || remembered();
     const open = me.organisations.filter(({ state, slug }) => state === "active" && slug !== before);
     chosen.value = (open.find(({ slug }) => slug === wished) ?? open[0] ?? me.organisations[0])?.slug ?? "";
   }
@@ -33,8 +40,7 @@ export function adopt(me: MeView): boolean {
 
 /** Works in another organisation from now on. The page is loaded anew: nothing of the other one stays in it. */
 export function switchTo(slug: string): void {
-  sessionStorage.setItem(KEY, slug);
-  localStorage.setItem(KEY, slug);
+  document.cookie = `${COOKIE}=${slug}; Path=/; Max-Age=31536000; SameSite=Strict${SECURE ? "; Secure" : ""}`;
   location.assign("/");
 }
 

@@ -26,10 +26,7 @@ const member = (name: string): string => `members/${encodeURIComponent(name)}`;
 export const loadOrganisations = async (): Promise<OrganisationSummaryView[]> =>
   (await call<OrganisationsView>("GET", "organisations")).organisations;
 export const addOrganisation = (body: NewOrganisationBody): Promise<NewOrganisationView> =>
-  withStrictStepUp(
-    () => call<NewOrganisationView>("POST", "organisations", { body }),
-    t`Enter your password to create an organisation.`,
-  );
+  withStrictStepUp(() => call<NewOrganisationView>("POST", "organisations", { body }), t`Enter your password to create an organisation.`);
 export const patchOrganisation = (slug: string, body: OrganisationPatch): Promise<OrganisationView> =>
   withStepUp(() => call<OrganisationView>("PATCH", of(slug), { body }), t`Enter your password to change the organisation ${slug}.`);
 export const setSuspended = (slug: string, on: boolean): Promise<OrganisationView> =>
@@ -38,10 +35,7 @@ export const setSuspended = (slug: string, on: boolean): Promise<OrganisationVie
     on ? t`Enter your password to suspend the organisation ${slug}.` : t`Enter your password to resume the organisation ${slug}.`,
   );
 export const removeAgents = (slug: string): Promise<AgentsView> =>
-  withStrictStepUp(
-    () => call<AgentsView>("POST", `${of(slug)}/remove-agents`),
-    t`Enter your password to remove the agents of ${slug}.`,
-  );
+  withStrictStepUp(() => call<AgentsView>("POST", `${of(slug)}/remove-agents`), t`Enter your password to remove the agents of ${slug}.`);
 export const deleteOrganisation = (slug: string, abandon: boolean): Promise<void> =>
   withStrictStepUp(
     () => call<undefined>("POST", `${of(slug)}/delete`, { body: { typed: slug, abandon } }),
@@ -53,7 +47,8 @@ export const breakGlass = (slug: string, reason: string, minutes: number): Promi
     t`Enter your password to look into the organisation ${slug}.`,
   );
 
-export const loadMembers = (cursor?: string): Promise<MembersView> => call<MembersView>("GET", "members", { query: { limit: 100, cursor } });
+export const loadMembers = (cursor?: string): Promise<MembersView> =>
+  call<MembersView>("GET", "members", { query: { limit: 100, cursor } });
 export const offerMembership = (body: NewMemberBody): Promise<void> =>
   withStrictStepUp(() => call<undefined>("POST", "members", { body }), t`Enter your password to offer a membership.`);
 export const patchMember = (name: string, body: MemberPatch): Promise<MemberView> =>

@@ -49,7 +49,10 @@ interface Hooks {
 let hooks: Hooks;
 
 /** The codes of refusals that concern the account, not the requested object. */
-const ACCOUNT_REFUSALS: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required",
+const ACCOUNT_REFUSALS: readonly FailureCode[] = [
+  "auth.forbidden",
+  "auth.password_change_required",
+  "auth.totp_enrolment_required",
   "organisation.required",
   "organisation.unknown",
   "organisation.suspended",

@@ -1362,6 +1362,8 @@ export interface LoginView {
   expires_at: number;
   csrf_token: string;
   user: UserView;
+  /** Whether the user belongs to several organisations, and so has to name one: `GET /auth/me` lists them. */
+  several_organisations: boolean;
 }
 
 export interface LogsView {

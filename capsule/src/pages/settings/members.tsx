@@ -69,14 +69,16 @@ export function MembersPage(): VNode {
                   {one.username === user.value?.username && <span class="pill small accent">{t`you`}</span>}
                   {one.disabled && <span class="pill small">{t`disabled`}</span>}
                   {one.source !== "local" && <span class="pill small">{one.source.replace("oidc:", "")}</span>}
-                  {one.until !== null && (
-                    <span class="pill small warn">{t`until ${timeOrDate(one.until, now.value)}: ${one.reason}`}</span>
-                  )}
+                  {one.until !== null && <span class="pill small warn">{t`until ${timeOrDate(one.until, now.value)}: ${one.reason}`}</span>}
                   <p class="meta t3">
                     {ROLE_LABELS[one.role]} · {grantsLabel(one.grants)}
                   </p>
                 </div>
-                <Button slim onClick={() => setOpenDialog({ kind: "edit", one })} more={{ "aria-label": t`Role and nodes of ${one.username}` }}>
+                <Button
+                  slim
+                  onClick={() => setOpenDialog({ kind: "edit", one })}
+                  more={{ "aria-label": t`Role and nodes of ${one.username}` }}
+                >
                   {t`Edit…`}
                 </Button>
                 <Button

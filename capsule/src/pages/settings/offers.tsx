@@ -33,10 +33,10 @@ export function Offers(): VNode | null {
       <ul class="rows-card" aria-label={t`Offered memberships`}>
         {offers.map((one) => (
           <li key={one.slug}>
-            <span class="grow">
+            <div class="grow">
               <span class="medium">{one.name}</span>
-              <span class="meta t3">{t`${ROLE_LABELS[one.role]}, offered by ${one.made_by}`}</span>
-            </span>
+              <p class="meta t3">{t`${ROLE_LABELS[one.role]}, offered by ${one.made_by}`}</p>
+            </div>
             <Button slim busy={act.busy} onClick={() => answer(one, false)}>{t`Decline`}</Button>
             <Button slim kind="primary" busy={act.busy} onClick={() => answer(one, true)}>{t`Accept`}</Button>
           </li>

@@ -101,7 +101,9 @@ export function OrganisationsPage(): VNode {
                   groups={[
                     [
                       { label: t`Name and quota…`, icon: "settings", run: () => setOpenDialog({ kind: "edit", one }) },
-                      ...(one.member ? [] : [{ label: t`Look inside…`, icon: "search" as const, run: () => setOpenDialog({ kind: "glass", one }) }]),
+                      ...(one.member
+                        ? []
+                        : [{ label: t`Look inside…`, icon: "search" as const, run: () => setOpenDialog({ kind: "glass", one }) }]),
                     ],
                     [
                       one.state === "suspended"
@@ -112,7 +114,7 @@ export function OrganisationsPage(): VNode {
                       ? []
                       : [
                           ...(one.nodes ? [{ label: t`Remove its agents`, icon: "server" as const, run: () => clear(one) }] : []),
-                          { label: t`Delete…`, icon: "trash" as const, danger: true, run: () => setOpenDialog({ kind: "delete", one }) },
+                          { label: t`Delete…`, icon: "trash-2" as const, danger: true, run: () => setOpenDialog({ kind: "delete", one }) },
                         ],
                   ]}
                 >
@@ -136,7 +138,11 @@ export function OrganisationsPage(): VNode {
       )}
       {openDialog?.kind === "edit" && <Edit one={openDialog.one} onClose={close} onSaved={() => saved(t`Saved`)} />}
       {openDialog?.kind === "glass" && (
-        <Glass one={openDialog.one} onClose={close} onDone={() => saved(t`You may look into ${openDialog.one.name} now; its members are told`)} />
+        <Glass
+          one={openDialog.one}
+          onClose={close}
+          onDone={() => saved(t`You may look into ${openDialog.one.name} now; its members are told`)}
+        />
       )}
       {openDialog?.kind === "delete" && (
         <Delete one={openDialog.one} onClose={close} onDone={() => saved(t`${openDialog.one.name} was deleted`)} />
@@ -164,7 +170,13 @@ function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, 
   const [admin, setAdmin] = useState(user.peek()?.username ?? "");
   const act = useAction();
   const end = act.dialogProps(onClose);
-  const short = slug || name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+|-+$/g, "").slice(0, 40);
+  const short =
+    slug ||
+    name
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^[^a-z]+|-+$/g, "")
+      .slice(0, 40);
   const ready = name.trim() !== "" && /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(short) && isQuota(quota);
   const save = (): void =>
     void act.run(async () => {
@@ -182,7 +194,12 @@ function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, 
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }} />
+          <TextField
+            label={t`Name`}
+            value={name}
+            onText={setName}
+            input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
+          />
           <TextField
             label={t`Short name`}
             hint={t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
@@ -237,7 +254,12 @@ function Edit({ one, onClose, onSaved }: { one: One; onClose: () => void; onSave
       >
         <div class="body">
           <ActionError text={act.refusal} />
-          <TextField label={t`Name`} value={name} onText={setName} input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }} />
+          <TextField
+            label={t`Name`}
+            value={name}
+            onText={setName}
+            input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
+          />
           <TextField
             label={t`Short name`}
             hint={t`Programs that name it must be changed, too.`}

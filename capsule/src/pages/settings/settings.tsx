@@ -20,12 +20,12 @@ import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
 /** The users who may open a tab. */
-type Audience = "all" | "acting" | "admin" | "hub" | "admin of many";
+type Audience = "all" | "acting" | "admin" | "hub" | "members";
 
 const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audience }[] = [
   { key: "account", label: t`Account`, href: "/settings", who: "all" },
   { key: "users", label: t`Users`, href: "/settings/users", who: "admin" },
-  { key: "members", label: t`Members`, href: "/settings/members", who: "admin of many" },
+  { key: "members", label: t`Members`, href: "/settings/members", who: "members" },
   { key: "organisations", label: t`Organisations`, href: "/settings/organisations", who: "hub" },
   { key: "tokens", label: t`API tokens`, href: "/settings/tokens", who: "all" },
   { key: "joining", label: t`Enrollment`, href: "/settings/joining", who: "acting" },
@@ -45,7 +45,7 @@ function mayOpen(who: Audience): boolean {
       return mayAct.value;
     case "admin":
       return isAdmin.value;
-    case "admin of many":
+    case "members":
       return isAdmin.value && manyOrganisations.value;
     case "hub":
       return isHubAdmin.value;
