@@ -31,11 +31,16 @@ FRESH_S: Final = 3 * DAY_S
 """A package list older than this is not fresh."""
 
 
+AGENT_TOO_OLD: Final = ("agent_too_old", "its agent is too old to be looked at every few seconds: update it")
+
+
 class Fleet(NamedTuple):
     """What a preview is computed from."""
 
     nodes: Sequence[Node]
     online: frozenset[NodeId]
+    too_old: frozenset[NodeId]
+    """Those whose agents cannot be looked at every few seconds."""
     updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
     seen: SeenAt
     windows: Sequence[PatchWindow]
@@ -116,11 +121,12 @@ def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, 
             return "zone_unknown", f"its time zone is not known, and the window {name} needs it"
         case Shut("frozen", name, _):
             return "frozen", f"frozen now by {name}"
-    if node.id not in fleet.online:
-        return "offline", "it is offline now"
-    if choice is None:
-        return "list_unknown", "its list of updates is not known"
-    return None
+    checks = (
+        (node.id not in fleet.online, ("offline", "it is offline now")),
+        (node.id in fleet.too_old, AGENT_TOO_OLD),
+        (choice is None, ("list_unknown", "its list of updates is not known")),
+    )
+    return next((hold for holds, hold in checks if holds), None)
 
 
 def _node_view(node: Node, wave: int, choice: Choice | None, fleet: Fleet) -> NodePackagesView:

@@ -13,6 +13,7 @@ from groundcontrol.core.permissions import PERMISSIONS
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.model import PatchPolicy
@@ -47,9 +48,10 @@ async def all_nodes(store: NodeStore, scope: Scope, only: Collection[NodeId] | N
 class FleetReader:
     """Reads the facts of a preview."""
 
-    def __init__(self, stores: Stores, presence: Presence) -> None:
+    def __init__(self, stores: Stores, presence: Presence, looks: ReceivedLooks) -> None:
         self._stores = stores
         self._presence = presence
+        self._looks = looks
         self.own_machine = own_machine_id()
 
     async def read(self, scope: Scope, policy: PatchPolicy) -> Fleet:
@@ -62,6 +64,7 @@ class FleetReader:
         return Fleet(
             nodes=nodes,
             online=frozenset(NodeId(node) for node in ids if self._presence.online(node)),
+            too_old=frozenset(NodeId(node) for node in ids if self._looks.state(node) == "too_old"),
             updates=updates,
             seen=await store.seen(scope.org, packages),
             windows=await self._stores[PatchWindowStore].all(scope),

@@ -6,6 +6,7 @@ from typing import Final
 
 from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.nodes.interfaces import Presence
+from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.policies.api import POLICY_ROUTES
 from groundcontrol.policies.service import FleetReader, FreezeReader
 from groundcontrol.web.declare import Slice
@@ -16,6 +17,6 @@ SLICE: Final = Slice(
     POLICY_ROUTES,
     provides=(
         provide(Freezes)(lambda services: FreezeReader(services, services.clock)),
-        provide(FleetReader)(lambda services: FleetReader(services, services[Presence])),
+        provide(FleetReader)(lambda services: FleetReader(services, services[Presence], services[ReceivedLooks])),
     ),
 )

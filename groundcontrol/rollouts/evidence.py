@@ -16,6 +16,7 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.nodes.looks import LookWish
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.preview import AGENT_TOO_OLD
 from groundcontrol.rollouts.gates import Look, Run, over_looks, steady
 from groundcontrol.rollouts.looks import HostState, Looks
 from groundcontrol.rollouts.model import Gate, Rollout, Target
@@ -146,7 +147,7 @@ class Evidence:
         if baseline or (state := self._looks.state(node)) == "offline":
             return None
         if state == "too_old":
-            return "agent_too_old", "its agent is too old to be looked at every few seconds: update it"
+            return AGENT_TOO_OLD
         waited_s = self._clock.monotonic() - self._asked.get(node, self._clock.monotonic())
         return ("no_looks", f"its agent has not told what it shows for {waited_s:.0f} s") if waited_s > UNLOOKED_S else None
 

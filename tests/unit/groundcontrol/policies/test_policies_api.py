@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy
+from groundcontrol.policies.preview import AGENT_TOO_OLD
+from groundcontrol.policies.service import FleetReader
+from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 
 POLICY: dict[str, Any] = {
@@ -111,6 +115,17 @@ async def test_each_node_knows_its_next_patch_or_is_under_none(hub: TestHub) -> 
     [one] = (await admin.get("patch-policies/next")).json["nodes"]
     assert (one["node_id"], one["policies"], one["next_at"]) == (web.id, ["late", "soon"], made[1]["next_at"])
     assert db.id != web.id
+
+
+async def test_a_preview_holds_nodes_whose_agents_are_too_old(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin, node = await hub.logged_in(), await hub.node("web-1")
+    session = await connect(hub.store, node.id)
+    await hub.store.nodes.save_identity(session, NodeIdentity(), "1", NodePolicy("managed"), "no", 1.0)
+    hub.nodes.connected.add(node.id)
+    monkeypatch.setattr(hub.services[FleetReader]._looks, "state", lambda _: "too_old")
+    answer = (await admin.post("patch-policies/preview", {"policy": {**POLICY, "when": {"weekly": ["sun"]}}})).json
+    assert [(one["reason"], one["words"]) for one in answer["held"]] == [AGENT_TOO_OLD]
+    assert answer["nodes"] == []
 
 
 async def test_windows_are_made_edited_and_deleted(hub: TestHub) -> None:
