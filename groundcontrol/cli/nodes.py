@@ -12,7 +12,7 @@ from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, node_of, nodes_of, selected, shown
 from groundcontrol.cli.each import each_node
 from groundcontrol.cli.formatting import LEVELS, MISSING, age, number_text, percent, ratio, table
-from groundcontrol.cli.options import UsageError, add_act, add_acts, add_nodes
+from groundcontrol.cli.options import EXIT_SOME_FAILED, UsageError, add_act, add_acts, add_nodes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     note = add_act(acts, "note", help="replace the note of nodes")
     add_nodes(note)
     note.add_argument("--text", required=True, help="the note; '' removes it, '-' reads it from standard input")
+    location = add_act(acts, "location", help="say where nodes are: cloud, home, work or another word")
+    add_nodes(location)
+    location.add_argument("--text", required=True, help="the location; '' leaves it to the node's own file or its name")
     for act, about in (
         ("approve", "let nodes in that joined with an organisation secret"),
         ("reject", "refuse such nodes, and forget them"),
@@ -141,7 +144,7 @@ def node_text(node: Mapping[str, Any]) -> str:
         ("note", node["note"] or MISSING),
         ("address", node["address"] or MISSING),
         ("system", f"{identity['os_name'] or MISSING}, kernel {identity['kernel'] or MISSING}, {identity['architecture'] or MISSING}"),
-        ("location", node["location"]["location"] if node["location"] else MISSING),
+        ("location", _location(node)),
         ("revision", identity["revision"] or MISSING),
         ("cpu", percent(latest.get("cpu.total"))),
         ("load", number_text(latest.get("load.1"))),
@@ -153,8 +156,15 @@ def node_text(node: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:9} {shown(text)}" for name, text in lines)
 
 
+def _location(node: Mapping[str, Any]) -> str:
+    """Where a node is, and who says so."""
+    found = node["location"]
+    by = {"user": "set here", "node": "by the node", "name": "by its name"}
+    return f"{found['location']} ({by[found['by']]})" if found else MISSING
+
+
 async def _edit(args: argparse.Namespace) -> int:
-    """Change tags, name or note of the selected nodes."""
+    """Change tags, name, note or location of the selected nodes."""
     if args.act == "tag" and not (args.add or args.remove):
         raise UsageError("nodes tag: give --add TAG or --remove TAG")
     text = sys.stdin.read() if args.act == "note" and args.text == "-" else getattr(args, "text", "")
@@ -167,17 +177,21 @@ async def _edit(args: argparse.Namespace) -> int:
             if args.act == "tag":
                 body: dict[str, Any] = {"tags": [tag for tag in dict.fromkeys([*node["tags"], *args.add]) if tag not in args.remove]}
             else:
-                body = {"name": args.name} if args.act == "rename" else {"note": text.strip()}
+                body = {"name": args.name} if args.act == "rename" else {args.act: text.strip()}
             after = await hub.patch(f"/nodes/{node['id']}", body)
             changed.append(after)
             if not args.json:
-                what = {"tag": f"tags: {', '.join(after['tags']) or MISSING}", "note": f"note: {after['note'] or MISSING}"}
+                what = {
+                    "tag": f"tags: {', '.join(after['tags']) or MISSING}",
+                    "note": f"note: {after['note'] or MISSING}",
+                    "location": f"location: {_location(after)}",
+                }
                 print(shown(f"{node['name']}: {what.get(args.act, 'is now ' + after['name'])}"), flush=True)
 
         await each_node(nodes, one, refused, quiet=args.json)
     if args.json:
         print(json.dumps({"nodes": changed, "refused": refused}))
-    return 1 if refused else 0
+    return EXIT_SOME_FAILED if refused else 0
 
 
 async def _decide(args: argparse.Namespace) -> int:
@@ -200,4 +214,4 @@ async def _decide(args: argparse.Namespace) -> int:
         finally:
             if args.json and (done or refused):
                 print(json.dumps({"nodes": done, "act": args.act, "refused": refused}))
-    return 1 if refused else 0
+    return EXIT_SOME_FAILED if refused else 0

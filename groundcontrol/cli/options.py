@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 from groundcontrol.cli.client import DEFAULT_FOLDER
 
 MAX_COUNT: Final = 500
+EXIT_SOME_FAILED: Final = 5
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 the command, or the one job that it ordered, failed; 2 the command is wrong; 3 no node matches a selector;"
     " 4 no hub answers, or the hub stopped answering: what was ordered may continue; 5 of several nodes some failed, or a gate stopped the"

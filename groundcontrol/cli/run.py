@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from groundcontrol.cli.client import CliError, Hub, is_pattern, nodes_of, shown
 from groundcontrol.cli.formatting import MISSING, table
 from groundcontrol.cli.live import Keys, Outputs, Screen, block_of
-from groundcontrol.cli.options import SELECTOR, UsageError
+from groundcontrol.cli.options import EXIT_SOME_FAILED, SELECTOR, UsageError
 from groundcontrol.cli.terminal import AnsiFilter
 from groundcontrol.cli.typed import answered
 from groundcontrol.cli.watch import JobWatch
@@ -24,7 +24,6 @@ from groundcontrol.jobs.model import TERMINAL
 from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.verbs import VERBS
 
-EXIT_SOME_FAILED: Final = 5
 POLL_S: Final = 0.25
 BATCH_POLL_S: Final = 1.0
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")

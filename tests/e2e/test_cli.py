@@ -413,6 +413,10 @@ def test_nodes_are_selected_shown_and_changed(shared_hub: HubProcess) -> None:
     run("nodes", "tag", "tag:sel", "--remove", "later")
     assert listed("tag:sel") == ["sel-web-1", "sel-web-2"]
     run("nodes", "note", "sel-db", "--text", "in the cellar")
+    [placed] = run("nodes", "location", "sel-db", "--text", "home")["nodes"]
+    assert placed["location"] == {"location": "home", "by": "user"}
+    [placed] = run("nodes", "location", "sel-db", "--text", "")["nodes"]
+    assert placed["location"] is None
     run("nodes", "rename", "sel-db", "sel-store")
     [node] = run("nodes", "show", "sel-store")["nodes"]
     assert (node["name"], node["note"]) == ("sel-store", "in the cellar")
