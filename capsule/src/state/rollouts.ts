@@ -90,7 +90,14 @@ export const goOnWithRollout = (id: string, gate: string, reason: string): Promi
     () => call<RolloutView>("POST", `rollouts/${id}/go-on`, { body: { gate, reason } }),
     t`Enter your password to go on in spite of a gate.`,
   );
-export const retryRest = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/retry-rest`);
+/** Ends by force what one server of a stopped roll-out still does. */
+export const killTarget = (id: string, node_id: string, confirm: string): Promise<RolloutView> =>
+  withStepUp(
+    () => call<RolloutView>("POST", `rollouts/${id}/kill`, { body: { node_id, confirm } }),
+    t`Enter your password to end work by force.`,
+  );
+export const retryRest = (id: string): Promise<RolloutView> =>
+  withStepUp(() => call<RolloutView>("POST", `rollouts/${id}/retry-rest`), t`Enter your password to try the rest again.`);
 export const loadTargets = async (id: string): Promise<readonly TargetView[]> =>
   (await call<TargetsView>("GET", `rollouts/${id}/targets`)).targets;
 

@@ -19,6 +19,7 @@ import { nodeLabel } from "../../state/node-label";
 import {
   followRollout,
   goOnWithRollout,
+  killTarget,
   loadTargets,
   pauseRollout,
   resumeRollout,
@@ -27,12 +28,13 @@ import {
   stopRollout,
 } from "../../state/rollouts";
 import { go } from "../../state/router";
-import { mayAct } from "../../state/session";
+import { isAdmin, mayAct } from "../../state/session";
 import type { ApiError, RolloutView, TargetView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
+import { ConfirmName } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Failure, Loading } from "../../ui/load-states";
@@ -83,7 +85,7 @@ export function RolloutPage({ id }: { id: string }): VNode {
           <WaveCard key={wave.index} wave={wave} rollout={rollout} onChange={setRollout} />
         ))}
       </ol>
-      <Targets rollout={rollout} />
+      <Targets rollout={rollout} onChange={setRollout} />
     </div>
   );
 }
@@ -227,15 +229,20 @@ const GateRow = ({ gate }: { gate: Gate }): VNode => (
   </li>
 );
 
-function GoOnDialog({ rollout, onChange, onClose }: Acting & { onClose: () => void }): VNode {
+/** `young`: only without the comparison of servers that have no past; otherwise in spite of all gates of this wave. */
+function GoOnDialog({ rollout, onChange, onClose, young = false }: Acting & { onClose: () => void; young?: boolean }): VNode {
   const act = useAction();
   const end = act.dialogProps(onClose);
   const [reason, setReason] = useState("");
   const goOn = async (): Promise<void> => {
-    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, "*", reason.trim())))) onClose();
+    if (await act.run(async () => onChange(await goOnWithRollout(rollout.id, young ? "history" : "*", reason.trim())))) onClose();
   };
   return (
-    <Dialog title={t`Go on in spite of the gates?`} icon="circle-alert" onClose={end.onClose}>
+    <Dialog
+      title={young ? t`Go on without comparing with the past?` : t`Go on in spite of the gates?`}
+      icon="circle-alert"
+      onClose={end.onClose}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -255,7 +262,30 @@ function GoOnDialog({ rollout, onChange, onClose }: Acting & { onClose: () => vo
   );
 }
 
-function Targets({ rollout }: { rollout: RolloutView }): VNode {
+function KillDialog({ rollout, target, onChange, onClose }: Acting & { target: TargetView; onClose: () => void }): VNode {
+  const act = useAction(t`Not ended`);
+  const end = act.dialogProps(onClose);
+  const [typed, setTyped] = useState("");
+  const kill = async (): Promise<void> => {
+    if (await act.run(async () => onChange(await killTarget(rollout.id, target.node_id, typed)))) onClose();
+  };
+  return (
+    <Dialog title={t`End the work on ${target.name} by force?`} icon="circle-alert" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`Its job is killed, or its watch ends. Packages may stay half installed: Repair helps.`}</p>
+        <ConfirmName name={target.name} value={typed} onText={setTyped} />
+      </div>
+      <Foot focused {...end}>
+        <Button kind="destroy" busy={act.busy} disabled={typed !== target.name} onClick={() => void kill()}>{t`End by force`}</Button>
+      </Foot>
+    </Dialog>
+  );
+}
+
+function Targets({ rollout, onChange }: Acting): VNode {
+  const [killing, setKilling] = useState<TargetView | null>(null);
+  const [goingOn, setGoingOn] = useState(false);
   const [targets, setTargets] = useState<readonly TargetView[] | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [turn, setTurn] = useState(0);
@@ -276,9 +306,17 @@ function Targets({ rollout }: { rollout: RolloutView }): VNode {
   const again = (): void => setTurn(turn + 1);
   if (failure && !targets) return <Failure title={t`The servers could not be read`} error={failure} onRetry={again} />;
   if (!targets) return <Loading rows={3} what={t`the servers`} onRetry={again} />;
+  const young = targets.some(({ state, why }) => state === "held" && why === "history");
   return (
     <div class="stack">
       <StaleNotice failure={failure} onRetry={again} />
+      {young && mayAct.value && (
+        <div>
+          <Button slim onClick={() => setGoingOn(true)}>{t`Go on without comparing with the past…`}</Button>
+        </div>
+      )}
+      {goingOn && <GoOnDialog rollout={rollout} onChange={onChange} onClose={() => setGoingOn(false)} young />}
+      {killing && <KillDialog rollout={rollout} target={killing} onChange={onChange} onClose={() => setKilling(null)} />}
       <div class="card grid-table targets-table" role="table" aria-label={t`Servers of the roll-out`}>
         <GridHead labels={[t`Server`, t`Wave`, t`State`, t`Why`, t`Job`]} />
         {targets.map((one) => (
@@ -297,6 +335,9 @@ function Targets({ rollout }: { rollout: RolloutView }): VNode {
               {one.words}
               {one.remedy && <span class="t3"> {t`What helps: ${one.remedy}.`}</span>}
               {one.reboot_owed && <span class="t3"> {t`Reboot: ${one.reboot_owed}.`}</span>}
+              {isAdmin.value && rollout.state === "stopping" && one.state === "running" && one.step !== "reboot" && (
+                <Button slim kind="quiet" onClick={() => setKilling(one)}>{t`End by force…`}</Button>
+              )}
             </span>
             <span role="cell">{one.job_id && <a href={`/jobs/${one.job_id}`}>{t`Output`}</a>}</span>
           </div>
