@@ -35,6 +35,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "organisations": "create delete organisation organisations save summaries",
     "memberships": "answer_offer end_memberships join offers_to set_instance_admin",
     "preferences": "edit_preferences",
+    "passkeys": "passkeys use_passkey",
     "factors": "begin_totp confirm_totp save_recovery_codes stop_totp use_recovery_code use_step",
     "oidc": "account_of belongs_somewhere create_account end_sessions links needs_provider open_session providers replace_memberships session_at_provider",
     "tokens": "token_auth_state touch_token",
