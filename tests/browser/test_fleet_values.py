@@ -142,6 +142,7 @@ class Kernels(PlayedNodes):
         await agent.say(IDENTITY._replace(hostname=node.name, kernel=kernel, reboot_required=reboot))
 
 
+@pytest.mark.holds("J-2")
 def test_columns_are_added_sorted_filtered_and_saved_as_csv(page: Page, hub: HubProcess) -> None:
     """They are the user's own, so another visit has them; a name or a note that begins like a formula is none in the file."""
     enrolled = hub.enrol("web-1", "web-2")

@@ -104,6 +104,8 @@ def test_confirmations_and_ended_jobs_pass_axe(browser: Browser, hub: HubProcess
             ("no such job", at("/jobs/00000000000000000000000000")),
             ("removal of a server that is there", removal_of_what_is_there),
             ("removal of one that is gone", dialog_by(f"/n/{ids['away']}/settings", "Remove node…")),
+            ("many deployed again", dialog_by("/settings/policies", "Change all…")),
+            ("import of rules", dialog_by("/alerts/rules", "Import…")),
             ("saved views, none", no_views),
             ("nothing can be stored", full_disk),
             ("a failure that is told", told_of_a_failure),

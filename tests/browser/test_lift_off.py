@@ -257,7 +257,7 @@ def left_behind(difference: list[str], upgraded: set[str]) -> list[str]:
     return [line for line in difference if not explained(line.split(" ", 2)[1].removesuffix(":"))]
 
 
-@pytest.mark.holds("J-3", "J-10", "J-11")
+@pytest.mark.holds("J-3", "J-8", "J-10", "J-11")
 @pytest.mark.parametrize("user", ["admin", pytest.param("root", marks=pytest.mark.slow)])
 def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess, host: Host, user: str) -> None:
     name = f"first-{user}"

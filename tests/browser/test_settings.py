@@ -333,7 +333,8 @@ def test_a_token_is_shown_once_works_and_can_be_revoked(page: Page, hub: HubProc
     assert hub.request("GET", "/api/v1/nodes", token=token).status == UNAUTHORIZED
 
 
-def test_the_audit_log_is_searched_and_exported(page: Page, hub: HubProcess) -> None:
+@pytest.mark.holds("J-13")
+def test_the_audit_log_is_searched_exported_and_verified(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub, at="/settings/users")
     add_user(page, "w" * LONGEST_NAME, "Viewer")
     settings(page, "Audit")

@@ -1,6 +1,7 @@
 /** Rules as sentences: "CPU total, mean of 10 min: above 95% → warning". */
 
 import { seriesLabel } from "../charts/value-format";
+import { EVENT_TYPES } from "../events/event-types.gen";
 import { t } from "../text/i18n";
 import { age } from "../text/time";
 import { plural } from "../text/units";
@@ -93,6 +94,9 @@ function windowWords({ reads, windowS }: MetricWindow): string {
   }
 }
 
+/** The name of a type of the catalogue in words; an event of a user's own has the name that its program gives it. */
+const eventName = (name: string): string => (Object.hasOwn(EVENT_TYPES, name) ? name.replaceAll("_", " ") : name);
+
 /** The texts for the expression of a rule. */
 function subjectWords(expr: string): Words {
   const parts = expressionParts(expr);
@@ -105,7 +109,7 @@ function subjectWords(expr: string): Words {
     case "detector":
       return WORDS[parts.name] ?? { value: parts.name.replaceAll("_", " ") };
     case "event":
-      return { value: t`event ${parts.name}`, any: t`event ${parts.name}`, event: true };
+      return { value: t`event ${eventName(parts.name)}`, any: t`event ${eventName(parts.name)}`, event: true };
     default:
       return { value: expr };
   }
@@ -172,7 +176,7 @@ export function previewSentence(found: PreviewLike, days: number): string {
 
 /** Whether the name or the sentence of a rule has every word of a search, in any case. */
 export function ruleFits(rule: RuleLike & { name: string }, search: string): boolean {
-  const text = `${rule.name} ${ruleSentence(rule)}`.toLowerCase();
+  const text = `${rule.name} ${ruleSentence(rule)} ${rule.expr}`.toLowerCase();
   return search
     .toLowerCase()
     .split(/\s+/)

@@ -45,12 +45,12 @@ test("a rule that fires at any value has no number", () => {
   );
   assert.equal(
     plain(ruleSentence(rule({ expr: "event(node_cloned)", warn: null, crit: { trigger: 0, clear: 0 }, unit: "flag" }))),
-    "Event node_cloned → critical",
+    "Event node cloned → critical",
   );
   const failed = { warn: { trigger: 0, clear: 0 }, crit: { trigger: 0.5, clear: 0.5 }, unit: "flag" };
   assert.equal(
     plain(ruleSentence(rule({ expr: "event(backup_failed)", ...failed }))),
-    "Event backup_failed → warning · reported as an error → critical",
+    "Event backup failed → warning · reported as an error → critical",
   );
   assert.equal(
     plain(ruleSentence(rule({ expr: "event(custom{name=off-site})", ...failed, warn: { trigger: 0.25, clear: 0.25 } }))),

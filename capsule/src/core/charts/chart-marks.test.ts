@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bootTimes, marksNear, chartMarks } from "./chart-marks";
+import { bootTimes, marksNear, chartMarks, marksSummary } from "./chart-marks";
 
 const job = { id: "a", action: "upgrade", state: "failed", created_at: 90, started_at: 100, ended_at: 172 };
 const event = { type: "node_offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
@@ -51,4 +51,11 @@ test("marks near a moment", () => {
     marksNear(marks, 118, 3).map((mark) => mark.at),
     [120],
   );
+});
+
+test("marks are counted by kind, with the shape that a chart draws", () => {
+  const mark = (kind: "job" | "event" | "restart") => ({ at: 0, kind, level: "" as const, text: "" });
+  assert.equal(marksSummary([mark("event"), mark("job"), mark("event")]), "▲ 1\u00a0job, ▼ 2\u00a0events");
+  assert.equal(marksSummary([mark("restart")]), "┆ 1\u00a0restart");
+  assert.equal(marksSummary([]), "");
 });

@@ -2,6 +2,7 @@
 
 import { t } from "../text/i18n";
 import { duration } from "../text/time";
+import { plural } from "../text/units";
 import type { Span } from "./time-range";
 import { actionLabel, stateLabel } from "../jobs/job-labels";
 
@@ -102,6 +103,15 @@ export function chartMarks(
     .filter(({ at }) => at >= from && at <= to)
     .sort((a, b) => a.at - b.at)
     .slice(-MOST);
+}
+
+/** How many marks of each kind there are, with the shape that the charts draw: "▲ 1 job, ▼ 3 events, ┆ 1 restart". */
+export function marksSummary(marks: readonly ChartMark[]): string {
+  const count = (kind: ChartMark["kind"]): number => marks.filter((mark) => mark.kind === kind).length;
+  const [jobs, events, restarts] = [count("job"), count("event"), count("restart")];
+  return [jobs && `▲ ${plural(jobs, "job")}`, events && `▼ ${plural(events, "event")}`, restarts && `┆ ${plural(restarts, "restart")}`]
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** The marks within `reach` seconds of a moment. */

@@ -20,6 +20,7 @@ import { Mark, Meter } from "../../ui/meter";
 import { sampleAttributes } from "../../ui/sample-attributes";
 import { Time } from "../../ui/time";
 import { PastProcesses, TopProcesses } from "./tables";
+import { MarksLegend } from "./marks-legend";
 import {
   CPU_LINES,
   CpuPanel,
@@ -131,6 +132,7 @@ export function Overview(props: Props): VNode {
         <Tcp view={node} past={past} />
         <RecentEvents id={node.id} />
       </div>
+      <MarksLegend marks={base.group.marks} />
     </div>
   );
 }
