@@ -33,7 +33,10 @@ async function read(alert: AlertView, node: string) {
   const chart = alertChart({ expr, object, level, threshold }, Object.keys(view.latest), server);
   const window = { from: Math.floor(alert.since_at - AROUND_S), to: Math.ceil(Math.min(hubNow(), alert.since_at + AROUND_S)) };
   const past = chart && (await loadSeries(node, chart.series, window));
-  return { chart, window, past, processes: (await loadPastProcesses(node, Math.floor(alert.since_at) + MINUTE_S - 1)).reading };
+  const then = (await loadPastProcesses(node, Math.floor(alert.since_at) + MINUTE_S - 1)).reading;
+  // The hub has no processes of a time before the node came. While the alert fires, those of now may tell the cause.
+  const processes = then ?? (alert.state === "firing" ? (await loadPastProcesses(node, Math.floor(hubNow()))).reading : null);
+  return { chart, window, past, processes, ofThen: then !== null };
 }
 
 /** `alert` is about a node. */
@@ -46,7 +49,8 @@ function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNod
   return (
     <section class="alert-context" aria-label={t`Around ${what} on ${nodeLabel(node)}`}>
       {found.chart && found.past && <ValueChart {...found} chart={found.chart} past={found.past} alert={alert} />}
-      <Processes reading={found.processes} since={alert.since_at} />
+      {!found.ofThen && <p class="t3 meta">{t`The processes of ${timeOrDate(alert.since_at, dayStart.value)} are not known.`}</p>}
+      {found.processes && <Processes reading={found.processes} />}
       <p class="meta">
         <a href={`/n/${node}/changes?at=${Math.floor(alert.since_at)}${found.chart ? `&metric=${found.chart.metric}` : ""}`}>
           {t`What changed in the ten minutes before?`}
@@ -113,8 +117,7 @@ function ValueChart({
   );
 }
 
-function Processes({ reading, since }: { reading: Found["processes"]; since: number }): VNode {
-  if (!reading) return <p class="t3 meta">{t`The processes of ${timeOrDate(since, dayStart.value)} are not known.`}</p>;
+function Processes({ reading }: { reading: NonNullable<Found["processes"]> }): VNode {
   return (
     <table class="facts-table">
       <caption class="t3 meta">{t`Processes at ${timeOrDate(reading.taken_at, dayStart.value)}`}</caption>
