@@ -40,7 +40,7 @@ export function SsoPage(): VNode {
     close();
   };
   return (
-    <div class="stack">
+    <div class="stack sso">
       <div class="section-head">
         <div>
           <h2>{t`Single sign-on`}</h2>
