@@ -13,6 +13,7 @@ import uvloop
 from scripts.benches import page
 from scripts.benches.access import requests
 from scripts.benches.access.costs import costs
+from scripts.benches.access.sso import sso
 from scripts.benches.access.storms import storms
 from scripts.benches.hub import alert_service, alerts, fleet
 from scripts.benches.hub.connection import connection
@@ -67,6 +68,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "access.storms": lambda: asyncio.run(storms()),
     "access.costs": lambda: asyncio.run(costs()),
     "access.revocation": lambda: asyncio.run(requests.revocation()),
+    "access.sso": lambda: asyncio.run(sso()),
     "job.output": lambda: asyncio.run(output.output()),
     "job.line": lambda: asyncio.run(output.line()),
     "job.plan": plan.plan,

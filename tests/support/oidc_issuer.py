@@ -39,6 +39,8 @@ class Issuer:
     body: bytes | None = None
     """Given instead of any JSON."""
     redirect: bool = False
+    spent_s: float = 0.0
+    """How long its answers took together."""
     asked: list[str] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -77,6 +79,13 @@ class Issuer:
         return signed({name: value for name, value in {**claims, **more}.items() if value is not None})
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        begun = time.perf_counter()
+        try:
+            return await self._answer(request)
+        finally:
+            self.spent_s += time.perf_counter() - begun
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
         if self.away:
             return web.Response(status=502, text="away")
