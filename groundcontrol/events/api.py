@@ -34,7 +34,7 @@ async def list_audit(call: ApiRequest) -> AuditPageView:
     """A page of the audit log, newest first."""
     limit, cursor = call.page()
     page = await call.services[LogStore].audit(call.scope, limit, cursor)
-    return AuditPageView(audit=[audit_view(row, numbered=call.scope.actor.instance_admin) for row in page.items], next=page.next)
+    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)
 
 
 async def verify_audit(call: ApiRequest) -> AuditCheckView:

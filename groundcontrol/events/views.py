@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from groundcontrol.core.audit import AuditRow
 from groundcontrol.events.model import Event
 from groundcontrol.web.answer import Answer, view_of
@@ -45,8 +43,7 @@ class EventsView(Answer):
 class AuditView(Answer):
     chain: str
     """The hash chain; empty: a refusal, which belongs to none. `n` is then the number of the refusal."""
-    n: int | None
-    """None: the caller is no admin of the instance. The numbers count what all organisations do."""
+    n: int
     at: float
     actor: str
     address: str
@@ -86,7 +83,5 @@ def event_view(event: Event) -> EventView:
     return view_of(EventView, event, count=event.times)
 
 
-def audit_view(row: AuditRow, *, numbered: bool) -> AuditView:
-    """Args: numbered: the caller may see the place of the row among those of all organisations."""
-    found = view_of(AuditView, row)
-    return found if numbered else msgspec.structs.replace(found, n=None)
+def audit_view(row: AuditRow) -> AuditView:
+    return view_of(AuditView, row)

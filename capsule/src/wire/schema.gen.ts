@@ -197,8 +197,7 @@ export interface AuditPageView {
 export interface AuditView {
   /** The hash chain; empty: a refusal, which belongs to none. `n` is then the number of the refusal. */
   chain: string;
-  /** None: the caller is no admin of the instance. The numbers count what all organisations do. */
-  n: number | null;
+  n: number;
   at: number;
   actor: string;
   address: string;

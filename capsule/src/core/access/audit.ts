@@ -9,8 +9,7 @@ import { iso, timeOrDate } from "../text/time";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
 
 export interface AuditRowLike {
-  /** Null: the caller is no admin of the instance. */
-  n: number | null;
+  n: number;
   at: number;
   actor: string;
   address: string;
@@ -158,8 +157,7 @@ const ID = /^[0-9a-z]{26}$/;
 /** The end of an id, enough to tell two ids apart; the title attribute has the whole id. */
 export const shortId = (id: string): string => `…${id.slice(-6)}`;
 /** A unique key of a row: each process of the hub numbers its own chain, and refusals have a chain of their own. */
-export const auditKey = ({ chain, n, at, actor, action, target }: AuditRowLike & { chain: string }): string =>
-  `${chain}:${n ?? [at, actor, action, target].join(":")}`;
+export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
 /** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
@@ -233,14 +231,5 @@ const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "d
 export const auditCsv = (rows: readonly AuditRowLike[]): string =>
   csv([
     COLUMNS,
-    ...rows.map((row) => [
-      row.n ?? "",
-      iso(row.at),
-      row.actor,
-      row.address,
-      row.action,
-      row.target,
-      row.result,
-      JSON.stringify(row.detail),
-    ]),
+    ...rows.map((row) => [row.n, iso(row.at), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)]),
   ]);
