@@ -14,6 +14,7 @@ from groundcontrol.core.errors import BadRequest
 
 SKIPPED_TEXTS: Final[dict[str, str]] = {
     "channel_disabled": "the channel is off",
+    "suspended": "the organisation was suspended",
     "channel_broken": "its receiver refused messages",
     "retroactive": "it was over before Ground Control learned of it",
     "never_told_firing": "the channel was never notified that it began",

@@ -17,6 +17,7 @@ from groundcontrol.config import Config
 from groundcontrol.core.errors import BadRequest, NotAcceptable, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.last_backup import last_backup_at
+from groundcontrol.core.permissions import allowed, authorize
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
@@ -287,6 +288,8 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 async def get_settings(call: ApiRequest) -> SettingsView:
     """The settings in force, and the size of each tier of the history."""
     rule = await call.services.auth.user_admin.rule(call.scope)
+    if not allowed(call.scope, "instance.manage"):  # what the whole hub stores would tell one organisation of others
+        return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=[], hub=None)
     hub = await asyncio.to_thread(_hub, call.services[Config])
     return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _tier_views(call), hub=hub)
 
@@ -295,6 +298,8 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
     """Change who must have a second factor, or how long samples are kept. A user who lacks a required factor can only set it up."""
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
+    if body.retention is not msgspec.UNSET:
+        authorize(call.scope, "instance.manage")
     if body.require_totp is not msgspec.UNSET:
         call.services.auth.user_admin.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
     if body.retention is not msgspec.UNSET:

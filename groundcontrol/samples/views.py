@@ -98,8 +98,9 @@ class SettingsView(Answer):
     require_totp_least: Literal["none", "admins", "all"]
     """The minimum that STARDUST_REQUIRE_TOTP sets. The setting may be stricter, never weaker."""
     retention: list[TierView]
-    """Tiers, the finest first."""
-    hub: HubView
+    """Tiers, the finest first; empty: the caller is no admin of the hub."""
+    hub: HubView | None
+    """Null: the caller is no admin of the hub."""
 
 
 class RetentionPatch(Body):

@@ -2930,9 +2930,10 @@ export interface SettingsView {
   require_totp: "none" | "admins" | "all";
   /** The minimum that STARDUST_REQUIRE_TOTP sets. The setting may be stricter, never weaker. */
   require_totp_least: "none" | "admins" | "all";
-  /** Tiers, the finest first. */
+  /** Tiers, the finest first; empty: the caller is no admin of the hub. */
   retention: TierView[];
-  hub: HubView;
+  /** Null: the caller is no admin of the hub. */
+  hub: HubView | null;
 }
 
 export interface SignInAttemptView {

@@ -71,6 +71,11 @@ _ORPHANS: Final = (
     "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
 )
+_OF_SUSPENDED: Final = (
+    "UPDATE delivery SET state = 'skipped', reason = 'suspended', next_at = NULL WHERE next_at <= ?"
+    " AND state <> 'sending' AND EXISTS (SELECT 1 FROM organisation WHERE organisation.no = delivery.org AND organisation.state = 'suspended')"
+)
+"""Nobody is told anything of a suspended organisation, also not when it is resumed."""
 _LAST_ID: Final = "~"
 """A text that sorts after every id."""
 _END_OF_REST: Final = (
@@ -170,6 +175,7 @@ class _Claims:
 
     def take(self) -> list[Claim]:
         self._tx.execute(_ORPHANS, self._tx.now)
+        self._tx.execute(_OF_SUSPENDED, self._tx.now)
         channels = self._tx.fetch_all(_CHANNELS, self._tx.now)
         for channel in channels:
             self._take_of(channel)

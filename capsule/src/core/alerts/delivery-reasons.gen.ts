@@ -5,6 +5,7 @@ import { t } from "../text/i18n";
 /** Why a message waits or is not sent. */
 export const DELIVERY_REASONS: Readonly<Record<string, string>> = {
   channel_disabled: t`the channel is off`,
+  suspended: t`the organisation was suspended`,
   channel_broken: t`its receiver refused messages`,
   retroactive: t`it was over before Ground Control learned of it`,
   never_told_firing: t`the channel was never notified that it began`,

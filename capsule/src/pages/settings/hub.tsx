@@ -32,6 +32,7 @@ export function HubPage(): VNode {
   if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={3} what={t`the hub`} onRetry={load} />;
   const { hub } = found;
+  if (!hub) return <RoleRefusal what={t`Only admins of the hub can see its details.`} />;
   const { nodes, online } = fleetSummary.value;
   return (
     <div class="settings">

@@ -25,7 +25,9 @@ ACTING_ORG: Final[ContextVar[int | None]] = ContextVar("acting_org", default=Non
 """The organisation for which the running method of a store acts; None: for the hub as a whole."""
 
 _FUNCTION: Final = "acting_org"
-OF_ACCOUNTS: Final = frozenset({"account", "login", "place", "recovery_code", "secret", "membership", "oidc_link", "oidc_session"})
+OF_ACCOUNTS: Final = frozenset(
+    {"account", "login", "place", "recovery_code", "secret", "membership", "oidc_link", "oidc_session", "passkey"}
+)
 """Tables with the column `org` whose rows belong to accounts, which are the instance's. A sealed secret names its record, or its
 account. A membership says which accounts an organisation's admins may manage: those with no other."""
 _WITH_ROWID: Final = frozenset({"audit"})

@@ -8,8 +8,10 @@ import pytest
 
 from groundcontrol.adapters.sqlite.engine.organisation import OF_ACCOUNTS
 from groundcontrol.adapters.sqlite.organisations import OWNED, TOMBSTONES
+from groundcontrol.alerts.model import ChannelId, DeliveryId
 from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
-from tests.support.inprocess_hub import Answer, Client, TestHub
+from spider.wire.ids import new_time_id
+from tests.support.inprocess_hub import ADMIN, Answer, Client, TestHub
 
 HEADER = "Stardust-Organisation"
 
@@ -276,3 +278,33 @@ async def test_a_suspended_organisation_can_be_resumed_by_an_admin_of_the_hub(hu
     assert (await boss.get("nodes")).status == 200
     assert (await boss.post("organisations/second/resume")).json["state"] == "active"
     assert (await eve.get("nodes")).status == 200
+
+
+@pytest.mark.holds("SAFETY-108")
+async def test_nobody_is_told_anything_of_a_suspended_organisation(hub: TestHub) -> None:
+    """Also not after it is resumed."""
+    boss = await hub.logged_in("admin")
+    made = await boss.post("channels", {"kind": "webhook", "name": "ops", "target": {"url": "https://ops.example/hook"}})
+    assert made.status == 201, made.body
+    delivery = await hub.store.deliveries.add_test(ADMIN, ChannelId(made.json["id"]), DeliveryId(new_time_id(hub.clock.now())))
+    await hub.sql("UPDATE organisation SET state = 'suspended' WHERE no = 1")
+    assert await hub.store.deliveries.claim(10) == []
+    await hub.sql("UPDATE organisation SET state = 'active' WHERE no = 1")
+    assert await hub.store.deliveries.claim(10) == []
+    found = await hub.database._control.reader.run(
+        lambda rows: rows.fetch_all("SELECT state, reason FROM delivery WHERE id = ?", delivery.id)
+    )
+    assert [tuple(row) for row in found] == [("skipped", "suspended")]
+
+
+async def test_the_settings_of_the_hub_are_for_its_admins(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await hub.second()
+    other = await hub.logged_in("admin")
+    assert other.user is not None
+    await hub.move(other.user)
+    assert (await boss.get("settings")).json["hub"] is not None
+    seen = (await other.get("settings")).json
+    assert (seen["hub"], seen["retention"]) == (None, [])
+    assert (await other.request("PATCH", "settings", {"retention": {"seconds_s": 7200}})).status == 403
+    assert (await other.request("PATCH", "settings", {"require_totp": "none"})).status == 200
