@@ -14,11 +14,14 @@ const JOURNALS: [string, string][] = [
 ];
 const NAMES = { autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 2000 };
 
+/** `kept`: an empty field leaves the line of each server as it is. */
 export function PolicyFields({
   entries,
+  kept = false,
   onChange,
 }: {
   entries: PolicyWishes;
+  kept?: boolean;
   onChange: (part: Partial<Omit<PolicyWishes, "policy">>) => void;
 }): VNode {
   return (
@@ -26,7 +29,11 @@ export function PolicyFields({
       {entries.policy === "managed" && (
         <TextField
           label={t`Services that may be restarted`}
-          hint={t`Names with commas between, such as nginx.service, php*-fpm.service. Empty: none.`}
+          hint={
+            kept
+              ? t`Names with commas between, such as nginx.service, php*-fpm.service. Empty: as each server has it.`
+              : t`Names with commas between, such as nginx.service, php*-fpm.service. Empty: none.`
+          }
           value={entries.units}
           onText={(units) => onChange({ units })}
           input={NAMES}
@@ -38,7 +45,7 @@ export function PolicyFields({
           hint={t`Which lines of the log may be read from the page.`}
           value={entries.journal}
           onPick={(journal) => onChange({ journal: journal as PolicyWishes["journal"] })}
-          options={JOURNALS}
+          options={kept ? [["", t`as each server has it`], ...JOURNALS.slice(1)] : JOURNALS}
         />
         <TextField
           label={t`Accounts for events of your own`}

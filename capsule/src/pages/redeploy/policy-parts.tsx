@@ -34,7 +34,7 @@ export function PolicyWish({
         <div class="stack">
           <p class="t2">{t`The owner’s policy.conf stays as it is unless you sign in here and confirm the difference.`}</p>
           <SelectField label={t`Policy on the server`} value={mode} onPick={onMode} options={modes} />
-          <PolicyFields entries={entries} onChange={onChange} />
+          <PolicyFields entries={entries} kept={modes.some(([key]) => key === "")} onChange={onChange} />
         </div>
       )}
     </>
