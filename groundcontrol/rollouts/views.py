@@ -281,7 +281,7 @@ def wave_views(rollout: Rollout, seen: frozenset[NodeId] | None) -> list[WaveVie
             ]
         begun = any(one.state not in ("pending", "held", "not_started") for one in targets)
         under_way = any(one.state in ("running", "pending", "held") for one in targets)
-        state: Literal["waiting", "running", "done"] = "waiting" if not begun and under_way else "running" if under_way else "done"
+        state: Literal["waiting", "running", "done"] = "waiting" if not begun else "running" if under_way else "done"
         found.append(WaveView(index=index, state=state, nodes=len(targets), targets=counts_view(rollout, index), gates=gates))
     return found
 

@@ -95,10 +95,13 @@ export function TagsField({
   tags,
   wrong = "",
   focused = false,
+  hint = t`add a tag`,
   onTags,
 }: {
   label: string;
   tags: readonly string[];
+  /** Shown in the empty field. */
+  hint?: string;
   wrong?: string;
   /** Whether the field has the focus when its dialog opens. */
   focused?: boolean;
@@ -132,7 +135,7 @@ export function TagsField({
           class="input tag-input"
           autofocus={focused}
           value={text}
-          placeholder={t`add a tag`}
+          placeholder={hint}
           autocomplete="off"
           aria-invalid={fault ? true : undefined}
           aria-describedby={fault ? `${id}-wrong` : undefined}

@@ -28,6 +28,7 @@ const PREVIEW_AFTER_MS = 400;
 const HOUR_S = 3600;
 
 /** The fields that the form shows; the view has others, which stay as they are. */
+type Action = NonNullable<PatchPolicyBody["before"]>[number];
 type Draft = PatchPolicyBody & { what: keyof typeof WHATS };
 
 const firstDraft = (): Draft => ({
@@ -159,6 +160,7 @@ function What({ draft, change }: Part): VNode {
         <>
           <TagsField
             label={t`Leave out packages (patterns such as postgresql-*)`}
+            hint={t`add a name or pattern`}
             tags={draft.leave_out ?? []}
             onTags={(leave_out) => change({ leave_out })}
           />
@@ -295,19 +297,22 @@ function Order({ draft, change }: Part): VNode {
 function Around({ draft, change }: Part): VNode {
   const channels = useAll(loadChannels);
   const report = draft.report ?? [];
-  const actions = (names: readonly string[]): { name: string; timeout_s: number; must_succeed: boolean }[] =>
-    names.map((name) => ({ name, timeout_s: 600, must_succeed: true }));
+  /** Actions that were there before keep their time limit. */
+  const actions = (known: readonly Action[] | undefined, names: readonly string[]): Action[] =>
+    names.map((name) => known?.find((one) => one.name === name) ?? { name, timeout_s: 600, must_succeed: true });
   return (
     <Card title={t`Around it`}>
       <TagsField
         label={t`Actions before each server`}
+        hint={t`add the name of an action`}
         tags={(draft.before ?? []).map(({ name }) => name)}
-        onTags={(names) => change({ before: actions(names) })}
+        onTags={(names) => change({ before: actions(draft.before, names) })}
       />
       <TagsField
         label={t`Actions after each server`}
+        hint={t`add the name of an action`}
         tags={(draft.after ?? []).map(({ name }) => name)}
-        onTags={(names) => change({ after: actions(names) })}
+        onTags={(names) => change({ after: actions(draft.after, names) })}
       />
       <p class="meta t3">{t`An action is a program that root of a server has put into actions.d and named in its policy file.`}</p>
       <div class="number-fields">
