@@ -21,7 +21,7 @@ import aiohttp
 from spider.reports.package_sync import digest_of, messages
 from spider.root.policy import LATER, LISTED
 from spider.wire.codec import pack_rows
-from spider.wire.frames import JOURNAL, Heartbeat, Message
+from spider.wire.frames import JOURNAL, LOOKS, Heartbeat, Message
 from spider.wire.job_messages import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart
 from spider.wire.metrics import parse_series
 from spider.wire.orders import SignedOrder
@@ -389,7 +389,7 @@ class Stage(PlayedNodes):
         )
 
     async def _play_one(self, agent: TestAgent, node: Enrolled) -> None:
-        agent.features = [JOURNAL]
+        agent.features = [JOURNAL, LOOKS]
         ticking = asyncio.get_running_loop().create_task(self._tick(agent, BY_STAR[node.name]), name=f"ticks of {node.name}")
         try:
             while True:
