@@ -218,8 +218,13 @@ def _alert_lines(content: MessageContent, now: float) -> list[str]:
     """A line for each of the first episodes, and the others by name."""
     lines = [alert_line(one, now) for one in content.alerts[:MOST_LINES]]
     by_node = len({one.node_name for one in content.alerts}) > 1
-    others = [one.node_name if by_node and one.node_name else _what(one) for one in content.alerts[MOST_LINES:]]
-    return [*lines, *_named("also", others), *_named("not answering either", content.silent)]
+    others = content.alerts[MOST_LINES:]
+
+    def named(state: str) -> list[str]:
+        return [one.node_name if by_node and one.node_name else _what(one) for one in others if one.alert.state == state]
+
+    over = named("resolved")
+    return [*lines, *_named("also", named("firing")), *_named("also over", over), *_named("not answering either", content.silent)]
 
 
 def _incident_words(kind: MessageKind, incident: Incident, end: Reason, now: float, *, late: bool) -> tuple[str, list[str]]:
@@ -250,7 +255,8 @@ def alert_line(one: DescribedAlert, now: float) -> str:
     A state that is true or false, such as a failed service, is shown without a number.
     """
     alert = one.alert
-    shown = None if one.unit in _WITHOUT_NUMBER else one.value
+    ended_at_zero = alert.state == "resolved" and not one.value
+    shown = None if one.unit in _WITHOUT_NUMBER or ended_at_zero else one.value
     name = f"{one.node_name}: " if one.node_name else ""
     detail = f", {one.detail}" if one.detail else ""
     value = "" if shown is None else f", {value_text(shown, one.unit)}"
@@ -273,7 +279,8 @@ def missing_words(unmet: Unmet) -> str:
 
 
 def time_text(moment: float, now: float) -> str:
-    """A time such as `14:02 UTC`, with the date if it is more than twelve hours away."""
+    """A time such as `14:02 UTC`, with the date if it is more than twelve hours away. A later one, by a clock that was ahead, is not past now."""
+    moment = min(moment, now)
     form = "%H:%M UTC" if abs(now - moment) < _DAY_S / 2 else "%Y-%m-%d %H:%M UTC"
     return datetime.fromtimestamp(moment, UTC).strftime(form)
 

@@ -38,8 +38,8 @@ def _bytes(value: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A time in the largest unit of which it has two or more."""
+    """A time in the largest unit of which it has two or more, by whole seconds: 10,799.6 s are 3 hours."""
     for length, unit in _SPANS:
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {unit}"
+        if round(seconds) >= 2 * length:
+            return f"{int(round(seconds) // length)} {unit}"
     return f"{_short(max(0.0, seconds))} seconds"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from groundcontrol.alerts.channels.kind import Sent, Transient
 from groundcontrol.alerts.maintenance import Window
-from groundcontrol.alerts.model import MaintenanceId, Selector
+from groundcontrol.alerts.messages import Address, build_message, time_text
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId, MaintenanceId, Selector
+from groundcontrol.alerts.values import value_text
 from tests.support.alert_trial import alert_trial, fires
+from tests.support.receivers import told
 
 
 async def test_a_mass_outage_names_each_server_and_leaves_out_those_that_are_back(tmp_path: Path) -> None:
@@ -87,3 +90,31 @@ async def test_a_message_follows_a_maintenance_window_that_was_closed_early(tmp_
         assert trial.told() == ["firing"]
         [told] = await trial.explained(alert)
         assert "held until" not in told.sentence
+
+
+def test_what_is_over_is_never_named_among_what_still_fires() -> None:
+    """An incident of many episodes names those beyond the first lines together."""
+    now = 1_790_000_000.0
+    content = told("1" * 26, now - 900)
+    [one] = content.alerts
+    firing = [one._replace(rule_name=f"storm {number}", node_name="web-1") for number in range(12)]
+    over = one._replace(
+        rule_name="Server does not answer",
+        node_name="web-1",
+        value=0.0,
+        unit="seconds",
+        alert=one.alert._replace(state="resolved", resolved_at=now, object=""),
+    )
+    delivery = Delivery(DeliveryId("0" * 26), 1, ChannelId("0" * 26), "changed", IncidentId("1" * 26), None, 1, "due", "ready", now, None)
+    built = build_message(delivery, content._replace(alerts=(*firing, over)), Address("https://hub.example", "ops"), now)
+    assert built.lines[-2:] == ("also: storm 10 (/var), storm 11 (/var)", "also over: Server does not answer")
+    alone = build_message(delivery, content._replace(alerts=(firing[0], over)), Address("https://hub.example", "ops"), now)
+    assert alone.lines[-1] == f"web-1: Server does not answer, since {time_text(now - 900, now)}, over", "a time of 0 seconds says nothing"
+
+
+def test_times_of_a_clock_that_was_ahead_and_nearly_whole_hours_are_told_right() -> None:
+    now = 1_790_000_000.0
+    assert time_text(now + 10_800, now) == time_text(now, now)
+    assert [value_text(seconds, "seconds") for seconds in (10_799.6, 7200.0, 119.6, 119.4, 90.0, 1.4, 0.7)] == [
+        "3 hours", "2 hours", "2 minutes", "119 seconds", "90 seconds", "1.4 seconds", "0.7 seconds",
+    ]  # fmt: skip
