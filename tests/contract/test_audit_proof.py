@@ -17,7 +17,7 @@ from groundcontrol.core.audit import AuditHead
 from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
-from tests.support.factories import SCOPE, new_node, new_user
+from tests.support.factories import SCOPE, STRANGER, new_node, new_user
 from tests.support.keys import first_vault, rotate
 from tests.support.store_backend import Backend
 
@@ -164,3 +164,25 @@ async def test_rows_are_read_in_the_order_they_were_written_in_whole_or_the_newe
         ]
         for newest in (1, 4, 15, 99):
             assert await inspection.newest_audit(newest) == everything[-newest:]
+
+
+@pytest.mark.holds("SAFETY-9", "SAFETY-108")
+async def test_the_chains_of_two_organisations_are_numbered_apart_and_survive_a_rotation(backend: Backend) -> None:
+    """Each organisation has numbers of its own. A rotation records the ends of all chains, although only one organisation acts then."""
+    old = await first_vault(backend.database, "old")
+    store = await act(backend, old, "a")
+    for name in ("b", "c", "d"):
+        await store.nodes.create_node(STRANGER, new_node(name))
+    numbers = {
+        scope.org: [row.n for row in (await store.log.audit(scope, 100)).items if row.action == "node.create"]
+        for scope in (SCOPE, STRANGER)
+    }
+    assert numbers == {1: [1], 2: [3, 2, 1]}
+    backend.clock.advance(60.0)
+    new = await rotate(backend.database, old, "new", SCOPE, new_time_id(backend.clock.now()))
+    backend.clock.advance(60.0)
+    store = await act(backend, new, "e")
+    assert await store.log.verify_audit() is None, "the second organisation has not acted since"
+    store = await act(backend, new)
+    await store.nodes.create_node(STRANGER, new_node("f"))
+    assert await store.log.verify_audit() is None
