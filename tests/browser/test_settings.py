@@ -417,7 +417,7 @@ def test_the_settings_are_usable_by_keyboard(page: Page, hub: HubProcess) -> Non
     page.keyboard.press("s")
     expect(page.get_by_role("heading", level=1, name="Settings")).to_be_focused()
     page.get_by_role("tab", name="Account").focus()
-    for _ in range(8):
+    for _ in range(page.get_by_role("tab").count() - 1):
         page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Appearance")).to_be_focused()
     page.get_by_role("radio", name="Same as the system").focus()

@@ -31,7 +31,7 @@ NODE_TABS = (
     "/rules",
     "/settings",
 )
-SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "policies", "audit", "hub", "appearance")
+SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "policies", "audit", "hub", "sso", "appearance")
 Go = Callable[[Gate], None]
 
 
