@@ -158,6 +158,10 @@ def check_access(recording: Recording) -> None:
     hub, access = recording.hub, recording.known["access"]
     mine = hub.request("GET", f"{API}/auth/preferences", token=access["admin"])
     assert list(lost(recording.known["preferences"], mine.json, "preferences")) == []
+    me = hub.request("GET", f"{API}/auth/me", token=access["admin"]).json
+    assert (me["organisation"], me["many_organisations"], me["instance_admin"]) == ("default", False, True), (
+        "all is in the first organisation"
+    )
     seen = hub.request("GET", f"{API}/nodes", token=access["token"]).json["nodes"]
     assert [node["name"] for node in seen] == ["web-1"], "the token sees more or less than the nodes of its tag"
     code = totp.code_of(bytes.fromhex(access["seed"]), int((time.time() + recording.shift_s) // 30))
