@@ -14,7 +14,7 @@ const remembered = (): string | undefined =>
 
 /** The organisations of the user. */
 export const organisations = signal<readonly OwnOrganisationView[]>([]);
-/** The short name that requests carry; empty = none: the user belongs to one. */
+/** The short name that requests carry; empty = it is not known yet, or the user belongs to none. */
 export const chosen = signal("");
 export const isHubAdmin = signal(false);
 /** Whether the hub has more than one organisation. Until then nothing shows of them. */
@@ -28,13 +28,15 @@ export function adopt(me: MeView): boolean {
   isHubAdmin.value = me.instance_admin;
   manyOrganisations.value = me.many_organisations;
   outside.value = me.organisation !== null ? "" : me.organisations.length ? "suspended" : "none";
-  const before = chosen.peek();
-  if (me.organisations.length < 2) chosen.value = "";
-  else if (me.organisation === null) {
-    const wished = before || remembered();
-    const open = me.organisations.filter(({ state, slug }) => state === "active" && slug !== before);
-    chosen.value = (open.find(({ slug }) => slug === wished) ?? open[0] ?? me.organisations[0])?.slug ?? "";
+  // The only one is named, too: the user may join another one at any moment.
+  if (me.organisation !== null || !me.organisations.length) {
+    chosen.value = me.organisation ?? "";
+    return false;
   }
+  const before = chosen.peek();
+  const wished = before || remembered();
+  const open = me.organisations.filter(({ state, slug }) => state === "active" && slug !== before);
+  chosen.value = (open.find(({ slug }) => slug === wished) ?? open[0] ?? me.organisations[0])?.slug ?? "";
   return chosen.peek() !== before;
 }
 
@@ -45,4 +47,4 @@ export function switchTo(slug: string): void {
 }
 
 /** The query of a link, which can send no header. */
-export const named = (): { organisation?: string } => (chosen.peek() ? { organisation: chosen.peek() } : {});
+export const named = (): { organisation?: string } => (organisations.peek().length > 1 ? { organisation: chosen.peek() } : {});

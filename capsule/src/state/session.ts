@@ -100,6 +100,7 @@ function leave(why: string, to: Phase = "login"): void {
   provider = "";
   typedPassword = "";
   enrolling = false;
+  chosen.value = "";
   const was = user.value;
   user.value = null;
   phase.value = to;

@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../../wire/connection";
 import { ROOT } from "../../wire/http";
 import { hubNow, now, setHubTime, tick } from "../clock";
 import { onFrame } from "./frame-batch";
-import { chosen } from "../organisation";
+import { chosen, organisations } from "../organisation";
 import { mayOpenSocket, phase, reloadUser, user } from "../session";
 
 /** The banner appears three seconds after the loss; drawing takes the rest. */
@@ -35,7 +35,7 @@ export const connections = signal(0);
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(
-  () => `${scheme}//${location.host}${ROOT}live${chosen.peek() && `?organisation=${chosen.peek()}`}`,
+  () => `${scheme}//${location.host}${ROOT}live${organisations.peek().length > 1 ? `?organisation=${chosen.peek()}` : ""}`,
   (next) => {
     // This is also true before the first connection: a hub that accepts the socket and sends nothing counts as offline.
     const lost = next.at !== "open" && next.at !== "closed";
