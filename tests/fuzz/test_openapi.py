@@ -20,6 +20,7 @@ DOCUMENT = document(ROUTES)
 OPERATIONS = sorted((method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods)
 NOT_HERE = {
     ("POST", "/api/v1/auth/logout"),
+    ("POST", "/api/v1/auth/oidc/logout"),
     ("POST", "/api/v1/auth/password"),
     ("DELETE", "/api/v1/auth/sessions"),
     ("DELETE", "/api/v1/auth/sessions/{id}"),
@@ -127,8 +128,9 @@ class Asker:
             elif parameter["in"] == "header" and self.dice.random() < 0.5:
                 headers[parameter["name"]] = "".join(char for char in str(value) if " " <= char <= "~")[:200]
         body = None
-        if "requestBody" in operation:
-            body = self.maker.value(operation["requestBody"]["content"]["application/json"]["schema"])
+        if "requestBody" in operation:  # a call with a form gets JSON too, which it refuses
+            [content] = operation["requestBody"]["content"].values()
+            body = self.maker.value(content["schema"])
         full = address + ("?" + urlencode(query) if query else "")
         reply = self.hub.request(method, full, body, token=self.token, headers=headers)
         self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1

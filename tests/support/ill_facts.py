@@ -80,7 +80,7 @@ ILL_HUB: dict[str, tuple[HubInfo, HubInfo, Level]] = {
 
 
 WELL = NodeFacts(
-    NODE, clock_skew_s=0.0, reboot_required="no", updates_security=0, lists_checked_at=ILL_NOW, agent="current", jobs={}, deadlines={},
+    NODE, clock_skew_s=0.0, reboot_required="no", updates_security=0, lists_checked_at=ILL_NOW, agent="current", jobs={}, deadlines={}, patch_missed=0,
     tables=table_of("services", ILL_NOW, _SERVICE) | table_of("containers", ILL_NOW, ("name", "state")) | table_of("package_faults", ILL_NOW, ("package", "fault")),
 )  # fmt: skip
 WELL_HUB = HubInfo(

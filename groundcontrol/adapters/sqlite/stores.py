@@ -159,7 +159,7 @@ class Store:
         """Make all stores."""
         made = cls(**{each.name: each.metadata["make"](connections) for each in fields(cls)})
         for each in fields(cls):
-            act_for_owners(getattr(made, each.name))
+            act_for_owners(type(getattr(made, each.name)))
         return made
 
     @cached_property

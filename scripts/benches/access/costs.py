@@ -156,6 +156,12 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "POST /rollouts/{id}/retry-rest": (f"/rollouts/{fleet.rollout}/retry-rest", None),
         "GET /nodes/{id}/reboots": (f"/nodes/{node}/reboots", None),
         "GET /patch-status": ("/patch-status", None),
+        "GET /patch-policies/next": ("/patch-policies/next", None),
+        "POST /windows/now": ("/windows/now", {"kind": "open", "select": {"all": True}, "reason": "measured", "length_s": 3600}),
+        "GET /jobs/{id}/marks": (f"/jobs/{fleet.job}/marks", None),
+        "GET /members": (f"/members?{page}", None),
+        "POST /organisations/{slug}/remove-agents": ("/organisations/none/remove-agents", None),
+        "POST /organisations/{slug}/delete": ("/organisations/none/delete", {"typed": "none"}),
         "GET /nodes/{id}/changes": (f"/nodes/{node}/changes", None),
         "GET /changes": ("/changes", None),
     }

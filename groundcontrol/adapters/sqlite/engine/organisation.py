@@ -37,6 +37,8 @@ _REFUSED: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlit
 _PRAGMA: Final = "shrink_memory"
 _OWNERS: Final = ("scope", "org")
 """Parameters that name an organisation."""
+_MARK: Final = "acts_for_owner"
+"""An attribute of each method that `act_for_owners` made."""
 _FOREIGN: Final = "a row of another organisation"
 
 
@@ -94,14 +96,16 @@ def guard_writes(db: sqlite3.Connection, acting: Acting) -> None:
             )
 
 
-def act_for_owners(store: object) -> None:
-    """Let each method of a store that takes a `scope` or `org` act for that organisation."""
-    for name, method in inspect.getmembers(store, inspect.ismethod):
+def act_for_owners(store: type) -> None:
+    """Let each method of a class of stores that takes a `scope` or `org` act for that organisation. To repeat it changes nothing."""
+    for name, method in inspect.getmembers(store, inspect.isfunction):
         runs = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)  # others are part of a command of another method
         names = list(inspect.signature(method).parameters)
         owner = next((each for each in _OWNERS if each in names), None)
-        if runs and owner is not None and not name.startswith("_"):
-            setattr(store, name, _acting(method, owner, names.index(owner)))
+        if runs and owner is not None and not name.startswith("_") and not hasattr(method, _MARK):
+            acting = _acting(method, owner, names.index(owner))
+            setattr(acting, _MARK, True)
+            setattr(store, name, acting)
 
 
 def _acting(method: Callable[..., Any], owner: str, place: int) -> Callable[..., Any]:

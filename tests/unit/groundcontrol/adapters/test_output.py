@@ -18,7 +18,7 @@ JOBS = 1000
 def test_output_of_a_thousand_interleaved_jobs_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     database = sqlite3.connect(":memory:")
     database.row_factory = sqlite3.Row
-    database.execute("CREATE TABLE job_output (place INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+    database.execute("CREATE TABLE job_output (place INTEGER PRIMARY KEY, body BLOB NOT NULL, at_ms INTEGER)")
     tx, digests, piece = Tx(database, 0.0), Digests(), b"x" * 100
     for round_ in range(3):
         if round_:

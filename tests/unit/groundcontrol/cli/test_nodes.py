@@ -158,7 +158,7 @@ async def test_a_refused_node_does_not_hide_rejected_ones(monkeypatch: pytest.Mo
         fleet = tuple(node(name, waiting=True) for name in "abc")
 
     monkeypatch.setattr(nodes, "Hub", lambda _args: Waiting())
-    assert await nodes.run(words_of("reject", "a", "b", "c", "--json")) == 1
+    assert await nodes.run(words_of("reject", "a", "b", "c", "--json")) == 5
     answer = json.loads(capsys.readouterr().out)
     assert (answer["nodes"], [one["node_id"] for one in answer["refused"]]) == (["a", "c"], ["b"])
 

@@ -10,6 +10,7 @@ from groundcontrol.core.errors import Forbidden, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import (
     FOR_TOKENS,
+    OF_INSTANCE,
     PERMISSIONS,
     WHOLE_FLEET,
     Action,
@@ -49,7 +50,9 @@ def test_each_verb_has_its_roles_and_description() -> None:
 @pytest.mark.parametrize("action", PERMISSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_the_permission_table_decides(action: Action, role: Role) -> None:
-    assert allowed(scope_of(role), action) == (role in PERMISSIONS[action])
+    assert allowed(scope_of(role), action) == (role in PERMISSIONS[action] and action not in OF_INSTANCE)
+    of_instance = scope_of(role)._replace(actor=Actor("user", "x", "x", role, instance_admin=True))
+    assert allowed(of_instance, action) == (role in PERMISSIONS[action] or action in OF_INSTANCE)
 
 
 def test_a_higher_role_includes_the_rights_of_lower_ones() -> None:
