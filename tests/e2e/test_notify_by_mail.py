@@ -131,6 +131,16 @@ def test_a_mail_needs_no_extension_of_smtp() -> None:
     assert local["Message-ID"] == f"<{MESSAGE.id}@example.com>"
 
 
+def test_a_long_name_of_the_hub_stays_readable_in_the_ids_by_which_clients_group_mails() -> None:
+    """RFC 2047, 5: no encoded word stands in an id."""
+    host = f"{'c' * 60}.monitoring.{'d' * 60}.example.com"
+    target = read_target("email", {"smtp": smtp(25, "none"), "from": "hub@example.com", "to": ["ops@example.com"]})
+    lines = build_mail(target, MESSAGE._replace(hub=f"https://{host}")).as_bytes().replace(b"\r\n ", b" ").split(b"\r\n")
+    thread = f"<incident.{MESSAGE.incident_id}@{host}>"
+    for header in (f"Message-ID: <{MESSAGE.id}@{host}>", f"References: {thread}", f"In-Reply-To: {thread}"):
+        assert header.encode() in lines
+
+
 @pytest.mark.parametrize("helo", ["localhost", "10.0.0.1", "two words.example", "-x.example", "[10.0.0.1", "x.example\r\nRSET"])
 def test_a_name_that_strict_servers_refuse_is_no_setting(helo: str) -> None:
     with pytest.raises(BadRequest, match=r"smtp\.helo"):

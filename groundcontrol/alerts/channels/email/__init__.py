@@ -7,6 +7,7 @@ import html
 import ipaddress
 import re
 from datetime import UTC, datetime
+from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -145,8 +146,17 @@ def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
     return mail
 
 
-_POLICY: Final = SMTP.clone(cte_type="7bit", max_line_length=76)
-"""Only ASCII in lines of at most 76 characters, so that no server needs 8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
+def _headers() -> HeaderRegistry:
+    """The kinds of headers. Python folds an id of other headers than Message-ID as text: a long one becomes an encoded word, which RFC 2047, 5
+    forbids there and which no client groups by."""
+    made = HeaderRegistry()
+    for name in ("references", "in-reply-to"):
+        made.map_to_type(name, MessageIDHeader)  # type: ignore[arg-type]  # typeshed forgets the base class
+    return made
+
+
+_POLICY: Final = SMTP.clone(cte_type="7bit", max_line_length=76, header_factory=_headers())
+"""Only ASCII in lines of 76 characters, longer only for one long id or address. So no server needs 8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
 
 
 async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
