@@ -19,12 +19,13 @@ PROTECTED = (
 factory state, or update it at the next boot."""
 _UPDATERS = (
     "apt-daily", "unattended-upgrades", "dnf-automatic", "dnf5-automatic", "yum-cron", "packagekit", "flatpak-", "snapd", "fwupd",
-    "transactional-update", "rpm-ostree", "bootc-", "nixos-upgrade", "pamac-", "update-notifier",
+    "transactional-update", "rpm-ostree", "bootc-", "nixos-upgrade", "pamac-", "update-notifier", "update-engine", "zincati", "yum-updatesd",
+    "eos-autoupdater", "podman-auto-update",
 )  # fmt: skip
 """How the names of units begin that install packages by themselves, past the verbs that a policy lists."""
-ONLY_BY_NAME = rf"(?:systemd-|.*-offline-update|{'|'.join(_UPDATERS)}).*"
-"""Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release, and those
-that update it."""
+ONLY_BY_NAME = rf"(?:systemd-|dbus-org\.freedesktop\.|.*-offline-update|{'|'.join(_UPDATERS)}).*"
+"""Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release, their other
+names on the bus (dbus-org.freedesktop.login1.service is systemd-logind.service), and those that update it."""
 
 
 def full_name(word: str) -> str:

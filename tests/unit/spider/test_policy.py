@@ -221,7 +221,7 @@ def test_units_that_export_disks_reset_or_update_offline_are_refused_even_by_nam
 
 
 @pytest.mark.holds("S-50")
-@pytest.mark.parametrize("name", ["apt-daily-upgrade.service", "apt-daily.timer", "unattended-upgrades.service", "flatpak-system-update.timer", "dnf-automatic-install.timer", "packagekit.service", "fwupd.service"])  # fmt: skip
+@pytest.mark.parametrize("name", ["apt-daily-upgrade.service", "apt-daily.timer", "unattended-upgrades.service", "flatpak-system-update.timer", "dnf-automatic-install.timer", "packagekit.service", "fwupd.service", "podman-auto-update.timer", "zincati.service"])  # fmt: skip
 def test_a_pattern_never_stands_for_a_unit_that_installs_packages(name: str) -> None:
     """A hub that may restart services must not upgrade packages that way."""
     start = VERBS["unit-start"]
@@ -235,8 +235,15 @@ def test_a_pattern_never_stands_for_the_systems_own_units() -> None:
     restart = VERBS["unit-restart"]
     found = {
         name: policy.name_refusal(restart, {"units": [name]})
-        for name in ("nginx.service", "systemd-timesyncd.service", "systemd-resolved.service", "sysstat.service")
+        for name in (
+            "nginx.service",
+            "systemd-timesyncd.service",
+            "systemd-resolved.service",
+            "sysstat.service",
+            "dbus-org.freedesktop.login1.service",
+        )
     }
     assert found == {
         "nginx.service": None, "systemd-timesyncd.service": None, "systemd-resolved.service": "policy-unit", "sysstat.service": None,
+        "dbus-org.freedesktop.login1.service": "policy-unit",
     }  # fmt: skip
