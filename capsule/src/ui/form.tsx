@@ -97,6 +97,7 @@ export function TagsField({
   focused = false,
   hint = t`add a tag`,
   onTags,
+  check = tagsError,
 }: {
   label: string;
   tags: readonly string[];
@@ -106,10 +107,12 @@ export function TagsField({
   /** Whether the field has the focus when its dialog opens. */
   focused?: boolean;
   onTags: (tags: string[]) => void;
+  /** The error of the entries; empty = none. */
+  check?: (tags: readonly string[]) => string;
 }): VNode {
   const id = useId();
   const [text, setText] = useState("");
-  const fault = tagsError(tags) || wrong;
+  const fault = check(tags) || wrong;
   const add = (): void => {
     const fresh = text
       .split(/[\s,]+/)

@@ -1,35 +1,32 @@
 /** The editor of a patch policy, beside a preview of what it would do. */
 
-import type { ComponentChildren, VNode } from "preact";
+import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { APPROVALS, REBOOTS, WHATS } from "../../core/rollouts/rollout-text";
+import { hasFieldError, onlyError, patternsError } from "../../core/rollouts/policy-fields";
+import { REBOOTS, WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
-import { loadChannels } from "../../state/alert-calls";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type PatchPolicyBody, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
+import { ApiError, type PatchPolicyView, type PatchPreviewView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Failure, Loading } from "../../ui/load-states";
 import { ownZone, TimeField } from "../alerts/schedule-fields";
-import { useAll } from "../alerts/use-all";
 import { NodesField } from "../nodes-field";
 import { ActionError, useAction } from "../use-action";
 import { useAnswer } from "../use-answer";
 import { PatchingTabs } from "./patching-tabs";
+import { Around, ProbeFields } from "./policy-around";
+import { Card, type Draft, options, type Part } from "./policy-parts";
 import { PolicyPreview } from "./policy-preview";
 import { PatchZoneField, WhenField } from "./when-field";
 
 const NEW = "new";
 const PREVIEW_AFTER_MS = 400;
 const HOUR_S = 3600;
-
-/** The fields that the form shows; the view has others, which stay as they are. */
-type Action = NonNullable<PatchPolicyBody["before"]>[number];
-type Draft = PatchPolicyBody & { what: keyof typeof WHATS };
 
 const firstDraft = (): Draft => ({
   name: "",
@@ -69,7 +66,9 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
   const change = (part: Partial<Draft>): void => setDraft({ ...draft, ...part });
   const act = useAction(t`Not saved`);
   const { all = false, tags = [], nodes = [] } = draft.select;
-  const ready = draft.name.trim() !== "" && (all || tags.length + nodes.length > 0);
+  const complete = draft.name.trim() !== "" && (all || tags.length + nodes.length > 0);
+  const wrong = hasFieldError(draft);
+  const ready = complete && !wrong;
   const save = async (): Promise<void> => {
     const body = { ...draft, name: draft.name.trim() };
     const saved = await act.run(async () => {
@@ -108,24 +107,10 @@ function Editor({ policy }: { policy: PatchPolicyView | null }): VNode {
         <Order draft={draft} change={change} />
         <Around draft={draft} change={change} />
       </form>
-      <Preview draft={draft} id={policy?.id ?? null} ready={ready} />
+      <Preview draft={draft} id={policy?.id ?? null} ready={ready} wrong={wrong} />
     </div>
   );
 }
-
-interface Part {
-  draft: Draft;
-  change: (part: Partial<Draft>) => void;
-}
-
-const Card = ({ title, children }: { title: string; children: ComponentChildren }): VNode => (
-  <section class="card padded stack" aria-label={title}>
-    <h2>{title}</h2>
-    {children}
-  </section>
-);
-
-const options = <K extends string>(words: Readonly<Record<K, string>>): [string, string][] => Object.entries(words);
 
 function What({ draft, change }: Part): VNode {
   const { all = false, tags = [], nodes = [], not = {} } = draft.select;
@@ -163,6 +148,14 @@ function What({ draft, change }: Part): VNode {
             hint={t`add a name or pattern`}
             tags={draft.leave_out ?? []}
             onTags={(leave_out) => change({ leave_out })}
+            check={patternsError}
+          />
+          <TagsField
+            label={t`Only these packages (empty: every package)`}
+            hint={t`add a name or pattern`}
+            tags={draft.only ?? []}
+            onTags={(only) => change({ only })}
+            check={(only) => onlyError(only, draft.leave_out ?? [])}
           />
           <Check checked={draft.kernel ?? true} onCheck={(kernel) => change({ kernel })}>
             {t`Kernels too`}
@@ -275,6 +268,7 @@ function Order({ draft, change }: Part): VNode {
           ["observe", t`only show it`],
         ]}
       />
+      <ProbeFields draft={draft} change={change} />
       <div class="number-fields">
         <SelectField
           label={t`Reboot`}
@@ -294,65 +288,7 @@ function Order({ draft, change }: Part): VNode {
   );
 }
 
-function Around({ draft, change }: Part): VNode {
-  const channels = useAll(loadChannels);
-  const report = draft.report ?? [];
-  /** Actions that were there before keep their time limit. */
-  const actions = (known: readonly Action[] | undefined, names: readonly string[]): Action[] =>
-    names.map((name) => known?.find((one) => one.name === name) ?? { name, timeout_s: 600, must_succeed: true });
-  return (
-    <Card title={t`Around it`}>
-      <TagsField
-        label={t`Actions before each server`}
-        hint={t`add the name of an action`}
-        tags={(draft.before ?? []).map(({ name }) => name)}
-        onTags={(names) => change({ before: actions(draft.before, names) })}
-      />
-      <TagsField
-        label={t`Actions after each server`}
-        hint={t`add the name of an action`}
-        tags={(draft.after ?? []).map(({ name }) => name)}
-        onTags={(names) => change({ after: actions(draft.after, names) })}
-      />
-      <p class="meta t3">{t`An action is a program that root of a server has put into actions.d and named in its policy file.`}</p>
-      <div class="number-fields">
-        <SelectField
-          label={t`Approval`}
-          value={draft.approval ?? "none"}
-          onPick={(approval) => change({ approval: approval as "none" })}
-          options={options(APPROVALS)}
-        />
-        <TextField
-          label={t`Notice, hours before`}
-          type="number"
-          value={String(draft.notice_h ?? 24)}
-          onText={(hours) => change({ notice_h: Number(hours) })}
-          input={{ min: 0, max: 168 }}
-        />
-      </div>
-      <div role="group" aria-label={t`Report to`}>
-        <p class="label">{t`Report to`}</p>
-        {channels.items?.length ? (
-          channels.items.map(({ id, name }) => (
-            <Check
-              key={id}
-              checked={report.includes(id)}
-              onCheck={(on) => change({ report: on ? [...report, id] : report.filter((one) => one !== id) })}
-            >
-              {name}
-            </Check>
-          ))
-        ) : (
-          <p class="meta t3">
-            {channels.failure ? channels.failure.detail : channels.items ? t`There is no channel yet.` : t`Reading the channels…`}
-          </p>
-        )}
-      </div>
-    </Card>
-  );
-}
-
-function Preview({ draft, id, ready }: { draft: Draft; id: string | null; ready: boolean }): VNode {
+function Preview({ draft, id, ready, wrong }: { draft: Draft; id: string | null; ready: boolean; wrong: boolean }): VNode {
   const [preview, setPreview] = useState<PatchPreviewView | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const [turn, setTurn] = useState(0);
@@ -381,11 +317,12 @@ function Preview({ draft, id, ready }: { draft: Draft; id: string | null; ready:
   return (
     <aside class="card padded stack policy-preview" aria-label={t`Preview`} aria-live="polite">
       <h2>{t`What it would do`}</h2>
-      {failure && <p class="wrong">{failure.detail}</p>}
+      {wrong && <p class="t3">{t`It is judged again once the fields are right.`}</p>}
+      {failure && !wrong && <p class="wrong">{failure.detail}</p>}
       {failure && failure.status >= 500 && <Button slim onClick={() => setTurn(turn + 1)}>{t`Try again`}</Button>}
-      {!ready && !preview && <p class="t3">{t`Give it a name and choose servers.`}</p>}
+      {!ready && !wrong && !preview && <p class="t3">{t`Give it a name and choose servers.`}</p>}
       {ready && !preview && !failure && <Loading rows={3} what={t`the preview`} />}
-      {preview && <PolicyPreview preview={preview} zone={draft.zone} stale={failure !== null} />}
+      {preview && <PolicyPreview preview={preview} zone={draft.zone} stale={wrong || failure !== null} />}
     </aside>
   );
 }

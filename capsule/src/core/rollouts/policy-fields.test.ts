@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  actionNamesError,
+  actionTimeError,
+  eventTimeError,
+  eventTypeError,
+  hasFieldError,
+  onlyError,
+  patternsError,
+  probeError,
+} from "./policy-fields";
+
+test("patterns of packages are checked as in the hub, and none is in both lists", () => {
+  assert.equal(patternsError(["postgresql-*", "libc6:i386"]), "");
+  assert.match(patternsError(["rm -rf"]), /^rm -rf is not a name/);
+  assert.match(patternsError(Array.from({ length: 101 }, (_, at) => `p${at}`)), /at most 100/);
+  assert.equal(onlyError(["openssl"], ["curl"]), "");
+  assert.match(onlyError(["openssl"], ["openssl"]), /^openssl is also left out/);
+});
+
+test("actions have a plain name and at most an hour", () => {
+  assert.equal(actionNamesError(["drain", "set-noout"]), "");
+  assert.match(actionNamesError(["../drain"]), /is not the name of an action/);
+  assert.match(actionNamesError(Array.from({ length: 11 }, (_, at) => `a${at}`)), /at most 10/);
+  assert.deepEqual([1, 3600].map(actionTimeError), ["", ""]);
+  for (const wrong of [0, 1.5, 3601, Number.NaN]) assert.notEqual(actionTimeError(wrong), "");
+});
+
+test("a needed event has a name and a time of at most 90 days", () => {
+  assert.deepEqual(["backup_completed", "expectation_missed:nightly"].map(eventTypeError), ["", ""]);
+  assert.notEqual(eventTypeError("Backup done"), "");
+  assert.deepEqual([60, 90 * 86_400].map(eventTimeError), ["", ""]);
+  for (const wrong of [59, 90 * 86_400 + 1, Number.NaN]) assert.notEqual(eventTimeError(wrong), "");
+});
+
+test("a probe looks at the server itself only", () => {
+  for (const right of ["http://localhost:8080/health", "https://[::1]/", "http://127.0.0.1"]) assert.equal(probeError("http", right), "");
+  for (const wrong of ["http://example.org/", "http://localhost:0/", "http://localhost:65536", "localhost:80"])
+    assert.match(probeError("http", wrong), /on the server itself/);
+  assert.equal(probeError("tcp", "65535"), "");
+  for (const wrong of ["0", "65536", "https", ""]) assert.match(probeError("tcp", wrong), /port/);
+  assert.equal(probeError("unit", "nginx.service"), "");
+  assert.match(probeError("unit", "nginx"), /unit of systemd/);
+});
+
+test("any field with an error makes the policy one that cannot be saved", () => {
+  assert.equal(hasFieldError({}), false);
+  assert.equal(hasFieldError({ before: [{ name: "drain" }], probes: [{ kind: "tcp", target: "80" }], needs_event: null }), false);
+  assert.equal(hasFieldError({ after: [{ name: "drain", timeout_s: 0 }] }), true);
+  assert.equal(hasFieldError({ probes: [{ kind: "tcp", target: "" }] }), true);
+  assert.equal(hasFieldError({ needs_event: { type: "", within_s: 3600 } }), true);
+});

@@ -1,0 +1,90 @@
+/** The hub's rules for fields of a patch policy, checked before the request. Each function returns the error; empty = none. */
+
+import { t } from "../text/i18n";
+
+const MOST_PATTERNS = 100;
+const MOST_ACTIONS = 10;
+export const MOST_PROBES = 20;
+export const LONGEST_ACTION_S = 3600;
+const LONGEST_EVENT_S = 90 * 86_400;
+const PATTERN = /^[A-Za-z0-9@._+:*?-]{1,128}$/;
+const ACTION = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const EVENT = /^[a-z0-9_.:-]{1,100}$/;
+const PROBES = {
+  http: /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?(?:\/[!-~]{0,300})?$/,
+  tcp: /^([1-9][0-9]{0,4})$/,
+  unit: /^[A-Za-z0-9@._:-]{1,200}\.(?:service|socket|timer)$/,
+} as const;
+const HIGHEST_PORT = 65_535;
+
+export type ProbeKind = keyof typeof PROBES;
+export interface ActionLike {
+  name: string;
+  timeout_s?: number;
+  must_succeed?: boolean;
+}
+
+export function patternsError(patterns: readonly string[]): string {
+  const wrong = patterns.find((one) => !PATTERN.test(one));
+  if (wrong !== undefined) return t`${wrong} is not a name or pattern of packages, such as postgresql-*.`;
+  return patterns.length > MOST_PATTERNS ? t`There are at most ${MOST_PATTERNS} patterns.` : "";
+}
+
+/** Of “only”: it may not name what is left out. */
+export function onlyError(only: readonly string[], leaveOut: readonly string[]): string {
+  const both = only.find((one) => leaveOut.includes(one));
+  return patternsError(only) || (both === undefined ? "" : t`${both} is also left out: remove it from one of the two.`);
+}
+
+export function actionNamesError(names: readonly string[]): string {
+  const wrong = names.find((one) => !ACTION.test(one));
+  if (wrong !== undefined) return t`${wrong} is not the name of an action: a-z, 0-9, _ and -.`;
+  return names.length > MOST_ACTIONS ? t`There are at most ${MOST_ACTIONS} actions.` : "";
+}
+
+export const actionTimeError = (timeout_s: number): string =>
+  Number.isInteger(timeout_s) && timeout_s >= 1 && timeout_s <= LONGEST_ACTION_S ? "" : t`It is 1 to ${LONGEST_ACTION_S} seconds.`;
+
+export const eventTypeError = (type: string): string =>
+  EVENT.test(type) ? "" : t`It is a type of event or the name of a custom one: a-z, 0-9, _ . and -.`;
+
+export const eventTimeError = (within_s: number): string =>
+  within_s >= 60 && within_s <= LONGEST_EVENT_S ? "" : t`It is 1 minute to 90 days.`;
+
+export function probeError(kind: ProbeKind, target: string): string {
+  const found = PROBES[kind].exec(target);
+  const port = Number(found?.[1] ?? 1);
+  if (found && port > 0 && port <= HIGHEST_PORT) return "";
+  if (kind === "http") return t`It is an address on the server itself, such as http://localhost:8080/health.`;
+  return kind === "tcp" ? t`It is a port, 1 to ${HIGHEST_PORT}.` : t`It is a unit of systemd, such as nginx.service.`;
+}
+
+interface PolicyLike {
+  leave_out?: readonly string[];
+  only?: readonly string[];
+  before?: readonly ActionLike[];
+  after?: readonly ActionLike[];
+  needs_event?: { type: string; within_s: number } | null;
+  probes?: readonly { kind: ProbeKind; target: string }[];
+}
+
+/** Whether a field that these rules are about has an error. */
+export function hasFieldError({
+  leave_out = [],
+  only = [],
+  before = [],
+  after = [],
+  needs_event: event,
+  probes = [],
+}: PolicyLike): boolean {
+  const actions = [before, after].some(
+    (steps) => actionNamesError(steps.map(({ name }) => name)) || steps.some((one) => actionTimeError(one.timeout_s ?? 600)),
+  );
+  return Boolean(
+    patternsError(leave_out) ||
+      onlyError(only, leave_out) ||
+      actions ||
+      (event && (eventTypeError(event.type) || eventTimeError(event.within_s))) ||
+      probes.some(({ kind, target }) => probeError(kind, target)),
+  );
+}
