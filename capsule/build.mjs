@@ -85,6 +85,7 @@ const CHUNKS = {
     "pages/node/action-help",
     "pages/node/container-help",
     "pages/node/containers",
+    "pages/rollouts/freeze-banner",
     "pages/rollouts/rollout-dialog",
     "pages/node/past-processes",
     "pages/node/unit-help",

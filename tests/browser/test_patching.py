@@ -38,9 +38,41 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_label("Leave out packages").fill("openssl*")
         page.get_by_label("Leave out packages").press("Enter")
         expect(preview).not_to_contain_text("openssl")
+        page.get_by_role("button", name="Remove tag openssl*").click()
+        only = page.get_by_label("Only these packages")
+        only.fill("curl;")
+        only.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("curl; is not a name or pattern of packages")
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        page.get_by_role("button", name="Remove tag curl;").click()
+        only.fill("openssl*")
+        only.press("Enter")
+        expect(preview).to_contain_text("openssl")
+        page.get_by_label("Only servers that have reported an event").check()
+        page.get_by_label("Event", exact=True).fill("backup_completed")
+        page.get_by_label("Within the last hours").fill("12")
+        page.get_by_label("Actions before each server").fill("drain")
+        page.get_by_label("Actions before each server").press("Enter")
+        page.get_by_label("Seconds that drain may take").fill("4000")
+        expect(page.get_by_role("alert")).to_have_text("It is 1 to 3600 seconds.")
+        page.get_by_label("Seconds that drain may take").fill("90")
+        for at, (kind, target) in enumerate((("http", "http://example.org/"), ("tcp", "5432"), ("unit", "nginx.service")), 1):
+            page.get_by_role("button", name="Add probe").click()
+            page.get_by_label(f"Kind of probe {at}").select_option(kind)
+            page.get_by_label(f"Target of probe {at}").fill(target)
+        expect(page.get_by_role("alert")).to_contain_text("an address on the server itself")
+        page.get_by_label("Target of probe 1").fill("http://localhost:8080/health")
+        expect(page.get_by_role("alert")).to_have_count(0)
         page.get_by_role("button", name="Save").click()
         row = page.get_by_role("list", name="Patch policies").get_by_role("listitem").filter(has_text="Security by night")
         expect(row).to_contain_text("second Tue of each month at 02:30")
+        (saved_policy,) = world[0].local("GET", "/api/v1/patch-policies").json["patch_policies"]
+        assert saved_policy["only"] == ["openssl*"]
+        assert saved_policy["needs_event"] == {"type": "backup_completed", "within_s": 12 * 3600}
+        assert saved_policy["before"] == [{"name": "drain", "timeout_s": 90, "must_succeed": True}]
+        assert [(one["kind"], one["target"]) for one in saved_policy["probes"]] == [
+            ("http", "http://localhost:8080/health"), ("tcp", "5432"), ("unit", "nginx.service"),
+        ]  # fmt: skip
 
         seen.open("/?q=-patch%3Anone")
         expect(page.locator(".fleet [role=row]:not(.head)").first).to_be_visible()
@@ -57,8 +89,16 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("button", name="Freeze now").click()
         freeze = page.get_by_role("list", name="Windows and freezes").get_by_role("listitem").filter(has_text="the shop burns")
         expect(freeze).to_contain_text("freeze, in force now")
-        freeze.get_by_role("button", name="End now").click()
+        banner = page.get_by_role("status").filter(has_text="Every server is frozen.")
+        expect(banner).to_contain_text("By admin, since")
+        page.get_by_role("tab", name="Patch status").click()
+        expect(banner).to_contain_text("the shop burns")
+        page.get_by_role("link", name="Fleet").first.click()
+        expect(page.get_by_role("region", name="Needs attention").get_by_text("the shop burns")).to_be_visible()
+        seen.open("/rollouts/calendar")
+        banner.get_by_role("button", name="End it").click()
         expect(freeze).to_have_count(0)
+        expect(banner).to_have_count(0)
 
         page.get_by_role("tab", name="Patch policies").click()
         with page.expect_download() as saved:
@@ -88,6 +128,12 @@ def test_a_policy_is_made_beside_its_preview_and_its_run_is_followed_and_stopped
         page.get_by_role("link", name="Updates").first.click()
         page.get_by_role("tab", name="Patch status").click()
         expect(page.get_by_text(re.compile(r"\d+ of \d+ in time"))).to_be_visible()
+        cell = page.get_by_role("table", name="Patch status").get_by_role("row").nth(1).get_by_role("cell").nth(1)
+        label = "cell => getComputedStyle(cell, '::before').content"
+        assert "Security updates" not in cell.evaluate(label)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert "Security updates" in cell.evaluate(label), "numbers have labels where the table has no header"
+        page.set_viewport_size({"width": 1440, "height": 900})
 
         node = world[1].ids["web-01"]
         seen.open(f"/n/{node}/events")

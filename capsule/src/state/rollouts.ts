@@ -25,6 +25,7 @@ import type {
   WindowsView,
   WindowView,
 } from "../wire/schema.gen";
+import { readFreezes } from "./freezes";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { withStepUp } from "./step-up";
 
@@ -58,16 +59,24 @@ export const skipOccurrence = (id: string, due: number): Promise<OccurrenceView>
 // -- windows and status ----------------------------------------------------------------------------
 
 export const loadWindows = async (): Promise<readonly WindowView[]> => (await call<WindowsView>("GET", "windows")).windows;
-export const addWindow = (body: WindowBody): Promise<WindowView> =>
-  withStepUp(() => call<WindowView>("POST", "windows", { body }), t`Enter your password to add a window or a freeze.`);
+export async function addWindow(body: WindowBody): Promise<WindowView> {
+  const made = await withStepUp(() => call<WindowView>("POST", "windows", { body }), t`Enter your password to add a window or a freeze.`);
+  await readFreezes();
+  return made;
+}
 /** Freezes servers from this moment, or opens their windows for a limited time. */
-export const beginNow = (body: NowBody): Promise<WindowView> =>
-  withStepUp(
+export async function beginNow(body: NowBody): Promise<WindowView> {
+  const made = await withStepUp(
     () => call<WindowView>("POST", "windows/now", { body }),
     body.kind === "freeze" ? t`Enter your password to freeze servers now.` : t`Enter your password to open windows now.`,
   );
-export const deleteWindow = (id: string): Promise<undefined> =>
-  withStepUp(() => call<undefined>("DELETE", `windows/${id}`), t`Enter your password to delete a window or a freeze.`);
+  await readFreezes();
+  return made;
+}
+export async function deleteWindow(id: string): Promise<void> {
+  await withStepUp(() => call<undefined>("DELETE", `windows/${id}`), t`Enter your password to delete a window or a freeze.`);
+  await readFreezes();
+}
 export const loadPatchStatus = (): Promise<PatchStatusView> => call<PatchStatusView>("GET", "patch-status");
 /** The address of the patch status as a file. */
 export const patchStatusCsv = (): string => url("patch-status", { format: "csv", ...named() });

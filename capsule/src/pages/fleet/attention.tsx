@@ -1,6 +1,7 @@
 /** The nodes that need attention: counts by finding, each with a link to its filter, and the worst nodes with their cause. */
 
 import type { VNode } from "preact";
+import { useEffect } from "preact/hooks";
 import { countFindings, kindLabel, severityOf } from "../../core/nodes/findings";
 import type { Health } from "../../core/nodes/node-status";
 import { nameCollator } from "../../core/nodes/node-groups";
@@ -8,6 +9,7 @@ import { t } from "../../core/text/i18n";
 import { age, shortDuration } from "../../core/text/time";
 import { now } from "../../state/clock";
 import { fleetSummary, rows, type Row } from "../../state/fleet";
+import { followFreezes, freezes } from "../../state/freezes";
 import { hubStarted } from "../../state/live/link";
 import { withQuery } from "../../state/router";
 import { Glyph } from "../../ui/glyph";
@@ -22,6 +24,12 @@ const OfflineCause = lazy<{ id: string }>(
   "",
   async () => (await import("./issue-cause")).OfflineCause,
   () => <>{BLANK}</>,
+);
+
+const FreezeBanners = lazy(
+  "",
+  async () => (await import("../rollouts/freeze-banner")).FreezeBanners,
+  () => null,
 );
 
 const needsAttention = (health: Health): boolean => health === "crit" || health === "off" || health === "warn";
@@ -45,9 +53,12 @@ export function Attention(): VNode | null {
   const at = now.value;
   const { nodes, kinds } = countFindings(rows.value);
   const { counts, nodes: all } = fleetSummary.value;
-  if (!nodes && !counts.back) return null;
+  const frozen = freezes.value.length > 0;
+  useEffect(followFreezes, []);
+  if (!nodes && !counts.back && !frozen) return null;
   return (
     <section class="attention stack" aria-label={t`Needs attention`}>
+      {frozen && <FreezeBanners />}
       <div class="states">
         {nodes > 0 && <b class="strong">{nodes === 1 ? t`1 needs attention` : t`${nodes} need attention`}</b>}
         {kinds

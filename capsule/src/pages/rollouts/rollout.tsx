@@ -41,6 +41,7 @@ import { Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
 import { RoleRefusal } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { FollowedFreezes } from "./freeze-banner";
 import { RolloutGlyph } from "./rollout-parts";
 
 type Wave = RolloutView["waves"][number];
@@ -78,6 +79,7 @@ export function RolloutPage({ id }: { id: string }): VNode {
   if (!rollout) return <Loading what={t`the roll-out`} onRetry={again} />;
   return (
     <div class="page">
+      <FollowedFreezes />
       <StaleNotice failure={failure} onRetry={again} />
       <Head rollout={rollout} onChange={setRollout} />
       <ol class="waves" aria-label={t`Waves`}>

@@ -65,11 +65,13 @@ function Row({ one }: { one: StatusNode }): VNode {
       <span role="rowheader" class="cut medium">
         <a href={`/n/${one.node_id}`}>{one.name}</a>
       </span>
-      <span role="cell" class="row">
-        <Glyph kind={glyph} label="" />
-        <span class="cut">{one.promise_days === null ? words : t`${words}, of ${plural(one.promise_days, "day")}`}</span>
+      <span role="cell" data-label={t`Promise`}>
+        <span class="row">
+          <Glyph kind={glyph} label="" />
+          <span class="cut">{one.promise_days === null ? words : t`${words}, of ${plural(one.promise_days, "day")}`}</span>
+        </span>
       </span>
-      <span role="cell">
+      <span role="cell" data-label={t`Security updates`}>
         {one.security_waiting === null
           ? t`not known`
           : one.security_waiting === 0
@@ -78,10 +80,10 @@ function Row({ one }: { one: StatusNode }): VNode {
               ? one.security_waiting
               : t`${one.security_waiting}, the oldest for ${plural(Math.floor(one.age_days), "day")}`}
       </span>
-      <span role="cell" class="t2">
+      <span role="cell" data-label={t`Last patched`} class="t2">
         {one.last_patched_at === null ? t`not known` : timeOrDate(one.last_patched_at, dayStart.value)}
       </span>
-      <span role="cell" class="t2">
+      <span role="cell" data-label={t`Next`} class="t2">
         {one.next_at === null ? "–" : timeOrDate(one.next_at, dayStart.value)}
       </span>
       <span role="cell" class="t3 anywhere">
