@@ -354,10 +354,9 @@ class Sso:
         link, user = found
         if user.disabled:
             raise Forbidden("this account is disabled: ask an admin")
-        if granted is not None:
-            actor = scope_of(user, visitor.address).actor
-            if await self._oidc.replace_memberships(actor, user.id, provider.name, granted):
-                self._bus.publish(Revoked("", user.id))
+        actor = scope_of(user, visitor.address).actor
+        if await self._oidc.replace_memberships(actor, user.id, provider.name, granted):
+            self._bus.publish(Revoked("", user.id))
         if not user.instance_admin and not await self._oidc.belongs_somewhere(user.id):
             raise OidcNoOrganisation(
                 "you belong to no organisation of this hub: none of your groups gives a membership; an admin sees which groups came"
@@ -367,9 +366,7 @@ class Sso:
         await self._note(provider, proved, None, visitor.address, user.username)
         return Finished("login", flow.return_to, issued)
 
-    async def _create_account(
-        self, provider: Provider, proved: _Proved, granted: Sequence[Granted] | None, visitor: Visitor
-    ) -> tuple[Link, User]:
+    async def _create_account(self, provider: Provider, proved: _Proved, granted: Sequence[Granted], visitor: Visitor) -> tuple[Link, User]:
         """An account for an unknown user. Raises: OidcUnknownAccount; OidcNoOrganisation: no row gives a membership."""
         if not provider.create_accounts:
             raise OidcUnknownAccount(
@@ -536,13 +533,11 @@ class Sso:
             raise TooManyRequests("too many log-ins through a provider from here; try again later", retry_after_s=int(wait_s) + 1)
 
 
-def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, ...] | None:
-    """The memberships that the user's groups give. None: the provider's groups say nothing about memberships.
+def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, ...]:
+    """The memberships that the user's groups give. A provider without rows gives none.
 
     Raises: OidcGroupsMissing: the provider left out a claim that a row names.
     """
-    if not provider.groups:
-        return None
     found: dict[str, Granted] = {}
     try:
         values = {claim: groups_at(claims, claim) for claim in {row.claim for row in provider.groups}}

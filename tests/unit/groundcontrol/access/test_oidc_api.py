@@ -444,6 +444,18 @@ async def test_t34_groups_become_memberships_at_each_log_in(hub: TestHub, issuer
 
 
 @pytest.mark.holds("SAFETY-109")
+async def test_t34_a_provider_that_lost_its_last_row_keeps_no_membership(hub: TestHub, issuer: Issuer) -> None:
+    admin = await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", "operator")])
+    issuer.claims = {"preferred_username": "ada", "groups": ["ops"]}
+    assert (await come_back(hub.anonymous(), issuer)).status == 200
+    version = (await admin.get("auth/oidc/providers/company")).json["version"]
+    assert (
+        await admin.request("PATCH", "auth/oidc/providers/company", {"version": version, "create_accounts": False, "groups": []})
+    ).status == 200
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.no_organisation"
+
+
+@pytest.mark.holds("SAFETY-109")
 async def test_t34_a_provider_changes_no_membership_but_its_own(hub: TestHub, issuer: Issuer) -> None:
     """So it cannot lock the local admin out."""
     admin = await a_provider(hub, issuer, groups=[a_row("everybody", "viewer")])
