@@ -231,11 +231,11 @@ function Order({ draft, change }: Part): VNode {
       />
       <div class="number-fields">
         <TextField
-          label={t`Canaries (empty: 1 or 2)`}
+          label={t`Canaries`}
           type="number"
           value={order.canary === null || order.canary === undefined ? "" : String(order.canary)}
           onText={(count) => change({ order: { ...order, canary: count === "" ? null : number(count) } })}
-          input={{ min: 0, max: 50 }}
+          input={{ min: 0, max: 50, placeholder: t`1 or 2` }}
         />
         <TextField
           label={t`At the same time`}
@@ -245,14 +245,14 @@ function Order({ draft, change }: Part): VNode {
           input={{ min: 1, max: 100 }}
         />
         <TextField
-          label={t`Failures that are accepted`}
+          label={t`Accepted failures`}
           type="number"
           value={String(draft.max_failed ?? 0)}
           onText={(count) => change({ max_failed: number(count) })}
           input={{ min: 0, max: 1000 }}
         />
         <TextField
-          label={t`Watch each server for minutes`}
+          label={t`Watch for minutes`}
           type="number"
           value={String(Math.round((draft.watch_s ?? 900) / 60))}
           onText={(minutes) => change({ watch_s: number(minutes) * 60 })}
