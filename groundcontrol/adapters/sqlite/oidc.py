@@ -397,9 +397,11 @@ def _to_link(row: Row) -> Link:
 
 
 def _free_name(tx: Tx, wanted: str) -> str:
-    """The wanted user name, or with a number at its end if another user has it."""
+    """The wanted user name, or with a number at its end if another user has it, or a membership is offered to it: an offer is for a user
+    whom its maker knows by that name, and a provider's users may choose theirs."""
+    taken = "SELECT 1 FROM account WHERE username_key = ? UNION ALL SELECT 1 FROM membership_offer WHERE username_key = ?"
     name, number = wanted, 1
-    while tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(name)) is not None:
+    while tx.fetch_one(taken, fold(name), fold(name)) is not None:
         number += 1
         name = f"{wanted[:56]}-{number}"
     return name

@@ -456,6 +456,18 @@ async def test_t34_a_provider_that_lost_its_last_row_keeps_no_membership(hub: Te
 
 
 @pytest.mark.holds("SAFETY-109")
+async def test_t34_a_name_at_the_provider_takes_no_offer_of_somebody_else(hub: TestHub, issuer: Issuer) -> None:
+    await hub.second()
+    admin = await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", "viewer", "second")])
+    assert (await admin.post("members", {"username": "eve", "role": "admin"})).status == 204
+    issuer.claims = {"preferred_username": "Eve", "groups": ["ops"]}
+    browser = hub.anonymous()
+    assert (await come_back(browser, issuer)).status == 200
+    assert (await browser.get("auth/me")).json["user"]["username"] == "Eve-2"
+    assert (await browser.get("auth/offers")).json["offers"] == []
+
+
+@pytest.mark.holds("SAFETY-109")
 async def test_t34_a_provider_changes_no_membership_but_its_own(hub: TestHub, issuer: Issuer) -> None:
     """So it cannot lock the local admin out."""
     admin = await a_provider(hub, issuer, groups=[a_row("everybody", "viewer")])
