@@ -21,7 +21,7 @@ from aiohttp import web
 from groundcontrol import local_api
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
-from groundcontrol.access.store import UserStore
+from groundcontrol.access.store import OrganisationStore, UserStore
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.agents import socket as agents_socket
@@ -57,7 +57,7 @@ from groundcontrol.lifecycle import (
     tune_gc,
     tune_malloc,
 )
-from groundcontrol.metrics_export import MetricSources, export_metrics
+from groundcontrol.metrics_export import MetricSources, export_metrics, export_metrics_of
 from groundcontrol.nodes.interfaces import AgentBundle
 from groundcontrol.nodes.locations import Locations
 from groundcontrol.nodes.store import NodeStore
@@ -289,7 +289,10 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     counting = MetricSources(
         services, compactor, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped, lambda: database.trouble is not None
     )
-    health_sources = health.HealthSources(store[UserStore], lambda: _trouble(handshake, database), lambda: export_metrics(counting))
+    health_sources = health.HealthSources(
+        store[UserStore], store[OrganisationStore], lambda: _trouble(handshake, database), lambda: export_metrics(counting),
+        lambda org: export_metrics_of(services, org),
+    )  # fmt: skip
     app.add_routes(
         [
             web.get("/ws", agents_socket.handler(handshake, config.trusted_proxies)),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
 from groundcontrol.alerts.machine import LEVELS
 from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.outbox import Outbox
@@ -37,12 +38,10 @@ class MetricSources(NamedTuple):
 
 
 def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
-    """All metrics with their current values."""
+    """All metrics of the hub with their current values."""
     services, compactor = parts.services, parts.compactor
     registry, handshake, ingest, tracker = services[Registry], services[AgentHandshake], services[Ingest], services[JobTracker]
-    agents = registry.agents()
-    yield _gauge("agents_online", "Nodes with a live session.", len(agents))
-    yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
+    yield from _agents(registry.agents())
     refused = {f'reason="{reason}"': float(count) for reason, count in handshake.refused.items()}
     yield ExportedMetric("agents_refused_total", "counter", "Handshakes that ended without a session.", refused)
     yield _counter("rows_total", "Live rows that arrived.", registry.values.rows)
@@ -62,7 +61,8 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
         "connections_cut_total", "Connections that the hub closed because they read too slowly.", parts.runner.slow_readers_dropped
     )
     yield _gauge("events_waiting", "Events of nodes that wait for the database.", registry.events.waiting)
-    yield from _alerts([services.of(org)[AlertService] for org in services.orgs], services[Outbox])
+    yield from _alerts([services.of(org)[AlertService] for org in services.orgs])
+    yield from _messages(services[Outbox])
     yield from _writers(parts.databases())
     yield _counter("password_hashes_total", "Passwords that were hashed or checked.", services.auth.passwords.hashed)
     yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
@@ -70,7 +70,18 @@ def export_metrics(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _gauge("database_in_trouble", "1 while the database refuses writes.", parts.in_trouble())
 
 
-def _alerts(alerts: Sequence[AlertService], outbox: Outbox) -> Iterator[ExportedMetric]:
+def export_metrics_of(services: Services, org: int) -> Iterator[ExportedMetric]:
+    """The metrics of one organisation, which depend on no other."""
+    yield from _agents([agent for agent in services[Registry].agents() if agent.node.org == org])
+    yield from _alerts([services.of(org)[AlertService]])
+
+
+def _agents(agents: Sequence[AgentSession]) -> Iterator[ExportedMetric]:
+    yield _gauge("agents_online", "Nodes with a live session.", len(agents))
+    yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
+
+
+def _alerts(alerts: Sequence[AlertService]) -> Iterator[ExportedMetric]:
     firing = sum((one.counts() for one in alerts), Counter[tuple[Level, str]]())
     states = {
         f'level="{level}",state="{state}"': float(firing[level, state])
@@ -78,10 +89,13 @@ def _alerts(alerts: Sequence[AlertService], outbox: Outbox) -> Iterator[Exported
         for state in ("firing", "acknowledged", "suppressed")
     }
     yield ExportedMetric("alerts", "gauge", "Alerts that fire, by level and state.", states)
+    yield _counter("rule_eval_seconds_total", "Time that the evaluation of alert rules took.", sum(one.evaluated_s for one in alerts))
+
+
+def _messages(outbox: Outbox) -> Iterator[ExportedMetric]:
     ended = {f'state="{state}",reason="{reason}"': float(count) for (state, reason), count in outbox.ended.items()}
     yield ExportedMetric("notifications_total", "counter", "Attempts to send a notification, by result.", ended)
     yield _gauge("outbox_oldest_seconds", "How long the oldest message that is due has waited.", outbox.oldest_s)
-    yield _counter("rule_eval_seconds_total", "Time that the evaluation of alert rules took.", sum(one.evaluated_s for one in alerts))
 
 
 def _writers(databases: Mapping[str, WriterCounts]) -> Iterator[ExportedMetric]:

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from aiohttp import web
 
-from groundcontrol.access.store import UserStore
+from groundcontrol.access.store import OrganisationStore, UserStore
 from groundcontrol.config import Secret
 from groundcontrol.core.errors import HubError
 from groundcontrol.web.admission import Admission, bearer_token
@@ -37,9 +37,12 @@ class HealthSources(NamedTuple):
     """The sources of `/healthz` and `/metrics`."""
 
     users: UserStore
+    organisations: OrganisationStore
     trouble: Callable[[], str]
     """Empty: no error; `draining`; else the code of the database's error."""
     exported: Callable[[], Iterator[ExportedMetric]]
+    exported_of: Callable[[int], Iterator[ExportedMetric]]
+    """The metrics of one organisation."""
 
 
 def healthz(sources: HealthSources) -> Handle:
@@ -67,21 +70,30 @@ async def _answers(users: UserStore) -> bool:
 
 
 def metrics(sources: HealthSources, gate: Admission, token: Secret | None) -> Handle:
-    """The handler of `GET /metrics`. It admits the token of STARDUST_METRICS_TOKEN, and callers with the right `hub.read`."""
+    """The handler of `GET /metrics`. It admits the token of STARDUST_METRICS_TOKEN, and callers with the right `hub.read`.
+
+    On a hub of several organisations such a caller sees the metrics of theirs only; the hub's own would tell how busy the others are.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         given = bearer_token(request)
+        exported: Iterator[ExportedMetric] | None = None
         if token is None or given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.reveal().encode()):
-            await gate.admit(request, "hub.read")
-        text = "".join(_lines([*sources.exported(), *_process()]))
+            call = await gate.admit(request, "hub.read")
+            if len(await sources.organisations.organisations()) > 1:
+                exported = sources.exported_of(call.scope.org)
+        text = "".join(_lines([_build_info(), *(exported or [*sources.exported(), *_process()])]))
         return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
 
     return handle
 
 
+def _build_info() -> ExportedMetric:
+    return ExportedMetric("build_info", "gauge", "The version of the hub.", {f'version="{VERSION}"': 1.0})
+
+
 def _process() -> Iterator[ExportedMetric]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield ExportedMetric("build_info", "gauge", "The version of the hub.", {f'version="{VERSION}"': 1.0})
     yield ExportedMetric("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
     yield ExportedMetric("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
     with open("/proc/self/statm", "rb") as statm:
