@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.access.access_tokens import AccessTokens
@@ -13,7 +13,7 @@ from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_k
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
 from groundcontrol.access.first_log_in import FirstLogIn, FirstLogInRefused
-from groundcontrol.access.model import AuthState, LoginSession, NoOrganisation, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.model import AuthState, LoginSession, NoOrganisation, Organisation, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.oidc.store import OidcStore
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import ChangeLimit
@@ -64,7 +64,7 @@ from groundcontrol.core.errors import (
     WeakPassword,
 )
 from groundcontrol.core.ids import NodeId, SessionId
-from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Scope
+from groundcontrol.core.scope import NO_ORG, Actor, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.events.store import LogStore
@@ -334,7 +334,9 @@ class AuthService:
             return caller_of(found, address, self._clock.now(), self._least_totp, org=caller.scope.org)
         if caller.token is not None:
             return await self.api_tokens.reload_caller(caller.token, address)
-        return caller
+        if caller.no_org is not None:
+            return caller
+        return _local_caller(caller.scope.actor, [one for one in await self._organisations.organisations() if one.no == caller.scope.org])
 
     async def local_caller(self, actor: Actor, slug: str | None) -> Caller:
         """The caller on the local socket, an admin of the instance. Without a name it works in the only organisation.
@@ -342,11 +344,8 @@ class AuthService:
         Raises: NotFound: there is no organisation of this name.
         """
         if slug is not None:
-            return Caller(Scope(actor, (await self._organisations.organisation(slug)).no), None, None)
-        slugs = tuple(one.slug for one in await self._organisations.organisations())
-        if len(slugs) > 1:
-            return Caller(Scope(actor, NO_ORG), None, None, no_org=NoOrganisation("required", slugs))
-        return Caller(Scope(actor, DEFAULT_ORG), None, None)
+            return _local_caller(actor, [await self._organisations.organisation(slug)])
+        return _local_caller(actor, await self._organisations.organisations())
 
     def require_step_up(self, caller: Caller, *, strict: bool = False) -> None:
         """Refuse an action unless the password was proved within the last 15 minutes.
@@ -501,3 +500,14 @@ def person_of(caller: Caller) -> tuple[User, LoginSession]:
     if caller.user is None or caller.session is None:
         raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
     return caller.user, caller.session
+
+
+def _local_caller(actor: Actor, found: Sequence[Organisation]) -> Caller:
+    """The caller on the local socket who works in the only organisation of these, or in none."""
+    if len(found) != 1:
+        missing = NoOrganisation("required", tuple(one.slug for one in found)) if found else NoOrganisation("unknown")
+    elif found[0].state == "active":
+        return Caller(Scope(actor, found[0].no), None, None)
+    else:
+        missing = NoOrganisation("suspended")
+    return Caller(Scope(actor, NO_ORG), None, None, no_org=missing)

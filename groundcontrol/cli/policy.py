@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_act(acts, "approve", help="approve the packages that the notice of its next time named").add_argument("policy", metavar="POLICY")
     take = add_act(acts, "take-over", help="run a patch policy with your rights, such as one whose owner left")
     take.add_argument("policy", metavar="POLICY")
-    add_act(acts, "resume", help="let the policies run again that a restore of the hub paused")
+    add_act(acts, "resume", help="let the policies run again that a restore of the hub or a suspension paused")
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
@@ -34,6 +35,12 @@ MAX_BREAK_GLASS_S: Final = 4 * 3600.0
 MAX_REASON_CHARS: Final = 200
 SWEEP_S: Final = 10.0
 """Interval at which memberships whose time is over are removed. They count no more from the moment they end."""
+
+
+MOVING: Final = ("waiting", "running", "holding")
+"""States of roll-outs that a suspension pauses."""
+MOST_MOVES: Final = 50
+"""How often roll-outs that move while they are being paused are read again."""
 
 
 class FirstAdmin(NamedTuple):
@@ -144,10 +151,14 @@ class OrganisationService:
         for policy in await self._stores[PolicyStore].of_every_org():
             if policy.org == organisation.no and not policy.paused:
                 await self._stores[PolicyStore].pause_policy(policy.org, policy.id, "suspended")
-        for rollout in await self._stores[RolloutStore].live_rollouts():
-            if rollout.org == organisation.no and rollout.state in ("waiting", "running", "holding"):
-                paused = Stepped(pause(rollout, scope.actor.name), ())
-                await service.store(hub_scope(organisation.no), rollout, paused)
+        for _ in range(MOST_MOVES):
+            moving = [one for one in await self._stores[RolloutStore].live_rollouts() if one.org == organisation.no and one.state in MOVING]
+            if not moving:
+                return
+            for rollout in moving:
+                with contextlib.suppress(Conflict):  # it has moved meanwhile: read it again
+                    await service.store(hub_scope(organisation.no), rollout, Stepped(pause(rollout, scope.actor.name), ()))
+        raise Conflict("its roll-outs move on all the time: suspend it once more")
 
     async def remove_agents(self, organisation: Organisation) -> tuple[list[NodeId], list[str]]:
         """Begin to uninstall the agents of all nodes through their live sessions, before a deletion.

@@ -179,7 +179,7 @@ async def edit_policy(call: ApiRequest, body: PatchPolicyPatch) -> PatchPolicyVi
 def _edited(call: ApiRequest, before: PatchPolicy, after: PatchPolicy, *, take_over: bool = False) -> PatchPolicy:
     now, actor = call.services.clock.now(), call.scope.actor
     paused = before.paused
-    if paused == "stopped" or (paused == "owner" and take_over) or not after.enabled:
+    if paused in ("stopped", "suspended") or (paused == "owner" and take_over) or not after.enabled:
         paused = ""  # the edit is the answer to the stop
     owner = (actor.id, actor.name) if take_over else (before.owner_id, before.owner)
     return after._replace(
@@ -272,7 +272,7 @@ def _changed_fields(before: PatchPolicy | None, after: PatchPolicy) -> list[str]
 
 
 async def resume_policies(call: ApiRequest) -> PatchPoliciesView:
-    """Let the policies run again that a restore of the hub paused. Occurrences since the backup count as missed."""
+    """Let the policies run again that a restore of the hub or a suspension paused. Occurrences since the backup count as missed."""
     await call.services[PolicyStore].resume_policies(call.scope)
     return await list_policies(call)
 

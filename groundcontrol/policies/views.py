@@ -150,7 +150,7 @@ class PatchPolicyView(PolicyFields, Answer, kw_only=True):
     id: str
     owner: str
     """The user with whose rights it runs."""
-    paused: Literal["", "owner", "restored", "stopped"]
+    paused: Literal["", "owner", "restored", "stopped", "suspended"]
     """Why it makes no roll-outs although it is enabled: its owner may no longer act, the hub was restored from a backup, or its last
     roll-out was stopped."""
     next_at: float | None

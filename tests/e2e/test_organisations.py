@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from tests.support.job_messages import ended
 from tests.support.receivers import Receiver
 from tests.support.wire import open_order
 
-SECOND = 2
+FIRST, SECOND = 1, 2
 SETTLED_S = 120.0
 
 
@@ -154,6 +154,97 @@ async def test_a_node_of_a_second_organisation_is_served_beside_one_of_the_first
             assert alert["node_id"] == node.node_id, "each organisation continues its own alerts"
     finally:
         await asyncio.to_thread(hub.close)
+
+
+@pytest.mark.holds("SAFETY-108")
+@pytest.mark.timeout(240)
+async def test_an_organisation_is_suspended_resumed_and_deleted_beside_another(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": "of-the-whole-hub-0123"})
+    await hub.start()
+    try:
+        nodes = hub.enrol("web-1", "web-2")
+        await hub.stop()
+        second_organisation(hub, nodes[1])
+        await hub.start()
+        first, second = hub.login(), hub.login("second")
+        async with agents(hub, *nodes) as joined:
+            for agent in joined:
+                await agent.join()
+                layout = layout_of()
+                await agent.say(IDENTITY._replace(policy_mode="managed", policy_verbs=["check"]), layout, pack_of(0, layout=layout))
+                await agent.wait_acked(0)
+            assert figure(hub.request("GET", "/metrics", token="of-the-whole-hub-0123"), "agents_online") == "2.0"
+            for who in (first, second):
+                answer = hub.request("GET", "/metrics", token=who.token)
+                assert figure(answer, "agents_online") == "1.0"
+                assert b"rows_total" not in answer.body, "the hub's own figures tell how busy the others are"
+            job = await posted(hub, second, f"/nodes/{nodes[1].node_id}/jobs", {"action": "check"})
+            await joined[1].expect(JobStart)
+
+            there = {"Stardust-Organisation": "second"}
+            assert hub.local("GET", "/api/v1/nodes", headers=there).status == 200
+            assert hub.local("POST", "/api/v1/organisations/second/suspend").status == 200
+            for refused in (hub.local("GET", "/api/v1/nodes", headers=there), hub.request("GET", "/metrics", token=second.token)):
+                assert (refused.status, refused.json["code"]) == (403, "organisation.suspended")
+            await joined[1].say(JobAnswer(job["id"], "accepted", "", int(time.time() * 1000)), ended(job["id"], b""))
+            await joined[1].say(pack_of(1, layout=layout))
+            await joined[1].wait_acked(1)
+            assert hub.local("POST", "/api/v1/organisations/second/resume", headers=there).status == 200
+            await eventually(partial(_succeeded, hub, second, job["id"]))
+
+            assert rows_about(hub, nodes[1]), "there is something to delete"
+            gone = hub.local("POST", "/api/v1/organisations/second/delete", {"typed": "second", "abandon": True})
+            assert gone.status == 204, gone.body
+            await joined[1].wait_closed()
+        await hub.stop()
+        assert rows_about(hub, nodes[1]) == [], "no row and no sample is left in either database"
+        left = [path.name for path in hub.folder.rglob("*") if nodes[1].node_id in path.name or job["id"] in path.name]
+        assert left == []
+        await hub.start()
+        assert [one["name"] for one in read(hub, hub.login(), "/nodes")["nodes"]] == ["web-1"]
+        assert rows_about(hub, nodes[0]), "the other organisation is untouched"
+    finally:
+        await asyncio.to_thread(hub.close)
+
+
+def figure(answer: Any, name: str) -> str:
+    assert answer.status == 200, answer.body
+    return next(str(line.split()[1]) for line in answer.body.decode().splitlines() if line.startswith(f"stardust_{name} "))
+
+
+_TOMBSTONES = {"node_grave", "job_grave", "fence"}
+"""Ids and numbers that were used once and never come back."""
+
+
+def rows_about(hub: HubProcess, node: Enrolled) -> list[str]:
+    """The tables of both databases with a row that names the node, its number, or its organisation if that is the second.
+
+    The first organisation enrolled both nodes, so its own log names the second for ever.
+    """
+    found = []
+    with closing(sqlite3.connect(hub.folder / "stardust.db")) as db:
+        numbers = [no for (no,) in db.execute("SELECT no FROM node WHERE id = ?", (node.node_id,))]
+        numbers = NUMBERS.setdefault(node.node_id, numbers)
+    for path in (hub.folder / "stardust.db", hub.folder / "stardust-samples.db"):
+        with closing(sqlite3.connect(path)) as db:
+            tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            for table in tables:
+                columns = [column for (_, column, *_) in db.execute(f"PRAGMA table_info({table})")]
+                for row in db.execute(f"SELECT * FROM {table}"):
+                    named = dict(zip(columns, row, strict=True))
+                    if table not in _TOMBSTONES and (
+                        (named.get("org") != FIRST and any(isinstance(value, str) and node.node_id in value for value in row))
+                        or (named.get("org") == FIRST and named.get("id") == node.node_id)
+                        or (path.stem.endswith("samples") and named.get("node") in numbers)
+                        or (node.name == "web-2" and named.get("org") == SECOND)
+                    ):
+                        found.append(f"{path.name}: {table}")
+                        break
+    return found
+
+
+NUMBERS: dict[str, list[int]] = {}
+"""Of nodes, as they were before their deletion."""
 
 
 def _online(hub: HubProcess, who: Login) -> Any:

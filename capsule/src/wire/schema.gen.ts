@@ -2246,7 +2246,7 @@ export interface PatchPolicyView {
    * Why it makes no roll-outs although it is enabled: its owner may no longer act, the hub was restored from a backup, or its last
    * roll-out was stopped.
    */
-  paused: "" | "owner" | "restored" | "stopped";
+  paused: "" | "owner" | "restored" | "stopped" | "suspended";
   /** When its next occurrence is due, in Unix seconds; null: never. */
   next_at: number | null;
   version: number;

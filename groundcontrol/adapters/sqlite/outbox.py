@@ -72,7 +72,7 @@ _ORPHANS: Final = (
     " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
 )
 _OF_SUSPENDED: Final = (
-    "UPDATE delivery SET state = 'skipped', reason = 'suspended', next_at = NULL WHERE next_at <= ?"
+    "UPDATE delivery SET state = 'skipped', reason = 'suspended', next_at = NULL WHERE next_at IS NOT NULL"
     " AND state <> 'sending' AND EXISTS (SELECT 1 FROM organisation WHERE organisation.no = delivery.org AND organisation.state = 'suspended')"
 )
 """Nobody is told anything of a suspended organisation, also not when it is resumed."""
@@ -175,7 +175,7 @@ class _Claims:
 
     def take(self) -> list[Claim]:
         self._tx.execute(_ORPHANS, self._tx.now)
-        self._tx.execute(_OF_SUSPENDED, self._tx.now)
+        self._tx.execute(_OF_SUSPENDED)
         channels = self._tx.fetch_all(_CHANNELS, self._tx.now)
         for channel in channels:
             self._take_of(channel)

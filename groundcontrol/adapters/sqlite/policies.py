@@ -79,7 +79,9 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
     async def resume_policies(self, scope: Scope) -> int:
         def command(tx: Tx) -> int:
             count = tx.execute(
-                "UPDATE patch_policy SET paused = '', considered_at = ? WHERE org = ? AND paused = 'restored'", tx.now, scope.org
+                "UPDATE patch_policy SET paused = '', considered_at = ? WHERE org = ? AND paused IN ('restored', 'suspended')",
+                tx.now,
+                scope.org,
             )
             if count:
                 self._chain.write(tx, scope, "patch_policy.resume", "all", {"count": count})

@@ -102,6 +102,7 @@ export const zoneWords = (zone: string): string => (zone === ZONE_OF_NODE ? t`ea
 export const PAUSES = {
   owner: t`its owner may no longer act: an admin takes it over by saving it`,
   restored: t`the hub was restored from a backup: resume all policies to go on`,
+  suspended: t`the organisation was suspended: save the policy again to go on`,
   stopped: t`its last roll-out was stopped: look at it, then save the policy again`,
 } as const;
 

@@ -280,6 +280,31 @@ async def test_a_suspended_organisation_can_be_resumed_by_an_admin_of_the_hub(hu
     assert (await eve.get("nodes")).status == 200
 
 
+async def test_resuming_an_organisation_starts_none_of_its_patching(hub: TestHub) -> None:
+    boss, here = await hub.logged_in("admin"), await hub.node("web-1")
+    await created(boss, "second")
+    policy = await boss.post(
+        "patch-policies",
+        {
+            "name": "weekly",
+            "select": {"nodes": [here.id]},
+            "when": {"weekly": ["tue"]},
+            "start": "02:30",
+            "length_s": 7200,
+            "zone": "Europe/Berlin",
+        },
+    )
+    assert policy.status == 201, policy.body
+    assert (await boss.post("organisations/default/suspend")).status == 200
+    assert (await boss.get("patch-policies")).code == "organisation.suspended"
+    assert (await boss.post("organisations/default/resume")).status == 200
+    [one] = (await boss.get("patch-policies")).json["patch_policies"]
+    assert one["paused"] == "suspended"
+    assert (await boss.request("PATCH", f"patch-policies/{one['id']}", {"version": one["version"], "kernel": False})).status == 200
+    [one] = (await boss.get("patch-policies")).json["patch_policies"]
+    assert one["paused"] == "", "an edit is the decision of a person"
+
+
 @pytest.mark.holds("SAFETY-108")
 async def test_nobody_is_told_anything_of_a_suspended_organisation(hub: TestHub) -> None:
     """Also not after it is resumed."""
@@ -288,7 +313,9 @@ async def test_nobody_is_told_anything_of_a_suspended_organisation(hub: TestHub)
     assert made.status == 201, made.body
     delivery = await hub.store.deliveries.add_test(ADMIN, ChannelId(made.json["id"]), DeliveryId(new_time_id(hub.clock.now())))
     await hub.sql("UPDATE organisation SET state = 'suspended' WHERE no = 1")
+    await hub.sql("UPDATE delivery SET next_at = next_at + 3600, state = 'deferred'")  # it waits for the end of quiet hours
     assert await hub.store.deliveries.claim(10) == []
+    await hub.sql("UPDATE delivery SET next_at = next_at - 3600 WHERE next_at IS NOT NULL")
     await hub.sql("UPDATE organisation SET state = 'active' WHERE no = 1")
     assert await hub.store.deliveries.claim(10) == []
     found = await hub.database._control.reader.run(
