@@ -202,7 +202,6 @@ ACT_FOR_THE_INSTANCE = {
     "DEFAULT_ORG": {
         "core/scope.py": "says what it is",
         "access/model.py": "the first organisation, which stays",
-        "access/service.py": "the local socket of a hub with one organisation",
         "adapters/sqlite/users.py": "accounts, which belong to the instance",
         "adapters/sqlite/oidc.py": "accounts, which belong to the instance",
         "web/services.py": "the services of the process",
