@@ -130,3 +130,16 @@ async def test_a_live_socket_names_its_organisation_and_ends_with_the_membership
         await second.expect("rights")
         await second.send("ping", {})
         await second.expect("pong")
+
+
+@pytest.mark.holds("SAFETY-108")
+async def test_an_idempotency_key_is_of_one_organisation(hub: TestHub) -> None:
+    client = await in_both(hub, "admin", "admin")
+    here, there = await hub.node("web-1"), await hub.node("web-2")
+    await hub.sql("UPDATE node SET org = 2 WHERE id = ?", there.id)
+    made = [
+        await client.post("jobs", {"action": "check", "nodes": [node.id]}, headers={HEADER: slug, "Idempotency-Key": "the-same-key"})
+        for slug, node in (("default", here), ("second", there))
+    ]
+    assert [one.status for one in made] == [202, 202], [one.body for one in made]
+    assert made[0].json["id"] != made[1].json["id"]
