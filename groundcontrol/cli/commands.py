@@ -43,7 +43,7 @@ VERBS: Final = (
     Command("alerts", (), "alerts; acknowledge, snooze, and explain who was notified"),
     Command("rules", (), "the rules of alerts: list, export, apply"),
     Command("policy", (), "patch policies: list, show, export, apply, run, skip, approve, take-over, resume"),
-    Command("rollout", (), "roll-outs: list, plan, start, watch, show, pause, resume, go-on, stop, retry-rest"),
+    Command("rollout", (), "roll-outs: list, plan, start, watch, show, pause, resume, go-on, stop, kill, retry-rest"),
     Command("window", (), "windows and freezes of patching: list, freeze (all now), open (now), end"),
     Command("patch-status", (), "how each node stands with its security updates"),
     Command("top", (), "the fleet on this terminal, live"),

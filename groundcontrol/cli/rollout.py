@@ -174,7 +174,7 @@ async def _show(hub: Hub, args: argparse.Namespace) -> int:
         return 0
     print(shown(_line(one)))
     rows = [[str(each["wave"] + 1), each["name"], each["state"], each["step"], each["words"], each["remedy"]] for each in targets]
-    print(table(("WAVE", "NODE", "STATE", "STEP", "", "REMEDY"), rows))
+    print(table(("WAVE", "NODE", "STATE", "STEP", "WHY", "REMEDY"), rows))
     for each in targets:
         for gate in each["gates"]:
             print(shown(f"{each['name']}: {gate['gate']} {gate['verdict']}: {gate['words']}; {gate['clears']}"))

@@ -114,7 +114,7 @@ async def delete_organisation(call: ApiRequest, body: DeleteBody) -> None:
 async def break_glass(call: ApiRequest, body: BreakGlassBody) -> BreakGlassView:
     """Become a member for at most four hours, for a reason. The organisation's own events tell it."""
     service = call.services[OrganisationService]
-    return BreakGlassView(until=await service.break_glass(call.scope, await _named(call), body.role, body.minutes, body.reason))
+    return BreakGlassView(until=await service.break_glass(call.scope, await _named(call), body.minutes, body.reason))
 
 
 async def set_instance_admin(call: ApiRequest, body: InstanceAdminBody) -> None:

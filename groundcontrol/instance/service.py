@@ -13,7 +13,7 @@ from groundcontrol.access.users import ALL_USERS, UserAdmin
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, Conflict, HasNodes, HubError
 from groundcontrol.core.ids import NodeId, UserId
-from groundcontrol.core.scope import Role, Scope, hub_scope
+from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import is_visible
 from groundcontrol.deployments.service import DeploymentService
@@ -194,8 +194,8 @@ class OrganisationService:
         await self._stores[OrganisationStore].delete(scope, organisation.no)
         self._bus.publish(Revoked("", ALL_USERS, organisation.no))
 
-    async def break_glass(self, scope: Scope, organisation: Organisation, role: Role, minutes: int, reason: str) -> float:
-        """Make the caller a member for a while. The organisation's own events say so.
+    async def break_glass(self, scope: Scope, organisation: Organisation, minutes: int, reason: str) -> float:
+        """Make the caller a viewer for a while. The organisation's own events say so.
 
         Returns: until when, Unix seconds. Raises: BadRequest; Conflict: the caller is a member already.
         """
@@ -208,7 +208,7 @@ class OrganisationService:
             raise BadRequest("log in to the page for this: it makes a membership of your account")
         until = self._clock.now() + minutes * 60.0
         there, user = scope._replace(org=organisation.no, grants=()), UserId(scope.actor.id)
-        await self._stores[MembershipStore].join(there, user, role, until=until, reason=why)
+        await self._stores[MembershipStore].join(there, user, "viewer", until=until, reason=why)
         self._bus.publish(Revoked("", user))
         return until
 

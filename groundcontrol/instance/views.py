@@ -99,9 +99,8 @@ class AgentsView(Answer):
 class BreakGlassBody(Body):
     reason: str
     """Told to the organisation; 1 to 200 characters."""
-    role: RoleName = "viewer"
     minutes: int = 60
-    """1 to 240."""
+    """1 to 240. The caller is a viewer meanwhile: any other role could make something that stays."""
 
 
 class BreakGlassView(Answer):

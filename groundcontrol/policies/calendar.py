@@ -109,7 +109,7 @@ def date_of(text: str, field: str) -> date:
     """Raises: BadRequest: the text is not a date from 2000 to 2200."""
     with contextlib.suppress(ValueError):
         found = date.fromisoformat(text)
-        if len(text) == 10 and 2000 <= found.year <= 2200:
+        if found.isoformat() == text and 2000 <= found.year <= 2200:
             return found
     raise BadRequest(f"{field}: give a date such as 2026-12-24", field=field)
 

@@ -24,12 +24,13 @@ from groundcontrol.policies.service import all_nodes, check_report
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.views import HeldNodeView, PatchPolicyBody, PatchSelect, WhenBody
 from groundcontrol.policies.waves import expected_s
-from groundcontrol.rollouts.model import ENDED, Override, Rollout, RolloutId, Stepped, Target, Tell
+from groundcontrol.rollouts.model import ENDED, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
 from groundcontrol.rollouts.step import killed, pause, resumed, stopped
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import (
+    GATES,
     GatesView,
     GoOnBody,
     KillBody,
@@ -328,20 +329,41 @@ async def kill_target(call: ApiRequest, body: KillBody) -> RolloutView:
 
 
 async def go_on(call: ApiRequest, body: GoOnBody) -> RolloutView:
-    """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log."""
+    """Let a held or paused wave go on in spite of a gate. It counts for this gate and wave only, and is in the audit log.
+
+    A hard gate needs an admin with a password check, and must have failed: `*` leaves the others in force.
+    """
     one = await _whole(call)
     _final(one)
     reason = checked_reason(body.reason)
     young = any(target.state == "held" and target.why == HISTORY for target in one.targets) and body.gate in (HISTORY, "*")
     if one.state not in ("holding", "paused") and not young:
         raise Conflict(f"this roll-out is {one.state}: it waits for nobody", state=one.state)
-    hard = [gate for target in one.targets for gate in target.gates if gate.verdict == "failed" and body.gate in ("*", gate.gate)]
+    if body.gate not in _GO_ON_GATES:
+        raise BadRequest("gate: there is no such gate; * is all that are in the way", field="gate")
+    failed = _hard_failed(one)
+    if body.gate in HARD_GATES - failed:
+        raise Conflict(f"the gate {body.gate} has not failed: nobody goes on in spite of it beforehand", gate=body.gate)
+    hard = failed if body.gate == "*" else failed & {body.gate}
     if hard:
         if call.scope.actor.role != "admin":
             raise Forbidden("a hard gate failed: only an admin goes on")
         call.services.auth.require_step_up(call.caller)
-    override = Override(one.wave, body.gate, call.scope.actor.name, reason, call.services.clock.now())
-    return await _save(call, one, resumed(one)._replace(overrides=(*one.overrides, override)))
+    now, by = call.services.clock.now(), call.scope.actor.name
+    added = [Override(one.wave, gate, by, reason, now) for gate in (body.gate, *sorted(hard - {body.gate}))]
+    return await _save(call, one, resumed(one)._replace(overrides=(*one.overrides, *added)))
+
+
+_GO_ON_GATES: Final = frozenset({*GATES, HISTORY, "evidence", "samples", "baseline", "*"})
+
+
+def _hard_failed(one: Rollout) -> frozenset[str]:
+    """Names of the hard gates that are in the way: failed, or seen so at one look."""
+    begun = [target for target in one.targets if target.state in ("running", "failed", "unknown", "worse")]
+    names = {gate.gate for target in begun for gate in target.gates if gate.verdict in ("failed", "unknown")}
+    if any(target.state == "failed" or target.broken for target in begun):
+        names.add("job_outcome")
+    return HARD_GATES & names
 
 
 async def retry_rest(call: ApiRequest) -> RolloutView:

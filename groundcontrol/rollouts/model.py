@@ -26,6 +26,11 @@ LIVE: Final = frozenset[RolloutState]({"planning", "waiting", "running", "holdin
 DISPATCHING: Final = frozenset[RolloutState]({"planning", "running", "holding", "paused"})
 """States in which a job of the roll-out may start. Actions `after` may start in each state, since `before` ran."""
 FINAL: Final = frozenset[TargetState]({"passed", "worse", "failed", "unknown", "not_started"})
+HARD_GATES: Final = frozenset({
+    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "boot_unordered", "filesystem",
+    "mount_gone", "oom_kill", "clock", "probe",
+})  # fmt: skip
+"""Gates of which one is enough to stop. An override of all gates is none of these: an admin overrides them by name, once they failed."""
 MOST_PLANS: Final = 20
 """Plans of one target. Everything else happens once."""
 

@@ -54,7 +54,11 @@ class _Draft(TargetLife):
         for target in list(self.targets.values()):
             self._follow(target)
         if not self.facts.owner_may and self.r.state not in ("stopping", "paused"):
-            self._state("paused", "owner", f"its owner {self.r.owner} may no longer do this: an admin takes the policy over, or stops it")
+            self._state(
+                "paused",
+                "owner",
+                f"its owner {self.r.owner} may no longer do this: an admin stops it, takes the policy over and retries the rest",
+            )
         match self.r.state:
             case "planning":
                 self._plan_all()

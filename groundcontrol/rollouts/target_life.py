@@ -11,6 +11,7 @@ from groundcontrol.policies.waves import LATER_WATCH_S
 from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.model import (
     FINAL,
+    HARD_GATES,
     Command,
     Facts,
     Gate,
@@ -52,7 +53,8 @@ class TargetLife:
         self.commands: list[Command] = []
 
     def _overridden(self, wave: int, gate: str) -> bool:
-        return any((one.wave, one.gate) in ((wave, gate), (wave, "*")) for one in self.r.overrides)
+        names = (gate,) if gate in HARD_GATES else (gate, "*")
+        return any(one.wave == wave and one.gate in names for one in self.r.overrides)
 
     def _node(self, target: Target) -> NodeFacts:
         return self.facts.nodes.get(target.node) or NodeFacts(exists=False)

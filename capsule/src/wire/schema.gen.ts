@@ -301,8 +301,7 @@ export interface BatchesView {
 export interface BreakGlassBody {
   /** Told to the organisation; 1 to 200 characters. */
   reason: string;
-  role?: "admin" | "operator" | "viewer";
-  /** 1 to 240. */
+  /** 1 to 240. The caller is a viewer meanwhile: any other role could make something that stays. */
   minutes?: number;
 }
 

@@ -44,9 +44,10 @@ _OF_MEMBERS: Final = (
 """The live sessions of members of an organisation that were opened with a password, but those of one user."""
 _NEEDS_PROVIDER: Final = (
     "SELECT 1 FROM membership JOIN account ON account.no = membership.account JOIN organisation ON organisation.no = membership.org"
-    " WHERE account.id = ? AND organisation.sso_only = 1 AND (membership.until IS NULL OR membership.until > ?)"
-    " AND organisation.local_admin <> ? LIMIT 1"
+    " WHERE account.id = ? AND organisation.sso_only = 1 AND membership.until IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM organisation AS kept WHERE kept.sso_only = 1 AND kept.local_admin = account.id) LIMIT 1"
 )
+"""The one local admin of an organisation logs in with a password whatever other organisations ask for: that is the way back."""
 _BELONGS: Final = (
     "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ?"
     " AND (membership.until IS NULL OR membership.until > ?) LIMIT 1"
@@ -234,8 +235,7 @@ class SqliteOidc:
         return await self._writer.run(command)
 
     async def needs_provider(self, user: UserId) -> bool:
-        now = self._clock.now()
-        return await self._reader.run(lambda rows: rows.fetch_one(_NEEDS_PROVIDER, user, now, user)) is not None
+        return await self._reader.run(lambda rows: rows.fetch_one(_NEEDS_PROVIDER, user)) is not None
 
     async def keep_local_admin(self, scope: Scope, user: UserId) -> None:
         def command(tx: Tx) -> None:

@@ -277,12 +277,17 @@ def _rules(user: User) -> bool:
 
 _LOCAL: Final = " AND account.password_hash <> ''"
 """Accounts with a password. An admin whom only a provider can prove is not enough: the provider may go away."""
+_OF_ADMIN: Final = " AND membership.source = 'local'"
+"""Memberships that an admin gave. One of a provider may end at the next log-in."""
 
 
 def another_admin(tx: Tx, org: int, but: UserId) -> bool:
     """Whether another admin of this organisation can log in."""
     found = tx.fetch_all(
-        IN_ORG + " WHERE membership.role = 'admin' AND membership.until IS NULL AND account.disabled = 0 AND account.id <> ?" + _LOCAL,
+        IN_ORG
+        + " WHERE membership.role = 'admin' AND membership.until IS NULL AND account.disabled = 0 AND account.id <> ?"
+        + _LOCAL
+        + _OF_ADMIN,
         org,
         but,
     )

@@ -517,6 +517,11 @@ async def test_an_organisation_may_allow_log_ins_through_providers_only_but_for_
     await hub.store.oidc.keep_local_admin(ADMIN, user.id)  # what `stardust user reset` does on the hub's machine
     assert (await second.try_to_log_in()).status == 200
     assert (await boss.try_to_log_in()).code == "auth.sso_required"
+    await hub.second()  # another organisation that refuses passwords does not lock the kept admin out
+    await hub.sql("UPDATE organisation SET sso_only = 1 WHERE slug = 'second'")
+    await hub.join(user, 2, "viewer")
+    assert (await second.try_to_log_in()).status == 200
+    await hub.sql("DELETE FROM membership WHERE org = 2")
     back = await (await second.log_in()).request("PATCH", "auth/oidc/rule", {"sso_only": False})
     assert back.json == {"sso_only": False, "local_admin": ""}
     assert (await ada.try_to_log_in()).status == 200

@@ -209,13 +209,20 @@ async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(
     assert boss.user is not None
     await created(boss, "second", first_admin="eve")
     path = "organisations/second/break-glass"
-    for body in ({"reason": ""}, {"reason": "x", "minutes": 241}, {"reason": "x", "minutes": 0}, {"reason": "x" * 201}):
+    for body in (
+        {"reason": ""},
+        {"reason": "x", "minutes": 241},
+        {"reason": "x", "minutes": 0},
+        {"reason": "x" * 201},
+        {"reason": "x", "role": "admin"},
+    ):
         assert (await boss.post(path, body)).status == 400
     made = await boss.post(path, {"reason": "ticket 17", "minutes": 30})
     assert made.json["until"] == pytest.approx(hub.clock.now() + 1800, abs=60)
     assert (await boss.post(path, {"reason": "again"})).status == 409
     second = At(boss, "second")
     assert (await second("GET", "nodes")).status == 200
+    assert (await second("POST", "users", {"username": "mole", "role": "viewer"})).status == 403  # nothing may stay
     eve = hub.anonymous()
     eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
     await hub.sql("UPDATE account SET must_change_password = 0")

@@ -73,6 +73,7 @@ async def test_a_policy_is_made_edited_exported_and_deleted(hub: TestHub) -> Non
         ({"length_s": 900}, "nothing could ever start"),
         ({"when": {"weekly": ["mon"], "once": "2027-01-01"}}, "one of weekly"),
         ({"when": {"once": "2027-02-29"}}, "such as 2026-12-24"),
+        ({"when": {"once": "2027-W01-1"}}, "such as 2026-12-24"),
         ({"leave_out": ["a*"], "only": ["a*"]}, "both name a*"),
         ({"leave_out": ["*"]}, "leaves no package"),
         ({"leave_out": ["post*"], "only": ["postgresql"]}, "leaves no package"),

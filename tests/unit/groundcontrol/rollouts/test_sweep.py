@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
 import pytest
 
@@ -21,22 +20,14 @@ from groundcontrol.rollouts.actions import action_request
 from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts, too_young
 from groundcontrol.rollouts.looks import HostState
-from groundcontrol.rollouts.model import MakeJob, Rollout, RolloutId, Stepped, Target
+from groundcontrol.rollouts.model import MakeJob, Rollout, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.samples.model import StoredPack
-from spider.wire.ids import new_time_id
 from spider.wire.orders import ACTION_LIMIT
 from spider.wire.verbs import REBOOT
 from tests.support.factories import connect, layout_row, pack_body
 from tests.support.inprocess_hub import TestHub
-from tests.support.race_cases_policies import a_policy
-
-
-async def a_rollout(hub: TestHub, nodes: Sequence[Node], **fields: Any) -> Rollout:
-    now = hub.clock.now()
-    targets = tuple(Target(node.id, node.name, 0, "role:db") for node in nodes)
-    made = Rollout(RolloutId(new_time_id(now)), 1, "nights", a_policy(now, "nights"), "p", None, "u", "u", "running", targets, now)
-    return await hub.store.rollouts.create_rollout(SYSTEM, made._replace(**fields))
+from tests.support.running_rollout import a_rollout
 
 
 def rebooting(rollout: Rollout) -> Stepped:

@@ -1,0 +1,20 @@
+"""A stored roll-out that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.nodes.model import Node
+from groundcontrol.rollouts.model import Rollout, RolloutId, Target
+from spider.wire.ids import new_time_id
+from tests.support.inprocess_hub import TestHub
+from tests.support.race_cases_policies import a_policy
+
+
+async def a_rollout(hub: TestHub, nodes: Sequence[Node], **fields: Any) -> Rollout:
+    now = hub.clock.now()
+    targets = tuple(Target(node.id, node.name, 0, "role:db") for node in nodes)
+    made = Rollout(RolloutId(new_time_id(now)), 1, "nights", a_policy(now, "nights"), "p", None, "u", "u", "running", targets, now)
+    return await hub.store.rollouts.create_rollout(SYSTEM, made._replace(**fields))
