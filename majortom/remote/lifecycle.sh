@@ -493,9 +493,27 @@ undo() {
     remove undo
 }
 
-stop_units() {
+job_runs() {
     if openrc; then
-        if [ -z "${STARDUST_HOLDS_LOCK-}" ] && [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true; then die job_running; fi
+        [ -z "${STARDUST_HOLDS_LOCK-}" ] && [ -e "$VAR/jobs/.lock" ] && ! flock -n "$VAR/jobs/.lock" true
+    else
+        systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .
+    fi
+}
+
+# The hub knows the end of a job a moment before its unit has ended.
+no_job_runs() {
+    seconds=0
+    while job_runs; do
+        [ "$seconds" -lt 5 ] || die job_running
+        sleep 1
+        seconds=$((seconds + 1))
+    done
+}
+
+stop_units() {
+    no_job_runs
+    if openrc; then
         for unit in $UNIT_FILES; do
             if [ -e "$UNITS/$unit" ]; then
                 rc_quiet rc-update del "$unit" default
@@ -506,9 +524,6 @@ stop_units() {
         done
         rc_end_orphans
         return 0
-    fi
-    if systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .; then
-        die job_running
     fi
     systemctl disable --now stardust-spider.service stardust-launcher.socket >/dev/null 2>&1
     systemctl stop 'stardust-launcher@*.service' >/dev/null 2>&1

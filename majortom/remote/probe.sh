@@ -124,6 +124,14 @@ for path in sorted(modes):
 ' "$(id -u stardust 2>/dev/null || printf 65534)" "$(id -g stardust 2>/dev/null || printf 65534)" "$python" 2>/dev/null
 }
 
+job_runs() {
+    if [ "$systemd" = yes ]; then
+        systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | grep -q .
+    else # a job that runs holds this lock
+        [ -e /var/lib/stardust/jobs/.lock ] && ! flock -n /var/lib/stardust/jobs/.lock true
+    fi
+}
+
 look_for_ours() {
     found=
     for path in /opt/stardust /etc/stardust /var/lib/stardust \
@@ -151,11 +159,12 @@ look_for_ours() {
     fi
     say user "$(getent passwd stardust)"
     say group "$(getent group stardust)"
-    if [ "$systemd" = yes ]; then
-        say jobs "$(systemctl list-units --no-legend --plain --state=active,activating,deactivating 'stardust-job@*' 2>/dev/null | wc -l)"
-    elif [ -e /var/lib/stardust/jobs/.lock ]; then # a job that runs holds this lock
-        if flock -n /var/lib/stardust/jobs/.lock true; then say jobs 0; else say jobs 1; fi
-    fi
+    seconds=0 # the hub knows the end of a job a moment before its unit has ended
+    while job_runs && [ "$seconds" -lt 5 ]; do
+        sleep 1
+        seconds=$((seconds + 1))
+    done
+    if job_runs; then say jobs 1; else say jobs 0; fi
 }
 
 main() {

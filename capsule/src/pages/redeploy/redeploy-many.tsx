@@ -58,7 +58,10 @@ const batchOf = ({ deployments }: RedeployedView): string =>
  * each server was compared: the differences are shown, and those that were ticked are written with the same credentials.
  */
 export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: readonly string[]; widening?: boolean }): VNode {
-  const views = useNodes(nodes, ({ credentials_kept: kept, simulated }) => [kept, simulated]);
+  const there = useNodes(nodes, ({ credentials_kept: kept, simulated }) => [kept, simulated]);
+  /** The nodes of the first request, also those that were removed since; null = none was sent. */
+  const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
+  const views = begun ?? there;
   const [entries, setEntries] = useState<ConnectionForm>(EMPTY_CONNECTION);
   const [mode, setMode] = useState("");
   const [widening, setWidening] = useState(begin);
@@ -89,6 +92,7 @@ export function RedeployManyDialog({ nodes, widening: begin = false }: { nodes: 
           ...(Object.keys(seen).length ? { policy_seen: seen } : {}),
         }),
       taken: (answer) => {
+        setBegun(views);
         setSent((before) => [...before, { batch: batchOf(answer), answer }]);
         if (answer.refused.some(({ code }) => code === "credentials_required")) setAsked(true);
       },
