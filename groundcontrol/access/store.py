@@ -144,6 +144,10 @@ class UserAdminStore(Protocol):
         ...
 
     async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]: ...
+    async def instance_admins(self, limit: int, cursor: str | None = None) -> Page[Person]:
+        """The admins of the instance, oldest account first, without their rights in an organisation."""
+        ...
+
     async def edit_user(
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:

@@ -55,7 +55,7 @@ VERBS: Final = (
     Command("rekey", (), "give a node the next generation of its keys"),
     Command("ssh-key", (), "the hub's own SSH key: show, new, replace, remove"),
     Command("user", ("u",), "users: list, add, passwd, reset, role, disable, enable, totp-reset"),
-    Command("org", (), "organisations of the hub: list, create, edit, suspend, resume, remove-agents, delete"),
+    Command("org", (), "organisations and admins of the hub: list, create, edit, suspend, resume, remove-agents, delete, admins, audit"),
     Command("member", (), "members of an organisation: list, add, role, remove"),
     Command("sso", (), "single sign-on: list, add, set, map, unmap, check, attempts, only, remove"),
     Command("token", ("t",), "API tokens: list, new, revoke"),

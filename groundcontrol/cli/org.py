@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.formatting import MISSING
-from groundcontrol.cli.options import add_act, add_acts
+from groundcontrol.cli.formatting import MISSING, moment
+from groundcontrol.cli.options import add_act, add_acts, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limit = edit.add_mutually_exclusive_group()
     limit.add_argument("--quota", type=int, metavar="NODES", help="the most nodes")
     limit.add_argument("--no-quota", action="store_true", help="any number of nodes")
+    for name, about in (("add-admin", "make a user an admin of the hub"), ("remove-admin", "make an admin of the hub a plain user again")):
+        add_act(acts, name, help=about).add_argument("user", metavar="USER")
+    add_act(acts, "admins", help="the admins of the hub")
+    add_act(acts, "audit", help="the latest rows of the hub's own audit log, the newest last").add_argument(
+        "--limit", type=count, default=50, help="how many, up to 500 [50]"
+    )
     for name, about in (
         ("suspend", "refuse its users, pause its roll-outs, and tell nobody of anything"),
         ("resume", "let its users in again; it starts nothing by itself"),
@@ -46,11 +53,31 @@ async def run(args: argparse.Namespace) -> int:
     async with Hub(args) as hub:
         if args.act == "list":
             return print_list(args, "organisations", (await hub.get("/organisations"))["organisations"], COLUMNS)
+        if args.act == "admins":
+            return print_list(args, "admins", await _all_admins(hub), ADMIN_COLUMNS)
+        if args.act == "audit":
+            rows = (await hub.get("/instance-audit", {"limit": str(args.limit)}))["audit"]
+            return print_list(args, "audit", rows[::-1], AUDIT_COLUMNS)
         made = await _act(hub, args)
     return print_answer(args, made, _sentence(args, made))
 
 
+async def _all_admins(hub: Hub) -> list[Any]:
+    found: list[Any] = []
+    query = {"limit": "500"}
+    while True:
+        page = await hub.get("/instance-admins", query)
+        found += page["admins"]
+        if page["next"] is None:
+            return found
+        query["cursor"] = page["next"]
+
+
 async def _act(hub: Hub, args: argparse.Namespace) -> Any:
+    if args.act in ("add-admin", "remove-admin"):
+        admin = args.act == "add-admin"
+        await hub.post("/instance-admins", {"username": args.user, "admin": admin})
+        return {"username": args.user, "admin": admin}
     path = f"/organisations/{args.slug}"
     match args.act:
         case "create":
@@ -87,14 +114,9 @@ def _asked(slug: str) -> str:
 def _sentence(args: argparse.Namespace, made: Any) -> str:
     match args.act:
         case "create":
-            first = made["first_admin"]
-            what = f"the organisation {shown(args.slug)} is there"
-            if first is None:
-                return what
-            name = shown(first["username"])
-            if first["how"] == "created":
-                return f"{what}\none-time password of {name}, its admin: {first['password']}\nValid for 24 hours, and only to choose another password."
-            return f"{what}; {name} must accept to be its admin, under Account in the page"
+            return _created(args, made["first_admin"])
+        case "add-admin" | "remove-admin":
+            return f"{shown(args.user)} is {'an' if made['admin'] else 'no'} admin of the hub"
         case "delete":
             return f"the organisation {shown(args.slug)} is deleted; backups keep it until they age out"
         case "remove-agents":
@@ -102,6 +124,18 @@ def _sentence(args: argparse.Namespace, made: Any) -> str:
             return f"{len(made['removing'])} agents are being removed" + (f"; not reached: {left}" if left else "")
         case _:
             return f"{shown(made['slug'])}: {shown(made['name'])}, {made['state']}, {_quota(made)}"
+
+
+def _created(args: argparse.Namespace, first: Any) -> str:
+    what = f"the organisation {shown(args.slug)} is there"
+    if first is None:
+        return what
+    name = shown(first["username"])
+    if first["how"] == "created":
+        return (
+            f"{what}\none-time password of {name}, its admin: {first['password']}\nValid for 24 hours, and only to choose another password."
+        )
+    return f"{what}; {name} must accept to be its admin, under Account in the page"
 
 
 def _quota(one: Any) -> str:
@@ -112,4 +146,12 @@ COLUMNS: Final[Columns] = {
     "NAME": "slug", "TITLE": "name", "STATE": "state", "NODES": lambda one: str(one["nodes"]),
     "QUOTA": lambda one: MISSING if one["node_quota"] is None else str(one["node_quota"]), "MEMBERS": lambda one: str(one["members"]),
     "JOBS": lambda one: str(one["jobs"]), "EVENTS": lambda one: str(one["events"]),
+}  # fmt: skip
+ADMIN_COLUMNS: Final[Columns] = {
+    "USER": "username", "DISABLED": lambda one: "yes" if one["disabled"] else "no",
+    "2FA": lambda one: "yes" if one["totp_enabled"] else "no", "SEEN": lambda one: moment(one["last_seen_at"]),
+}  # fmt: skip
+AUDIT_COLUMNS: Final[Columns] = {
+    "N": lambda one: str(one["n"]), "AT": lambda one: moment(one["at"]), "ACTOR": "actor", "ACTION": "action", "TARGET": "target", "RESULT": "result",
+    "DETAIL": lambda one: json.dumps(one["detail"], ensure_ascii=False),
 }  # fmt: skip

@@ -10,7 +10,10 @@ from groundcontrol.access.service import person_of
 from groundcontrol.access.store import MembershipStore, OrganisationStore, UserAdminStore
 from groundcontrol.access.users import USERNAME
 from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.scope import NO_ORG
 from groundcontrol.core.text import fold
+from groundcontrol.events.store import LogStore
+from groundcontrol.events.views import AuditPageView, audit_view
 from groundcontrol.instance.service import SLUG, OrganisationService, checked_name, checked_quota, checked_slug
 from groundcontrol.instance.views import (
     AgentsView,
@@ -19,6 +22,7 @@ from groundcontrol.instance.views import (
     DeleteBody,
     FirstAdminView,
     InstanceAdminBody,
+    InstanceAdminsView,
     MemberPatch,
     MembersView,
     MemberView,
@@ -33,6 +37,7 @@ from groundcontrol.instance.views import (
     OwnOffersView,
     OwnOfferView,
     OwnOrganisationPatch,
+    instance_admin_view,
     member_view,
     offer_view,
     organisation_view,
@@ -115,6 +120,20 @@ async def break_glass(call: ApiRequest, body: BreakGlassBody) -> BreakGlassView:
     """Become a member for at most four hours, for a reason. The organisation's own events tell it."""
     service = call.services[OrganisationService]
     return BreakGlassView(until=await service.break_glass(call.scope, await _named(call), body.minutes, body.reason))
+
+
+async def list_instance_admins(call: ApiRequest) -> InstanceAdminsView:
+    """A page of the admins of the hub, oldest account first."""
+    limit, cursor = call.page()
+    page = await call.services[UserAdminStore].instance_admins(limit, cursor)
+    return InstanceAdminsView(admins=[instance_admin_view(one) for one in page.items], next=page.next)
+
+
+async def list_instance_audit(call: ApiRequest) -> AuditPageView:
+    """A page of the audit log of the hub itself, newest first: organisations, its admins, providers, break-glass."""
+    limit, cursor = call.page()
+    page = await call.services[LogStore].audit(call.scope._replace(org=NO_ORG), limit, cursor)
+    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)
 
 
 async def set_instance_admin(call: ApiRequest, body: InstanceAdminBody) -> None:

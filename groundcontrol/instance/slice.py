@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.events.views import AuditPageView
 from groundcontrol.instance import api
 from groundcontrol.instance.service import OrganisationService
 from groundcontrol.instance.views import (
@@ -12,6 +13,7 @@ from groundcontrol.instance.views import (
     BreakGlassView,
     DeleteBody,
     InstanceAdminBody,
+    InstanceAdminsView,
     MemberPatch,
     MembersView,
     MemberView,
@@ -39,6 +41,8 @@ ROUTES: Final = (
     Route("POST", "/organisations/{slug}/remove-agents", "instance.manage", api.remove_agents, AgentsView, status=202, step_up=True, strict=True, cost="fleet", whose="hub"),
     Route("POST", "/organisations/{slug}/delete", "instance.manage", api.delete_organisation, None, DeleteBody, status=204, step_up=True, strict=True, cost="fleet", whose="hub"),
     Route("POST", "/organisations/{slug}/break-glass", "instance.manage", api.break_glass, BreakGlassView, BreakGlassBody, step_up=True, strict=True, whose="hub"),
+    Route("GET", "/instance-admins", "instance.manage", api.list_instance_admins, InstanceAdminsView, query=(LIMIT, CURSOR), cost="page", whose="hub"),
+    Route("GET", "/instance-audit", "instance.manage", api.list_instance_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page", whose="hub"),
     Route("POST", "/instance-admins", "instance.manage", api.set_instance_admin, None, InstanceAdminBody, status=204, step_up=True, strict=True, whose="hub"),
     Route("GET", "/organisation", "member.manage", api.get_organisation, OwnedOrganisationView, whose="organisation"),
     Route("PATCH", "/organisation", "member.manage", api.edit_own_organisation, OrganisationView, OwnOrganisationPatch, step_up=True, whose="organisation"),

@@ -185,6 +185,18 @@ class InstanceAdminBody(Body):
     admin: bool
 
 
+class InstanceAdminView(Answer):
+    username: str
+    disabled: bool
+    totp_enabled: bool
+    last_seen_at: float | None
+
+
+class InstanceAdminsView(Answer):
+    admins: list[InstanceAdminView]
+    next: str | None
+
+
 def organisation_view(organisation: Organisation) -> OrganisationView:
     return view_of(OrganisationView, organisation)
 
@@ -205,6 +217,11 @@ def member_view(person: Person) -> MemberView:
         disabled=user.disabled,
         totp_enabled=user.totp_since is not None,
     )
+
+
+def instance_admin_view(person: Person) -> InstanceAdminView:
+    user = person.user
+    return InstanceAdminView(user.username, user.disabled, user.totp_since is not None, person.last_seen_at)
 
 
 def offer_view(offer: Offer) -> OfferView:

@@ -31,7 +31,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "secrets": "create_keyring credentials keyring secret secrets",
     "users": "clear_attempts count_users create_first_admin initialised_at login_session lookup_login open_session refresh_session reserve_attempt revoke_session save_password setup_code_hash step_up user user_by_name",
     "log": "add_event archive_audit audit_heads expire_events expire_refusals last_audit_at save_refusals verify_audit write_refusal_summary",
-    "user_admin": "auth_state revoke_others",
+    "user_admin": "auth_state instance_admins revoke_others",
     "organisations": "create delete organisation organisations save summaries",
     "memberships": "answer_offer end_memberships join offers_to set_instance_admin",
     "preferences": "edit_preferences",

@@ -1020,6 +1020,18 @@ export interface InstanceAdminBody {
   admin: boolean;
 }
 
+export interface InstanceAdminView {
+  username: string;
+  disabled: boolean;
+  totp_enabled: boolean;
+  last_seen_at: number | null;
+}
+
+export interface InstanceAdminsView {
+  admins: InstanceAdminView[];
+  next: string | null;
+}
+
 /** By default, an invite for one node gives it the server's own host name, and a policy that allows everything. */
 export interface InviteBody {
   kind?: "node" | "organisation";

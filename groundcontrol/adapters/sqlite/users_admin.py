@@ -32,7 +32,7 @@ from groundcontrol.adapters.sqlite.users import (
 from groundcontrol.core.errors import Conflict, Forbidden, LastAdmin, NotFound
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page
-from groundcontrol.core.scope import Grants, Role, Scope
+from groundcontrol.core.scope import NO_ORG, Grants, Role, Scope
 from groundcontrol.core.text import fold
 from spider.clock import Clock
 
@@ -63,6 +63,11 @@ _LISTED: Final = (
 )
 """The caller's own sessions, and those of accounts that `manages` allows."""
 _ANY_ORG: Final = "SELECT account.*, NULL AS member_org, NULL AS role, NULL AS grants FROM account"
+_INSTANCE_ADMINS: Final = (
+    "SELECT account.*, NULL AS member_org, NULL AS role, NULL AS grants,"
+    " (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen"
+    " FROM account WHERE instance_admin = 1 AND no > ? ORDER BY no LIMIT ?"
+)
 _LAST: Final = (1 << 63) - 1
 
 
@@ -115,6 +120,13 @@ class SqliteUserAdmin:
         )
         items = [_to_person(scope, row) for row in found[:size]]
         return Page(items, make_cursor("users", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def instance_admins(self, limit: int, cursor: str | None = None) -> Page[Person]:
+        size = check_limit(limit)
+        after = 0 if cursor is None else read_cursor(cursor, "instance_admins", NO_ORG, int)[0]
+        found = await self._reader.run(lambda rows: rows.fetch_all(_INSTANCE_ADMINS, after, size + 1))
+        items = [Person(to_user(row), row["seen"]) for row in found[:size]]
+        return Page(items, make_cursor("instance_admins", NO_ORG, found[size - 1]["no"]) if len(found) > size else None)
 
     async def edit_user(
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False

@@ -81,6 +81,8 @@ async def test_only_admins_of_the_hub_manage_organisations_and_they_see_counts(h
         ("POST", "organisations/default/delete", {"typed": "default"}),
         ("POST", "organisations/default/break-glass", {"reason": "curious"}),
         ("POST", "instance-admins", {"username": "eve", "admin": True}),
+        ("GET", "instance-admins", None),
+        ("GET", "instance-audit", None),
         ("POST", "users", {"username": "mallory", "role": "viewer"}),
     ):
         assert (await eve.request(method, path, body)).status == 403, path
@@ -188,8 +190,24 @@ async def test_the_last_admin_of_an_organisation_and_of_the_hub_stays(hub: TestH
     assert other.user is not None
     assert (await boss.post("instance-admins", {"username": other.user.username, "admin": True})).status == 204
     assert (await other.get("organisations")).status == 200, "an admin of the hub may be a viewer of an organisation"
+    admins = (await boss.get("instance-admins?limit=1")).json
+    assert [one["username"] for one in admins["admins"]] == [name]
+    admins = (await boss.get(f"instance-admins?limit=1&cursor={admins['next']}")).json
+    assert ([one["username"] for one in admins["admins"]], admins["next"]) == ([other.user.username], None)
     assert (await boss.post("instance-admins", {"username": name, "admin": False})).status == 204
     assert (await boss.get("organisations")).status == 403
+
+
+async def test_the_hubs_own_audit_log_has_what_is_of_no_organisation(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second", first_admin="eve")
+    assert (await boss.post("organisations/second/break-glass", {"reason": "a look", "minutes": 5})).status == 200
+    page = (await boss.get("instance-audit?limit=1", headers={HEADER: "default"})).json
+    assert [(row["action"], row["detail"]["reason"]) for row in page["audit"]] == [("member.break_glass", "a look")]
+    rest = (await boss.get(f"instance-audit?cursor={page['next']}", headers={HEADER: "default"})).json
+    assert [row["action"] for row in rest["audit"]] == ["organisation.create", "audit.anchor"]
+    own = (await boss.get("audit", headers={HEADER: "default"})).json["audit"]
+    assert not {row["action"] for row in own} & {"organisation.create", "member.break_glass"}
 
 
 async def test_a_quota_limits_the_nodes(hub: TestHub) -> None:
