@@ -13,7 +13,7 @@ from groundcontrol.alerts.channels.kind import Kind, Outcome, Permanent, Sent, T
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import LINK_S, Link, Links
 from groundcontrol.alerts.messages import Address, Message, MessageContent, build_message, notice
-from groundcontrol.alerts.model import Caps, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, QuietHours, Severity
+from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, QuietHours, Severity
 from groundcontrol.core.errors import BadRequest, VaultError
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
@@ -77,7 +77,7 @@ class ChannelService:
         self._hub = hub
         self._wake = wake
 
-    async def create(self, scope: Scope, kind: ChannelKind, target: object, edit: ChannelEdit) -> Channel:
+    async def create(self, scope: Scope, kind: str, target: object, edit: ChannelEdit) -> Channel:
         """Create a channel. Args: target: as in `read_target`. Raises: BadRequest; Conflict: the name is taken, or there are too many."""
         checked = self._read(kind, target)
         made = ChannelId(new_time_id(self._clock.now()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final, cast, get_args
+from typing import Final, cast, get_args
 
 import msgspec
 
@@ -98,7 +98,7 @@ async def check_channel(call: ApiRequest) -> TestView:
 async def list_kinds(call: ApiRequest) -> ChannelKindsView:
     """The kinds of channels, each with the schema of its target."""
     call.query()
-    return ChannelKindsView(kinds=[ChannelKindView(kind=kind.name, title=kind.title, target=_schema(kind.name)) for kind in KINDS.values()])
+    return _kinds()
 
 
 async def preview(call: ApiRequest, body: FormatPreviewBody) -> FormatPreviewView:
@@ -179,8 +179,13 @@ async def _scope_of(call: ApiRequest, link: Link) -> Scope:
 
 
 @functools.cache
-def _schema(kind: str) -> dict[str, Any]:
-    return msgspec.json.schema(KINDS[kind].target)
+def _kinds() -> ChannelKindsView:
+    return ChannelKindsView(
+        kinds=[
+            ChannelKindView(kind=kind.name, title=kind.title, hint=kind.hint, target=msgspec.json.schema(kind.target))
+            for kind in KINDS.values()
+        ]
+    )
 
 
 def _channel_id(call: ApiRequest) -> ChannelId:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from groundcontrol.alerts.channel_store import Attempt, Summary
-from groundcontrol.alerts.model import Alert, Channel, ChannelKind, ChannelState, Delivery, DeliveryState, Level, MessageKind, Severity
+from groundcontrol.alerts.channels import ChannelKind
+from groundcontrol.alerts.model import Alert, Channel, ChannelState, Delivery, DeliveryState, Level, MessageKind, Severity
 from groundcontrol.web.answer import Answer, Body, view_of
 
 ClockTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="wall-clock time, such as 22:00")]
@@ -104,8 +105,10 @@ class ChannelsView(Answer):
 class ChannelKindView(Answer):
     kind: ChannelKind
     title: str
+    hint: str
+    """Its purpose."""
     target: dict[str, object]
-    """JSON Schema of the target; `writeOnly` marks secrets."""
+    """JSON Schema of the target: `title` and `description` of a field are its label and hint; `writeOnly` marks secrets."""
 
 
 class ChannelKindsView(Answer):

@@ -174,7 +174,6 @@ class Incident(NamedTuple):
     """It rises with each change that channels may be told of."""
 
 
-ChannelKind = Literal["email", "webhook", "ntfy", "telegram", "slack", "discord", "teams", "gotify", "pagerduty"]
 ChannelState = Literal["ok", "retrying", "broken"]
 EXPIRED: Final = "expired"
 """The reason of a message that could not be sent for too long. It is also the `state_reason` of a channel that broke by it."""
@@ -202,7 +201,8 @@ class Channel(NamedTuple):
 
     id: ChannelId
     org: int
-    kind: ChannelKind
+    kind: str
+    """One of `alerts.channels.KINDS`."""
     name: str
     enabled: bool
     min_severity: Severity

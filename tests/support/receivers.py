@@ -16,7 +16,7 @@ from groundcontrol.alerts.channel_store import DeliveryFilter
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.links import Links
 from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
-from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, Incident, IncidentId, RuleId
+from groundcontrol.alerts.model import Alert, AlertId, Channel, ChannelId, Delivery, DeliveryId, Incident, IncidentId, RuleId
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
@@ -131,7 +131,7 @@ class Notifying:
     async def webhook(self, url: str, name: str = "ops", **target: Any) -> Channel:
         return await self.channel("webhook", {"url": url, **target}, name)
 
-    async def channel(self, kind: ChannelKind, target: object, name: str = "ops", wanted: ChannelEdit | None = None) -> Channel:
+    async def channel(self, kind: str, target: object, name: str = "ops", wanted: ChannelEdit | None = None) -> Channel:
         return await self.channels.create(SYSTEM, kind, target, (wanted or ChannelEdit())._replace(name=name))
 
     def delivery(self, channel: ChannelId, incident: str = "", **fields: Any) -> Delivery:

@@ -368,7 +368,9 @@ export interface ChannelExplanation {
 export interface ChannelKindView {
   kind: "email" | "webhook" | "ntfy" | "telegram" | "slack" | "discord" | "teams" | "gotify" | "pagerduty";
   title: string;
-  /** JSON Schema of the target; `writeOnly` marks secrets. */
+  /** Its purpose. */
+  hint: string;
+  /** JSON Schema of the target: `title` and `description` of a field are its label and hint; `writeOnly` marks secrets. */
   target: Record<string, unknown>;
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from groundcontrol.alerts.channels.discord import DISCORD
 from groundcontrol.alerts.channels.email import EMAIL
@@ -16,3 +16,9 @@ from groundcontrol.alerts.channels.telegram import TELEGRAM
 from groundcontrol.alerts.channels.webhook import WEBHOOK
 
 KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in (EMAIL, WEBHOOK, NTFY, TELEGRAM, SLACK, DISCORD, TEAMS, GOTIFY, PAGERDUTY)}
+
+if TYPE_CHECKING:
+    ChannelKind = str
+else:
+    ChannelKind = Literal[tuple(KINDS)]
+    """The name of a kind, in bodies and views."""

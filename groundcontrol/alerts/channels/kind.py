@@ -17,7 +17,6 @@ import msgspec
 
 from groundcontrol.alerts.egress import TOTAL_S, Denied, Egress
 from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import ChannelKind
 from spider.logs import event
 
 log = logging.getLogger(__name__)
@@ -60,6 +59,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{type(self).__name__}(***)"
 
 
+def field(label: str, hint: str = "", *, secret: bool = False, **limits: Any) -> msgspec.Meta:
+    """The words and limits of a target's field, for `Annotated`: the page makes its form from them.
+
+    Args: secret: the page hides what is typed. limits: of msgspec, such as `max_length`.
+    """
+    return msgspec.Meta(title=label, description=hint or None, extra_json_schema={"writeOnly": True} if secret else None, **limits)
+
+
 class Receiver(NamedTuple):
     """The host and port of a target."""
 
@@ -82,8 +89,10 @@ def by_url(name: str) -> Callable[[Any], Receiver]:
 class Kind(NamedTuple):
     """One kind of channel. Its functions take its struct of a target."""
 
-    name: ChannelKind
+    name: str
     title: str
+    hint: str
+    """Its purpose, for the form."""
     target: type[Target]
     check: Callable[[Any], None]
     """Checks the fields of a target. Raises: BadRequest."""

@@ -140,7 +140,7 @@ const EMAIL = {
 };
 
 test("the schema of a channel's kind gives its fields, and their input gives its target", () => {
-  const fields = targetFields("email", EMAIL);
+  const fields = targetFields(EMAIL);
   assert.deepEqual(
     fields.map(({ path, kind, secret, required }) => [path, kind, secret, required]),
     [

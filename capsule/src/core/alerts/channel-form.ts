@@ -24,63 +24,15 @@ interface Schema {
   anyOf?: Schema[];
   enum?: unknown[];
   writeOnly?: boolean;
+  title?: string;
   description?: string;
   default?: unknown;
 }
 
-const LABELS: Readonly<Record<string, string>> = {
-  url: t`Address (URL)`,
-  secret: t`Signing key`,
-  old_secret: t`Old signing key`,
-  "smtp.host": t`Mail server`,
-  "smtp.port": t`Port`,
-  "smtp.tls": t`Encryption`,
-  "smtp.username": t`User name`,
-  "smtp.password": t`Password`,
-  from: t`From`,
-  to: t`To`,
-  topic: t`Topic`,
-  server: t`Server`,
-  token: t`Token`,
-  username: t`User name`,
-  password: t`Password`,
-  chat_id: t`Chat`,
-  thread_id: t`Thread`,
-  routing_key: t`Integration key`,
-};
-
-const HINTS: Readonly<Record<string, string>> = {
-  secret: t`Optional: signs each message. whsec_ and 24 to 64 bytes in base64.`,
-  old_secret: t`Only while you change the key: messages are signed with both.`,
-  to: t`One or several addresses, with commas between.`,
-  topic: t`Everyone who knows the topic can read it on a public server.`,
-  "telegram token": t`Of your bot, from @BotFather.`,
-  chat_id: t`Number of the chat, or @name of a channel.`,
-  "slack url": t`Begins with https://hooks.slack.com/services/`,
-  "discord url": t`Begins with https://discord.com/api/webhooks/`,
-  "teams url": t`Of the workflow “Post to a channel when a webhook request is received”.`,
-  "gotify token": t`Of the application.`,
-  "ntfy token": t`Access token of a user, where the server wants one.`,
-  routing_key: t`Of the service in PagerDuty.`,
-};
-
-/** The purpose of each kind of channel. */
-export const KIND_HINTS: Readonly<Record<string, string>> = {
-  email: t`Through your own mail server.`,
-  webhook: t`Signed JSON to a program of yours.`,
-  ntfy: t`Push to phones, with a button that acknowledges.`,
-  telegram: t`A bot writes into a chat.`,
-  slack: t`An incoming webhook of Slack.`,
-  discord: t`A webhook of a Discord channel.`,
-  teams: t`A workflow of Microsoft Teams.`,
-  gotify: t`Push through your own Gotify server.`,
-  pagerduty: t`Opens and closes incidents in PagerDuty.`,
-};
-
 const resolveRef = (schema: Schema, defs: Record<string, Schema>): Schema =>
   schema.$ref ? resolveRef(defs[schema.$ref.split("/").pop() ?? ""] ?? {}, defs) : schema;
 
-export function targetFields(kind: string, given: Readonly<Record<string, unknown>>): TargetField[] {
+export function targetFields(given: Readonly<Record<string, unknown>>): TargetField[] {
   const root = given as Schema;
   const defs = root.$defs ?? {};
   const walk = (schema: Schema, before: string, needed: boolean): TargetField[] => {
@@ -96,8 +48,8 @@ export function targetFields(kind: string, given: Readonly<Record<string, unknow
       return [
         {
           path,
-          label: LABELS[path] ?? name.replaceAll("_", " "),
-          hint: HINTS[`${kind} ${path}`] ?? HINTS[path] ?? "",
+          label: raw.title ?? name,
+          hint: raw.description ?? "",
           kind: choices.length
             ? ("choice" as const)
             : one.type === "array"

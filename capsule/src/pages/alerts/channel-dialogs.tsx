@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { KIND_HINTS, targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
+import { targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
 import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
@@ -140,7 +140,8 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>("warning");
   const [hours, setHours] = useState<Hours | null>(null);
-  const fields = targetFields(kind, kinds?.find((one) => one.kind === kind)?.target ?? {});
+  const chosen = kinds?.find((one) => one.kind === kind);
+  const fields = targetFields(chosen?.target ?? {});
   const ready = kinds !== null && name.trim() !== "" && targetComplete(fields, typed);
   const save = async (): Promise<void> =>
     onMade(await addChannel({ kind, name: name.trim(), target: targetOf(fields, typed), min_severity: severity, quiet_hours: hours }));
@@ -159,7 +160,7 @@ export function AddChannel({ onClose, onMade }: { onClose: () => void; onMade: (
         <>
           <SelectField
             label={t`Kind`}
-            hint={KIND_HINTS[kind]}
+            hint={chosen?.hint}
             value={kind}
             onPick={(next) => {
               setKind(next as ChannelBody["kind"]);
@@ -196,7 +197,7 @@ export function EditChannel({
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>(channel.min_severity);
   const [hours, setHours] = useState<Hours | null>(channel.quiet_hours);
-  const fields = targetFields(channel.kind, kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
+  const fields = targetFields(kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
   const ready = name.trim() !== "" && (!retarget || (kinds !== null && targetComplete(fields, typed)));
   const target = retarget ? { target: targetOf(fields, typed) } : {};
   const save = async (): Promise<void> =>

@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-import msgspec
-
 from groundcontrol.alerts.channels.kind import (
     Kind,
     Outcome,
@@ -15,6 +13,7 @@ from groundcontrol.alerts.channels.kind import (
     Target,
     by_url,
     cut,
+    field,
     fitting,
     json_post,
     masked_url,
@@ -35,7 +34,7 @@ _GREY: Final = 0x757575
 
 
 class DiscordTarget(Target, frozen=True):
-    url: Annotated[str, msgspec.Meta(description="https://discord.com/api/webhooks/…", extra_json_schema={"writeOnly": True})]
+    url: Annotated[str, field("Address (URL)", "Begins with https://discord.com/api/webhooks/", secret=True)]
 
 
 def check(target: DiscordTarget) -> None:
@@ -67,4 +66,4 @@ async def send(target: DiscordTarget, message: Message, egress: Egress) -> Outco
     return await post(json_post(target.url, render(message)), egress, lambda body: wait_in(body, "retry_after"))
 
 
-DISCORD: Final = Kind("discord", "Discord", DiscordTarget, check, mask, render, send, by_url("url"))
+DISCORD: Final = Kind("discord", "Discord", "A webhook of a Discord channel.", DiscordTarget, check, mask, render, send, by_url("url"))

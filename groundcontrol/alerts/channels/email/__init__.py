@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import aiosmtplib
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Receiver, Sent, Target, Transient, failure
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Receiver, Sent, Target, Transient, failure, field
 from groundcontrol.alerts.egress import Egress, is_host
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -41,20 +41,13 @@ _NAME: Final = re.compile(r"(?=.{4,255}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)
 
 
 class Smtp(Target, frozen=True):
-    host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
-    tls: Annotated[Tls | bool, msgspec.Meta(description="starttls, implicit, or none for a relay on this machine; true: by the port")] = (
-        True
-    )
-    username: Annotated[str, msgspec.Meta(max_length=256)] = ""
-    password: Annotated[str, msgspec.Meta(max_length=256, extra_json_schema={"writeOnly": True})] = ""
-
+    host: Annotated[str, field("Mail server")]
+    port: Annotated[int, field("Port", ge=1, le=65535)] = 587
+    tls: Annotated[Tls | bool, field("Encryption", "starttls, implicit, or none for a relay on this machine; true: by the port.")] = True
+    username: Annotated[str, field("User name", max_length=256)] = ""
+    password: Annotated[str, field("Password", secret=True, max_length=256)] = ""
     helo: Annotated[
-        str,
-        msgspec.Meta(
-            max_length=255,
-            description="the name that the hub gives itself (EHLO), such as hub.example.com; empty: the name of its page, or its address",
-        ),
+        str, field("Hub's name (EHLO)", "Such as hub.example.com. Empty: the name of the page, or its address.", max_length=255)
     ] = ""
 
     @property
@@ -66,8 +59,8 @@ class Smtp(Target, frozen=True):
 
 class EmailTarget(Target, frozen=True):
     smtp: Smtp
-    sender: str = msgspec.field(name="from")
-    to: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+    sender: Annotated[str, field("From")] = msgspec.field(name="from")
+    to: Annotated[list[str], field("To", "One or several addresses, with commas between.", min_length=1, max_length=MOST_RECIPIENTS)]
 
 
 def check(target: EmailTarget) -> None:
@@ -220,4 +213,4 @@ def _receiver(target: EmailTarget) -> Receiver:
     return Receiver(target.smtp.host, target.smtp.port, "target.smtp.host")
 
 
-EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send, _receiver, ATTEMPT_S)
+EMAIL: Final = Kind("email", "E-mail", "Through your own mail server.", EmailTarget, check, mask, render, send, _receiver, ATTEMPT_S)

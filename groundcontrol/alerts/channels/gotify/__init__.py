@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-import msgspec
-
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, json_post, masked_url, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, json_post, masked_url, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -16,8 +14,8 @@ _PRIORITY: Final = {"critical": 8, "warning": 5, None: 3}
 
 
 class GotifyTarget(Target, frozen=True):
-    url: Annotated[str, msgspec.Meta(description="of the server")]
-    token: Annotated[str, msgspec.Meta(description="of the application", extra_json_schema={"writeOnly": True})]
+    url: Annotated[str, field("Address (URL)", "Of the server.")]
+    token: Annotated[str, field("Token", "Of the application.", secret=True)]
 
 
 def check(target: GotifyTarget) -> None:
@@ -44,4 +42,4 @@ async def send(target: GotifyTarget, message: Message, egress: Egress) -> Outcom
     return await post(json_post(f"{target.url.rstrip('/')}/message", render(message), {"X-Gotify-Key": target.token}), egress)
 
 
-GOTIFY: Final = Kind("gotify", "Gotify", GotifyTarget, check, mask, render, send, by_url("url"))
+GOTIFY: Final = Kind("gotify", "Gotify", "Push through your own Gotify server.", GotifyTarget, check, mask, render, send, by_url("url"))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, fitting, json_post, post, utf8_bytes
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, field, fitting, json_post, post, utf8_bytes
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -22,11 +22,11 @@ _TAG: Final = {"critical": "rotating_light", "warning": "warning", None: "inform
 
 
 class NtfyTarget(Target, frozen=True):
-    topic: Annotated[str, msgspec.Meta(description="who knows its name can read it on a public server")]
-    server: str = "https://ntfy.sh"
-    token: Annotated[str, msgspec.Meta(max_length=200, description="access token of a user", extra_json_schema={"writeOnly": True})] = ""
-    username: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    password: Annotated[str, msgspec.Meta(max_length=200, extra_json_schema={"writeOnly": True})] = ""
+    topic: Annotated[str, field("Topic", "Everyone who knows the topic can read it on a public server.")]
+    server: Annotated[str, field("Server")] = "https://ntfy.sh"
+    token: Annotated[str, field("Token", "Access token of a user, where the server wants one.", secret=True, max_length=200)] = ""
+    username: Annotated[str, field("User name", max_length=200)] = ""
+    password: Annotated[str, field("Password", secret=True, max_length=200)] = ""
 
 
 def check(target: NtfyTarget) -> None:
@@ -78,4 +78,6 @@ async def send(target: NtfyTarget, message: Message, egress: Egress) -> Outcome:
     return await post(json_post(target.server, {"topic": target.topic, **render(message)}, headers), egress)
 
 
-NTFY: Final = Kind("ntfy", "ntfy", NtfyTarget, check, mask, render, send, by_url("server"))
+NTFY: Final = Kind(
+    "ntfy", "ntfy", "Push to phones, with a button that acknowledges.", NtfyTarget, check, mask, render, send, by_url("server")
+)

@@ -6,9 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-import msgspec
-
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, json_post, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, by_url, cut, field, json_post, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import Message
 from groundcontrol.core.errors import BadRequest
@@ -17,8 +15,8 @@ _SEVERITY: Final = {"critical": "critical", "warning": "warning", None: "info"}
 
 
 class PagerDutyTarget(Target, frozen=True):
-    routing_key: Annotated[str, msgspec.Meta(description="integration key of the service", extra_json_schema={"writeOnly": True})]
-    server: Annotated[str, msgspec.Meta(description="https://events.eu.pagerduty.com in the EU")] = "https://events.pagerduty.com"
+    routing_key: Annotated[str, field("Integration key", "Of the service in PagerDuty.", secret=True)]
+    server: Annotated[str, field("Server", "https://events.eu.pagerduty.com in the EU.")] = "https://events.pagerduty.com"
 
 
 def check(target: PagerDutyTarget) -> None:
@@ -55,4 +53,6 @@ async def send(target: PagerDutyTarget, message: Message, egress: Egress) -> Out
     return await post(json_post(f"{target.server.rstrip('/')}/v2/enqueue", {"routing_key": target.routing_key, **render(message)}), egress)
 
 
-PAGERDUTY: Final = Kind("pagerduty", "PagerDuty", PagerDutyTarget, check, mask, render, send, by_url("server"))
+PAGERDUTY: Final = Kind(
+    "pagerduty", "PagerDuty", "Opens and closes incidents in PagerDuty.", PagerDutyTarget, check, mask, render, send, by_url("server")
+)

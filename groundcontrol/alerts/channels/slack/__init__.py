@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-import msgspec
-
 from groundcontrol.alerts.channels.kind import (
     Kind,
     Outcome,
@@ -14,6 +12,7 @@ from groundcontrol.alerts.channels.kind import (
     Target,
     by_url,
     cut,
+    field,
     json_post,
     masked_url,
     no_mentions,
@@ -28,7 +27,7 @@ _TEXT_CHARS: Final = 3000
 
 
 class SlackTarget(Target, frozen=True):
-    url: Annotated[str, msgspec.Meta(description="https://hooks.slack.com/services/…", extra_json_schema={"writeOnly": True})]
+    url: Annotated[str, field("Address (URL)", "Begins with https://hooks.slack.com/services/", secret=True)]
 
 
 def check(target: SlackTarget) -> None:
@@ -71,4 +70,4 @@ async def send(target: SlackTarget, message: Message, egress: Egress) -> Outcome
     return await post(json_post(target.url, render(message)), egress)
 
 
-SLACK: Final = Kind("slack", "Slack", SlackTarget, check, mask, render, send, by_url("url"))
+SLACK: Final = Kind("slack", "Slack", "An incoming webhook of Slack.", SlackTarget, check, mask, render, send, by_url("url"))

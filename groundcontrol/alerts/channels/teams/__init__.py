@@ -13,6 +13,7 @@ from groundcontrol.alerts.channels.kind import (
     Target,
     by_url,
     cut,
+    field,
     fitting,
     json_post,
     masked_url,
@@ -29,12 +30,7 @@ MOST_BYTES: Final = 18_000
 
 
 class TeamsTarget(Target, frozen=True):
-    url: Annotated[
-        str,
-        msgspec.Meta(
-            description='of the workflow "Post to a channel when a webhook request is received"', extra_json_schema={"writeOnly": True}
-        ),
-    ]
+    url: Annotated[str, field("Address (URL)", "Of the workflow “Post to a channel when a webhook request is received”.", secret=True)]
 
 
 def check(target: TeamsTarget) -> None:
@@ -74,4 +70,4 @@ async def send(target: TeamsTarget, message: Message, egress: Egress) -> Outcome
     return await post(json_post(target.url, render(message)), egress)
 
 
-TEAMS: Final = Kind("teams", "Microsoft Teams", TeamsTarget, check, mask, render, send, by_url("url"))
+TEAMS: Final = Kind("teams", "Microsoft Teams", "A workflow of Microsoft Teams.", TeamsTarget, check, mask, render, send, by_url("url"))

@@ -6,8 +6,6 @@ import html
 import re
 from typing import Annotated, Final
 
-import msgspec
-
 from groundcontrol.alerts.channels.kind import (
     Kind,
     Outcome,
@@ -15,6 +13,7 @@ from groundcontrol.alerts.channels.kind import (
     Target,
     by_url,
     cut,
+    field,
     fitting,
     json_post,
     no_mentions,
@@ -35,10 +34,10 @@ MOST_CHARS: Final = 4096
 
 
 class TelegramTarget(Target, frozen=True):
-    token: Annotated[str, msgspec.Meta(description="of the bot, from @BotFather", extra_json_schema={"writeOnly": True})]
-    chat_id: Annotated[str, msgspec.Meta(description="number of the chat, or @name of a channel")]
-    thread_id: int | None = None
-    server: str = "https://api.telegram.org"
+    token: Annotated[str, field("Token", "Of your bot, from @BotFather.", secret=True)]
+    chat_id: Annotated[str, field("Chat", "Number of the chat, or @name of a channel.")]
+    thread_id: Annotated[int | None, field("Thread")] = None
+    server: Annotated[str, field("Server")] = "https://api.telegram.org"
 
 
 def check(target: TelegramTarget) -> None:
@@ -82,4 +81,4 @@ async def send(target: TelegramTarget, message: Message, egress: Egress) -> Outc
     return await post(request, egress, lambda body: wait_in(body, "parameters", "retry_after"))
 
 
-TELEGRAM: Final = Kind("telegram", "Telegram", TelegramTarget, check, mask, render, send, by_url("server"))
+TELEGRAM: Final = Kind("telegram", "Telegram", "A bot writes into a chat.", TelegramTarget, check, mask, render, send, by_url("server"))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Post, Target, by_url, masked_url, post
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Post, Target, by_url, field, masked_url, post
 from groundcontrol.alerts.egress import Egress, check_url
 from groundcontrol.alerts.messages import DescribedAlert, Message
 from groundcontrol.core.errors import BadRequest
@@ -19,16 +19,12 @@ from groundcontrol.events.views import event_view
 
 VERSION: Final = 1
 PREFIX: Final = "whsec_"
-_Key = Annotated[
-    str,
-    msgspec.Meta(description="signs each message; whsec_ and 24 to 64 bytes in base64", extra_json_schema={"writeOnly": True}),
-]
 
 
 class WebhookTarget(Target, frozen=True):
-    url: Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True})]
-    secret: _Key = ""
-    old_secret: _Key = ""
+    url: Annotated[str, field("Address (URL)", secret=True)]
+    secret: Annotated[str, field("Signing key", "Optional: signs each message. whsec_ and 24 to 64 bytes in base64.", secret=True)] = ""
+    old_secret: Annotated[str, field("Old signing key", "Only while you change the key: messages are signed with both.", secret=True)] = ""
     """Signs messages too, until the receiver knows `secret`."""
 
 
@@ -125,4 +121,4 @@ async def send(target: WebhookTarget, message: Message, egress: Egress) -> Outco
     return await post(Post(target.url, body, headers), egress)
 
 
-WEBHOOK: Final = Kind("webhook", "Webhook", WebhookTarget, check, mask, render, send, by_url("url"))
+WEBHOOK: Final = Kind("webhook", "Webhook", "Signed JSON to a program of yours.", WebhookTarget, check, mask, render, send, by_url("url"))

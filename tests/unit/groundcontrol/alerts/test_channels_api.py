@@ -138,10 +138,14 @@ async def test_only_admins_change_channels_and_limited_users_see_no_deliveries(h
     assert (await limited.get("deliveries")).code == "auth.forbidden"
 
 
-async def test_the_schema_of_each_kind_says_which_fields_are_secret_and_each_has_a_preview(hub: TestHub) -> None:
+async def test_each_kind_gives_the_words_of_its_form_says_which_fields_are_secret_and_has_a_preview(hub: TestHub) -> None:
     viewer = await hub.logged_in("viewer")
-    kinds = {one["kind"]: one["target"] for one in (await viewer.get("channels/kinds")).json["kinds"]}
+    listed = (await viewer.get("channels/kinds")).json["kinds"]
+    assert all(one["hint"].endswith(".") for one in listed)
+    kinds = {one["kind"]: one["target"] for one in listed}
     assert set(kinds) == set(KINDS)
+    fields = [field for schema in kinds.values() for struct in schema["$defs"].values() for field in struct["properties"].values()]
+    assert [field for field in fields if not field.get("title") and "$ref" not in field] == []
     assert kinds["webhook"]["$defs"]["WebhookTarget"]["properties"]["secret"]["writeOnly"] is True
     for kind in kinds:
         for message in get_args(MessageKind):
