@@ -3,6 +3,9 @@
 A lane is one pytest. Unit tests mostly compute, so their lane has two processes. Browsers, hosts and hubs often wait, so the other lanes
 have three. The two chains of lanes take about equally long, so both cores are busy until the end. The report names a lane over its
 budget. The lane does not fail, because the machine may be busy.
+
+A test with a real browser, host or hub may depend on what the machine does at that moment. After all lanes have ended, up to MOST_FLAKY
+failed tests of these lanes run once more, alone. Those that pass are reported by name as flaky: a defect of the test or of the product.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ FAILURES: Final = re.compile(r"=+ (FAILURES|ERRORS) =+")
 SUMMARY: Final = re.compile(r"=+ (warnings summary|short test summary info) =+")
 FAILURE_LINES: Final = 80
 """The report repeats this many last lines of the failures, for readers who have only the end of a long log."""
+FAILED_TESTS: Final = 1
+"""The exit status of pytest when tests failed and nothing else went wrong."""
+MOST_FLAKY: Final = 3
+"""More failed tests of one lane have a cause in common, so none of them runs again."""
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
 
@@ -40,12 +47,15 @@ class Lane:
     budget_min: int
     processes: int
     paths: tuple[str, ...]
+    real: bool = True
+    """Whether its tests need real browsers, hosts or hubs."""
     status: int = -1
     wall_s: float = 0.0
     processor_s: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     failures: deque[str] = field(default_factory=lambda: deque(maxlen=FAILURE_LINES))
     failed: list[str] = field(default_factory=list)
+    flaky: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
 
@@ -53,7 +63,10 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
     """The two chains of lanes. Each chain runs its lanes in this order."""
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
     return (
-        [Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")), Lane("browser", 6, 3, ("tests/browser",))],
+        [
+            Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract"), real=False),
+            Lane("browser", 6, 3, ("tests/browser",)),
+        ],
         [Lane("hosts", 6, 3, ("tests/system",)), Lane("e2e", 4, 3, ("tests/e2e",))],
     )
 
@@ -85,6 +98,7 @@ def run(lane: Lane, arguments: Sequence[str]) -> None:
     lane.process.returncode = lane.status = os.waitstatus_to_exitcode(status)
     lane.wall_s, lane.processor_s = time.monotonic() - started_at, used.ru_utime + used.ru_stime
     lane.counts.update({word.removesuffix("s"): int(count) for count, word in COUNTS.findall(counts)})
+    lane.counts["failed"] += lane.counts.pop("error", 0)
     if lane.status == NO_TESTS and arguments:
         lane.status = 0
 
@@ -94,6 +108,22 @@ def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threadi
     for lane in chain:
         if not stopping.is_set():
             run(lane, arguments)
+
+
+def run_failed_again(lane: Lane, arguments: Sequence[str]) -> None:
+    """Run the failed tests of a lane alone. If all of them pass, they are flaky and the lane has passed."""
+    failures = len(lane.failed)
+    if not lane.real or lane.status != FAILED_TESTS or not 0 < failures <= MOST_FLAKY:
+        return
+    again = Lane(lane.name, lane.budget_min, 0, lane.paths)
+    try:
+        run(again, ["--last-failed", *arguments])
+    except KeyboardInterrupt:
+        end(again)
+        raise
+    if again.status == 0 and again.counts["passed"] >= failures:
+        lane.status, lane.flaky = 0, lane.failed
+        lane.counts.update(passed=failures, failed=-failures)
 
 
 def end(lane: Lane) -> None:
@@ -123,19 +153,22 @@ def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
     for lane in done:
         for line in (*lane.failures, *lane.failed):
             print(f"{lane.name:7} | {line}")
+    for line in (line for lane in done for line in lane.flaky):
+        print(f"flaky: passed when it ran again, alone: {line}")
     print(f"\n{'lane':10}{'passed':>8}{'failed':>8}{'skipped':>8}{'minutes':>9}{'budget':>8}{'processor s':>13}")
     total: Counter[str] = Counter()
     for lane in done:
         count = lane.counts
-        count["failed"] += count.pop("error", 0)
         total += count
         notes = ["over its budget"] * (lane.wall_s > 60 * lane.budget_min) + [f"exit status {lane.status}"] * (lane.status != 0)
         print(
             f"{lane.name:10}{count['passed']:8}{count['failed']:8}{count['skipped']:8}"
             f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}  {', '.join(notes)}".rstrip()
         )
+    flaky = sum(len(lane.flaky) for lane in done)
     print(
-        f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped",
+        f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n\n"
+        f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped" + (f", {flaky} flaky" if flaky else ""),
         flush=True,
     )
 
@@ -157,6 +190,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for thread in threads:
             thread.join()
+        for lane in (lane for chain in chains for lane in chain):
+            run_failed_again(lane, arguments)
     except KeyboardInterrupt:
         stopping.set()
         for chain in chains:
