@@ -34,12 +34,12 @@ from groundcontrol.alerts.channels_views import (
     linked_alert_view,
     notifications_view,
 )
-from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, Links
+from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, LinkExpired, Links
 from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.wall_clock import zone_of
-from groundcontrol.core.errors import BadRequest, LinkExpired, NotFound, TooManyRequests
+from groundcontrol.core.errors import BadRequest, NotFound, TooManyRequests
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible

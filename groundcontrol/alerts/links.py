@@ -13,7 +13,7 @@ import struct
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.alerts.model import Alert, AlertId, ChannelId
-from groundcontrol.core.errors import LinkExpired
+from groundcontrol.core.errors import Forbidden
 from groundcontrol.core.scope import Scope
 from spider.wire.ids import from_text, to_text
 
@@ -22,6 +22,12 @@ MOST_SNOOZE_S: Final = 86_400.0
 _FORM: Final = struct.Struct(">BIQ16s16s")
 _VERSION: Final = 1
 _MAC_BYTES: Final = 16
+
+
+class LinkExpired(Forbidden):
+    """The link of an alert message is older than a week, or another hub made it. Use the link in a newer message."""
+
+    code = "link.expired"
 
 
 class Link(NamedTuple):

@@ -1,4 +1,4 @@
-"""Every public error of the hub. `web/errors.py` alone maps codes to HTTP answers."""
+"""Errors of the hub that several slices raise. A slice has its own beside what raises them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from __future__ import annotations
 class HubError(Exception):
     """A request was refused or failed. The text tells the user what happened and what to do.
 
-    `code` is public and stable. `detail` has values for programs, never secrets; an HTTP answer has them in `facts`.
+    `code` is public and stable, `status` that of an HTTP answer. `detail` has values for programs, never secrets; an HTTP answer has them in `facts`.
     """
 
     code = "internal"
+    status = 500
 
     def __init__(self, message: str, **detail: object) -> None:
         super().__init__(message)
@@ -34,18 +35,21 @@ class StoreDown(StoreError):
     """The database does not answer. Whether the request took effect is unknown: repeat it."""
 
     code = "store.down"
+    status = 503
 
 
 class StoreBusy(StoreError):
     """The database is locked, overloaded or being closed, or its disk hangs: repeat the request."""
 
     code = "store.busy"
+    status = 503
 
 
 class StoreFull(StoreError):
     """The disk of the database is full. Until space is free, the hub stores no data of nodes and no changes of users."""
 
     code = "store.full"
+    status = 507
 
 
 class StoreDamaged(StoreError):
@@ -58,24 +62,28 @@ class StoreReadOnly(StoreError):
     """The database cannot be written. Check the permissions and the disk of the data folder."""
 
     code = "store.read_only"
+    status = 503
 
 
 class Fenced(StoreError):
     """This session of a node has ended: another session owns the node, or the node was removed."""
 
     code = "store.fenced"
+    status = 409
 
 
 class Conflict(HubError):
     """The object has changed meanwhile, or its state does not allow this. Read it again."""
 
     code = "conflict"
+    status = 409
 
 
 class NotFound(HubError):
     """The object does not exist, or the caller may not see it."""
 
     code = "not_found"
+    status = 404
 
 
 # -- vault -----------------------------------------------------------------------------
@@ -94,6 +102,7 @@ class BadRequest(HubError):
     """The request is invalid. The text says why."""
 
     code = "request.invalid"
+    status = 400
 
 
 class EventUnknown(BadRequest):
@@ -106,36 +115,42 @@ class TooLarge(HubError):
     """The request body is larger than allowed."""
 
     code = "request.too_large"
+    status = 413
 
 
 class HeadersTooLarge(HubError):
     """The request has too many or too large headers. Other servers on the same host name may have set many cookies."""
 
     code = "request.headers_too_large"
+    status = 431
 
 
 class TooManyRequests(HubError):
     """The user has reached the limit for expensive requests. Repeat after `Retry-After`."""
 
     code = "request.too_many"
+    status = 429
 
 
 class UnsupportedType(HubError):
     """This call does not accept the content type of the request."""
 
     code = "request.unsupported_type"
+    status = 415
 
 
 class NotAcceptable(HubError):
     """The answer is not available in a type that `Accept` allows."""
 
     code = "request.not_acceptable"
+    status = 406
 
 
 class MethodNotAllowed(HubError):
     """This path does not support the method."""
 
     code = "request.method_not_allowed"
+    status = 405
 
 
 class IdempotencyMismatch(Conflict):
@@ -148,6 +163,7 @@ class Unauthenticated(HubError):
     """The session is missing or has expired. Log in again."""
 
     code = "auth.required"
+    status = 401
 
 
 class BadCredentials(Unauthenticated):
@@ -172,30 +188,35 @@ class TotpEnrolmentRequired(HubError):
     """The user must set up a second factor first."""
 
     code = "auth.totp_enrolment_required"
+    status = 403
 
 
 class TooManyAttempts(HubError):
     """The rate limit is reached. Repeat after `Retry-After`."""
 
     code = "auth.rate_limited"
+    status = 429
 
 
 class PasswordChangeRequired(HubError):
     """The user must change the password first."""
 
     code = "auth.password_change_required"
+    status = 403
 
 
 class StepUpRequired(HubError):
     """This action needs the password again."""
 
     code = "auth.step_up_required"
+    status = 403
 
 
 class SetupCodeRequired(HubError):
     """A log-in with the first password from a public or unverified address also needs the code on the hub's console."""
 
     code = "auth.setup_code_required"
+    status = 403
 
 
 class WeakPassword(BadRequest):
@@ -208,6 +229,7 @@ class Forbidden(HubError):
     """The caller lacks the right to do this."""
 
     code = "auth.forbidden"
+    status = 403
 
 
 class OrganisationRequired(BadRequest):
@@ -246,64 +268,10 @@ class HasNodes(Conflict):
     code = "organisation.has_nodes"
 
 
-class LinkExpired(Forbidden):
-    """The link of an alert message is older than a week, or another hub made it. Use the link in a newer message."""
-
-    code = "link.expired"
-
-
 class SsoRequired(Forbidden):
     """The organisation of this user allows log-ins through its provider only. Use the provider's button on the log-in page."""
 
     code = "auth.sso_required"
-
-
-class OidcUnavailable(HubError):
-    """The provider of single sign-on does not answer, or not as it should; the text says why. Log in with a password, or try again later."""
-
-    code = "oidc.unavailable"
-
-
-class OidcIssuerMismatch(HubError):
-    """The provider has another name (issuer) than the hub's settings give it. Copy it exactly, with or without the slash at its end."""
-
-    code = "oidc.issuer_mismatch"
-
-
-class OidcFlowOver(Forbidden):
-    """This log-in through a provider is over, was finished before, or began in another browser. Start it again from the log-in page."""
-
-    code = "oidc.flow_over"
-
-
-class OidcRefused(Forbidden):
-    """The provider refused the log-in, or its answer is not valid. The text and the provider's page in the settings say why."""
-
-    code = "oidc.refused"
-
-
-class OidcUnknownAccount(Forbidden):
-    """Nobody here has this account of the provider. Log in with a password and link it in the profile, or ask an admin."""
-
-    code = "oidc.unknown_account"
-
-
-class OidcGroupsMissing(Forbidden):
-    """The provider did not say in which groups the user is, which is not the same as none. An admin lets it send the claim."""
-
-    code = "oidc.groups_missing"
-
-
-class OidcNoOrganisation(Forbidden):
-    """The user belongs to no organisation of this hub. An admin adds the user, or a row for one of the user's groups."""
-
-    code = "oidc.no_organisation"
-
-
-class OidcLinked(Conflict):
-    """This account of the provider belongs to another user of this hub. That user, or an admin, removes the link first."""
-
-    code = "oidc.linked_elsewhere"
 
 
 class CrossSite(Forbidden):
@@ -319,51 +287,28 @@ class NodeOffline(HubError):
     """The node is not connected. Repeat once it has reconnected."""
 
     code = "node.offline"
+    status = 409
 
 
 class JournalUnreadable(HubError):
     """The node cannot read its journal, or its agent is too old to read it; the text says why."""
 
     code = "node.journal_unreadable"
+    status = 409
 
 
 class PolicyRefuses(HubError):
     """The node's own policy does not allow this action."""
 
     code = "node.policy_refuses"
+    status = 409
 
 
 class NodeFrozen(HubError):
     """A freeze covers the node: nothing changes its packages or reboots it. End or shorten the freeze first, or let an admin override it with `override_freeze`."""
 
     code = "node.frozen"
-
-
-class CredentialsRequired(HubError):
-    """The hub stores no credentials for this server. Send credentials with the request; `facts` name them in `give`."""
-
-    code = "credentials_required"
-
-
-class PolicyDiffers(HubError):
-    """The policy file on the server says something else than the request. `facts` have both texts.
-
-    A repeated request names the `digest` of this difference in `policy_seen`, beside credentials.
-    """
-
-    code = "policy_differs"
-
-
-class TargetNotAllowed(BadRequest):
-    """A setting, which the text names, forbids deployments to this address."""
-
-    code = "deployment.target_not_allowed"
-
-
-class HostKeyMismatch(Conflict):
-    """The confirmed fingerprint differs from that of the server."""
-
-    code = "deployment.host_key_mismatch"
+    status = 409
 
 
 class JobNotCancellable(Conflict):
@@ -376,9 +321,11 @@ class ClockBehind(HubError):
     """The hub's clock is behind its own audit log. Nobody can log in until the clock is correct, or a user of the hub's machine accepts it."""
 
     code = "auth.clock_behind"
+    status = 503
 
 
 class Unavailable(HubError):
     """The hub is starting, stopping or overloaded. Repeat later."""
 
     code = "unavailable"
+    status = 503

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
-from groundcontrol.core.errors import BadRequest, TargetNotAllowed
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.deployments.errors import TargetNotAllowed
 from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 from groundcontrol.deployments.model import DeploymentRequest
 from groundcontrol.deployments.requests import check_request, one_spelling

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import Conflict, HostKeyMismatch, NotFound
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import DeploymentId
 from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.errors import HostKeyMismatch
 from groundcontrol.deployments.model import Confirmation, Deployment, Unconfirmed
 from groundcontrol.deployments.progress import ProgressReporter
 from majortom.ssh.connect import same_fingerprint

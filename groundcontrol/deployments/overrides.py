@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from groundcontrol.core.errors import CredentialsRequired
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest, HostKey
 from groundcontrol.deployments.requests import ANY_OF, check_request, has_credentials, merge, not_sent_there, same_server
 from groundcontrol.deployments.target_policy import HubAddress, check_target

@@ -10,9 +10,10 @@ import idna
 
 from groundcontrol.core.addresses import is_address, plain
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import BadRequest, CredentialsRequired
+from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import clean, is_visible
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     REMOVE_STEPS,

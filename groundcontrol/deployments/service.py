@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.bus import Bus
-from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, HubError, PolicyDiffers, Unavailable
+from groundcontrol.core.errors import BadRequest, Conflict, HubError, Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import Scope, hub_scope
@@ -21,6 +21,7 @@ from groundcontrol.deployments.bulk import check_many, refused_many, with_known_
 from groundcontrol.deployments.conflicts import Occupied
 from groundcontrol.deployments.credential_cache import CredentialCache
 from groundcontrol.deployments.credentials import CredentialSealer
+from groundcontrol.deployments.errors import CredentialsRequired, PolicyDiffers
 from groundcontrol.deployments.forget_node import Forgetting, forget_departed, wait_for_end
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.hostlists.model import Format, ParsedList

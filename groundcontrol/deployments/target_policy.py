@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from groundcontrol.core.addresses import is_address, is_forbidden, is_loopback, is_own
-from groundcontrol.core.errors import TargetNotAllowed
+from groundcontrol.deployments.errors import TargetNotAllowed
 from majortom.errors import MESSAGES
 from majortom.ssh.dns import addresses_of
 

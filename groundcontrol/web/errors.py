@@ -1,4 +1,4 @@
-"""The one map from errors to HTTP answers."""
+"""Errors as HTTP answers."""
 
 from __future__ import annotations
 
@@ -19,76 +19,13 @@ from spider.wire.ids import new_time_id
 
 log = logging.getLogger(__name__)
 
-STATUS: Final[dict[type[HubError], int]] = {
-    errors.HubError: 500,
-    errors.StoreError: 500,
-    errors.StoreDown: 503,
-    errors.StoreBusy: 503,
-    errors.StoreFull: 507,
-    errors.StoreDamaged: 500,
-    errors.StoreReadOnly: 503,
-    errors.Fenced: 409,
-    errors.Conflict: 409,
-    errors.NotFound: 404,
-    errors.VaultError: 500,
-    errors.BadRequest: 400,
-    errors.EventUnknown: 400,
-    errors.TooLarge: 413,
-    errors.HeadersTooLarge: 431,
-    errors.TooManyRequests: 429,
-    errors.UnsupportedType: 415,
-    errors.NotAcceptable: 406,
-    errors.MethodNotAllowed: 405,
-    errors.IdempotencyMismatch: 409,
-    errors.Unauthenticated: 401,
-    errors.BadCredentials: 401,
-    errors.TotpRequired: 401,
-    errors.TotpWrong: 401,
-    errors.TotpEnrolmentRequired: 403,
-    errors.TooManyAttempts: 429,
-    errors.PasswordChangeRequired: 403,
-    errors.StepUpRequired: 403,
-    errors.SetupCodeRequired: 403,
-    errors.WeakPassword: 400,
-    errors.Forbidden: 403,
-    errors.OrganisationRequired: 400,
-    errors.OrganisationUnknown: 403,
-    errors.OrganisationSuspended: 403,
-    errors.LastAdmin: 409,
-    errors.QuotaReached: 409,
-    errors.HasNodes: 409,
-    errors.LinkExpired: 403,
-    errors.SsoRequired: 403,
-    errors.OidcUnavailable: 503,
-    errors.OidcIssuerMismatch: 502,
-    errors.OidcFlowOver: 403,
-    errors.OidcRefused: 403,
-    errors.OidcUnknownAccount: 403,
-    errors.OidcGroupsMissing: 403,
-    errors.OidcNoOrganisation: 403,
-    errors.OidcLinked: 409,
-    errors.CrossSite: 403,
-    errors.NodeOffline: 409,
-    errors.PolicyRefuses: 409,
-    errors.NodeFrozen: 409,
-    errors.JournalUnreadable: 409,
-    errors.CredentialsRequired: 409,
-    errors.PolicyDiffers: 409,
-    errors.TargetNotAllowed: 400,
-    errors.HostKeyMismatch: 409,
-    errors.JobNotCancellable: 409,
-    errors.ClockBehind: 503,
-    errors.Unavailable: 503,
-}
-"""A test checks that every class of `groundcontrol.core.errors` is here."""
-
 RETRY_S: Final = 2
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
 def problem_of(error: HubError, instance: str) -> Problem:
     """An error as clients see it. For an internal error it gives only a reference to the hub's log."""
-    status = STATUS[type(error)]
+    status = error.status
     ours = status == HTTPStatus.INTERNAL_SERVER_ERROR
     return Problem(
         type=f"urn:stardust:error:{error.code}",

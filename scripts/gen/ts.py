@@ -31,6 +31,7 @@ from groundcontrol.alerts.explaining import DEFERRED_TEXTS, SKIPPED_TEXTS  # noq
 from groundcontrol.core import errors, verbs  # noqa: E402
 from groundcontrol.events import catalogue  # noqa: E402
 from groundcontrol.nodes import summary  # noqa: E402
+from groundcontrol.slices import ROUTES  # noqa: E402, F401  # imports the errors of each slice
 from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from scripts.gen import target  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402

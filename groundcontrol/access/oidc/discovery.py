@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from groundcontrol.access.oidc.errors import OidcIssuerMismatch, OidcUnavailable
 from groundcontrol.access.oidc.model import Provider, check_url
-from groundcontrol.core.errors import BadRequest, OidcIssuerMismatch, OidcUnavailable
+from groundcontrol.core.errors import BadRequest
 
 
 class Discovered(NamedTuple):

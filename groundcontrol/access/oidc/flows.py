@@ -8,8 +8,8 @@ import hmac
 import secrets
 from typing import Final, NamedTuple
 
+from groundcontrol.access.oidc.errors import OidcFlowOver
 from groundcontrol.access.oidc.model import Purpose
-from groundcontrol.core.errors import OidcFlowOver
 from groundcontrol.core.ids import SessionId, UserId
 from spider.clock import Clock
 

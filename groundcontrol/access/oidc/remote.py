@@ -16,10 +16,11 @@ import aiohttp
 import msgspec
 
 from groundcontrol.access.oidc.discovery import Discovered, read_description
+from groundcontrol.access.oidc.errors import OidcUnavailable
 from groundcontrol.access.oidc.keys import Key, read_keys
 from groundcontrol.access.oidc.model import Provider, tls_context
 from groundcontrol.core.addresses import is_forbidden
-from groundcontrol.core.errors import HubError, OidcUnavailable
+from groundcontrol.core.errors import HubError
 from spider.clock import Clock
 from spider.logs import event
 

@@ -15,6 +15,14 @@ from urllib.parse import urlencode, urlsplit
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.model import User
 from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, proves_second_factor
+from groundcontrol.access.oidc.errors import (
+    OidcFlowOver,
+    OidcGroupsMissing,
+    OidcIssuerMismatch,
+    OidcNoOrganisation,
+    OidcRefused,
+    OidcUnknownAccount,
+)
 from groundcontrol.access.oidc.flows import Flow, Flows, challenge_of
 from groundcontrol.access.oidc.model import (
     CLIENT_SECRET,
@@ -52,12 +60,6 @@ from groundcontrol.core.errors import (
     Forbidden,
     HubError,
     NotFound,
-    OidcFlowOver,
-    OidcGroupsMissing,
-    OidcIssuerMismatch,
-    OidcNoOrganisation,
-    OidcRefused,
-    OidcUnknownAccount,
     TooManyRequests,
     TotpRequired,
     TotpWrong,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.oidc.errors import OidcLinked
 from groundcontrol.access.oidc.model import HINT_TABLE, MOST_PROVIDERS, SEALED_TABLE, Link, Provider, SsoRule, SsoSession, source_of
 from groundcontrol.access.oidc.store import Ended, Granted
 from groundcontrol.adapters.sqlite.audit import Chain
@@ -17,7 +18,7 @@ from groundcontrol.adapters.sqlite.rights import own_scopes
 from groundcontrol.adapters.sqlite.secrets import insert, shred
 from groundcontrol.adapters.sqlite.users import IN_FIRST, open_login, revoke, to_user
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import Conflict, NotFound, OidcLinked, StoreError
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.scope import DEFAULT_ORG, NO_ORG, Actor, Scope
 from groundcontrol.core.secrets import SealedRecord

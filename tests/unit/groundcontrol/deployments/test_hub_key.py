@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncssh
 import pytest
 
-from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Forbidden
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden
 from groundcontrol.core.scope import Actor, Grants, Role, Scope
 from groundcontrol.core.secrets import HUB_KEY
 from groundcontrol.deployments import credentials
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.hub_key import HubKeyService
 from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest
 from groundcontrol.deployments.requests import merge

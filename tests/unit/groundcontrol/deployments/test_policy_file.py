@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.core.errors import BadRequest, CredentialsRequired
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest, PolicyLines
 from groundcontrol.deployments.policy_file import check_lines, difference_digest, edited, plan_policy, policy_conf
 from groundcontrol.deployments.requests import with_typed_credentials

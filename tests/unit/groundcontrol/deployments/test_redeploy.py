@@ -11,9 +11,10 @@ import asyncssh
 import pytest
 
 import majortom.interfaces
-from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound, Unavailable
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOptions, DeploymentOverrides, DeploymentRequest, HostKey
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.nodes.model import NewNode, Node

@@ -9,8 +9,9 @@ from typing import Any
 import asyncssh
 import pytest
 
-from groundcontrol.core.errors import Conflict, CredentialsRequired
+from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import DeploymentId
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import Deployment, DeploymentOptions, DeploymentOverrides, DeploymentRequest, Earlier
 from groundcontrol.deployments.service import DeploymentService
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with

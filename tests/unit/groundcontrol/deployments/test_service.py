@@ -10,20 +10,10 @@ import asyncssh
 import pytest
 
 from groundcontrol.core.audit import AuditEntry
-from groundcontrol.core.errors import (
-    BadRequest,
-    Conflict,
-    CredentialsRequired,
-    Forbidden,
-    HostKeyMismatch,
-    IdempotencyMismatch,
-    NotFound,
-    StoreBusy,
-    TargetNotAllowed,
-    Unavailable,
-)
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, IdempotencyMismatch, NotFound, StoreBusy, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
+from groundcontrol.deployments.errors import CredentialsRequired, HostKeyMismatch, TargetNotAllowed
 from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     REMOVE_STEPS,

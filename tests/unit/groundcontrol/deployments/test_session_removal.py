@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from groundcontrol.core.errors import Conflict, CredentialsRequired, NotFound
+from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.deployments import transitions
+from groundcontrol.deployments.errors import CredentialsRequired
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
 from groundcontrol.deployments.session_removal import POLL_S, SessionRemoval
 from groundcontrol.jobs.model import JobError, JobState, JobUpdate
