@@ -22,13 +22,11 @@ from groundcontrol.access.second_factor import ProvePasskey
 from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued, within_session
 from groundcontrol.access.store import ApiTokenStore, OrganisationStore, PreferenceStore, UserAdminStore, UserStore
-from groundcontrol.access.users import checked_grants
 from groundcontrol.access.views import (
     AccountsView,
     AccountView,
     ApiTokensView,
     AssertionBody,
-    GrantsBody,
     LoginBody,
     LoginView,
     MeView,
@@ -53,6 +51,7 @@ from groundcontrol.access.views import (
     TotpView,
     UserPatch,
     account_view,
+    grants_of,
     session_view,
     token_view,
     user_view,
@@ -60,7 +59,6 @@ from groundcontrol.access.views import (
 from groundcontrol.core.bus import Revoked
 from groundcontrol.core.errors import BadRequest, NotFound, TotpRequired, Unauthenticated
 from groundcontrol.core.permissions import allowed
-from groundcontrol.core.scope import Grants
 from groundcontrol.core.text import is_visible
 from groundcontrol.web.answer import view_of
 from groundcontrol.web.cookies import check_same_origin
@@ -325,14 +323,6 @@ async def reset_password(call: ApiRequest) -> OneTimePasswordView:
     """Give a user a one-time password, and end all their sessions and tokens."""
     person, password = await call.services.auth.user_admin.reset_password(call.scope, call.username)
     return OneTimePasswordView(user=account_view(person), password=password)
-
-
-def grants_of(body: GrantsBody | None) -> Grants | None:
-    """Check grants and bring them into their stored form. None: the body names none.
-
-    Raises: BadRequest.
-    """
-    return None if body is None else checked_grants(body.nodes, body.tags)
 
 
 async def list_tokens(call: ApiRequest) -> ApiTokensView:

@@ -8,6 +8,7 @@ import msgspec
 
 from groundcontrol.access.model import ApiToken, Person, User
 from groundcontrol.access.store import ListedSession
+from groundcontrol.access.users import checked_grants
 from groundcontrol.core.ids import SessionId
 from groundcontrol.core.scope import Grants
 from groundcontrol.web.answer import Answer, Body, view_of
@@ -195,6 +196,14 @@ class GrantsBody(Body):
 
     nodes: list[str] = msgspec.field(default_factory=list)
     tags: list[str] = msgspec.field(default_factory=list)
+
+
+def grants_of(body: GrantsBody | None) -> Grants | None:
+    """Check grants and bring them into their stored form. None: the body names none.
+
+    Raises: BadRequest.
+    """
+    return None if body is None else checked_grants(body.nodes, body.tags)
 
 
 class GrantsView(Answer):

@@ -55,7 +55,7 @@ from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.store import LogStore
-from groundcontrol.nodes.api import checked_note
+from groundcontrol.nodes.checks import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
 from groundcontrol.web.costs import BudgetLimiter

@@ -22,9 +22,8 @@ from groundcontrol.alerts.deadlines_views import (
     NodeDayView,
     SelectView,
 )
-from groundcontrol.alerts.maintenance_api import ordered_days
 from groundcontrol.alerts.selecting import VisibleNodes, checked_select
-from groundcontrol.alerts.wall_clock import DAYS, local_date, time_of, zone_of
+from groundcontrol.alerts.wall_clock import DAYS, local_date, ordered_days, time_of, zone_of
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.text import is_visible

@@ -9,7 +9,7 @@ from groundcontrol.alerts.maintenance import Weekly, Window, occurrence, open_s
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.alerts.selecting import VisibleNodes, check_select, checked_select
-from groundcontrol.alerts.wall_clock import DAYS, Day, time_of, zone_of
+from groundcontrol.alerts.wall_clock import ordered_days, time_of, zone_of
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.store import NodeStore
@@ -116,16 +116,6 @@ def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
     if open_s(weekly) > MOST_OF_WEEK_S:
         raise BadRequest(f"weekly: open for at most {MOST_OF_WEEK_S / 3600:.0f} hours of a week: name fewer days or hours", field="weekly")
     return weekly, body.zone
-
-
-def ordered_days(days: list[Day], field: str) -> tuple[Day, ...]:
-    """The days in the order of the week, without repetitions.
-
-    Raises: BadRequest: the list is empty.
-    """
-    if not days:
-        raise BadRequest(f"{field}: name at least one day", field=field)
-    return tuple(day for day in DAYS if day in days)
 
 
 def _view(window: Window, select: SelectView, now: float) -> MaintenanceView:

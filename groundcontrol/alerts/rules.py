@@ -16,7 +16,7 @@ from groundcontrol.alerts.states import STATES
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import ROWS
-from groundcontrol.nodes.api import checked_tags
+from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.samples.derived import metric_of
 
 MOST_RULES: Final = 500

@@ -11,7 +11,7 @@ from groundcontrol.core.errors import BadRequest, Forbidden
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.core.scope import Scope
-from groundcontrol.nodes.api import checked_tags
+from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from spider.wire.ids import is_id
 

@@ -78,3 +78,13 @@ def span(zone: ZoneInfo, day: date, start: time, end: time) -> tuple[float, floa
 
 def _offset(zone: ZoneInfo, at: float) -> timedelta | None:
     return datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
+
+
+def ordered_days(days: list[Day], field: str) -> tuple[Day, ...]:
+    """The days in the order of the week, without repetitions.
+
+    Raises: BadRequest: the list is empty.
+    """
+    if not days:
+        raise BadRequest(f"{field}: name at least one day", field=field)
+    return tuple(day for day in DAYS if day in days)

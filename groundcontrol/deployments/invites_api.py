@@ -19,7 +19,8 @@ from groundcontrol.deployments.model import INVITE_S, LONGEST_DAYS, MOST_USES, I
 from groundcontrol.deployments.policy_file import check_lines
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.deployments.store import InviteStore
-from groundcontrol.nodes.api import checked_name, checked_tags, node_detail_view
+from groundcontrol.nodes.api import node_detail_view
+from groundcontrol.nodes.checks import checked_name, checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import NodeView
 from groundcontrol.web.answer import view_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from groundcontrol.access.api import grants_of
 from groundcontrol.access.model import Organisation
 from groundcontrol.access.service import person_of
 from groundcontrol.access.store import MembershipStore, OrganisationStore, UserAdminStore
 from groundcontrol.access.users import USERNAME
+from groundcontrol.access.views import grants_of
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.scope import NO_ORG
 from groundcontrol.core.text import fold

@@ -15,7 +15,7 @@ from groundcontrol.alerts.selecting import VisibleNodes, check_named, check_sele
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.api import checked_tags
+from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import (
     body_of,

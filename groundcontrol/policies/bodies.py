@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from groundcontrol.alerts.maintenance_api import ordered_days
 from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.wall_clock import ordered_days
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.text import checked_reason

@@ -1,0 +1,63 @@
+"""Checks of what people set on a node: name, note, location, tags."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.text import first_invisible, is_visible
+from groundcontrol.nodes.locations import MAX_LOCATION_CHARS
+from spider.wire.ids import is_id
+
+MAX_NAME_CHARS: Final = 100
+MAX_TAGS: Final = 32
+MAX_TAG_CHARS: Final = 64
+MAX_NOTE_CHARS: Final = 2000
+
+
+def checked_name(name: str) -> str:
+    """Check a node's name and bring it into its stored form.
+
+    Raises: BadRequest.
+    """
+    text = " ".join(name.split())
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
+        raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
+    if is_id(text):
+        raise BadRequest("a node's name must not have the form of an id: commands would take it for the id of another node")
+    return text
+
+
+def checked_note(note: str) -> str:
+    """Check a note and bring it into its stored form.
+
+    Raises: BadRequest.
+    """
+    text = note.strip()
+    if len(text) > MAX_NOTE_CHARS:
+        raise BadRequest(f"a note has at most {MAX_NOTE_CHARS} characters", field="note")
+    if code := first_invisible(text.replace("\n", " ").replace("\t", " ")):
+        raise BadRequest(f"the note contains a character that cannot be seen ({code}): remove it", field="note")
+    return text
+
+
+def checked_location(location: str) -> str:
+    """Check a location and bring it into its stored form; empty: not set.
+
+    Raises: BadRequest.
+    """
+    text = " ".join(location.split())
+    if len(text) > MAX_LOCATION_CHARS or (text and not is_visible(text)):
+        raise BadRequest(f"a location has at most {MAX_LOCATION_CHARS} visible characters", field="location")
+    return text
+
+
+def checked_tags(tags: list[str]) -> tuple[str, ...]:
+    """Check tags and bring them into their stored form: each once, in the given order.
+
+    Raises: BadRequest.
+    """
+    trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
+    if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
+        raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
+    return trimmed
