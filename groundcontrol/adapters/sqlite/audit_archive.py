@@ -41,24 +41,9 @@ class StoredRow(NamedTuple):
     hash: bytes
 
 
-class _Packed(NamedTuple):
-    """A row in a pack. Its chain and `prev` follow from the pack and the row before it."""
-
-    n: int
-    org: int
-    at: float
-    actor_id: str
-    actor: str
-    address: str
-    action: str
-    target: str
-    result: str
-    detail: str
-    hash: bytes
-
-
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(list[_Packed])
+_decoder: Final = msgspec.msgpack.Decoder(list[tuple[int, int, float, str, str, str, str, str, str, str, bytes]])
+"""Rows as they are packed: without chain and `prev`, which follow from the pack and the row before."""
 
 
 def page(rows: Rows, chain: str, n: int, *, archive: bool) -> list[StoredRow]:
@@ -82,14 +67,14 @@ def page(rows: Rows, chain: str, n: int, *, archive: bool) -> list[StoredRow]:
 def _unpack(pack: Row) -> Iterator[StoredRow]:
     try:
         packed = _decoder.decode(zlib.decompressobj().decompress(pack["body"], MOST_BODY_BYTES))
-        if (packed[0].n, packed[-1].n) != (pack["first_n"], pack["last_n"]):
+        if (packed[0][0], packed[-1][0]) != (pack["first_n"], pack["last_n"]):
             raise ValueError("other rows than its numbers say")
     except (zlib.error, ValueError, IndexError, TypeError) as exc:  # msgspec's errors are values
         raise StoreDamaged(f"the archive of the audit log cannot be read: chain {pack['chain']} from row {pack['first_n']}") from exc
     prev: bytes = pack["prev"]
     for row in packed:
-        yield StoredRow(pack["chain"], *row[:-1], prev, row.hash)
-        prev = row.hash
+        yield StoredRow(pack["chain"], *row[:-1], prev, row[-1])
+        prev = row[-1]
 
 
 def rows_numbered(rows: Rows, n: int, chain: str) -> list[StoredRow]:
