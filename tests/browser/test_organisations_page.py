@@ -1,19 +1,38 @@
-"""Organisations in a real browser: a second one, its members, the switch between them, suspension and deletion."""
+"""A second organisation in a real browser: made, joined through a certified provider and by an offer, left, suspended and deleted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.hub import HubProcess
+from tests.support.agent import SpiderProcess
+from tests.support.certified_provider import CLIENT, SECRET, CertifiedProvider, running_provider
+from tests.support.eventually import wait_until
+from tests.support.hub import Enrolled, HubProcess
 from tests.support.page.accounts import choose_password, keep, settings, sign_in
-from tests.support.page.gate import DESKTOP, PATIENCE_MS
+from tests.support.page.gate import DESKTOP, PATIENCE_MS, PHONE
+from tests.support.page.waits import until
+from tests.support.traces import files_with, number_of, owned_tables, sample_tables
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PHONE = {"width": 390, "height": 844}
+BLUE = {"Stardust-Organisation": "blue-team"}
+KEYS = ("session_key", "launch_key")
+CANARIES = ("canary-server", "canary-tag", "canary-invite", "canary-channel", "canary-receiver")
+"""Words that the organisation brings into the hub."""
+ASK = """async () => {
+    const answer = await fetch('/api/v1/nodes', {headers: {'stardust-organisation': 'blue-team'}});
+    return [answer.status, (await answer.json()).code];
+}"""
+
+
+@pytest.fixture
+def provider(hub: HubProcess, tmp_path: Path) -> Iterator[CertifiedProvider]:
+    with running_provider(hub, tmp_path) as made:
+        yield made
 
 
 def look(page: Page, folder: Path, name: str) -> None:
@@ -22,8 +41,8 @@ def look(page: Page, folder: Path, name: str) -> None:
         page.emulate_media(color_scheme=theme)
         for size in (DESKTOP, PHONE):
             page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
+            until(page, lambda: page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"))
             page.screenshot(path=folder / f"{name}-{theme}-{size['width']}.png", full_page=True)
-            assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), name
     page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
 
 
@@ -32,16 +51,43 @@ def act(page: Page, of: str, item: str) -> None:
     page.get_by_role("menuitem", name=item).click()
 
 
-@pytest.mark.holds("SAFETY-108")
-def test_a_second_organisation_from_its_creation_to_its_deletion(page: Page, hub: HubProcess, browser: Browser, tmp_path: Path) -> None:
+def through_the_provider(page: Page, origin: str) -> None:
+    """From the hub's sign-in form to the provider and back."""
+    page.goto(origin)
+    page.get_by_role("button", name="Sign in with Company").click()
+    page.get_by_label("Account").fill("ada-1")
+    page.get_by_role("button", name="Go on").click()
+
+
+def sign_out(page: Page) -> None:
+    """Out here and at the provider."""
+    page.get_by_role("navigation", name="Main", exact=True).get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+
+
+def row_of_groups(dialog: Locator, number: int, value: str, organisation: str, role: str) -> None:
+    dialog.get_by_role("button", name="Add row").click()
+    dialog.get_by_label("Value").nth(number).fill(value)
+    dialog.get_by_label("Organisation").nth(number).fill(organisation)
+    dialog.get_by_label("Role").nth(number).select_option(role)
+
+
+@pytest.mark.holds("SAFETY-108", "SAFETY-109")
+@pytest.mark.refusals("401", "403", "404")
+def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
+    page: Page, hub: HubProcess, browser: Browser, provider: CertifiedProvider, tmp_path: Path
+) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
+    origin = hub.local("GET", "/api/v1/local/page").json["address"]
     sign_in(page, hub, at="/settings/account")
     expect(page.get_by_role("tab", name="Members")).to_have_count(0)
     expect(page.get_by_role("combobox", name="Organisation")).to_have_count(0)
     settings(page, "Organisations")
     expect(page.get_by_role("list", name="Organisations").get_by_role("listitem")).to_have_count(1)
 
+    # the second organisation
     page.get_by_role("button", name="Add organisation").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill("Blue Team")
@@ -56,30 +102,64 @@ def test_a_second_organisation_from_its_creation_to_its_deletion(page: Page, hub
     expect(switch).to_be_visible()
     look(page, pictures, "organisations")
 
+    # its provider, with a group in each organisation
+    settings(page, "Single sign-on")
+    page.get_by_role("button", name="Add provider").click()
+    for label, text in (
+        ("Name", "company"), ("Title", "Company"), ("Issuer", provider.issuer), ("Client id", CLIENT), ("Client secret", SECRET),
+        ("Scopes", "openid profile groups"),
+    ):  # fmt: skip
+        dialog.get_by_label(label, exact=True).fill(text)
+    row_of_groups(dialog, 0, "blue", "blue-team", "operator")
+    dialog.get_by_label("Nodes").nth(0).select_option("some")
+    dialog.get_by_label("Tags", exact=True).fill("canary-tag")
+    row_of_groups(dialog, 1, "red", "default", "viewer")
+    dialog.get_by_text("Create an account for an unknown user").click()
+    look(page, pictures, "provider")
+    dialog.get_by_role("button", name="Add provider").click()
+    groups = page.get_by_role("list", name="Groups").get_by_role("listitem")
+    expect(groups.nth(0)).to_contain_text("Operator in blue-team · tag canary-tag")
+
+    # what it has of its own
     switch.select_option("blue-team")
     expect(page.get_by_text("No nodes yet")).to_be_visible()
     expect(page.get_by_role("combobox", name="Organisation")).to_have_value("blue-team")
+    made = hub.local("POST", "/api/v1/local/enrol", {"names": ["canary-server"]}, BLUE)
+    assert made.status == 201, made.body
+    node = made.json["nodes"][0]
+    node_id = node["node_id"]
+    enrolled = Enrolled(node_id, node["name"], node["generation"], node["fleet_id"], *(bytes.fromhex(node[key]) for key in KEYS))
+    for method, path, body, status in (
+        ("PATCH", f"nodes/{node_id}", {"tags": ["canary-tag"]}, 200),
+        ("POST", "invites", {"kind": "organisation", "name": "canary-invite"}, 201),
+        ("POST", "hub-key", None, 201),
+        ("POST", "channels", {"name": "canary-channel", "kind": "webhook", "target": {"url": "https://canary-receiver.example/"}}, 201),
+    ):
+        answer = hub.local(method, f"/api/v1/{path}", body, BLUE)
+        assert answer.status == status, (path, answer.body)
+    spider = SpiderProcess(tmp_path / "spider", hub, enrolled)
+    spider.launch()
+
+    # its members: one by an offer, one by a group
     settings(page, "Members")
     expect(page.get_by_role("heading", name="Members of Blue Team")).to_be_visible()
     page.get_by_role("button", name="Offer membership").click()
-    dialog = page.get_by_role("dialog")
     dialog.get_by_label("User name").fill("eve")
     dialog.get_by_role("button", name="Offer", exact=True).click()
     expect(page.get_by_role("list", name="Open offers")).to_contain_text("eve")
     look(page, pictures, "members")
-
     page.get_by_role("combobox", name="Organisation").select_option("default")
     settings(page, "Users")
     page.get_by_role("button", name="Add user").click()
-    dialog = page.get_by_role("dialog")
     dialog.get_by_label("User name").fill("eve")
     dialog.get_by_role("button", name="Add user").click()
-    password = page.get_by_role("dialog").get_by_role("group", name="One-time password").inner_text()
-    keep(page.get_by_role("dialog"), "Done")
-    context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
+    password = dialog.get_by_role("group", name="One-time password").inner_text()
+    keep(dialog, "Done")
+    contexts = [browser.new_context(viewport=DESKTOP, reduced_motion="reduce") for _ in range(2)]  # type: ignore[arg-type]  # a TypedDict in disguise
+    eve, ada = (context.new_page() for context in contexts)
+    for one in (eve, ada):
+        one.set_default_timeout(PATIENCE_MS)
     try:
-        eve = context.new_page()
-        eve.set_default_timeout(PATIENCE_MS)
         choose_password(eve, hub, "eve", password)
         expect(eve.get_by_text("No nodes yet")).to_be_visible()
         settings(eve, "Account")
@@ -89,27 +169,74 @@ def test_a_second_organisation_from_its_creation_to_its_deletion(page: Page, hub
         offers.get_by_role("button", name="Accept").click()
         expect(eve.get_by_role("combobox", name="Organisation")).to_be_visible()
         eve.get_by_role("combobox", name="Organisation").select_option("blue-team")
-        expect(eve.get_by_role("combobox", name="Organisation")).to_have_value("blue-team")
+        expect(eve.get_by_role("link", name="canary-server")).to_be_visible()
+        eve.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a TypedDict in disguise
+        expect(eve.get_by_role("banner")).to_contain_text("Blue Team")
+        look(eve, pictures, "fleet")
 
+        provider.set_user("ada-1", "canary-ada", ["blue"])
+        through_the_provider(ada, origin)
+        expect(ada.get_by_role("link", name="canary-server")).to_be_visible()
+        expect(ada.get_by_role("combobox", name="Organisation")).to_have_count(0)
+
+        # suspended: its user gets 403, and the page says so
         page.reload()
         settings(page, "Organisations")
         act(page, "Blue Team", "Suspend")
         expect(page.get_by_role("list", name="Organisations")).to_contain_text("suspended")
         look(page, pictures, "suspended")
+        expect(ada.get_by_role("heading", name="Blue Team is suspended")).to_be_visible()
+        assert ada.evaluate(ASK) == [403, "organisation.suspended"]
+        look(ada, pictures, "outside")
         act(page, "Blue Team", "Resume")
         expect(page.get_by_role("list", name="Organisations")).not_to_contain_text("suspended")
+        ada.reload()
+        expect(ada.get_by_role("link", name="canary-server")).to_be_visible()
+
+        # moved to another group: the first is lost at the next log-in
+        sign_out(ada)
+        provider.set_user("ada-1", "canary-ada", ["red"])
+        ada.get_by_role("button", name="Sign in again").click()
+        through_the_provider(ada, origin)
+        expect(ada.get_by_text("No nodes yet")).to_be_visible()
+        assert ada.evaluate(ASK) == [403, "organisation.unknown"]
+        sign_out(ada)
+        provider.set_user("ada-1", "canary-ada", ["green"])
+        through_the_provider(ada, origin)
+        expect(ada.get_by_role("heading", name="Not signed in")).to_be_visible()
+        look(ada, pictures, "refused")
+        settings(page, "Single sign-on")
+        attempts = page.get_by_role("list", name="Last sign-ins").get_by_role("listitem")
+        expect(attempts.nth(0)).to_contain_text("none of your groups gives a membership")
+        expect(attempts.nth(0)).to_contain_text("groups: green")
+        look(page, pictures, "attempts")
+
+        # deleted: nothing of it is left
+        number = number_of(hub.folder, node_id)
+        wait_until(lambda: sample_tables(hub.folder, number), what="no sample was stored")
+        assert {"node", "secret", "invite", "channel", "membership", "audit"} <= set(owned_tables(hub.folder, 2))
+        assert files_with(hub.folder, CANARIES)
+        settings(page, "Organisations")
         act(page, "Blue Team", "Delete…")
-        dialog = page.get_by_role("dialog")
         button = dialog.get_by_role("button", name="Delete organisation")
         expect(button).to_be_disabled()
         dialog.get_by_role("textbox").fill("blue-team")
+        expect(button).to_be_disabled()
+        dialog.get_by_text("Leave the agents on its").click()
         look(page, pictures, "delete")
         button.click()
         expect(rows).to_have_count(1)
         expect(page.get_by_role("combobox", name="Organisation")).to_have_count(0)
+        eve.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
         eve.reload()
         expect(eve.get_by_text("No nodes yet")).to_be_visible()
         expect(eve.get_by_role("combobox", name="Organisation")).to_have_count(0)
     finally:
-        context.close()
-    assert len(list(pictures.iterdir())) == 24
+        spider.close()
+        for context in contexts:
+            context.close()
+    hub.end()
+    assert owned_tables(hub.folder, 2) == []
+    assert sample_tables(hub.folder, number) == []
+    assert files_with(hub.folder, CANARIES) == []
+    assert len(list(pictures.iterdir())) == 44

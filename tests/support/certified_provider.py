@@ -43,8 +43,8 @@ def installed() -> Path:
 
 
 @contextlib.contextmanager
-def certified_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterator[CertifiedProvider]:
-    """Start the provider, and tell the hub of it under the name `company`. Args: settings: more of the hub's settings of it."""
+def running_provider(hub: HubProcess, folder: Path) -> Iterator[CertifiedProvider]:
+    """Start the provider for a client of this hub, which does not know it yet."""
     origin = hub.local("GET", "/api/v1/local/page").json["address"]
     users = folder / "users.json"
     users.write_text("{}")
@@ -58,16 +58,22 @@ def certified_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterat
         )
         try:
             assert process.stdout is not None
-            issuer = f"http://127.0.0.1:{int(process.stdout.readline())}"
-            body = {
-                "name": "company", "title": "Company", "issuer": issuer, "client_id": CLIENT, "client_secret": SECRET,
-                "scopes": ["openid", "profile", "groups"], **settings,
-            }  # fmt: skip
-            made = hub.local("POST", "/api/v1/auth/oidc/providers", body)
-            assert made.status == 201, made.body
-            yield CertifiedProvider(issuer, users)
+            yield CertifiedProvider(f"http://127.0.0.1:{int(process.stdout.readline())}", users)
         finally:
             process.kill()
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def certified_provider(hub: HubProcess, folder: Path, **settings: Any) -> Iterator[CertifiedProvider]:
+    """Start the provider, and tell the hub of it under the name `company`. Args: settings: more of the hub's settings of it."""
+    with running_provider(hub, folder) as provider:
+        body = {
+            "name": "company", "title": "Company", "issuer": provider.issuer, "client_id": CLIENT, "client_secret": SECRET,
+            "scopes": ["openid", "profile", "groups"], **settings,
+        }  # fmt: skip
+        made = hub.local("POST", "/api/v1/auth/oidc/providers", body)
+        assert made.status == 201, made.body
+        yield provider

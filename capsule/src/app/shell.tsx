@@ -191,6 +191,9 @@ function Top({ route }: { route: Route }): VNode {
         <Logo size={28} />
       </a>
       <Crumb route={route} />
+      {organisations.value.length > 1 && (
+        <span class="pill small cut only-phone">{organisations.value.find(({ slug }) => slug === chosen.value)?.name}</span>
+      )}
       <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => showDialog({ kind: "palette" })}>
         <Icon name="search" size="small" />
         <span class="grow">{t`Search or run a command`} </span>

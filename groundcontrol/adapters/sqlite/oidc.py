@@ -383,6 +383,24 @@ def _shred_secret(tx: Tx, provider: str) -> None:
         shred(tx, row["org"], SEALED_TABLE, provider)
 
 
+def rename_in_groups(tx: Tx, slug: str, new: str | None) -> None:
+    """Let the rows of all providers name an organisation by its new short name, or with None drop those that name it.
+
+    Otherwise the next organisation with the old name would get its members.
+    """
+    for row in tx.fetch_all("SELECT * FROM oidc_provider ORDER BY id"):
+        before = _readable(row)
+        if before is None or all(one.organisation != slug for one in before.groups):
+            continue
+        groups = tuple(
+            one._replace(organisation=new or "") if one.organisation == slug else one
+            for one in before.groups
+            if new is not None or one.organisation != slug
+        )
+        after = before._replace(version=before.version + 1, groups=groups, create_accounts=before.create_accounts and bool(groups))
+        tx.execute("UPDATE oidc_provider SET version = ?, body = ? WHERE id = ?", after.version, record_to_json(after), after.id)
+
+
 def _detail(provider: Provider) -> dict[str, object]:
     return {
         "name": provider.name, "issuer": provider.issuer, "client_id": provider.client_id, "enabled": provider.enabled,

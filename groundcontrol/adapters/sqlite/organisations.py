@@ -10,6 +10,7 @@ from groundcontrol.adapters.sqlite.audit import DELETED, Chain
 from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.oidc import rename_in_groups
 from groundcontrol.adapters.sqlite.secrets import shred
 from groundcontrol.adapters.sqlite.users_admin import to_rule
 from groundcontrol.core.errors import Conflict, HasNodes, NotFound
@@ -89,6 +90,8 @@ class SqliteOrganisations:
             )
             if not changed:
                 raise Conflict("this organisation was changed meanwhile: read it again")
+            if before.slug != after.slug:
+                rename_in_groups(tx, before.slug, after.slug)
             detail = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
             self._note(tx, by, after.no, "organisation.edit", after.id, detail)
             return after._replace(version=after.version + 1)
@@ -108,6 +111,7 @@ class SqliteOrganisations:
                 shred(tx, account["org"], "totp", account["id"])
                 tx.execute("DELETE FROM fact WHERE name = ?", f"preferences:{account['id']}")
                 tx.execute("DELETE FROM account WHERE no = ?", account["no"])
+            rename_in_groups(tx, row["slug"], None)
             heads = self._chain.heads(tx, organisation)
             for table in TOMBSTONES:
                 tx.execute(f"UPDATE {table} SET org = ? WHERE org = ?", NO_ORG, organisation)  # noqa: S608 - built from constants only

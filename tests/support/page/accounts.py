@@ -45,7 +45,7 @@ def password_step(page: Page, hub: HubProcess, username: str, password: str) -> 
     page.goto(hub.url)
     page.get_by_label("User name").fill(username)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def sign_in(page: Page, hub: HubProcess, username: str = "admin", password: str = PASSWORD, *, at: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
-import { isHubAdmin, organisations, outside, switchTo } from "../../state/organisation";
+import { chosen, isHubAdmin, organisations, outside, switchTo } from "../../state/organisation";
 import { logOut } from "../../state/session";
 import { Button } from "../../ui/button";
 import { OrganisationsPage } from "../settings/organisations";
@@ -11,11 +11,12 @@ import { Frame } from "./frame";
 
 export function OutsidePage(): VNode {
   const suspended = outside.value === "suspended";
+  const name = organisations.value.find(({ slug }) => slug === chosen.value)?.name ?? t`This organisation`;
   const open = organisations.value.filter(({ state }) => state === "active");
   return (
     <>
       <Frame
-        title={suspended ? t`This organisation is suspended` : t`You belong to no organisation`}
+        title={suspended ? t`${name} is suspended` : t`You belong to no organisation`}
         text={
           suspended
             ? t`An admin of this hub can resume it. Servers go on reporting, and nobody is told of anything meanwhile.`

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ROLE_LABELS } from "../../core/access/account-labels";
+import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { now } from "../../state/clock";
@@ -13,7 +13,7 @@ import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField, TextField } from "../../ui/field";
-import { Check, SelectField, Switch } from "../../ui/form";
+import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
@@ -176,10 +176,12 @@ function Groups({ one }: { one: ProviderView }): VNode {
         <ul class="rows-card" aria-label={t`Groups`}>
           {one.groups.map((row) => (
             <li key={`${row.claim} ${row.value} ${row.organisation}`}>
-              <span class="grow">
+              <div class="grow">
                 <code>{row.claim}</code> = <code>{row.value}</code>
-              </span>
-              <span class="t2">{t`${ROLE_LABELS[row.role]} in ${row.organisation}`}</span>
+                <p class="meta t2">
+                  {[t`${ROLE_LABELS[row.role]} in ${row.organisation}`, ...(row.grants ? [grantsLabel(row.grants)] : [])].join(" · ")}
+                </p>
+              </div>
             </li>
           ))}
         </ul>
@@ -272,7 +274,7 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
         scopes: scopes.split(/\s+/).filter(Boolean),
         ca_pem: ca.trim(),
         create_accounts: creates,
-        groups: [...rows],
+        groups: rows.map((row) => (row.role === "admin" ? { ...row, grants: null } : row)),
         ...(secret ? { client_secret: secret } : {}),
       };
       await (one ? saveProvider(one.name, { version: one.version, ...body }) : addProvider(body));
@@ -344,6 +346,24 @@ function Edit({ one, onClose, onSaved }: { one?: ProviderView; onClose: () => vo
                   input={{ required: true }}
                 />
                 <SelectField label={t`Role`} value={row.role} onPick={(role) => change(at, { role: role as Role })} options={ROLES} />
+                {row.role !== "admin" && (
+                  <SelectField
+                    label={t`Nodes`}
+                    value={row.grants ? "some" : "all"}
+                    onPick={(kind) => change(at, { grants: kind === "all" ? null : { nodes: [], tags: [] } })}
+                    options={[
+                      ["all", t`Every node`],
+                      ["some", t`Only with tags`],
+                    ]}
+                  />
+                )}
+                {row.role !== "admin" && row.grants && (
+                  <TagsField
+                    label={t`Tags`}
+                    tags={row.grants.tags ?? []}
+                    onTags={(tags) => change(at, { grants: { nodes: row.grants?.nodes ?? [], tags } })}
+                  />
+                )}
                 <Button
                   slim
                   kind="danger"

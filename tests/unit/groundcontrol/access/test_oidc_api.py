@@ -455,6 +455,25 @@ async def test_t34_a_provider_that_lost_its_last_row_keeps_no_membership(hub: Te
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.no_organisation"
 
 
+@pytest.mark.holds("SAFETY-108", "SAFETY-109")
+async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(hub: TestHub, issuer: Issuer) -> None:
+    """Otherwise the next organisation with the short name would get the members of the one before."""
+    admin = await hub.logged_in("admin")
+    assert (await admin.post("organisations", {"slug": "blue", "name": "Blue"})).status == 201
+    await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", "operator", "blue")])
+    assert (await admin.request("PATCH", "organisations/blue", {"version": 0, "slug": "azure"})).status == 200
+    assert (await admin.post("organisations", {"slug": "blue", "name": "Another Blue"})).status == 201
+    issuer.claims = {"preferred_username": "ada", "groups": ["ops"]}
+    browser = hub.anonymous()
+    assert (await come_back(browser, issuer)).status == 200
+    assert [one["slug"] for one in (await browser.get("auth/me")).json["organisations"]] == ["azure"]
+    assert (await admin.post("organisations/azure/delete", {"typed": "azure"})).status == 204
+    assert (await admin.post("organisations", {"slug": "azure", "name": "Another Azure"})).status == 201
+    provider = (await admin.get("auth/oidc/providers/company")).json
+    assert (provider["groups"], provider["create_accounts"]) == ([], False)
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
+
+
 @pytest.mark.holds("SAFETY-109")
 async def test_t34_a_name_at_the_provider_takes_no_offer_of_somebody_else(hub: TestHub, issuer: Issuer) -> None:
     await hub.second()
