@@ -36,6 +36,14 @@ NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
 """Refusals which prove that the refused order did not start the job."""
 
 NOT_BACK: Final = "the node has changed its keys and has not come back with the new ones"
+_OF_ACTION: Final = {
+    "missing": "is missing: its owner creates it there as root",
+    "kind": "is a link or something else than expected: it must be a plain one, which only root has written",
+    "owner": "does not belong to root: `chown root:root` there",
+    "writable": "may be written by others than root: `chmod go-w` there",
+    "mode": "is not executable: `chmod u+x` there",
+}
+"""Why an action is refused -> the end of the sentence about its file, or its folder."""
 _WORDS: Final = {
     "busy": "another job runs on the node",
     "host-stopping": "the server is shutting down",
@@ -64,8 +72,14 @@ _WORDS: Final = {
     },
     "policy-unit": "the node's policy does not name this service: its owner adds it to the line `units` in /etc/stardust/policy.conf "
     "(OpenRC has no such actions)",
+    **{f"action-{cause}": f"the file of this action in /etc/stardust/actions.d {words}" for cause, words in _OF_ACTION.items()},
+    **{
+        f"action-folder-{cause}": f"/etc/stardust/actions.d on the node, or the folder above it, {words}"
+        for cause, words in _OF_ACTION.items()
+        if cause != "mode"
+    },
     "action-untrusted": "the file of this action in /etc/stardust/actions.d is missing or not executable there, or others than root could have written "
-    "it or its folder (its launcher's log says which)",
+    "it or its folder (its launcher's log says which; an updated agent names the reason here)",
     "unit-protected": "no policy allows this service: it is Stardust's own, a shell of root, or it stops the server",
     "policy-verb": "the node's policy does not allow this action",
     "replay": "the node took this job before and has no trace of it: it may have run, or never begun",

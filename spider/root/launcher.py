@@ -26,7 +26,7 @@ from spider.jobs.files import STOP as JOB_STOP
 from spider.root import systemctl_shim
 from spider.root.cgroups import busy_jobs, job_processes, unit_name
 from spider.root.container_names import named_containers
-from spider.root.named_actions import ACTIONS_DIR, check_action
+from spider.root.named_actions import ACTIONS_DIR, ActionRefused, check_action
 from spider.root.order_args import validate_args
 from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
@@ -78,7 +78,8 @@ class LauncherAnswer(NamedTuple):
     | policy-invalid, -monitor, -readonly, -verb | the node's policy is invalid, or forbids the verb |
     | policy-unit, policy-container | the node's policy does not name this: `policy-` and the noun of its `ArgKind` |
     | unit-protected | no policy allows this unit |
-    | action-untrusted | the file of this action is missing, not executable, or others than root could have written it |
+    | action-missing, -kind, -owner, -writable, -mode | the file of this action is absent, no plain file, not root's, writable by others, not executable |
+    | action-folder-missing, -kind, -owner, -writable | the same of the folder of actions, or of the folder above |
     | no-such-job, ended | the job to stop never begins, or has ended |
     | replay | an order with this id was accepted before |
     | outdated | an order with a later time of issue was accepted; the id stays unused |
@@ -215,9 +216,9 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
     if VERBS[order.verb].kind is ACTION:
         try:
             check_action(order.args[ACTION.name], paths.actions, paths.owner)
-        except Untrusted as exc:
+        except ActionRefused as exc:
             logs.event(_log, "action_refused", level=logging.ERROR, why=str(exc))
-            raise OrderRefused("action-untrusted") from exc
+            raise OrderRefused(exc.cause) from exc
 
 
 def check_room(paths: LauncherPaths, verb: str) -> None:

@@ -22,28 +22,38 @@ END_LIMIT_S = 10
 _NOW = StopRule("now", "", (signal.SIGTERM,))
 
 
+class ActionRefused(Untrusted):
+    """An action may not run."""
+
+    def __init__(self, text: str, cause: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+        """The cause as a word of `LauncherAnswer.why`."""
+
+
 def check_action(name: str, folder: str = ACTIONS_DIR, owner: int = 0) -> str:
     """The path of the file of an action that only its owner can have written.
 
     Args:   name: a valid name (`ACTION`). owner: uid that must own the file, its folder and the folder above.
-    Raises: Untrusted: something is missing, a link, of another owner, or may be written by others; or the file cannot be executed.
+    Raises: ActionRefused: something is missing, a link, of another owner, or may be written by others; or the file cannot be executed.
     """
     path = os.path.join(folder, name)
     for place, is_kind, what in (
         (os.path.dirname(folder), stat.S_ISDIR, "a folder"), (folder, stat.S_ISDIR, "a folder"), (path, stat.S_ISREG, "a plain file"),
     ):  # fmt: skip
+        word = "action" if place == path else "action-folder"
         try:
             info = os.lstat(place)
         except OSError as exc:
-            raise Untrusted(f"{place}: {exc.strerror}") from exc
+            raise ActionRefused(f"{place}: {exc.strerror}", f"{word}-missing") from exc
         if not is_kind(info.st_mode):
-            raise Untrusted(f"{place}: not {what}")
+            raise ActionRefused(f"{place}: not {what}", f"{word}-kind")
         if info.st_uid != owner:
-            raise Untrusted(f"{place}: owned by uid {info.st_uid}, not {owner}")
+            raise ActionRefused(f"{place}: owned by uid {info.st_uid}, not {owner}", f"{word}-owner")
         if info.st_mode & 0o022:
-            raise Untrusted(f"{place}: mode {stat.S_IMODE(info.st_mode):04o} lets others write it")
+            raise ActionRefused(f"{place}: mode {stat.S_IMODE(info.st_mode):04o} lets others write it", f"{word}-writable")
     if not info.st_mode & stat.S_IXUSR:
-        raise Untrusted(f"{path}: it is not executable")
+        raise ActionRefused(f"{path}: it is not executable", "action-mode")
     return path
 
 
@@ -60,7 +70,7 @@ class NamedActions:
         """Run the file of this name. Its exit status decides: 0 is success."""
         try:
             path = check_action(name, self._folder, self._owner)
-        except Untrusted as exc:
+        except ActionRefused as exc:
             return self._failed("job.action_refused", str(exc))
         if self._console.stop_wanted():
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")

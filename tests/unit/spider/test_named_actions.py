@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.jobs.messages import refusal_error
 from spider.jobs.files import PROGRESS, AcceptedOrder
 from spider.jobs.files import STOP as STOP_FILE
 from spider.packages.interfaces import Outcome
 from spider.root import runner
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.launcher import LauncherPaths
-from spider.root.named_actions import NamedActions
+from spider.root.named_actions import ActionRefused, NamedActions, check_action
 from spider.root.terminal import Log, OutputReporter, Terminal
 from tests.support.launcher import Systemd, order, submit
 
@@ -59,18 +60,18 @@ def a_pipe(folder: Path) -> None:
     os.mkfifo(folder / "drain", 0o755)
 
 
-ATTACKS: dict[str, Callable[[Path], None]] = {
-    "missing": lambda folder: (folder / "drain").unlink(),
-    "a link": link_file,
-    "a folder": a_folder,
-    "a pipe": a_pipe,
-    "writable by the group": lambda folder: (folder / "drain").chmod(0o775),
-    "writable by others": lambda folder: (folder / "drain").chmod(0o757),
-    "not executable": lambda folder: (folder / "drain").chmod(0o644),
-    "folder writable by the group": lambda folder: folder.chmod(0o775),
-    "folder writable by others": lambda folder: folder.chmod(0o757),
-    "folder above writable by others": lambda folder: folder.parent.chmod(0o777),
-    "folder a link": link_folder,
+ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing": (lambda folder: (folder / "drain").unlink(), "action-missing"),
+    "a link": (link_file, "action-kind"),
+    "a folder": (a_folder, "action-kind"),
+    "a pipe": (a_pipe, "action-kind"),
+    "writable by the group": (lambda folder: (folder / "drain").chmod(0o775), "action-writable"),
+    "writable by others": (lambda folder: (folder / "drain").chmod(0o757), "action-writable"),
+    "not executable": (lambda folder: (folder / "drain").chmod(0o644), "action-mode"),
+    "folder writable by the group": (lambda folder: folder.chmod(0o775), "action-folder-writable"),
+    "folder writable by others": (lambda folder: folder.chmod(0o757), "action-folder-writable"),
+    "folder above writable by others": (lambda folder: folder.parent.chmod(0o777), "action-folder-writable"),
+    "folder a link": (link_folder, "action-folder-kind"),
 }
 
 
@@ -80,10 +81,12 @@ def test_an_action_that_others_could_have_written_is_refused_by_launcher_and_run
     paths: LauncherPaths, actions: Path, tmp_path: Path, attack: str
 ) -> None:
     Path(paths.policy).write_text(POLICY)
-    ATTACKS[attack](actions)
+    act, why = ATTACKS[attack]
+    act(actions)
     systemd = Systemd()
     wish = order(verb="action-run", args={"named_action": "drain"})
-    assert submit(paths._replace(actions=str(actions)), wish, systemd) == ("refused", "action-untrusted")
+    assert submit(paths._replace(actions=str(actions)), wish, systemd) == ("refused", why)
+    assert refusal_error("refused", why).code == f"job.{why.replace('-', '_')}", "the hub has a sentence for each reason"
     assert (systemd.started, os.listdir(paths.started)) == ([], [])
     with JobOf(tmp_path) as job:
         outcome = NamedActions(job.console, str(actions), os.geteuid()).run("drain")
@@ -96,6 +99,9 @@ def test_a_file_of_another_owner_is_refused(paths: LauncherPaths, actions: Path)
     Path(paths.policy).write_text(POLICY)
     with JobOf(actions.parent) as job:
         assert NamedActions(job.console, str(actions), os.geteuid() + 1).run("drain").error_code == "job.action_refused"
+    with pytest.raises(ActionRefused) as refused:
+        check_action("drain", str(actions), os.geteuid() + 1)
+    assert "does not belong to root" in refusal_error("refused", refused.value.cause).message
 
 
 @pytest.mark.holds("SAFETY-107", "SAFETY-56")
