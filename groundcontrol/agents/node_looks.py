@@ -21,8 +21,11 @@ LEASE_S: Final = 2 * 3600
 """So long a node looks on while no hub is there."""
 RENEW_S: Final = 600.0
 MAX_RUNS: Final = 500
-MAX_CHARS: Final = 2_000_000
-"""Most runs of a node, and most characters in them. The oldest are dropped, and the gap in the times holds."""
+MAX_BYTES: Final = 4_000_000
+"""Most runs of a node, and about most bytes of memory for them. The oldest are dropped, and the gap in the times holds."""
+RUN_BYTES: Final = 1000
+ITEM_BYTES: Final = 80
+"""About what a run, and each item of its lists, takes beside its characters."""
 MAX_NAME: Final = 200
 MAX_ANSWER: Final = 100
 LATEST_MS: Final = 4_102_444_800_000
@@ -85,9 +88,9 @@ class NodeLooks:
         if one is None or one.wish.order != message.order:
             return
         one.runs[message.from_ms] = run
-        one.sizes[message.from_ms] = sum(map(len, (*message.active, *message.ports, *message.failed, *message.answers))) + 200
+        one.sizes[message.from_ms] = _size_bytes(message)
         total = sum(one.sizes.values())
-        while len(one.runs) > MAX_RUNS or (total > MAX_CHARS and len(one.runs) > 1):
+        while len(one.runs) > MAX_RUNS or (total > MAX_BYTES and len(one.runs) > 1):
             oldest = min(one.runs)
             del one.runs[oldest]
             total -= one.sizes.pop(oldest)
@@ -99,6 +102,12 @@ class NodeLooks:
         run = None if one is None or one.wish.order != message.order else one.runs.get(message.from_ms)
         if one is not None and run is not None and message.looks >= run.looks:
             one.runs[message.from_ms] = run._replace(to_at=message.to_ms / 1000, looks=message.looks)
+
+
+def _size_bytes(message: Looked) -> int:
+    """About the memory that a run takes: each of its lists counts."""
+    lists: list[Sequence[object]] = [value for value in message if isinstance(value, list)]
+    return RUN_BYTES + sum(ITEM_BYTES + (4 * len(item) if isinstance(item, str) else 0) for items in lists for item in items)
 
 
 def _check_times(message: Looked | LookedOn) -> None:

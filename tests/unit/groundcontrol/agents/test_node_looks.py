@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.agents.node_looks import MAX_RUNS, RENEW_S, NodeLooks
+from groundcontrol.agents.node_looks import MAX_BYTES, MAX_RUNS, RENEW_S, NodeLooks
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.ids import NodeId
@@ -91,6 +91,29 @@ async def test_runs_are_kept_in_the_order_of_their_times_and_only_if_ordered(loo
     assert [run.since(2005.0) for run in looks.runs(NODE, "one")] == [0, 2]
     heard(looks, agents, *(RUN._replace(from_ms=number, to_ms=number) for number in range(3_000_000, 3_000_000 + MAX_RUNS)))
     assert len(looks.runs(NODE, "one")) == MAX_RUNS
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        {"failed": True}, {"restarting": True}, {"active": True}, {"ports": True}, {"read_only": True},
+        {"restarted": True, "restarts": 1}, {"mounts": True, "full_percent": 40},
+    ],
+    ids=lambda many: next(iter(many)),
+)  # fmt: skip
+async def test_whatever_list_a_hostile_node_fills_its_runs_take_bounded_memory(
+    looks: NodeLooks, agents: Agents, many: dict[str, Any]
+) -> None:
+    await looks.keep({NODE: LookWish("one")})
+    held = 20_000
+    for number in range(1, 40):
+        lists: dict[str, Any] = {
+            name: [f"{number}-{item}" if fill is True else fill for item in range(held)] for name, fill in many.items()
+        }
+        heard(looks, agents, RUN._replace(from_ms=number, to_ms=number, **lists))
+    kept = looks.runs(NODE, "one")
+    assert len(kept) * held * 80 <= MAX_BYTES, f"{len(kept)} runs of {held} names"
+    assert kept[-1].from_at == 0.039, "the newest stays"
 
 
 async def test_names_become_plain_and_a_part_that_is_missing_is_not_empty(looks: NodeLooks, agents: Agents) -> None:
