@@ -241,8 +241,13 @@ def _check_globs(policy: PatchPolicy) -> None:
     both = sorted(set(policy.leave_out) & set(policy.only))
     if both:
         raise BadRequest(f"leave_out and only both name {both[0]}: leave it out of one of them", field="leave_out")
-    if "*" in policy.leave_out or (policy.only and all(matches(policy.leave_out, one) for one in policy.only)):
-        raise BadRequest("leave_out leaves no package: remove a pattern", field="leave_out")
+    everything = next((glob for glob in policy.leave_out if "*" in glob and not glob.strip("*?")), None)
+    if everything is not None:
+        raise BadRequest(f"leave_out: {everything} matches every package and leaves no package: remove it", field="leave_out")
+    if policy.only and all(matches(policy.leave_out, one) for one in policy.only):
+        raise BadRequest("leave_out leaves no package of only: remove a pattern", field="leave_out")
+    if policy.only and not policy.kernel and all(is_kernel(one) for one in policy.only):
+        raise BadRequest("only names kernels alone, and kernel: no leaves them out: change one of them", field="kernel")
 
 
 def _check_order(policy: PatchPolicy) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from statistics import fmean
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text, shifted, spans
-from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose
+from groundcontrol.policies.choosing import DAY_S, Choice, SeenAt, Update, age_s, choose, verb_of
 from groundcontrol.policies.model import PatchPolicy, needed_approvals, role_of
 from groundcontrol.policies.views import (
     HeldNodeView,
@@ -21,8 +22,9 @@ from groundcontrol.policies.views import (
     WaitingPackageView,
     WarningView,
 )
-from groundcontrol.policies.waves import Candidate, expected_s, fits, waves_of
+from groundcontrol.policies.waves import JOB_S, Candidate, expected_s, fits, waves_of, work_s
 from groundcontrol.policies.windows import Open, PatchWindow, Place, Shut, allowed
+from spider.wire.arg_kinds import ACTION
 
 NEXT: Final = 5
 MOST_PACKAGES: Final = 500
@@ -44,6 +46,8 @@ class Fleet(NamedTuple):
     updates: Mapping[NodeId, tuple[float, tuple[Update, ...]]]
     seen: SeenAt
     windows: Sequence[PatchWindow]
+    times: Mapping[NodeId, Mapping[str, float]]
+    """Node -> verb -> how long its last jobs took, in seconds."""
     others: Sequence[PatchPolicy]
     """The other enabled policies."""
     approvers: int
@@ -80,6 +84,17 @@ def static_hold(policy: PatchPolicy, node: Node, choice: Choice | None) -> tuple
     return None
 
 
+def actions_of(node: Node) -> tuple[str, ...]:
+    """The named actions that the owner's policy file allows."""
+    return () if node.policy is None else node.policy.named(ACTION)
+
+
+def missing_action(policy: PatchPolicy, node: Node) -> str:
+    """Why the actions of a policy hold a node; empty: its owner names them all."""
+    missing = [one.name for one in (*policy.before, *policy.after) if one.name not in actions_of(node)]
+    return f"its owner's policy file does not name the action {missing[0]}" if missing else ""
+
+
 def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     chosen = [node for node in fleet.nodes if policy.select.selects(node.id, node.tags)]
     choices = {node.id: choice_for(policy, node, fleet, now) for node in chosen}
@@ -94,16 +109,27 @@ def preview(policy: PatchPolicy, fleet: Fleet, now: float) -> PatchPreviewView:
     waves = waves_of(policy.order, candidates)
     wave_of = {node: index for index, wave in enumerate(waves) for node in wave}
     sizes = [len(wave) for wave in waves]
+    job_s = _job_s(policy, targets, choices, fleet)
     return PatchPreviewView(
         nodes=[_node_view(node, wave_of[node.id], choices[node.id], fleet) for node in targets[:MOST_NODES]],
         packages=_packages(choices),
         waiting_for_age=_waiting(policy, choices, fleet.seen, now),
         held=held,
         next=next_dates(policy, now),
-        expected_s=expected_s(policy.order, sizes, policy.watch_s),
+        expected_s=expected_s(policy.order, sizes, policy.watch_s, job_s),
         waves=sizes,
-        warnings=list(_warnings(policy, fleet, chosen, targets, sizes, now)),
+        warnings=list(_warnings(policy, fleet, chosen, targets, sizes, job_s, now)),
     )
+
+
+def _job_s(policy: PatchPolicy, targets: Sequence[Node], choices: Mapping[NodeId, Choice | None], fleet: Fleet) -> float:
+    """The mean of how long the work on these nodes takes."""
+    each = []
+    for node in targets:
+        choice = choices[node.id]
+        reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
+        each.append(work_s("" if choice is None else verb_of(policy, choice)[0], fleet.times.get(node.id, {}), reboots=reboots))
+    return fmean(each) if each else JOB_S
 
 
 def candidate_of(policy: PatchPolicy, node: Node, online: bool, own_machine: str, *, first: bool = False) -> Candidate:
@@ -124,6 +150,7 @@ def _held(policy: PatchPolicy, node: Node, choice: Choice | None, fleet: Fleet, 
     checks = (
         (node.id not in fleet.online, ("offline", "it is offline now")),
         (node.id in fleet.too_old, AGENT_TOO_OLD),
+        (bool(action := missing_action(policy, node)), ("action_missing", action)),
         (choice is None, ("list_unknown", "its list of updates is not known")),
     )
     return next((hold for holds, hold in checks if holds), None)
@@ -184,14 +211,20 @@ def next_dates(policy: PatchPolicy, now: float) -> list[NextView]:
 
 
 def _warnings(
-    policy: PatchPolicy, fleet: Fleet, chosen: Sequence[Node], targets: Sequence[Node], sizes: Sequence[int], now: float
+    policy: PatchPolicy,
+    fleet: Fleet,
+    chosen: Sequence[Node],
+    targets: Sequence[Node],
+    sizes: Sequence[int],
+    job_s: float,
+    now: float,
 ) -> Iterator[WarningView]:
     yield from _never_fires(policy, fleet, chosen, now)
     choices = [choice for node in chosen if (choice := choice_for(policy, node, fleet, now)) is not None]
     unwanted = sum(len(one.left_out) for one in choices)
     if (policy.only or policy.leave_out) and unwanted and not any(one.take or one.waiting for one in choices):
         yield WarningView("leaves_nothing", f"its patterns leave none of the {unwanted} updates that wait now: check only and leave_out")
-    fitting = fits(policy.order, sizes, policy.watch_s, policy.times.length_s)
+    fitting = fits(policy.order, sizes, policy.watch_s, policy.times.length_s, job_s)
     if fitting < len(targets):
         hours = policy.times.length_s / 3600
         yield WarningView(
@@ -205,8 +238,13 @@ def _warnings(
     if alone and len(targets) > 1:
         yield WarningView("no_role", f"{alone} nodes have no role tag: they have no peers to compare with, and share one reboot at a time")
     yield from _others_patch(targets)
-    if policy.before or policy.after:
-        yield WarningView("actions", "each node must name these actions in its own policy file, or it is held")
+    for name in dict.fromkeys(one.name for one in (*policy.before, *policy.after)):
+        unnamed = sum(1 for node in chosen if name not in actions_of(node))
+        if unnamed:
+            whose = f"{unnamed} of {len(chosen)} nodes do not name the action {name}"
+            yield WarningView(
+                "actions", f"{whose} in /etc/stardust/policy.conf, and are held until their owner adds it to the line `actions`"
+            )
 
 
 def _others_patch(targets: Sequence[Node]) -> Iterator[WarningView]:

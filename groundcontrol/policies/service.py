@@ -67,6 +67,7 @@ class FleetReader:
             too_old=frozenset(NodeId(node) for node in ids if self._looks.state(node) == "too_old"),
             updates=updates,
             seen=await store.seen(scope.org, packages),
+            times=await store.work_times(scope, ids),
             windows=await self._stores[PatchWindowStore].all(scope),
             others=[one for one in await store.all(scope) if one.id != policy.id and one.enabled],
             approvers=await self._approvers(scope, policy),

@@ -64,6 +64,10 @@ class PolicyStore(Records[PatchPolicy], Protocol):
         """Node -> when its last upgrade succeeded, and by which patch policy (empty: by none)."""
         ...
 
+    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:
+        """Node -> verb -> how many seconds its longest of the last ten upgrades or reboots took. What never succeeded is missing."""
+        ...
+
 
 class PatchWindowStore(Records[PatchWindow], Protocol):
     """Windows and freezes."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.model import Order
+from spider.wire.verbs import REBOOT
 
 LEAST_WAVE: Final = 3
 MOST_WAVE: Final = 25
 JOB_S: Final = 180.0
 """How long the work on one node usually takes, until its own history is known."""
+REBOOT_S: Final = 180.0
 LATER_WATCH_S: Final = 600.0
 """How long waves after the canaries are watched at most."""
 FEW: Final = 4
@@ -34,6 +36,11 @@ class Candidate(NamedTuple):
     """The hub's own host."""
     first: bool = False
     """It was not reached the last time, so it goes right after the canaries."""
+
+
+def work_s(verb: str, times: Mapping[str, float], *, reboots: bool) -> float:
+    """How long the work on one node takes, by its own last runs of that kind. Args: times: verb -> seconds."""
+    return times.get(verb, JOB_S) + (times.get(REBOOT, REBOOT_S) if reboots else 0.0)
 
 
 def canaries(order: Order, total: int) -> int:
@@ -75,11 +82,11 @@ def expected_s(order: Order, sizes: Sequence[int], watch_s: float, job_s: float 
     return total
 
 
-def fits(order: Order, sizes: Sequence[int], watch_s: float, length_s: float) -> int:
+def fits(order: Order, sizes: Sequence[int], watch_s: float, length_s: float, job_s: float = JOB_S) -> int:
     """How many targets fit into a window."""
     done, used = 0, 0.0
     for index, size in enumerate(sizes):
-        used += expected_s(order, [size], watch_s if index == 0 else min(watch_s, LATER_WATCH_S))
+        used += expected_s(order, [size], watch_s if index == 0 else min(watch_s, LATER_WATCH_S), job_s)
         if used > length_s:
             return done
         done += size

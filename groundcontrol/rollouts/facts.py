@@ -18,9 +18,10 @@ from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.calendar import OF_NODE, ZoneUnknown, current, local_text
 from groundcontrol.policies.choosing import Choice, SeenAt, Update, choose, plan_fault, verb_of
 from groundcontrol.policies.model import PatchPolicy
-from groundcontrol.policies.preview import place_of, static_hold
+from groundcontrol.policies.preview import missing_action, place_of, static_hold
 from groundcontrol.policies.service import all_nodes
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
+from groundcontrol.policies.waves import REBOOT_S, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
 from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
@@ -28,13 +29,14 @@ from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
 from spider.clock import Clock
-from spider.wire.arg_kinds import ACTION, MAIN_LANE
+from spider.wire.arg_kinds import MAIN_LANE
 from spider.wire.verbs import REBOOT, lane_of
 
 CLOCK_S: Final = 30.0
 FULL_PERCENT: Final = 95.0
 INODES_PERCENT: Final = 99.0
-EXPECTED_S: Final = 180.0
+WORK_TIMES_S: Final = 300.0
+"""So long it is remembered how long the last work of a node took."""
 
 
 class Shared(NamedTuple):
@@ -66,6 +68,8 @@ class RolloutFacts:
         self._health = health
         self._evidence = evidence
         self._watch_scale = watch_scale
+        self._work_times: dict[NodeId, tuple[float, Mapping[str, float]]] = {}
+        """Node -> until when it holds, in monotonic seconds, and how long its last jobs took."""
 
     async def shared(self, org: int, rollouts: Iterable[Rollout]) -> Shared:
         """Raises: StoreError."""
@@ -86,6 +90,7 @@ class RolloutFacts:
         busy = await self._stores[RolloutStore].busy_elsewhere(rollout)
         rebooted = await self._stores[RolloutStore].reboots_by_policy(rollout.org, list(wanted)) if rollout.policy_id else {}
         jobs = await self._stores[RolloutStore].jobs_of(rollout)
+        times = await self._times_of([one.node for one in open_targets if one.step != "watch"], scope)
         now = self._clock.now()
         found: dict[NodeId, NodeFacts] = {}
         choices: dict[NodeId, Choice | None] = {}
@@ -95,7 +100,7 @@ class RolloutFacts:
                 found[target.node] = NodeFacts(exists=False)
                 continue
             choices[node.id] = _choice(rollout, node, updates, seen, now)
-            found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, now)
+            found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, times.get(node.id, {}), now)
         reboots = await self._stores[RolloutStore].role_reboots(rollout) if any(one.state == "running" for one in open_targets) else {}
         owner_may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
@@ -103,7 +108,7 @@ class RolloutFacts:
 
     async def _node(
         self, rollout: Rollout, target: Target, node: Node, choice: Choice | None, windows: Sequence[PatchWindow], busy: Mapping[NodeId, str],
-        rebooted: Mapping[NodeId, float], now: float,
+        rebooted: Mapping[NodeId, float], times: Mapping[str, float], now: float,
     ) -> NodeFacts:  # fmt: skip
         policy = rollout.policy
         online = self._presence.online(node.id)
@@ -121,12 +126,24 @@ class RolloutFacts:
         if hold is None and looked and not nothing and target.state in ("pending", "held"):
             grown = await self._evidence.grown(rollout, node, evidence.heard_to, self._watch_scale)
             looked, hold = grown is not None, too_young(rollout, target, grown, now)
+        reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
         return NodeFacts(
-            hold=hold, until_at=until, expected_s=EXPECTED_S, online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
+            hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
+            reboot_s=times.get(REBOOT, REBOOT_S), online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
             looked=looked,
         )  # fmt: skip
+
+    async def _times_of(self, nodes: Sequence[NodeId], scope: Scope) -> Mapping[NodeId, Mapping[str, float]]:
+        """How long the last jobs of these nodes took, by verb."""
+        now = self._clock.monotonic()
+        self._work_times = {node: one for node, one in self._work_times.items() if one[0] > now}
+        unread = [node for node in nodes if node not in self._work_times]
+        if unread:
+            read = await self._stores[PolicyStore].work_times(scope, unread)
+            self._work_times |= {node: (now + WORK_TIMES_S, read.get(node, {})) for node in unread}
+        return {node: self._work_times[node][1] for node in nodes if node in self._work_times}
 
     def _times(
         self, rollout: Rollout, node: Node, windows: Sequence[PatchWindow], now: float
@@ -175,7 +192,7 @@ class RolloutFacts:
             ("in_another_rollout", f"the roll-out {busy[node.id]} has not finished it" if node.id in busy else ""),
             ("list_unknown", self._list_unknown(rollout, choice)),
             ("another_job", await self._other_job(node)),
-            ("action_missing", _missing_action(rollout, node)),
+            ("action_missing", missing_action(rollout.policy, node)),
             ("packages_broken", self._broken(node)),
             ("disk_full", self._full(node)),
             ("clock", self._clock_off(node)),
@@ -257,11 +274,6 @@ def _open_targets(rollout: Rollout) -> list[Target]:
     return [one for one in rollout.targets if one.state not in FINAL or one.why == "job_unknown"]
 
 
-def _missing_action(rollout: Rollout, node: Node) -> str:
-    missing = [one.name for one in (*rollout.policy.before, *rollout.policy.after) if one.name not in actions_of(node)]
-    return f"its owner's policy file does not name the action {missing[0]}" if missing else ""
-
-
 def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float) -> tuple[str, str] | None:
     """The hold of a node without a past to compare with. It says when it ends; a person may accept that it is not compared."""
     if grown is None or grown.enough or rollout.observes or accepts_no_history(rollout, target):
@@ -270,11 +282,6 @@ def too_young(rollout: Rollout, target: Target, grown: Grown | None, now: float)
     zone = "UTC" if rollout.policy.times.zone == OF_NODE else rollout.policy.times.zone
     about = f"; about {local_text(now + grown.need_s - grown.has_s, zone)[-5:]} ({zone})" if grown.grows else "; its samples have holes"
     return HISTORY, f"it has {has:.0f} of {need:.0f} minutes of samples from before the work to compare with{about}"
-
-
-def actions_of(node: Node) -> tuple[str, ...]:
-    """The named actions that the owner's policy file allows."""
-    return () if node.policy is None else node.policy.named(ACTION)
 
 
 def _choice(

@@ -191,6 +191,8 @@ class NodeFacts(NamedTuple):
     until_at: float | None = None
     """Its windows close then; None: no end is in sight."""
     expected_s: float = 180.0
+    """How long its work takes, by its last runs of that kind."""
+    reboot_s: float = 180.0
     online: bool = True
     away_s: float = 0.0
     """Since when the hub has heard nothing, in seconds."""

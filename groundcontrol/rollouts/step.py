@@ -151,9 +151,11 @@ class _Draft(TargetLife):
     def _end_if_done(self) -> None:
         if self.r.state not in ("running", "holding") or self._in("running"):
             return
-        open_ones = self._in("pending", "held")
-        if not open_ones and not self._unclear():
+        open_ones, unclear = self._in("pending", "held"), self._unclear()
+        if not open_ones and not unclear:
             self._state("succeeded", "")
+        elif not open_ones and all(one.state == "worse" for one, _ in unclear):  # nobody can decide any more: nothing is left to start
+            self._state("succeeded", "worse", "; ".join(f"{one.name} is worse: {gate.words}" for one, gate in unclear[:3]))
         elif self._closed():
             self._expire()
 
@@ -263,7 +265,7 @@ class _Draft(TargetLife):
             started = [one for one in self.targets.values() if one.started_at is not None and one.wave == self.r.wave]
             if len(started) == 1:
                 self.stop("gate", words)
-            else:
+            elif self._in("pending", "held"):
                 self._state("paused", "worse", f"{words}; one witness is not enough to stop: decide")
         elif self.r.worse_since is None and self.r.hold_since is not None and self.now - self.r.hold_since >= BLIND_S:
             self._state("paused", "evidence", f"{words}; it has been missing for {BLIND_S / 60:.0f} minutes: decide")
@@ -310,14 +312,21 @@ class _Draft(TargetLife):
         return all(self._overridden(one.wave, gate.gate) for gate in one.gates if gate.verdict in ("worse", "unknown"))
 
     def _replace_canary(self, held: Sequence[Target]) -> bool:
-        """Let the next fit node be the canary instead of a held one."""
-        later = [one for one in self._in("pending") if one.wave > 0 and not one.last and self._node(one).hold is None]
-        swapped = False
-        for canary, other in zip([one for one in held if one.state == "held"], later, strict=False):
+        """Let the next fit nodes be the canaries instead of those that cannot begin. Without one, each of the others says what it waits for."""
+        later = [one for one in self._in("pending", "held") if one.wave > 0]
+        fit = [one for one in later if not one.last and self._node(one).hold is None and self.now >= one.retry_at][: len(held)]
+        for canary, other in zip(held, fit, strict=False):
             self._set(other, wave=0)
-            self._set(self.targets[canary.node], wave=other.wave)
-            swapped = True
-        return swapped
+            if canary.state == "held":
+                self._set(self.targets[canary.node], wave=other.wave)
+        first = held[0]
+        for one in later if not fit else ():
+            hold = self._node(one).hold
+            if hold is not None:
+                self._set(one, state="held", why=hold[0], words=hold[1])
+            else:
+                self._set(one, words=f"it waits for a canary to go first: {first.name} is {first.state.replace('_', ' ')}: {first.words}")
+        return bool(fit)
 
     def _admit(self) -> None:
         busy = len([one for one in self._in("running") if one.step != "watch"])

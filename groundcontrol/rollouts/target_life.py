@@ -36,7 +36,6 @@ GONE_S: Final = 3600.0
 """A target that has been away for so long ends as unknown, so that no roll-out lasts for ever."""
 RETRY_S: Final = 300.0
 REBOOT_DAY_S: Final = 86_400.0
-REBOOT_S: Final = 180.0
 BARRED: Final = frozenset({"never_by_schedule", "frozen", "not_selected", "not_allowed", "agent_policy", "zone_unknown"})
 """Holds that count again at each dispatch, also for a target that has begun."""
 UNSURE: Final = frozenset({"unknown", "interrupted"})
@@ -143,7 +142,7 @@ class TargetLife:
         if self.r.state == "stopping":
             self._leave(target, "not_started", "stopped", "the roll-out was stopped before anything changed")
         elif job.state != "succeeded" or not job.plan_digest:
-            self._hold(target, "plan", job.words or "its plan could not be made")
+            self._hold(target, "package_held" if job.error == "job.package_held" else "plan", job.words or "its plan could not be made")
         elif job.plan_fault:
             self._hold(target, "plan_refused", job.plan_fault)
         elif self.r.state == "planning":
@@ -268,7 +267,7 @@ class TargetLife:
             self._after(target._replace(reboot_owed=hold[1]))
             return
         ends = [at for at in (self._node(target).until_at, self.r.close_at) if at is not None]
-        if ends and self.now + REBOOT_S > min(ends):
+        if ends and self.now + self._node(target).reboot_s > min(ends):
             self._after(target._replace(reboot_owed="the window closed before the reboot"))
             return
         if not self.facts.owner_may:

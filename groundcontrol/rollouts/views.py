@@ -245,6 +245,11 @@ _REMEDIES = {
     "security_unknown": "choose what: all, since its package manager marks no security updates",
     "package_must_wait": "take the package too, or leave the node out",
     "needs_event": "report the event from the node",
+    "package_held": "run Check for updates on it, so that its list tells the hold; or end the hold there (such as `apt-mark unhold`)",
+    "plan": "look at the output of its plan; Check for updates or Repair may help",
+    "plan_refused": "widen the patch policy, or leave the node out",
+    "too_late": "wait for the next time, or give the patch policy or the window more time",
+    "not_selected": "tag the node again, or choose it in the patch policy",
 }
 
 

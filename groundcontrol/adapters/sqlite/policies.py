@@ -35,6 +35,13 @@ _LAST_PATCHED: Final = (
     "SELECT node.id AS node_id, job.ended_at, job.id FROM node JOIN job ON job.no = (SELECT max(last.no) FROM job AS last WHERE last.node = node.no"
     " AND last.state = 'succeeded' AND last.action IN ('upgrade', 'security-upgrade', 'full-upgrade')) WHERE node.org = ?"
 )
+_WORK_TIMES: Final = (
+    "SELECT node_id, action, max(seconds) AS seconds FROM (SELECT node.id AS node_id, job.action, job.ended_at - job.started_at AS seconds,"
+    " row_number() OVER (PARTITION BY job.node, job.action ORDER BY job.no DESC) AS place FROM node JOIN job ON job.org = node.org"
+    " AND job.node = node.no WHERE node.org = ? AND node.id IN (SELECT value FROM json_each(?)) AND job.state = 'succeeded'"
+    " AND job.started_at IS NOT NULL AND job.ended_at >= job.started_at"
+    " AND job.action IN ('upgrade', 'security-upgrade', 'full-upgrade', 'reboot'){}) AS newest WHERE place <= 10 GROUP BY node_id, action"
+)
 
 
 class SqlitePolicies(SqliteRecords[PatchPolicy]):
@@ -195,6 +202,14 @@ class SqlitePolicies(SqliteRecords[PatchPolicy]):
     async def last_patched(self, scope: Scope) -> Mapping[NodeId, tuple[float, str]]:
         found = await self._reader.run(lambda rows: rows.fetch_all(_LAST_PATCHED + admitted(scope), scope.org, *grant_values(scope)))
         return {NodeId(row["node_id"]): (row["ended_at"], "") for row in found}
+
+    async def work_times(self, scope: Scope, nodes: Collection[NodeId]) -> Mapping[NodeId, Mapping[str, float]]:
+        sql = _WORK_TIMES.format(admitted(scope))
+        rows = await self._reader.run(lambda rows: rows.fetch_all(sql, scope.org, json.dumps(list(nodes)), *grant_values(scope)))
+        found: dict[NodeId, dict[str, float]] = {}
+        for row in rows:
+            found.setdefault(NodeId(row["node_id"]), {})[row["action"]] = row["seconds"]
+        return found
 
 
 class SqlitePatchWindows(SqliteRecords[PatchWindow]):

@@ -50,7 +50,7 @@ async def warned(admin: Client, fields: dict[str, Any]) -> dict[str, str]:
         ({"when": {"once": "2020-02-29"}}, "no_date", "no date comes any more"),
         ({"length_s": 960, "watch_s": 900}, "too_short", "1 of 1 nodes do not fit"),
         ({"approval": "two_persons"}, "no_approver", "1 may: it never starts"),
-        ({"before": [{"name": "drain"}]}, "actions", "in its own policy file"),
+        ({"before": [{"name": "drain"}]}, "actions", "1 of 1 nodes do not name the action drain"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.isidentifier() else "",
 )

@@ -1,0 +1,127 @@
+"""Roll-outs that would wait for nobody: a worse node with nothing left to start, canaries that cannot begin, and time that is too short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.policies.model import MinAge, Order, check_policy
+from groundcontrol.policies.store import PolicyStore
+from groundcontrol.policies.waves import work_s
+from groundcontrol.rollouts.model import Gate
+from groundcontrol.rollouts.views import _REMEDIES
+from tests.support.inprocess_hub import TestHub
+from tests.support.rollout_trial import Trial, a_policy
+
+WORSE = Gate("cpu", "", "worse", "CPU is 20.0 points above its past, limit 10", 1.0, 20.0, 10.0, soft=True)
+OFFLINE = ("offline", "it is offline")
+
+
+def through(trial: Trial, *names: str) -> None:
+    for name in names:
+        trial.patched(name)
+
+
+def test_one_worse_node_of_the_last_wave_ends_the_roll_out_and_asks_nobody() -> None:
+    trial = Trial("a", "b", "c", "d")
+    trial.look(1)
+    through(trial, "a")
+    trial.watched(1000)
+    through(trial, "b", "c", "d")
+    trial.set("b", gates=(WORSE,))
+    states = set()
+    for _ in range(60):
+        trial.look(50)
+        states.add(trial.rollout.state)
+    assert "paused" not in states
+    assert (trial.rollout.state, trial.rollout.why) == ("succeeded", "worse")
+    assert "b is worse: CPU is 20.0 points" in trial.rollout.words
+    assert trial.rollout.counts()["worse"] == 1
+
+
+def test_with_nodes_left_one_worse_node_still_asks_a_person() -> None:
+    trial = Trial("a", "b", "c", "d", "e", order=Order(canary=2))
+    trial.look(1)
+    through(trial, "a", "b")
+    trial.set("b", gates=(WORSE,))
+    trial.watched(900)
+    assert trial.rollout.state == "paused"
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["held", "not started"])
+def test_the_next_fit_node_goes_first_when_no_canary_can_begin(ended: bool) -> None:
+    trial = Trial("a", "b", "c", order=Order(canary=2))
+    for name in ("a", "b"):
+        if not ended:
+            trial.set(name, hold=OFFLINE)
+    trial.look(1)
+    if ended:
+        for name in ("a", "b"):
+            trial.end(name, "plan")
+            trial.end(name, "patch", "cancelled", words="its job did not start")
+            assert trial.of(name).state == "not_started"
+    for _ in range(3):
+        trial.look(1)
+    assert (trial.of("c").wave, trial.of("c").state) == (0, "running")
+
+
+def test_a_node_that_waits_for_held_canaries_says_so_or_why_it_cannot_go_first() -> None:
+    trial = Trial("a", "b", "c", "own", order=Order(canary=2))
+    trial.rollout = trial.rollout._replace(targets=tuple(one._replace(last=one.node == "own") for one in trial.rollout.targets))
+    for name in ("a", "b"):
+        trial.set(name, hold=OFFLINE)
+    trial.set("c", hold=("disk_full", "/var is 97 % full, limit 95 %"))
+    for _ in range(3):
+        trial.look(1)
+    assert (trial.of("c").state, trial.of("c").why) == ("held", "disk_full")
+    assert trial.of("own").words == "it waits for a canary to go first: a is held: it is offline"
+    trial.set("c", hold=None)
+    for _ in range(3):
+        trial.look(1)
+    assert trial.of("c").state == "running", "room was made"
+
+
+def test_a_package_that_was_put_on_hold_after_the_last_list_is_named_with_its_remedy() -> None:
+    trial = Trial("a")
+    trial.look(1)
+    trial.end("a", "plan", "failed", error="job.package_held", words="on hold on this node: nginx")
+    assert (trial.of("a").state, trial.of("a").why, trial.of("a").words) == ("held", "package_held", "on hold on this node: nginx")
+    assert {"package_held", "plan", "plan_refused", "too_late", "not_selected"} <= set(_REMEDIES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        *(({"leave_out": ("nginx", glob)}, f"{glob} matches every package") for glob in ("*", "**", "*?", "?*")),
+        ({"leave_out": ("ngin*",), "only": ("nginx", "nginx-*")}, "leaves no package of only"),
+        ({"only": ("linux-image-*",), "kernel": False}, "only names kernels alone"),
+    ],
+)
+def test_patterns_that_leave_nothing_are_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadRequest, match=words.replace("*", r"\*").replace("?", r"\?")):
+        check_policy(a_policy(**fields))
+    check_policy(a_policy(leave_out=("lib*",), only=("nginx",), min_age=MinAge(1, 2)))
+
+
+async def test_the_time_that_a_node_needs_is_that_of_its_own_last_runs_of_that_kind(hub: TestHub) -> None:
+    store, node, other = hub.services[PolicyStore], await hub.node("db-1"), await hub.node("db-2")
+    admin = await hub.logged_in()
+    for number in range(12):
+        job = (await admin.post(f"nodes/{node.id}/jobs", {"action": "upgrade"})).json["id"]
+        took = 2000.0 if number < 2 else 300.0 + number
+        await hub.sql("UPDATE job SET state = 'succeeded', started_at = 1000.0, ended_at = ? WHERE id = ?", 1000.0 + took, job)
+    times = await store.work_times(SYSTEM, [node.id, other.id])
+    assert times == {node.id: {"upgrade": 311.0}}, "the longest of the last ten; nothing is known of the other"
+    assert work_s("upgrade", times[node.id], reboots=False) == 311.0
+    assert work_s("security-upgrade", times[node.id], reboots=True) == 360.0, "another kind of job: the usual time, with that of a reboot"
+
+
+def test_a_node_whose_own_work_does_not_fit_is_not_admitted() -> None:
+    trial = Trial("a")
+    trial.set("a", expected_s=7000.0)
+    trial.look(400)
+    assert (trial.of("a").state, trial.of("a").why) == ("held", "too_late")
+    assert trial.of("a").words == "113 minutes are left, and it takes about 117"
