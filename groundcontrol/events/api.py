@@ -8,8 +8,18 @@ from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.catalogue import in_group, known_type
 from groundcontrol.events.model import EventFilter, Severity
-from groundcontrol.events.store import LogStore
-from groundcontrol.events.views import AuditCheckView, AuditHeadView, AuditPageView, EventsView, SummaryView, audit_view, event_view
+from groundcontrol.events.store import LogStore, OrderStore
+from groundcontrol.events.views import (
+    AuditCheckView,
+    AuditHeadView,
+    AuditPageView,
+    EventsView,
+    SubjectView,
+    SummaryView,
+    audit_view,
+    event_view,
+    order_views,
+)
 from groundcontrol.web.answer import view_of
 from groundcontrol.web.request import ApiRequest, unix_time
 from spider.wire.ids import is_id
@@ -22,7 +32,9 @@ async def list_events(call: ApiRequest) -> EventsView:
     """A page of events, newest first. An event must match all filters."""
     limit, cursor = call.page(*_FILTERS)
     page = await call.services[LogStore].events(call.scope, limit, cursor, _node_of(call), _filter_of(call))
-    return EventsView(events=[event_view(event) for event in page.items], next=page.next)
+    wanted = {order for event in page.items if isinstance(order := event.details.get("batch"), str) and is_id(order)}
+    orders = await call.services[OrderStore].orders(call.scope, wanted)
+    return EventsView(events=[event_view(event) for event in page.items], orders=order_views(orders), next=page.next)
 
 
 async def count_events(call: ApiRequest) -> SummaryView:
@@ -34,7 +46,15 @@ async def list_audit(call: ApiRequest) -> AuditPageView:
     """A page of the audit log, newest first."""
     limit, cursor = call.page()
     page = await call.services[LogStore].audit(call.scope, limit, cursor)
-    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)
+    store = call.services[OrderStore]
+    found = await store.subjects(call.scope, {one for row in page.items for one in _ids_in([row.target, row.detail])})
+    orders = await store.orders(call.scope, {one.order for one in found.values() if one.order})
+    return AuditPageView(
+        audit=[audit_view(row, found.get(_bare(row.target))) for row in page.items],
+        orders=order_views(orders),
+        subjects={one: view_of(SubjectView, subject) for one, subject in found.items()},
+        next=page.next,
+    )
 
 
 async def verify_audit(call: ApiRequest) -> AuditCheckView:
@@ -50,6 +70,19 @@ async def verify_audit(call: ApiRequest) -> AuditCheckView:
         return AuditCheckView(fault is None, hidden, [], call.services.clock.now())
     heads = [] if fault is not None else await store.audit_heads()
     return AuditCheckView(fault is None, fault, [view_of(AuditHeadView, head) for head in heads], call.services.clock.now())
+
+
+def _bare(target: str) -> str:
+    """The id of a target without the prefix that some rows have, such as `node:`."""
+    return target.rpartition(":")[2]
+
+
+def _ids_in(value: object) -> set[str]:
+    """The ids in a target or detail."""
+    if isinstance(value, str):
+        return {_bare(value)} if is_id(_bare(value)) else set()
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {one for part in parts for one in _ids_in(part)}
 
 
 def _node_of(call: ApiRequest) -> NodeId | None:

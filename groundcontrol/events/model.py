@@ -62,6 +62,34 @@ class Summary(NamedTuple):
     error: int
 
 
+class Order(NamedTuple):
+    """One order for many nodes, as far as the caller may see it."""
+
+    id: str
+    kind: Literal["jobs", "deployments"]
+    action: str
+    """The verb of its jobs, or the kind of its deployments."""
+    for_action: str | None
+    """The verb that its jobs plan; None: they are no plans."""
+    by: str
+    """Who ordered it."""
+    states: dict[str, int]
+    """State -> number of its jobs or deployments. `incomplete`: succeeded, but not everything came back."""
+
+
+class Subject(NamedTuple):
+    """What an id stands for."""
+
+    name: str
+    """Its name; of a job that of its node. Empty: it has none."""
+    action: str = ""
+    """The verb of a job."""
+    by: str = ""
+    """Who ordered the job or deployment."""
+    order: str | None = None
+    """The order for many nodes that it belongs to, or is."""
+
+
 class Refusal(NamedTuple):
     """Attempts at one action that the hub refused to a node or stranger within one minute."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.events.model import Event, EventFilter, Refusal, Summary
+from groundcontrol.events.model import Event, EventFilter, Order, Refusal, Subject, Summary
 
 
 class LogStore(Protocol):
@@ -90,4 +90,14 @@ class LogStore(Protocol):
 
         Whoever has a copy of these can prove whether a row before them was altered.
         """
+        ...
+
+
+class OrderStore(Protocol):
+    async def orders(self, scope: Scope, ids: Collection[str]) -> Sequence[Order]:
+        """Those of these orders for many nodes that exist, with the jobs or deployments that the caller may see."""
+        ...
+
+    async def subjects(self, scope: Scope, ids: Collection[str]) -> Mapping[str, Subject]:
+        """What these ids stand for, by id, whatever the caller's grants. An unknown id is missing."""
         ...

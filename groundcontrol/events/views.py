@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from groundcontrol.core.audit import AuditRow
-from groundcontrol.events.model import Event
+from groundcontrol.events.model import Event, Order, Subject
 from groundcontrol.web.answer import Answer, view_of
 
 Details = dict[str, object]
@@ -35,8 +36,24 @@ class SummaryView(Answer):
     error: int
 
 
+class OrderView(Answer):
+    """One order for many nodes, as far as the caller may see it."""
+
+    id: str
+    kind: Literal["jobs", "deployments"]
+    action: str
+    """The verb of its jobs, or the kind of its deployments."""
+    for_action: str | None
+    """The verb that its jobs plan; null: they are no plans."""
+    by: str
+    states: dict[str, int]
+    """State -> number of its jobs or deployments. `incomplete`: succeeded, but not everything came back."""
+
+
 class EventsView(Answer):
     events: list[EventView]
+    orders: list[OrderView]
+    """The orders for many nodes that these events belong to, each as a whole."""
     next: str | None
 
 
@@ -51,10 +68,27 @@ class AuditView(Answer):
     target: str
     result: str
     detail: dict[str, object]
+    by: str
+    """Who ordered the job or deployment that the row is about; empty: it is about none, or the hub has removed it."""
+    order: str | None
+    """The order for many nodes that the row belongs to."""
+
+
+class SubjectView(Answer):
+    """What an id in a row stands for."""
+
+    name: str
+    """Its name; of a job that of its node. Empty: it has none."""
+    action: str
+    """The verb of a job; empty: it is none."""
 
 
 class AuditPageView(Answer):
     audit: list[AuditView]
+    orders: list[OrderView]
+    """The orders for many nodes that these rows belong to, each as a whole."""
+    subjects: dict[str, SubjectView]
+    """What the ids in the targets and details of these rows stand for. An unknown id is missing."""
     next: str | None
 
 
@@ -83,5 +117,10 @@ def event_view(event: Event) -> EventView:
     return view_of(EventView, event, count=event.times)
 
 
-def audit_view(row: AuditRow) -> AuditView:
-    return view_of(AuditView, row)
+def audit_view(row: AuditRow, subject: Subject | None) -> AuditView:
+    """Args: subject: what its target stands for; None: unknown."""
+    return view_of(AuditView, row, by="" if subject is None else subject.by, order=None if subject is None else subject.order)
+
+
+def order_views(orders: Sequence[Order]) -> list[OrderView]:
+    return [view_of(OrderView, order) for order in orders]

@@ -87,3 +87,36 @@ def test_an_invalid_filter_in_the_address_is_ignored_and_text_search_is_incremen
         page.get_by_label("From date").fill("2020-01-01")
         expect(page).to_have_url(f"{hub.url}/events?from=2020-01-01")
         expect(row).to_have_count(2)
+
+
+MANY = 30
+"""More than half a page of events, so that those of an order with two for each node are on two pages."""
+
+
+def test_an_order_for_many_nodes_is_one_row_of_events_and_audit_with_its_true_number(page: Page, hub: HubProcess) -> None:
+    """Two orders of 30 nodes: a page of 50 events ends within the second one."""
+    nodes = [node.node_id for node in hub.enrol(*(f"web-{at:02}" for at in range(MANY)))]
+    for body in ({"action": "check"}, {"action": "plan", "for": "upgrade"}):
+        made = hub.local("POST", "/api/v1/jobs", {**body, "nodes": nodes})
+        assert made.status < 300, made.body
+        batch = made.json["id"]
+        assert hub.local("POST", f"/api/v1/batches/{batch}/cancel").status < 300
+    sign_in(page, hub, at="/events")
+    rows = page.get_by_role("table", name="Events").get_by_role("row")
+    summary = f"{MANY}\u00a0nodes: {MANY} cancelled"
+    for title in ("Plan: Upgrade packages", "Check for updates"):
+        expect(rows.filter(has_text=f"{title} on {summary}")).to_have_count(1)
+    expect(rows.filter(has_text="Check for updates")).to_have_count(1)
+    rows.filter(has_text="Plan:").get_by_role("button", expanded=False).click()
+    expect(rows.filter(has_text="Plan on web-07: cancelled")).to_have_count(1)
+    rows.filter(has_text="Plan: ").get_by_role("link", name="Open").click()
+    page.wait_for_url(re.compile(f"/batches/{batch}$"))
+    page.goto(f"{hub.url}/settings/audit")
+    rows = page.get_by_role("table", name="Audit log").get_by_role("row")
+    for title in ("Plan: Upgrade packages", "Check for updates"):
+        row = rows.filter(has_text=title)
+        expect(row).to_have_count(1)
+        expect(row.get_by_role("link")).to_have_text(summary)
+        expect(row.get_by_role("cell").nth(3)).to_have_text(re.compile("^local:"))
+    page.reload()
+    expect(rows.filter(has_text="Job cancelled")).to_have_count(0)

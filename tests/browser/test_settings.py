@@ -356,7 +356,7 @@ def test_the_audit_log_is_searched_exported_and_verified(page: Page, hub: HubPro
     with page.expect_download() as saved:
         page.get_by_role("button", name="Export CSV").click()
     lines = saved.value.path().read_text().splitlines()
-    assert lines[0] == "n,at,actor,address,action,target,result,detail"
+    assert lines[0] == "n,at,actor,by,address,action,target,result,detail"
     assert lines[1:]
     assert all(",user.create," in line for line in lines[1:])
     page.get_by_label("Action").fill("User added")

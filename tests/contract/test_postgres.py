@@ -155,6 +155,8 @@ async def _read(ground: Ground) -> None:
     await store.tables.updates(SCOPE, 5)
     await store.tables.updates_of(SCOPE, "bash", 5)
     await store.oidc.belongs_somewhere((await ground.user()).id)
+    await store.orders.orders(SCOPE, [made.id])
+    await store.orders.subjects(SCOPE, [made.id])
     await store.policies.last_event(1, node, "backup")
     await store.policies.last_patched(SCOPE)
     await store.policies.node_updates(SCOPE)

@@ -14,8 +14,10 @@ import type {
   NewTokenView,
   NewUserBody,
   OneTimePasswordView,
+  OrderView,
   SettingsPatch,
   SettingsView,
+  SubjectView,
   UserPatch,
 } from "../wire/schema.gen"; // prettier-ignore
 import { isAdmin } from "./session";
@@ -54,6 +56,8 @@ const SHOWN = 100;
 
 export interface AuditMatches {
   rows: readonly AuditView[];
+  orders: readonly OrderView[];
+  subjects: Readonly<Record<string, SubjectView>>;
   next: string | null;
   /** The number of rows that were read to find the matches. */
   read: number;
@@ -64,6 +68,8 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
   const all = !filter.actor && !filter.action && filter.to === undefined;
   const { from = -Infinity } = filter;
   const rows: AuditView[] = [];
+  const orders: OrderView[] = [];
+  const subjects: Record<string, SubjectView> = {};
   let next: string | null | undefined = cursor;
   let read = 0;
   do {
@@ -71,10 +77,12 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
       query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined },
     });
     rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
+    orders.push(...page.orders);
+    Object.assign(subjects, page.subjects);
     read += page.audit.length;
     next = page.audit.every(({ at }) => at < from) ? null : page.next;
   } while (next && rows.length < SHOWN && read < MAX_READ);
-  return { rows, next, read };
+  return { rows, orders, subjects, next, read };
 }
 
 /** A million rows take some twenty seconds. */

@@ -191,6 +191,10 @@ export interface AuditHeadView {
 
 export interface AuditPageView {
   audit: AuditView[];
+  /** The orders for many nodes that these rows belong to, each as a whole. */
+  orders: OrderView[];
+  /** What the ids in the targets and details of these rows stand for. An unknown id is missing. */
+  subjects: Record<string, SubjectView>;
   next: string | null;
 }
 
@@ -205,6 +209,10 @@ export interface AuditView {
   target: string;
   result: string;
   detail: Record<string, unknown>;
+  /** Who ordered the job or deployment that the row is about; empty: it is about none, or the hub has removed it. */
+  by: string;
+  /** The order for many nodes that the row belongs to. */
+  order: string | null;
 }
 
 export interface BatchBody {
@@ -678,6 +686,8 @@ export interface EventsData {
 
 export interface EventsView {
   events: EventView[];
+  /** The orders for many nodes that these events belong to, each as a whole. */
+  orders: OrderView[];
   next: string | null;
 }
 
@@ -1915,6 +1925,19 @@ export interface OrderBody {
   groups?: string[];
 }
 
+/** One order for many nodes, as far as the caller may see it. */
+export interface OrderView {
+  id: string;
+  kind: "jobs" | "deployments";
+  /** The verb of its jobs, or the kind of its deployments. */
+  action: string;
+  /** The verb that its jobs plan; null: they are no plans. */
+  for_action: string | null;
+  by: string;
+  /** State -> number of its jobs or deployments. `incomplete`: succeeded, but not everything came back. */
+  states: Record<string, number>;
+}
+
 export interface OrganisationPatch {
   /** As read; another one answers 409. */
   version: number;
@@ -3094,6 +3117,14 @@ export interface StopView {
 export interface StoredEventView {
   /** The id of the stored event. An equal event that follows within some minutes is only counted, and gets the id of the first. */
   id: string;
+}
+
+/** What an id in a row stands for. */
+export interface SubjectView {
+  /** Its name; of a job that of its node. Empty: it has none. */
+  name: string;
+  /** The verb of a job; empty: it is none. */
+  action: string;
 }
 
 export interface SubscribeBody {

@@ -21,7 +21,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Row, Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.jobs import OpensWindow
-from groundcontrol.adapters.sqlite.rights import NO_SUCH_NODE, grant_values, may, of_granted, rights_of
+from groundcontrol.adapters.sqlite.rights import granted_deployments, may, rights_of
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import DeploymentId, NodeId
@@ -120,7 +120,7 @@ class SqliteDeployments:
     async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
         size = check_limit(limit)
         before = BEHIND_ALL if cursor is None else read_cursor(cursor, "deployments", scope.org, int)[0]
-        granted, values = _granted(scope)
+        granted, values = granted_deployments(scope)
         one: list[Value] = [] if batch is None else [batch]
         where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
         found = await self._reader.run(lambda rows: rows.fetch_all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
@@ -144,8 +144,13 @@ class SqliteDeployments:
                 by = scope._replace(actor=audit.actor)
                 self._chain.write(tx, by, audit.action, audit.target, audit.detail, audit.result)
             elif known.state != deployment.state:
-                code = deployment.error.code if deployment.error else None
-                self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
+                error = deployment.error
+                detail = (
+                    {"from": known.state, "error": None}
+                    if error is None
+                    else {"from": known.state, "error": error.code, "why": error.message}
+                )
+                self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, detail)
             if known.state != deployment.state:
                 _open_maintenance(tx, scope, deployment, self._opens)
             if known.state != deployment.state and deployment.ended_at is not None:
@@ -207,20 +212,11 @@ def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> Row | None:
 
 
 def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> Row:
-    granted, values = _granted(scope)
+    granted, values = granted_deployments(scope)
     row = rows.fetch_one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
     if row is None:
         raise NotFound(f"there is no deployment {deployment}")
     return row
-
-
-def _granted(scope: Scope) -> tuple[str, list[Value]]:
-    """The condition for deployments that a caller may see, and its values. With grants, these are the deployments of granted nodes, and
-    the caller's own deployments whose node does not exist."""
-    if not scope.grants:
-        return "", []
-    own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
-    return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
 
 
 def _request_fields(wanted: Deployment) -> tuple[object, ...]:

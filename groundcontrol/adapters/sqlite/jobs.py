@@ -286,7 +286,13 @@ class SqliteJobs:
             after = to_job(load(tx, job)) if before == to else _record_change(tx, job)
             if before != to:
                 scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
-                detail = {"from": before, "exit_code": after.exit_code, "error": after.error.code if after.error else None}
+                detail: dict[str, object] = {
+                    "from": before,
+                    "exit_code": after.exit_code,
+                    "error": after.error.code if after.error else None,
+                }
+                if after.error is not None:
+                    detail["why"] = after.error.message
                 self._chain.write(tx, scope, f"job.{to}", job, detail)
                 if follow is not None:
                     self._follow(tx, row, follow)

@@ -39,6 +39,15 @@ def grant_values(scope: Scope) -> list[Value]:
     return [json.dumps(part) for grant in scope.grants for part in (grant.nodes, grant.tags)]
 
 
+def granted_deployments(scope: Scope) -> tuple[str, list[Value]]:
+    """The condition for deployments that a caller may see, and its values. With grants, these are the deployments of granted nodes, and
+    the caller's own deployments whose node does not exist."""
+    if not scope.grants:
+        return "", []
+    own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
+    return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
+
+
 def own_scopes(rows: Rows, scope: Scope, user: str) -> list[Scope]:
     """The scopes that note what a user does with their own account: of the request's organisation, or without one of each that they belong to."""
     if scope.org != NO_ORG:

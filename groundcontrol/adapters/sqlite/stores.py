@@ -45,6 +45,7 @@ from groundcontrol.adapters.sqlite.node_logs import SqliteNodeLogs
 from groundcontrol.adapters.sqlite.node_tables import SqliteNodeTables
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
 from groundcontrol.adapters.sqlite.oidc import SqliteOidc
+from groundcontrol.adapters.sqlite.orders import SqliteOrders
 from groundcontrol.adapters.sqlite.organisations import SqliteOrganisations
 from groundcontrol.adapters.sqlite.passkeys import SqlitePasskeys
 from groundcontrol.adapters.sqlite.policies import SqlitePatchWindows, SqlitePolicies
@@ -67,7 +68,7 @@ from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
-from groundcontrol.events.store import LogStore
+from groundcontrol.events.store import LogStore, OrderStore
 from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, ProcessHistoryStore, RecoveryStore
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
@@ -131,6 +132,7 @@ class Store:
     deployments: DeploymentStore = _made(lambda at: SqliteDeployments(at.writer, at.reader, at.audit, open_for))
     secrets: SecretStore = _made(lambda at: SqliteSecrets(at.writer, at.reader, at.audit))
     users: UserStore = _made(lambda at: SqliteUsers(at.writer, at.urgent, at.audit, at.clock))
+    orders: OrderStore = _made(lambda at: SqliteOrders(at.reader))
     log: LogStore = _made(lambda at: SqliteLog(at.writer, at.reader, at.audit, at.audit_keys))
     user_admin: UserAdminStore = _made(lambda at: SqliteUserAdmin(at.writer, at.urgent, at.audit, at.clock))
     organisations: OrganisationStore = _made(lambda at: SqliteOrganisations(at.writer, at.urgent, at.audit, at.clock))

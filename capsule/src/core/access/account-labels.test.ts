@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { codeDigits, detailText, deviceName, grantsLabel, groupSecret, recoveryText, rolesUpTo } from "./account-labels";
-import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel, foldAudit, orderedBy } from "./audit";
+import {
+  auditCsv,
+  auditDetail,
+  matchesAuditFilter,
+  auditNames,
+  auditOutcome,
+  auditLabel,
+  foldAudit,
+  orderedBy,
+  subjectName,
+} from "./audit";
 import { checkBytes, qrCode, qrPath } from "./qr-code";
 
 const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
@@ -97,19 +107,34 @@ test("recovery codes name their user", () => {
 });
 
 test("details of the audit log fit on a line", () => {
-  assert.equal(detailText({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: every node · days: 90");
+  assert.equal(detailText({ new_role: "viewer", grants: null, days: 90 }, 0), "new role: viewer · grants: every node · days: 90");
   assert.equal(
-    detailText({ error: null, exit_code: 0, from: "running", second_factor: false }),
+    detailText({ error: null, exit_code: 0, from: "running", second_factor: false }, 0),
     "exit code: 0 · from: running · second factor: no",
   );
   assert.equal(
-    detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }),
+    detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }, 0),
     "before: host a, port 22 · grants: nodes none, tags web, db",
   );
-  assert.equal(detailText({ error: null }), "");
+  assert.equal(detailText({ error: null }, 0), "");
+  assert.equal(
+    detailText({ grace_s: 900, free_bytes: 2048, used_percent: 7, limits: { timeout_s: 0 } }, 0),
+    "grace: 15\u00a0min · free: 2.00\u00a0KiB · used: 7% · limits: timeout none",
+  );
 });
 
-const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "done", detail: {} };
+const row = {
+  n: 7,
+  at: 1_700_000_000,
+  actor: "ada",
+  address: "",
+  action: "user.create",
+  target: "user:x",
+  result: "done",
+  detail: {},
+  by: "",
+  order: null,
+};
 
 test("a part of actor and action finds a row", () => {
   assert.ok(matchesAuditFilter(row, { actor: " AD", action: "create" }));
@@ -212,9 +237,9 @@ test("the CSV file has the given rows, and no formula", () => {
   assert.equal(
     auditCsv([row, hostile]),
     [
-      "n,at,actor,address,action,target,result,detail",
-      "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}",
-      `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`,
+      "n,at,actor,by,address,action,target,result,detail",
+      "7,2023-11-14T22:13:20.000Z,ada,,,user.create,user:x,done,{}",
+      `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`,
       "",
     ].join("\r\n"),
   );
@@ -231,6 +256,8 @@ test("an order for many nodes is one entry of the audit log, with the person who
     target,
     result: "done",
     detail,
+    by: "",
+    order: null,
   });
   const rows = [
     row("job.succeeded", "j2", "node:n2"),
@@ -247,4 +274,48 @@ test("an order for many nodes is one entry of the audit log, with the person who
     [["batch.create", "job.succeeded", "job.failed", "job.create", "job.create"], ["user.edit"], ["job.create"]],
   );
   assert.equal(orderedBy(folded[0] ?? []), "grace");
+});
+
+test("rows of one order are one entry though the row of its order is not loaded, and the hub says who ordered them", () => {
+  const of = (action: string, target: string, actor: string, order: string | null) => ({
+    ...row,
+    action,
+    target,
+    actor,
+    by: order ? "grace" : "",
+    order,
+  });
+  const rows = [
+    of("deployment.failed", "d2", "hub", "o"),
+    of("deployment.succeeded", "d1", "hub", "o"),
+    of("job.succeeded", "j", "node:n1", null),
+    of("deployment.running", "d2", "hub", "o"),
+  ];
+  const folded = foldAudit(rows);
+  assert.deepEqual(
+    folded.map((entry) => entry.map(({ action }) => action)),
+    [["deployment.failed", "deployment.succeeded", "deployment.running"], ["job.succeeded"]],
+  );
+  assert.equal(orderedBy(folded[0] ?? []), "grace");
+  assert.ok(matchesAuditFilter(rows[0] as (typeof rows)[0], { actor: "grace", action: "" }));
+  assert.equal(subjectName({ name: "web-1", action: "upgrade" }), "Upgrade packages, web-1");
+  assert.equal(subjectName({ name: "", action: "" }), undefined);
+});
+
+test("a detail has the sentence and not its code, names and not ids", () => {
+  const id = `${"0".repeat(25)}c`;
+  const failed = {
+    ...row,
+    action: "deployment.failed",
+    detail: { from: "running", error: "port_closed", why: "nothing listens on port 22" },
+  };
+  assert.equal(
+    auditDetail(failed, () => undefined, 0),
+    "before: Running · why: nothing listens on port 22",
+  );
+  const listed = { ...row, action: "rule.edit", detail: { select: { nodes: [id, `node:${id}`] }, channel: id } };
+  assert.equal(
+    auditDetail(listed, () => "web-1", 0),
+    "select: nodes web-1, web-1 · channel: web-1",
+  );
 });

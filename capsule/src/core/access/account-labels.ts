@@ -1,6 +1,8 @@
 /** Labels and small rules for users, their sessions and their codes. */
 
 import { pluralWord, t } from "../text/i18n";
+import { age, duration, timeOrDate } from "../text/time";
+import { percent, size } from "../text/units";
 
 export type Role = "admin" | "operator" | "viewer";
 
@@ -84,12 +86,21 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
   address: t`address`,
   batch: t`bulk job`,
   before: t`before`,
+  by: t`by`,
+  by_time: t`until`,
+  behind_s: t`behind by`,
+  min_severity: t`from severity`,
+  critical_per_hour: t`critical messages an hour`,
+  per_hour: t`messages an hour`,
+  start_time: t`from time`,
+  valid_from: t`valid from`,
   disabled: t`disabled`,
   error: t`error`,
   exit_code: t`exit code`,
   expires_at: t`expires`,
   follows: t`requested by`,
   for: t`on behalf of`,
+  for_action: t`for`,
   grants: t`grants`,
   host: t`host`,
   jobs: t`jobs`,
@@ -99,7 +110,10 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
   name: t`name`,
   node: t`node`,
   nodes: t`nodes`,
+  owner: t`owner`,
   packages: t`packages`,
+  plan_of: t`plan`,
+  plans_of: t`plans`,
   reboot: t`reboot`,
   role: t`role`,
   since_at: t`since`,
@@ -111,26 +125,51 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
   why: t`why`,
 };
 
-const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
+/** The label of a detail. The end of a name that gives the unit of its value is left out: the value shows it. */
+const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(UNIT, "").replace(/_/g, " ");
+const UNIT = /_(?:s|at|bytes|percent)$/;
 
-/** The details of a row of the audit log on one line. Details without a value are left out, except null for `GRANTS`. */
-export function detailText(detail: Readonly<Record<string, unknown>>): string {
+/** The details of a row of the audit log on one line. Details without a value are left out, except null for `GRANTS`. `now` in Unix seconds. */
+export function detailText(detail: Readonly<Record<string, unknown>>, now: number): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {
-      const words = value === null && name === GRANTS ? t`every node` : valueLabel(value);
+      const words = value === null && name === GRANTS ? t`every node` : valueLabel(value, now, name);
       return words ? [`${detailName(name)}: ${words}`] : [];
     })
     .join(" · ");
 }
 
-function valueLabel(value: unknown): string {
+function valueLabel(value: unknown, now: number, name = ""): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? t`yes` : t`no`;
-  if (Array.isArray(value)) return value.map(valueLabel).filter(Boolean).join(", ") || t`none`;
+  if (typeof value === "number") return measured(value, now, name);
+  if (Array.isArray(value))
+    return (
+      value
+        .map((one) => valueLabel(one, now))
+        .filter(Boolean)
+        .join(", ") || t`none`
+    );
   if (typeof value !== "object") return String(value);
-  const parts = Object.entries(value).flatMap(([name, part]) => {
-    const words = valueLabel(part);
-    return words ? [`${detailName(name)} ${words}`] : [];
+  const parts = Object.entries(value).flatMap(([part, inner]) => {
+    const words = valueLabel(inner, now, part);
+    return words ? [`${detailName(part)} ${words}`] : [];
   });
   return parts.join(", ") || t`none`;
+}
+
+/** A number with the unit that its name ends with, such as `grace_s`. */
+function measured(value: number, now: number, name: string): string {
+  switch (UNIT.exec(name)?.[0]) {
+    case "_s":
+      return value === 0 ? t`none` : Number.isInteger(value) ? age(value) : duration(value);
+    case "_at":
+      return timeOrDate(value, now);
+    case "_bytes":
+      return size(value);
+    case "_percent":
+      return percent(value);
+    default:
+      return String(value);
+  }
 }

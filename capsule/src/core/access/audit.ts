@@ -5,7 +5,7 @@ import { codeWords } from "../text/code-words";
 import { csv } from "../text/csv";
 import { isWithin, type Span } from "../text/day-range";
 import { t } from "../text/i18n";
-import { iso, timeOrDate } from "../text/time";
+import { iso } from "../text/time";
 import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
 
 export interface AuditRowLike {
@@ -17,6 +17,16 @@ export interface AuditRowLike {
   target: string;
   result: string;
   detail: Readonly<Record<string, unknown>>;
+  /** Who ordered the job or deployment of the row; empty = unknown, or no such row. */
+  by: string;
+  /** The order for many nodes that the row belongs to. */
+  order: string | null;
+}
+
+/** What an id of a row stands for, as the hub knows it. */
+interface SubjectLike {
+  name: string;
+  action: string;
 }
 
 export interface AuditFilter extends Span {
@@ -150,7 +160,7 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
 /** Whether a row is in the filter's span and contains its texts, in upper or lower case. An action matches by its label or by its name in the API. */
 export const matchesAuditFilter = (row: AuditRowLike, { actor, action, ...span }: AuditFilter): boolean =>
   isWithin(row.at, span) &&
-  containsText(row.actor, actor) &&
+  (containsText(row.actor, actor) || containsText(row.by, actor)) &&
   (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
@@ -161,23 +171,23 @@ export const auditKey = ({ chain, n }: { chain: string; n: number }): string => 
 /** The id of a target without the prefix that some rows have. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
-/** The person or program that ordered the job or the bulk job of a group; undefined = its rows do not say. */
+/** The person or program that ordered the job, deployment or order of a group; undefined = its rows do not say. */
 export const orderedBy = (rows: readonly AuditRowLike[]): string | undefined =>
-  rows.find(({ action }) => action === "batch.create" || action === "job.create")?.actor;
+  rows.find(({ by }) => by)?.by ?? rows.find(({ action }) => /^(?:batch|job|deployment)\.create$/.test(action))?.actor;
 
 /**
- * Groups the rows about one job, or about all jobs of one order for many nodes, at the position of the first one. The row of such an order stands first in its group.
- * A row with another result than `done` is not grouped.
+ * Groups the rows about one job or deployment, or about all of one order for many nodes, at the position of the first one. The row of such an
+ * order stands first in its group. A row with another result than `done` is not grouped.
  */
 export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
-  const batches = new Map<string, string>();
+  const orders = new Map<string, string>();
   for (const { action, target, detail } of rows)
-    if (action === "job.create" && typeof detail["batch"] === "string") batches.set(bareId(target), detail["batch"]);
+    if (/^(?:job|deployment)\.create$/.test(action) && typeof detail["batch"] === "string") orders.set(bareId(target), detail["batch"]);
   const folded: R[][] = [];
   const groups = new Map<string, R[]>();
   for (const row of rows) {
-    const id = /^(?:job|batch)\./.test(row.action) && row.result === "done" ? bareId(row.target) : "";
-    const key = batches.get(id) ?? id;
+    const id = /^(?:job|batch|deployment)\./.test(row.action) && row.result === "done" ? bareId(row.target) : "";
+    const key = id && (row.order ?? orders.get(id) ?? id);
     const group = groups.get(key);
     if (group && row.action === "batch.create") group.unshift(row);
     else if (group) group.push(row);
@@ -188,6 +198,12 @@ export function foldAudit<R extends AuditRowLike>(rows: readonly R[]): R[][] {
     }
   }
   return folded;
+}
+
+/** The name of what an id stands for: of a job its action and node. Undefined = it has none. */
+export function subjectName(subject: SubjectLike | undefined): string | undefined {
+  if (!subject) return undefined;
+  return [subject.action && actionLabel(subject.action), subject.name].filter(Boolean).join(", ") || undefined;
 }
 
 /** Key: the id of a target. Value: its name, or the action and node of a job. Targets that no row names are missing. */
@@ -209,27 +225,43 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
 /** Details whose values are codes of the hub. */
 const CODED: ReadonlySet<string> = new Set(["code", "error", "reason", "why"]);
 
-/** The details of a row in plain words: states and actions with their labels, ids with the name of their target. */
+/** The details of a row in plain words: states and actions with their labels, ids with the name of their target, no code beside its sentence. */
 export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
   const ofWork = /^(?:job|deployment|batch)\./.test(action);
-  const entries = Object.entries(detail).map(([name, value]) => {
-    if (name.includes(".")) return [auditLabel(name), value];
-    if (typeof value === "number" && name.endsWith("_at")) return [name, timeOrDate(value, now)];
-    if (typeof value !== "string") return [name, value];
-    if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
-    if (ofWork && name === "from") return ["before", stateLabel(value)];
-    if (ofWork && name === "state") return [name, stateLabel(value)];
-    if (ofWork && name === "action") return [name, actionLabel(value)];
-    return [name, CODED.has(name) ? codeWords(value) : value];
+  const named = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(named);
+    if (typeof value === "object" && value !== null)
+      return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, named(part)]));
+    return typeof value === "string" && ID.test(bareId(value)) ? (nameOf(bareId(value)) ?? shortId(bareId(value))) : value;
+  };
+  const entries = Object.entries(detail).flatMap(([name, value]) => {
+    if (name === "error" && typeof detail["why"] === "string") return [];
+    if (name.includes(".")) return [[auditLabel(name), value]];
+    if (typeof value !== "string") return [[name, named(value)]];
+    if (ID.test(bareId(value))) return [[name, name === "session" ? shortId(value) : named(value)]];
+    if (ofWork && name === "from") return [["before", stateLabel(value)]];
+    if (ofWork && name === "state") return [[name, stateLabel(value)]];
+    if (ofWork && /^(?:for_)?action$/.test(name)) return [[name, actionLabel(value)]];
+    return [[name, CODED.has(name) ? codeWords(value) : value]];
   });
-  return detailText(Object.fromEntries(entries) as Record<string, unknown>);
+  return detailText(Object.fromEntries(entries) as Record<string, unknown>, now);
 }
 
-const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "detail"] as const;
+const COLUMNS = ["n", "at", "actor", "by", "address", "action", "target", "result", "detail"] as const;
 
 /** The rows as CSV, with times in ISO 8601 and details as JSON. */
 export const auditCsv = (rows: readonly AuditRowLike[]): string =>
   csv([
     COLUMNS,
-    ...rows.map((row) => [row.n, iso(row.at), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)]),
+    ...rows.map((row) => [
+      row.n,
+      iso(row.at),
+      row.actor,
+      row.by,
+      row.address,
+      row.action,
+      row.target,
+      row.result,
+      JSON.stringify(row.detail),
+    ]),
   ]);

@@ -19,10 +19,6 @@ export type NameOf = (node: string) => string | undefined;
 
 const DEPLOYMENTS: Readonly<Record<string, string>> = { install: t`Add server`, update: t`Update agent of`, remove: t`Remove server` };
 
-/** The kind of a deployment as a title, for many servers. */
-export const deploymentKindLabel = (kind: string): string =>
-  ({ install: t`Add server`, update: t`Update agent`, remove: t`Remove server` })[kind] ?? kind;
-
 /** The entry of a type in the hub's catalogue; undefined for a type of a newer hub. */
 function entryOf(type: string): (typeof EVENT_TYPES)[string] | undefined {
   const name = type.replace(/^(expected_).+(_missed)$/, "$1<type>$2");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byDay, foldEvents, isOrder, latestOfNodes } from "./fold-events";
+import { byDay, foldEvents, isOrder, latestOfNodes, orderFromEvents } from "./fold-events";
+import { orderSeverity, orderText } from "./orders";
 
 const event = (type: string, node_id: string, at: number, rule = "") => ({
   type,
@@ -103,4 +104,32 @@ test("runs are grouped by day", () => {
       [0, 1],
     ],
   );
+});
+
+test("an order is one run whose number the hub gives, whatever events of it are loaded", () => {
+  const order = { id: "x", kind: "jobs", action: "plan", for_action: "upgrade", by: "ada", states: { succeeded: 24, failed: 2 } };
+  const one = { ...event("job_succeeded", "a", 10), details: { action: "plan", batch: "x" } };
+  const known = new Map([["x", order]]);
+  assert.deepEqual(
+    foldEvents([event("node_offline", "b", 20), one], known).map((run) => isOrder(run, known)),
+    [false, true],
+  );
+  assert.equal(isOrder([one]), false);
+  assert.equal(orderText(order), "Plan: Upgrade packages on 26\u00a0nodes: 2 failed, 24 succeeded");
+  assert.equal(orderSeverity(order), "error");
+  assert.equal(
+    orderText({ ...order, action: "reboot", for_action: null, states: { queued: 1, accepted: 2, of_a_later_hub: 1 } }),
+    "Reboot on 4\u00a0nodes: 3 waiting, 1 of a later hub",
+  );
+});
+
+test("deployments of one order are one run, also those that failed and have no node", () => {
+  const of = (type: string, deployment: string, node_id: string) => ({
+    ...event(type, node_id, 10),
+    node_id: node_id || null,
+    details: { deployment, kind: "install", batch: "y" },
+  });
+  const run = foldEvents([of("deployment_failed", "d1", ""), of("deployment_failed", "d2", ""), of("deployment_succeeded", "d3", "n")]);
+  assert.deepEqual([run.length, run[0] && isOrder(run[0])], [1, true]);
+  assert.equal(orderText(orderFromEvents(run[0] ?? [])), "Deployment on 3\u00a0servers: 2 failed, 1 succeeded");
 });

@@ -1,5 +1,7 @@
 /** Folds repeated events into one row, and splits a list into days. */
 
+import { orderSize, type OrderLike } from "./orders";
+
 interface EventLike {
   type: string;
   severity: string;
@@ -28,7 +30,7 @@ const FOLDED: ReadonlySet<string> = new Set([
   "maintenance_closed",
 ]);
 /** The order for many nodes that an event of a job or deployment belongs to; empty = none. */
-const orderOf = ({ type, details: { batch } }: EventLike): string =>
+export const orderOf = ({ type, details: { batch } }: EventLike): string =>
   typeof batch === "string" && /^(?:job|deployment|agent_update)/.test(type) ? batch : "";
 
 /** A run has at least this many events; fewer events have a row each. */
@@ -42,24 +44,28 @@ const MAX_ROWS_BETWEEN = 20;
 const keyOf = ({ type, severity, details: { rule, end, action, reason } }: EventLike): string =>
   JSON.stringify([type, severity, rule, end, action, reason]);
 
+/** Orders for many nodes that the hub knows, by id. */
+export type Orders = ReadonlyMap<string, OrderLike>;
+const NO_ORDERS: Orders = new Map();
+
 /**
  * Groups the events of one order for many nodes, and the same event on different nodes, as one run at the position of its newest event. Every
- * other event is a run alone. `events` are newest first.
+ * other event is a run alone. `events` are newest first. An order of `orders` is a run even if only one of its events is loaded.
  */
-export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
+export function foldEvents<E extends EventLike>(events: readonly E[], orders: Orders = NO_ORDERS): E[][] {
   const runs: E[][] = [];
   const newest = new Map<string, number>();
-  const orders = new Map<string, E[]>();
+  const runsOfOrders = new Map<string, E[]>();
   for (const event of events) {
     const order = orderOf(event);
-    const known = orders.get(order);
+    const known = runsOfOrders.get(order);
     if (known) {
       known.push(event);
       continue;
     }
     if (order) {
       const run = [event];
-      orders.set(order, run);
+      runsOfOrders.set(order, run);
       runs.push(run);
       continue;
     }
@@ -72,7 +78,7 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
     else newest.set(key, runs.push([event]) - 1);
   }
   // The events of a run that is too short return to their own positions.
-  const long = new Set(runs.filter((run) => isOrder(run) || (run.length >= LEAST && !orderOf(run[0] as E))).flat());
+  const long = new Set(runs.filter((run) => isOrder(run, orders) || (run.length >= LEAST && !orderOf(run[0] as E))).flat());
   const done = new Set<E>();
   return events.flatMap((event) => {
     if (!long.has(event)) return [[event]];
@@ -83,15 +89,33 @@ export function foldEvents<E extends EventLike>(events: readonly E[]): E[][] {
   });
 }
 
-/** Whether a run is of one order for at least two nodes. */
-export const isOrder = (run: readonly EventLike[]): boolean =>
-  run.length > 1 && orderOf(run[0] as EventLike) !== "" && new Set(run.map(({ node_id }) => node_id)).size > 1;
+/** Whether a run is of one order for at least two nodes. An order that the hub does not know is counted by its loaded events. */
+export function isOrder(run: readonly EventLike[], orders: Orders = NO_ORDERS): boolean {
+  const id = run[0] ? orderOf(run[0]) : "";
+  const known = orders.get(id);
+  return id !== "" && (known ? orderSize(known) > 1 : new Set(run.map(subjectOf)).size > 1);
+}
 
-/** The newest event of each node of an order, by which one sees how far it is. */
+/** The job or deployment that an event tells of. A failed deployment has no node. */
+const subjectOf = ({ node_id, details }: EventLike): unknown => details["job"] ?? details["deployment"] ?? node_id;
+
+/** The newest event of each job or deployment of a run. */
 export function latestOfNodes<E extends EventLike>(run: readonly E[]): E[] {
-  const latest = new Map<string | null, E>();
-  for (const event of run) if (!latest.has(event.node_id)) latest.set(event.node_id, event);
+  const latest = new Map<unknown, E>();
+  for (const event of run) if (!latest.has(subjectOf(event))) latest.set(subjectOf(event), event);
   return [...latest.values()];
+}
+
+/** An order as its loaded events tell it, where the hub did not count it. */
+export function orderFromEvents(run: readonly EventLike[]): OrderLike {
+  const states: Record<string, number> = {};
+  for (const { type } of latestOfNodes(run)) {
+    const state = type === "agent_updated" ? "succeeded" : type.replace(/^.*_/, "").replace("started", "running");
+    states[state] = (states[state] ?? 0) + 1;
+  }
+  const { type, details } = run[0] as EventLike;
+  const action = String(details["action"] ?? details["kind"]);
+  return { id: String(details["batch"]), kind: type.startsWith("job") ? "jobs" : "deployments", action, for_action: null, by: "", states };
 }
 
 /** Splits runs by the local day of their first event, in the given order. `dayOf` gives the start of the day of a time. */

@@ -106,9 +106,11 @@ export function consequence(action: string, nodes: number, planned = false): str
   }
 }
 
-/** For example "web-1, web-2, web-3 and 9 more". */
-export function listSome(names: readonly string[], most = 3): string {
-  return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+/** For example "web-1, web-2, web-3 and 9 more". `total`: how many there are, if `names` are only some of them. */
+export function listSome(names: readonly string[], most = 3, total = names.length): string {
+  return total <= most + 1 && total === names.length
+    ? names.join(", ")
+    : t`${names.slice(0, most).join(", ")} and ${total - Math.min(most, names.length)} more`;
 }
 
 /** The services that these plans will probably restart, the most common first: "nginx on 12 servers, php-fpm on 1 server". Empty = none. */

@@ -1,9 +1,9 @@
 import type { VNode } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { deploymentKindLabel, eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
-import { byDay, foldEvents, isOrder, latestOfNodes } from "../../core/events/fold-events";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { eventFits, isOwnWindow, newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import { byDay, foldEvents, isOrder, latestOfNodes, orderFromEvents, orderOf, type Orders } from "../../core/events/fold-events";
+import { orderSeverity, orderSize, orderText, orderUrl, type OrderLike } from "../../core/events/orders";
 import { listSome } from "../../core/jobs/batch";
-import { actionLabel } from "../../core/jobs/job-labels";
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { clock, date, sameDay, timeOrDate } from "../../core/text/time";
@@ -24,6 +24,8 @@ import { Time } from "../../ui/time";
 import { usePaged } from "../use-paged";
 
 const HALF_DAY_S = 43_200;
+/** How long the list waits after a live event of an order, before it asks the hub how far that order is. */
+const RECOUNT_MS = 1000;
 
 interface Props {
   node?: string;
@@ -37,9 +39,11 @@ interface Props {
 /** Events of the fleet or of one node: pages from the hub, and live events above them. */
 export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }: Props): VNode {
   const query = { ...only, node, search: only.search && eventSearch(only.search) };
+  const counted = useRef(new Map<string, OrderLike>());
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(
     async (cursor) => {
       const page = await findEvents(query, cursor);
+      for (const order of page.orders) counted.current.set(order.id, order);
       return { items: page.events, next: page.next };
     },
     (event) => event.id,
@@ -47,10 +51,19 @@ export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }
   );
   const load = (): void => void list.refresh();
   useEffect(load, [list]);
+  const pages = found?.items ?? [];
+  const fresh = found
+    ? newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, query))
+    : [];
+  // The hub counts an order as a whole, of which some events may be on later pages. So a live event of an order makes the list ask again.
+  const uncounted = node ? "" : (fresh.find((event) => orderOf(event))?.id ?? "");
+  useEffect(() => {
+    const later = uncounted ? setTimeout(load, RECOUNT_MS) : undefined;
+    return () => clearTimeout(later);
+  }, [uncounted]);
   if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
-  const pages = found.items;
-  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && eventFits(event, query));
+  const orders: Orders = node ? new Map() : counted.current;
   const all = [...fresh, ...pages];
   const shown = withoutOwnWindows ? all.filter((event) => !isOwnWindow(event)) : all;
   if (!shown.length && found.next === null) {
@@ -75,11 +88,15 @@ export function EventList({ node, only = {}, onClear, withoutOwnWindows = true }
       <StaleNotice failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
-        {byDay(foldEvents(shown), startOfDay).map(({ day, runs }) => (
+        {byDay(foldEvents(shown, orders), startOfDay).map(({ day, runs }) => (
           <div role="rowgroup" key={day} aria-label={dayLabel(day)} data-day={dayLabel(day)}>
-            {/* The key of a run is its oldest event, so that a new event does not close an open run. */}
+            {/* The key of a run is its order or its oldest event, so that a new event does not close an open run. */}
             {runs.map((run) =>
-              run.length > 1 ? <Run key={run.at(-1)?.id} run={run} /> : run.map((event) => <Row key={event.id} event={event} />),
+              run.length > 1 || isOrder(run, orders) ? (
+                <Run key={(run[0] && orderOf(run[0])) || run.at(-1)?.id} run={run} orders={orders} />
+              ) : (
+                run.map((event) => <Row key={event.id} event={event} />)
+              ),
             )}
           </div>
         ))}
@@ -93,7 +110,6 @@ const startOfDay = (at: number): number => new Date(at * 1000).setHours(0, 0, 0,
 const dayLabel = (at: number): string =>
   sameDay(at, dayStart.value) ? t`Today` : sameDay(at, dayStart.value - HALF_DAY_S) ? t`Yesterday` : date(at, dayStart.value);
 
-const WORST: readonly string[] = ["error", "warning", "info"];
 const GLYPHS: Readonly<Record<string, GlyphKind>> = { error: "fail", warning: "warn" };
 
 function Row({ event }: { event: EventView }): VNode {
@@ -119,29 +135,6 @@ function Row({ event }: { event: EventView }): VNode {
   );
 }
 
-/** What an order for many nodes has come to, for example "Upgrade packages on 24 nodes: 22 succeeded, 2 failed". */
-function orderText(latest: readonly EventView[]): string {
-  const [{ details } = { details: {} as EventView["details"] }] = latest;
-  const counts = new Map<string, number>();
-  for (const { type } of latest) counts.set(orderState(type), (counts.get(orderState(type)) ?? 0) + 1);
-  const what = typeof details["action"] === "string" ? actionLabel(details["action"]) : deploymentKindLabel(String(details["kind"]));
-  return t`${what} on ${latest.length} nodes: ${[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}`;
-}
-
-/** The last word of a type in words: `job_interrupted`, `deployment_failed`, `agent_updated`. */
-const orderState = (type: string): string =>
-  type === "agent_updated" ? t`updated` : (ORDER_STATES[type.replace(/^.*_/, "")] ?? type.replace(/^.*_/, ""));
-const ORDER_STATES: Readonly<Record<string, string>> = {
-  started: t`in progress`,
-  succeeded: t`succeeded`,
-  incomplete: t`succeeded, but not everything came back`,
-  failed: t`failed`,
-  interrupted: t`interrupted`,
-  cancelled: t`cancelled`,
-  expired: t`expired`,
-  unknown: t`outcome unknown`,
-};
-
 function runText(event: EventView, nodes: number): string {
   const { type, details } = event;
   if (type === "node_offline") return t`${nodes} nodes went offline`;
@@ -151,15 +144,14 @@ function runText(event: EventView, nodes: number): string {
 }
 
 /** The same event on many nodes in one row, which opens. */
-function Run({ run }: { run: readonly EventView[] }): VNode | null {
+function Run({ run, orders }: { run: readonly EventView[]; orders: Orders }): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest] = run;
   const oldest = run.at(-1);
   if (!newest || !oldest) return null;
-  const latest = latestOfNodes(run);
-  const order = isOrder(run);
-  const severity = order ? (WORST.find((one) => latest.some((event) => event.severity === one)) ?? "info") : newest.severity;
-  const href = order ? `/${newest.type.startsWith("job") ? "batches" : "deployments"}/${String(newest.details["batch"])}` : "";
+  const names = latestOfNodes(run).map(({ node_id, details }) => (node_id ? nodeLabel(node_id) : String(details["name"] ?? "—")));
+  const order = isOrder(run, orders) ? (orders.get(orderOf(newest)) ?? orderFromEvents(run)) : null;
+  const severity = order ? orderSeverity(order) : newest.severity;
   const span = [Math.min(newest.at, oldest.at), Math.max(newest.at, oldest.at)] as const;
   const [from, to] = span.map((at) => clock(at, false));
   return (
@@ -171,16 +163,16 @@ function Run({ run }: { run: readonly EventView[] }): VNode | null {
         <span role="cell">
           <button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
             <Icon name="chevron-down" size="small" />
-            {order ? orderText(latest) : runText(newest, run.length)}
+            {order ? orderText(order) : runText(newest, run.length)}
           </button>{" "}
-          {href && (
-            <a class="accent" href={href}>
+          {order && (
+            <a class="accent" href={orderUrl(order)}>
               {t`Open`}
             </a>
           )}
         </span>
         <span role="cell" class="cut t2">
-          {listSome(latest.map(({ node_id }) => (node_id ? nodeLabel(node_id) : "—")))}
+          {listSome(names, 3, order ? orderSize(order) : names.length)}
         </span>
         <span role="cell" class="t3">
           {newest.source}

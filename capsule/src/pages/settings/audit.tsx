@@ -11,21 +11,20 @@ import {
   foldAudit,
   orderedBy,
   shortId,
+  subjectName,
   type AuditFilter,
 } from "../../core/access/audit";
 import { parseDays, spanOf } from "../../core/text/day-range";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { actionLabel } from "../../core/jobs/job-labels";
+import { orderSeverity, orderSummary, orderTitle, orderUrl, type OrderLike } from "../../core/events/orders";
 import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
-import { jobs } from "../../state/jobs";
-import { nodeLabel } from "../../state/node-label";
 import { searchAudit, loadWholeAudit, verifyAudit } from "../../state/users";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
-import type { AuditCheckView, AuditView } from "../../state/types";
+import type { AuditCheckView, AuditView, SubjectView } from "../../state/types";
 import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
@@ -54,10 +53,13 @@ export function AuditPage(): VNode {
   const days = parseDays((name) => query.get(name));
   const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "", ...spanOf(days) };
   const [read, setRead] = useState(0);
+  const known = useRef<Known>({ orders: new Map(), subjects: new Map() }).current;
   const list = useList<AuditView>(
     async (cursor) => {
       const found = await searchAudit(filter, cursor);
       setRead((before) => (cursor ? before : 0) + found.read);
+      for (const order of found.orders) known.orders.set(order.id, order);
+      for (const [id, subject] of Object.entries(found.subjects)) known.subjects.set(id, subject);
       return { items: found.rows, next: found.next };
     },
     auditKey,
@@ -97,7 +99,7 @@ export function AuditPage(): VNode {
           </Empty>
         }
       >
-        {(items) => <Rows rows={items} />}
+        {(items) => <Rows rows={items} known={known} />}
       </ListView>
     </div>
   );
@@ -197,19 +199,24 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
   );
 }
 
-function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
-  const known = ids.value;
-  const namesInRows = useMemo(() => auditNames(rows, nodeName), [rows, known]);
-  const nameOf = (id: string): string | undefined => {
-    const job = jobs.value.find((one) => one.id === id);
-    return nodeName(id) ?? namesInRows.get(id) ?? (job && `${actionLabel(job.action)}, ${nodeLabel(job.node_id)}`);
-  };
+/** What the hub told of the read rows: their orders for many nodes, and what their ids stand for. */
+interface Known {
+  orders: Map<string, OrderLike>;
+  subjects: Map<string, SubjectView>;
+}
+
+function Rows({ rows, known }: { rows: readonly AuditView[]; known: Known }): VNode {
+  const nodes = ids.value;
+  const namesInRows = useMemo(() => auditNames(rows, nodeName), [rows, nodes]);
+  const nameOf = (id: string): string | undefined => nodeName(id) ?? subjectName(known.subjects.get(id)) ?? namesInRows.get(id);
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
       <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`Time`]} unseen={[t`Result`]} />
       {foldAudit(rows).map((entry) => {
+        const [newest] = entry;
         const oldest = entry.at(-1);
-        return oldest && <Entry key={auditKey(oldest)} rows={entry} nameOf={nameOf} />;
+        const order = known.orders.get((newest?.action === "batch.create" ? newest.target : newest?.order) ?? "");
+        return oldest && <Entry key={order?.id ?? auditKey(oldest)} rows={entry} order={order} nameOf={nameOf} />;
       })}
     </div>
   );
@@ -217,24 +224,62 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
 
 type NameOf = (id: string) => string | undefined;
 
-/** The rows of one job, folded into the newest row; or a single row that is not folded. */
-function Entry({ rows, nameOf }: { rows: readonly AuditView[]; nameOf: NameOf }): VNode | null {
+interface EntryProps {
+  rows: readonly AuditView[];
+  /** The order for many nodes that the rows belong to. */
+  order: OrderLike | undefined;
+  nameOf: NameOf;
+}
+
+/** The rows of one order for many nodes, or of one job, folded into one row; or a single row that is not folded. */
+function Entry({ rows, order, nameOf }: EntryProps): VNode | null {
   const [open, setOpen] = useState(false);
   const [newest, ...before] = rows;
   if (!newest) return null;
-  const by = orderedBy(rows);
-  const many = newest.action === "batch.create";
-  const more = before.length > 0 && (
+  const many = order !== undefined && newest.result === DONE;
+  const inside = many ? rows : before;
+  const more = inside.length > 0 && (
     <button type="button" class="fold t3" aria-expanded={open} onClick={() => setOpen(!open)}>
       <Icon name="chevron-down" size="small" />
-      {many ? t`${plural(before.length, "entry", "entries")} of its jobs` : t`${plural(before.length, "entry", "entries")} before`}
+      {many ? plural(inside.length, "entry", "entries") : t`${plural(inside.length, "entry", "entries")} before`}
     </button>
   );
   return (
     <>
-      <Row row={newest} nameOf={nameOf} more={more} by={by} />
-      {open && before.map((row) => <Row key={auditKey(row)} row={row} nameOf={nameOf} />)}
+      {many ? <OrderRow row={newest} order={order} more={more} /> : <Row row={newest} nameOf={nameOf} more={more} by={orderedBy(rows)} />}
+      {open && inside.map((row) => <Row key={auditKey(row)} row={row} nameOf={nameOf} />)}
     </>
+  );
+}
+
+const ORDER_GLYPHS = { error: "fail", warning: "warn", info: "done" } as const;
+
+/** One order for many nodes, as a whole: the hub counts it, whatever rows of it are loaded. */
+function OrderRow({ row, order, more }: { row: AuditView; order: OrderLike; more: ComponentChildren }): VNode {
+  const severity = orderSeverity(order);
+  return (
+    <div role="row">
+      <span role="cell">
+        <Glyph kind={ORDER_GLYPHS[severity]} label={severity} />
+      </span>
+      <span role="cell" class="medium wrap-any">
+        {orderTitle(order)} {more}
+      </span>
+      <span role="cell" class="t2">
+        <a class="accent" href={orderUrl(order)}>
+          {orderSummary(order)}
+        </a>
+      </span>
+      <span role="cell" class="t2 cut">
+        {order.by}
+      </span>
+      <span role="cell" class="t3 cut">
+        {row.action === "batch.create" ? row.address : ""}
+      </span>
+      <span role="cell" class="t3">
+        <Time at={row.at}>{timeOrDate(row.at, dayStart.value)}</Time>
+      </span>
+    </div>
   );
 }
 
@@ -268,6 +313,11 @@ function Row({ row, nameOf, more, by = row.actor }: RowProps): VNode {
       </span>
       <span role="cell" class="t2 cut">
         <Target text={by} nameOf={(id) => nameOf(id) ?? id} />
+        {by !== row.actor && (
+          <small class="t3">
+            {t`told by`} <Target text={row.actor} nameOf={(id) => nameOf(id) ?? id} />
+          </small>
+        )}
       </span>
       <span role="cell" class="t3 cut">
         {row.address || "—"}
