@@ -47,12 +47,13 @@ async def list_audit(call: ApiRequest) -> AuditPageView:
     limit, cursor = call.page()
     page = await call.services[LogStore].audit(call.scope, limit, cursor)
     store = call.services[OrderStore]
-    found = await store.subjects(call.scope, {one for row in page.items for one in _ids_in([row.target, row.detail])})
+    ids = dict.fromkeys(one for row in page.items for one in _ids_in([row.target, row.detail]))
+    found = await store.subjects(call.scope, ids)
     orders = await store.orders(call.scope, {one.order for one in found.values() if one.order})
     return AuditPageView(
         audit=[audit_view(row, found.get(_bare(row.target))) for row in page.items],
         orders=order_views(orders),
-        subjects={one: view_of(SubjectView, subject) for one, subject in found.items()},
+        subjects={one: view_of(SubjectView, found[one]) for one in ids if one in found},
         next=page.next,
     )
 
@@ -77,12 +78,12 @@ def _bare(target: str) -> str:
     return target.rpartition(":")[2]
 
 
-def _ids_in(value: object) -> set[str]:
-    """The ids in a target or detail."""
+def _ids_in(value: object) -> list[str]:
+    """The ids in a target or detail, in their order."""
     if isinstance(value, str):
-        return {_bare(value)} if is_id(_bare(value)) else set()
+        return [_bare(value)] if is_id(_bare(value)) else []
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return {one for part in parts for one in _ids_in(part)}
+    return [one for part in parts for one in _ids_in(part)]
 
 
 def _node_of(call: ApiRequest) -> NodeId | None:
