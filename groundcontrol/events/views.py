@@ -117,7 +117,7 @@ def event_view(event: Event) -> EventView:
     return view_of(EventView, event, count=event.times)
 
 
-def audit_view(row: AuditRow, subject: Subject | None) -> AuditView:
+def audit_view(row: AuditRow, subject: Subject | None = None) -> AuditView:
     """Args: subject: what its target stands for; None: unknown."""
     return view_of(AuditView, row, by="" if subject is None else subject.by, order=None if subject is None else subject.order)
 

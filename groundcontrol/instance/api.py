@@ -133,7 +133,7 @@ async def list_instance_audit(call: ApiRequest) -> AuditPageView:
     """A page of the audit log of the hub itself, newest first: organisations, its admins, providers, break-glass."""
     limit, cursor = call.page()
     page = await call.services[LogStore].audit(call.scope._replace(org=NO_ORG), limit, cursor)
-    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)
+    return AuditPageView(audit=[audit_view(row) for row in page.items], orders=[], subjects={}, next=page.next)
 
 
 async def set_instance_admin(call: ApiRequest, body: InstanceAdminBody) -> None:
