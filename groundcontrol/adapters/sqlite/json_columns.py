@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+import groundcontrol.adapters.sqlite.stores  # noqa: F401  # the stores of records, which `RECORDS` lists
 from groundcontrol.access.model import Preferences, TotpRule
 from groundcontrol.access.oidc.model import Provider
 from groundcontrol.adapters.sqlite.engine.json_codec import (
@@ -19,20 +20,17 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
-from groundcontrol.adapters.sqlite.records import Form
-from groundcontrol.alerts.deadlines import EXPECTATIONS
+from groundcontrol.adapters.sqlite.records import SqliteRecords
 from groundcontrol.alerts.maintenance import Weekly
-from groundcontrol.alerts.model import CHANNELS, RULES, Selector
+from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import StoreError
-from groundcontrol.core.records import Record
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, PolicyLines, Step
 from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.processes import ProcessReading
-from groundcontrol.policies.model import PATCH_POLICIES, Occurrence
-from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.samples.model import Retention
 
@@ -80,11 +78,11 @@ def _of_node(number: str) -> str:
 
 _OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608 - built from constants only
 
-RECORDS: Final[tuple[Record[Any], ...]] = (EXPECTATIONS, CHANNELS, RULES, PATCH_POLICIES, PATCH_WINDOWS)
-"""Declared records, whose columns with JSON follow from their models."""
+RECORDS: Final = tuple(kind for kind in SqliteRecords.__subclasses__() if kind.__module__.startswith(__package__))
+"""The stores of declared records, whose columns with JSON follow from their models."""
 
 COLUMNS: Final = (
-    *(_Column(*column) for record in RECORDS for column in Form(record).json_columns()),
+    *(_Column(*column) for records in RECORDS for column in records.form.json_columns()),
     _Column("node", "tags", texts_from_json, node="id"),
     _Column("node", "identity", partial(record_from_json, NodeIdentity), node="id"),
     _Column("node", "policy", partial(record_from_json, NodePolicy), node="id"),
