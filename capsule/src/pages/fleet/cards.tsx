@@ -72,21 +72,23 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
           <SecurityPill count={node.updates.security} />
         )}
       </div>
-      <div class="three">
-        <Third
-          name={t`CPU`}
-          value={disconnected ? null : status.cpu}
-          level={cpuLevel(levels, status.cpu)}
-          live={sampleAttributes("cpu.total", latest["cpu.total"])}
-        />
-        <Third
-          name={t`Memory`}
-          value={disconnected ? null : status.memory}
-          level={levelOf(levels, "memory")}
-          live={sampleAttributes("memory.used", latest["memory.used"])}
-        />
-        <Third name={t`Disk`} value={disconnected ? null : status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
-      </div>
+      {!disconnected && (
+        <div class="three">
+          <Third
+            name={t`CPU`}
+            value={status.cpu}
+            level={cpuLevel(levels, status.cpu)}
+            live={sampleAttributes("cpu.total", latest["cpu.total"])}
+          />
+          <Third
+            name={t`Memory`}
+            value={status.memory}
+            level={levelOf(levels, "memory")}
+            live={sampleAttributes("memory.used", latest["memory.used"])}
+          />
+          <Third name={t`Disk`} value={status.disk} level={levelOf(levels, "filesystem", status.mount)} live={{}} />
+        </div>
+      )}
       {!disconnected && (
         <div class="last">
           <span>

@@ -18,8 +18,16 @@ import { watchSpark, sparkFor } from "../../state/sparklines";
 import type { JobView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon, type IconName } from "../../ui/icon";
+import { lazy } from "../../ui/lazy";
 import { Mark, Meter } from "../../ui/meter";
 import type { SampleAttributes } from "../../ui/sample-attributes";
+
+/** Nothing until it is known: a temporary text would change while somebody reads it. */
+const OfflineCause = lazy<{ id: string }>(
+  "",
+  async () => (await import("./issue-cause")).OfflineCause,
+  () => null,
+);
 
 export const runningJobOn = (id: string): JobView | undefined => runningOn.value.get(id);
 
@@ -94,25 +102,32 @@ export function RowBadges({ row }: { row: Row }): VNode {
 
 function AlsoText({ node, status, health, old }: Row): VNode {
   const job = runningJobOn(node.id);
-  if (health === "off")
+  if (health === "off") {
+    if (node.last_seen_at === null) return <span class="also cut crit">{t`never connected`}</span>;
     return (
       <span class="also cut crit">
-        {node.last_seen_at === null ? t`never connected` : t`last seen ${shortDuration(now.value - node.last_seen_at)} ago`}
+        {t`offline ${shortDuration(now.value - node.last_seen_at)}`}
+        <OfflineCause id={node.id} />
       </span>
     );
+  }
   if (health === "wait") return <span class="also cut">{t`waiting for the first contact`}</span>;
   if (job) {
     const what = job.phase ? phaseLabel(job.phase, job.action) : actionLabel(job.action).toLowerCase();
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
   if (health === "back") return <span class="also cut">{t`reconnecting`}</span>;
-  const [first] = node.health.findings;
-  if (first && first.level !== "notice")
+  const { findings } = node.health;
+  const [first] = findings;
+  if (first && first.level !== "notice") {
+    const since = first.since_at === null ? "" : t`, ${shortDuration(now.value - first.since_at)}`;
     return (
-      <span class="also cut" title={first.cause}>
+      <span class="also cut" title={findings.map(({ cause }) => cause).join("\n")}>
         {first.cause}
+        {since}
       </span>
     );
+  }
   if (old && status.at !== null) return <span class="also cut">{t`${age(now.value - status.at)} old`}</span>;
   return (
     <span class="also cut">

@@ -51,7 +51,8 @@ export function FleetSummaryStrip(): VNode {
           )}
         </div>
         <div class="states">
-          {HEALTHS.filter(([kind]) => countOf(v, kind) > 0).map(([kind, word]) => (
+          {/* notices are counted by kind below */}
+          {HEALTHS.filter(([kind]) => kind !== "notice" && countOf(v, kind) > 0).map(([kind, word]) => (
             <a key={kind} href={withQuery({ q: `state:${word}` })}>
               <Glyph kind={kind} label="" />
               {countOf(v, kind)} {kind === "wait" ? t`waiting` : NODE_STATE_LABELS[word]}

@@ -6,8 +6,9 @@ import { eventsLoaded } from "../../state/events";
 import { runningOn } from "../../state/jobs";
 import { offlineText } from "../node/offline-text";
 
-/** The reason as a text; blank until the events are loaded. */
-export function OfflineCause({ id }: { id: string }): VNode {
-  const how = runningOn.value.get(id)?.action === "reboot" ? t`Being restarted by a job` : offlineText(id)?.short;
-  return <>{how ?? (eventsLoaded.value ? t`No contact` : "\u00a0")}</>;
+/** The reason, after a colon; nothing until the events are loaded. */
+export function OfflineCause({ id }: { id: string }): VNode | null {
+  const how = runningOn.value.get(id)?.action === "reboot" ? t`restarted by a job` : offlineText(id)?.short;
+  const text = how ?? (eventsLoaded.value ? t`no contact` : "");
+  return text ? <span title={text}>: {text}</span> : null;
 }

@@ -16,15 +16,15 @@ interface OfflineText {
 
 const LOST: Record<string, OfflineText> = {
   left: {
-    short: t`Closed the connection itself`,
+    short: t`stopped or shut down`,
     long: t`It closed the connection itself: the agent was stopped, or the server is shutting down or restarting.`,
   },
-  cut: { short: t`Connection lost`, long: t`The connection was lost without warning.` },
+  cut: { short: t`connection lost`, long: t`The connection was lost without warning.` },
   silent: {
-    short: t`Stopped responding`,
+    short: t`stopped responding`,
     long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.`,
   },
-  sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
+  sent_away: { short: t`closed by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
 };
 
 /** The reason; undefined if the page does not know it. */
@@ -33,7 +33,7 @@ export function offlineText(id: string): OfflineText | undefined {
   if (how !== RESTARTED) return how === undefined ? how : LOST[how];
   const at = timeOrDate(hubStarted, now.value);
   return {
-    short: t`Not back since Ground Control restarted`,
+    short: t`not back since Ground Control restarted`,
     long: t`Ground Control was restarted at ${at}, and the node has not come back since.`,
   };
 }
