@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import datetime
 import hashlib
 import os
 import signal
@@ -18,10 +17,9 @@ from typing import Final
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
+from tests.support.certificates import Certificate
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.ports import free_port
@@ -164,18 +162,9 @@ class Nginx(Door):
 
 
 def _certify(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    shown = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1)).add_extension(x509.SubjectAlternativeName([x509.DNSName(_NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    (folder / "fullchain.pem").write_bytes(shown.public_bytes(serialization.Encoding.PEM))
-    plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "privkey.pem").write_bytes(plain)
+    made = Certificate(folder)
+    (folder / "fullchain.pem").write_bytes(made.pem)
+    (folder / "privkey.pem").write_bytes(made.key)
 
 
 def need(name: str) -> None:

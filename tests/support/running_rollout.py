@@ -1,4 +1,4 @@
-"""A stored roll-out that runs."""
+"""A stored roll-out that runs, and the body of a patch policy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from groundcontrol.rollouts.model import Rollout, RolloutId, Target
 from spider.wire.ids import new_time_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.race_cases_policies import a_policy
+
+DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+POLICY: dict[str, Any] = {
+    "name": "all",
+    "select": {"all": True},
+    "when": {"weekly": ["tue"]},
+    "start": "02:30",
+    "length_s": 7200,
+    "zone": "UTC",
+    "what": "all",
+}
+"""The body of a patch policy: all servers on Tuesdays."""
 
 
 async def a_rollout(hub: TestHub, nodes: Sequence[Node], **fields: Any) -> Rollout:

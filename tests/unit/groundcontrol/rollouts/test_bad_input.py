@@ -11,18 +11,9 @@ from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
 from tests.support.inprocess_hub import Client, TestHub
+from tests.support.running_rollout import DAYS, POLICY
 
 COLUMNS = ("package", "installed", "candidate", "security", "repository")
-DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-POLICY: dict[str, Any] = {
-    "name": "all",
-    "select": {"all": True},
-    "when": {"weekly": ["tue"]},
-    "start": "02:30",
-    "length_s": 7200,
-    "zone": "UTC",
-    "what": "all",
-}
 
 
 async def a_node(hub: TestHub, name: str = "web-1") -> str:

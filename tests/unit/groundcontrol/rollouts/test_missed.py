@@ -11,17 +11,7 @@ from groundcontrol.rollouts.occurrences import missed_in_row
 from groundcontrol.rollouts.report import reach_of
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.inprocess_hub import Client, TestHub
-
-POLICY: dict[str, Any] = {
-    "name": "all",
-    "select": {"all": True},
-    "when": {"weekly": ["tue"]},
-    "start": "02:30",
-    "length_s": 7200,
-    "zone": "UTC",
-    "what": "all",
-}
-DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+from tests.support.running_rollout import DAYS, POLICY
 
 
 async def _events(admin: Client, kind: str) -> list[dict[str, Any]]:

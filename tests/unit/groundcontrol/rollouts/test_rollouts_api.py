@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
 
 from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
@@ -15,16 +14,7 @@ from groundcontrol.rollouts.model import MakeJob, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
-
-POLICY: dict[str, Any] = {
-    "name": "all",
-    "select": {"all": True},
-    "when": {"weekly": ["tue"]},
-    "start": "02:30",
-    "length_s": 7200,
-    "zone": "UTC",
-    "what": "all",
-}
+from tests.support.running_rollout import POLICY
 
 
 async def test_a_one_off_roll_out_is_made_listed_stopped_and_retried(hub: TestHub) -> None:
