@@ -84,6 +84,8 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
     return {
         "GET /auth/sessions": (f"/auth/sessions?{page}&user=*", None),
         "GET /users": (f"/users?{page}", None),
+        "GET /instance-admins": (f"/instance-admins?{page}", None),
+        "GET /instance-audit": (f"/instance-audit?{page}", None),
         "GET /tokens": (f"/tokens?{page}&user=*", None),
         "GET /nodes": (f"/nodes?{page}&metrics={SERIES}", None),
         "GET /nodes/{id}/history": (f"/nodes/{node}/history?{hour}", None),

@@ -120,10 +120,11 @@ async def test_a_silent_connection_is_dropped(tmp_path: Path) -> None:
 @pytest.mark.holds("S-26")
 async def test_an_endless_head_during_an_answer_ends_the_connection() -> None:
     connections: list[asyncio.Protocol] = []
+    answering = asyncio.Event()
 
     async def wait(request: web.Request) -> web.StreamResponse:
         connections.append(request.protocol)
-        await asyncio.Event().wait()
+        await answering.wait()
         return web.Response()
 
     app = web.Application()
@@ -144,6 +145,7 @@ async def test_an_endless_head_during_an_answer_ends_the_connection() -> None:
         await eventually(lambda: connection.transport is None)
         writer.close()
     finally:
+        answering.set()  # the server waits for an answer that has begun
         await runner.cleanup()
 
 
