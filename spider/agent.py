@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from typing import Callable, Coroutine, Dict, Optional
 
@@ -13,7 +12,7 @@ from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.logs import event
 from spider.memory_limit import EXIT_MEMORY, MemoryLimit
-from spider.root.trusted_files import real_path
+from spider.root.trusted_files import owner_or_root
 from spider.selfcare.node_keys import KeyWatch
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
@@ -81,7 +80,7 @@ class _Agent:
         self._job_ended: Optional[Callable[[], None]] = None
         self.record_end: Callable[[], None] = lambda: None
         """Records on the disk that the program ends in order. It blocks, so it runs in a thread."""
-        self._owner = _policy_owner(config.policy_path)
+        self._owner = owner_or_root(config.policy_path)
         self.spool = spool_of(config, clock)
         self._outbox = Outbox(clock, self.spool)
         jobs = Jobs(
@@ -183,12 +182,3 @@ async def _record_end(record_end: Callable[[], None]) -> None:
         await wait_for(RECORD_LIMIT_S, run_in_thread(record_end, "the record of this boot"))
     except (asyncio.TimeoutError, OSError) as error:
         event(log, "end_not_recorded", logging.WARNING, why=str(error) or "the disk did not answer")
-
-
-def _policy_owner(path: str) -> int:
-    """The uid that must own the policy: the user of this process if that user owns it now, else root."""
-    try:
-        owner = os.stat(real_path(path)).st_uid
-    except OSError:
-        return 0
-    return owner if owner == os.geteuid() else 0

@@ -6,23 +6,27 @@ from typing import List, Optional
 
 from spider.files import read_file
 
-SLICE = "system.slice/system-stardust\\x2djob.slice"
+_SERVICES = ("app.slice", "system.slice")
+"""Where services of a user's own systemd are, and those of the system's."""
 _HIERARCHIES = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 
-def _system_prefix() -> str:
-    """The path before `system.slice`, which is not empty in a container that does not see the root of the cgroup tree."""
+def _services() -> str:
+    """The cgroup of all services beside this one. There is a path before it in a container, and where systemd serves one user."""
     for line in read_file("/proc/self/cgroup").split("\n"):
         path = line.split(":", 2)[-1]
-        if "/system.slice/" in path:
-            return path.split("/system.slice/", 1)[0].strip("/")
-    return ""
+        for name in _SERVICES:
+            if f"/{name}/" in path:
+                return f"{path.split(f'/{name}/', 1)[0]}/{name}".strip("/")
+    return "system.slice"
 
 
 def _slices() -> List[str]:
-    prefix = _system_prefix()
-    bases = [os.path.join(root, prefix) if prefix else root for root in _HIERARCHIES]
-    return [base for base in bases if os.path.isdir(os.path.join(base, "system.slice"))]
+    """The folders of the jobs' slice, whether it has a job or not."""
+    services = _services()
+    places = [os.path.join(root, services) for root in _HIERARCHIES]
+    kind = os.path.basename(services)[: -len(".slice")]
+    return [os.path.join(place, f"{kind}-stardust\\x2djob.slice") for place in places if os.path.isdir(place)]
 
 
 def unit_name(job: str) -> str:
@@ -43,18 +47,18 @@ def _processes(folder: str) -> List[int]:
 
 def job_processes(job: str) -> Optional[List[int]]:
     """The process ids in the cgroup of a job's unit. None: this host shows no cgroups of services."""
-    bases = _slices()
-    if not bases:
+    slices = _slices()
+    if not slices:
         return None
-    return [pid for base in bases for pid in _processes(os.path.join(base, SLICE, unit_name(job)))]
+    return [pid for place in slices for pid in _processes(os.path.join(place, unit_name(job)))]
 
 
 def busy_jobs() -> List[str]:
     """The ids of the jobs whose unit still has processes: the runner, or processes that the runner left behind."""
     busy = {
         os.path.basename(folder)[len("stardust-job@") : -len(".service")]
-        for base in _slices()
-        for folder in glob.glob(os.path.join(glob.escape(os.path.join(base, SLICE)), "stardust-job@*.service"))
+        for place in _slices()
+        for folder in glob.glob(os.path.join(glob.escape(place), "stardust-job@*.service"))
         if _processes(folder)
     }
     return sorted(busy)

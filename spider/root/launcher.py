@@ -29,7 +29,8 @@ from spider.root.container_names import named_containers
 from spider.root.named_actions import ACTIONS_DIR, ActionRefused, check_action
 from spider.root.order_args import validate_args
 from spider.root.policy import POLICY_PATH, Policy, PolicyRefused, read_policy
-from spider.root.trusted_files import Untrusted, read_trusted
+from spider.root.systemd_programs import systemd_program
+from spider.root.trusted_files import Untrusted, owner_or_root, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.wire.arg_kinds import ACTION, CONTAINER, SIDE_LANE
 from spider.wire.ids import is_id, made_at
@@ -117,6 +118,28 @@ class LauncherPaths(NamedTuple):
     """File systems that need free space for verbs that fill the disk (`Verb.fills`)."""
     engines: Sequence[Tuple[str, str]] = SOCKETS
     actions: str = ACTIONS_DIR
+    policy_owner: Optional[int] = None
+    """The required owner of the policy and the actions, where it is another one."""
+    only_actions: bool = False
+    """Whether this launcher starts nothing but the owner's actions: it serves one user, and is not root's."""
+
+    @property
+    def owner_of_policy(self) -> int:
+        return self.owner if self.policy_owner is None else self.policy_owner
+
+
+def paths_of_user(etc: str, state: str, policy: str, actions: str) -> LauncherPaths:
+    """The paths of a launcher that serves the user who started it; it makes the folders of the jobs.
+
+    Policy and actions are this user's, or root's, such as those in the store of Nix.
+    """
+    jobs, started = os.path.join(state, "jobs"), os.path.join(state, "started")
+    for folder in (jobs, started):
+        os.makedirs(folder, 0o700, exist_ok=True)
+    return LauncherPaths(
+        os.path.join(etc, "launch.key"), os.path.join(etc, "spider.conf"), policy, jobs, started, os.geteuid(), (), (), actions,
+        policy_owner=owner_or_root(policy), only_actions=True,
+    )  # fmt: skip
 
 
 class JobUnit(NamedTuple):
@@ -130,14 +153,14 @@ class JobUnit(NamedTuple):
 
 def _systemctl(*words: str, limit_s: float) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["/usr/bin/systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
+        [systemd_program("systemctl"), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
     )
 
 
-def start_unit(name: str) -> bool:
+def start_unit(name: str, manager: str = "--system") -> bool:
     """Start a unit and wait until its program runs. False: the start was refused or failed. Raises: TimeoutError."""
     try:
-        done = _systemctl("--no-ask-password", "start", name, limit_s=START_DEADLINE_S)
+        done = _systemctl(manager, "--no-ask-password", "start", name, limit_s=START_DEADLINE_S)
     except subprocess.TimeoutExpired as exc:
         raise TimeoutError(name) from exc
     if done.returncode:
@@ -145,15 +168,16 @@ def start_unit(name: str) -> bool:
     return done.returncode == 0
 
 
-def host_is_stopping() -> bool:
+def host_is_stopping(manager: str = "--system") -> bool:
     """Whether the host is shutting down. Maintainer scripts cannot restart services then, so no job is started."""
     try:
-        return _systemctl("is-system-running", limit_s=STOPPING_DEADLINE_S).stdout.strip() == "stopping"
+        return _systemctl(manager, "is-system-running", limit_s=STOPPING_DEADLINE_S).stdout.strip() == "stopping"
     except subprocess.TimeoutExpired:
         return False
 
 
 SYSTEMD = JobUnit(start_unit, host_is_stopping)
+OF_USER = JobUnit(lambda name: start_unit(name, "--user"), lambda: host_is_stopping("--user"))
 OPENRC = JobUnit(systemctl_shim.start_job, systemctl_shim.is_going_down)
 
 
@@ -193,13 +217,15 @@ def check_args(order: SignedOrder) -> None:
 def _policy_for(verb: str, paths: LauncherPaths) -> Policy:
     """The owner's policy, if it allows this verb. Raises: OrderRefused."""
     try:
-        policy = read_policy(paths.policy, paths.owner)
+        policy = read_policy(paths.policy, paths.owner_of_policy)
     except PolicyRefused as exc:
         logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
         raise OrderRefused("policy-invalid") from exc
     refusal = policy.refusal(verb)
     if refusal:
         raise OrderRefused(refusal)
+    if paths.only_actions and VERBS[verb].kind is not ACTION:
+        raise OrderRefused("policy-verb")
     return policy
 
 
@@ -215,7 +241,7 @@ def check_policy(order: SignedOrder, paths: LauncherPaths) -> None:
         raise OrderRefused(refusal)
     if VERBS[order.verb].kind is ACTION:
         try:
-            check_action(order.args[ACTION.name], paths.actions, paths.owner)
+            check_action(order.args[ACTION.name], paths.actions, paths.owner_of_policy)
         except ActionRefused as exc:
             logs.event(_log, "action_refused", level=logging.ERROR, why=str(exc))
             raise OrderRefused(exc.cause) from exc
@@ -472,21 +498,25 @@ def serve(client: socket.socket, paths: LauncherPaths, unit: JobUnit, boot: str)
 def main(argv: Optional[List[str]] = None) -> int:
     """`spider.pyz launch`. Returns the exit status.
 
-    systemd's socket or `spider.pyz listen` starts it with the connection to one client as descriptor 3.
+    systemd's socket or `spider.pyz listen` starts it with the connection to one client as descriptor 3. For a Spider that serves one user
+    it gets four words: the folders of keys and of state, the policy, and the folder of actions.
     """
-    if argv:
-        print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # for the person who typed this
+    words = argv or []
+    if len(words) not in (0, 4):
+        print("launch takes no words, or four", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
     logs.set_up(style="json")
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
+    paths = paths_of_user(*words) if words else LauncherPaths()
+    unit = OF_USER if words else OPENRC if systemctl_shim.is_here() else SYSTEMD
     with socket.socket(fileno=CONNECTION_FD) as client:
-        answer = serve(client, LauncherPaths(), OPENRC if systemctl_shim.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
+        answer = serve(client, paths, unit, os.environ.get("STARDUST_BOOT", ""))
     if answer.answer == "accepted":
         try:
-            prune(JOBS_DIR)
-            prune_started(LauncherPaths(), time.time())
+            prune(paths.jobs)
+            prune_started(paths, time.time())
         except (OSError, OrderRefused) as exc:
             logs.event(_log, "prune_failed", level=logging.WARNING, why=str(exc))
     return 0

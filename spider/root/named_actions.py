@@ -4,6 +4,7 @@ The hub can invent no command: the file is root's, nobody else may write it or i
 """
 
 import os
+import re
 import signal
 import stat
 import time
@@ -19,6 +20,8 @@ WORK_LIMIT_S = MAX_ACTION_S
 """Time limit of an action whose order names none."""
 END_LIMIT_S = 10
 """Time from the request to end (SIGTERM) to the end by force (SIGKILL), after the time limit or a stop request."""
+MAX_PROGRESS_TEXT = 80
+_PROGRESS = re.compile(r"\[ *(?:(?P<done>[0-9]{1,9})/(?P<all>[0-9]{1,9})|(?P<percent>[0-9]{1,3}) ?%|\?) *\] (?P<text>.+)")
 _NOW = StopRule("now", "", (signal.SIGTERM,))
 
 
@@ -79,7 +82,7 @@ class NamedActions:
         # `timeout` also ends what ignores SIGTERM; the console alone never kills, since it also runs package managers
         argv = ["timeout", "-k", str(END_LIMIT_S), str(self._work_limit_s), path]
         begun_at = time.monotonic()
-        ended = self._console.run(argv, ENVIRONMENT, lambda _line: None, stop_rule=lambda _phase: _NOW)
+        ended = self._console.run(argv, ENVIRONMENT, self._progress, stop_rule=lambda _phase: _NOW)
         if ended.stopped == "now":
             return Outcome("cancelled", ended.rc, ended.signal, (), "job.stopped", f"{name} was stopped; what it had done stays")
         if ended.rc == 0:
@@ -89,6 +92,18 @@ class NamedActions:
                 "job.timed_out", f"{name} had not ended after {self._work_limit_s / 60:.0f} minutes, and was ended", ended.rc
             )
         return self._failed("job.action_failed", f"{name} ended with status {ended.rc}; its output says why", ended.rc, ended.signal)
+
+    def _progress(self, line: str) -> None:
+        """A line such as `[3/7] build`, `[40 %] copy` or `[?] activate` tells how far the action is."""
+        match = _PROGRESS.match(line)
+        if match is None:
+            return
+        if match["all"]:
+            percent = 100 * int(match["done"]) // max(1, int(match["all"]))
+            text = f"{match['text']} {match['done']} of {match['all']}"
+        else:
+            percent, text = int(match["percent"] or -1), match["text"]
+        self._console.progress("commit", min(percent, 100), text=text[:MAX_PROGRESS_TEXT])
 
     def _failed(self, code: str, text: str, rc: Optional[int] = None, number: int = 0) -> Outcome:
         self._console.print_line(text)

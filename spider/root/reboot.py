@@ -11,6 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Tu
 
 from spider.files import read_file, read_text
 from spider.root import systemctl_shim
+from spider.root.systemd_programs import systemd_program
 from spider.wire.sentences import name_list, sentence
 
 COMMAND_LIMIT_S = 20.0
@@ -79,7 +80,7 @@ def _run(*argv: str) -> Tuple[int, str, str]:
 
 
 def _systemctl(*words: str) -> str:
-    return _run("/usr/bin/systemctl", "--no-pager", "--no-legend", "--plain", *words)[1]
+    return _run(systemd_program("systemctl"), "--no-pager", "--no-legend", "--plain", *words)[1]
 
 
 def parse_units(text: str) -> FrozenSet[str]:
@@ -222,14 +223,14 @@ def check_inhibitors() -> None:
 
     Raises: Inhibited.
     """
-    blockers = parse_inhibitors(_run("/usr/bin/systemd-inhibit", "--list", "--no-legend", "--no-pager")[1])
+    blockers = parse_inhibitors(_run(systemd_program("systemd-inhibit"), "--list", "--no-legend", "--no-pager")[1])
     if blockers:
         raise Inhibited("; ".join(blockers)[:500])
 
 
 def request_reboot() -> str:
     """Request a reboot of this host. Returns: why it was refused; empty = it was accepted."""
-    argv = ["reboot"] if systemctl_shim.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
+    argv = ["reboot"] if systemctl_shim.is_here() else [systemd_program("systemctl"), "--no-block", "--no-wall", "reboot"]
     status, _, error_text = _run(*argv)
     return "" if status == 0 else error_text.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
 

@@ -40,10 +40,10 @@ from spider.root.bytecode import write_bytecode
 from spider.root.container_actions import ContainerActions
 from spider.root.job_console import JobConsole, StopRequest
 from spider.root.job_lock import JobNotStarted, take_lock
-from spider.root.named_actions import WORK_LIMIT_S, NamedActions
+from spider.root.named_actions import ACTIONS_DIR, WORK_LIMIT_S, NamedActions
 from spider.root.order_args import TIMEOUT
 from spider.root.terminal import Log, OutputReporter, Terminal
-from spider.root.trusted_files import Untrusted
+from spider.root.trusted_files import Untrusted, owner_or_root
 from spider.root.unit_actions import UnitActions
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
@@ -64,6 +64,11 @@ class RunnerPaths(NamedTuple):
 
     jobs: str = JOBS_DIR
     """The folder with a folder for each job."""
+    actions: str = ACTIONS_DIR
+    actions_owner: int = 0
+    """The required owner of the files of actions."""
+    only_actions: bool = False
+    """Whether this runner is not root's, and runs the actions of one user alone."""
 
 
 def ignore_signals() -> None:
@@ -123,22 +128,26 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     return Outcome(REBOOTING, None, 0, ())
 
 
-_OF_KIND: Dict[str, Callable[[AcceptedOrder, Tuple[str, ...], JobConsole], Outcome]] = {
-    UNITS.name: lambda plan, names, console: UnitActions(console).perform(plan.verb, names),
-    ACTION.name: lambda plan, names, console: NamedActions(console, work_limit_s=plan.args.get(TIMEOUT, WORK_LIMIT_S)).run(*names),
-    CONTAINER.name: lambda _plan, names, console: ContainerActions(console).restart(*names),
+def _run_action(plan: AcceptedOrder, names: Tuple[str, ...], console: JobConsole, paths: RunnerPaths) -> Outcome:
+    return NamedActions(console, paths.actions, paths.actions_owner, plan.args.get(TIMEOUT, WORK_LIMIT_S)).run(*names)
+
+
+_OF_KIND: Dict[str, Callable[[AcceptedOrder, Tuple[str, ...], JobConsole, RunnerPaths], Outcome]] = {
+    UNITS.name: lambda plan, names, console, _paths: UnitActions(console).perform(plan.verb, names),
+    ACTION.name: _run_action,
+    CONTAINER.name: lambda _plan, names, console, _paths: ContainerActions(console).restart(*names),
 }
 """Who does the work of verbs of a kind, by order and names. The package manager does all other work."""
 
 
-def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
+def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: JobConsole, paths: RunnerPaths) -> Outcome:
     if plan.verb not in verbs.VERBS:
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
     if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
     kind = verbs.VERBS[plan.verb].kind
     if kind is not None and kind.name in _OF_KIND:
-        return _OF_KIND[kind.name](plan, kind.from_order(plan.args[kind.name]), console)
+        return _OF_KIND[kind.name](plan, kind.from_order(plan.args[kind.name]), console, paths)
     if manager is None:
         console.print_line("No package manager that Spider knows owns this host.")
         return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
@@ -170,14 +179,15 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     Returns: the result; None: the server now shuts down for a reboot, and Spider reports the end after the boot.
     Raises:  JobNotStarted.
     """
-    jobs = (paths or RunnerPaths()).jobs
+    paths = paths or RunnerPaths()
+    jobs = paths.jobs
     folder = os.path.join(jobs, job)
     plan = read_plan(folder)
     if plan is None or plan.job != job:
         raise JobNotStarted("there is no such order")
     name = lock_of(plan.verb)
     lock = take_lock(jobs, name=name)
-    if name == LOCK:  # a job with the other lock may run beside one that writes these files
+    if name == LOCK and not paths.only_actions:  # a job with the other lock may run beside one that writes these files
         _forget_keys(job)
         write_bytecode()
     started_at, log, reporter = _begin(folder, boot)
@@ -189,7 +199,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
         console.print_line(line)
     verb = verbs.VERBS.get(plan.verb)
     is_selfcare = verb is not None and verb.selfcare
-    outcome = _guarded(lambda: _run_selfcare(plan, console, boot) if is_selfcare else _carry_out(plan, manager, console))
+    outcome = _guarded(lambda: _run_selfcare(plan, console, boot) if is_selfcare else _carry_out(plan, manager, console, paths))
     terminal.close()
     log.close()
     reporter.close()
@@ -242,17 +252,25 @@ def _forget_keys(job: str) -> None:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`. Returns the exit status."""
+    """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`. Returns the exit status.
+
+    For a Spider that serves one user it gets two words more: the folder of jobs, and that of actions.
+    """
     logs.set_up(style="json")
     words = argv or []
-    if len(words) != 1 or not is_id(words[0]):
+    if len(words) not in (1, 3) or not is_id(words[0]):
         print("run takes the id of an accepted job", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
     ignore_signals()
     logs.bind(job=words[0])
-    _install_command()
+    paths, manager = RunnerPaths(), None
+    if words[1:]:
+        paths = RunnerPaths(words[1], words[2], owner_or_root(words[2]), only_actions=True)
+    else:
+        _install_command()
+        manager = package_manager()
     try:
-        result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
+        result = run_job(words[0], manager, os.environ.get("STARDUST_BOOT", ""), paths)
     except JobNotStarted as exc:
         logs.event(_log, "job_not_begun", level=logging.ERROR, why=str(exc))
         return 75

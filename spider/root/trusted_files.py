@@ -19,6 +19,15 @@ def real_path(path: str) -> str:
     return f"/proc/self/fd/{match.group(1)}" if match else path
 
 
+def owner_or_root(path: str) -> int:
+    """The uid that must own a file: the user of this process if that user owns it now, else root."""
+    try:
+        owner = os.stat(real_path(path)).st_uid
+    except OSError:
+        return 0
+    return owner if owner == os.geteuid() else 0
+
+
 class Untrusted(Exception):
     """The file is missing, is not a plain file, or another user could have written or read it. The text has the reason."""
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.jobs.messages import refusal_error
-from spider.jobs.files import PROGRESS, AcceptedOrder
+from spider.jobs.files import PROGRESS, AcceptedOrder, read_progress, read_result
 from spider.jobs.files import STOP as STOP_FILE
 from spider.packages.interfaces import Outcome
 from spider.root import runner
 from spider.root.job_console import JobConsole, StopRequest
-from spider.root.launcher import LauncherPaths
+from spider.root.launcher import LauncherPaths, paths_of_user
 from spider.root.named_actions import ActionRefused, NamedActions, check_action
+from spider.root.runner import RunnerPaths, run_job
 from spider.root.terminal import Log, OutputReporter, Terminal
 from tests.support.launcher import Systemd, order, submit
 
@@ -92,6 +93,27 @@ def test_an_action_that_others_could_have_written_is_refused_by_launcher_and_run
         outcome = NamedActions(job.console, str(actions), os.geteuid()).run("drain")
     assert (outcome.state, outcome.error_code) == ("failed", "job.action_refused")
     assert b"args:" not in (tmp_path / "job" / "log").read_bytes()
+
+
+@pytest.mark.holds("SAFETY-107")
+def test_a_launcher_of_one_user_starts_nothing_but_actions(paths: LauncherPaths, actions: Path, tmp_path: Path) -> None:
+    etc, state = tmp_path / "mine", tmp_path / "state"
+    etc.mkdir()
+    for name, path in (("launch.key", paths.launch_key), ("spider.conf", paths.spider_conf)):
+        Path(path).rename(etc / name)
+    Path(paths.policy).write_text(POLICY)
+    mine = paths_of_user(str(etc), str(state), paths.policy, str(actions))
+    systemd = Systemd()
+    allowed = order(verb="action-run", args={"named_action": "drain"})
+    assert submit(mine, allowed, systemd) == ("accepted", "")
+    assert systemd.started == [f"stardust-job@{allowed.job}.service"]
+    for verb in ("check", "reboot", "uninstall"):
+        assert submit(mine, order(verb=verb), systemd) == ("refused", "policy-verb")
+    assert len(systemd.started) == 1
+    assert run_job(allowed.job, None, "", RunnerPaths(mine.jobs, str(actions), os.geteuid(), only_actions=True)) is not None
+    result = read_result(os.path.join(mine.jobs, allowed.job))
+    assert result is not None
+    assert (result.state, "args: 0" in (Path(mine.jobs) / allowed.job / "log").read_text()) == ("succeeded", True)
 
 
 @pytest.mark.holds("SAFETY-107")
@@ -180,6 +202,23 @@ def test_an_action_that_fails_fails_its_job(run: Callable[..., tuple[Outcome, st
     assert "half done" in log
 
 
+@pytest.mark.parametrize(
+    ("line", "percent", "text"),
+    [
+        ("[3/7] build", 42, "build 3 of 7"), ("[ 40 %] copy", 40, "copy"), ("[100%] done", 100, "done"), ("[?] activate", -1, "activate"),
+        ("[900%] much", 100, "much"), ("[1/0] none", 100, "none 1 of 0"), ("[x] no", -1, "drain"), ("3/7 no", -1, "drain"),
+    ],
+)  # fmt: skip
+def test_a_line_of_an_action_tells_how_far_it_is(
+    run: Callable[..., tuple[Outcome, str]], tmp_path: Path, line: str, percent: int, text: str
+) -> None:
+    run(f"echo '{line}'")
+    seen = read_progress(str(tmp_path / "job"))
+    assert seen is not None
+    assert seen is not None
+    assert (seen.percent, seen.text) == (percent, text)
+
+
 def test_the_time_limit_of_an_order_reaches_the_action(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[int] = []
 
@@ -192,7 +231,7 @@ def test_the_time_limit_of_an_order_reaches_the_action(monkeypatch: pytest.Monke
     with JobOf(tmp_path) as job:
         for args in ({"named_action": "drain"}, {"named_action": "drain", "timeout_s": 90}):
             accepted = AcceptedOrder("0" * 26, "action-run", args)
-            runner._carry_out(accepted, None, job.console)
+            runner._carry_out(accepted, None, job.console, runner.RunnerPaths())
     assert given == [3600, 90]
 
 
