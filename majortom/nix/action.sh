@@ -1,6 +1,6 @@
-# One action for the configuration of this machine. The head sets ACTION, CHECKOUT, CHECKOUT_USER, FLAKE, TESTS and PATH.
+# One action for the configuration of this machine, or of one user of it. The head sets ACTION, CHECKOUT, CHECKOUT_USER, FLAKE, TESTS, PATH,
+# PROFILE (the link of the generations), REBUILD (nixos-rebuild or home-manager), PROGRESS (the words before it) and MANAGER (of systemd).
 set -u
-PROFILE=${PROFILE:-/nix/var/nix/profiles/system}
 SESSION_LIMIT_S=${SESSION_LIMIT_S:-120}
 TEST_LIMIT_S=${TEST_LIMIT_S:-600}
 
@@ -8,10 +8,10 @@ as_owner() { if [ "$(id -un)" = "$CHECKOUT_USER" ]; then "$@"; else setpriv --re
 # Hooks of the checkout never run, and nothing asks for a password.
 git_() { as_owner env GIT_TERMINAL_PROMPT=0 git -C "$CHECKOUT" -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }
 revision() { git_ rev-parse HEAD 2>/dev/null || echo unknown; }
-generation() { readlink "$PROFILE" | sed -n 's/^.*system-\([0-9]*\)-link$/\1/p'; }
+generation() { readlink "$PROFILE" | sed -n 's/^.*-\([0-9]*\)-link$/\1/p'; }
 in_session() {
-    started=$(systemctl show -p InvocationID --value stardust-spider.service)
-    journalctl "_SYSTEMD_INVOCATION_ID=$started" -u stardust-spider.service -o cat --no-pager 2>/dev/null |
+    started=$(systemctl "$MANAGER" show -p InvocationID --value stardust-spider.service)
+    journalctl "$MANAGER" "_SYSTEMD_INVOCATION_ID=$started" -o cat --no-pager 2>/dev/null |
         grep -o '"event": "[a-z_]*"' | grep -E '"(spider_starts|session_|hub_)' | tail -n 1 | grep -q session_open
 }
 
@@ -36,13 +36,28 @@ pull() {
     fi
 }
 
-# rebuild WORD...: what nixos-rebuild did, judged by the generation and not only by its status.
+# A switch to a flake, or to a file of the checkout.
+switch() {
+    set -- switch --log-format internal-json -v
+    if [ -n "$FLAKE" ]; then rebuild "$@" --flake "$FLAKE"
+    elif [ "$REBUILD" = home-manager ]; then rebuild "$@" -f "$CHECKOUT/home.nix"
+    else rebuild "$@" -I "nixos-config=$CHECKOUT/configuration.nix"; fi
+}
+
+# Back to the generation before, whichever way the profile was moved.
+go_back() {
+    nix-env --profile "$PROFILE" --switch-generation "$before" || return
+    if [ "$REBUILD" = home-manager ]; then "$PROFILE/activate" --driver-version 1; else "$PROFILE/bin/switch-to-configuration" switch; fi
+}
+
+# rebuild WORD...: what a switch did, judged by the generation and not only by its status.
 rebuild() {
     before=$(generation) link=$(readlink -f "$PROFILE")
     was_in_session=no
     ! in_session || was_in_session=yes
     status=0
-    nixos-rebuild "$@" ${FLAKE:+--flake "$FLAKE"} || status=$?
+    # shellcheck disable=SC2086  # several words
+    $PROGRESS "$REBUILD" "$@" || status=$?
     after=$(generation)
     echo "generation ${before:-unknown} -> ${after:-unknown}"
     if [ "$(readlink -f "$PROFILE")" != "$link" ]; then
@@ -50,7 +65,7 @@ rebuild() {
     fi
     case $status in
         0) ;;
-        4) echo "the new system is active, but some units failed:"; systemctl --failed --no-legend --plain ;;
+        4) echo "the new system is active, but some units failed:"; systemctl "$MANAGER" --failed --no-legend --plain ;;
         *) if [ "$before" != "$after" ]; then echo "switched, with failures (status $status)"; fi; return "$status" ;;
     esac
     [ "$was_in_session" = yes ] || { echo "Spider had no session before, so nothing waits for one now"; return "$status"; }
@@ -58,7 +73,7 @@ rebuild() {
     until in_session; do
         if [ "$waited" -ge "$SESSION_LIMIT_S" ]; then
             echo "no session with the hub for $SESSION_LIMIT_S s: going back to generation $before"
-            nixos-rebuild switch --rollback && echo "rolled back to generation $(generation)"
+            go_back && echo "rolled back to generation $(generation)"
             return 1
         fi
         sleep 1
@@ -82,8 +97,8 @@ run_tests() {
 
 case $ACTION in
     pull) pull ;;
-    switch) rebuild switch ;;
-    pull-switch) pull && rebuild switch ;;
+    switch) switch ;;
+    pull-switch) pull && switch ;;
     test) run_tests ;;
-    rollback) FLAKE='' && rebuild switch --rollback ;;
+    rollback) rebuild switch --rollback ;;
 esac

@@ -9,7 +9,7 @@ let
   state = "/var/lib/stardust/spider";
   log = "/var/log/stardust-spider.log";
 in {
-  options.services.stardust-spider = import ./options.nix { inherit lib pkgs; watched = true; } // {
+  options.services.stardust-spider = import ./options.nix { inherit lib pkgs; for = "nix-darwin"; } // {
     uid = lib.mkOption { type = lib.types.ints.between 400 599; default = 533; description = "Number of the account _stardust and its group."; };
   };
   config = lib.mkIf cfg.enable {

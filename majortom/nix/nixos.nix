@@ -8,18 +8,15 @@ let
     ++ lib.optionals (cfg.units != [ ]) [ "unit-start" "unit-stop" "unit-restart" "unit-reload" ];
   programs = [ config.nix.package pkgs.git pkgs.openssh pkgs.util-linux pkgs.coreutils pkgs.gnugrep pkgs.gnused pkgs.bash pkgs.systemd config.system.build.nixos-rebuild ];
   target = if cfg.configuration.attribute == null then config.networking.hostName else cfg.configuration.attribute;
-  # The values stand in single quotes; the types of the options refuse what could end one.
-  action = name: ''
-    #!/bin/sh
-    ACTION='${name}'
-    CHECKOUT='${toString cfg.configuration.path}'
-    CHECKOUT_USER='${toString cfg.configuration.user}'
-    FLAKE='${lib.optionalString cfg.configuration.flake "${toString cfg.configuration.path}#${target}"}'
-    TESTS='${cfg.configuration.tests}'
-    PATH='${lib.makeBinPath programs}'
-    export PATH
-    ${builtins.readFile ./action.sh}
-  '';
+  action = name: shared.action {
+    inherit name;
+    inherit (cfg.configuration) user;
+    flake = "${toString cfg.configuration.path}#${target}";
+    profile = "/nix/var/nix/profiles/system";
+    rebuild = "nixos-rebuild";
+    manager = "--system";
+    path = lib.makeBinPath programs;
+  };
 in {
   options.services.stardust-spider = import ./options.nix { inherit lib pkgs; };
   config = lib.mkIf cfg.enable {

@@ -1,5 +1,23 @@
 # What the modules for NixOS, nix-darwin and Home Manager share.
 { lib, pkgs, cfg }: rec {
+  # The text of an action's file. The values stand in single quotes; the types of the options refuse what could end one.
+  action = { name, user, flake, profile, rebuild, manager, path, more ? "" }: ''
+    #!/bin/sh
+    ACTION='${name}'
+    CHECKOUT='${toString cfg.configuration.path}'
+    CHECKOUT_USER='${toString user}'
+    FLAKE='${lib.optionalString cfg.configuration.flake flake}'
+    TESTS='${cfg.configuration.tests}'
+    PROFILE='${profile}'
+    REBUILD='${rebuild}'
+    PROGRESS='${pkgs.python3}/bin/python3 -I ${./progress.py}'
+    MANAGER='${manager}'
+    PATH='${path}'
+    export PATH
+    ${more}
+    ${builtins.readFile ./action.sh}
+  '';
+
   # Spider reads it for the page. profile: the link of the generations, where it is not the system's.
   about = { revision, profile ? null }:
     "[about]\n"
@@ -24,15 +42,15 @@
   '';
 
   # Without a launcher the hub can order nothing.
-  policy = pkgs.writeText "stardust-policy.conf" ''
+  monitor = pkgs.writeText "stardust-policy.conf" ''
     [policy]
     version = 3
     mode = monitor
   '';
-  watched = { python, etc, state }: [
+  watched = { python, etc, state, policy ? monitor }: [
     "${python}/bin/python3" "-I" "-B" "${cfg.package}/lib/stardust/spider.pyz"
     "--config" "${etc}/spider.conf" "--key" "${etc}/session.key" "--policy" "${policy}"
-    "--state" state "--jobs" "${state}/jobs" "--metrics" "${etc}/metrics.d" "--events" "${state}/events.sock"
+    "--state" state "--jobs" "${state}/jobs" "--metrics" "${etc}/metrics.d" "--events" "${state}/events.sock" "--launcher" "${state}/launcher.sock"
   ];
 
   # launchd's keys. It keeps Spider alive from the moment on at which the join has written its file.

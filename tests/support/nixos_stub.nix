@@ -7,6 +7,7 @@ let
   lib = rec {
     hasPrefix = prefix: text: b.substring 0 (b.stringLength prefix) text == prefix;
     concatStringsSep = b.concatStringsSep;
+    concatMapStringsSep = between: change: values: concatStringsSep between (map change values);
     optional = yes: value: if yes then [ value ] else [ ];
     optionals = yes: values: if yes then values else [ ];
     optionalString = yes: text: if yes then text else "";
@@ -31,13 +32,14 @@ let
       addCheck = inner: check: type "addCheck" (value: inner.check value && check value);
     };
   };
-  pkgs = b.listToAttrs (map (name: { inherit name; value = "/nix/store/${name}"; }) [ "git" "openssh" "util-linux" "coreutils" "gnugrep" "gnused" "bash" "systemd" ])
+  pkgs = b.listToAttrs (map (name: { inherit name; value = "/nix/store/${name}"; }) [ "nix" "git" "openssh" "util-linux" "coreutils" "gnugrep" "gnused" "bash" "systemd" ])
     // {
       callPackage = _: _: "/nix/store/stardust-spider";
       python3 = { outPath = "/nix/store/python3"; withPackages = _: "/nix/store/python3-env"; };
       stdenv.hostPlatform.isDarwin = darwin;
       writeText = b.toFile;
       writeShellScript = b.toFile;
+      runCommand = name: _: b.toFile name;
     };
   resolve = path: options: given:
     let unknown = b.filter (name: !(options ? ${name})) (b.attrNames given);
@@ -53,7 +55,7 @@ let
       networking.hostName = "web-1";
       system.build.nixos-rebuild = "/nix/store/nixos-rebuild";
       system.configurationRevision = "1a2b3c4d5e6f";
-      home = { username = "me"; homeDirectory = "/home/me"; };
+      home = { username = "me"; homeDirectory = "/home/me"; profileDirectory = "/home/me/.nix-profile"; };
       xdg = { configHome = "/home/me/.config"; stateHome = "/home/me/.local/state"; };
       launchd.labelPrefix = "org.nixos";
       services.stardust-spider = resolve "" made.options.services.stardust-spider settings;

@@ -22,6 +22,7 @@ from tests.support.nix import LIMIT_S, evaluated, expression
 
 pytestmark = pytest.mark.system
 JOINING = 'enable = true; inviteFile = "/run/secret/invite"; location = "home"; revision = "1a2b3c4d5e6f";'
+MANAGED = 'policy = "managed"; configuration.path = "/home/me/nixcfg";'
 MODULES = [("darwin", True), ("home-manager", True), ("home-manager", False)]
 
 
@@ -42,7 +43,7 @@ def listed(value: Any) -> Any:
     ("settings", "told"),
     [
         ("enable = true; polcy = 1;", "unknown option polcy"),
-        ('enable = true; policy = "managed";', "unknown option policy"),
+        ("enable = true; reboot = true;", "unknown option reboot"),
         ('enable = true; inviteFile = "/nix/store/x";', "inviteFile is no"),
         ("enable = true; inviteFile = ./invite;", "inviteFile is no"),
         ('enable = true; inviteFile = "/run/$(reboot)";', "inviteFile is no"),
@@ -51,6 +52,22 @@ def listed(value: Any) -> Any:
 )
 def test_invalid_settings_are_refused(module: str, darwin: bool, settings: str, told: str, tmp_path: Path) -> None:
     status, _, error = evaluated(settings, tmp_path, module, darwin=darwin)
+    assert (status, told in error) == (1, True), error
+
+
+@pytest.mark.parametrize(
+    ("module", "darwin", "settings", "told"),
+    [
+        ("darwin", True, 'policy = "managed";', "unknown option policy"),
+        ("home-manager", True, MANAGED, "no launcher on a Mac"),
+        ("home-manager", False, 'policy = "managed";', "need configuration.path"),
+        ("home-manager", False, MANAGED + "actions = [ ];", "is monitor"),
+        ("home-manager", False, MANAGED + 'configuration.user = "me";', "unknown option configuration.user"),
+        ("home-manager", False, 'policy = "managed"; configuration.path = "/home/me/it\'s";', "configuration.path is no"),
+    ],
+)
+def test_a_policy_that_cannot_be_kept_is_refused(module: str, darwin: bool, settings: str, told: str, tmp_path: Path) -> None:
+    status, _, error = evaluated(f"enable = true; {settings}", tmp_path, module, darwin=darwin)
     assert (status, told in error) == (1, True), error
 
 

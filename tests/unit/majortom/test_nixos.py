@@ -6,9 +6,11 @@ Written from documentation, and not run on NixOS: nixos-rebuild, systemctl and j
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,19 @@ from tests.support.hub import ROOT
 
 NIX = ROOT / "majortom" / "nix"
 LIMIT_S = 60
+BUILDING = "switch --log-format internal-json -v"
 STUBS = {
-    "nixos-rebuild": """echo "nixos-rebuild $*" >>"$LOG"
+    **dict.fromkeys(
+        ("nixos-rebuild", "home-manager"),
+        """echo "${0##*/} $*" >>"$LOG"
 case $* in *--rollback*) to=41 ;; *) to=43 ;; esac
-[ "${MOVES:-yes}" = no ] || ln -sfn "system-$to-link" "$PROFILE"
-exit "${REBUILD:-0}" """,
-    "systemctl": """case $* in show*) echo 0123 ;; *--failed*) echo nginx.service ;; esac""",
+[ -z "${RECORDED:-}" ] || cat "$RECORDED" >&2
+[ "${MOVES:-yes}" = no ] || ln -sfn "$(readlink "$PROFILE" | cut -d- -f1)-$to-link" "$PROFILE"
+echo "activating the configuration..."
+exit "${STATUS:-0}" """,
+    ),
+    "nix-env": """echo "nix-env $1 $3 $4" >>"$LOG"; ln -sfn "$(readlink "$PROFILE" | cut -d- -f1)-$4-link" "$PROFILE" """,
+    "systemctl": """case $* in "$MANAGER show"*) echo 0123 ;; "$MANAGER --failed"*) echo nginx.service ;; esac""",
     "journalctl": """[ -e "$SESSION" ] || exit 0; echo '{"event": "session_open"}'; [ "${LOSES:-no}" = no ] || rm "$SESSION" """,
     "nix": "echo openssl: 3.0 → 3.1",
 }
@@ -70,8 +79,13 @@ class Machine:
             (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
             (folder / "bin" / name).chmod(0o755)
         for number in (41, 42, 43):
-            (folder / f"system-{number}-link").mkdir()
-        (folder / "system").symlink_to("system-42-link")
+            for kind, program in (("system", "bin/switch-to-configuration"), ("home", "activate")):
+                activate = folder / f"{kind}-{number}-link" / program
+                activate.parent.mkdir(parents=True)
+                activate.write_text(f'#!/bin/sh\necho "activate {number} $*" >>"$LOG"\n')
+                activate.chmod(0o755)
+        for kind in ("system", "home"):
+            (folder / kind).symlink_to(f"{kind}-42-link")
         self.session = folder / "session"
         self.session.touch()
         self.git("init", "-q", "-b", "main", str(folder / "remote"))
@@ -91,7 +105,7 @@ class Machine:
         self.git("-C", str(self.folder / place), "commit", "-q", "-m", text)
         return self.git("-C", str(self.folder / place), "rev-parse", "HEAD")
 
-    def run(self, action: str, **env: str) -> tuple[int, str]:
+    def run(self, action: str, rebuild: str = "nixos-rebuild", **env: str) -> tuple[int, str]:
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, timeout=LIMIT_S, check=True).stdout.strip()
         values = {
             "ACTION": action,
@@ -99,10 +113,15 @@ class Machine:
             "CHECKOUT_USER": user,
             "FLAKE": f"{self.checkout}#web",
             "TESTS": "tests/*.sh",
+            "REBUILD": rebuild,
+            "PROGRESS": f"{sys.executable} -I {NIX / 'progress.py'}",
+            "MANAGER": "--system" if rebuild == "nixos-rebuild" else "--user",
+            "PROFILE": str(self.folder / ("system" if rebuild == "nixos-rebuild" else "home")),
+            **({"FLAKE": env["FLAKE"]} if "FLAKE" in env else {}),
         }
         head = "".join(f"{name}='{value}'\n" for name, value in values.items())
         usual = {
-            "PATH": f"{self.folder}/bin:{programs(self.folder)}", "HOME": str(self.folder), "PROFILE": str(self.folder / "system"),
+            "PATH": f"{self.folder}/bin:{programs(self.folder)}", "HOME": str(self.folder), "MANAGER": values["MANAGER"], "PROFILE": values["PROFILE"],
             "LOG": str(self.log), "SESSION": str(self.session), "SESSION_LIMIT_S": "2",
         }  # fmt: skip
         script = head + (NIX / "action.sh").read_text()
@@ -155,22 +174,57 @@ def test_a_pull_that_cannot_go_forward_changes_nothing_and_no_switch_follows(mac
 
 def test_a_switch_shows_the_generation_and_what_changed(machine: Machine) -> None:
     status, text = machine.run("switch")
-    assert (status, machine.ordered) == (0, [f"nixos-rebuild switch --flake {machine.checkout}#web"])
+    assert (status, machine.ordered) == (0, [f"nixos-rebuild {BUILDING} --flake {machine.checkout}#web"])
     assert "generation 42 -> 43" in text
     assert "openssl" in text
 
 
+@pytest.mark.parametrize(
+    ("rebuild", "words"), [("nixos-rebuild", "-I nixos-config={}/configuration.nix"), ("home-manager", "-f {}/home.nix")]
+)
+def test_a_switch_without_a_flake_names_the_file_of_the_checkout(machine: Machine, rebuild: str, words: str) -> None:
+    status, text = machine.run("switch", rebuild, FLAKE="")
+    assert (status, machine.ordered) == (0, [f"{rebuild} {BUILDING} {words.format(machine.checkout)}"])
+    assert "generation 42 -> 43" in text
+
+
+def test_a_switch_shows_what_is_fetched_and_built_and_that_it_is_activated(machine: Machine, tmp_path: Path) -> None:
+    """The lines are those of Nix 2.34, with a fetch before them as its sources write it."""
+    recorded = (Path(__file__).parent / "nix-2.34-build.txt").read_text()
+    fetch = "".join(
+        f"@nix {json.dumps(one)}\n"
+        for one in (
+            {"action": "start", "id": 1, "level": 0, "parent": 0, "text": "", "type": 103},
+            *({"action": "result", "fields": [done, 2, 0, 0], "id": 1, "type": 105} for done in (0, 2)),
+            {"action": "msg", "level": 0, "msg": "error: \x1b[31mone\x1b[0m\nof two lines"},
+            {"action": "later"}, ["not known"],
+        )
+    )  # fmt: skip
+    (tmp_path / "recorded").write_text(fetch + recorded)
+    status, text = machine.run("switch", RECORDED=str(tmp_path / "recorded"))
+    assert status == 0
+    lines = text.splitlines()
+    told = ["[0/2] fetch", "[2/2] fetch", "of two lines", "[0/1] build", "hello from the builder", "[1/2] build", "[?] activate"]
+    assert [line for line in lines if line in told] == told
+    assert "evaluating file" not in text
+    assert '@nix ["not known"]' in text, "what cannot be read is shown as it is"
+
+
 def test_failed_units_are_named_and_a_failed_build_leaves_the_generation(machine: Machine) -> None:
-    status, text = machine.run("switch", REBUILD="4")
+    status, text = machine.run("switch", STATUS="4")
     assert (status, "nginx.service" in text) == (4, True)
-    status, text = machine.run("switch", REBUILD="1", MOVES="no")
+    status, text = machine.run("switch", STATUS="1", MOVES="no")
     assert (status, "generation 43 -> 43" in text, "switched" in text) == (1, True, False)
 
 
-def test_a_switch_after_which_no_session_returns_is_taken_back(machine: Machine) -> None:
-    status, text = machine.run("switch", LOSES="yes")
-    assert (status, "rolled back to generation 41" in text) == (1, True)
-    assert machine.ordered[-1] == "nixos-rebuild switch --rollback"
+@pytest.mark.parametrize("action", ["switch", "rollback"])
+@pytest.mark.parametrize(
+    ("rebuild", "activated"), [("nixos-rebuild", "activate 42 switch"), ("home-manager", "activate 42 --driver-version 1")]
+)
+def test_what_leaves_no_session_is_taken_back(machine: Machine, action: str, rebuild: str, activated: str) -> None:
+    status, text = machine.run(action, rebuild, LOSES="yes")
+    assert (status, "rolled back to generation 42" in text) == (1, True), text
+    assert machine.ordered[-2:] == ["nix-env --profile --switch-generation 42", activated]
 
 
 def test_a_rollback_goes_back_and_needs_no_flake(machine: Machine) -> None:
