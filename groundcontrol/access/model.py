@@ -161,7 +161,8 @@ class AuthState(NamedTuple):
     user: User
     """With the rights of its first membership."""
     memberships: tuple[Membership, ...] = ()
-    """All of them, by number of the organisation. Some may have ended."""
+    """Those that count in this session, by number of the organisation; some may have ended. What a provider's groups gave counts only in a
+    session that the provider opened, since a log-in with a password does not read the groups."""
 
 
 class TokenAuthState(NamedTuple):

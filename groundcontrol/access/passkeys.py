@@ -14,7 +14,7 @@ import msgspec
 
 from groundcontrol.access.model import User
 from groundcontrol.core.addresses import is_address
-from groundcontrol.core.errors import BadRequest, Conflict
+from groundcontrol.core.errors import BadRequest, Conflict, TooManyRequests
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import is_visible
@@ -22,7 +22,9 @@ from spider.clock import Clock
 from spider.wire.ids import new_random_id
 
 LIFE_S: Final = 300.0
-MOST_CHALLENGES: Final = 2000
+MOST_CHALLENGES: Final = 20_000
+MOST_OF_USER: Final = 10
+"""Challenges of one user. A further one takes the place of that user's oldest."""
 MOST_PASSKEYS: Final = 20
 MOST_NAME_CHARS: Final = 60
 MOST_CREDENTIAL_BYTES: Final = 1023
@@ -116,11 +118,14 @@ class Passkeys:
         return [] if self.unavailable else [one for one in await self._store.passkeys(user) if one.host == self.host]
 
     async def request(self, user: UserId) -> Request:
-        """A challenge for a user, for a new passkey or a known one."""
+        """A challenge for a user, for a new passkey or a known one. Raises: TooManyRequests: too many are open on the whole hub."""
         now = self._clock.monotonic()
         self._open = {challenge: one for challenge, one in self._open.items() if one[1] > now}
-        while len(self._open) >= MOST_CHALLENGES:
-            del self._open[next(iter(self._open))]
+        own = [challenge for challenge, (holder, _) in self._open.items() if holder == user]
+        for challenge in own[: max(0, len(own) - MOST_OF_USER + 1)]:
+            del self._open[challenge]
+        if len(self._open) >= MOST_CHALLENGES:
+            raise TooManyRequests("too many passkeys are asked for just now: try again in a few minutes", retry_after_s=int(LIFE_S))
         challenge = secrets.token_bytes(32)
         self._open[challenge] = (user, now + LIFE_S)
         return Request(_text(challenge), self.host, tuple(_text(one.credential) for one in await self.usable(user)))

@@ -154,7 +154,7 @@ async def _read(ground: Ground) -> None:
     await store.expectations.was_reported(SCOPE, "backup")
     await store.tables.updates(SCOPE, 5)
     await store.tables.updates_of(SCOPE, "bash", 5)
-    await store.oidc.belongs_somewhere((await ground.user()).id)
+    await store.oidc.belongs_somewhere((await ground.user()).id, "company")
     await store.orders.orders(SCOPE, [made.id])
     await store.orders.subjects(SCOPE, [made.id])
     await store.policies.last_event(1, node, "backup")

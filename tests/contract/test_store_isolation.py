@@ -37,7 +37,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "preferences": "edit_preferences",
     "factors": "begin_totp confirm_totp save_recovery_codes stop_totp use_recovery_code use_step",
     "passkeys": "passkeys use_passkey",
-    "oidc": "account_of belongs_somewhere create_account end_sessions links needs_provider open_session providers replace_memberships session_at_provider",
+    "oidc": "account_of belongs_somewhere create_account end_sessions links needs_provider open_session providers remove_link replace_memberships session_at_provider",
     "tokens": "token_auth_state touch_token",
     "retention": "retention",
     "recovery": "adopt_until",

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from groundcontrol.access.api import login_view
 from groundcontrol.access.oidc.model import Provider, checked
 from groundcontrol.access.oidc.service import RETURN_PATH, SIGNED_OUT_PATH, Returned, Sso, Visitor
-from groundcontrol.access.oidc.store import OidcStore
+from groundcontrol.access.oidc.store import Ended, OidcStore
 from groundcontrol.access.oidc.views import (
     NewProviderBody,
     ProviderCheckView,
@@ -40,6 +40,7 @@ from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import OrganisationStore, UserAdminStore
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound, Unauthenticated
+from groundcontrol.core.ids import SessionId
 from groundcontrol.web.answer import view_of
 from groundcontrol.web.cookies import check_csrf, check_same_origin
 from groundcontrol.web.request import ApiRequest
@@ -119,12 +120,12 @@ async def list_links(call: ApiRequest) -> SsoLinksView:
 
 
 async def remove_link(call: ApiRequest) -> None:
-    """Remove a link. It is refused if the caller could not log in any more."""
-    user, _ = person_of(call.caller)
+    """Remove a link, with the memberships and other sessions that came by it. It is refused if the caller could not log in any more."""
+    user, session = person_of(call.caller)
     wanted, store = call.id_of("link"), call.services[OidcStore]
     if all(one.id != wanted for one in await store.links(user.id)):
         raise NotFound("there is no such link")
-    await store.remove_link(call.scope, user.id, wanted)
+    call.services[Sso].announce([*await store.remove_link(call.scope, user.id, wanted, session.id), Ended(SessionId(""), user.id)])
 
 
 async def list_sso_providers(call: ApiRequest) -> ProvidersView:

@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 
 from groundcontrol.access.oidc.errors import OidcFlowOver
 from groundcontrol.access.oidc.model import Purpose
+from groundcontrol.core.errors import TooManyRequests
 from groundcontrol.core.ids import SessionId, UserId
 from spider.clock import Clock
 
 LIFE_S: Final = 600.0
-MOST_FLOWS: Final = 2000
+MOST_FLOWS: Final = 20_000
 MOST_OF_ADDRESS: Final = 50
+MOST_OF_USER: Final = 10
 
 
 class Flow(NamedTuple):
@@ -53,13 +55,21 @@ class Flows:
         self, provider: str, version: int, purpose: Purpose, return_to: str, address_key: str,
         session: SessionId | None = None, user: UserId | None = None,
     ) -> tuple[Flow, str]:  # fmt: skip
-        """Returns: the flow, and the cookie that binds it to the browser. Beyond a limit the oldest flow ends, first that of the same address."""
+        """Returns: the flow, and the cookie that binds it to the browser.
+
+        Raises: TooManyRequests: too many are open, from this address, of this user or of all. Nobody's open flow ends for a new one.
+        """
         self._forget()
-        same = [flow.state for flow in self._open.values() if flow.address_key == address_key]
-        for state in same[: max(0, len(same) - MOST_OF_ADDRESS + 1)]:
-            del self._open[state]
-        if len(self._open) >= MOST_FLOWS:
-            del self._open[next(iter(self._open))]
+        same = [flow.begun for flow in self._open.values() if flow.address_key == address_key]
+        own = [flow.begun for flow in self._open.values() if user is not None and flow.user == user]
+        if len(same) >= MOST_OF_ADDRESS or len(own) >= MOST_OF_USER or len(self._open) >= MOST_FLOWS:
+            first = min(
+                own if len(own) >= MOST_OF_USER else same if len(same) >= MOST_OF_ADDRESS else (f.begun for f in self._open.values())
+            )
+            wait_s = int(first + LIFE_S - self._clock.monotonic()) + 1
+            raise TooManyRequests(
+                "too many log-ins through a provider are under way: finish one of them, or try again later", retry_after_s=wait_s
+            )
         binder = secrets.token_urlsafe(32)
         flow = Flow(
             state=secrets.token_urlsafe(32), nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48),

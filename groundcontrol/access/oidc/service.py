@@ -80,6 +80,8 @@ log = logging.getLogger(__name__)
 RETURN_PATH: Final = "/oidc"
 SIGNED_OUT_PATH: Final = "/signed-out"
 KEPT_ATTEMPTS: Final = 50
+ROUNDED_S: Final = 1.0
+"""A provider's times are whole seconds."""
 MOST_SHOWN_CHARS: Final = 200
 MOST_HINT_CHARS: Final = 3000
 """A longer ID token is not kept: it would not fit into the URL of a log-out."""
@@ -311,7 +313,7 @@ class Sso:
             token = await self._read(remote, raw, flow.nonce)
         except TokenRefused as exc:
             raise OidcRefused(f"the ID token of the provider is not valid: {exc}") from exc
-        if flow.purpose == "step_up" and (token.authenticated_at is None or token.authenticated_at < flow.started_at - LEEWAY_S):
+        if flow.purpose == "step_up" and not is_proved_since(token, flow.started_at, self._clock.now()):
             raise OidcRefused("the provider did not ask for the log-in again (auth_time): it cannot confirm this")
         claims = await self._with_userinfo(remote, description.userinfo, token, raw, answer.get("access_token"))
         return _Proved(token, raw, claims, proves_second_factor(token, provider.methods, provider.levels))
@@ -359,7 +361,7 @@ class Sso:
         actor = scope_of(user, visitor.address).actor
         if await self._oidc.replace_memberships(actor, user.id, provider.name, granted):
             self._bus.publish(Revoked("", user.id))
-        if not user.instance_admin and not await self._oidc.belongs_somewhere(user.id):
+        if not user.instance_admin and not await self._oidc.belongs_somewhere(user.id, provider.name):
             raise OidcNoOrganisation(
                 "you belong to no organisation of this hub: none of your groups gives a membership; an admin sees which groups came"
             )
@@ -549,6 +551,16 @@ def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, 
         if row.value in values[row.claim]:
             found.setdefault(row.organisation, Granted(row.organisation, row.role, row.grants))
     return tuple(found.values())
+
+
+def is_proved_since(token: IdToken, started_at: float, now: float) -> bool:
+    """Whether the user proved who they are after a flow began.
+
+    The provider's clock may differ, so it is compared with itself: between the proof and the token no more time passed there than here
+    since the beginning. Args: started_at, now: Unix seconds of the hub.
+    """
+    at = token.authenticated_at
+    return at is not None and at >= started_at - LEEWAY_S and at >= token.issued_at - (now - started_at) - ROUNDED_S
 
 
 def user_name_of(shown: str) -> str:

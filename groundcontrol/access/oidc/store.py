@@ -79,8 +79,8 @@ class OidcStore(Protocol):
         """
         ...
 
-    async def belongs_somewhere(self, user: UserId) -> bool:
-        """Whether a user has a membership that has not ended."""
+    async def belongs_somewhere(self, user: UserId, provider: str) -> bool:
+        """Whether a user has a membership that has not ended and counts in a session through this provider."""
         ...
 
     async def sso_rule(self, scope: Scope) -> SsoRule:
@@ -107,8 +107,13 @@ class OidcStore(Protocol):
         """Link an account of a provider to `link.user`. If it is linked already, that link. Raises: OidcLinked: it belongs to another user."""
         ...
 
-    async def remove_link(self, scope: Scope, user: UserId, link: str) -> None:
-        """Remove a link. If there is none, nothing changes. Raises: Conflict: it is the only way to log in."""
+    async def remove_link(self, by: Scope, user: UserId, link: str, keep: SessionId) -> Sequence[Ended]:
+        """Remove a link, with the memberships that the provider gave and the sessions that it opened. If there is none, nothing changes.
+
+        Args:    keep: the caller's own session, which stays.
+        Returns: the ended sessions.
+        Raises:  Conflict: it is the only way to log in.
+        """
         ...
 
     async def open_session(

@@ -52,6 +52,8 @@ class IdToken(NamedTuple):
     subject: str
     session: str
     """The provider's id of its own session; empty: it gives none."""
+    issued_at: int
+    """Unix seconds of the provider."""
     authenticated_at: int | None
     """When the user proved who they are, Unix seconds; None: the provider does not say."""
     methods: tuple[str, ...]
@@ -86,6 +88,7 @@ def read_id_token(token: str, keys: Sequence[Key], party: Party, *, nonce: str, 
     return IdToken(
         subject=_subject(claims),
         session=_text(claims, "sid") if "sid" in claims else "",
+        issued_at=_whole(claims, "iat"),
         authenticated_at=_whole(claims, "auth_time") if "auth_time" in claims else None,
         methods=tuple(texts_of(claims.get("amr"))),
         level=claims["acr"] if isinstance(claims.get("acr"), str) else "",

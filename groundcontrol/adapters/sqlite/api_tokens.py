@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.rights import to_grants
 from groundcontrol.adapters.sqlite.users import IN_ORG, MEMBER, to_user
 from groundcontrol.adapters.sqlite.users_admin import MEMBERSHIP, to_membership
-from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import TokenId, UserId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
@@ -38,6 +38,9 @@ _STANDING: Final = (
 )
 """One statement for everything that the check of a request needs."""
 _LAST: Final = (1 << 63) - 1
+
+GROUP_TOKEN_S: Final = 30 * 86400.0
+"""The longest life of a token whose owner's rights come from a group: nobody reads the groups when a token is used."""
 
 
 class SqliteApiTokens:
@@ -62,6 +65,10 @@ class SqliteApiTokens:
                 raise NotFound("there is no such user")
             if password_version not in (None, owner["password_version"]):  # a reset has ended the owner's tokens: none may come after it
                 raise Conflict("the password has changed meanwhile: log in again")
+            source = tx.fetch_all("SELECT source FROM membership WHERE org = ? AND account = ?", scope.org, owner["no"])[0]["source"]
+            if source != "local" and token.expires_at - token.created_at > GROUP_TOKEN_S:
+                days = f"{GROUP_TOKEN_S / 86400.0:.0f}"
+                raise BadRequest(f"a token whose owner's rights come from a group lives at most {days} days", field="days")
             tx.execute("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _RETENTION_S, tx.now - _RETENTION_S)
             live = tx.fetch_all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
             if len(live) >= MOST_LIVE:

@@ -92,7 +92,11 @@ class SqliteMemberships:
             tx.execute("DELETE FROM membership_offer WHERE org = ? AND username_key = ?", row["org"], row["username_key"])
             there = by._replace(org=row["org"])
             if accept:
-                if _membership(tx, row["org"], row["account"]) is None:
+                known = _membership(tx, row["org"], row["account"])
+                if known is not None and known["until"] is not None:  # of break-glass: the offered one takes its place, and has no end
+                    tx.execute("DELETE FROM membership WHERE org = ? AND account = ?", row["org"], row["account"])
+                    known = None
+                if known is None:
                     insert_membership(tx, row["org"], row["account"], row["role"], to_grants(row["grants"]), "local", tx.now)
                 self._chain.write(tx, there, "member.join", user, {"role": row["role"], "offered_by": row["made_by"]})
             else:

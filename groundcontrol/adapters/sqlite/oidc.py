@@ -51,7 +51,7 @@ _NEEDS_PROVIDER: Final = (
 """The one local admin of an organisation logs in with a password whatever other organisations ask for: that is the way back."""
 _BELONGS: Final = (
     "SELECT 1 FROM membership JOIN account ON account.no = membership.account WHERE account.id = ?"
-    " AND (membership.until IS NULL OR membership.until > ?) LIMIT 1"
+    " AND (membership.until IS NULL OR membership.until > ?) AND membership.source IN ('local', ?) LIMIT 1"
 )
 _ACCOUNT: Final = "SELECT * FROM account WHERE no = ?"
 
@@ -209,9 +209,9 @@ class SqliteOidc:
             changed = True
         return changed
 
-    async def belongs_somewhere(self, user: UserId) -> bool:
+    async def belongs_somewhere(self, user: UserId, provider: str) -> bool:
         now = self._clock.now()
-        return await self._reader.run(lambda rows: rows.fetch_one(_BELONGS, user, now)) is not None
+        return await self._reader.run(lambda rows: rows.fetch_one(_BELONGS, user, now, source_of(provider))) is not None
 
     # -- password or provider ------------------------------------------------------------
 
@@ -272,21 +272,25 @@ class SqliteOidc:
         for own in own_scopes(tx, scope, link.user):
             self._chain.write(tx, own, "auth.link", link.user, detail)
 
-    async def remove_link(self, scope: Scope, user: UserId, link: str) -> None:
-        def command(tx: Tx) -> None:
+    async def remove_link(self, by: Scope, user: UserId, link: str, keep: SessionId) -> Sequence[Ended]:
+        def command(tx: Tx) -> Sequence[Ended]:
             rows = tx.fetch_all(_LINK + " WHERE account.id = ?", user)
             found = next((row for row in rows if row["id"] == link), None)
             if found is None:
-                return
+                return []
             has_password = tx.fetch_all("SELECT password_hash FROM account WHERE no = ?", found["account"])[0]["password_hash"] != ""
             if not has_password and len(rows) == 1:
                 raise Conflict("this is the only way to log in to the account: ask an admin for a password first")
             tx.execute("DELETE FROM oidc_link WHERE no = ?", found["no"])
             detail = {"provider": found["provider"], "issuer": found["issuer"], "subject": found["subject"]}
-            for own in own_scopes(tx, scope, user):
+            for own in own_scopes(tx, by, user):
                 self._chain.write(tx, own, "auth.unlink", user, detail)
+            if all(row["provider"] != found["provider"] for row in rows if row["no"] != found["no"]):
+                self._replace_memberships(tx, by.actor, tx.fetch_all(_ACCOUNT, found["account"])[0], found["provider"], ())
+            opened = " AND oidc_session.issuer = ? AND oidc_session.subject = ? AND login.id <> ?"
+            return _end(tx, tx.fetch_all(_LIVE + opened, tx.now, found["issuer"], found["subject"], keep))
 
-        await self._writer.run(command)
+        return await self._writer.run(command)
 
     # -- sessions ------------------------------------------------------------------------
 

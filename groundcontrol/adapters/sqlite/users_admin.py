@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.access.model import TOTP_RULES, AuthState, LoginSession, Membership, Person, TotpRule, User, password_expired
+from groundcontrol.access.oidc.model import source_of
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
@@ -222,7 +223,10 @@ class SqliteUserAdmin:
 
 
 def _to_auth_state(rows: Sequence[Row]) -> AuthState:
-    return AuthState(to_session(rows[0]), to_user(rows[0]), tuple(to_membership(row) for row in rows if row["member_org"] is not None))
+    session = to_session(rows[0])
+    counting = ("local", source_of(session.provider))
+    found = tuple(to_membership(row) for row in rows if row["member_org"] is not None and row["source"] in counting)
+    return AuthState(session, to_user(rows[0]), found)
 
 
 def _to_person(scope: Scope, row: Row) -> Person:

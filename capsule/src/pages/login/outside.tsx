@@ -20,7 +20,7 @@ export function OutsidePage(): VNode {
         text={
           suspended
             ? t`An admin of this hub can resume it. Servers go on reporting, and nobody is told of anything meanwhile.`
-            : t`Ask an admin to offer you a membership.`
+            : t`Ask an admin to offer you a membership. Rights by a group of a provider count after a sign-in through it.`
         }
       >
         <Offers />

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.access.oidc.flows import MOST_OF_ADDRESS, MOST_OF_USER, Flows
+from groundcontrol.core.errors import TooManyRequests
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.scope import hub_scope
 from tests.support.forged_id_tokens import EC, KEY_SET, OTHER_EC, public_jwk, signed
 from tests.support.inprocess_hub import ADMIN, ORIGIN, Answer, Client, TestHub
 from tests.support.oidc_issuer import CLIENT, SECRET, Issuer, an_issuer
@@ -80,7 +84,7 @@ async def test_a_user_links_an_account_and_logs_in_with_it(hub: TestHub, issuer:
     assert issuer.asked.count("/.well-known/openid-configuration") == issuer.asked.count("/keys") == 1
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-64")
 async def test_t34_an_account_is_issuer_and_subject_and_never_a_name_or_an_address(hub: TestHub, issuer: Issuer) -> None:
     admin = await a_provider(hub, issuer)
     await a_linked_user(hub, issuer)
@@ -105,7 +109,7 @@ async def test_t34_an_account_is_issuer_and_subject_and_never_a_name_or_an_addre
         assert (answer.status, answer.code) == (403, "oidc.unknown_account")
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-64")
 async def test_t34_a_link_needs_a_recent_proof_and_belongs_to_one_user(hub: TestHub, issuer: Issuer) -> None:
     await a_provider(hub, issuer)
     ada = await a_linked_user(hub, issuer)
@@ -131,7 +135,7 @@ async def test_t34_a_link_needs_a_recent_proof_and_belongs_to_one_user(hub: Test
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-63")
 async def test_t33_attacks_on_a_flow_are_refused(hub: TestHub, issuer: Issuer) -> None:
     await a_provider(hub, issuer)
     await a_linked_user(hub, issuer)
@@ -300,6 +304,7 @@ async def test_the_providers_second_factor_counts_and_otherwise_ours_is_asked(hu
     assert (await come_back(hub.anonymous(), issuer)).status == 200
 
 
+@pytest.mark.holds("SAFETY-109", "S-66")
 async def test_a_step_up_by_the_provider_is_a_new_proof_of_the_same_account(hub: TestHub, issuer: Issuer) -> None:
     admin = await a_provider(hub, issuer)
     await linked(hub, issuer, admin)
@@ -312,11 +317,16 @@ async def test_a_step_up_by_the_provider_is_a_new_proof_of_the_same_account(hub:
     assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"  # it does not say when
     issuer.claims = {"auth_time": int(hub.clock.now()) - 500}
     assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"  # an old proof
+    issuer.claims = {"auth_time": int(hub.clock.now()) - 30}
+    assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"  # of a log-in just before, by the provider's own clock
     issuer.claims = {"auth_time": int(hub.clock.now())}
     issuer.subject = "somebody else"
     assert (await come_back(admin, issuer, "step_up")).code == "oidc.refused"
     issuer.subject = "user-1"
-    assert (await come_back(admin, issuer, "step_up")).status == 200
+    for skew_s in (-50, 50, 0):
+        issuer.now = lambda skew_s=skew_s: hub.clock.now() + skew_s  # type: ignore[misc]
+        issuer.claims = {"auth_time": int(issuer.now())}
+        assert (await come_back(admin, issuer, "step_up")).status == 200, f"the clocks differ by {skew_s} s"
     assert (await admin.post("users", {"username": "eve", "role": "viewer"})).status == 201
 
 
@@ -402,7 +412,7 @@ def a_row(value: str, role: str = "viewer", organisation: str = "default", claim
     return {"claim": claim, "value": value, "organisation": organisation, "role": role}
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-65")
 async def test_t34_groups_become_memberships_at_each_log_in(hub: TestHub, issuer: Issuer) -> None:
     await hub.second()
     rows = [a_row("ops", "operator"), a_row("everybody", "viewer"), a_row("ops", "admin", "second")]
@@ -455,7 +465,7 @@ async def test_t34_a_provider_that_lost_its_last_row_keeps_no_membership(hub: Te
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.no_organisation"
 
 
-@pytest.mark.holds("SAFETY-108", "SAFETY-109")
+@pytest.mark.holds("SAFETY-108", "SAFETY-109", "S-67")
 async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(hub: TestHub, issuer: Issuer) -> None:
     """Otherwise the next organisation with the short name would get the members of the one before."""
     admin = await hub.logged_in("admin")
@@ -474,7 +484,7 @@ async def test_t34_rows_follow_a_renamed_organisation_and_go_with_a_deleted_one(
     assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-64")
 async def test_t34_a_name_at_the_provider_takes_no_offer_of_somebody_else(hub: TestHub, issuer: Issuer) -> None:
     await hub.second()
     admin = await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", "viewer", "second")])
@@ -496,6 +506,67 @@ async def test_t34_a_provider_changes_no_membership_but_its_own(hub: TestHub, is
         browser = hub.anonymous()
         assert (await come_back(browser, issuer)).status == 200
         assert [(one["slug"], one["role"]) for one in (await browser.get("auth/me")).json["organisations"]] == [("default", "admin")]
+
+
+@pytest.mark.holds("SAFETY-109", "S-65")
+async def test_t34_the_rights_of_a_group_count_only_in_sessions_through_the_provider(hub: TestHub, issuer: Issuer) -> None:
+    """A log-in with a password reads no groups, so a user who left the group would keep its rights."""
+    await hub.second()
+    await a_provider(hub, issuer, groups=[a_row("ops", "operator", "second")])
+    ada = await somebody(hub, "viewer", "ada")
+    await linked(hub, issuer, await ada.log_in())
+    issuer.claims = {"groups": ["ops"]}
+    through = hub.anonymous()
+    through.csrf = (await come_back(through, issuer)).json["login"]["csrf_token"]
+    assert [one["slug"] for one in (await through.get("auth/me")).json["organisations"]] == ["default", "second"]
+    with_password = await ada.log_in()
+    assert [one["slug"] for one in (await with_password.get("auth/me")).json["organisations"]] == ["default"]
+    there = {"Stardust-Organisation": "second"}
+    assert (await with_password.request("GET", "nodes", headers=there)).code == "organisation.unknown"
+    long = await through.request("POST", "tokens", {"name": "long", "days": 31}, headers=there)
+    assert (long.status, long.json["facts"]) == (400, {"field": "days"})
+    assert (await through.request("POST", "tokens", {"name": "short", "days": 30}, headers=there)).status == 201
+    assert (
+        await through.request("POST", "tokens", {"name": "own", "days": 365}, headers={**there, "Stardust-Organisation": "default"})
+    ).status == 201
+
+
+@pytest.mark.holds("SAFETY-109", "S-65")
+async def test_t34_a_removed_link_takes_its_memberships_and_other_sessions_with_it(hub: TestHub, issuer: Issuer) -> None:
+    await hub.second()
+    await a_provider(hub, issuer, groups=[a_row("ops", "operator", "second")])
+    ada = await somebody(hub, "viewer", "ada")
+    own = await linked(hub, issuer, await ada.log_in())
+    issuer.claims = {"groups": ["ops"]}
+    through = hub.anonymous()
+    assert (await come_back(through, issuer)).status == 200
+    [link] = (await own.get("auth/oidc/links")).json["links"]
+    assert (await own.request("DELETE", f"auth/oidc/links/{link['id']}")).status == 204
+    assert (await through.get("auth/me")).status == 401
+    assert (await own.get("auth/me")).status == 200
+    assert [one.user.username for one in (await hub.store.user_admin.users(hub_scope(2), 100)).items if one.user.username == "ada"] == []
+
+
+@pytest.mark.holds("SAFETY-109", "S-63")
+async def test_t33_nobody_ends_the_open_log_in_of_somebody_else(hub: TestHub, issuer: Issuer) -> None:
+    await a_provider(hub, issuer)
+    flows = Flows(hub.clock)
+    first, binder = flows.begin("p", 1, "login", "/", "here")
+    for _ in range(MOST_OF_ADDRESS - 1):
+        flows.begin("p", 1, "login", "/", "here")
+    with pytest.raises(TooManyRequests):
+        flows.begin("p", 1, "login", "/", "here")
+    for number in range(MOST_OF_USER):
+        flows.begin("p", 1, "link", "/", f"there-{number}", SessionId("s"), UserId("u"))
+    with pytest.raises(TooManyRequests):
+        flows.begin("p", 1, "link", "/", "elsewhere", SessionId("s"), UserId("u"))
+    flows.begin("p", 1, "login", "/", "elsewhere")
+    assert flows.take(first.state, binder) == first
+    for _ in range(MOST_OF_ADDRESS):
+        last = await hub.anonymous().post("auth/oidc/company/start", {"purpose": "login", "return_to": "/"})
+        assert last.status == 200, last.body
+    refused = await hub.anonymous().post("auth/oidc/company/start", {"purpose": "login", "return_to": "/"})
+    assert (refused.status, refused.code) == (429, "request.too_many")
 
 
 async def test_missing_claims_are_read_from_the_user_information_of_the_same_user(hub: TestHub, issuer: Issuer) -> None:

@@ -45,7 +45,7 @@ def test_a_token_for_several_clients_names_this_one_in_azp() -> None:
     assert read_id_token(token, KEYS, PARTY, nonce=NONCE, now=NOW).subject == "user-1"
 
 
-@pytest.mark.holds("SAFETY-109")
+@pytest.mark.holds("SAFETY-109", "S-63")
 @pytest.mark.parametrize("name", FORGED)
 def test_t33_a_forged_id_token_is_refused(name: str) -> None:
     token, reason = FORGED[name]
@@ -53,6 +53,7 @@ def test_t33_a_forged_id_token_is_refused(name: str) -> None:
         read_id_token(token, KEYS, PARTY, nonce=NONCE, now=NOW)
 
 
+@pytest.mark.holds("S-63")
 @pytest.mark.parametrize("name", FORGED_LOGOUT)
 def test_t33_a_forged_log_out_token_is_refused(name: str) -> None:
     token, reason = FORGED_LOGOUT[name]

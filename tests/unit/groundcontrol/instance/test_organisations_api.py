@@ -221,7 +221,7 @@ async def test_a_quota_limits_the_nodes(hub: TestHub) -> None:
         await hub.node("web-4")
 
 
-@pytest.mark.holds("SAFETY-108")
+@pytest.mark.holds("SAFETY-108", "S-68")
 async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(hub: TestHub) -> None:
     boss = await hub.logged_in("admin")
     assert boss.user is not None
@@ -256,6 +256,21 @@ async def test_breaking_the_glass_makes_a_told_membership_of_at_most_four_hours(
     assert await hub.store.memberships.end_memberships() == []
     found = await hub.database._control.reader.run(lambda rows: rows.fetch_all("SELECT type FROM event WHERE org = 2 ORDER BY no"))
     assert [row["type"] for row in found] == ["break_glass", "break_glass_ended"]
+
+
+async def test_an_offer_accepted_while_looking_inside_is_a_membership_that_stays(hub: TestHub) -> None:
+    boss = await hub.logged_in("admin")
+    await created(boss, "second", first_admin="eve")
+    assert boss.user is not None
+    await hub.sql("UPDATE account SET must_change_password = 0")
+    eve = await hub.logged_in(user=await hub.store.users.user_by_name("eve"))
+    assert (await eve.post("members", {"username": boss.user.username, "role": "operator"})).status == 204
+    assert (await boss.post("organisations/second/break-glass", {"reason": "a call", "minutes": 30})).status == 200
+    assert (await boss.post("auth/offers", {"organisation": "second", "accept": True})).status == 204
+    member = next(one for one in (await eve.get("members")).json["members"] if one["username"] == boss.user.username)
+    assert (member["role"], member["until"], member["source"]) == ("operator", None, "local")
+    hub.clock.shift += 3600
+    assert await hub.store.memberships.end_memberships() == []
 
 
 @pytest.mark.holds("SAFETY-108")
