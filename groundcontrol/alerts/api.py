@@ -107,7 +107,7 @@ def _one_of(text: str, *known: str) -> str:
 
 
 def _view(call: ApiRequest, alert: Alert) -> AlertView:
-    return alert_view(alert, call.services[Rules])
+    return alert_view(alert, call.services[Rules], call.services[Intents])
 
 
 async def get_alert(call: ApiRequest) -> AlertView:
@@ -187,9 +187,9 @@ async def incident_views(services: Services, scope: Scope, incidents: Sequence[I
 
 
 def _incident_view(services: Services, scope: Scope, incident: Incident, alerts: Sequence[Alert]) -> IncidentView:
-    rules, facts, first = services[Rules], services[FactReader], alerts[:MAX_ALERTS_OF_INCIDENT]
+    rules, facts, intents, first = services[Rules], services[FactReader], services[Intents], alerts[:MAX_ALERTS_OF_INCIDENT]
     incident = incident._replace(title=title_for(scope, incident, alerts, Names(facts.name, rules.get)))
-    return incident_view(incident, [alert_view(alert, rules) for alert in first], cut=len(first) < len(alerts))
+    return incident_view(incident, [alert_view(alert, rules, intents) for alert in first], cut=len(first) < len(alerts))
 
 
 async def _rule_views(call: ApiRequest, rules: Iterable[Rule]) -> list[RuleView]:

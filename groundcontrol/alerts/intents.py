@@ -336,13 +336,17 @@ class Intents:
 
     def _value(self, alert: Alert, rule: Rule | None) -> float | None:
         """The value of an episode as it is now; the stored one if it is over, or its value is not known."""
+        value = self.present_value(alert, rule)
+        return alert.value if value is None else value
+
+    def present_value(self, alert: Alert, rule: Rule | None) -> float | None:
+        """The value of a firing episode as it is now; None: it is over, or its value is not known."""
         if alert.state == "resolved" or rule is None:
-            return alert.value
+            return None
         expression = parse(rule.expr)
         if isinstance(expression, State) and STATES[expression.kind].elapsed:
             return max(0.0, self._clock.now() - alert.since_at)
-        value = self._engine.value(key_of(alert))
-        return alert.value if value is None else value
+        return self._engine.value(key_of(alert))
 
     async def _past(self, incident: IncidentId) -> Sequence[Delivery]:
         return await self._deliveries.history(self._book.org, incident)

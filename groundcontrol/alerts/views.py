@@ -9,6 +9,7 @@ import msgspec
 
 from groundcontrol.alerts.channels_views import DeliveryView
 from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
+from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Selector, Threshold
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.timeline import Entry, EntryKind
@@ -53,6 +54,9 @@ class AlertView(Answer):
     reason: Literal["cleared", "object_gone", "rule_disabled", "node_removed", "not_repeated"] | None
     """Why the alert ended."""
     value: float | None
+    """The value when it fired, or got its present level."""
+    present: float | None
+    """The value as it is now; null: it is not known, or the alert has ended."""
     threshold: float | None
     flags: AlertFlags
     acknowledged_by: str
@@ -277,7 +281,7 @@ class PreviewView(Answer):
     """False: there were more servers, events or episodes than a preview reads, or the samples of a server begin later."""
 
 
-def alert_view(alert: Alert, rules: Rules) -> AlertView:
+def alert_view(alert: Alert, rules: Rules, intents: Intents) -> AlertView:
     flags = AlertFlags(
         acknowledged=alert.acknowledged_at is not None,
         snoozed_until=alert.snoozed_until,
@@ -286,7 +290,14 @@ def alert_view(alert: Alert, rules: Rules) -> AlertView:
         flapping=alert.flapping,
         maintenance=alert.maintenance,
     )
-    return view_of(AlertView, alert, flags=flags, rule_name=rules.name(alert.rule_id), notice=rules.is_notice(alert.rule_id))
+    return view_of(
+        AlertView,
+        alert,
+        flags=flags,
+        rule_name=rules.name(alert.rule_id),
+        notice=rules.is_notice(alert.rule_id),
+        present=intents.present_value(alert, rules.get(alert.rule_id)),
+    )
 
 
 def incident_view(incident: Incident, alerts: Sequence[AlertView], *, cut: bool) -> IncidentView:

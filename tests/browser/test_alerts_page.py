@@ -135,7 +135,17 @@ def test_an_alert_is_acknowledged_by_key_and_a_broken_channel_is_seen_on_every_p
             assert alert.last.inner_text().count("CPU in use") == 1, "the name stands once"
             page.get_by_role("link", name="CPU in use").click()
             around = page.get_by_role("region", name="Around CPU in use on web-01")
-            expect(around.get_by_role("img", name="cpu.total, at most")).to_be_visible()
+            expect(around.get_by_role("img", name="CPU total, at most")).to_be_visible()
+            expect(page.get_by_role("region", name="Who was told")).to_contain_text("There is no channel yet, so nobody is notified.")
+            expect(page.get_by_role("status").filter(has_text="Alerts fire and nobody is notified.")).to_be_visible()
+            value = page.get_by_role("row", name="CPU in use").get_by_role("cell").nth(2)
+            expect(value).to_contain_text("limit 1%")
+            expect(value).not_to_have_text(value.inner_text(), timeout=FIRES_LIMIT_MS)  # it follows the server
+            start = around.get_by_text("began ").bounding_box()
+            axis = around.get_by_role("img").bounding_box()
+            assert start
+            assert axis
+            assert start["x"] + start["width"] / 2 > axis["x"] + axis["width"] * 0.6, "it has just begun: near the end"
             expect(around).to_contain_text("limit")
             expect(around.get_by_role("table")).to_contain_text("nginx")
             expect(page.get_by_role("list", name="Timeline").get_by_text("Fired: CPU in use · web-01")).to_be_visible()

@@ -42,7 +42,7 @@ import type {
   RuleView,
   TestView,
 } from "../wire/schema.gen"; // prettier-ignore
-import { noteAlerts } from "./alerts";
+import { alerts, noteAlerts } from "./alerts";
 import { hubNow } from "./clock";
 import { onSessionEnd } from "./session";
 import { withStepUp } from "./step-up";
@@ -179,3 +179,15 @@ export const deleteExpectation = (id: string): Promise<void> =>
 onSessionEnd(() => {
   rules.value = null;
 });
+
+/** The most alerts whose present values are read at once. */
+const MOST_PRESENT = 500;
+
+/** Reads the present values of the firing alerts. The live topic tells only of changes of their state. */
+export async function readPresentValues(): Promise<void> {
+  const found = await call<AlertsView>("GET", "alerts", { query: { state: "firing", limit: MOST_PRESENT } });
+  const present = new Map(found.alerts.map((one) => [one.id, one.present]));
+  alerts.value = new Map(
+    [...alerts.peek()].map(([id, one]) => [id, one.state === "firing" ? { ...one, present: present.get(id) ?? null } : one]),
+  );
+}

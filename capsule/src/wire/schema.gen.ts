@@ -86,7 +86,10 @@ export interface AlertView {
   resolved_at: number | null;
   /** Why the alert ended. */
   reason: "cleared" | "object_gone" | "rule_disabled" | "node_removed" | "not_repeated" | null;
+  /** The value when it fired, or got its present level. */
   value: number | null;
+  /** The value as it is now; null: it is not known, or the alert has ended. */
+  present: number | null;
   threshold: number | null;
   flags: AlertFlags;
   acknowledged_by: string;

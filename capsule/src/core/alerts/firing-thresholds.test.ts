@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alertChart, firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
+import { alertChart, chartTitle, firingThreshold, worstThreshold, type FiringRule } from "./firing-thresholds";
 
 const server = { cores: 4, memory: 1000 };
 const rule = (expr: string, threshold: number | null, object = "", level: FiringRule["level"] = "warning"): FiringRule => ({
@@ -63,4 +63,10 @@ test("the chart of an alert draws the series that its rule reads, with the thres
     chart("detector(filesystem_space)", 95, "/gone"),
   ])
     assert.equal(none, null);
+});
+
+test("a chart is named in words, also that of a metric without a title of its own", () => {
+  assert.equal(chartTitle("cpu.total"), "CPU total");
+  assert.equal(chartTitle("filesystem.used{mount=/var}"), "Space used, /var");
+  assert.equal(chartTitle("network.rx_errors{interface=eth0}"), "Network rx errors, eth0");
 });

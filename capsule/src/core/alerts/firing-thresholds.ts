@@ -1,5 +1,6 @@
 /** The thresholds of firing alerts, for the charts of the metrics that their rules read. */
 
+import { t } from "../text/i18n";
 import { parseSeries } from "../metrics/series";
 import type { Threshold } from "../charts/chart-scale";
 
@@ -48,6 +49,27 @@ export function alertChart(rule: FiringRule, names: readonly string[], server: S
     ? names.find((name) => name.startsWith(`${metric}{`) && parseSeries(name)?.value === rule.object)
     : names.find((name) => name === metric);
   return series === undefined ? null : { series, metric, at };
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  "cpu.total": t`CPU total`,
+  "cpu.iowait": t`CPU that waits for disks`,
+  "cpu.steal": t`CPU that the hypervisor takes`,
+  "disk.busy": t`Disk busy`,
+  "filesystem.used": t`Space used`,
+  "filesystem.inodes_used": t`Inodes used`,
+  "load.1": t`Load of one minute`,
+  "memory.used": t`Memory used`,
+  "pressure.memory_full": t`Time that programs wait for memory`,
+  temperature: t`Temperature`,
+};
+
+/** The title of a chart of one series: "Space used, /var". A metric without a title of its own is named by its key, in words. */
+export function chartTitle(series: string): string {
+  const parts = parseSeries(series);
+  if (!parts) return series;
+  const words = parts.metric.replace(/[._]/g, " ");
+  return [TITLES[parts.metric] ?? words.charAt(0).toUpperCase() + words.slice(1), parts.value].filter(Boolean).join(", ");
 }
 
 /** The worst threshold of the alerts about any of these series; null if there is none. */

@@ -1,7 +1,7 @@
 /** What was around an alert: its value half an hour before and after, with the threshold, and the processes of that minute. */
 
 import type { VNode } from "preact";
-import { alertChart } from "../../core/alerts/firing-thresholds";
+import { alertChart, chartTitle } from "../../core/alerts/firing-thresholds";
 import { alertValue } from "../../core/alerts/alert-values";
 import { linePath } from "../../core/jobs/job-load";
 import { t } from "../../core/text/i18n";
@@ -21,6 +21,8 @@ import { useAnswer } from "../use-answer";
 const AROUND_S = 1800;
 const MINUTE_S = 60;
 const MOST_PROCESSES = 5;
+/** Where the words of the start may stand, in percent of the axis. */
+const [MARK_FROM, MARK_TO] = [30, 75];
 const MOST_ALERTS = 3;
 /** A chart that grows is read again this often. */
 const EVERY_S = 30;
@@ -49,13 +51,15 @@ function AlertContext({ alert, node }: { alert: AlertView; node: string }): VNod
   return (
     <section class="alert-context" aria-label={t`Around ${what} on ${nodeLabel(node)}`}>
       {found.chart && found.past && <ValueChart {...found} chart={found.chart} past={found.past} alert={alert} />}
-      {!found.ofThen && <p class="t3 meta">{t`The processes of ${timeOrDate(alert.since_at, dayStart.value)} are not known.`}</p>}
-      {found.processes && <Processes reading={found.processes} />}
-      <p class="meta">
-        <a href={`/n/${node}/changes?at=${Math.floor(alert.since_at)}${found.chart ? `&metric=${found.chart.metric}` : ""}`}>
-          {t`What changed in the ten minutes before?`}
-        </a>
-      </p>
+      <div class="stack">
+        {!found.ofThen && <p class="t3 meta">{t`The processes of ${timeOrDate(alert.since_at, dayStart.value)} are not known.`}</p>}
+        {found.processes && <Processes reading={found.processes} />}
+        <p class="meta">
+          <a href={`/n/${node}/changes?at=${Math.floor(alert.since_at)}${found.chart ? `&metric=${found.chart.metric}` : ""}`}>
+            {t`What changed in the ten minutes before?`}
+          </a>
+        </p>
+      </div>
     </section>
   );
 }
@@ -89,7 +93,9 @@ function ValueChart({
   return (
     <div>
       <p class="row meta">
-        <span class="t3 cut grow">{chart.series}</span>
+        <span class="t3 cut grow" title={chart.series}>
+          {chartTitle(chart.series)}
+        </span>
         <span class="num">
           {t`max ${words(most)}`}
           {chart.at !== null && ` · ${t`limit ${words(chart.at)}`}`}
@@ -100,7 +106,7 @@ function ValueChart({
         viewBox="0 0 100 100"
         preserveAspectRatio="none"
         role="img"
-        aria-label={t`${chart.series}, at most ${words(most)}, from ${clock(window.from)} to ${clock(window.to)}`}
+        aria-label={t`${chartTitle(chart.series)}, at most ${words(most)}, from ${clock(window.from)} to ${clock(window.to)}`}
       >
         <rect x={began} y="0" width={Math.max(0.5, 100 - began)} height="100" />
         {chart.at !== null && chart.at <= top && (
@@ -108,10 +114,11 @@ function ValueChart({
         )}
         <path d={linePath(past.times, past.step, values, window, top)} vector-effect="non-scaling-stroke" />
       </svg>
-      <p class="row t3 meta">
-        <span class="grow">{clock(window.from)}</span>
-        <span>{t`began ${clock(alert.since_at)}`}</span>
-        <span class="grow right">{clock(window.to)}</span>
+      <p class="t3 meta axis-mark">
+        <span>{clock(window.from, false)}</span>
+        {/* near an end its own time would be covered */}
+        <span style={`left: ${Math.min(MARK_TO, Math.max(MARK_FROM, began))}%`}>{t`began ${clock(alert.since_at, false)}`}</span>
+        <span>{clock(window.to, false)}</span>
       </p>
     </div>
   );

@@ -90,6 +90,12 @@ export function AlertsCut({ incident }: { incident: IncidentView }): VNode | nul
   ) : null;
 }
 
+/** The present value with its limit. The value of an alert that ended, and one that is not known now, is that of its start. */
+function valueText(alert: AlertView, unit: string): string {
+  const text = readingText(alert.present ?? alert.value, alert.threshold, unit);
+  return text && alert.state === "firing" && alert.present === null ? t`${text}, when it fired` : text;
+}
+
 interface RowProps extends Pick<Props, "several" | "link" | "onPick" | "onAcknowledge"> {
   alert: AlertView;
   open: boolean;
@@ -133,7 +139,7 @@ function Row({ alert, several, link, open, picked, onPick, onAcknowledge, onExpl
         {alert.note && <span class="t3 meta anywhere note">{t`“${alert.note}”`}</span>}
       </span>
       <span role="cell" class="t2 num">
-        {readingText(alert.value, alert.threshold, unit)}
+        {valueText(alert, unit)}
       </span>
       <span role="cell" class="t3 nowrap">
         {firing ? (

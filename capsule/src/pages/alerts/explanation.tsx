@@ -5,6 +5,7 @@ import { t } from "../../core/text/i18n";
 import { clock, timeOrDate } from "../../core/text/time";
 import { explain } from "../../state/alert-calls";
 import { dayStart, hubNow } from "../../state/clock";
+import { nodeLabel } from "../../state/node-label";
 import type { AlertView } from "../../state/types";
 import { Failure, Loading } from "../../ui/load-states";
 import { Glyph } from "../../ui/glyph";
@@ -47,5 +48,27 @@ export function Explanation({ alert }: { alert: AlertView }): VNode {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Other alerts are explained in their rows. */
+const MOST_TOLD = 3;
+
+/** Who was told of the first alerts of an incident: each channel with its time, or why not. */
+export function WhoWasTold({ alerts }: { alerts: readonly AlertView[] }): VNode | null {
+  if (!alerts.length) return null;
+  return (
+    <section class="incident-part" aria-label={t`Who was told`}>
+      <h3 class="meta">{t`Who was told`}</h3>
+      {alerts.slice(0, MOST_TOLD).map((alert) => (
+        <div key={alert.id}>
+          {alerts.length > 1 && (
+            <p class="t2 meta">{[alert.rule_name, alert.object, alert.node_id && nodeLabel(alert.node_id)].filter(Boolean).join(" · ")}</p>
+          )}
+          <Explanation alert={alert} />
+        </div>
+      ))}
+      {alerts.length > MOST_TOLD && <p class="t3 meta">{t`Of the others, “Explain” in their rows says it.`}</p>}
+    </section>
   );
 }

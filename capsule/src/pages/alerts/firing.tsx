@@ -6,7 +6,7 @@ import { isNotice, openIncidents, type IncidentGroup } from "../../core/alerts/a
 import { t } from "../../core/text/i18n";
 import { age, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { rules } from "../../state/alert-calls";
+import { readPresentValues, rules } from "../../state/alert-calls";
 import { alerts } from "../../state/alerts";
 import { dayStart, now } from "../../state/clock";
 import { ids as nodeIds } from "../../state/fleet";
@@ -24,9 +24,12 @@ import { AcknowledgeDialog, SnoozeButton } from "./alert-actions";
 import { IncidentContext } from "./alert-context";
 import { AlertsCut, AlertTable } from "./alert-table";
 import { NodeLinks } from "./node-links";
+import { WhoWasTold } from "./explanation";
 import { TimelineFold } from "./timeline";
+import { usePolling } from "../bulk/use-polling";
 
 const retry = (): void => location.reload();
+const VALUES_EVERY_MS = 10_000;
 
 function Quiet(): VNode {
   const watching = rules.value?.filter(({ enabled }) => enabled).length;
@@ -42,6 +45,7 @@ export function FiringTab({ only = "" }: { only?: string }): VNode {
   const { incidents: open, more, failure } = incidents.value;
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [acknowledging, setAcknowledging] = useState<readonly AlertView[] | null>(null);
+  usePolling("present-values", VALUES_EVERY_MS, readPresentValues, () => true);
   if (!open && failure) return <Failure title={t`The alerts could not be read`} error={failure} onRetry={retry} />;
   if (!open) return <Loading what={t`the alerts`} />;
   const groups = openIncidents<AlertView, IncidentView>(only ? open.filter(({ id }) => id === only) : open, alerts.value);
@@ -172,6 +176,7 @@ function Incident({ group: { incident, firing, ended }, whole, picked, onPick, o
         <p class="t3 incident-nodes">{t`All its alerts ended. It is closed soon.`}</p>
       )}
       <AlertsCut incident={incident} />
+      {whole && <WhoWasTold alerts={firing.length > 0 ? firing : incident.alerts} />}
       {whole && <IncidentContext alerts={firing} />}
       {whole && <TimelineFold incident={incident} shown />}
     </section>

@@ -11,6 +11,7 @@ import { Glyph } from "../../ui/glyph";
 import { Time } from "../../ui/time";
 import { IncidentContext } from "./alert-context";
 import { AlertsCut, AlertTable } from "./alert-table";
+import { WhoWasTold } from "./explanation";
 import { FiringTab } from "./firing";
 import { NodeLinks } from "./node-links";
 import { TimelineFold } from "./timeline";
@@ -61,6 +62,7 @@ function EndedIncident({ id }: { id: string }): VNode {
       </p>
       <AlertTable alerts={found.alerts} several={found.nodes.length > 1} />
       <AlertsCut incident={found} />
+      <WhoWasTold alerts={found.alerts} />
       <IncidentContext alerts={found.alerts} />
       <TimelineFold incident={found} shown />
     </section>

@@ -10,13 +10,13 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
-/** Where it says that nobody is notified: the fleet and the firing alerts. */
-const TOLD_OF = ["/", "/alerts"];
+/** Where it says that nobody is notified: the fleet, the firing alerts, and the page of each incident. */
+const TOLD_OF = /^\/(?:alerts(?:\/[0-9a-z]{26})?)?$/;
 
 export function MessengerTrouble({ channels_broken: broken, oldest_due_at: oldest, nobody_told: untold }: NotificationsView): VNode | null {
   const [first = ""] = broken;
   if (untold && !broken.length) {
-    if (!TOLD_OF.includes(pageUrl.value.path)) return null;
+    if (!TOLD_OF.test(pageUrl.value.path)) return null;
     return (
       <Banner
         mark={<Icon name="bell" />}

@@ -43,7 +43,7 @@ function words(
 export function TimelineFold({ incident, shown = false }: { incident: IncidentView; shown?: boolean }): VNode {
   const [open, setOpen] = useState(shown);
   return (
-    <div class="incident-nodes">
+    <div class="incident-part">
       <button
         type="button"
         class="button quiet slim"
