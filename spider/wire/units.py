@@ -18,12 +18,19 @@ PROTECTED = (
 """Pattern of the units that no policy allows: Stardust's own, root's shells, and those that stop the server, export its disks, reset it to
 factory state, or update it at the next boot."""
 _UPDATERS = (
-    "apt-daily", "unattended-upgrades", "dnf-automatic", "dnf5-automatic", "yum-cron", "packagekit", "flatpak-", "snapd", "fwupd",
-    "transactional-update", "rpm-ostree", "bootc-", "nixos-upgrade", "pamac-", "update-notifier", "update-engine", "zincati", "yum-updatesd",
-    "eos-autoupdater", "podman-auto-update",
+    # package managers and their timers
+    "apt-daily", "aptd", "cron-apt", "unattended-upgrades", "mintupdate-", "pop-upgrade", "dnf-automatic", "dnf5-automatic", "yum-cron",
+    "yum-updatesd", "zypp", "yast2?-online-update", "os-update", "packagekit", "pamac-", "update-notifier", "flatpak-", "snapd", "fwupd",
+    "podman-auto-update",
+    # whole images
+    "transactional-update", "rpm-ostree", "ostree-", "bootc-", "nixos-upgrade", "comin", "rauc", "mender", "swupd", "hawkbit", "update-engine",
+    "zincati", "locksmithd", "rebootmgr", "eos-autoupdater", "eos-updater", "ublue-", "uupd", "atomupd", "steamos-", "balena-", "greenboot",
+    # what is told from elsewhere what to install
+    "puppet", "pe-puppet", "chef-client", "cinc-client", "salt-minion", "ansible-pull", "cf-execd", "cfengine", "landscape-client", "rhcd",
+    "yggdrasil", "cloud-(?:init|config|final)", "amazon-ssm-agent", r"snap\.amazon-ssm-agent", "google-osconfig-agent", "walinuxagent", "waagent",
 )  # fmt: skip
 """How the names of units begin that install packages by themselves, past the verbs that a policy lists."""
-ONLY_BY_NAME = rf"(?:systemd-|dbus-org\.freedesktop\.|.*-offline-update|{'|'.join(_UPDATERS)}).*"
+ONLY_BY_NAME = rf"(?:systemd-|dbus-(?:org|com|net|io|fi)\.|.*-offline-update|{'|'.join(_UPDATERS)}).*"
 """Pattern of the units that a pattern (`*`) of a policy never stands for: the system's own, whose list grows with each release, their other
 names on the bus (dbus-org.freedesktop.login1.service is systemd-logind.service), and those that update it."""
 

@@ -13,7 +13,7 @@ export const ARG_KINDS = [
 export const PROTECTED_UNITS = /^(?:stardust.*|initrd-.*|(?:debug-shell|console-shell|rescue|emergency|ctrl-alt-del|systemd-(?:poweroff|reboot|soft-reboot|halt|kexec|exit|suspend|hibernate|hybrid-sleep|suspend-then-hibernate|initctl|shutdownd|sysupdate-reboot|halt-local|storagetm|factory-reset.*|bsod|tpm2-clear)|.*-offline-update.*|system-update.*|dnf5?-(?:system-upgrade|offline-transaction).*|systemd-sysupdate.*)(?:@.*)?)\.[a-z]+$/;
 
 /** Units that a pattern (*) of the policy never stands for. */
-export const ONLY_BY_NAME = /^(?:systemd-|dbus-org\.freedesktop\.|.*-offline-update|apt-daily|unattended-upgrades|dnf-automatic|dnf5-automatic|yum-cron|packagekit|flatpak-|snapd|fwupd|transactional-update|rpm-ostree|bootc-|nixos-upgrade|pamac-|update-notifier|update-engine|zincati|yum-updatesd|eos-autoupdater|podman-auto-update).*$/;
+export const ONLY_BY_NAME = /^(?:systemd-|dbus-(?:org|com|net|io|fi)\.|.*-offline-update|apt-daily|aptd|cron-apt|unattended-upgrades|mintupdate-|pop-upgrade|dnf-automatic|dnf5-automatic|yum-cron|yum-updatesd|zypp|yast2?-online-update|os-update|packagekit|pamac-|update-notifier|flatpak-|snapd|fwupd|podman-auto-update|transactional-update|rpm-ostree|ostree-|bootc-|nixos-upgrade|comin|rauc|mender|swupd|hawkbit|update-engine|zincati|locksmithd|rebootmgr|eos-autoupdater|eos-updater|ublue-|uupd|atomupd|steamos-|balena-|greenboot|puppet|pe-puppet|chef-client|cinc-client|salt-minion|ansible-pull|cf-execd|cfengine|landscape-client|rhcd|yggdrasil|cloud-(?:init|config|final)|amazon-ssm-agent|snap\.amazon-ssm-agent|google-osconfig-agent|walinuxagent|waagent).*$/;
 
 /** The most units of one job. */
 export const MAX_UNITS = 16;
