@@ -356,8 +356,8 @@ def key_of(alert: Alert) -> InstanceKey:
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
-    """Alerts in order: critical before warning, unexplained before explained, then by age."""
-    return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), alert.since_at))
+    """Alerts in the order of titles, messages and lists: critical before warning, unexplained before explained, then the newest first."""
+    return sorted(alerts, key=lambda alert: (-RANK[alert.level], bool(alert.suppressed_by), -alert.fired_at))
 
 
 def is_of_event(rule: Rule) -> bool:
@@ -383,7 +383,7 @@ def title_of(group: str, firing: Sequence[Alert], names: Names, silent: int = 0)
 
     Args: silent: the number of silent nodes, if an outage has just begun. Some of them fire a moment later.
     """
-    first = max(firing, key=lambda alert: (RANK[alert.level], not alert.suppressed_by, alert.fired_at))  # the worst and newest
+    first = worst_first(firing)[0]
     rule = names.rule(first.rule_id)
     what = (rule.name if rule is not None else first.rule_id) + (f" ({first.object})" if first.object else "")
     nodes = {alert.node_id for alert in firing if alert.node_id is not None}

@@ -31,7 +31,7 @@ from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation, explain, notice_only, under_way
 from groundcontrol.alerts.expression import State, parse
 from groundcontrol.alerts.facts import FactReader
-from groundcontrol.alerts.incidents import MASS, Book, Names, key_of, title_of
+from groundcontrol.alerts.incidents import MASS, Book, Names, key_of, title_of, worst_first
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
 from groundcontrol.alerts.maintenance import Quiet
 from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
@@ -156,7 +156,7 @@ class Intents:
     def _firing_of(self, incident: IncidentId, changed: Mapping[AlertId, Alert]) -> list[Alert]:
         known = {alert.id: alert for alert in self._book.of_incident(incident)} | dict(changed)
         firing = [one for one in known.values() if one.incident_id == incident and one.state == "firing" and self._causes_messages(one)]
-        return sorted(firing, key=lambda alert: (alert.level != "critical", bool(alert.suppressed_by), alert.since_at))
+        return worst_first(firing)
 
     async def _story(
         self, incident: Incident, firing: Sequence[Alert], channels: Sequence[Channel], before: DeliveryId | None = None
