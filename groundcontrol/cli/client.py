@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from groundcontrol.cli.file_permissions import reason
@@ -21,6 +21,9 @@ from groundcontrol.cli.installed import SERVICE, InstalledService, find_installe
 from groundcontrol.cli.transport import TIMEOUT_S, Answer, Request, SocketTransport, Transport
 from groundcontrol.data_dir import SOCKET_NAME, user_name
 from spider.wire.ids import is_id
+
+if TYPE_CHECKING:
+    from groundcontrol.cli.live_socket import LiveSocket
 
 DEFAULT_FOLDER: Final = ".stardust"
 CONTROL_NAME: Final = "stardust.db"
@@ -210,6 +213,15 @@ class Hub:
                     yield answer.body
         if answer.status >= 400:
             self._check(Answer(answer.status, refusal))
+
+    @contextlib.asynccontextmanager
+    async def live(self) -> AsyncIterator[LiveSocket]:
+        """The hub's live socket."""
+        from groundcontrol.cli.live_socket import connected  # noqa: PLC0415  # aiohttp takes longer than a list over the socket
+
+        with self._errors():
+            async with connected(self._open, self.named) as socket:
+                yield socket
 
     async def every(self, path: str, name: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
         """Every item of a list, page by page."""

@@ -26,6 +26,11 @@ class RemoteTransport:
         connector = aiohttp.TCPConnector(ssl=_trusted(ca, pin))
         self._http = aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {token}"}, connector=connector)
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session with its token and its trust."""
+        return self._http
+
     async def ask(self, request: Request) -> Answer:
         async for answer in self._answers(request, _TIMEOUT, whole=True):
             return answer

@@ -8,18 +8,21 @@ import json
 import os
 import shutil
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from groundcontrol.cli.client import CliError, Hub
 from groundcontrol.cli.dashboard import frames
-from groundcontrol.cli.dashboard.state import Fleet, ask
+from groundcontrol.cli.dashboard.state import Fleet, ask, ask_outputs
+
+if TYPE_CHECKING:
+    from groundcontrol.cli.dashboard.feed import Feed
 
 MOST_S: Final = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print one frame and end, as without a terminal")
-    parser.add_argument("--interval", type=_interval, default=2, metavar="SECONDS", help=f"1 to {MOST_S} [2]")
+    parser.add_argument("--interval", type=_interval, default=1, metavar="SECONDS", help=f"between two frames: 1 to {MOST_S} [1]")
 
 
 def _interval(text: str) -> int:
@@ -43,9 +46,24 @@ async def run(args: argparse.Namespace) -> int:
         except ImportError as exc:
             raise CliError(f"the dashboard needs Textual: pip install 'stardust[top]' ({exc.name} is not there)") from exc
 
+        feed: Feed | None = None
+
+        async def follow() -> None:
+            nonlocal feed
+            from groundcontrol.cli.dashboard.feed import Feed  # noqa: PLC0415  # after the first frame
+
+            feed = Feed(args, fleet)
+            await feed.run()
+
         async def fill(*, tiles: bool, node: str | None) -> None:
+            if feed is not None and feed.is_live:
+                await feed.open_node(node or "")
+                fleet.tick()
+                if not tiles:
+                    return
+            live = feed is not None and feed.is_live
             # a request over the local socket blocks, and the screen must not wait for the hub
-            await asyncio.to_thread(lambda: asyncio.run(_fill(args, fleet, tiles=tiles, node=node)))
+            await asyncio.to_thread(lambda: asyncio.run(_fill(args, fleet, tiles=tiles, node=node, live=live)))
 
         async def upgrade(node: str) -> str:
             try:
@@ -54,13 +72,16 @@ async def run(args: argparse.Namespace) -> int:
                 return str(exc)
             return f"job {job['id']} is ordered; l: show it"
 
-        await Dashboard(fleet, fill, upgrade, args.interval).run_async()
+        await Dashboard(fleet, fill, upgrade, args.interval, follow).run_async()
     return 0
 
 
-async def _fill(args: argparse.Namespace, fleet: Fleet, *, tiles: bool, node: str | None) -> None:
+async def _fill(args: argparse.Namespace, fleet: Fleet, *, tiles: bool, node: str | None, live: bool) -> None:
     try:
         async with Hub(args) as hub:
+            if live:
+                await ask_outputs(hub, fleet)
+                return
             await ask(hub, fleet, tiles=tiles, node=node)
     except CliError as exc:  # the hub has gone; the last answer stays on the screen
         fleet.trouble = str(exc)

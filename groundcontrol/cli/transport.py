@@ -51,6 +51,11 @@ class SocketTransport:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def path(self) -> Path:
+        """The path of the socket."""
+        return self._path
+
     async def ask(self, request: Request) -> Answer:
         with self._answer(request) as answer:
             return Answer(answer.status, answer.read())

@@ -19,6 +19,7 @@ from groundcontrol.cli.dashboard import frames
 from groundcontrol.cli.dashboard.state import ORDERS, Fleet
 
 Ask = Callable[..., Coroutine[Any, Any, None]]
+Follow = Callable[[], Coroutine[Any, Any, None]]
 _STYLES = {
     "": Style(), "bold": Style(bold=True), "dim": Style(dim=True),
     "warning": Style(color="yellow"), "critical": Style(color="red", bold=True), "notice": Style(color="cyan"),
@@ -56,8 +57,14 @@ class Dashboard(App[None]):
         Binding("l", "view('jobs')"), Binding("e", "view('events')"), Binding("question_mark", "view('help')"), Binding("u", "upgrade"),
     ]  # fmt: skip
 
-    def __init__(self, fleet: Fleet, ask: Ask, order: Callable[[str], Coroutine[Any, Any, str]], interval_s: float) -> None:
-        """Args: ask: asks the hub and fills the fleet. order: orders an upgrade of a node, and returns a sentence."""
+    def __init__(
+        self, fleet: Fleet, ask: Ask, order: Callable[[str], Coroutine[Any, Any, str]], interval_s: float, follow: Follow | None = None
+    ) -> None:
+        """Args:
+        ask: asks the hub and fills the fleet, unless it is live.
+        order: orders an upgrade of a node, and returns a sentence.
+        follow: fills the fleet from the hub's live socket, without an end.
+        """
         super().__init__(ansi_color=True)
         self.fleet = fleet
         self.view_name = "fleet"
@@ -67,6 +74,7 @@ class Dashboard(App[None]):
         self._ask = ask
         self._order = order
         self._interval_s = interval_s
+        self._follow = follow
         self._selected_id = ""
         self._typing = False
         self._confirms: Any | None = None
@@ -78,7 +86,9 @@ class Dashboard(App[None]):
     def on_mount(self) -> None:
         """Draw the first frame before the hub has answered."""
         self.draw()
-        self.run_worker(self._poll(), exclusive=True)
+        self.run_worker(self._poll(), exclusive=True, group="frames")
+        if self._follow is not None:
+            self.run_worker(self._follow(), group="live")
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -133,7 +143,7 @@ class Dashboard(App[None]):
         node = self.selected()
         self._selected_id = node["id"] if node is not None else ""
         self.view_name = name
-        self.run_worker(self._poll(), exclusive=True)
+        self.run_worker(self._poll(), exclusive=True, group="frames")
         self.draw()
 
     def action_home(self) -> None:

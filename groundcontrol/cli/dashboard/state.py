@@ -17,6 +17,7 @@ RESORT_S: Final = 5.0
 ORDERS: Final = ("worst", "cpu", "memory", "updates", "name")
 OPEN_JOBS: Final = ("queued", "dispatched", "accepted", "running")
 MOST_TILES: Final = 4
+MOST_EVENTS: Final = 50
 _TILE_BYTES: Final = 8192
 
 
@@ -46,6 +47,45 @@ class Fleet:
         self.nodes = {node["id"]: node for node in nodes}
         self.alerts, self.jobs, self.events = alerts, [job for job in jobs if job["state"] in OPEN_JOBS], events
         self.ask_ms, self.answered_at, self.trouble = ask_ms, time.time(), ""
+        self._note_cpu()
+
+    def change(self, topic: str, data: Any, *, whole: bool) -> None:
+        """Take a snapshot or a change of a topic of the live socket."""
+        self.trouble = ""
+        kind, _, ident = topic.partition(":")
+        match kind:
+            case "fleet":
+                self.nodes = {} if whole else self.nodes
+                for node in data["nodes"]:
+                    known = self.nodes.get(node["id"])  # an open node has more values than its row
+                    self.nodes[node["id"]] = node if known is None else node | {"latest": known["latest"] | node["latest"]}
+                for changed, latest in ({} if whole else data["latest"]).items():
+                    if changed in self.nodes:
+                        _merge(self.nodes[changed]["latest"], latest)
+                for removed in () if whole else data["removed"]:
+                    self.nodes.pop(removed, None)
+            case "node" if whole:
+                self.nodes[ident] = data
+            case "node" if ident in self.nodes:
+                latest = self.nodes[ident]["latest"] | data["latest"]
+                self.nodes[ident] = (data["node"] or self.nodes[ident]) | {"latest": latest}
+            case "jobs":
+                jobs = {job["id"]: job for job in [*([] if whole else self.jobs), *data["jobs"]]}
+                gone = [] if whole else data["gone"]
+                self.jobs = [jobs[job] for job in sorted(jobs, reverse=True) if jobs[job]["state"] in OPEN_JOBS and job not in gone]
+            case "alerts":
+                given = data["alerts"] if whole else [data]
+                alerts = {alert["id"]: alert for alert in [*([] if whole else self.alerts), *given]}
+                self.alerts = [alert for alert in alerts.values() if alert["state"] == "firing"]
+            case "events":
+                self.events = (data["events"] if whole else [data, *self.events])[:MOST_EVENTS]
+
+    def tick(self) -> None:
+        """Note the present values of the nodes for their short history, at each frame of a live fleet."""
+        self.answered_at = time.time()
+        self._note_cpu()
+
+    def _note_cpu(self) -> None:
         self.cpu = {ident: self.cpu.get(ident, deque(maxlen=POINTS)) for ident in self.nodes}
         for ident, node in self.nodes.items():
             self.cpu[ident].append(value(node, "cpu.total") if node["state"] == "online" else None)
@@ -69,6 +109,16 @@ class Fleet:
     def job_of(self, node: str) -> Any | None:
         """The open job of a node."""
         return next((job for job in self.jobs if job["node_id"] == node), None)
+
+
+def _merge(before: dict[str, Any], latest: dict[str, Any]) -> None:
+    """New values replace those of the same series. Of a metric with labels a list has one series, so it replaces the one with another label."""
+    for name in latest:
+        metric, label, _ = name.partition("{")
+        if label and name not in before:
+            for other in [other for other in before if other.startswith(f"{metric}{{")]:
+                del before[other]
+    before.update(latest)
 
 
 def value(node: Any, name: str) -> float | None:
@@ -113,9 +163,14 @@ async def ask(hub: Hub, fleet: Fleet, *, tiles: bool, node: str | None) -> None:
             nodes = [await hub.get(f"/nodes/{node}") if one["id"] == node else one for one in nodes]
         fleet.take(nodes, alerts, jobs, events, ask_ms)
         if tiles:
-            fleet.outputs = {job["id"]: await _tail(hub, job) for job in fleet.jobs[:MOST_TILES]}
+            await ask_outputs(hub, fleet)
     except CliError as exc:
         fleet.trouble = str(exc)
+
+
+async def ask_outputs(hub: Hub, fleet: Fleet) -> None:
+    """Ask for the end of the output of open jobs. Raises: CliError."""
+    fleet.outputs = {job["id"]: await _tail(hub, job) for job in fleet.jobs[:MOST_TILES]}
 
 
 async def _tail(hub: Hub, job: Any) -> bytes:

@@ -102,6 +102,35 @@ def test_rows_are_filtered_and_an_order_lasts_some_seconds() -> None:
     assert state.rows("tag:none") == []
 
 
+def test_changes_of_the_live_socket_are_taken() -> None:
+    state = Fleet()
+    disk = {"filesystem.size{mount=/}": {"value": 1.0, "at": 1.0}}
+    state.change("fleet", {"nodes": [node("a"), node("b")]}, whole=True)
+    state.nodes["a"]["latest"] |= disk
+    latest = {"a": {"cpu.total": {"value": 50.0, "at": 2.0}, "filesystem.size{mount=/var}": {"value": 2.0, "at": 2.0}}, "gone": {}}
+    state.change("fleet", {"nodes": [node("c")], "latest": latest, "removed": ["b", "not there"]}, whole=False)
+    assert sorted(state.nodes) == ["a", "c"]
+    assert state.nodes["a"]["latest"]["cpu.total"]["value"] == 50.0
+    assert [name for name in state.nodes["a"]["latest"] if name.startswith("filesystem")] == ["filesystem.size{mount=/var}"]
+    more = {"swap.used": {"value": 3.0, "at": 3.0}}
+    state.change("node:a", {"latest": more, "node": None, "table": None}, whole=False)
+    state.change("fleet", {"nodes": [node("a", tags=("prod",))], "latest": {}, "removed": []}, whole=False)
+    assert (state.nodes["a"]["tags"], "swap.used" in state.nodes["a"]["latest"]) == (["prod"], True), "an open node keeps its values"
+    state.change("node:none", {"latest": more, "node": None, "table": None}, whole=False)
+    state.change("jobs", {"jobs": [JOB, JOB | {"id": "j2"}]}, whole=True)
+    state.change("jobs", {"jobs": [JOB | {"id": "j3"}, JOB | {"state": "succeeded"}], "gone": ["j2"]}, whole=False)
+    assert [job["id"] for job in state.jobs] == ["j3"]
+    state.change("alerts", {"alerts": [{"id": "x", "state": "firing"}]}, whole=True)
+    state.change("alerts", {"id": "y", "state": "firing"}, whole=False)
+    state.change("alerts", {"id": "x", "state": "resolved"}, whole=False)
+    assert [alert["id"] for alert in state.alerts] == ["y"]
+    state.change("events", {"events": [{"id": 1}]}, whole=True)
+    state.change("events", {"id": 2}, whole=False)
+    assert [event["id"] for event in state.events] == [2, 1]
+    state.tick()
+    assert list(state.cpu["a"]) == [5.0]
+
+
 async def test_keys_move_filter_open_views_and_ask_before_an_upgrade() -> None:
     state = fleet(*[node(f"web-{number:03}") for number in range(100)])
     ordered: list[str] = []
