@@ -105,20 +105,24 @@ class DeployedHost(AgentHost):
 
     # -- on the host -------------------------------------------------------------------------------
 
-    def offer(self, name: str, postinst: str, depends: str = "") -> None:
-        """Install version 1.0 of a package, and put 2.0 with this maintainer script into the host's repository."""
+    def offer(self, name: str, postinst: str, depends: str = "", new: str = "2.0", fields: str = "") -> None:
+        """Install version 1.0 of a package, and put a new one with this maintainer script into the host's repository.
+
+        Args: fields: more lines of its control file.
+        """
         folder = f"/srv/offered/{name}"
         self.host.sh(f"mkdir -p {folder}/old/DEBIAN {folder}/new/DEBIAN")
-        for part, version in (("old", "1.0"), ("new", "2.0")):
+        for part, version in (("old", "1.0"), ("new", new)):
             lines = [f"Package: {name}", f"Version: {version}", "Architecture: all", "Maintainer: lab <lab@localhost>", "Description: made by a test"]  # fmt: skip
             if depends and part == "new":
                 lines.insert(1, f"Depends: {depends}")
-            self.put(f"{folder}/{part}/DEBIAN/control", "".join(line + "\n" for line in lines).encode())
+            text = "".join(line + "\n" for line in lines) + fields * (part == "new")
+            self.put(f"{folder}/{part}/DEBIAN/control", text.encode())
         self.put(f"{folder}/new/DEBIAN/postinst", postinst.encode(), "0755")
         self.host.sh(
             f"""
             dpkg-deb --root-owner-group -b {folder}/old {folder}/old.deb >/dev/null; dpkg -i {folder}/old.deb >/dev/null
-            cd {_REPOSITORY}; deb={name}_2.0_all.deb; dpkg-deb --root-owner-group -b {folder}/new $deb >/dev/null
+            cd {_REPOSITORY}; deb={name}_{new}_all.deb; dpkg-deb --root-owner-group -b {folder}/new $deb >/dev/null
             {{ printf '\\n'; cat {folder}/new/DEBIAN/control
                printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n' $deb $(stat -c %s $deb) $(sha256sum $deb | cut -d' ' -f1); }} >> Packages
             sed -i '/^SHA256:/,$d' Release

@@ -1,0 +1,139 @@
+"""Roll-outs over lab hosts whose upgrade does harm.
+
+Each host has a service `shop` that listens, a service `worker` that does not, and a package whose new version runs /srv/harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.support.deployed_host import DeployedHost
+from tests.support.eventually import wait_until
+
+PATIENCE_S = 500.0
+POLL_S = 0.5
+"""A user may make 20 such calls a second."""
+ENDED = ("succeeded", "stopped", "cancelled", "expired", "failed")
+PACKAGE = "lab-app"
+PORT = 8088
+_HARMS = "#!/bin/sh\nset -e\nif test -x /srv/harm; then /srv/harm; fi\n"
+_UNIT = "[Service]\nExecStart=/usr/bin/python3 -m http.server --bind {address} {port} --directory /srv/shop\n[Install]\nWantedBy=multi-user.target\n"
+_WORKER = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+_UNITS = "/etc/systemd/system"
+
+
+def runs(unit: str, script: str, section: str = "") -> str:
+    """A harm: from now on a service runs this shell script. Args: section: more lines of the unit's section `Service`."""
+    text = f'[Service]\\nExecStart=/bin/sh -c "{script}"\\n{section}[Install]\\nWantedBy=multi-user.target\\n'
+    return f"printf '{text}' > {_UNITS}/{unit}.service\nsystemctl daemon-reload; systemctl restart {unit}.service || true\n"
+
+
+class Trial(DeployedHost):
+    """A host with the service and the package."""
+
+    def prepare(self, harm: str = "") -> None:
+        """Set the host up, and deploy the agent. Args: harm: what the upgrade will do."""
+        self.put(f"{_UNITS}/shop.service", _UNIT.format(address=self.host.address, port=PORT).encode())
+        self.put(f"{_UNITS}/worker.service", _WORKER.encode())
+        self.host.sh("mkdir -p /srv/shop; systemctl daemon-reload; systemctl -q enable --now shop.service worker.service")
+        self.offer(PACKAGE, _HARMS)
+        if harm:
+            self.put("/srv/harm", f"#!/bin/sh\nset -e\n{harm}".encode(), "0755")
+        self.deploy()
+
+
+class Run:
+    """One roll-out over some hosts, the first of them the canary."""
+
+    def __init__(self, trials: Sequence[Trial], name: str, **fields: Any) -> None:
+        self.trials = trials
+        self.first = trials[0]
+        nodes = {"nodes": [one.node for one in trials]}
+        body = {"name": name, "action": "upgrade", "packages": [PACKAGE], "select": nodes, "watch_s": 300, "reboot": "never", **fields}
+        if body["action"] != "upgrade":
+            del body["packages"]
+        self.id: str = self.first.call("POST", "rollouts", body)["id"]
+        self._accepted: set[int] = set()
+
+    def row(self) -> Any:
+        return self.first.call("GET", f"rollouts/{self.id}")
+
+    def targets(self) -> dict[str, Any]:
+        return {one["node_id"]: one for one in self.first.call("GET", f"rollouts/{self.id}/targets")["targets"]}
+
+    def target(self, of: Trial) -> Any:
+        return self.targets()[of.node]
+
+    def canary(self) -> Trial:
+        """The host of the first wave."""
+        seen = self.targets()
+        return next(one for one in self.trials if seen[one.node]["wave"] == 0)
+
+    def start(self) -> None:
+        """Confirm the plans."""
+        row = self.until("ready", *ENDED)
+        assert row["state"] == "ready", (row, self.targets())
+        self.first.call("POST", f"rollouts/{self.id}/start", {"confirm": row["confirm"], "version": row["version"]})
+
+    def until(self, *states: str, limit_s: float = PATIENCE_S) -> Any:
+        """Wait for one of these states. A host of some minutes has no past to compare with, which a person accepts."""
+
+        def look() -> Any:
+            row = self.row()
+            self._accept(row)
+            return row if row["state"] in states else None
+
+        return self._wait(look, limit_s, str(states))
+
+    def until_target(self, of: Trial, what: str, limit_s: float = PATIENCE_S, **fields: Any) -> Any:
+        """Wait until the target of a host has these values. Raises: AssertionError: the roll-out has ended before."""
+
+        def look() -> Any:
+            row = self.row()
+            self._accept(row)
+            one = self.target(of)
+            if all(one[name] == value for name, value in fields.items()):
+                return one
+            assert row["state"] not in ENDED, (what, row["words"], one)
+            return None
+
+        return self._wait(look, limit_s, what)
+
+    def end(self, limit_s: float = PATIENCE_S) -> Any:
+        return self.until(*ENDED, limit_s=limit_s)
+
+    def _accept(self, row: Any) -> None:
+        if not row["targets"]["held"] or row["wave"] in self._accepted or row["state"] in ENDED:
+            return
+        if any(one["state"] == "held" and one["why"] == "history" for one in self.targets().values()):
+            self.first.call("POST", f"rollouts/{self.id}/go-on", {"gate": "history", "reason": "a fresh host has no past"})
+            self._accepted.add(row["wave"])
+
+    def _wait(self, look: Any, limit_s: float, what: str) -> Any:
+        try:
+            return wait_until(look, limit_s, what=what, poll_s=POLL_S)
+        except TimeoutError:
+            raise AssertionError((what, self.row(), self.targets())) from None
+
+    def untouched(self, *but: Trial) -> None:
+        """Check that nothing happened to the hosts, without these."""
+        for one in self.trials:
+            if one not in but:
+                assert self.target(one)["state"] == "not_started", self.target(one)
+                assert one.version(PACKAGE) == "ii 1.0"
+
+    def stopped_by(self, gate: str, blamed: str) -> Any:
+        """Check that this gate stopped it at its canary, with a sentence that names the culprit, and that nothing else was touched.
+
+        Returns: the target of the canary.
+        """
+        row = self.end()
+        canary = self.canary()
+        target = self.target(canary)
+        assert (row["state"], row["stopped_by"]) == ("stopped", "gate"), (row["words"], row["why"], self.targets())
+        found = [one for one in target["gates"] if one["gate"] == gate and one["verdict"] == "failed"]
+        assert target["why"] == gate or found, target
+        assert blamed in row["words"], row["words"]
+        self.untouched(canary)
+        return target
