@@ -101,9 +101,9 @@ async def _tenant(hub: TestHub, org: int, tag: str) -> Tenant:
 
 
 @asynccontextmanager
-async def pair(folder: Path) -> AsyncIterator[Pair]:
+async def pair(folder: Path, limits: WebLimits | None = None) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(running(folder, limits=WebLimits()))
+        hub = await stack.enter_async_context(running(folder, limits=limits or WebLimits()))
         yield Pair(hub, await _tenant(hub, 1, "mine"), await _tenant(hub, 2, CANARY))
 
 
