@@ -29,9 +29,9 @@ from groundcontrol.web.limits import LiveLimits, WebLimits
 from groundcontrol.web.live import connection
 from groundcontrol.web.live import hub as live_hub
 from spider.wire.ids import new_random_id, new_time_id
-from tests.contract.test_tenants import CANARY, Tenant, act, calls_of, pair
 from tests.support.inprocess_hub import LiveSocket, TestHub, a_deployment
 from tests.support.race_cases_alerts import an_alert
+from tests.support.tenants import CANARY, Tenant, act, calls_of, pair
 
 FIRST_SEED, SEEDS, SLOW_SEEDS = 4711, 2, 40
 CALLS = 40
