@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_act(acts, "approve", help="approve the packages that the notice of its next time named").add_argument("policy", metavar="POLICY")
     take = add_act(acts, "take-over", help="run a patch policy with your rights, such as one whose owner left")
     take.add_argument("policy", metavar="POLICY")
+    take.add_argument("--rollouts", action="store_true", help="its roll-outs that have not ended, too")
     add_act(acts, "resume", help="let the policies run again that a restore of the hub or a suspension paused")
 
 
@@ -51,7 +52,14 @@ async def _of_one(hub: Hub, args: argparse.Namespace, policies: list[Any]) -> in
         return await _decide(hub, args, one)
     if args.act == "take-over":
         taken = await hub.patch(f"/patch-policies/{one['id']}", {"version": one["version"], "take_over": True})
-        return print_answer(args, taken, shown(f"{taken['name']} runs with the rights of {taken['owner']}"))
+        said = [f"{taken['name']} runs with the rights of {taken['owner']}"]
+        for live in (await hub.get(f"/rollouts?policy={one['id']}"))["rollouts"]:
+            if live["ended_at"] is None and live["owner"] != taken["owner"] and args.rollouts:
+                moved = await hub.post(f"/rollouts/{live['id']}/take-over", None)
+                said.append(f"so does its roll-out {live['id']} ({moved['state']}): stardust rollout resume {live['id']}")
+            elif live["ended_at"] is None and live["owner"] != taken["owner"]:
+                said.append(f"its roll-out {live['id']} still has the rights of {live['owner']}: stardust rollout take-over {live['id']}")
+        return print_answer(args, taken, shown("\n".join(said)))
     made = await hub.post("/rollouts", {"policy_id": one["id"]})
     return print_answer(args, made, shown(f"the roll-out {made['id']} began: stardust rollout watch {made['id']}"))
 

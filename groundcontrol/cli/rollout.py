@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parsers = {}
     for name, about in (
         ("start", "confirm the plans and begin"), ("watch", "follow it to its end"), ("pause", "begin no further node"),
-        ("resume", "go on with a paused roll-out"), ("go-on", "let a wave that is held or paused go on in spite of a gate"),
+        ("resume", "go on with a paused roll-out"), ("take-over", "let it go on with your rights, such as one whose owner left; then resume it"), ("go-on", "let a wave that is held or paused go on in spite of a gate"),
         ("stop", "start nothing more; what runs goes to its end"),
         ("kill", "end by force what one node of a stopped roll-out still does; packages may stay half installed"),
         ("retry-rest", "a new roll-out of the nodes that did not pass"), ("show", "targets and gates"),

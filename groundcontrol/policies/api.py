@@ -26,11 +26,13 @@ from groundcontrol.policies.bodies import (
     policy_of,
     policy_view,
     select_view,
+    visible_select,
     window_of,
     window_view,
     with_fields,
 )
 from groundcontrol.policies.calendar import OF_NODE, Span, ZoneUnknown, check_times, local_text, spans
+from groundcontrol.policies.feed import windows_of
 from groundcontrol.policies.model import (
     MAX_NAME_CHARS,
     ApprovalMark,
@@ -88,25 +90,14 @@ async def list_policies(call: ApiRequest) -> PatchPoliciesView:
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
     now = call.services.clock.now()
     found = await call.services[PolicyStore].all(call.scope)
-    seen = ((one, _visible_select(visible, one.select)) for one in found)
+    seen = ((one, visible_select(visible, one.select)) for one in found)
     return PatchPoliciesView(patch_policies=[policy_view(one, select, now) for one, select in seen if select is not None])
-
-
-def _visible_select(visible: VisibleNodes, select: PolicySelect) -> PatchSelect | None:
-    view = visible.view(select.select)
-    if view is None:
-        return None
-    whole = select_view(select)
-    without = visible.view(select.select._replace(all=False, tags=select.not_tags, nodes=select.not_nodes))
-    whole.all, whole.tags, whole.nodes = view.all, view.tags, view.nodes
-    whole.without.tags, whole.without.nodes = ([], []) if without is None else (without.tags, without.nodes)
-    return whole
 
 
 async def _policy(call: ApiRequest) -> tuple[PatchPolicy, PatchSelect]:
     """The policy of the path, and the part of its selection that the caller may see. Raises: NotFound."""
     one = await call.services[PolicyStore].get(call.scope, PolicyId(call.id_of("patch policy")))
-    select = _visible_select(await VisibleNodes.of(call.services[NodeStore], call.scope), one.select)
+    select = visible_select(await VisibleNodes.of(call.services[NodeStore], call.scope), one.select)
     if select is None:
         raise NotFound("there is no such patch policy")
     return one, select
@@ -373,11 +364,7 @@ async def approve_occurrence(call: ApiRequest) -> OccurrenceView:
 async def list_windows(call: ApiRequest) -> WindowsView:
     """All windows and freezes, by name."""
     call.query()
-    visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    now = call.services.clock.now()
-    found = await call.services[PatchWindowStore].all(call.scope)
-    seen = ((one, _visible_select(visible, PolicySelect(one.select))) for one in found)
-    return WindowsView(windows=[window_view(one, select, now) for one, select in seen if select is not None])
+    return await windows_of(call.services, call.scope)
 
 
 async def _checked_window(call: ApiRequest, scope: Scope, window: PatchWindow) -> PatchWindow:
@@ -414,7 +401,7 @@ async def begin_now(call: ApiRequest, body: NowBody) -> WindowView:
 async def _window(call: ApiRequest) -> PatchWindow:
     one = await call.services[PatchWindowStore].get(call.scope, WindowId(call.id_of("window")))
     visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
-    if _visible_select(visible, PolicySelect(one.select)) is None:
+    if visible_select(visible, PolicySelect(one.select)) is None:
         raise NotFound("there is no such patch window")
     if call.scope.grants:
         await check_select(call.services[NodeStore], call.scope, one.select)

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.selecting import VisibleNodes
 from groundcontrol.alerts.wall_clock import ordered_days
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import NodeId
@@ -63,6 +64,18 @@ def select_view(one: PolicySelect) -> PatchSelect:
     return PatchSelect(
         all=select.all, tags=list(select.tags), nodes=list(select.nodes), without=NotSelect(list(one.not_tags), list(one.not_nodes))
     )
+
+
+def visible_select(visible: VisibleNodes, select: PolicySelect) -> PatchSelect | None:
+    """The part of a selection that the caller may see; None: nothing of it."""
+    view = visible.view(select.select)
+    if view is None:
+        return None
+    whole = select_view(select)
+    without = visible.view(select.select._replace(all=False, tags=select.not_tags, nodes=select.not_nodes))
+    whole.all, whole.tags, whole.nodes = view.all, view.tags, view.nodes
+    whole.without.tags, whole.without.nodes = ([], []) if without is None else (without.tags, without.nodes)
+    return whole
 
 
 def when_of(body: WhenBody) -> When:

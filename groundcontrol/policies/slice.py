@@ -8,13 +8,16 @@ from groundcontrol.jobs.freezes import Freezes
 from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.looks import ReceivedLooks
 from groundcontrol.policies.api import POLICY_ROUTES
+from groundcontrol.policies.feed import windows_feed
 from groundcontrol.policies.service import FleetReader, FreezeReader
-from groundcontrol.web.declare import Slice
+from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.web.declare import LiveTopic, Slice
 from groundcontrol.web.services import provide
 
 SLICE: Final = Slice(
     "policies",
     POLICY_ROUTES,
+    topics=(LiveTopic("windows", "patch.read", "page", PATCH_WINDOWS.changed, feed=windows_feed),),
     provides=(
         provide(Freezes)(lambda services: FreezeReader(services, services.clock)),
         provide(FleetReader)(lambda services: FleetReader(services, services[Presence], services[ReceivedLooks])),

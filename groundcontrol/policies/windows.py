@@ -47,6 +47,7 @@ PATCH_WINDOWS: Final = Record(
     unique="name",
     order="name",
     most=500,
+    changed="patch_window",
     complete=True,  # without a damaged freeze, nodes would be touched that must not be
 )
 

@@ -24,10 +24,10 @@ from groundcontrol.policies.service import all_nodes, check_report
 from groundcontrol.policies.store import PolicyStore
 from groundcontrol.policies.views import HeldNodeView, PatchPolicyBody, PatchSelect, WhenBody
 from groundcontrol.policies.waves import expected_s
-from groundcontrol.rollouts.model import ENDED, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
+from groundcontrol.rollouts.model import ENDED, FINAL, HARD_GATES, Override, Rollout, RolloutId, Stepped, Target, Tell
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.soft import HISTORY
-from groundcontrol.rollouts.step import killed, pause, resumed, stopped
+from groundcontrol.rollouts.step import killed, pause, resumed, stopped, taken_over
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.views import (
     GATES,
@@ -288,6 +288,23 @@ async def resume_rollout(call: ApiRequest) -> RolloutView:
     return await _save(call, one, resumed(one) if one.started_at is not None else resumed(one)._replace(state="waiting"))
 
 
+async def take_over_rollout(call: ApiRequest) -> RolloutView:
+    """An admin becomes the owner of a roll-out, with whose rights it goes on. One that its owner's lost rights paused is resumed then."""
+    one = await _whole(call)
+    _final(one)
+    actor = call.scope.actor
+    if actor.role != "admin":
+        raise Forbidden("only an admin takes a roll-out over")
+    if one.state == "stopping":
+        raise Conflict("this roll-out is stopping: wait for its end, and retry the rest", state=one.state)
+    if one.owner_id == actor.id and one.why != "owner":
+        return await _view(call, one)
+    for target in one.targets:
+        if target.state not in FINAL:
+            authorize(call.scope, "patch.run", await call.services[NodeStore].node(call.scope, target.node))
+    return await _save(call, one, taken_over(one, actor.id, actor.name, call.services.clock.now()))
+
+
 async def stop_rollout(call: ApiRequest) -> RolloutView:
     """Stop: after the answer no further job starts. What a node is changing runs to its end. A repeated call changes nothing."""
     one = await _whole(call)
@@ -448,6 +465,7 @@ ROLLOUT_ROUTES: Final = (
     Route("POST", "/rollouts/{id}/start", "patch.run", start_rollout, RolloutView, StartBody, step_up=True),
     Route("POST", "/rollouts/{id}/pause", "patch.run", pause_rollout, RolloutView, PauseBody, optional_body=True),
     Route("POST", "/rollouts/{id}/resume", "patch.run", resume_rollout, RolloutView),
+    Route("POST", "/rollouts/{id}/take-over", "patch.run", take_over_rollout, RolloutView, step_up=True, cost="page"),
     Route("POST", "/rollouts/{id}/stop", "patch.run", stop_rollout, RolloutView, cost="scan"),
     Route("POST", "/rollouts/{id}/kill", "patch.run", kill_target, RolloutView, KillBody),
     Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),

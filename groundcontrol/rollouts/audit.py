@@ -22,7 +22,8 @@ def audit_of(before: Rollout, after: Rollout) -> dict[str, object] | None:
     ]
     if not steps and _standing(before) == _standing(after):
         return None
-    return {"from": before.state, "to": after.state, "why": after.why, "words": after.words, "wave": after.wave, "targets": steps}
+    found = {"from": before.state, "to": after.state, "why": after.why, "words": after.words, "wave": after.wave, "targets": steps}
+    return found if before.owner_id == after.owner_id else {**found, "owner": after.owner, "owner_before": before.owner}
 
 
 def _place(target: Target | None) -> tuple[object, ...]:
@@ -30,4 +31,4 @@ def _place(target: Target | None) -> tuple[object, ...]:
 
 
 def _standing(rollout: Rollout) -> tuple[object, ...]:
-    return rollout.state, rollout.why, rollout.wave, rollout.overrides
+    return rollout.state, rollout.why, rollout.wave, rollout.overrides, rollout.owner_id

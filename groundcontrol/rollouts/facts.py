@@ -102,7 +102,7 @@ class RolloutFacts:
             choices[node.id] = _choice(rollout, node, updates, seen, now)
             found[node.id] = await self._node(rollout, target, node, choices[node.id], windows, busy, rebooted, times.get(node.id, {}), now)
         reboots = await self._stores[RolloutStore].role_reboots(rollout) if any(one.state == "running" for one in open_targets) else {}
-        owner_may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.made_at)
+        owner_may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, "patch.run", NodeId(""), (), rollout.ordered_at)
         steps = {key: await self._job(rollout, scope, key, job, choices) for key, job in jobs.items() if key[0] in wanted}
         return Facts(found, steps, owner_may, reboots, self._watch_scale)
 
@@ -180,7 +180,9 @@ class RolloutFacts:
             if hold is not None:
                 return hold
         verb = REBOOT if policy.what == "nothing" else target.verb or rollout.action or "upgrade"
-        may = await self._stores[PolicyStore].may_act(rollout.org, rollout.owner_id, job_action(verb), node.id, node.tags, rollout.made_at)
+        may = await self._stores[PolicyStore].may_act(
+            rollout.org, rollout.owner_id, job_action(verb), node.id, node.tags, rollout.ordered_at
+        )
         return None if may else ("not_allowed", f"{rollout.owner} may not do this on it")
 
     async def _unfit(

@@ -146,7 +146,14 @@ class Rollout(NamedTuple):
     overrides: tuple[Override, ...] = ()
     parent: str = ""
     reported: bool = False
+    owned_at: float = 0.0
+    """When its owner took it over; 0: they made it, at `made_at`."""
     version: int = 1
+
+    @property
+    def ordered_at(self) -> float:
+        """The rights of its owner must have held since then."""
+        return self.owned_at or self.made_at
 
     @property
     def observes(self) -> bool:

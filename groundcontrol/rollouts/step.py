@@ -57,7 +57,7 @@ class _Draft(TargetLife):
             self._state(
                 "paused",
                 "owner",
-                f"its owner {self.r.owner} may no longer do this: an admin stops it, takes the policy over and retries the rest",
+                f"its owner {self.r.owner} may no longer do this: an admin takes it over and resumes it, or stops it",
             )
         match self.r.state:
             case "planning":
@@ -374,6 +374,12 @@ def pause(rollout: Rollout, by: str) -> Rollout:
 
 def resumed(rollout: Rollout) -> Rollout:
     return rollout._replace(state="running", why="", words="", hold_since=None, clear_since=None, worse_since=None)
+
+
+def taken_over(rollout: Rollout, by_id: str, by: str, now: float) -> Rollout:
+    """A person becomes its owner, with their rights of now. One that lost its owner stays paused until somebody resumes it."""
+    after = rollout._replace(owner_id=by_id, owner=by, owned_at=now, policy=rollout.policy._replace(owner_id=by_id, owner=by))
+    return after._replace(why="person", words=f"taken over by {by}: resume it") if rollout.why == "owner" else after
 
 
 def stopped(rollout: Rollout, facts: Facts, now: float, by: str) -> Stepped:

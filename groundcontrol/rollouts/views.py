@@ -228,7 +228,7 @@ _REMEDIES = {
     "in_another_rollout": "wait until that roll-out is through with it, or stop that one",
     "another_job": "wait until that job has ended, or cancel it",
     "not_joined": "let it join, or approve it",
-    "not_allowed": "an admin gives the owner the right, or takes the patch policy over",
+    "not_allowed": "an admin gives the owner the right, or takes the roll-out over",
     "agent_too_old": "update its agent (Update on its page, under Settings, or `stardust update`)",
     "no_looks": "look whether its agent is well (its log), and restart it",
     "disk_full": "make room there",

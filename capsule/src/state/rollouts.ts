@@ -93,6 +93,12 @@ export const startRollout = ({ id, confirm, version }: RolloutView): Promise<Rol
 export const pauseRollout = (id: string, when: "wave" | "now"): Promise<RolloutView> =>
   call<RolloutView>("POST", `rollouts/${id}/pause`, { body: { when } });
 export const resumeRollout = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/resume`);
+/** An admin becomes its owner, with whose rights it goes on. */
+export const takeOverRollout = (id: string): Promise<RolloutView> =>
+  withStepUp(() => call<RolloutView>("POST", `rollouts/${id}/take-over`), t`Enter your password to take a roll-out over.`);
+/** The roll-outs of a policy that have not ended. */
+export const liveRolloutsOf = async (policy: string): Promise<readonly RolloutView[]> =>
+  (await call<RolloutsView>("GET", "rollouts", { query: { policy } })).rollouts.filter(({ ended_at }) => ended_at === null);
 export const stopRollout = (id: string): Promise<RolloutView> => call<RolloutView>("POST", `rollouts/${id}/stop`);
 export const goOnWithRollout = (id: string, gate: string, reason: string): Promise<RolloutView> =>
   withStepUp(

@@ -6,7 +6,7 @@ import { whenWords, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { clock, date, shortDuration, timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
-import { freezes } from "../../state/freezes";
+import { freezes, windowsTurn } from "../../state/freezes";
 import { approveOccurrence, deleteWindow, loadOccurrences, loadPolicies, loadWindows, skipOccurrence } from "../../state/rollouts";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
@@ -117,7 +117,7 @@ function stateWords({ kind, open, began_at }: WindowView): string {
 function Windows(): VNode {
   const list = useAll(loadWindows);
   const frozen = freezes.value.map(({ id }) => id).join();
-  useEffect(list.load, [frozen]); // a freeze can also be ended in the banner above
+  useEffect(list.load, [frozen, windowsTurn.value]); // a freeze can also be ended in the banner above, and others add some
   const [adding, setAdding] = useState<"allow" | "freeze" | "now" | "open" | null>(null);
   const remove = async (one: WindowView): Promise<void> => {
     try {

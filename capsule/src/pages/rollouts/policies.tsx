@@ -1,16 +1,24 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
-import { PAUSES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
+import { PAUSES, ROLLOUT_STATES, WHATS, whenWords, zoneWords } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { dayStart } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
-import { applyPolicies, createRollout, deletePolicy, editPolicy, loadPolicies } from "../../state/rollouts";
+import {
+  applyPolicies,
+  createRollout,
+  deletePolicy,
+  editPolicy,
+  liveRolloutsOf,
+  loadPolicies,
+  takeOverRollout,
+} from "../../state/rollouts";
 import { go } from "../../state/router";
 import { isAdmin, mayAct, user } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { ApiError, type PatchPolicyView } from "../../state/types";
+import { ApiError, type PatchPolicyView, type RolloutView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { downloadText } from "../../ui/download";
@@ -29,6 +37,7 @@ export function PoliciesTab(): VNode {
   const list = useAll(loadPolicies);
   const [asked, setAsked] = useState<Asked>(null);
   const [importing, setImporting] = useState(false);
+  const [live, setLive] = useState<RolloutView | null>(null);
   const add = mayAct.value && (
     <a class="button primary end" href="/patch-policies/new">
       {t`Add patch policy`}
@@ -64,7 +73,13 @@ export function PoliciesTab(): VNode {
         {(items) => (
           <ul class="card rows-card" aria-label={t`Patch policies`}>
             {items.map((one) => (
-              <Row key={one.id} one={one} onAsk={(kind) => setAsked({ kind, one })} onChange={(view) => put(list, view)} />
+              <Row
+                key={one.id}
+                one={one}
+                onAsk={(kind) => setAsked({ kind, one })}
+                onChange={(view) => put(list, view)}
+                onTaken={setLive}
+              />
             ))}
           </ul>
         )}
@@ -83,6 +98,7 @@ export function PoliciesTab(): VNode {
         />
       )}
       {asked?.kind === "delete" && <DeleteDialog one={asked.one} onClose={() => setAsked(null)} onDone={() => drop(list, asked.one.id)} />}
+      {live && <LiveDialog live={live} onClose={() => setLive(null)} />}
       {asked?.kind === "run" && <RunDialog one={asked.one} onClose={() => setAsked(null)} />}
     </div>
   );
@@ -99,13 +115,18 @@ interface RowProps {
   one: PatchPolicyView;
   onAsk: (kind: "delete" | "run") => void;
   onChange: (view: PatchPolicyView) => void;
+  /** The policy was taken over, and this roll-out of it still has its former owner. */
+  onTaken: (live: RolloutView) => void;
 }
 
-function Row({ one, onAsk, onChange }: RowProps): VNode {
+function Row({ one, onAsk, onChange, onTaken }: RowProps): VNode {
   const takeOver = async (): Promise<void> => {
     try {
-      onChange(await editPolicy(one.id, { version: one.version, take_over: true }));
+      const taken = await editPolicy(one.id, { version: one.version, take_over: true });
+      onChange(taken);
       toast("done", t`${one.name} runs with your rights now`);
+      const [live] = (await liveRolloutsOf(one.id)).filter(({ owner }) => owner !== taken.owner);
+      if (live) onTaken(live);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code !== "auth.step_up_required") toast("fail", t`Not taken over`, error.detail);
@@ -175,6 +196,25 @@ function DeleteDialog({ one, onClose, onDone }: { one: PatchPolicyView; onClose:
       </div>
       <Foot {...end}>
         <Button kind="destroy" busy={act.busy} onClick={() => void remove()}>{t`Delete`}</Button>
+      </Foot>
+    </Dialog>
+  );
+}
+
+function LiveDialog({ live, onClose }: { live: RolloutView; onClose: () => void }): VNode {
+  const act = useAction(t`Not taken over`);
+  const end = act.dialogProps(onClose);
+  const take = async (): Promise<void> => {
+    await act.run(async () => go(`/rollout/${(await takeOverRollout(live.id)).id}`));
+  };
+  return (
+    <Dialog title={t`Take its roll-out over, too?`} icon="users" onClose={end.onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p>{t`${live.name} is ${ROLLOUT_STATES[live.state]} with the rights of ${live.owner}. Taken over, it goes on with yours once you resume it.`}</p>
+      </div>
+      <Foot {...end}>
+        <Button kind="primary" busy={act.busy} onClick={() => void take()}>{t`Take it over`}</Button>
       </Foot>
     </Dialog>
   );

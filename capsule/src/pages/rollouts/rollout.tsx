@@ -26,6 +26,7 @@ import {
   retryRest,
   startRollout,
   stopRollout,
+  takeOverRollout,
 } from "../../state/rollouts";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
@@ -124,7 +125,12 @@ function Head({ rollout, onChange }: Acting): VNode {
                 {startWords(rollout.confirm)}
               </Button>
             )}
-            {rollout.state === "paused" && (
+            {isAdmin.value && rollout.why === "owner" && (
+              <Button kind="primary" icon="users" busy={act.busy} onClick={() => run(() => takeOverRollout(rollout.id))}>
+                {t`Take over from ${rollout.owner}`}
+              </Button>
+            )}
+            {rollout.state === "paused" && rollout.why !== "owner" && (
               <Button kind="primary" busy={act.busy} onClick={() => run(() => resumeRollout(rollout.id))}>{t`Resume`}</Button>
             )}
             {(rollout.state === "running" || rollout.state === "holding" || rollout.state === "waiting") && (

@@ -220,3 +220,16 @@ async def test_a_freeze_refuses_upgrades_and_reboots_by_hand_and_nothing_else(hu
     assert (await admin.post(f"nodes/{node.id}/jobs", {"action": "check"})).status == 202
     batch = await admin.post("jobs", {"action": "upgrade", "nodes": [node.id]})
     assert [one["code"] for one in batch.json["refused"]] == ["node.frozen"]
+
+
+async def test_windows_and_freezes_have_a_live_topic(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    await hub.node("web-1")
+    async with admin.live() as live:
+        await live.subscribe("windows")
+        assert (await live.expect("snapshot"))["data"]["windows"] == []
+        made = (await admin.post("windows/now", {"kind": "freeze", "select": {"all": True}, "reason": "the fair"})).json
+        [shown] = (await live.expect("change"))["data"]["windows"]
+        assert (shown["id"], shown["open"], shown["reason"]) == (made["id"], True, "the fair")
+        assert (await admin.request("DELETE", f"windows/{made['id']}")).status == 204
+        assert (await live.expect("change"))["data"]["windows"] == []

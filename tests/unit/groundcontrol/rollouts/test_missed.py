@@ -78,3 +78,35 @@ async def test_an_owner_who_lost_the_right_pauses_the_policy_says_so_once_and_an
     assert "take it over" in told["message"]
     taken = await admin.request("PATCH", f"patch-policies/{policy['id']}", {"version": one["version"], "take_over": True})
     assert (taken.json["paused"], taken.json["owner"]) == ("", admin.user.username if admin.user else "")
+
+
+async def test_an_admin_takes_a_roll_out_over_whose_owner_lost_the_right_and_resumes_it(hub: TestHub) -> None:
+    """SAFETY 36: it goes on with the rights of its new owner, of the moment of the take-over."""
+    owner = await hub.logged_in("operator")
+    await hub.node("web-1")
+    policy = (await owner.post("patch-policies", {**POLICY, "when": {"weekly": DAYS}})).json
+    made = (await owner.post("rollouts", {"policy_id": policy["id"]})).json
+    service, admin = hub.services[RolloutService], await hub.logged_in()
+    await service.sweep()
+    assert owner.user is not None
+    assert admin.user is not None
+    assert (await owner.post(f"rollouts/{made['id']}/take-over")).status == 403
+    await admin.request("PATCH", f"users/{owner.user.username}", {"disabled": True})
+    await service.sweep()
+    lost = (await admin.get(f"rollouts/{made['id']}")).json
+    assert (lost["state"], lost["why"]) == ("paused", "owner")
+    assert "an admin takes it over and resumes it" in lost["words"]
+    await admin.post(f"rollouts/{made['id']}/resume")
+    await service.sweep()
+    assert (await admin.get(f"rollouts/{made['id']}")).json["why"] == "owner", "resumed without a new owner it pauses again"
+    taken = await admin.post(f"rollouts/{made['id']}/take-over")
+    assert (taken.status, taken.json["state"], taken.json["owner"]) == (200, "paused", admin.user.username), taken.json
+    for _ in range(2):
+        await service.sweep()
+    assert (await admin.get(f"rollouts/{made['id']}")).json["state"] == "paused", "until somebody resumes it"
+    await admin.post(f"rollouts/{made['id']}/resume")
+    await service.sweep()
+    assert (await admin.get(f"rollouts/{made['id']}")).json["state"] == "running"
+    rows = (await admin.get("audit")).json["audit"]
+    details = [row["detail"] for row in rows if row["action"] == "rollout.move" and "owner_before" in row["detail"]]
+    assert [(row["owner_before"], row["owner"]) for row in details] == [(owner.user.username, admin.user.username)]

@@ -44,7 +44,7 @@ from groundcontrol.rollouts.model import (
     StopJob,
     Target,
 )
-from groundcontrol.rollouts.step import killed, pause, resumed, step, stopped
+from groundcontrol.rollouts.step import killed, pause, resumed, step, stopped, taken_over
 
 START = 1_800_000_000.0
 ENDS = st.sampled_from(["succeeded", "succeeded", "succeeded", "succeeded", "failed", "unknown", "interrupted", "cancelled", "expired"])
@@ -308,6 +308,16 @@ class Fleet(RuleBasedStateMachine):
     def somebody_goes_on(self) -> None:
         over = Override(self.rollout.wave, "*", "a", "seen", self.now)
         self._store(self.rollout, resumed(self.rollout)._replace(overrides=(*self.rollout.overrides, over)), ())
+
+    @precondition(lambda self: self.rollout.state in ("waiting", "running", "holding", "paused"))
+    @rule(admin=st.sampled_from(["a", "b"]))
+    def an_admin_takes_it_over(self, admin: str) -> None:
+        """R2: what had paused for its lost owner stays paused until somebody resumes it."""
+        before = self.rollout
+        after = taken_over(before, admin, admin, self.now)
+        self.owner_may = True
+        assert (after.state, after.owner, after.ordered_at) == (before.state, admin, self.now)
+        self._store(before, after, ())
 
     @precondition(lambda self: self.rollout.state in ("running", "holding", "paused"))
     @rule()

@@ -1,0 +1,45 @@
+"""The live topic `windows`."""
+
+from __future__ import annotations
+
+from groundcontrol.alerts.selecting import VisibleNodes
+from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.scope import Scope
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.policies.bodies import visible_select, window_view
+from groundcontrol.policies.model import PolicySelect
+from groundcontrol.policies.store import PatchWindowStore
+from groundcontrol.policies.views import WindowsView
+from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.services import Services
+
+
+async def windows_of(services: Services, scope: Scope) -> WindowsView:
+    """All windows and freezes that the caller may see, by name."""
+    visible = await VisibleNodes.of(services[NodeStore], scope)
+    now = services.clock.now()
+    seen = ((one, visible_select(visible, PolicySelect(one.select))) for one in await services[PatchWindowStore].all(scope))
+    return WindowsView(windows=[window_view(one, select, now) for one, select in seen if select is not None])
+
+
+class WindowsFeed(Feed):
+    """The topic `windows`: all windows and freezes, again at each change of one."""
+
+    def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
+        super().__init__(services, scope.org, "windows", scope.grants, limits=limits)
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> WindowsView:
+        return await windows_of(self.services, self.scope)
+
+    async def take(self, change: BusEvent, /) -> None:
+        if isinstance(change, Changed) and change.kind == PATCH_WINDOWS.changed:
+            self.emit(await windows_of(self.services, self.scope))
+
+
+def windows_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return WindowsFeed(services, scope, limits)
