@@ -23,10 +23,20 @@ async def run(args: argparse.Namespace) -> int:
         print(json.dumps({**answer, "nodes": nodes}))
         return 0
     print(table(("NODE", "", "SECURITY", "OLDEST", "PROMISED", "PATCHED", "BY", "SUPPORTED UNTIL", "HELD"), [_row(one) for one in nodes]))
+    print()
+    print(table(("RELEASE", "NODES", "SUPPORTED UNTIL", ""), [_release(one) for one in answer["support"]]))
+    print()
     total = answer["total"]
     fresh = total["in_time"] + total["late"]
     print(f"{total['in_time']} of {fresh} nodes with fresh lists are in time; {total['unknown']} have none")
     return 0
+
+
+def _release(one: Any) -> list[str]:
+    left = one["left_days"]
+    words = "not known" if left is None else f"ended {-left} d ago" if left < 0 else f"{left} d left"
+    release = f"{one['os_id']} {one['os_version']}".strip() or MISSING
+    return [release, str(len(one["nodes"])), one["supported_until"] or MISSING, words]
 
 
 def _row(one: Any) -> list[str]:

@@ -53,6 +53,7 @@ FixedAction = Literal[
     "patch.read",
     "patch.manage",
     "patch.run",
+    "patch.take_over",
 ]
 JobRight = NewType("JobRight", str)
 """The right to order one verb, `job.<verb>`; the catalogue of verbs defines these rights."""
@@ -116,6 +117,7 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "patch.read": _Right(_ALL, for_tokens=True),
     "patch.manage": _Right(_ACTING, for_tokens=False),
     "patch.run": _Right(_ACTING, for_tokens=True),
+    "patch.take_over": _Right(_ADMIN, for_tokens=False),
     **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in HUB_VERBS.items()},
 }
 """`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""

@@ -1,4 +1,4 @@
 """Jobs and batches: requests, and the tracker that follows a job to its end."""
 
-OPEN = ("freezes", "model", "plans", "requests", "service", "store", "views")
+OPEN = ("coded_text", "freezes", "model", "plans", "requests", "service", "store", "views")
 """The modules that other slices may import."""

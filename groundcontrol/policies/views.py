@@ -389,7 +389,24 @@ class PatchStatusTotal(Answer):
     """Nodes without fresh data. They do not count in the share."""
 
 
+class SupportView(Answer):
+    """One release of a distribution in the fleet."""
+
+    os_id: str
+    """`ID` of os-release; empty: not known."""
+    os_version: str
+    nodes: list[str]
+    supported_until: str | None
+    """The last day; null: not in the table of ends of support."""
+    left_days: int | None
+    """Negative: support ended so many days ago. null: not known."""
+
+
 class PatchStatusView(Answer):
     at: float
     nodes: list[PatchStatusNode]
+    support: list[SupportView]
+    """Releases by their end of support, the first first. Those that are not known come last."""
+    support_as_of: str
+    """When the table of ends of support was last compared with the published dates."""
     total: PatchStatusTotal

@@ -12,7 +12,9 @@ from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError,
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import authorize, job_action
 from groundcontrol.core.text import checked_reason, is_visible
+from groundcontrol.jobs.coded_text import coded_text
 from groundcontrol.jobs.model import Job, JobFilter, JobRequest
+from groundcontrol.jobs.plans import Report
 from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
@@ -293,8 +295,6 @@ async def take_over_rollout(call: ApiRequest) -> RolloutView:
     one = await _whole(call)
     _final(one)
     actor = call.scope.actor
-    if actor.role != "admin":
-        raise Forbidden("only an admin takes a roll-out over")
     if one.state == "stopping":
         raise Conflict("this roll-out is stopping: wait for its end, and retry the rest", state=one.state)
     if one.owner_id == actor.id and one.why != "owner":
@@ -437,10 +437,12 @@ async def list_reboots(call: ApiRequest) -> RebootsView:
     call.query()
     node = await call.services[NodeStore].node(call.scope, call.node_id)
     page = await call.services[JobStore].jobs(call.scope, 50, None, node.id, JobFilter(action=REBOOT))
-    return RebootsView(reboots=[_reboot_view(job) for job in page.items])
+    store = call.services[JobStore]
+    reports = [await store.report(call.scope, job.id) if job.state == "succeeded" else None for job in page.items]
+    return RebootsView(reboots=[_reboot_view(job, report) for job, report in zip(page.items, reports, strict=True)])
 
 
-def _reboot_view(job: Job) -> RebootView:
+def _reboot_view(job: Job, report: Report | None) -> RebootView:
     ended = job.ended_at is not None
     lost = job.state == "succeeded" and job.lost
     verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"] = "not_rebooted"
@@ -449,9 +451,12 @@ def _reboot_view(job: Job) -> RebootView:
     elif job.state in ("succeeded", "unknown"):
         verdict = "unknown" if job.state == "unknown" else "broken" if lost else "kept"
     words = job.error.message if job.error is not None else "something is missing since" if lost else ""
+    notes = () if report is None else report.notes
+    kernel = next((coded.facts for note in notes if (coded := coded_text(note)) is not None and coded.code == "reboot.kernel"), {})
     return RebootView(
-        job_id=job.id, ordered_at=job.created_at, ended_at=job.ended_at, state=job.state, verdict=verdict, words=words, by=job.created_by
-    )
+        job_id=job.id, ordered_at=job.created_at, ended_at=job.ended_at, state=job.state, verdict=verdict, words=words, by=job.created_by,
+        kernel_from=kernel.get("before"), kernel_to=kernel.get("after"), notes=list(notes),
+    )  # fmt: skip
 
 
 _POLICY: Final = Parameter("policy", "only those of this patch policy")
@@ -465,7 +470,7 @@ ROLLOUT_ROUTES: Final = (
     Route("POST", "/rollouts/{id}/start", "patch.run", start_rollout, RolloutView, StartBody, step_up=True),
     Route("POST", "/rollouts/{id}/pause", "patch.run", pause_rollout, RolloutView, PauseBody, optional_body=True),
     Route("POST", "/rollouts/{id}/resume", "patch.run", resume_rollout, RolloutView),
-    Route("POST", "/rollouts/{id}/take-over", "patch.run", take_over_rollout, RolloutView, step_up=True, cost="page"),
+    Route("POST", "/rollouts/{id}/take-over", "patch.take_over", take_over_rollout, RolloutView, step_up=True, cost="page"),
     Route("POST", "/rollouts/{id}/stop", "patch.run", stop_rollout, RolloutView, cost="scan"),
     Route("POST", "/rollouts/{id}/kill", "patch.run", kill_target, RolloutView, KillBody),
     Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),

@@ -9,18 +9,19 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.support_ends import supported_until
+from groundcontrol.nodes.support_ends import AS_OF, supported_until
 from groundcontrol.policies.bodies import next_at
 from groundcontrol.policies.choosing import DAY_S, NO_SECURITY_MARK, SeenAt, Update
 from groundcontrol.policies.model import PatchPolicy
 from groundcontrol.policies.preview import FRESH_S
-from groundcontrol.policies.views import PatchStatusNode, PatchStatusTotal, PatchStatusView
+from groundcontrol.policies.views import PatchStatusNode, PatchStatusTotal, PatchStatusView, SupportView
 
 DEFAULT_DAYS: Final = 30
 _PROMISE: Final = re.compile(r"promise:([1-9][0-9]{0,2})\Z")
@@ -38,8 +39,22 @@ def status_of(
     rows = [_row(node, updates.get(node.id), seen, patched.get(node.id), by.get(node.id), policies, now) for node in nodes]
     states = [row.in_time for row in rows]
     return PatchStatusView(
-        at=now, nodes=rows, total=PatchStatusTotal(states.count("in_time"), states.count("late"), states.count("unknown"))
-    )
+        at=now, nodes=rows, support=support_of(nodes, now), support_as_of=AS_OF,
+        total=PatchStatusTotal(states.count("in_time"), states.count("late"), states.count("unknown")),
+    )  # fmt: skip
+
+
+def support_of(nodes: Sequence[Node], now: float) -> list[SupportView]:
+    """The releases of the fleet by their end of support."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for node in nodes:
+        found.setdefault((node.identity.os_id, node.identity.os_version), []).append(node.id)
+    today, views = datetime.fromtimestamp(now, UTC).date(), list[SupportView]()
+    for (os_id, version), ids in found.items():
+        until = supported_until(os_id, version)
+        left = None if until is None else (date.fromisoformat(until) - today).days
+        views.append(SupportView(os_id=os_id, os_version=version, nodes=ids, supported_until=until, left_days=left))
+    return sorted(views, key=lambda one: (one.supported_until or "9999", one.os_id, one.os_version))
 
 
 def _row(

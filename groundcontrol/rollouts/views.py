@@ -201,6 +201,11 @@ class RebootView(Answer):
     verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"]
     words: str
     by: str
+    kernel_from: str | None
+    """The release that ran before the reboot; null: not known."""
+    kernel_to: str | None
+    notes: list[str]
+    """The evidence: what is as before, and what is missing since."""
 
 
 class RebootsView(Answer):

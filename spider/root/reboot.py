@@ -47,6 +47,8 @@ class RebootState(NamedTuple):
     """`IPv4`, `IPv6`: what has a default route."""
     by_hand: Tuple[str, ...] = ()
     """Those of `running` that nothing starts at boot."""
+    kernel: Tuple[str, ...] = ()
+    """The release of the running kernel; empty: an older version wrote the record."""
 
 
 class RebootRequest(NamedTuple):
@@ -151,6 +153,7 @@ def read_reboot_state() -> RebootState:
         tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo") or read_file("/proc/self/mountinfo")))),  # the latter with hidepid
         parse_routes(read_file("/proc/net/route"), read_file("/proc/net/ipv6_route")),
         tuple(sorted(by_hand)),
+        (os.uname().release,),
     )
 
 
@@ -194,6 +197,8 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
     }
     if any(same.values()):
         notes.append(sentence("reboot.same", **same))
+    if before.kernel and after.kernel:
+        notes.append(sentence("reboot.kernel", before=before.kernel[0], after=after.kernel[0]))
     for code, old, new in (
         ("reboot.services", before.running, after.running),
         ("reboot.ports", before.ports, after.ports),

@@ -32,6 +32,7 @@ SENTENCES: Dict[str, str] = {
     "report.zypper_left_out": "zypper left out a repository that it could not read.",
     # -- notes of a report, after a reboot ---------------------------------------------------
     "reboot.same": "As before the reboot: services {services}, ports {ports}, file systems {mounts}.",
+    "reboot.kernel": "The kernel was {before} before the reboot and is {after} now.",
     "reboot.services": "Services that ran before the reboot and do not now: {names}.",
     "reboot.ports": "Ports that were open before the reboot and are not now: {names}.",
     "reboot.mounts": "File systems that were mounted before the reboot and are not now: {names}.",

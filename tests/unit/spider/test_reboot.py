@@ -138,6 +138,11 @@ def test_the_state_of_this_machine_is_read() -> None:
 def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not() -> None:
     assert compare(STATE, STATE) == ["As before the reboot: services 2, ports 2, file systems 1."]
     assert compare(RebootState((), (), (), ()), RebootState((), (), (), ())) == []
+    kernel = STATE._replace(kernel=("6.1.0-28-amd64",))
+    assert compare(kernel, kernel._replace(kernel=("6.1.0-30-amd64",)))[1:] == [
+        "The kernel was 6.1.0-28-amd64 before the reboot and is 6.1.0-30-amd64 now."
+    ]
+    assert compare(STATE, kernel) == compare(STATE, STATE), "an older version had not recorded it"
     unread = STATE._replace(running=())  # systemctl did not answer
     assert compare(STATE, unread) == ["As before the reboot: services 0, ports 2, file systems 1."]
     after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())

@@ -8,6 +8,7 @@ import {
   hasFieldError,
   onlyError,
   patternsError,
+  percentError,
   probeError,
 } from "./policy-fields";
 
@@ -50,4 +51,6 @@ test("any field with an error makes the policy one that cannot be saved", () => 
   assert.equal(hasFieldError({ after: [{ name: "drain", timeout_s: 0 }] }), true);
   assert.equal(hasFieldError({ probes: [{ kind: "tcp", target: "" }] }), true);
   assert.equal(hasFieldError({ needs_event: { type: "", within_s: 3600 } }), true);
+  assert.deepEqual([1, 100].map(percentError), ["", ""]);
+  for (const percent of [0, 1.5, 101, Number.NaN]) assert.equal(hasFieldError({ order: { percent } }), true);
 });

@@ -45,6 +45,9 @@ export function actionNamesError(names: readonly string[]): string {
 export const actionTimeError = (timeout_s: number): string =>
   Number.isInteger(timeout_s) && timeout_s >= 1 && timeout_s <= LONGEST_ACTION_S ? "" : t`It is 1 to ${LONGEST_ACTION_S} seconds.`;
 
+export const percentError = (percent: number): string =>
+  Number.isInteger(percent) && percent >= 1 && percent <= 100 ? "" : t`It is 1 to 100.`;
+
 export const eventTypeError = (type: string): string =>
   EVENT.test(type) ? "" : t`It is a type of event or the name of a custom one: a-z, 0-9, _ . and -.`;
 
@@ -65,6 +68,7 @@ interface PolicyLike {
   before?: readonly ActionLike[];
   after?: readonly ActionLike[];
   needs_event?: { type: string; within_s: number } | null;
+  order?: { percent?: number };
   probes?: readonly { kind: ProbeKind; target: string }[];
 }
 
@@ -75,6 +79,7 @@ export function hasFieldError({
   before = [],
   after = [],
   needs_event: event,
+  order = {},
   probes = [],
 }: PolicyLike): boolean {
   const actions = [before, after].some(
@@ -84,6 +89,7 @@ export function hasFieldError({
     patternsError(leave_out) ||
       onlyError(only, leave_out) ||
       actions ||
+      percentError(order.percent ?? 10) ||
       (event && (eventTypeError(event.type) || eventTimeError(event.within_s))) ||
       probes.some(({ kind, target }) => probeError(kind, target)),
   );

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hasFieldError, onlyError, patternsError } from "../../core/rollouts/policy-fields";
+import { hasFieldError, onlyError, patternsError, percentError } from "../../core/rollouts/policy-fields";
 import { REBOOTS, WHATS } from "../../core/rollouts/rollout-text";
 import { t } from "../../core/text/i18n";
 import { addPolicy, editPolicy, loadPolicy, previewPolicy } from "../../state/rollouts";
@@ -237,6 +237,16 @@ function Order({ draft, change }: Part): VNode {
           onText={(count) => change({ order: { ...order, canary: count === "" ? null : number(count) } })}
           input={{ min: 0, max: 50, placeholder: t`1 or 2` }}
         />
+        {!order.groups?.length && (
+          <TextField
+            label={t`First wave, % of the servers`}
+            type="number"
+            value={String(order.percent ?? 10)}
+            onText={(percent) => change({ order: { ...order, percent: number(percent) } })}
+            wrong={percentError(order.percent ?? 10)}
+            input={{ min: 1, max: 100, required: true }}
+          />
+        )}
         <TextField
           label={t`At the same time`}
           type="number"
@@ -269,6 +279,12 @@ function Order({ draft, change }: Part): VNode {
         ]}
       />
       <ProbeFields draft={draft} change={change} />
+      <TagsField
+        label={t`Tags that are roles (empty: those that begin with “role:”)`}
+        tags={draft.role_tags ?? []}
+        onTags={(role_tags) => change({ role_tags })}
+      />
+      <p class="meta t3">{t`Servers of one role are compared with each other, and reboot one after the other.`}</p>
       <div class="number-fields">
         <SelectField
           label={t`Reboot`}

@@ -22,6 +22,9 @@ const IN_TIME: Record<StatusNode["in_time"], [GlyphKind, string]> = {
   unknown: ["stale", t`not known`],
 };
 
+/** A release whose support ends within so many days is marked. */
+const SOON_DAYS = 180;
+
 export function StatusTab(): VNode {
   const { found, failure, load } = useAnswer(loadPatchStatus);
   if (failure?.status === 403) return <RoleRefusal what={t`Your role cannot see the patch status.`} />;
@@ -47,7 +50,47 @@ export function StatusTab(): VNode {
           <Row key={one.node_id} one={one} />
         ))}
       </div>
+      <Support found={found} />
     </div>
+  );
+}
+
+function Support({ found }: { found: PatchStatusView }): VNode {
+  const left = (days: number | null): VNode | string => {
+    if (days === null) return t`not known`;
+    const [kind, words]: [GlyphKind, string] =
+      days < 0 ? ["crit", t`ended`] : days < SOON_DAYS ? ["warn", t`${plural(days, "day")} left`] : ["ok", t`${plural(days, "day")} left`];
+    return (
+      <span class="row">
+        <Glyph kind={kind} label="" />
+        <span class="cut">{words}</span>
+      </span>
+    );
+  };
+  return (
+    <section class="stack" aria-labelledby="support">
+      <h2 id="support">{t`End of support`}</h2>
+      <p class="t3 meta">{t`Security updates for everybody, without contracts. The dates are those that the distributions had published on ${found.support_as_of}.`}</p>
+      <div class="card grid-table support-table" role="table" aria-label={t`End of support`}>
+        <GridHead labels={[t`Release`, t`Servers`, t`Supported until`, t`Left`]} />
+        {found.support.map(({ os_id, os_version, nodes, supported_until: until, left_days }) => (
+          <div role="row" key={`${os_id} ${os_version}`}>
+            <span role="rowheader" class="cut medium">
+              {`${os_id} ${os_version}`.trim() || t`not known`}
+            </span>
+            <span role="cell" data-label={t`Servers`}>
+              {nodes.length}
+            </span>
+            <span role="cell" data-label={t`Supported until`}>
+              {until ?? t`not known`}
+            </span>
+            <span role="cell" data-label={t`Left`}>
+              {left(left_days)}
+            </span>
+          </div>
+        ))}
+      </div>
+    </section>
   );
 }
 

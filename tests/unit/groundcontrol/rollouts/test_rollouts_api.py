@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 
+from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, hub_scope
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.jobs.model import JobRequest
+from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy
 from groundcontrol.nodes.processes import ProcessReading, ProcessUse
 from groundcontrol.rollouts.model import MakeJob, RolloutId, Stepped
 from groundcontrol.rollouts.service import RolloutService
+from groundcontrol.rollouts.status import support_of
+from spider.wire.sentences import sentence
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 from tests.support.running_rollout import POLICY
@@ -117,6 +121,10 @@ async def test_the_patch_status_says_late_in_time_or_unknown_also_as_csv(hub: Te
         (await admin.get("patch-status")).json["nodes"][0]["supported_until"],
     ]
     assert until == ["2029-03-01", "2029-03-01"]
+    known, unknown = (await admin.get("patch-status")).json["support"]
+    assert (known["os_id"], known["os_version"], known["nodes"], known["supported_until"]) == ("almalinux", "8.10", [node.id], "2029-03-01")
+    assert (unknown["supported_until"], unknown["left_days"]) == (None, None), "not known is neither ended nor left"
+    assert [one.left_days for one in support_of([await hub.store.nodes.node(SYSTEM, node.id)], 1_867_104_000.0)] == [-1], "2029-03-02"
     preview = {
         "name": "p",
         "select": {"all": True},
@@ -220,3 +228,17 @@ async def test_only_an_admin_kills_after_a_stop_and_with_the_name_of_the_node(hu
     stop = (await hub.store.jobs.job(SYSTEM, saved.jobs[0])).stop
     assert stop is not None
     assert stop.force
+
+
+async def test_a_reboot_shows_its_kernels_and_its_evidence(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node("web-1")
+    session = await connect(hub.store, node.id)
+    job = JobId((await admin.post(f"nodes/{node.id}/jobs", {"action": "reboot"})).json["id"])
+    await hub.store.jobs.take(None, [session], hub.clock.now())
+    await hub.sql("UPDATE job SET state = 'running', started_at = ? WHERE id = ?", hub.clock.now(), job)
+    notes = (sentence("reboot.kernel", before="6.1.0-28-amd64", after="6.1.0-30-amd64"), sentence("reboot.ports", names="tcp 80"))
+    await hub.store.jobs.save_report(job, Report("no", "", (), (), (), notes), session)
+    await hub.sql("UPDATE job SET state = 'succeeded', ended_at = ? WHERE id = ?", hub.clock.now(), job)
+    [one] = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"]
+    assert (one["verdict"], one["kernel_from"], one["kernel_to"]) == ("broken", "6.1.0-28-amd64", "6.1.0-30-amd64")
+    assert one["notes"][1] == "Ports that were open before the reboot and are not now: tcp 80."
