@@ -202,6 +202,8 @@ class Offer(NamedTuple):
     grants: Grants | None
     made_by: str
     made_at: float
+    issuer: str = ""
+    """The provider at which `username` is an address of e-mail; empty: it is a user name."""
 
 
 class OrganisationSummary(NamedTuple):

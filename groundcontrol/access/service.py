@@ -225,6 +225,13 @@ class AuthService:
             must_enrol(found.user._replace(role=one.role), stricter(one.require_totp, self._least_totp)) for one in found.memberships
         )
 
+    async def issuer_of(self, provider: str) -> str:
+        """The issuer of a provider whose button the log-in page shows. Raises: BadRequest: there is none of this name."""
+        for one in await self._sso.providers():
+            if one.name == provider and one.enabled:
+                return one.issuer
+        raise BadRequest("there is no provider of this name: GET /api/v1/auth/oidc lists them", field="provider")
+
     # -- log-ins that somebody else has proved -------------------------------------------
 
     def address_hash(self, address: str) -> bytes:

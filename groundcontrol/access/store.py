@@ -208,10 +208,23 @@ class MembershipStore(Protocol):
         """Those of the organisation, by name."""
         ...
 
-    async def offer(self, scope: Scope, username: str, role: Role, grants: Grants | None) -> None:
+    async def offer(self, scope: Scope, username: str, role: Role, grants: Grants | None, issuer: str = "") -> None:
         """Offer a membership to the user of this name. It answers the same if nobody has the name.
 
+        Args:   issuer: of a provider, at which the user has the address of e-mail `username`.
+
         Raises: Conflict: the user is a member, or the organisation has too many open offers.
+        """
+        ...
+
+    async def is_offered(self, issuer: str, address: str) -> bool:
+        """Whether a membership of an active organisation waits for the user with this address at a provider."""
+        ...
+
+    async def claim_offers(self, by: Scope, user: UserId, issuer: str, address: str) -> None:
+        """Let the offers to an address be offers to this user, once, who must still accept.
+
+        Args: address: the provider has just said that it belongs to the user.
         """
         ...
 
@@ -220,8 +233,8 @@ class MembershipStore(Protocol):
         """Accept or decline an offer. A repeated call changes nothing. Raises: NotFound: there is no such offer to accept."""
         ...
 
-    async def remove_member(self, scope: Scope, username: str) -> UserId | None:
-        """Remove a member with their tokens in the organisation, or an offer. An account of no organisation stays.
+    async def remove_member(self, scope: Scope, username: str, issuer: str = "") -> UserId | None:
+        """Remove a member with their tokens in the organisation, or an offer. An account of no organisation stays. Args: as for `offer`.
 
         A repeated call changes nothing. Returns: the user; None: it was an offer, or nothing. Raises: LastAdmin.
         """

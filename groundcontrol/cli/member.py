@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, shown
@@ -16,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
     add_act(acts, "list", help="all members, and open offers")
     add = add_act(acts, "add", help="offer a membership to a user, who must accept")
-    add.add_argument("username")
+    add.add_argument("username", help="or with --provider an address of e-mail there")
+    add.add_argument("--provider", metavar="NAME", help="the provider of single sign-on that knows the address")
     add.add_argument("--role", choices=ROLES, default="viewer", help="[viewer]")
     add_grants(add)
     role = add_act(acts, "role", help="change what a member may do, and on which nodes")
@@ -24,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     role.add_argument("role", choices=ROLES)
     role.add_argument("--all-nodes", action="store_true", help="remove the limit to some nodes")
     add_grants(role)
-    add_act(acts, "remove", help="remove a member, or withdraw an offer; the account stays").add_argument("username")
+    remove = add_act(acts, "remove", help="remove a member, or withdraw an offer; the account stays")
+    remove.add_argument("username")
+    remove.add_argument("--issuer", metavar="URL", help="of an offer to an address: the issuer that `list --json` shows")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -36,14 +40,15 @@ async def run(args: argparse.Namespace) -> int:
             case "list":
                 return print_list(args, "members", await _listed(hub), COLUMNS)
             case "add":
-                await hub.post("/members", {"username": args.username, "role": args.role, **grants_of(args)})
+                await hub.post("/members", {"username": args.username, "provider": args.provider, "role": args.role, **grants_of(args)})
                 return print_answer(args, {"offered": args.username}, f"if there is a user {shown(args.username)}, they can accept now")
             case "role":
                 body = {"role": args.role, **grants_of(args), **({"all_nodes": True} if args.all_nodes else {})}
                 made = await hub.patch(f"/members/{args.username}", body)
                 return print_answer(args, made, f"{shown(made['username'])} is {made['role']}, on {nodes_text(made)}")
             case _:
-                await hub.delete(f"/members/{args.username}")
+                issuer = f"?{urlencode({'issuer': args.issuer})}" if args.issuer else ""
+                await hub.delete(f"/members/{args.username}{issuer}")
                 return print_answer(args, {"removed": args.username}, f"{shown(args.username)} is no member any more")
 
 

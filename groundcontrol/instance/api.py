@@ -178,13 +178,21 @@ async def list_members(call: ApiRequest) -> MembersView:
 
 
 async def offer_membership(call: ApiRequest, body: NewMemberBody) -> None:
-    """Offer a membership to the user of this name, who must accept. It answers the same if nobody has the name."""
+    """Offer a membership to the user of this name, or with this address at a provider, who must accept. It answers the same if nobody has it.
+
+    Who is unknown here and logs in with that address gets an account, and finds the offer.
+    """
     if not USERNAME.match(body.username):
         raise BadRequest("this is no user name", field="username")
     grants = grants_of(body.grants)
     if body.role == "admin" and grants is not None:
         raise BadRequest("an admin sees every node: leave out grants", field="grants")
-    await call.services[MembershipStore].offer(call.scope, body.username, body.role, grants)
+    issuer = ""
+    if body.provider is not None:
+        issuer = await call.services.auth.issuer_of(body.provider)
+        if "@" not in body.username:
+            raise BadRequest("with a provider, username is an address of e-mail", field="username")
+    await call.services[MembershipStore].offer(call.scope, body.username, body.role, grants, issuer)
 
 
 async def edit_member(call: ApiRequest, body: MemberPatch) -> MemberView:
@@ -197,10 +205,12 @@ async def edit_member(call: ApiRequest, body: MemberPatch) -> MemberView:
 
 async def remove_member(call: ApiRequest) -> None:
     """Remove a member, or withdraw an offer. The account stays, without this organisation."""
-    memberships, name = call.services[MembershipStore], call.username
-    if not any(fold(one.username) == fold(name) for one in await memberships.offers(call.scope)):
+    memberships, name, issuer = call.services[MembershipStore], call.username, call.query("issuer").get("issuer", "")
+    if not any((fold(one.username), one.issuer) == (fold(name), issuer) for one in await memberships.offers(call.scope)):
+        if issuer:
+            raise NotFound("there is no such offer")
         await call.services[UserAdminStore].person(call.scope, name)
-    user = await memberships.remove_member(call.scope, name)
+    user = await memberships.remove_member(call.scope, name, issuer)
     call.services[OrganisationService].tell([] if user is None else [user])
 
 

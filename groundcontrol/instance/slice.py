@@ -29,9 +29,10 @@ from groundcontrol.instance.views import (
     OwnOrganisationPatch,
 )
 from groundcontrol.web.declare import Slice
-from groundcontrol.web.routes import CURSOR, LIMIT, Route
+from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 from groundcontrol.web.services import Services, provide
 
+ISSUER: Final = Parameter("issuer", "of an offer to an address: the provider's issuer, as the offer shows it")
 ROUTES: Final = (
     Route("GET", "/organisations", "instance.manage", api.list_organisations, OrganisationsView, whose="hub"),
     Route("POST", "/organisations", "instance.manage", api.create_organisation, NewOrganisationView, NewOrganisationBody, status=201, step_up=True, strict=True, whose="hub"),
@@ -49,7 +50,7 @@ ROUTES: Final = (
     Route("GET", "/members", "member.manage", api.list_members, MembersView, query=(LIMIT, CURSOR), cost="page", whose="organisation"),
     Route("POST", "/members", "member.manage", api.offer_membership, None, NewMemberBody, status=204, step_up=True, strict=True, whose="organisation"),
     Route("PATCH", "/members/{username}", "member.manage", api.edit_member, MemberView, MemberPatch, step_up=True, strict=True, whose="organisation"),
-    Route("DELETE", "/members/{username}", "member.manage", api.remove_member, None, status=204, step_up=True, strict=True, whose="organisation"),
+    Route("DELETE", "/members/{username}", "member.manage", api.remove_member, None, query=(ISSUER,), status=204, step_up=True, strict=True, whose="organisation"),
     Route("GET", "/auth/offers", "account.use", api.own_offers, OwnOffersView, whose="caller"),
     Route("POST", "/auth/offers", "account.use", api.answer_offer, None, OfferAnswerBody, status=204, whose="caller"),
 )  # fmt: skip

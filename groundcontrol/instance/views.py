@@ -139,6 +139,8 @@ class OfferView(Answer):
     grants: GrantsView | None
     made_by: str
     made_at: float
+    issuer: str
+    """The provider at which `username` is an address of e-mail; empty: it is a user name."""
 
 
 class MembersView(Answer):
@@ -149,6 +151,8 @@ class MembersView(Answer):
 
 class NewMemberBody(Body):
     username: str
+    provider: str | None = None
+    """A provider of single sign-on. `username` is an address of e-mail there then, which the provider must confirm at the log-in."""
     role: RoleName = "viewer"
     grants: GrantsBody | None = None
     """Without it the member sees every node, as an admin always does."""

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 BLUE = {"Stardust-Organisation": "blue-team"}
 KEYS = ("session_key", "launch_key")
-CANARIES = ("canary-server", "canary-tag", "canary-invite", "canary-channel", "canary-receiver")
+CANARIES = ("canary-server", "canary-tag", "canary-invite", "canary-channel", "canary-receiver", "canary-mail")
 """Words that the organisation brings into the hub."""
 ASK = """async () => {
     const answer = await fetch('/api/v1/nodes', {headers: {'stardust-organisation': 'blue-team'}});
@@ -107,7 +107,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     page.get_by_role("button", name="Add provider").click()
     for label, text in (
         ("Name", "company"), ("Title", "Company"), ("Issuer", provider.issuer), ("Client id", CLIENT), ("Client secret", SECRET),
-        ("Scopes", "openid profile groups"),
+        ("Scopes", "openid profile email groups"),
     ):  # fmt: skip
         dialog.get_by_label(label, exact=True).fill(text)
     row_of_groups(dialog, 0, "blue", "blue-team", "operator")
@@ -143,6 +143,12 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     # its members: one by an offer, one by a group
     settings(page, "Members")
     expect(page.get_by_role("heading", name="Members of Blue Team")).to_be_visible()
+    page.get_by_role("button", name="Offer membership").click()
+    dialog.get_by_label("Known by").select_option("company")
+    dialog.get_by_label("E-mail address").fill("ada@canary-mail.example")
+    look(page, pictures, "address")
+    dialog.get_by_role("button", name="Offer", exact=True).click()
+    expect(page.get_by_role("list", name="Open offers")).to_contain_text(provider.issuer)
     page.get_by_role("button", name="Offer membership").click()
     dialog.get_by_label("User name").fill("eve")
     dialog.get_by_role("button", name="Offer", exact=True).click()
@@ -211,6 +217,15 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         expect(attempts.nth(0)).to_contain_text("groups: green")
         look(page, pictures, "attempts")
 
+        # let in by the offer to an address that the provider confirms
+        provider.set_user("ada-1", "canary-ada", ["green"], "Ada@canary-mail.example")
+        ada.goto(origin)
+        ada.get_by_role("button", name="Sign in with Company").click()  # the provider knows her still, and does not ask
+        expect(ada.get_by_role("heading", name="You belong to no organisation")).to_be_visible()
+        look(ada, pictures, "let-in")
+        ada.get_by_role("region", name="Offered memberships").get_by_role("button", name="Accept").click()
+        expect(ada.get_by_role("link", name="canary-server")).to_be_visible()
+
         # deleted: nothing of it is left
         number = number_of(hub.folder, node_id)
         wait_until(lambda: sample_tables(hub.folder, number), what="no sample was stored")
@@ -239,4 +254,4 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     assert owned_tables(hub.folder, 2) == []
     assert sample_tables(hub.folder, number) == []
     assert files_with(hub.folder, CANARIES) == []
-    assert len(list(pictures.iterdir())) == 44
+    assert len(list(pictures.iterdir())) == 52

@@ -159,6 +159,7 @@ async def _read(ground: Ground) -> None:
     await store.orders.subjects(SCOPE, [made.id])
     await store.policies.last_event(1, node, "backup")
     await store.policies.last_patched(SCOPE)
+    await store.policies.work_times(SCOPE, [node])
     await store.policies.node_updates(SCOPE)
     await store.rules.of_every_org()
     await store.rules.page(SCOPE, 5)

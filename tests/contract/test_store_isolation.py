@@ -33,7 +33,7 @@ FOR_THE_HUB: Final[dict[str, str]] = {
     "log": "add_event archive_audit audit_heads expire_events expire_refusals last_audit_at save_refusals verify_audit write_refusal_summary",
     "user_admin": "auth_state instance_admins revoke_others",
     "organisations": "create delete organisation organisations save summaries",
-    "memberships": "answer_offer end_memberships join offers_to set_instance_admin",
+    "memberships": "answer_offer claim_offers end_memberships is_offered join offers_to set_instance_admin",
     "preferences": "edit_preferences",
     "factors": "begin_totp confirm_totp save_recovery_codes stop_totp use_recovery_code use_step",
     "passkeys": "passkeys use_passkey",

@@ -24,9 +24,10 @@ class CertifiedProvider(NamedTuple):
     issuer: str
     users: Path
 
-    def set_user(self, subject: str, name: str, groups: list[str]) -> None:
-        """The user, from the next sign-in on."""
-        self.users.write_text(json.dumps({subject: {"preferred_username": name, "groups": groups}}))
+    def set_user(self, subject: str, name: str, groups: list[str], email: str = "") -> None:
+        """The user, from the next sign-in on. Args: email: verified."""
+        address = {"email": email, "email_verified": True} if email else {}
+        self.users.write_text(json.dumps({subject: {"preferred_username": name, "groups": groups, **address}}))
 
 
 def installed() -> Path:

@@ -74,6 +74,22 @@ async def _offer(ground: Ground) -> Race:
     )  # fmt: skip
 
 
+@CASES.of("memberships.claim_offers")
+async def _claim(ground: Ground) -> Race:
+    """One user gets it, whoever else has the address."""
+    store, user = ground.store, await ground.user()
+    there = SCOPE._replace(org=(await second(ground)).no)
+    await store.memberships.offer(there, "ada@example.com", "operator", None, "https://sso.example")
+
+    async def held() -> object:
+        waits = await store.memberships.is_offered("https://sso.example", "ada@example.com")
+        return waits, [one.username for one in await store.memberships.offers_to(user.id)]
+
+    return Race(
+        lambda: store.memberships.claim_offers(SCOPE, user.id, "https://sso.example", "ADA@example.com"), held, (False, [user.username])
+    )
+
+
 @CASES.of("memberships.answer_offer")
 async def _accept(ground: Ground) -> Race:
     store, user = ground.store, await ground.user()

@@ -53,8 +53,12 @@ export const offerMembership = (body: NewMemberBody): Promise<void> =>
   withStrictStepUp(() => call<undefined>("POST", "members", { body }), t`Enter your password to offer a membership.`);
 export const patchMember = (name: string, body: MemberPatch): Promise<MemberView> =>
   withStrictStepUp(() => call<MemberView>("PATCH", member(name), { body }), t`Enter your password to change the member ${name}.`);
-export const removeMember = (name: string): Promise<void> =>
-  withStrictStepUp(() => call<undefined>("DELETE", member(name)), t`Enter your password to remove ${name} from the organisation.`);
+/** Args: issuer: of an offer to an address at a provider. */
+export const removeMember = (name: string, issuer = ""): Promise<void> =>
+  withStrictStepUp(
+    () => call<undefined>("DELETE", member(name), issuer ? { query: { issuer } } : {}),
+    t`Enter your password to remove ${name} from the organisation.`,
+  );
 
 export const loadOffers = async (): Promise<OwnOfferView[]> => (await call<OwnOffersView>("GET", "auth/offers")).offers;
 export const answerOffer = (slug: string, accept: boolean): Promise<void> =>

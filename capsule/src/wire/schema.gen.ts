@@ -1592,6 +1592,8 @@ export interface NewInviteView {
 
 export interface NewMemberBody {
   username: string;
+  /** A provider of single sign-on. `username` is an address of e-mail there then, which the provider must confirm at the log-in. */
+  provider?: string | null;
   role?: "admin" | "operator" | "viewer";
   /** Without it the member sees every node, as an admin always does. */
   grants?: GrantsBody | null;
@@ -1911,6 +1913,8 @@ export interface OfferView {
   grants: GrantsView | null;
   made_by: string;
   made_at: number;
+  /** The provider at which `username` is an address of e-mail; empty: it is a user name. */
+  issuer: string;
 }
 
 /** A one-time password, shown once. It expires after 24 hours, and after a log-in with it only the password can be changed. */

@@ -8,6 +8,7 @@ from typing import Any, Final
 from groundcontrol.access.oidc.tokens import IdToken, texts_of
 
 MOST_GROUPS: Final = 1000
+MOST_ADDRESS_CHARS: Final = 254
 DEFAULT_METHODS: Final = ("mfa", "otp", "hwk", "pop", "sc")
 """Values of `amr` (RFC 8176) that prove a second factor: a code, a key, a smart card, or several of any kind."""
 
@@ -41,6 +42,12 @@ def groups_at(claims: Mapping[str, Any], path: str) -> list[str]:
     if len(found) > MOST_GROUPS:
         raise GroupsMissing(f"the claim {path!r} has more than {MOST_GROUPS} values: let the provider send only groups of this application")
     return found
+
+
+def verified_address(claims: Mapping[str, Any]) -> str:
+    """The address of e-mail that the provider has verified; empty: there is none. Text such as `"true"` does not count as verified."""
+    address = claims.get("email")
+    return address if isinstance(address, str) and claims.get("email_verified") is True and len(address) <= MOST_ADDRESS_CHARS else ""
 
 
 def proves_second_factor(token: IdToken, methods: Collection[str], levels: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.model import User
-from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, proves_second_factor
+from groundcontrol.access.oidc.claims import GroupsMissing, groups_at, proves_second_factor, verified_address
 from groundcontrol.access.oidc.errors import (
     OidcFlowOver,
     OidcGroupsMissing,
@@ -51,7 +51,7 @@ from groundcontrol.access.oidc.tokens import (
 from groundcontrol.access.second_factor import Sealer
 from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import Caller, Issued, new_session, scope_of
-from groundcontrol.access.store import Bucket, UserStore
+from groundcontrol.access.store import Bucket, MembershipStore, UserStore
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import (
@@ -150,6 +150,7 @@ class Sso:
         self._oidc = store[OidcStore]
         self._secrets = store[SecretStore]
         self._users = store[UserStore]
+        self._memberships = store[MembershipStore]
         self._auth = auth
         self._bus = bus
         self._clock = clock
@@ -328,7 +329,8 @@ class Sso:
     async def _with_userinfo(self, remote: Remote, url: str, token: IdToken, raw: str, access_token: object) -> Mapping[str, Any]:
         """The claims of the ID token, and those of the user information that it lacks, if a row needs them."""
         wanted = {row.claim for row in remote.provider.groups}
-        if not url or not isinstance(access_token, str) or all(_has(token.claims, claim) for claim in wanted):
+        asks_address = "email" in remote.provider.scopes and "email" not in token.claims
+        if not url or not isinstance(access_token, str) or (not asks_address and all(_has(token.claims, claim) for claim in wanted)):
             return token.claims
         if "at_hash" in token.claims and not hashes_to(access_token, token.claims["at_hash"], algorithm_of(raw)):
             raise OidcRefused("the access token does not belong to the ID token (at_hash)")
@@ -353,15 +355,23 @@ class Sso:
         if flow.purpose == "step_up":
             return await self._step_up(provider, flow, proved, returned, visitor, found)
         granted = granted_by(provider, proved.claims)
+        address = verified_address(proved.claims)
+        offered = address != "" and await self._memberships.is_offered(issuer, address)
         if found is None:
-            found = await self._create_account(provider, proved, granted, visitor)
+            found = await self._create_account(provider, proved, granted, visitor, offered=offered)
         link, user = found
         if user.disabled:
             raise Forbidden("this account is disabled: ask an admin")
         actor = scope_of(user, visitor.address).actor
         if await self._oidc.replace_memberships(actor, user.id, provider.name, granted):
             self._bus.publish(Revoked("", user.id))
-        if not user.instance_admin and not await self._oidc.belongs_somewhere(user.id, provider.name):
+        if offered:
+            await self._memberships.claim_offers(scope_of(user, visitor.address), user.id, issuer, address)
+        if (
+            not user.instance_admin
+            and not await self._oidc.belongs_somewhere(user.id, provider.name)
+            and not await self._memberships.offers_to(user.id)
+        ):
             raise OidcNoOrganisation(
                 "you belong to no organisation of this hub: none of your groups gives a membership; an admin sees which groups came"
             )
@@ -370,14 +380,19 @@ class Sso:
         await self._note(provider, proved, None, visitor.address, user.username)
         return Finished("login", flow.return_to, issued)
 
-    async def _create_account(self, provider: Provider, proved: _Proved, granted: Sequence[Granted], visitor: Visitor) -> tuple[Link, User]:
-        """An account for an unknown user. Raises: OidcUnknownAccount; OidcNoOrganisation: no row gives a membership."""
-        if not provider.create_accounts:
+    async def _create_account(
+        self, provider: Provider, proved: _Proved, granted: Sequence[Granted], visitor: Visitor, *, offered: bool
+    ) -> tuple[Link, User]:
+        """An account for an unknown user. Args: offered: whether a membership waits for the user.
+
+        Raises: OidcUnknownAccount; OidcNoOrganisation: no row gives a membership.
+        """
+        if not provider.create_accounts and not offered:
             raise OidcUnknownAccount(
                 "this account of the provider is not linked to anybody here: log in with a password and link it in the profile, or ask an admin",
                 subject=proved.token.subject,
             )
-        if not granted:
+        if not granted and not offered:
             raise OidcNoOrganisation("none of your groups gives a membership of this hub; an admin sees which groups came")
         now = self._clock.now()
         user = User(

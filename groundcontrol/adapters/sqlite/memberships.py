@@ -55,24 +55,54 @@ class SqliteMemberships:
     async def offers_to(self, user: UserId) -> Sequence[Offer]:
         return [_to_offer(row) for row in await self._reader.run(lambda rows: rows.fetch_all(_OFFERS_TO, user))]
 
-    async def offer(self, scope: Scope, username: str, role: Role, grants: Grants | None) -> None:
+    async def offer(self, scope: Scope, username: str, role: Role, grants: Grants | None, issuer: str = "") -> None:
+        key = _key(username, issuer)
+
         def command(tx: Tx) -> None:
-            row = tx.fetch_one(IN_ORG + " WHERE account.username_key = ?", scope.org, fold(username))
+            row = tx.fetch_one(IN_ORG + " WHERE account.username_key = ?", scope.org, key)
             if row is not None and row["member_org"] is not None:
                 raise Conflict(f"{username} is a member already", field="username")
             if tx.fetch_all("SELECT count(*) AS n FROM membership_offer WHERE org = ?", scope.org)[0]["n"] >= MOST_OFFERS:
                 raise Conflict(f"an organisation has at most {MOST_OFFERS} open offers: withdraw one first")
             given = (role, None if grants is None else record_to_json(grants), scope.actor.name)
-            known = tx.fetch_one("SELECT * FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, fold(username))
+            known = tx.fetch_one("SELECT * FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, key)
             if known is not None and (known["role"], known["grants"], known["made_by"]) == given:
                 return
             tx.execute(
-                "INSERT INTO membership_offer (org, username_key, username, role, grants, made_by, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO membership_offer (org, username_key, username, role, grants, made_by, made_at, issuer)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (org, username_key) DO UPDATE SET role = excluded.role, grants = excluded.grants, made_by = excluded.made_by,"
                 " made_at = excluded.made_at",
-                *(scope.org, fold(username), username, *given, tx.now),
+                *(scope.org, key, username, *given, tx.now, issuer),
             )
-            self._chain.write(tx, scope, "member.offer", f"user:{username}", {"role": role, "grants": _shown(grants)})
+            detail = {"role": role, "grants": _shown(grants), **({"issuer": issuer} if issuer else {})}
+            self._chain.write(tx, scope, "member.offer", f"user:{username}", detail)
+
+        await self._writer.run(command)
+
+    async def is_offered(self, issuer: str, address: str) -> bool:
+        sql = _OFFERS + " WHERE membership_offer.username_key = ? AND organisation.state = 'active' LIMIT 1"
+        return await self._reader.run(lambda rows: rows.fetch_one(sql, _key(address, issuer))) is not None
+
+    async def claim_offers(self, by: Scope, user: UserId, issuer: str, address: str) -> None:
+        def command(tx: Tx) -> None:
+            account = tx.fetch_one("SELECT no, username, username_key FROM account WHERE id = ?", user)
+            if account is None:
+                raise NotFound("there is no such user")
+            for row in tx.fetch_all("SELECT * FROM membership_offer WHERE username_key = ? ORDER BY org", _key(address, issuer)):
+                named = (row["org"], account["username_key"])
+                if (
+                    _membership(tx, row["org"], account["no"]) is not None
+                    or tx.fetch_one("SELECT 1 FROM membership_offer WHERE org = ? AND username_key = ?", *named) is not None
+                ):
+                    tx.execute("DELETE FROM membership_offer WHERE org = ? AND username_key = ?", row["org"], row["username_key"])
+                else:
+                    tx.execute(
+                        "UPDATE membership_offer SET username_key = ?, username = ?, issuer = '' WHERE org = ? AND username_key = ?",
+                        *(account["username_key"], account["username"], row["org"], row["username_key"]),
+                    )
+                detail = {"username": account["username"], "address": row["username"], "issuer": issuer}
+                self._chain.write(tx, by._replace(org=row["org"]), "member.claim", user, detail)
 
         await self._writer.run(command)
 
@@ -104,12 +134,14 @@ class SqliteMemberships:
 
         await self._writer.run(command)
 
-    async def remove_member(self, scope: Scope, username: str) -> UserId | None:
+    async def remove_member(self, scope: Scope, username: str, issuer: str = "") -> UserId | None:
+        key = _key(username, issuer)
+
         def command(tx: Tx) -> UserId | None:
-            if tx.execute("DELETE FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, fold(username)):
+            if tx.execute("DELETE FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, key):
                 self._chain.write(tx, scope, "member.withdraw", f"user:{username}")
                 return None
-            row = tx.fetch_one(IN_ORG + " WHERE account.username_key = ?", scope.org, fold(username))
+            row = tx.fetch_one(IN_ORG + " WHERE account.username_key = ?", scope.org, key)
             if row is None or row["member_org"] is None:
                 return None
             user = to_user(row)
@@ -186,6 +218,11 @@ class SqliteMemberships:
         tx.execute("UPDATE api_token SET revoked_at = ? WHERE org = ? AND account = ? AND revoked_at IS NULL", tx.now, org, account)
 
 
+def _key(name: str, issuer: str) -> str:
+    """How an offer is found: by a user name, or by an address at a provider. A user name has no space."""
+    return f"{issuer} {fold(name)}" if issuer else fold(name)
+
+
 def _membership(tx: Tx, org: int, account: int) -> Row | None:
     return tx.fetch_one("SELECT * FROM membership WHERE org = ? AND account = ?", org, account)
 
@@ -200,5 +237,13 @@ def _shown(grants: Grants | None) -> object:
 
 def _to_offer(row: Row) -> Offer:
     return Offer(
-        row["org"], row["slug"], row["name"], row["username"], row["role"], to_grants(row["grants"]), row["made_by"], row["made_at"]
+        row["org"],
+        row["slug"],
+        row["name"],
+        row["username"],
+        row["role"],
+        to_grants(row["grants"]),
+        row["made_by"],
+        row["made_at"],
+        row["issuer"],
     )

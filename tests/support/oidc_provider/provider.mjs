@@ -25,8 +25,8 @@ server.listen(0, "127.0.0.1", () => {
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), kid: "test", alg: "ES256", use: "sig" }] },
     cookies: { keys: ["a key of the test"] },
     conformIdTokenClaims: false,
-    claims: { openid: ["sub"], profile: ["preferred_username"], groups: ["groups"] },
-    scopes: ["openid", "profile", "groups"],
+    claims: { openid: ["sub"], profile: ["preferred_username"], email: ["email", "email_verified"], groups: ["groups"] },
+    scopes: ["openid", "profile", "email", "groups"],
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
@@ -49,7 +49,7 @@ server.listen(0, "127.0.0.1", () => {
     },
     async loadExistingGrant(ctx) {
       const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
-      grant.addOIDCScope("openid profile groups");
+      grant.addOIDCScope("openid profile email groups");
       await grant.save();
       return grant;
     },

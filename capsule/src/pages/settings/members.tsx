@@ -1,7 +1,7 @@
 /** The members of the organisation, and open offers. */
 
 import type { VNode } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { grantsLabel, grantsNothing, ROLE_LABELS, type Role } from "../../core/access/account-labels";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
@@ -9,11 +9,13 @@ import { now } from "../../state/clock";
 import { chosen, organisations } from "../../state/organisation";
 import { loadMembers, offerMembership, patchMember, removeMember } from "../../state/organisations";
 import { reloadUser, user } from "../../state/session";
+import { loadButtons } from "../../state/sso";
 import { toast } from "../../state/toasts";
-import type { GrantsView, MemberView, OfferView } from "../../state/types";
+import type { GrantsView, MemberView, OfferView, SsoButtonView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
+import { SelectField } from "../../ui/form";
 import { Empty } from "../../ui/load-states";
 import { ListView, useList } from "../list-view";
 import { NodesField } from "../nodes-field";
@@ -99,17 +101,20 @@ export function MembersPage(): VNode {
           <h3>{t`Open offers`}</h3>
           <ul class="rows-card" aria-label={t`Open offers`}>
             {offers.map((one) => (
-              <li key={one.username}>
+              <li key={`${one.issuer} ${one.username}`}>
                 <div class="grow">
                   <span class="medium">{one.username}</span>
-                  <p class="meta t3">{t`${ROLE_LABELS[one.role]}, offered by ${one.made_by}`}</p>
+                  <p class="meta t3 anywhere">
+                    {t`${ROLE_LABELS[one.role]}, offered by ${one.made_by}`}
+                    {one.issuer && ` · ${one.issuer}`}
+                  </p>
                 </div>
                 <Button
                   slim
                   busy={act.busy}
                   onClick={() =>
                     void act.run(async () => {
-                      await removeMember(one.username);
+                      await removeMember(one.username, one.issuer);
                       saved(t`The offer was withdrawn`);
                     })
                   }
@@ -143,6 +148,12 @@ export function MembersPage(): VNode {
 /** Offers a membership, or changes one. */
 function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void; onSaved: () => void }): VNode {
   const [username, setUsername] = useState("");
+  const [provider, setProvider] = useState("");
+  const [providers, setProviders] = useState<readonly SsoButtonView[]>([]);
+  useEffect(() => {
+    // Without them a user is offered a membership by name.
+    if (!one) void loadButtons().then(setProviders, () => undefined);
+  }, []);
   const [role, setRole] = useState<Role>(one?.role ?? "viewer");
   const [grants, setGrants] = useState<GrantsView | null>(one?.grants ?? null);
   const act = useAction();
@@ -152,7 +163,7 @@ function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void
   const save = (): void =>
     void act.run(async () => {
       if (one) await patchMember(one.username, { role, ...(limit ? { grants: limit } : { all_nodes: true }) });
-      else await offerMembership({ username: username.trim(), role, grants: limit });
+      else await offerMembership({ username: username.trim(), provider: provider || null, role, grants: limit });
       onSaved();
     });
   return (
@@ -165,10 +176,25 @@ function Edit({ one, onClose, onSaved }: { one?: MemberView; onClose: () => void
       >
         <div class="body">
           <ActionError text={act.refusal} />
+          {!one && providers.length > 0 && (
+            <SelectField
+              label={t`Known by`}
+              value={provider}
+              onPick={setProvider}
+              options={[
+                ["", t`The name at this hub`],
+                ...providers.map(({ name, title }) => [name, t`An address at ${title}`] as [string, string]),
+              ]}
+            />
+          )}
           {!one && (
             <TextField
-              label={t`User name`}
-              hint={t`The user accepts under Settings, Account. You are not told whether the name exists.`}
+              label={provider ? t`E-mail address` : t`User name`}
+              hint={
+                provider
+                  ? t`The provider must confirm it at the sign-in. Who is new here gets an account, and accepts.`
+                  : t`The user accepts under Settings, Account. You are not told whether the name exists.`
+              }
               value={username}
               onText={setUsername}
               input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}

@@ -569,6 +569,45 @@ async def test_t33_nobody_ends_the_open_log_in_of_somebody_else(hub: TestHub, is
     assert (refused.status, refused.code) == (429, "request.too_many")
 
 
+@pytest.mark.holds("SAFETY-109", "S-64")
+async def test_t34_an_offer_to_a_verified_address_at_a_provider_lets_its_user_in_once(hub: TestHub, issuer: Issuer) -> None:
+    issuer.userinfo = {"sub": "user-1"}
+    admin = await a_provider(hub, issuer, scopes=["openid", "profile", "email"])
+    body = {"username": "Ada@example.com", "provider": "company", "role": "operator"}
+    for bad, field in (({"provider": "other"}, "provider"), ({"username": "ada"}, "username")):
+        refused = await admin.post("members", {**body, **bad})
+        assert (refused.status, refused.json["facts"]) == (400, {"field": field})
+    assert (await admin.post("members", {**body, "username": "later@example.com"})).status == 204
+    assert (await admin.post("members", body)).status == 204
+    offer = (await admin.get("members")).json["offers"][0]
+    assert (offer["username"], offer["issuer"]) == ("Ada@example.com", issuer.url)
+
+    known = await somebody(hub, "viewer", "ada@example.com")  # a user name that looks like it is somebody else
+    assert (await (await known.log_in()).get("auth/offers")).json["offers"] == []
+    for claims in (
+        {"email": "ada@example.com"}, {"email": "ada@example.com", "email_verified": "true"}, {"email": "eve@example.com", "email_verified": True},
+    ):  # fmt: skip
+        issuer.claims = claims
+        assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
+
+    issuer.claims, issuer.userinfo = {"preferred_username": "ada"}, {"sub": "user-1", "email": "ada@example.com", "email_verified": True}
+    browser = hub.anonymous()
+    entered = await come_back(browser, issuer)
+    assert entered.status == 200, entered.body
+    browser.csrf = entered.json["login"]["csrf_token"]
+    assert (await browser.get("auth/me")).json["organisations"] == []  # the user still accepts
+    assert [one["slug"] for one in (await browser.get("auth/offers")).json["offers"]] == ["default"]
+    assert (await browser.post("auth/offers", {"organisation": "default", "accept": True})).status == 204
+    assert [(one["slug"], one["role"]) for one in (await browser.get("auth/me")).json["organisations"]] == [("default", "operator")]
+    issuer.subject = issuer.userinfo["sub"] = "user-2"  # another account with the address, which was used up
+    assert (await come_back(hub.anonymous(), issuer)).code == "oidc.unknown_account"
+    [left] = (await admin.get("members")).json["offers"]
+    path = f"members/{left['username']}"
+    assert (await admin.request("DELETE", path)).status == 404
+    assert (await admin.request("DELETE", path, params={"issuer": issuer.url})).status == 204
+    assert (await admin.get("members")).json["offers"] == []
+
+
 async def test_missing_claims_are_read_from_the_user_information_of_the_same_user(hub: TestHub, issuer: Issuer) -> None:
     await a_provider(hub, issuer, create_accounts=True, groups=[a_row("ops", claim="realm_access.roles")])
     issuer.userinfo = {"sub": "somebody else", "realm_access": {"roles": ["ops"]}}
