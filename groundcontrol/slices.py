@@ -15,6 +15,7 @@ ORDER: Final = (
     "agents",
     "jobs",
     "deployments",
+    "schedules",
     "alerts",
     "policies",
     "rollouts",

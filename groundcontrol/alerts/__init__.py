@@ -1,4 +1,4 @@
-"""Rules, maintenance windows, expectations, notifications. `groundcontrol/alerts/channels/` has a folder for each kind of channel."""
+"""Rules, alerts and notifications. `groundcontrol/alerts/channels/` has a folder for each kind of channel."""
 
-OPEN = ("channel_store", "deadlines_views", "model", "selecting", "wall_clock")
+OPEN = ("channel_store", "model")
 """The modules that other slices may import."""

@@ -18,7 +18,6 @@ from groundcontrol.alerts.reading import seen_rule, title_for
 from groundcontrol.alerts.rule_file import Planned, planned
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules, checked_rule
-from groundcontrol.alerts.selecting import VisibleNodes
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.alerts.store import AlertFilter, AlertStore, Handling
 from groundcontrol.alerts.timeline import EPISODES, MOST, span_of, timeline_of
@@ -58,6 +57,7 @@ from groundcontrol.events.store import LogStore
 from groundcontrol.nodes.checks import checked_note
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import current_retention
+from groundcontrol.schedules.selecting import VisibleNodes
 from groundcontrol.web.costs import BudgetLimiter
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route

@@ -38,11 +38,11 @@ from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, LinkEx
 from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.alerts.service import AlertService
-from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest, NotFound, TooManyRequests
 from groundcontrol.core.permissions import allowed
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.text import is_visible
+from groundcontrol.schedules.wall_clock import zone_of
 from groundcontrol.web.request import ApiRequest, unix_time
 from spider.wire.ids import is_id
 

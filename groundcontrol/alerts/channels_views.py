@@ -9,7 +9,8 @@ import msgspec
 
 from groundcontrol.alerts.channel_store import Attempt, Summary
 from groundcontrol.alerts.channels import ChannelKind
-from groundcontrol.alerts.model import Alert, Channel, ChannelState, Delivery, DeliveryState, Level, MessageKind, Severity
+from groundcontrol.alerts.model import Alert, Channel, ChannelState, Delivery, DeliveryState, MessageKind, Severity
+from groundcontrol.schedules.model import Level
 from groundcontrol.web.answer import Answer, Body, view_of
 
 ClockTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="wall-clock time, such as 22:00")]

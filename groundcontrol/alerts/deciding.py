@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.alerts.model import Alert, Channel, Delivery, Incident, Level, MessageKind, QuietHours
+from groundcontrol.alerts.model import Alert, Channel, Delivery, Incident, MessageKind, QuietHours
 from groundcontrol.alerts.seen import is_about
-from groundcontrol.alerts.wall_clock import local_date, span, zone_of
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.schedules.model import Level
+from groundcontrol.schedules.wall_clock import local_date, span, zone_of
 
 GROUP_S: Final[dict[str, float]] = {"critical": 10.0, "warning": 30.0}
 """How long the first message waits for other episodes of its incident."""

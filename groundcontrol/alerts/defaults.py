@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from groundcontrol.alerts.model import EVENT_VALUES, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import EVENT_VALUES, Rule, RuleId, Threshold
+from groundcontrol.schedules.model import Selector
 
 _ALL: Final = Selector(all=True)
 _MINUTE_S: Final = 60.0

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.machine import Observation
-from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.windows import WindowFunction
+from groundcontrol.schedules.model import Level
 
 GIB: Final = 1024**3
 HOUR_S: Final = 3600

@@ -14,13 +14,14 @@ from typing import Final
 from groundcontrol.alerts.expression import EventOf, State
 from groundcontrol.alerts.families import OTHERS, Family, NodeState, Range, Waiting, width_of
 from groundcontrol.alerts.machine import Arm, Change, Flapping, Instance, Limits, Observation, step
-from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Level, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.model import EVENT_VALUES, Alert, InstanceKey, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
 from groundcontrol.alerts.snapshot import HeldInstance, Snapshot, restored
 from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, STATES, HubInfo, NodeFacts, ObjectState, count_restarts, states_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Severity
 from groundcontrol.samples.model import SeriesSchema, StoredRow
+from groundcontrol.schedules.model import Level
 from spider.wire.sample_messages import Row
 
 PACE_S: Final = 10

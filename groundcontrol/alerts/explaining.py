@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from groundcontrol.alerts.deciding import Defer, Question, Send, Skip, SkipReason, decide, last_firing_message
 from groundcontrol.alerts.model import EXPIRED, Channel, Delivery, QuietHours, Reason
 from groundcontrol.alerts.seen import is_about
-from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.schedules.wall_clock import zone_of
 
 SKIPPED_TEXTS: Final[dict[str, str]] = {
     "channel_disabled": "the channel is off",

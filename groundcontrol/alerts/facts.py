@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundcontrol.agents.store import HubStore
-from groundcontrol.alerts.dead_man import DeadMan
-from groundcontrol.alerts.deadline_checker import DeadlineChecker
-from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.incidents import Fleet
 from groundcontrol.alerts.model import RANK
 from groundcontrol.alerts.states import SUBJECTS, NodeFacts
@@ -22,6 +19,9 @@ from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.model import Node, agent_state
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.schedules.dead_man import DeadMan
+from groundcontrol.schedules.deadline_checker import DeadlineChecker
+from groundcontrol.schedules.deadlines import Unmet
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.verbs import CATALOGUE, READONLY

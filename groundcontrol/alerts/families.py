@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.alerts.machine import Flapping, Instance, Limits, Observation
-from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.ruleset import Item, Key, Plan, RuleSet
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.alerts.windows import GRAIN_S, Window, WindowSpec, make_window
 from groundcontrol.samples.derived import SCALE, Derived
 from groundcontrol.samples.model import SeriesSchema
+from groundcontrol.schedules.model import Level
 
 MOST_OBJECTS: Final = 100
 """The most objects of a rule on one node that have an alert, or are about to."""

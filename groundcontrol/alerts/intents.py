@@ -33,7 +33,6 @@ from groundcontrol.alerts.expression import State, parse
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.incidents import MASS, Book, Names, key_of, title_of, worst_first
 from groundcontrol.alerts.machine import FLAP_MOST_QUIET_S
-from groundcontrol.alerts.maintenance import Quiet
 from groundcontrol.alerts.messages import DescribedAlert, MessageContent, Withheld
 from groundcontrol.alerts.model import (
     Alert,
@@ -57,6 +56,7 @@ from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope, hub_scope
 from groundcontrol.events.store import LogStore
+from groundcontrol.schedules.maintenance import Quiet
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.alerts.model import RANK, Level, Rule, Threshold
+from groundcontrol.alerts.model import RANK, Rule, Threshold
+from groundcontrol.schedules.model import Level
 
 LEVELS: Final[tuple[Level, ...]] = ("critical", "warning")
 """The levels, highest first."""

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.deadlines import Unmet
-from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind, Reason
+from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, MessageKind, Reason
 from groundcontrol.alerts.values import value_text
-from groundcontrol.alerts.wall_clock import zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import clean
 from groundcontrol.events.model import Event
+from groundcontrol.schedules.deadlines import Unmet
+from groundcontrol.schedules.model import Level
+from groundcontrol.schedules.wall_clock import zone_of
 
 MOST_LINES: Final = 10
 """How many episodes or incidents have a line of their own. Further ones are named together."""

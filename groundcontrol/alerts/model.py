@@ -8,6 +8,7 @@ from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.records import Record
 from groundcontrol.core.text import fold
 from groundcontrol.events.model import Severity as EventSeverity
+from groundcontrol.schedules.model import Level, MaintenanceId, Selector
 
 RuleId = NewType("RuleId", str)
 """A slug such as `filesystem.space` for a default rule, and a time id for a rule of a user."""
@@ -15,9 +16,7 @@ AlertId = NewType("AlertId", str)
 IncidentId = NewType("IncidentId", str)
 ChannelId = NewType("ChannelId", str)
 DeliveryId = NewType("DeliveryId", str)
-MaintenanceId = NewType("MaintenanceId", str)
 
-Level = Literal["warning", "critical"]
 RANK: Final[dict[Level | None, int]] = {None: 0, "warning": 1, "critical": 2}
 Severity = Literal["info", "warning", "critical"]
 """The lowest level that a channel sends."""
@@ -30,17 +29,6 @@ class Threshold(NamedTuple):
 
     trigger: float
     clear: float
-
-
-class Selector(NamedTuple):
-    """Selects all nodes, or nodes by tags and ids. A node needs one of the tags. An empty selector selects none."""
-
-    all: bool = False
-    tags: tuple[str, ...] = ()
-    nodes: tuple[NodeId, ...] = ()
-
-    def selects(self, node: NodeId, tags: tuple[str, ...]) -> bool:
-        return self.all or node in self.nodes or any(tag in tags for tag in self.tags)
 
 
 class Override(NamedTuple):

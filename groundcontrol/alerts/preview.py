@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.expression import EventOf
 from groundcontrol.alerts.machine import Instance, Limits, Observation, step
-from groundcontrol.alerts.model import EVENT_VALUES, RANK, InstanceKey, Level, Reason, Rule, Transition
+from groundcontrol.alerts.model import EVENT_VALUES, RANK, InstanceKey, Reason, Rule, Transition
 from groundcontrol.alerts.ruleset import RuleBook
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
@@ -25,6 +25,7 @@ from groundcontrol.samples.derived import DERIVED, metric_of
 from groundcontrol.samples.model import Damage, SeriesSchema, StoredRow
 from groundcontrol.samples.store import MetricStore
 from groundcontrol.samples.tiers import MINUTES
+from groundcontrol.schedules.model import Level
 
 SLICE_ROWS: Final = 500
 """How many samples are evaluated before other tasks run."""

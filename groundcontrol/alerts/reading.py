@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundcontrol.alerts.incidents import Names, last_title, title_of, worst_first
-from groundcontrol.alerts.model import Alert, Incident, Rule, Selector
-from groundcontrol.alerts.selecting import VisibleNodes
+from groundcontrol.alerts.model import Alert, Incident, Rule
 from groundcontrol.core.scope import Scope
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.selecting import VisibleNodes
 
 
 def title_for(scope: Scope, incident: Incident, alerts: Sequence[Alert], names: Names) -> str:

@@ -10,14 +10,15 @@ from typing import Final
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.detectors import DETECTORS
 from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
-from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
-from groundcontrol.alerts.selecting import check_named
+from groundcontrol.alerts.model import Rule, RuleId, Threshold
 from groundcontrol.alerts.states import STATES
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import ROWS
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.samples.derived import metric_of
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.selecting import check_named
 
 MOST_RULES: Final = 500
 """The limit for rules that users made."""

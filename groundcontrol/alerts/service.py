@@ -18,7 +18,7 @@ from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import MASS, Book, Names, Plan, is_of_event, key_of, last_title
 from groundcontrol.alerts.intents import Intents, OpenWindows
-from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Level, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.model import Alert, AlertId, Delivery, Incident, IncidentId, Reason, Rule, RuleId, Transition
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.retro import Backlog, RetroEpisodes
 from groundcontrol.alerts.rules import Rules
@@ -34,6 +34,7 @@ from groundcontrol.events.making import RETRO_S, new_event
 from groundcontrol.events.model import Event, EventFilter, Severity
 from groundcontrol.events.store import LogStore
 from groundcontrol.samples.model import SeriesSchema
+from groundcontrol.schedules.model import Level
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.sample_messages import Row

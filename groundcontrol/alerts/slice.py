@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from groundcontrol.agents.interfaces import RowSink
 from groundcontrol.agents.store import HubStore
 from groundcontrol.alerts.api import ALERT_ROUTES, Previews
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.dead_man import DeadMan
-from groundcontrol.alerts.deadline_checker import DeadlineChecker
-from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.expectations_api import EXPECTATION_ROUTES
 from groundcontrol.alerts.facts import FactReader
 from groundcontrol.alerts.feed import alerts_feed, incidents_feed
 from groundcontrol.alerts.health import AlertHealth
@@ -23,9 +18,6 @@ from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.links import AlertHandler
-from groundcontrol.alerts.maintenance_api import MAINTENANCE_ROUTES
-from groundcontrol.alerts.maintenance_closer import WindowCloser
-from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.alerts.messages import MessageContent, Withheld
 from groundcontrol.alerts.model import Delivery
 from groundcontrol.alerts.notify import NOTIFY_EXPIRES, NOTIFY_PROVIDES, NOTIFY_ROUTES, NOTIFY_TASKS
@@ -35,7 +27,6 @@ from groundcontrol.alerts.retro import RetroEpisodes
 from groundcontrol.alerts.rule_preview import RulePreviews
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.service import AlertService
-from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.config import Config
 from groundcontrol.core.ids import NodeId
@@ -47,31 +38,19 @@ from groundcontrol.lifecycle import LoopLag
 from groundcontrol.nodes.interfaces import NodeHealth, Presence, ReceivedTables
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.store import MetricStore
+from groundcontrol.schedules.dead_man import DeadMan, HeardAt
+from groundcontrol.schedules.deadline_checker import DeadlineChecker
+from groundcontrol.schedules.maintenance_closer import WindowCloser
 from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.services import Services, provide
 
 
-def _window_closer(services: Services) -> WindowCloser:
-    return WindowCloser(services[MaintenanceStore], services.clock, services[Presence].online)
-
-
-def _heard_at(services: Services) -> Callable[[NodeId], float | None]:
-    """Look up `FactReader` at each call, since it needs the dead man's switch itself."""
-
+def _heard_at(services: Services) -> HeardAt:
     def heard_at(node: NodeId) -> float | None:
         heard = (services.of(org)[FactReader].heard_at(node) for org in services.orgs)
         return next((at for at in heard if at is not None), None)
 
     return heard_at
-
-
-def _dead_man(services: Services) -> DeadMan:
-    return DeadMan(services[SilenceStore], services.clock, services[Presence].online, _heard_at(services))
-
-
-def _deadline_checker(services: Services) -> DeadlineChecker:
-    presence = services[Presence]
-    return DeadlineChecker(services[ExpectationStore], services[SilenceStore], services.clock, lambda node: not presence.online(node))
 
 
 def _heartbeat(services: Services) -> Heartbeat:
@@ -155,15 +134,13 @@ def _health(services: Services) -> AlertHealth:
 
 SLICE: Final = Slice(
     "alerts",
-    (*ALERT_ROUTES, *MAINTENANCE_ROUTES, *EXPECTATION_ROUTES, *NOTIFY_ROUTES),
+    (*ALERT_ROUTES, *NOTIFY_ROUTES),
     topics=(
         LiveTopic("alerts", "alert.read", "fleet", "alert", feed=alerts_feed),
         LiveTopic("incidents", "alert.read", "fleet", "incident", feed=incidents_feed),
     ),
     provides=(
-        provide(WindowCloser)(_window_closer),
-        provide(DeadMan)(_dead_man),
-        provide(DeadlineChecker)(_deadline_checker),
+        provide(HeardAt)(_heard_at),
         provide(Heartbeat)(_heartbeat),
         *NOTIFY_PROVIDES,
         provide(Rules)(lambda _: Rules()),
@@ -183,7 +160,7 @@ SLICE: Final = Slice(
         provide(AlertHandler)(lambda services: services[AlertService]),
         provide(NodeHealth)(_health),
     ),
-    tasks=(WindowCloser, DeadMan, DeadlineChecker, Heartbeat, HubFactReader, AlertService, *NOTIFY_TASKS),
+    tasks=(Heartbeat, HubFactReader, AlertService, *NOTIFY_TASKS),
     per_org=(Book, Rules, Engine, FactReader, RulePreviews, Intents, AlertService, RowSink, AlertHandler),
     expires=(*NOTIFY_EXPIRES, Expiry("alerts", KEEP_S, lambda stores, before: stores[AlertStore].expire_alerts(before))),
 )

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from groundcontrol.alerts.channels_views import DeliveryView
-from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
 from groundcontrol.alerts.intents import Intents
-from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import Alert, DeliveryId, Incident, Override, Rule, RuleId, Threshold
 from groundcontrol.alerts.rules import Rules
 from groundcontrol.alerts.timeline import Entry, EntryKind
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.views import EventView, event_view
+from groundcontrol.schedules.deadlines_views import SelectBody, SelectView
+from groundcontrol.schedules.model import Selector
 from groundcontrol.web.answer import Answer, Body, patch_of, view_of
 
 _Level = Literal["warning", "critical"]

@@ -10,8 +10,6 @@ from typing import Final, Literal
 import msgspec
 
 from groundcontrol.alerts.channel_store import ChannelStore
-from groundcontrol.alerts.deadlines_views import SelectBody
-from groundcontrol.alerts.selecting import VisibleNodes, check_named, check_select, checked_select
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.text import is_visible
@@ -71,6 +69,8 @@ from groundcontrol.policies.views import (
     WindowView,
 )
 from groundcontrol.policies.windows import PatchWindow, WindowId
+from groundcontrol.schedules.deadlines_views import SelectBody
+from groundcontrol.schedules.selecting import VisibleNodes, check_named, check_select, checked_select
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Parameter, Route
 from spider.wire.ids import is_id, new_time_id

@@ -8,9 +8,6 @@ from typing import Final
 
 import msgspec
 
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.selecting import VisibleNodes
-from groundcontrol.alerts.wall_clock import ordered_days
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.text import checked_reason
@@ -45,6 +42,9 @@ from groundcontrol.policies.views import (
     WindowView,
 )
 from groundcontrol.policies.windows import PatchWindow, WindowId
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.selecting import VisibleNodes
+from groundcontrol.schedules.wall_clock import ordered_days
 
 MOST_OPEN_S: Final = 86_400
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Final, Literal, NamedTuple, get_args
 
-from groundcontrol.alerts.wall_clock import DAYS, Day, date_exists, instant, time_of, zone_of
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.schedules.wall_clock import DAYS, Day, date_exists, instant, time_of, zone_of
 
 Nth = Literal["first", "second", "third", "fourth", "last"]
 NTHS: Final[tuple[Nth, ...]] = get_args(Nth)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from groundcontrol.alerts.selecting import VisibleNodes
 from groundcontrol.core.bus import BusEvent, Changed, Topic
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.store import NodeStore
@@ -11,6 +10,7 @@ from groundcontrol.policies.model import PolicySelect
 from groundcontrol.policies.store import PatchWindowStore
 from groundcontrol.policies.views import WindowsView
 from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.schedules.selecting import VisibleNodes
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.services import Services

@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection
 from typing import Final, Literal, NamedTuple, NewType, get_args
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Record
@@ -15,6 +14,7 @@ from groundcontrol.core.text import is_visible
 from groundcontrol.events.catalogue import event_type
 from groundcontrol.nodes.model import ROLE
 from groundcontrol.policies.calendar import Times, check_times
+from groundcontrol.schedules.model import Selector
 from spider.wire.arg_kinds import MAX_ACTION_S
 from spider.wire.probes import is_probe
 from spider.wire.report_messages import MAX_PROBES

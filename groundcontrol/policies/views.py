@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from groundcontrol.alerts.wall_clock import Day
 from groundcontrol.policies.calendar import Nth
 from groundcontrol.policies.model import Approval, GateMode, HubMissed, NodeMissed, OccurrenceState, ProbeKind, Reboots, What
+from groundcontrol.schedules.wall_clock import Day
 from groundcontrol.web.answer import Answer, Body, patch_of
 
 

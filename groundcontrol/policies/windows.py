@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, NewType
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Record
 from groundcontrol.policies.calendar import OF_NODE, Times, ZoneUnknown, current, spans
+from groundcontrol.schedules.model import Selector
 
 WindowId = NewType("WindowId", str)
 Kind = Literal["allow", "freeze", "open"]

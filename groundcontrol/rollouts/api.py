@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from groundcontrol.alerts.channel_store import ChannelStore
-from groundcontrol.alerts.deadlines_views import SelectBody
-from groundcontrol.alerts.selecting import checked_select
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError, NotFound
 from groundcontrol.core.ids import NodeId
@@ -49,6 +47,8 @@ from groundcontrol.rollouts.views import (
     rollout_view,
     target_view,
 )
+from groundcontrol.schedules.deadlines_views import SelectBody
+from groundcontrol.schedules.selecting import checked_select
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 from spider.wire.ids import is_id, new_time_id

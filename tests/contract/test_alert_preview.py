@@ -9,12 +9,13 @@ import pytest
 
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import Rule, RuleId, Threshold
 from groundcontrol.alerts.preview import episodes, replay, replay_events
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredPack
+from groundcontrol.schedules.model import Selector
 from spider.wire.sample_messages import Row
 from tests.support.alert_samples import BEGAN, Sample, play, samples_of
 from tests.support.clock import ManualClock

@@ -11,7 +11,6 @@ import pytest
 
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
-from groundcontrol.alerts.silence import Stage
 from groundcontrol.core.ids import BootId, HubId
 from groundcontrol.deployments.model import DeploymentState
 from groundcontrol.events import catalogue
@@ -19,6 +18,7 @@ from groundcontrol.events.catalogue import ROWS
 from groundcontrol.jobs.model import JobState
 from groundcontrol.jobs.plans import Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates, Session
+from groundcontrol.schedules.silence import Stage
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, new_node, running_job, twice
 from tests.support.store_backend import Backend

@@ -10,15 +10,15 @@ import pytest
 from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.stores import Store
 from groundcontrol.agents.store import HubInfo
-from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
-from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
-from groundcontrol.alerts.deadlines import AWAY_S, Expectation, ExpectationId, Report
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.silence import START_S
 from groundcontrol.core.errors import StoreDown
 from groundcontrol.core.ids import BootId, EventId, NodeId
 from groundcontrol.events import making
 from groundcontrol.events.model import Event
+from groundcontrol.schedules.dead_man import LOOK_S, DeadMan
+from groundcontrol.schedules.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
+from groundcontrol.schedules.deadlines import AWAY_S, Expectation, ExpectationId, Report
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.silence import START_S
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, connect, new_node

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.alerts.maintenance import HEALTHY_S, OVERRUN_S
-from groundcontrol.alerts.maintenance_closer import WindowCloser
-from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobUpdate
+from groundcontrol.schedules.maintenance import HEALTHY_S, OVERRUN_S
+from groundcontrol.schedules.maintenance_closer import WindowCloser
+from groundcontrol.schedules.model import MaintenanceId
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job, twice
 from tests.support.race_cases_alerts import a_window

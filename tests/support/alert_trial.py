@@ -16,9 +16,6 @@ from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.store import HubInfo
 from groundcontrol.alerts.channel_service import ChannelEdit, ChannelService
 from groundcontrol.alerts.channels.kind import Outcome, Sent
-from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
-from groundcontrol.alerts.deadline_checker import DeadlineChecker
-from groundcontrol.alerts.deadlines import Unmet
 from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.explaining import Explanation
@@ -27,7 +24,6 @@ from groundcontrol.alerts.hub_facts import HubFactReader
 from groundcontrol.alerts.incidents import Book
 from groundcontrol.alerts.intents import Intents
 from groundcontrol.alerts.links import Links
-from groundcontrol.alerts.maintenance import Windows
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.model import Alert, Channel, Delivery, MessageKind
 from groundcontrol.alerts.outbox import Outbox
@@ -42,6 +38,10 @@ from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM
 from groundcontrol.core.steady_clock import SteadyClock
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.nodes.model import Node
+from groundcontrol.schedules.dead_man import LOOK_S, DeadMan
+from groundcontrol.schedules.deadline_checker import DeadlineChecker
+from groundcontrol.schedules.deadlines import Unmet
+from groundcontrol.schedules.maintenance import Windows
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, new_node
 from tests.support.store_backend import Backend

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from groundcontrol.alerts.model import Level
 from groundcontrol.alerts.states import HubInfo, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable, TableCell
+from groundcontrol.schedules.model import Level
 from tests.support.alert_samples import BEGAN
 
 ILL_NODE = NODE = NodeId("web-1")

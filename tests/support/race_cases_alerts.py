@@ -6,16 +6,17 @@ import asyncio
 from datetime import date
 from typing import Any
 
-from groundcontrol.alerts.deadlines import Expectation, ExpectationId, JudgedDay
-from groundcontrol.alerts.maintenance import MOST_WINDOWS, Window
-from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, MaintenanceId, Rule, RuleId, Selector, Threshold
-from groundcontrol.alerts.silence import KnownNode
+from groundcontrol.alerts.model import Alert, AlertId, Incident, IncidentId, Rule, RuleId, Threshold
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.store import AlertChange, Handling
-from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import new_event
+from groundcontrol.schedules.deadlines import Expectation, ExpectationId, JudgedDay
+from groundcontrol.schedules.maintenance import MOST_WINDOWS, Window
+from groundcontrol.schedules.model import MaintenanceId, Selector
+from groundcontrol.schedules.silence import KnownNode
+from groundcontrol.schedules.wall_clock import DAYS
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE, connect, running_job
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import Conflict
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import Occurrence, PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.windows import PatchWindow, WindowId
+from groundcontrol.schedules.model import Selector
 from spider.wire.ids import new_time_id
 from tests.support.factories import SCOPE
 from tests.support.race_cases import Cases, Ground, Race, Rivals

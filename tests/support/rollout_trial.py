@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import PatchPolicy, PolicyId, PolicySelect
 from groundcontrol.policies.waves import Candidate, waves_of
 from groundcontrol.rollouts.model import Facts, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
 from groundcontrol.rollouts.step import step
+from groundcontrol.schedules.model import Selector
 
 DAY = 86_400.0
 

@@ -11,7 +11,12 @@ from groundcontrol.adapters.sqlite.engine.tx import Row, Tx, Value
 from groundcontrol.adapters.sqlite.events import record_event
 from groundcontrol.adapters.sqlite.records import Form, SqliteRecords
 from groundcontrol.adapters.sqlite.rights import admitted, grant_values, tags_of
-from groundcontrol.alerts.deadlines import (
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.catalogue import MOST_SPAN_S, WINDOW_S
+from groundcontrol.events.making import new_event
+from groundcontrol.events.model import Severity
+from groundcontrol.schedules.deadlines import (
     EXPECTATIONS,
     DeadlineNode,
     Expectation,
@@ -21,12 +26,7 @@ from groundcontrol.alerts.deadlines import (
     Unmet,
     missed_type,
 )
-from groundcontrol.alerts.wall_clock import zone_of
-from groundcontrol.core.ids import EventId, NodeId
-from groundcontrol.core.scope import Scope
-from groundcontrol.events.catalogue import MOST_SPAN_S, WINDOW_S
-from groundcontrol.events.making import new_event
-from groundcontrol.events.model import Severity
+from groundcontrol.schedules.wall_clock import zone_of
 
 _EXPIRE_AT_ONCE: Final = 1000
 # A row stands for equal events between `at` and `last_at`, each less than ?7 after the one before. So if the row began before the window,

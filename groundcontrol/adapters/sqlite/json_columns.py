@@ -21,8 +21,6 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     texts_from_json,
 )
 from groundcontrol.adapters.sqlite.records import SqliteRecords
-from groundcontrol.alerts.maintenance import Weekly
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, DeploymentOptions, HostKey, PolicyLines, Step
@@ -33,6 +31,8 @@ from groundcontrol.nodes.processes import ProcessReading
 from groundcontrol.policies.model import Occurrence
 from groundcontrol.rollouts.model import Rollout, Target
 from groundcontrol.samples.model import Retention
+from groundcontrol.schedules.maintenance import Weekly
+from groundcontrol.schedules.model import Selector
 
 
 class DamagedRecord(NamedTuple):

@@ -12,12 +12,12 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.alerts.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
-from groundcontrol.alerts.model import MaintenanceId, Selector
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.making import new_event
+from groundcontrol.schedules.maintenance import COVERED, MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
+from groundcontrol.schedules.model import MaintenanceId, Selector
 from spider.clock import Clock
 
 _KEEP_S: Final = 7 * 86_400.0

@@ -9,9 +9,9 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Row, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.alerts.silence import Absence, KnownNode, Stage, stages_after
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.making import new_event
+from groundcontrol.schedules.silence import Absence, KnownNode, Stage, stages_after
 
 AWAY_S: Final = 60.0
 """A shorter absence counts as a restart, and is no event."""

@@ -62,9 +62,6 @@ from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqliteUserAdmin
 from groundcontrol.agents.store import HubStore, SessionStore
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
-from groundcontrol.alerts.deadlines_store import ExpectationStore
-from groundcontrol.alerts.maintenance_store import MaintenanceStore
-from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.alerts.store import AlertStore, RuleStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
@@ -74,6 +71,9 @@ from groundcontrol.nodes.store import NodeLogStore, NodeStore, NodeTableStore, P
 from groundcontrol.policies.store import PatchWindowStore, PolicyStore
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
+from groundcontrol.schedules.deadlines_store import ExpectationStore
+from groundcontrol.schedules.maintenance_store import MaintenanceStore
+from groundcontrol.schedules.silence_store import SilenceStore
 from spider.clock import Clock
 
 T = TypeVar("T")

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.model import Rule, RuleId, Selector, Threshold
+from groundcontrol.alerts.model import Rule, RuleId, Threshold
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.samples.model import StoredRow
+from groundcontrol.schedules.model import Selector
 from scripts.benches.measure import line
 from tests.support.alert_samples import BEGAN, layout_of
 from tests.support.alert_trial import AlertTrial, alert_trial

@@ -12,7 +12,6 @@ import time
 import zlib
 from typing import Final, NamedTuple
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.model import Order, PatchPolicy, PolicyId, PolicySelect
@@ -22,6 +21,7 @@ from groundcontrol.rollouts.gates import Look, Run, over_looks
 from groundcontrol.rollouts.model import ENDED, Facts, Gate, JobFacts, JobKey, MakeJob, NodeFacts, Rollout, RolloutId, Target
 from groundcontrol.rollouts.soft import SETTLE_S, STEP_S, Past, soft_gate
 from groundcontrol.rollouts.step import step
+from groundcontrol.schedules.model import Selector
 
 NODES: Final = 10
 START: Final = 1_800_000_000.0

@@ -27,16 +27,16 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.job_rows import DAMAGED
 from groundcontrol.adapters.sqlite.json_columns import COLUMNS, damaged_records
 from groundcontrol.adapters.sqlite.stores import Store
-from groundcontrol.alerts.deadlines import Expectation, ExpectationId
 from groundcontrol.alerts.defaults import DEFAULT_RULES
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.scope import Actor, Grants, Scope
 from groundcontrol.jobs.model import JobError, JobUpdate
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
 from groundcontrol.samples.model import MAX_RETENTION_S, Moved, Retention, RetentionChange
 from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.schedules.deadlines import Expectation, ExpectationId
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.wall_clock import DAYS
 from tests.support.factories import (
     SCOPE,
     an_invite,

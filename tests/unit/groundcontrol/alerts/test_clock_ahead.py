@@ -10,11 +10,11 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.outbox import SqliteOutbox
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.engine import Engine
-from groundcontrol.alerts.maintenance import AutomaticWindow, Window, occurrence, verdict
-from groundcontrol.alerts.model import MaintenanceId, Selector
 from groundcontrol.alerts.states import NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM
+from groundcontrol.schedules.maintenance import AutomaticWindow, Window, occurrence, verdict
+from groundcontrol.schedules.model import MaintenanceId, Selector
 from tests.support.alert_trial import alert_trial, fires
 from tests.support.clock import ManualClock
 

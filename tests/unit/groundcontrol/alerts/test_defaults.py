@@ -13,11 +13,12 @@ import pytest
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.expression import EventOf, State, parse
-from groundcontrol.alerts.model import InstanceKey, Level, RuleId, Transition
+from groundcontrol.alerts.model import InstanceKey, RuleId, Transition
 from groundcontrol.alerts.states import HUB_STATES, HubInfo, NodeFacts
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.tables import SubjectTable
 from groundcontrol.events.model import Severity
+from groundcontrol.schedules.model import Level
 from tests.support.alert_samples import BEGAN, Signal, play, samples_of
 from tests.support.ill_facts import ILL_FACTS, ILL_HUB, ILL_NOW, WELL, WELL_HUB, table_of
 from tests.support.ill_facts import ILL_NODE as NODE

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from groundcontrol.alerts.engine import Engine
 from groundcontrol.alerts.families import MOST_OBJECTS, OTHERS
-from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Selector, Threshold, Transition
+from groundcontrol.alerts.model import InstanceKey, Override, Rule, RuleId, Threshold, Transition
 from groundcontrol.alerts.snapshot import Snapshot
 from groundcontrol.alerts.states import HubInfo, NodeFacts
 from groundcontrol.alerts.windows import SLACK_S
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import StoredRow
+from groundcontrol.schedules.model import Selector
 from tests.support.alert_samples import BEGAN, Sample, alerts_after, layout_of, play, samples_of, told
 
 NODE = NodeId("web-1")

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from groundcontrol.alerts.incidents import OFFLINE, Book, Fleet, Names, Plan
-from groundcontrol.alerts.model import InstanceKey, Level, Rule, RuleId, Selector, Transition
+from groundcontrol.alerts.model import InstanceKey, Rule, RuleId, Transition
 from groundcontrol.alerts.reading import title_for
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Grants
+from groundcontrol.schedules.model import Level, Selector
 
 NOW = 1_800_000_000.0
 FLEET = Fleet(100)

@@ -14,9 +14,8 @@ import pytest
 from groundcontrol.alerts.channel_service import ChannelEdit
 from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
 from groundcontrol.alerts.incidents import Fleet
-from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Message
-from groundcontrol.alerts.model import Alert, Channel, MaintenanceId, QuietHours, Rule, RuleId, Selector, Threshold, Transition
+from groundcontrol.alerts.model import Alert, Channel, QuietHours, Rule, RuleId, Threshold, Transition
 from groundcontrol.alerts.service import MOST_BUS_MESSAGES, ROUND_TICKS
 from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Changed, EventStored, Topic
@@ -27,6 +26,8 @@ from groundcontrol.events.making import new_event
 from groundcontrol.events.model import Event, EventFilter
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.model import StoredPack
+from groundcontrol.schedules.maintenance import Window
+from groundcontrol.schedules.model import MaintenanceId, Selector
 from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import STARTED_S, AlertTrial, alert_trial, fires
 from tests.support.clock import ManualClock

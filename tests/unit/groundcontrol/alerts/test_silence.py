@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.alerts.silence import NOTICED_S, START_S, Absence, KnownNode, Silences, Stage, silence_before, stages
 from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.silence import NOTICED_S, START_S, Absence, KnownNode, Silences, Stage, silence_before, stages
 
 WEB = NodeId("web-1")
 

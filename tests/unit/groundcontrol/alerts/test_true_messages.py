@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from groundcontrol.alerts.channels.kind import Sent, Transient
-from groundcontrol.alerts.maintenance import Window
 from groundcontrol.alerts.messages import Address, build_message, time_text
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId, MaintenanceId, Selector
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.alerts.values import value_text
+from groundcontrol.schedules.maintenance import Window
+from groundcontrol.schedules.model import MaintenanceId, Selector
 from tests.support.alert_trial import alert_trial, fires
 from tests.support.receivers import told
 

@@ -10,16 +10,16 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.alerts.dead_man import DeadMan
-from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.heartbeat import Heartbeat
 from groundcontrol.alerts.hub_facts import AUDIT_AGAIN_S, HubFactReader
-from groundcontrol.alerts.maintenance_closer import WindowCloser
 from groundcontrol.alerts.outbox import Outbox
 from groundcontrol.alerts.replay import Replay
 from groundcontrol.core.bus import SessionChanged
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.samples.model import SeriesSchema
+from groundcontrol.schedules.dead_man import DeadMan
+from groundcontrol.schedules.deadline_checker import DeadlineChecker
+from groundcontrol.schedules.maintenance_closer import WindowCloser
 from tests.support.alert_trial import AlertTrial
 from tests.support.clock import ManualClock, settle
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.alerts.deadline_checker import DeadlineChecker
 from groundcontrol.alerts.defaults import DEFAULT_RULES
 from groundcontrol.alerts.detectors import DETECTORS, DetectorKind
 from groundcontrol.alerts.engine import Engine
@@ -16,6 +15,7 @@ from groundcontrol.alerts.states import HUB_STATES, NODE_STATES, HubInfo, NodeFa
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.tables import SubjectTable
+from groundcontrol.schedules.deadline_checker import DeadlineChecker
 from tests.support.alert_trial import alert_trial
 from tests.support.ill_facts import ILL_FACTS, ILL_HUB
 from tests.support.ill_facts import ILL_NODE as NODE

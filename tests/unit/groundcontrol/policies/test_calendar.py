@@ -7,11 +7,11 @@ from itertools import islice, pairwise
 
 import pytest
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.policies.calendar import EveryWeeks, Monthly, Times, When, ZoneUnknown, check_times, current, local_text, shifted, spans
 from groundcontrol.policies.windows import Kind, Open, PatchWindow, Place, Shut, WindowId, allowed
+from groundcontrol.schedules.model import Selector
 
 BERLIN = "Europe/Berlin"
 

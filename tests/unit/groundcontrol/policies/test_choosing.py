@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.alerts.model import Selector
 from groundcontrol.jobs.plans import Plan, PlanHead, PlanStep
 from groundcontrol.policies.calendar import Times, When
 from groundcontrol.policies.choosing import DAY_S, Update, choose, plan_fault, unwanted_name, verb_of
 from groundcontrol.policies.model import MinAge, Pair, PatchPolicy, PolicyId, PolicySelect, check_policy
+from groundcontrol.schedules.model import Selector
 
 NOW = 1_800_000_000.0
 NAMES = st.sampled_from(["nginx", "nginx:i386", "postgresql-15", "linux-image-6.1.0", "libc6", "shop"])

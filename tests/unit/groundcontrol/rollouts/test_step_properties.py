@@ -10,19 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from groundcontrol.alerts.deciding import Defer, Question, Skip, decide
-from groundcontrol.alerts.maintenance import AutomaticWindow, Window, latest_end, verdict
-from groundcontrol.alerts.model import (
-    Alert,
-    AlertId,
-    Caps,
-    Channel,
-    ChannelId,
-    Incident,
-    IncidentId,
-    MaintenanceId,
-    RuleId,
-    Selector,
-)
+from groundcontrol.alerts.model import Alert, AlertId, Caps, Channel, ChannelId, Incident, IncidentId, RuleId
 from groundcontrol.core.ids import NodeId
 from groundcontrol.jobs.model import TERMINAL
 from groundcontrol.policies.calendar import Times, When
@@ -45,6 +33,8 @@ from groundcontrol.rollouts.model import (
     Target,
 )
 from groundcontrol.rollouts.step import killed, pause, resumed, step, stopped, taken_over
+from groundcontrol.schedules.maintenance import AutomaticWindow, Window, latest_end, verdict
+from groundcontrol.schedules.model import MaintenanceId, Selector
 
 START = 1_800_000_000.0
 ENDS = st.sampled_from(["succeeded", "succeeded", "succeeded", "succeeded", "failed", "unknown", "interrupted", "cancelled", "expired"])

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.alerts.model import MaintenanceId, Selector
-from groundcontrol.alerts.wall_clock import DAYS, Day, local_date, span, time_of, zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.model import MaintenanceId, Selector
+from groundcontrol.schedules.wall_clock import DAYS, Day, local_date, span, time_of, zone_of
 from spider.wire.verbs import CATALOGUE, REBOOT
 
 COVERED: Final = frozenset({*(verb.name for verb in CATALOGUE if verb.planned), "repair", REBOOT})

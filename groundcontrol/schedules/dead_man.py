@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from groundcontrol.alerts.silence import KnownNode, Silences
-from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.silence import KnownNode, Silences
+from groundcontrol.schedules.silence_store import SilenceStore
 from spider.clock import Clock
 from spider.logs import event
 
@@ -24,6 +24,12 @@ COMMIT_NODES: Final = 100
 """How many nodes are written together. A network that fails or recovers concerns many nodes."""
 READ_S: Final = 60.0
 """How often the switch reads the nodes from the store, and records stages."""
+
+
+class HeardAt(Protocol):
+    """When the hub last heard of a node, Unix seconds; None: not since its start. The alerts know."""
+
+    def __call__(self, node: NodeId, /) -> float | None: ...
 
 
 class DeadMan:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from groundcontrol.alerts.maintenance import AutomaticWindow, Window
-from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.core.scope import Scope
+from groundcontrol.schedules.maintenance import AutomaticWindow, Window
+from groundcontrol.schedules.model import MaintenanceId
 
 
 class MaintenanceStore(Protocol):

@@ -10,9 +10,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from groundcontrol.alerts.deadlines import Deadline, Expectation, ExpectationId, JudgedDay, deadline
-from groundcontrol.alerts.deadlines_store import ExpectationStore
-from groundcontrol.alerts.deadlines_views import (
+from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.text import is_visible
+from groundcontrol.events.catalogue import ROWS, event_type
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.schedules.deadlines import Deadline, Expectation, ExpectationId, JudgedDay, deadline
+from groundcontrol.schedules.deadlines_store import ExpectationStore
+from groundcontrol.schedules.deadlines_views import (
     DaysView,
     DayView,
     ExpectationBody,
@@ -22,13 +27,8 @@ from groundcontrol.alerts.deadlines_views import (
     NodeDayView,
     SelectView,
 )
-from groundcontrol.alerts.selecting import VisibleNodes, checked_select
-from groundcontrol.alerts.wall_clock import DAYS, local_date, ordered_days, time_of, zone_of
-from groundcontrol.core.errors import BadRequest, NotFound
-from groundcontrol.core.ids import NodeId
-from groundcontrol.core.text import is_visible
-from groundcontrol.events.catalogue import ROWS, event_type
-from groundcontrol.nodes.store import NodeStore
+from groundcontrol.schedules.selecting import VisibleNodes, checked_select
+from groundcontrol.schedules.wall_clock import DAYS, local_date, ordered_days, time_of, zone_of
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Parameter, Route
 from spider.wire.events import CUSTOM

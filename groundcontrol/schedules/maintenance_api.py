@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.alerts.deadlines_views import MaintenanceBody, MaintenancesView, MaintenanceView, SelectView, WeeklyView
-from groundcontrol.alerts.maintenance import Weekly, Window, occurrence, open_s
-from groundcontrol.alerts.maintenance_store import MaintenanceStore
-from groundcontrol.alerts.model import MaintenanceId
-from groundcontrol.alerts.selecting import VisibleNodes, check_select, checked_select
-from groundcontrol.alerts.wall_clock import ordered_days, time_of, zone_of
 from groundcontrol.core.errors import BadRequest, Forbidden, NotFound
 from groundcontrol.core.text import is_visible
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.schedules.deadlines_views import MaintenanceBody, MaintenancesView, MaintenanceView, SelectView, WeeklyView
+from groundcontrol.schedules.maintenance import Weekly, Window, occurrence, open_s
+from groundcontrol.schedules.maintenance_store import MaintenanceStore
+from groundcontrol.schedules.model import MaintenanceId
+from groundcontrol.schedules.selecting import VisibleNodes, check_select, checked_select
+from groundcontrol.schedules.wall_clock import ordered_days, time_of, zone_of
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
 from spider.wire.ids import is_id, new_time_id

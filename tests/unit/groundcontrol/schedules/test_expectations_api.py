@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from groundcontrol.access.sessions import STEP_UP_S
-from groundcontrol.alerts.deadlines import Expectation, ExpectationId, JudgedDay, Report, deadline
-from groundcontrol.alerts.expectations_api import MAX_NODES_OF_A_DAY, _day_view
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.events.making import new_event
+from groundcontrol.schedules.deadlines import Expectation, ExpectationId, JudgedDay, Report, deadline
+from groundcontrol.schedules.expectations_api import MAX_NODES_OF_A_DAY, _day_view
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.wall_clock import DAYS
 from tests.support.inprocess_hub import TestHub
 
 BODY = {"name": "Nightly backup", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from groundcontrol.alerts.maintenance import (
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.maintenance import (
     COVERED,
     HEALTHY_S,
     JOB_LIMIT_S,
@@ -20,10 +22,8 @@ from groundcontrol.alerts.maintenance import (
     occurrence,
     verdict,
 )
-from groundcontrol.alerts.model import MaintenanceId, Selector
-from groundcontrol.alerts.wall_clock import DAYS, zone_of
-from groundcontrol.core.errors import BadRequest
-from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.model import MaintenanceId, Selector
+from groundcontrol.schedules.wall_clock import DAYS, zone_of
 
 WEB = NodeId("web-1")
 ONLY_WEB = Selector(nodes=(WEB,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from groundcontrol.alerts.silence import Absence, KnownNode, Stage
+from groundcontrol.schedules.silence import Absence, KnownNode, Stage
 
 
 class SilenceStore(Protocol):

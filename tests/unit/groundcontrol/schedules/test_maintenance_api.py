@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.alerts.maintenance_api import FARTHEST_S
-from groundcontrol.alerts.wall_clock import DAYS
+from groundcontrol.schedules.maintenance_api import FARTHEST_S
+from groundcontrol.schedules.wall_clock import DAYS
 from tests.support.inprocess_hub import ADMIN, TestHub
 
 WEEKLY = {"days": ["sun", "sat", "sat"], "start": "22:00", "end": "02:00"}

@@ -7,7 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Final
 
-from groundcontrol.alerts.deadlines import (
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.steady_clock import JumpWatch
+from groundcontrol.schedules.deadlines import (
     AWAY_S,
     LATE_DAYS,
     Deadline,
@@ -22,13 +25,10 @@ from groundcontrol.alerts.deadlines import (
     next_deadline,
     usable,
 )
-from groundcontrol.alerts.deadlines_store import ExpectationStore
-from groundcontrol.alerts.silence import START_S
-from groundcontrol.alerts.silence_store import SilenceStore
-from groundcontrol.alerts.wall_clock import local_date
-from groundcontrol.core.errors import StoreError
-from groundcontrol.core.ids import NodeId
-from groundcontrol.core.steady_clock import JumpWatch
+from groundcontrol.schedules.deadlines_store import ExpectationStore
+from groundcontrol.schedules.silence import START_S
+from groundcontrol.schedules.silence_store import SilenceStore
+from groundcontrol.schedules.wall_clock import local_date
 from spider.clock import Clock
 from spider.logs import event
 

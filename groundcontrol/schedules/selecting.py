@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
-from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import BadRequest, Forbidden
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.checks import checked_tags
 from groundcontrol.nodes.store import NodeStore
+from groundcontrol.schedules.deadlines_views import SelectBody, SelectView
+from groundcontrol.schedules.model import Selector
 from spider.wire.ids import is_id
 
 MOST_NODES: Final = 200

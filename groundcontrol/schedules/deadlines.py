@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple, NewType
 
-from groundcontrol.alerts.model import Level, Selector
-from groundcontrol.alerts.wall_clock import DAYS, Day, date_exists, instant, local_date, time_of, zone_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.records import Record
+from groundcontrol.schedules.model import Level, Selector
+from groundcontrol.schedules.wall_clock import DAYS, Day, date_exists, instant, local_date, time_of, zone_of
 
 ExpectationId = NewType("ExpectationId", str)
 

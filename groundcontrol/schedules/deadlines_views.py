@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from groundcontrol.alerts.wall_clock import Day
+from groundcontrol.schedules.wall_clock import Day
 from groundcontrol.web.answer import Answer, Body
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.alerts.deadlines import (
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.schedules.deadlines import (
     AWAY_S,
     Deadline,
     DeadlineNode,
@@ -25,9 +26,8 @@ from groundcontrol.alerts.deadlines import (
     missed_type,
     next_deadline,
 )
-from groundcontrol.alerts.model import Selector
-from groundcontrol.alerts.wall_clock import DAYS
-from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.schedules.model import Selector
+from groundcontrol.schedules.wall_clock import DAYS
 
 HARD_ZONES = (
     "Africa/Casablanca", "America/Havana", "America/New_York", "America/Nuuk", "America/Santiago", "Antarctica/Troll", "Asia/Beirut",

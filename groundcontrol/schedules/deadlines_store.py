@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
-from groundcontrol.alerts.deadlines import DeadlineNode, Expectation, ExpectationId, JudgedDay, Report, Unmet
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.records import Records
 from groundcontrol.core.scope import Scope
+from groundcontrol.schedules.deadlines import DeadlineNode, Expectation, ExpectationId, JudgedDay, Report, Unmet
 
 
 class ExpectationStore(Records[Expectation], Protocol):

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from groundcontrol.alerts.maintenance import Windows, begun, verdict
-from groundcontrol.alerts.maintenance_store import MaintenanceStore
-from groundcontrol.alerts.model import MaintenanceId
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.ids import NodeId
+from groundcontrol.schedules.maintenance import Windows, begun, verdict
+from groundcontrol.schedules.maintenance_store import MaintenanceStore
+from groundcontrol.schedules.model import MaintenanceId
 from spider.clock import Clock
 from spider.logs import event
 
