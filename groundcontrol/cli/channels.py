@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any, Final
 
 from groundcontrol.cli.answers import Columns, print_answer, print_list
 from groundcontrol.cli.client import CliError, Hub, is_meant, shown
 from groundcontrol.cli.formatting import age
 from groundcontrol.cli.options import add_act, add_acts
+from groundcontrol.cli.pause import pause
 
 WAIT_S: Final = 30.0
 """How long `test` waits for the receiver's answer."""
@@ -44,7 +44,7 @@ async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
     wanted = (await hub.post(f"/channels/{found['id']}/test", None))["delivery_id"]
     delivery: Any = None
     for _ in range(int(WAIT_S / POLL_S)):
-        await asyncio.sleep(POLL_S)
+        await pause(POLL_S)
         page = await hub.get("/deliveries", {"channel": found["id"]})
         delivery = next((one for one in page["deliveries"] if one["id"] == wanted), None)
         if delivery is not None and delivery["state"] in ("sent", "failed", "skipped"):

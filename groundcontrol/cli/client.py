@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER: Final = ".stardust"
 CONTROL_NAME: Final = "stardust.db"
 UNREACHABLE: Final = "hub.unreachable"
+TEMPORARY: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
+"""Codes of temporary failures: the hub is unreachable, starts, stops or limits requests, or its database does not answer."""
 UNTRUSTED: Final = "hub.untrusted"
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 

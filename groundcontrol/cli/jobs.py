@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.client import node_of as find_node
 from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError, count
-from groundcontrol.cli.run import follow_batch, follow_job, plan_text, print_result
-from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 from spider.wire.arg_kinds import ARG_KINDS
 from spider.wire.ids import is_id
+
+if TYPE_CHECKING:
+    from groundcontrol.cli.watch import JobWatch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=count, default=20, help="how many [20]")
 
 
-async def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> Coroutine[Any, Any, int]:
     """List jobs, newest first; show one job with its plan and its report; or follow a job."""
+    if args.words:
+        import groundcontrol.cli.run  # noqa: F401, PLC0415  # with asyncio, whose loop must run before the verb; a list must not wait for it
+    return _run(args)
+
+
+async def _run(args: argparse.Namespace) -> int:
     words = args.words
     if words[:1] == ["follow"]:
+        from groundcontrol.cli.watch import JobWatch  # noqa: PLC0415  # see above
+
         if len(words) != 2:
             raise UsageError("jobs: follow needs one id, of a job, a batch or a deployment")
         async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
@@ -46,6 +55,9 @@ async def run(args: argparse.Namespace) -> int:
 
 async def _follow(hub: Hub, watch: JobWatch, wanted: str, *, as_json: bool) -> int:
     """Follow a job, a batch or a deployment. Returns the exit status of the command that ordered it."""
+    from groundcontrol.cli.run import follow_batch, follow_job  # noqa: PLC0415  # see `run`
+    from groundcontrol.cli.watch import deployment_line, end_of_deployment  # noqa: PLC0415
+
     nothing = CliError("there is no job, batch or deployment with this id; `stardust jobs` lists jobs", "not_found")
     if not is_id(wanted):
         raise nothing
@@ -106,6 +118,8 @@ def names_of(job: Any) -> list[str]:
 
 
 async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
+    from groundcontrol.cli.run import plan_text, print_result  # noqa: PLC0415  # see `run`
+
     job = await hub.get(f"/jobs/{wanted}")
     if args.json:
         for what, there in (("plan", job["plan_digest"]), ("report", job["has_report"])):

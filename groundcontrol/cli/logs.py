@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from typing import Any, Final, NoReturn
 
-from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.client import TEMPORARY, CliError, Hub, node_of, shown
 from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import MAX_COUNT, UsageError, count
-from groundcontrol.cli.watch import TEMPORARY
+from groundcontrol.cli.pause import pause
 from spider.wire.report_messages import MAX_JOURNAL_LINES
 from spider.wire.units import full_name
 
@@ -75,7 +74,7 @@ async def _follow(hub: Hub, params: dict[str, str], *, as_json: bool) -> NoRetur
                 print(json.dumps(one) if as_json else _line(one), flush=True)
             known = {one["id"] for one in page}
             params = params | {"limit": str(MAX_COUNT)}
-        await asyncio.sleep(FOLLOW_S)
+        await pause(FOLLOW_S)
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, nodes_of, shown
 from groundcontrol.cli.formatting import table
 from groundcontrol.cli.options import SELECTOR, add_act, add_acts
+from groundcontrol.cli.pause import pause
 
 ENDED: Final = ("succeeded", "stopped", "cancelled", "expired", "failed")
 EXIT_GATE: Final = 5
@@ -143,7 +143,7 @@ async def _planned(hub: Hub, rollout: str) -> Any:
     """A roll-out once all its nodes are planned. Raises: CliError: none could be."""
     one = await hub.get(f"/rollouts/{rollout}")
     while one["state"] == "planning":
-        await asyncio.sleep(LOOK_S)
+        await pause(LOOK_S)
         one = await hub.get(f"/rollouts/{rollout}")
     if one["state"] == "failed":
         raise CliError(_line(one), "rollout.no_target")
@@ -163,7 +163,7 @@ async def _watch(hub: Hub, args: argparse.Namespace) -> int:
             if args.json:
                 print(json.dumps(one))
             return 0 if one["state"] == "succeeded" else EXIT_GATE if one["stopped_by"] == "gate" else 1
-        await asyncio.sleep(LOOK_S)
+        await pause(LOOK_S)
 
 
 async def _show(hub: Hub, args: argparse.Namespace) -> int:

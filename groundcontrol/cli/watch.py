@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
+from groundcontrol.cli.client import TEMPORARY, UNREACHABLE, CliError, Hub, shown
 from spider.wire.ids import new_time_id
 
 RECONNECT_S: Final = 600.0
@@ -17,8 +17,6 @@ RECONNECT_S: Final = 600.0
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
 REMIND_S: Final = 60.0
-TEMPORARY: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
-"""Codes of temporary failures: the hub is unreachable, starts, stops or limits requests, or its database does not answer."""
 T = TypeVar("T")
 
 

@@ -86,7 +86,9 @@ def head(fleet: Fleet, words: str, width: int) -> Line:
         return [(f" Stardust  {fleet.trouble or 'connecting …'}", "warning" if fleet.trouble else "dim")]
     nodes = fleet.nodes.values()
     online = sum(node["state"] == "online" for node in nodes)
-    security = sum(node["updates"]["security"] or 0 for node in nodes)
+    counts = [node["updates"]["security"] for node in nodes]
+    known = [count for count in counts if count is not None]
+    security = f"{sum(known)}{'+' if len(known) < len(counts) else ''}" if known or not counts else NOT_MEASURED
     text = f" Stardust  {online} ● {len(fleet.nodes) - online} ○   {security} security updates   {len(fleet.jobs)} jobs   alerts {len(fleet.alerts)}"
     line: Line = [(text, "bold"), (f"   hub {fleet.ask_ms:.0f} ms   {time.strftime('%H:%M:%S')}", "dim")]
     if fleet.trouble:

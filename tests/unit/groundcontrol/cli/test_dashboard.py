@@ -102,6 +102,14 @@ def test_rows_are_filtered_and_an_order_lasts_some_seconds() -> None:
     assert state.rows("tag:none") == []
 
 
+@pytest.mark.parametrize(
+    ("counts", "shown"), [((2, 1), "3 security"), ((2, None), "2+ security"), ((None, None), "- security"), ((0,), "0 security")]
+)
+def test_unknown_security_updates_are_not_counted_as_none(counts: tuple[int | None, ...], shown: str) -> None:
+    state = fleet(*(node(f"n{number}", security=count) for number, count in enumerate(counts)))
+    assert shown in text_of([frames.head(state, "", 120)])[0]
+
+
 def test_changes_of_the_live_socket_are_taken() -> None:
     state = Fleet()
     disk = {"filesystem.size{mount=/}": {"value": 1.0, "at": 1.0}}

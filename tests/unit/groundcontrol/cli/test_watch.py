@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.cli import watch
+from groundcontrol.cli import client, watch
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.watch import JobWatch
 from tests.support.waiting_clock import WaitingClock
@@ -69,7 +69,7 @@ def watching(hub: Restarting, *, quiet: bool = False) -> JobWatch:
     return made
 
 
-@pytest.mark.parametrize("code", sorted(watch.TEMPORARY))
+@pytest.mark.parametrize("code", sorted(client.TEMPORARY))
 async def test_a_missing_hub_is_retried_with_a_message(
     code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
