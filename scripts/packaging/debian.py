@@ -14,6 +14,8 @@ PLACE: Final = "usr/lib/stardust-hub"
 SCRIPTS: Final = ("preinst", "postinst", "prerm", "postrm")
 _OF_COMPILERS: Final = (".c", ".h", ".pyx", ".pxd", ".pxi", ".pyi")
 """Files of dependencies that only a compiler or a type checker reads."""
+_NOT_COMPILED: Final = "/pygments/lexers/|/tests/"
+"""Files that the hub never imports, and `stardust top` but for one or two."""
 _OF_ONE_BUILD: Final = ("direct_url.json", "REQUESTED", "INSTALLER", "RECORD")
 """Files of pip that differ between two builds, or name this machine."""
 
@@ -52,7 +54,8 @@ def build(root: Path, out: Path) -> Path:
     for info in site.glob("*.dist-info"):
         for name in _OF_ONE_BUILD:
             (info / name).unlink(missing_ok=True)
-    run(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/", str(site))
+    compiling = (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-x", _NOT_COMPILED)
+    run(*compiling, "-s", str(tree), "-p", "/", str(site))
     (home / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n")
     (home / "bin").mkdir()
     (home / "bin" / "python3").symlink_to(f"/usr/bin/python{python}")
@@ -71,7 +74,7 @@ def build(root: Path, out: Path) -> Path:
             path.chmod(0o755 if path.is_dir() or is_program else 0o644)
         os.utime(path, (int(os.environ["SOURCE_DATE_EPOCH"]),) * 2, follow_symlinks=False)
     package = out / f"stardust-hub_{version}_py{python}_{architecture}.deb"
-    run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(package))
+    run("dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "-Sextreme", "--build", str(tree), str(package))
     shutil.rmtree(tree)
     return package
 
