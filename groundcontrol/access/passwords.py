@@ -47,7 +47,9 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
     """
     text = unicodedata.normalize("NFKC", password)
     if len(text) < MIN_CHARS:
-        raise WeakPassword(f"the password has {len(text)} characters; use at least {MIN_CHARS}, better 15 (a few words do well)")
+        raise WeakPassword(
+            f"the password has {len(text)} character{'' if len(text) == 1 else 's'}; use at least {MIN_CHARS}, better 15 (a few words do well)"
+        )
     if len(text) > MAX_CHARS:
         raise WeakPassword(f"the password is longer than {MAX_CHARS} characters")
     folded = text.casefold()

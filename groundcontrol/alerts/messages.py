@@ -30,7 +30,7 @@ _LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
 ENDED: Final[dict[Reason, str]] = {
     "cleared": "over",
     "object_gone": "no longer there",
-    "rule_disabled": "rule switched off",
+    "rule_disabled": "rule switched off, changed or deleted",
     "node_removed": "server removed",
     "not_repeated": "not reported again",
 }

@@ -55,7 +55,7 @@ MOST_MISSED: Final = 1000
 _END_WORDS: Final[dict[Reason, str]] = {
     "cleared": "is over",
     "object_gone": "has ended: it is no longer there",
-    "rule_disabled": "has ended: its rule was switched off",
+    "rule_disabled": "has ended: its rule was switched off, changed or deleted",
     "node_removed": "has ended: the server was removed",
     "not_repeated": "has ended: it was not reported again",
 }

@@ -279,6 +279,8 @@ class Batch(NamedTuple):
     """State -> number of jobs."""
     ended_at: float | None
     """When the last job ended; None: some jobs are still open."""
+    plans_of: BatchId | None = None
+    """The batch whose plans its jobs carry out."""
 
 
 def job_event(job: Job, name: str, at: float) -> Event | None:

@@ -273,6 +273,8 @@ class BatchSummaryView(NamesView, rename={"for_": "for"}):
     created_by: str
     created_at: float
     ended_at: float | None
+    plans_of: str | None
+    """The bulk job whose plans its jobs carry out. A chosen node that has no job here stands there."""
 
 
 class JobsView(Answer):
@@ -398,6 +400,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "created_by": batch.created_by,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
+        "plans_of": batch.plans_of,
     }
 
 

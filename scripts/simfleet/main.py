@@ -46,6 +46,7 @@ from spider.wire.certificates import read_pins
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import SUBPROTOCOL, Message
 from spider.wire.ids import from_text
+from spider.wire.job_messages import JobEnded
 from spider.wire.report_messages import PackagesHeld, Updates
 from spider.wire.sample_messages import STREAM_LIVE, Gap, Late, Layout, Pack, Watch
 from spider.wire.session import NodeOpening, SecureChannel
@@ -211,6 +212,8 @@ class Server:
 
     async def _send(self, message: Message) -> None:
         await self._link.send(message)
+        if isinstance(message, JobEnded):  # as Spider does, which looks at its packages again
+            self._tables.read_now([SimulatedUpdates.subject])
 
     def _joined(self) -> None:
         while not self._facts.empty():

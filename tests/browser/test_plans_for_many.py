@@ -119,7 +119,7 @@ def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: Hu
     nodes.tell_plan()
     expect(dialog.get_by_role("table", name="Plans").get_by_role("row").filter(has_text=SLOW)).to_contain_text("1 upgrade")
     expect(dialog.get_by_text("2 of 3 have answered…")).to_be_visible()
-    expect(dialog).to_contain_text(f"{SLOW} (still planning)")  # its plan is shown, and starts nothing before its job ends
+    expect(dialog).to_contain_text(f"{SLOW} (planned, and not done yet)")  # its plan is shown, and starts nothing before its job ends
     expect(start).to_have_text("Start upgrade on 1 node")
     nodes.end()
     expect(start).to_have_text("Start upgrade on 2 nodes")

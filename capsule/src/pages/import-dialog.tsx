@@ -125,7 +125,7 @@ export function ImportDialog({ title, kind, hint, send, onDone, onClose }: Props
                         <b class="medium anywhere">{name}</b> <span class="t3">{what === "add" ? t`is added` : t`is changed`}</span>
                       </p>
                       {said.map((text) => (
-                        <p key={text} class="meta t2 mono anywhere">
+                        <p key={text} class="meta t2 anywhere">
                           {text}
                         </p>
                       ))}

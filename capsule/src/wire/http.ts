@@ -10,7 +10,7 @@ export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable
 
 /** A refusal of the hub, an answer that cannot be read, or a failed connection (`status` 0). */
 export class ApiError extends Error {
-  /** The reason as a sentence. The hub writes it without a capital letter and full stop. */
+  /** The reason as a sentence. The hub writes it without a capital letter and full stop; the path of a field in front of it becomes a word. */
   readonly detail: string;
 
   constructor(
@@ -23,7 +23,8 @@ export class ApiError extends Error {
     readonly retryAfterS: number | null = null,
   ) {
     super(text);
-    this.detail = text.charAt(0).toUpperCase() + text.slice(1) + (/[^.?!]$/.test(text) ? "." : "");
+    const words = text.replace(/^(?:[a-z_]+\.)*([a-z_]+)(?=: )/, (_, field: string) => field.replace(/_s$/, "").replaceAll("_", " "));
+    this.detail = words.charAt(0).toUpperCase() + words.slice(1) + (/[^.?!]$/.test(text) ? "." : "");
   }
 }
 

@@ -282,6 +282,8 @@ export interface BatchSummaryView {
   created_by: string;
   created_at: number;
   ended_at: number | null;
+  /** The bulk job whose plans its jobs carry out. A chosen node that has no job here stands there. */
+  plans_of: string | null;
 }
 
 export interface BatchView {
@@ -301,6 +303,8 @@ export interface BatchView {
   created_by: string;
   created_at: number;
   ended_at: number | null;
+  /** The bulk job whose plans its jobs carry out. A chosen node that has no job here stands there. */
+  plans_of: string | null;
   jobs: BatchJobView[];
 }
 

@@ -46,10 +46,10 @@ class SqliteBatches:
                     return _to_batch(tx, scope, first)
                 raise IdempotencyMismatch("this id or idempotency key was used for another request")
             tx.execute(
-                "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made)"
-                " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?)",
+                "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made, plans_of)"
+                " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?, ?)",
                 *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.request)),
-                *(scope.actor.name, batch.created_at, made),
+                *(scope.actor.name, batch.created_at, made, batch.plans_of),
             )
             no: int = tx.fetch_all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
             detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.request.details()}
@@ -152,6 +152,7 @@ def _to_batch(rows: Rows, scope: Scope, row: Row) -> Batch:
         refused=_refused_of(row) if may_see_all else (),
         created_by=row["created_by"],
         created_at=row["created_at"],
+        plans_of=None if row["plans_of"] is None else BatchId(row["plans_of"]),
         counts={state["state"]: state["n"] for state in states},
         ended_at=max((state["ended_at"] or row["created_at"] for state in states), default=row["created_at"]) if over else None,
     )

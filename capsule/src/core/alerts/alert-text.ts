@@ -51,7 +51,7 @@ export function flagWords(alert: AlertLike, now: number, ruleName: (rule: string
 const END_WORDS = {
   cleared: t`ended`,
   object_gone: t`no longer there`,
-  rule_disabled: t`rule switched off`,
+  rule_disabled: t`rule switched off, changed or deleted`,
   node_removed: t`server removed`,
   not_repeated: t`not reported again`,
 } as const;

@@ -131,7 +131,11 @@ function levelWords(rule: RuleLike, words: Words, any: boolean): string {
     const value = alertValue(threshold.trigger, rule.unit);
     return rule.when === "above" ? t`above ${value} → ${level}` : t`below ${value} → ${level}`;
   };
-  return [rule.warn && one(rule.warn, LEVEL_WORDS.warning), rule.crit && one(rule.crit, LEVEL_WORDS.critical)].filter(Boolean).join(" · ");
+  // at the same value it is critical at once, and never a warning
+  const warn = rule.warn && rule.warn.trigger !== rule.crit?.trigger;
+  return [warn && rule.warn && one(rule.warn, LEVEL_WORDS.warning), rule.crit && one(rule.crit, LEVEL_WORDS.critical)]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,5 +1,5 @@
 import { targetError } from "./channel-form";
-import { neverReported } from "./schedule-text";
+import { neverReported, nothingYet } from "./schedule-text";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alertValue, fieldNumber, fieldScale, fieldText, readingText } from "./alert-values";
@@ -216,4 +216,32 @@ test("a deadline that no server ever met is told from one that some met", () => 
   assert.equal(neverReported([day(0, 43), day(0, 42)]), 43);
   assert.equal(neverReported([day(0, 43), day(1, 42)]), 0);
   assert.equal(neverReported([]), 0);
+});
+
+test("a deadline without any result has no calendar of dashes", () => {
+  const day = (met: number, missed: number, not_judged: number) => ({
+    date: "2026-11-03",
+    due_at: 0,
+    met,
+    arrived_late: 0,
+    late: 0,
+    missed,
+    not_judged,
+  });
+  assert.equal(nothingYet([day(0, 0, 43), day(0, 0, 0)]), true);
+  assert.equal(nothingYet([day(0, 0, 43), day(0, 1, 0)]), false);
+  assert.equal(nothingYet([day(1, 0, 0)]), false);
+});
+
+test("a rule whose levels start at the same value says it once", () => {
+  const rule = {
+    expr: "avg(cpu.total, 10m)",
+    when: "above" as const,
+    warn: { trigger: 95, clear: 90 },
+    crit: { trigger: 95, clear: 90 },
+    for_s: 0,
+    unit: "%",
+  };
+  assert.equal(ruleSentence(rule).match(/95/g)?.length, 1);
+  assert.match(ruleSentence(rule), /critical/);
 });

@@ -97,6 +97,10 @@ export function dayWords(day: DayLike, now: number): string {
   return `${day.date}: ${parts.join(", ") || DAY_STATE_WORDS[dayState(day, now)]}`;
 }
 
+/** Whether no day has a result: nothing was reported, and nothing was judged. */
+export const nothingYet = (days: readonly DayLike[]): boolean =>
+  days.every(({ met, arrived_late, late, missed }) => met + arrived_late + late + missed === 0);
+
 /** How many servers missed a deadline on its worst day, if on no day any server has reported the event; otherwise 0. */
 export const neverReported = (days: readonly { met: number; arrived_late: number; late: number; missed: number }[]): number =>
   days.some(({ met, arrived_late, late }) => met + arrived_late + late > 0) ? 0 : Math.max(0, ...days.map(({ missed }) => missed));

@@ -111,6 +111,6 @@ test("nodes without a plan are listed by reason, and waited for only while they 
     ],
   );
   const early = skippedNodes({ jobs: [job("a", "running")] }, new Set(["a"]), () => true);
-  assert.deepEqual([...early], [["planning", ["a"]]], "its plan is known, and its job has not ended");
+  assert.deepEqual([...early], [["reading", ["a"]]], "its plan is known, and its job has not ended");
   assert.equal(skippedNodes({ jobs: [job("a", "succeeded")] }, new Set(["a"]), () => false).size, 0);
 });

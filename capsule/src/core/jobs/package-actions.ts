@@ -16,7 +16,7 @@ interface PlanLike {
 }
 
 interface PlanBatch {
-  jobs: readonly { node_id: string; state: string }[];
+  jobs: readonly { node_id: string; state: string; planned?: boolean }[];
 }
 
 interface Stoppable {
@@ -96,12 +96,13 @@ export function planChips({ counts, reboot, download_bytes }: PlanLike): readonl
   return reboot === "yes" ? [["reboot", t`reboot expected`], ...shown] : shown;
 }
 
-/** Why a planned node is left out when jobs start from plans: offline, still planning, or no plan reported. */
-export type SkipReason = "away" | "planning" | "silent";
+/** Why a planned node is left out when jobs start from plans: offline, still planning, its plan is there but not usable yet, or no plan reported. */
+export type SkipReason = "away" | "planning" | "reading" | "silent";
 
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = {
   away: t`not connected`,
   planning: t`still planning`,
+  reading: t`planned, and not done yet`,
   silent: t`no plan reported`,
 };
 
@@ -113,8 +114,11 @@ export function skippedNodes(
 ): Map<SkipReason, string[]> {
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
-  for (const { node_id, state } of jobs)
-    if (state !== "succeeded" || !plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+  for (const { node_id, state, planned } of jobs) {
+    if (state === "succeeded" && plans.has(node_id)) continue;
+    const has = planned || plans.has(node_id);
+    add(jobEnded(state) ? "silent" : has ? "reading" : online(node_id) ? "planning" : "away", node_id);
+  }
   return found;
 }
 

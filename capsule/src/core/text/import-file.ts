@@ -1,5 +1,8 @@
 /** Files of rules and patch policies: what is in them, and what the hub would do with it. */
 
+import { t } from "./i18n";
+import { age } from "./time";
+
 export interface ImportPlan {
   rows: readonly { name: string; act: "add" | "change" | "keep"; changes: readonly string[] }[];
   /** How many entries of the hub are not in the file. */
@@ -28,6 +31,42 @@ type RuleLike = Readonly<Record<(typeof RULE_FIELDS)[number], unknown>>;
 export const rulesFile = (rules: readonly RuleLike[]): string =>
   `${JSON.stringify({ rules: rules.map((rule) => Object.fromEntries(RULE_FIELDS.map((name) => [name, rule[name]]))) }, null, 2)}\n`;
 
-/** A changed field in one line, for example "warn: {…} → null". */
-export const fieldChange = ({ field, before, after }: { field: string; before: unknown; after: unknown }): string =>
-  `${field}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`;
+/** The fields of rules and policies whose name is no word for them. */
+const FIELD_WORDS: Readonly<Record<string, string>> = {
+  expr: t`expression`,
+  select: t`servers`,
+  when: t`fires`,
+  warn: t`warning`,
+  crit: t`critical`,
+  for: t`after it lasted`,
+  clear: t`ends after`,
+  overrides: t`exceptions`,
+  enabled: t`switched on`,
+  trigger: t`starts at`,
+  all: t`all servers`,
+};
+
+const fieldWords = (name: string): string => {
+  const bare = name.replace(/_s$/, "");
+  return FIELD_WORDS[bare] ?? bare.replaceAll("_", " ");
+};
+
+/** A value of JSON in words: "starts at 95, ends at 90", "tag web, tag db", "none". A name that ends with `_s` is a duration. */
+function valueWords(value: unknown, name = ""): string {
+  if (value === null || value === "" || (Array.isArray(value) && !value.length)) return t`none`;
+  if (typeof value === "boolean") return value ? t`yes` : t`no`;
+  if (typeof value === "number") return name.endsWith("_s") && value > 0 ? age(value) : String(value);
+  if (Array.isArray(value)) return value.map((one) => valueWords(one)).join("; ");
+  if (typeof value !== "object") return String(value);
+  const found = value as Record<string, unknown>;
+  if (typeof found.trigger === "number") return t`starts at ${found.trigger}, ends at ${valueWords(found.clear)}`;
+  // what is not set says nothing: a selector of all servers names no tags
+  const set = Object.entries(found).filter(([, one]) => one !== null && one !== false && !(Array.isArray(one) && !one.length));
+  return set.map(([key, one]) => (one === true ? fieldWords(key) : `${fieldWords(key)} ${valueWords(one, key)}`)).join(", ") || t`none`;
+}
+
+/** A changed field in one line, for example "Warning: starts at 90, ends at 85 → none". */
+export function fieldChange({ field, before, after }: { field: string; before: unknown; after: unknown }): string {
+  const words = fieldWords(field);
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}: ${valueWords(before, field)} → ${valueWords(after, field)}`;
+}

@@ -21,6 +21,12 @@ const SEVERITIES: [string, string][] = [
   ["critical", t`Critical alerts only`],
   ["info", t`Everything, also events`],
 ]; // prettier-ignore
+/** The hub's names for choices in words. */
+const CHOICES: Readonly<Record<string, string>> = {
+  starttls: t`begins without, then encrypted (STARTTLS, port 587)`,
+  implicit: t`from the beginning (TLS, port 465)`,
+  none: t`none`,
+};
 /** Keeps the browser from filling in a stored password. */
 const SECRET_INPUT = { autocomplete: "new-password" };
 
@@ -44,9 +50,10 @@ function TargetFields({
             <SelectField
               key={path}
               label={label}
+              hint={hint}
               value={value}
               onPick={(text) => onType(path, text)}
-              options={[["", t`by the port`], ...field.choices.map((choice): [string, string] => [choice, choice])]}
+              options={[["", t`by the port`], ...field.choices.map((choice): [string, string] => [choice, CHOICES[choice] ?? choice])]}
             />
           );
         const Kind = field.secret ? SecretField : TextField;

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { selectWords } from "../../core/alerts/rule-text";
-import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords, neverReported } from "../../core/alerts/schedule-text";
+import { DAY_STATE_WORDS, dayState, dayWords, deadlineWords, neverReported, nothingYet } from "../../core/alerts/schedule-text";
 import { t } from "../../core/text/i18n";
 import { duration, timeOrDate } from "../../core/text/time";
 import { plural } from "../../core/text/units";
@@ -116,7 +116,6 @@ function Deadline({ one, manages, onAsk }: { one: ExpectationView; manages: bool
         {deadlineWords(one)} · {selectWords(one.select, nodeLabel)}
       </p>
       <Calendar one={one} />
-      <HowToReport event={one.event} />
     </section>
   );
 }
@@ -142,6 +141,14 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
   useEffect(() => void load(), [JSON.stringify(one), dayStart.value, due]);
   if (failure && !days) return <Failure title={t`The days could not be read`} error={failure} onRetry={() => void load()} />;
   if (!days) return <Loading rows={1} what={t`the days`} onRetry={() => void load()} />;
+  if (nothingYet(days))
+    return (
+      <>
+        <StaleNotice failure={failure} onRetry={() => void load()} />
+        <p class="t2">{t`No server has reported this yet, and no day has been judged. Its days are shown once there is one.`}</p>
+        <HowToReport event={one.event} open />
+      </>
+    );
   const never = neverReported(days);
   const chosen = days.find(({ date }) => date === open);
   const more = chosen ? chosen.missed + chosen.late + chosen.arrived_late - chosen.nodes.length : 0;
@@ -175,6 +182,7 @@ function Calendar({ one }: { one: ExpectationView }): VNode {
           </span>
         ))}
       </p>
+      <HowToReport event={one.event} open={never > 0} />
       {never > 0 && <p class="warn meta">{t`In these days none of ${plural(never, "server")} has reported this.`}</p>}
       {chosen && (
         <div class="meta">

@@ -7,12 +7,12 @@ import { CopyButton } from "../../ui/copy";
 const NAME = /^[a-z0-9_.-]{1,64}$/;
 
 /** How a server reports the event: its owner admits the account, and the job calls the agent at its end. */
-export function HowToReport({ event: typed = "" }: { event?: string }): VNode {
+export function HowToReport({ event: typed = "", open = typed === "" }: { event?: string; open?: boolean }): VNode {
   const event = NAME.test(typed) ? typed : "backup_completed";
   const line = ["sudo", "/opt/stardust/stardust-spider", "event", event].join(" ");
   const policy = "events = backup";
   return (
-    <details class="options deadline-how" open={typed === ""}>
+    <details class="options deadline-how" open={open}>
       <summary>{t`How a server reports “${event}”`}</summary>
       <p class="t2">{t`At the end of the job, as root:`}</p>
       <div class="row">

@@ -58,6 +58,9 @@ export function ThresholdFields({
     <div class="stack">
       <Level name={t`Warning`} value={draft.warn} scale={scale} onValue={(warn) => onChange({ warn })} otherwise={draft.crit} />
       <Level name={t`Critical`} value={draft.crit} scale={scale} onValue={(crit) => onChange({ crit })} otherwise={draft.warn} />
+      {draft.warn && draft.warn.trigger === draft.crit?.trigger && (
+        <p class="t3 meta">{t`Both start at the same value: it is critical at once and never a warning.`}</p>
+      )}
       <div class="number-fields">
         <NumberField
           label={t`After it lasted`}

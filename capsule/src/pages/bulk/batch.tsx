@@ -37,6 +37,7 @@ import { ShowMore } from "../../ui/show-more";
 import { Time } from "../../ui/time";
 import { RepeatOrder } from "../jobs/submit/repeat-order";
 import { JobSide } from "./job-side";
+import { LeftOut, useLeftOut } from "./left-out";
 import { usePolling } from "./use-polling";
 import { StopBulkDialog, BulkSummary } from "./bulk-summary";
 
@@ -92,6 +93,8 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   void ids.value; // redraws when the names of the nodes arrive
   const counts = countJobs(batch.jobs);
   const total = batch.jobs.length;
+  const reasons = useLeftOut(batch, nameOf);
+  const leftOut = reasons.reduce((sum, [, nodes]) => sum + nodes.length, 0);
   const ended = total - counts.open;
   const collator = new Intl.Collator(undefined, { numeric: true });
   const fitting = batch.jobs
@@ -105,7 +108,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
-          <h1 tabIndex={-1}>{t`${jobLabel(batch)} on ${nodesOf(total, total + batch.refused.length)}`}</h1>
+          <h1 tabIndex={-1}>{t`${jobLabel(batch)} on ${nodesOf(total, total + leftOut)}`}</h1>
           <p class="meta t3">
             {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}
             {t`by ${batch.created_by} · ${timeOrDate(batch.created_at, dayStart.value)} ·`}{" "}
@@ -124,7 +127,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
       <StaleNotice failure={failure} />
       <BulkSummary
         mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "ended"}
-        words={batchOutcome(counts, due.size, batch.refused.length)}
+        words={batchOutcome(counts, due.size, leftOut)}
         ended={ended}
         total={total}
         groups={JOB_GROUPS.map((key) => ({ key, words: JOB_GROUP_LABELS[key], mark: MARKS[key], count: counts[key] }))}
@@ -140,28 +143,15 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
           <b>{t`${plural(due.size, "server needs", "servers need")} a reboot.`}</b>
         </Banner>
       )}
-      {batch.refused.length > 0 && (
-        <section class="sessions" aria-label={t`Left out`}>
-          <h2 class="strong">{t`${plural(batch.refused.length, "node")} left out, without a job`}</h2>
-          <ul class="card rows-card">
-            {batch.refused.map(({ node_id, message }) => (
-              <li key={node_id}>
-                <Glyph kind="ended" label={t`left out`} />
-                <div class="grow">
-                  <a class="medium" href={`/n/${node_id}`}>
-                    {nameOf(node_id)}
-                  </a>
-                  <p class="meta t3">{message}</p>
-                </div>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
       {total > 0 && (
         <div class={chosen ? "beside" : ""}>
-          <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
-            <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
+          <div
+            class="card grid-table jobs-table of-batch"
+            role="table"
+            aria-label={t`Jobs in this bulk job`}
+            aria-rowcount={fitting.length + 1}
+          >
+            <GridHead labels={[t`State`, t`Node`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
             {fitting.slice(0, most).map(({ job, name }) => (
               <Row
                 key={job.id}
@@ -179,6 +169,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
         </div>
       )}
       <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>
+      <LeftOut reasons={reasons} total={total} nameOf={nameOf} />
       {asking && counts.open > 0 && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
     </div>
   );
@@ -189,7 +180,10 @@ function jobResult(job: BatchJobView, action: string, due: boolean): string {
   if (due) return [outcomeLabel(job, "due"), job.error?.message].filter(Boolean).join(": ");
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
-  if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
+  if (job.state === "running" && job.phase) {
+    const share = job.progress_percent === null ? "" : ` · ${percent(job.progress_percent)}`;
+    return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}${share}`;
+  }
   return outcomeLabel(job);
 }
 
@@ -216,10 +210,7 @@ function Row({ job, name, action, due, chosen, onOpen }: RowProps): VNode {
           {name}
         </a>
       </span>
-      <span role="cell" class="t2">
-        {ended ? "" : percent(job.progress_percent)}
-      </span>
-      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={statusText}>
+      <span role="cell" class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>
         {statusText}
       </span>
       <span role="cell" class="t3">

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, nodesOf, policyRefusal, listSome } from "../../core/jobs/batch";
+import { withoutName } from "../../core/jobs/left-out";
 import { isPlanned, JOB_VERBS, SKIP_REASON_LABELS, skippedNodes, splitNames, wantsPackages } from "../../core/jobs/package-actions";
 import { tElements, t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -94,7 +95,9 @@ export function BulkJobDialog({
     if (why) refused.set(why, [...(refused.get(why) ?? []), node.name]);
     else able.push(node);
   }
-  const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
+  // Nodes that allow no plan are asked too: the hub refuses them, and the order's page then says what became of each chosen node.
+  const toPlan = nodes.filter((node) => able.includes(node) || policyRefusal(node.policy, "plan")).map(({ id }) => id);
+  const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), toPlan.join()]);
   const onClose = closeDialog;
   const working = plans ? (sent ?? withWork(plans).filter((id) => nodeSignal(id) && !without.has(id))) : [];
   /** The number of servers on which jobs start: all eligible servers, or with plans those with something to do. */
@@ -102,10 +105,13 @@ export function BulkJobDialog({
   /** The nodes without a plan, by reason. The other nodes can start without waiting for them. */
   const left = plans ? skippedNodes(plans.batch, plans.byNode, (id) => nodeSignal(id)?.peek().state === "online") : null;
   /** The chosen nodes of which no plan was asked, with the reason. */
-  const leftOut = [
-    ...[...refused].flatMap(([why, who]) => who.map((name): [string, string] => [name, why])),
-    ...(plans?.batch.refused ?? []).map(({ node_id, message }): [string, string] => [nodeLabel(node_id), message]),
-  ];
+  const leftOut = new Map(refused);
+  const known = new Set([...refused.values()].flat());
+  for (const { node_id, message } of plans?.batch.refused ?? []) {
+    const name = nodeLabel(node_id);
+    const why = withoutName(message, name);
+    if (!known.has(name)) leftOut.set(why, [...(leftOut.get(why) ?? []), name]);
+  }
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
   const { start: label = actionLabel(action), before } = VERBS[action] ?? {};
@@ -149,7 +155,7 @@ export function BulkJobDialog({
     setTyped("");
     try {
       const made = await submitBatch(
-        { action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) },
+        { action: "plan", for: action, nodes: toPlan, ...(naming ? { packages } : {}) },
         planning ? replanKey : planKey,
       );
       setReplanKey(newIdempotencyKey());
@@ -265,7 +271,7 @@ export function BulkJobDialog({
             <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
             <span class="plain">
               {[...left].map(([why, who]) => `${listSome(who.map(nodeLabel), 8)} (${SKIP_REASON_LABELS[why]})`).join("; ")}.
-              {(left.has("away") || left.has("planning")) &&
+              {(left.has("away") || left.has("planning") || left.has("reading")) &&
                 ` ${t`Starting now does not wait for their plans: these are cancelled, and nothing is done there.`}`}
             </span>
           </Banner>
@@ -289,7 +295,7 @@ export function BulkJobDialog({
         )}
       </div>
       <Foot status={status} sending={sending} focused onClose={onClose}>
-        {isPlanned(action) && (!planning || (left && !left.has("planning"))) && (
+        {isPlanned(action) && (!planning || (left && !left.has("planning") && !left.has("reading"))) && (
           <Button
             kind={planning ? "" : "primary"}
             busy={asking}

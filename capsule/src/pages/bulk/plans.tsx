@@ -111,8 +111,8 @@ const mayPlan = ({ state }: BatchJobView): boolean => state === "succeeded" || !
 
 interface TableProps {
   plans: Plans;
-  /** The chosen nodes of which no plan was asked: name and reason. */
-  leftOut: readonly (readonly [string, string])[];
+  /** The names of the chosen nodes of which no plan was asked, by reason. */
+  leftOut: ReadonlyMap<string, readonly string[]>;
   /** Nodes that the user has left out. */
   without: ReadonlySet<string>;
   /** Whether the choice of nodes is fixed. */
@@ -128,6 +128,7 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
     .sort((a, b) => rankOf(a.job, byNode.get(a.job.node_id)) - rankOf(b.job, byNode.get(b.job.node_id)) || names.compare(a.name, b.name));
   // The user can leave out plans that change something, so all of them are shown.
   const shown = jobs.filter(({ job }, at) => at < SHOWN || byNode.get(job.node_id)?.steps.length);
+  const unplanned = [...leftOut.values()].flat();
   const answered = batch.jobs.filter(({ state, node_id }) => jobEnded(state) || byNode.has(node_id)).length;
   const included = [...byNode].filter(([node]) => !without.has(node)).map(([, plan]) => plan);
   const bytes = included.reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
@@ -139,16 +140,13 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
         {plans.complete
           ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do`
           : t`${answered} of ${batch.jobs.length} have answered…`}
-        {leftOut.length > 0 &&
-          ` · ${t`${leftOut.length} of the ${batch.jobs.length + leftOut.length} chosen without a plan: ${listSome(
-            leftOut.map(([name]) => name),
-            3,
-          )}`}`}
+        {unplanned.length > 0 &&
+          ` · ${t`${unplanned.length} of the ${batch.jobs.length + unplanned.length} chosen without a plan: ${listSome(unplanned, 3)}`}`}
         {without.size > 0 && ` · ${t`${without.size} left out`}`}
         {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
       </p>
       {restarts && <p class="t2">{t`Will probably restart: ${restarts}`}</p>}
-      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + leftOut.length + 1}>
+      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + leftOut.size + 1}>
         <div role="row" class="head">
           <span role="columnheader">
             <span class="hidden-text">{t`Included`}</span>
@@ -194,14 +192,14 @@ export function PlansTable({ plans, leftOut, without, locked, onWithout }: Table
             </span>
           </div>
         ))}
-        {leftOut.map(([name, why]) => (
-          <div role="row" key={name}>
+        {[...leftOut].map(([why, names]) => (
+          <div role="row" key={why}>
             <span role="cell" />
             <span role="cell">
               <Glyph kind="ended" label={t`left out`} />
             </span>
-            <span role="rowheader" class="cut medium">
-              {name}
+            <span role="rowheader" class="medium anywhere">
+              {listSome(names, 8)}
             </span>
             <span role="cell" class="t2">
               {t`Left out. ${why}`}

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/text/i18n";
+import { t, tElements } from "../../core/text/i18n";
 import { clock, date, sameDay } from "../../core/text/time";
 import { plural } from "../../core/text/units";
 import { dayStart } from "../../state/clock";
@@ -66,6 +66,17 @@ export function NodeLogs({ id }: { id: string }): VNode {
           </code>
           <CopyButton name={t`Copy`} text={() => LOGS_CONFIG} />
         </div>
+        <p class="t2">
+          {tElements`The last lines of a single service are shown in ${(
+            <a class="accent" href={`/n/${id}/services`}>
+              {t`Services`}
+            </a>
+          )}, as far as the policy allows. ${(
+            <a class="accent" href="/settings/policies">
+              {t`Settings, Policies`}
+            </a>
+          )} shows what each server allows, and changes it.`}
+        </p>
         {again}
       </Empty>
     );

@@ -34,7 +34,7 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
   const failure = detail.tablesFailure.value;
   if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
   if (!tables) return <Loading what={t`the node’s details`} onRetry={() => void detail.loadTables()} />;
-  const ends = jobs.value.map(({ node_id, ended_at }) => (node_id === detail.id ? (ended_at ?? 0) : 0));
+  const ends = jobs.value.map(({ node_id, action, ended_at }) => (node_id === detail.id && action !== "plan" ? (ended_at ?? 0) : 0));
   const changedAt = Math.max(0, ...ends);
   const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
   if (!shown.length) return nothing;

@@ -119,7 +119,10 @@ function Allowed({ view }: { view: NodeView }): VNode | null {
     <p class="pad t3 meta">
       {!policy.units.length &&
         t`The owner of this server names the units that may be started, stopped, restarted and reloaded here, in its policy.conf (mode = managed, version = 2): units = nginx.service, php*.`}{" "}
-      {policy.journal === "off" && t`With journal = warning there, the last lines of a unit are shown here.`}
+      {policy.journal === "off" && t`With journal = warning there, the last lines of a unit are shown here.`}{" "}
+      <a class="accent" href="/settings/policies">
+        {t`Settings, Policies`}
+      </a>
     </p>
   );
 }

@@ -5,6 +5,7 @@ import { deploymentStatusText } from "../../core/deployments/deploy-steps";
 import { digestsOf, policyDifferences } from "../../core/deployments/policy-differences";
 import { countServers, SERVER_GROUPS, SERVER_GROUP_LABELS } from "../../core/deployments/server-list";
 import { listSome } from "../../core/jobs/batch";
+import { byReason } from "../../core/jobs/left-out";
 import { POLICIES } from "../../core/jobs/job-labels";
 import { t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
@@ -251,12 +252,16 @@ function Progress({ title, names, sent, sending, status, refusal, onWrite }: Pro
         {refused.length > 0 && (
           <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
             <b>{t`${plural(refused.length, "server")} not started:`}</b>{" "}
-            <span class="plain">{refused.map(({ node_id: id, message }) => `${names.get(id) ?? id}: ${message}`).join("; ")}</span>
+            <span class="plain">
+              {byReason(refused.map(({ node_id: id, message }) => [names.get(id) ?? id, message]))
+                .map(([why, of]) => `${listSome(of, NAMED)}: ${why}`)
+                .join("; ")}
+            </span>
           </Banner>
         )}
-        {failed.map((row) => (
-          <p key={row.id} class="crit">
-            {t`${row.name || row.host}: ${deploymentStatusText(row)}`}
+        {byReason(failed.map((row) => [row.name || row.host, deploymentStatusText(row)])).map(([why, of]) => (
+          <p key={why} class="crit">
+            {t`${listSome(of, NAMED)}: ${why}`}
           </p>
         ))}
         {differences.map(({ current, wanted, rows: of }) => {

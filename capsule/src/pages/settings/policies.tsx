@@ -5,7 +5,6 @@ import { useState } from "preact/hooks";
 import { nameCollator } from "../../core/nodes/node-groups";
 import { policySummary } from "../../core/nodes/policies";
 import { t } from "../../core/text/i18n";
-import { plural } from "../../core/text/units";
 import { showDialog } from "../../state/dialogs";
 import { rows } from "../../state/fleet";
 import { mayAct } from "../../state/session";
@@ -32,7 +31,11 @@ export function PoliciesPage(): VNode {
         </div>
         {mayAct.value && changeable.length > 0 && (
           <Button onClick={() => showDialog({ kind: "redeploy-many", nodes: changeable.map(({ id }) => id), widening: true })}>
-            {changeable.length === nodes.length ? t`Change all…` : t`Change ${plural(changeable.length, "policy", "policies")}…`}
+            {changeable.length === nodes.length
+              ? t`Change all…`
+              : changeable.length === 1
+                ? t`Change the policy of ${changeable[0]?.name ?? ""}…`
+                : t`Change these ${changeable.length} policies…`}
           </Button>
         )}
       </div>

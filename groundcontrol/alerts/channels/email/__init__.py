@@ -43,7 +43,7 @@ _NAME: Final = re.compile(r"(?=.{4,255}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)
 class Smtp(Target, frozen=True):
     host: Annotated[str, field("Mail server")]
     port: Annotated[int, field("Port", ge=1, le=65535)] = 587
-    tls: Annotated[Tls | bool, field("Encryption", "starttls, implicit, or none for a relay on this machine; true: by the port.")] = True
+    tls: Annotated[Tls | bool, field("Encryption", "Without encryption only to a relay on this machine.")] = True
     username: Annotated[str, field("User name", max_length=256)] = ""
     password: Annotated[str, field("Password", secret=True, max_length=256)] = ""
     helo: Annotated[
