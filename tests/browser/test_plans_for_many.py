@@ -128,6 +128,10 @@ def test_planned_nodes_are_started_and_the_others_are_listed(page: Page, hub: Hu
     start.click()
     page.wait_for_url(re.compile(r"/batches/"))
     expect(page.get_by_text("2 of 2 ended")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"on 2 of 3\snodes"))
+    left = page.get_by_role("region", name="Left out")
+    expect(left).to_contain_text("its plan was not waited for")
+    expect(left.get_by_role("link")).to_have_text([AWAY])
     upgrade, plans = orders(hub)
     assert upgrade["counts"] == {"succeeded": 2}
     until(page, lambda: orders(hub)[1]["counts"], lambda counts: counts == {"succeeded": 2, "cancelled": 1})

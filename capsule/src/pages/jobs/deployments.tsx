@@ -109,7 +109,7 @@ export function RequestRow({ all, cut }: { all: readonly DeploymentView[]; cut: 
       <span role="cell" class="cut">
         {cut ? t`${servers} or more` : servers}
       </span>
-      <span role="cell" class={`cut ${worst === "failed" ? "crit" : "t2"}`} title={result}>
+      <span role="cell" class={`anywhere ${worst === "failed" ? "crit" : "t2"}`}>
         {result}
       </span>
       <span role="cell" class="cut t3">
@@ -143,7 +143,7 @@ export function DeploymentRow({ deployment }: { deployment: DeploymentView }): V
       <span role="cell" class="cut" title={addressText(deployment)}>
         {deployment.name || addressText(deployment)}
       </span>
-      <span role="cell" class={`cut ${at === "failed" ? "crit" : "t2"}`} title={statusText}>
+      <span role="cell" class={`anywhere ${at === "failed" ? "crit" : "t2"}`}>
         {statusText}
       </span>
       <span role="cell" class="cut t3">

@@ -73,7 +73,7 @@ function BatchRow({ batch, only }: { batch: BatchSummaryView; only: JobGroup | u
       <span role="cell" class="cut">
         {nodesOf(total, total + refused)}
       </span>
-      <span role="cell" class={`cut ${!counts.open && counts.failed ? "crit" : "t2"}`} title={result}>
+      <span role="cell" class={`anywhere ${!counts.open && counts.failed ? "crit" : "t2"}`}>
         {result}
       </span>
       <span role="cell" class="cut t3">
@@ -104,7 +104,7 @@ function Row({ job }: { job: JobView }): VNode {
       <span role="cell" class="cut">
         {node}
       </span>
-      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={jobStatusText(job)}>
+      <span role="cell" class={`anywhere ${job.state === "failed" ? "crit" : "t2"}`}>
         {jobStatusText(job)}
       </span>
       <span role="cell" class="cut t3">

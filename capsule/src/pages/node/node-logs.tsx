@@ -56,7 +56,21 @@ export function NodeLogs({ id }: { id: string }): VNode {
       <Empty
         icon="scroll-text"
         title={t`No log lines`}
-        text={t`A server sends its system log only if its owner turns this on. Put this into /etc/stardust/spider.conf on the server, then run “systemctl restart stardust-spider”. From then on, lines of at least this urgency are sent. This needs systemd: a server with OpenRC sends none.`}
+        text={
+          <>
+            {t`A server sends its system log only if its owner turns this on. Put this into /etc/stardust/spider.conf on the server, then run “systemctl restart stardust-spider”. From then on, lines of at least this urgency are sent. This needs systemd: a server with OpenRC sends none.`}
+            <br />
+            {tElements`The last lines of a single service are shown in ${(
+              <a class="accent" href={`/n/${id}/services`}>
+                {t`Services`}
+              </a>
+            )}, as far as the policy allows. ${(
+              <a class="accent" href="/settings/policies">
+                {t`Settings, Policies`}
+              </a>
+            )} shows what each server allows, and changes it.`}
+          </>
+        }
       >
         <div class="code">
           <code>
@@ -66,17 +80,6 @@ export function NodeLogs({ id }: { id: string }): VNode {
           </code>
           <CopyButton name={t`Copy`} text={() => LOGS_CONFIG} />
         </div>
-        <p class="t2">
-          {tElements`The last lines of a single service are shown in ${(
-            <a class="accent" href={`/n/${id}/services`}>
-              {t`Services`}
-            </a>
-          )}, as far as the policy allows. ${(
-            <a class="accent" href="/settings/policies">
-              {t`Settings, Policies`}
-            </a>
-          )} shows what each server allows, and changes it.`}
-        </p>
         {again}
       </Empty>
     );

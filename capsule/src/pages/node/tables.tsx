@@ -203,8 +203,8 @@ function Others({ detail, listed }: Props & { listed: boolean }): VNode {
   );
 }
 
-/** An agent has looked at everything again this long after a job. */
-const LOOK_S = 300;
+/** An agent that is connected has looked at everything again this long after a job. */
+const LOOK_S = 120;
 
 interface FactsTableProps {
   subject: Subject;
