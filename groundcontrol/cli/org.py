@@ -16,6 +16,7 @@ from groundcontrol.cli.options import add_act, add_acts, count
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = add_acts(parser, "list")
     add_act(acts, "list", help="all organisations with their counts")
+    add_act(acts, "show", help="one organisation with its counts").add_argument("slug", metavar="NAME")
     create = add_act(acts, "create", help="create an organisation")
     create.add_argument("slug", metavar="NAME", help="short name: 2 to 40 of a-z, 0-9 and -")
     create.add_argument("--title", metavar="TEXT", help="the name that people see [the short name]")
@@ -80,6 +81,8 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
         return {"username": args.user, "admin": admin}
     path = f"/organisations/{args.slug}"
     match args.act:
+        case "show":
+            return await _summary(hub, args.slug)
         case "create":
             body = {"slug": args.slug, "name": args.title or args.slug, "node_quota": args.quota, "first_admin": args.admin}
             return await hub.post("/organisations", body)
@@ -93,11 +96,15 @@ async def _act(hub: Hub, args: argparse.Namespace) -> Any:
             return await hub.post(f"{path}/{act}", None)
 
 
-async def _patch(hub: Hub, args: argparse.Namespace) -> dict[str, Any]:
-    found = [one for one in (await hub.get("/organisations"))["organisations"] if one["slug"] == args.slug]
+async def _summary(hub: Hub, slug: str) -> Any:
+    found = [one for one in (await hub.get("/organisations"))["organisations"] if one["slug"] == slug]
     if not found:
-        raise CliError(f"there is no organisation {args.slug}")
-    change: dict[str, Any] = {"version": found[0]["version"]}
+        raise CliError(f"there is no organisation {slug}")
+    return found[0]
+
+
+async def _patch(hub: Hub, args: argparse.Namespace) -> dict[str, Any]:
+    change: dict[str, Any] = {"version": (await _summary(hub, args.slug))["version"]}
     change |= {} if args.new_slug is None else {"slug": args.new_slug}
     change |= {} if args.title is None else {"name": args.title}
     if args.no_quota or args.quota is not None:
@@ -122,6 +129,9 @@ def _sentence(args: argparse.Namespace, made: Any) -> str:
         case "remove-agents":
             left = ", ".join(shown(name) for name in made["unreached"])
             return f"{len(made['removing'])} agents are being removed" + (f"; not reached: {left}" if left else "")
+        case "show":
+            counts = f"{made['nodes']} nodes, {made['members']} members, {made['jobs']} jobs, {made['events']} events"
+            return f"{shown(made['slug'])}: {shown(made['name'])}, {made['state']}, {_quota(made)}; {counts}"
         case _:
             return f"{shown(made['slug'])}: {shown(made['name'])}, {made['state']}, {_quota(made)}"
 

@@ -74,7 +74,7 @@ def row_of_groups(dialog: Locator, number: int, value: str, organisation: str, r
 
 
 @pytest.mark.holds("SAFETY-108", "SAFETY-109")
-@pytest.mark.refusals("401", "403", "404")
+@pytest.mark.refusals("401", "403", "404", "409")  # among them: the last admin of the hub stays
 def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     page: Page, hub: HubProcess, browser: Browser, provider: CertifiedProvider, tmp_path: Path
 ) -> None:
@@ -101,6 +101,16 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
     switch = page.get_by_role("combobox", name="Organisation")
     expect(switch).to_be_visible()
     look(page, pictures, "organisations")
+
+    # the admins of the hub, and what they did
+    admins = page.get_by_role("region", name="Admins of the hub")
+    expect(admins.get_by_role("listitem")).to_have_count(1)
+    admins.get_by_role("button", name="Let admin be no admin of the hub").click()
+    dialog.get_by_role("textbox").fill("admin")
+    dialog.get_by_role("button", name="Remove admin of the hub").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()  # the last one stays
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("region", name="Audit of the hub")).to_contain_text("admin")
 
     # its provider, with a group in each organisation
     settings(page, "Single sign-on")
@@ -190,6 +200,7 @@ def test_t33_t34_a_second_organisation_from_its_creation_to_its_deletion(
         settings(page, "Organisations")
         act(page, "Blue Team", "Suspend")
         expect(page.get_by_role("list", name="Organisations")).to_contain_text("suspended")
+        expect(page.get_by_role("region", name="Audit of the hub")).to_contain_text("state: suspended")
         look(page, pictures, "suspended")
         expect(ada.get_by_role("heading", name="Blue Team is suspended")).to_be_visible()
         assert ada.evaluate(ASK) == [403, "organisation.suspended"]

@@ -24,6 +24,7 @@ def test_organisations_and_admins_of_the_hub_are_managed_on_the_console(tmp_path
         assert (made["organisation"]["slug"], made["first_admin"]["how"]) == ("blue", "created")
         assert run("org", "edit", "blue", "--no-quota")["node_quota"] is None
         assert [one["slug"] for one in run("org", "list")["organisations"]] == ["default", "blue"]
+        assert run("org", "show", "blue")["members"] == 1
 
         assert [one["username"] for one in run("org", "admins")["admins"]] == ["admin"]
         assert run("org", "remove-admin", "admin", status=6)["code"] == "organisation.last_admin"

@@ -4,7 +4,9 @@ import { t } from "../core/text/i18n";
 import { call } from "../wire/http";
 import type {
   AgentsView,
+  AuditPageView,
   BreakGlassView,
+  InstanceAdminsView,
   MembersView,
   MemberPatch,
   MemberView,
@@ -45,6 +47,16 @@ export const breakGlass = (slug: string, reason: string, minutes: number): Promi
   withStrictStepUp(
     () => call<BreakGlassView>("POST", `${of(slug)}/break-glass`, { body: { reason, minutes } }),
     t`Enter your password to look into the organisation ${slug}.`,
+  );
+
+export const loadHubAdmins = (cursor?: string): Promise<InstanceAdminsView> =>
+  call<InstanceAdminsView>("GET", "instance-admins", { query: { limit: 100, cursor } });
+export const loadHubAudit = (cursor?: string): Promise<AuditPageView> =>
+  call<AuditPageView>("GET", "instance-audit", { query: { limit: 20, cursor } });
+export const setHubAdmin = (username: string, admin: boolean): Promise<void> =>
+  withStrictStepUp(
+    () => call<undefined>("POST", "instance-admins", { body: { username, admin } }),
+    t`Enter your password to change the admins of the hub.`,
   );
 
 export const loadMembers = (cursor?: string): Promise<MembersView> =>

@@ -205,7 +205,10 @@ interface Known {
   subjects: Map<string, SubjectView>;
 }
 
-function Rows({ rows, known }: { rows: readonly AuditView[]; known: Known }): VNode {
+/** Of a log that names no order for many nodes. */
+export const NONE_KNOWN: Known = { orders: new Map(), subjects: new Map() };
+
+export function Rows({ rows, known }: { rows: readonly AuditView[]; known: Known }): VNode {
   const nodes = ids.value;
   const namesInRows = useMemo(() => auditNames(rows, nodeName), [rows, nodes]);
   const nameOf = (id: string): string | undefined => nodeName(id) ?? subjectName(known.subjects.get(id)) ?? namesInRows.get(id);

@@ -13,6 +13,7 @@ import {
   removeAgents,
   setSuspended,
 } from "../../state/organisations";
+import { manyOrganisations } from "../../state/organisation";
 import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { FirstAdminView, OrganisationSummaryView } from "../../state/types";
@@ -25,6 +26,7 @@ import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { ListView, useList } from "../list-view";
 import { ActionError, useAction } from "../use-action";
+import { HubAdmins, HubAudit } from "./hub-admins";
 import { SecretOnce } from "./secret-once";
 
 type One = OrganisationSummaryView;
@@ -36,11 +38,14 @@ export function OrganisationsPage(): VNode {
     (one) => one.slug,
   );
   const [openDialog, setOpenDialog] = useState<OpenDialog | null>(null);
+  const [changes, setChanges] = useState(0);
+  const changed = (): void => setChanges((before) => before + 1);
   const act = useAction();
   const close = (): void => setOpenDialog(null);
   const saved = (text: string, next: OpenDialog | null = null): void => {
     toast("done", text);
     list.load();
+    changed();
     setOpenDialog(next);
     void reloadUser();
   };
@@ -125,10 +130,16 @@ export function OrganisationsPage(): VNode {
           </ul>
         )}
       </ListView>
+      {manyOrganisations.value && (
+        <>
+          <HubAdmins onChanged={changed} />
+          <HubAudit key={changes} />
+        </>
+      )}
       {openDialog?.kind === "add" && (
-        <Add
+        <Edit
           onClose={close}
-          onMade={(name, first) =>
+          onSaved={(name, first) =>
             saved(
               first?.how === "offered" ? t`${name} was added; ${first.username} must accept to be its admin` : t`${name} was added`,
               first?.password ? { kind: "password", first } : null,
@@ -163,10 +174,19 @@ export function OrganisationsPage(): VNode {
 const quotaOf = (text: string): number | null => (text.trim() ? Number(text) : null);
 const isQuota = (text: string): boolean => /^\d{0,7}$/.test(text.trim());
 
-function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, first: FirstAdminView | null) => void }): VNode {
-  const [name, setName] = useState("");
-  const [slug, setSlug] = useState("");
-  const [quota, setQuota] = useState("");
+/** Adds an organisation, or changes one. */
+function Edit({
+  one,
+  onClose,
+  onSaved,
+}: {
+  one?: One;
+  onClose: () => void;
+  onSaved: (name: string, first: FirstAdminView | null) => void;
+}): VNode {
+  const [name, setName] = useState(one?.name ?? "");
+  const [slug, setSlug] = useState(one?.slug ?? "");
+  const [quota, setQuota] = useState(one?.node_quota == null ? "" : `${one.node_quota}`);
   const [admin, setAdmin] = useState(user.peek()?.username ?? "");
   const act = useAction();
   const end = act.dialogProps(onClose);
@@ -180,12 +200,21 @@ function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, 
   const ready = name.trim() !== "" && /^[a-z][a-z0-9-]{0,38}[a-z0-9]$/.test(short) && isQuota(quota);
   const save = (): void =>
     void act.run(async () => {
-      const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota), first_admin: admin.trim() || null };
-      const made = await addOrganisation(body);
-      onMade(made.organisation.name, made.first_admin);
+      const body = { slug: short, name: name.trim(), node_quota: quotaOf(quota) };
+      if (one) {
+        onSaved((await patchOrganisation(one.slug, { version: one.version, ...body })).name, null);
+      } else {
+        const made = await addOrganisation({ ...body, first_admin: admin.trim() || null });
+        onSaved(made.organisation.name, made.first_admin);
+      }
     });
   return (
-    <Dialog title={t`Add organisation`} icon="users" size="narrow" onClose={end.onClose}>
+    <Dialog
+      title={one ? t`Name and quota of ${one.name}` : t`Add organisation`}
+      icon={one ? "settings" : "users"}
+      size="narrow"
+      onClose={end.onClose}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -202,71 +231,20 @@ function Add({ onClose, onMade }: { onClose: () => void; onMade: (name: string, 
           />
           <TextField
             label={t`Short name`}
-            hint={t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
+            hint={one ? t`Programs that name it must be changed, too.` : t`2 to 40 of a-z, 0-9 and -. Programs name it with each request.`}
             value={short}
             onText={setSlug}
             input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
           />
-          <TextField
-            label={t`First admin`}
-            hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
-            value={admin}
-            onText={setAdmin}
-            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-          />
-          <TextField
-            label={t`Most servers`}
-            hint={t`Empty: no limit.`}
-            value={quota}
-            wrong={isQuota(quota) ? "" : t`A whole number.`}
-            onText={setQuota}
-            input={{ inputmode: "numeric", autocomplete: "off" }}
-          />
-        </div>
-        <Foot {...end}>
-          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Add organisation`}
-          </Button>
-        </Foot>
-      </form>
-    </Dialog>
-  );
-}
-
-function Edit({ one, onClose, onSaved }: { one: One; onClose: () => void; onSaved: () => void }): VNode {
-  const [name, setName] = useState(one.name);
-  const [slug, setSlug] = useState(one.slug);
-  const [quota, setQuota] = useState(one.node_quota === null ? "" : `${one.node_quota}`);
-  const act = useAction();
-  const end = act.dialogProps(onClose);
-  const ready = name.trim() !== "" && slug !== "" && isQuota(quota);
-  return (
-    <Dialog title={t`Name and quota of ${one.name}`} icon="settings" size="narrow" onClose={end.onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!ready) return;
-          void act.run(async () => {
-            await patchOrganisation(one.slug, { version: one.version, name: name.trim(), slug, node_quota: quotaOf(quota) });
-            onSaved();
-          });
-        }}
-      >
-        <div class="body">
-          <ActionError text={act.refusal} />
-          <TextField
-            label={t`Name`}
-            value={name}
-            onText={setName}
-            input={{ maxLength: 60, required: true, autofocus: true, autocomplete: "off" }}
-          />
-          <TextField
-            label={t`Short name`}
-            hint={t`Programs that name it must be changed, too.`}
-            value={slug}
-            onText={setSlug}
-            input={{ maxLength: 40, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
-          />
+          {!one && (
+            <TextField
+              label={t`First admin`}
+              hint={t`An unknown name becomes an account with a one-time password. A known user must accept.`}
+              value={admin}
+              onText={setAdmin}
+              input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false }}
+            />
+          )}
           <TextField
             label={t`Most servers`}
             hint={t`Empty: no limit.`}
@@ -278,7 +256,7 @@ function Edit({ one, onClose, onSaved }: { one: One; onClose: () => void; onSave
         </div>
         <Foot {...end}>
           <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
-            {t`Save`}
+            {one ? t`Save` : t`Add organisation`}
           </Button>
         </Foot>
       </form>

@@ -1,0 +1,150 @@
+/** The admins of the hub, and the hub's own audit log: what they did to organisations and to each other. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { auditKey } from "../../core/access/audit";
+import { t } from "../../core/text/i18n";
+import { loadHubAdmins, loadHubAudit, setHubAdmin } from "../../state/organisations";
+import { user } from "../../state/session";
+import { toast } from "../../state/toasts";
+import type { AuditView, InstanceAdminView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Empty } from "../../ui/load-states";
+import { ListView, useList } from "../list-view";
+import { ActionError, useAction } from "../use-action";
+import { NONE_KNOWN, Rows } from "./audit";
+import { Typed } from "./user-dialogs";
+
+export function HubAdmins({ onChanged }: { onChanged: () => void }): VNode {
+  const list = useList<InstanceAdminView>(
+    async (cursor) => {
+      const page = await loadHubAdmins(cursor);
+      return { items: page.admins, next: page.next };
+    },
+    (one) => one.username,
+  );
+  const [open, setOpen] = useState<"" | "add" | InstanceAdminView>("");
+  const saved = (text: string): void => {
+    toast("done", text);
+    list.load();
+    onChanged();
+    setOpen("");
+  };
+  return (
+    <section class="stack" aria-label={t`Admins of the hub`}>
+      <div class="section-head">
+        <div>
+          <h2>{t`Admins of the hub`}</h2>
+          <p class="t3 meta">{t`They manage organisations, providers, backups and the hub itself, and see no servers of organisations they do not belong to.`}</p>
+        </div>
+        <Button icon="plus" class="end" onClick={() => setOpen("add")}>
+          {t`Add admin of the hub`}
+        </Button>
+      </div>
+      <ListView
+        list={list}
+        what={t`the admins of the hub`}
+        refused={t`Only admins of this hub see them.`}
+        empty={<Empty icon="users" title={t`No admins of the hub`} text={t`Who manages this hub is listed here.`} />}
+      >
+        {(items) => (
+          <ul class="rows-card" aria-label={t`Admins of the hub`}>
+            {items.map((one) => (
+              <li key={one.username}>
+                <div class="grow">
+                  <span class="medium">{one.username}</span>{" "}
+                  {one.username === user.value?.username && <span class="pill small accent">{t`you`}</span>}
+                  {one.disabled && <span class="pill small">{t`disabled`}</span>}
+                  <p class="meta t3">{one.totp_enabled ? t`with a second factor` : t`without a second factor`}</p>
+                </div>
+                <Button
+                  slim
+                  kind="danger"
+                  onClick={() => setOpen(one)}
+                  more={{ "aria-label": t`Let ${one.username} be no admin of the hub` }}
+                >
+                  {t`Remove…`}
+                </Button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </ListView>
+      {open === "add" && <Add onClose={() => setOpen("")} onSaved={(name) => saved(t`${name} is an admin of the hub now`)} />}
+      {open !== "" && open !== "add" && (
+        <Typed
+          name={open.username}
+          title={t`Remove ${open.username} from the admins of the hub`}
+          text={t`The account and its memberships stay.`}
+          button={t`Remove admin of the hub`}
+          onClose={() => setOpen("")}
+          act={async () => {
+            await setHubAdmin(open.username, false);
+            saved(t`${open.username} is no admin of the hub any more`);
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+function Add({ onClose, onSaved }: { onClose: () => void; onSaved: (name: string) => void }): VNode {
+  const [name, setName] = useState("");
+  const act = useAction();
+  const end = act.dialogProps(onClose);
+  return (
+    <Dialog title={t`Add admin of the hub`} icon="users" size="narrow" onClose={end.onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!name.trim()) return;
+          void act.run(async () => {
+            await setHubAdmin(name.trim(), true);
+            onSaved(name.trim());
+          });
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField
+            label={t`User name`}
+            hint={t`An account of this hub.`}
+            value={name}
+            onText={setName}
+            input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }}
+          />
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!name.trim()}>
+            {t`Add admin of the hub`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+export function HubAudit(): VNode {
+  const list = useList<AuditView>(async (cursor) => {
+    const page = await loadHubAudit(cursor);
+    return { items: page.audit, next: page.next };
+  }, auditKey);
+  return (
+    <section class="stack" aria-label={t`Audit of the hub`}>
+      <div>
+        <h2>{t`Audit of the hub`}</h2>
+        <p class="t3 meta">{t`Organisations that were made, changed and deleted, and who looked inside.`}</p>
+      </div>
+      <ListView
+        list={list}
+        what={t`the audit log of the hub`}
+        refused={t`Only admins of this hub see it.`}
+        empty={<Empty icon="scroll-text" title={t`No entries yet`} text={t`What admins of the hub change is listed here.`} />}
+      >
+        {(items) => <Rows rows={items} known={NONE_KNOWN} />}
+      </ListView>
+    </section>
+  );
+}
