@@ -116,7 +116,7 @@ class JobStore(Protocol):
     async def report(self, scope: Scope, job: JobId) -> Report | None: ...
 
     async def output_marks(self, scope: Scope, job: JobId, offset: int, most: int) -> Sequence[tuple[int, int]]:
-        """(when the node read a piece of output in Unix milliseconds by its own clock, offset of its first byte), from a byte on, in order."""
+        """(when a piece of output was printed in Unix milliseconds by the node's clock, offset of its first byte), from a byte on, in order."""
         ...
 
     async def append_output(self, job: JobId, offset: int, data: bytes, by: Session, at_ms: int | None = None) -> int:

@@ -1,10 +1,10 @@
 """The files in the folder of one job.
 
-At the start: `plan` (the accepted order) and `run`. While the job runs: `planned` (the package plan), `log` and `progress`. At the end:
+At the start: `plan` (the accepted order) and `run`. While the job runs: `planned` (the package plan), `log`, `marks` and `progress`. At the end:
 `report`, and `result` or `stopped`. `stop` exists when a user has requested a stop. `reboot` holds the state of the host before a reboot.
 
 Root writes these files. Spider's user reads them through its group and cannot change them. All are JSON, except `log` (raw bytes of the
-terminal) and `stopped` (plain words, written by systemd's hook).
+terminal), `marks` (when they were printed) and `stopped` (plain words, written by systemd's hook).
 """
 
 import json
@@ -22,7 +22,7 @@ REFRESHED = ".refreshed"
 REFUSED = ".refused"
 """File in the jobs folder that says why the last refresh failed for some repository. Removed when a refresh reaches all repositories."""
 PLAN, RUN, LOG, PROGRESS, RESULT, STOPPED = "plan", "run", "log", "progress", "result", "stopped"
-PLANNED, REPORT, REBOOT = "planned", "report", "reboot"
+PLANNED, REPORT, REBOOT, MARKS = "planned", "report", "reboot", "marks"
 STOP, FORCE = "stop", "force"
 """Files that the launcher makes when the hub requests that a job stops. FORCE: a hanging maintainer script may be killed."""
 MAX_JSON_BYTES = 4 * 1024 * 1024

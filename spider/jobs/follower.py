@@ -7,7 +7,8 @@ from typing import Awaitable, Callable, NamedTuple, Optional, Tuple
 
 from spider import logs
 from spider.clock import Clock
-from spider.jobs.files import LOG, PLANNED, Progress
+from spider.jobs.files import LOG, MARKS, PLANNED, Progress
+from spider.jobs.marks import MarkReader
 from spider.jobs.status import (
     REBOOT_MISSING,
     REBOOTED,
@@ -72,6 +73,7 @@ class JobFollower:
         """The last step could not read the job's files."""
         self._location = location
         self._log = os.path.join(location.folder, job, LOG)
+        self._marks = MarkReader(os.path.join(location.folder, job, MARKS))
         self._clock = clock
         self._send = send
         self._sent = self._acked = 0
@@ -94,6 +96,7 @@ class JobFollower:
     def rewind(self, offset: int) -> None:
         """A new session: the hub holds `offset` bytes of output. The last messages of the earlier session may not have reached the hub."""
         self._sent = self._acked = offset
+        self._marks = MarkReader(os.path.join(os.path.dirname(self._log), MARKS))  # a new one: a thread may still read with the former
         self._progress = None
         self._ended_sent_at = None
         self._plan_sent, self._report_sent = _NONE, False
@@ -146,13 +149,16 @@ class JobFollower:
         """Send new output before anything else, because a user may be watching it. True: something was sent."""
         room = min(READ_AHEAD_BYTES, OUTPUT_WINDOW_BYTES - (self._sent - self._acked))
         data = b"" if room <= 0 else await asyncio.get_event_loop().run_in_executor(None, _read, self._log, self._sent, room)
-        at_ms = int(self._clock.now() * 1000)
-        for start in range(0, len(data), MAX_OUTPUT_BYTES):
-            if not current():
-                break
-            chunk = data[start : start + MAX_OUTPUT_BYTES]
-            offset, self._sent = self._sent, self._sent + len(chunk)
-            await self._send(JobOutput(self.job, offset, at_ms, chunk))
+        first, end = self._sent, self._sent + len(data)
+        cuts = await asyncio.get_event_loop().run_in_executor(None, self._marks.cuts, first, end) if data else []
+        cuts = cuts or [(first, int(self._clock.now() * 1000))]  # an older runner wrote no marks
+        for (begin, at_ms), (until, _) in zip(cuts, [*cuts[1:], (end, 0)]):
+            for offset in range(begin, until, MAX_OUTPUT_BYTES):
+                if not current():
+                    return True
+                chunk = data[offset - first : min(offset + MAX_OUTPUT_BYTES, until) - first]
+                self._sent = offset + len(chunk)
+                await self._send(JobOutput(self.job, offset, at_ms, chunk))
         return bool(data)
 
     async def not_stopped(self, why: str) -> None:

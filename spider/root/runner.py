@@ -18,6 +18,7 @@ from spider.jobs.files import (
     JOBS_DIR,
     LOCK,
     LOG,
+    MARKS,
     PROGRESS,
     REBOOT,
     RESULT,
@@ -33,6 +34,7 @@ from spider.jobs.files import (
     write_document,
     write_result,
 )
+from spider.jobs.marks import MarkWriter
 from spider.packages.detect import package_manager
 from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
@@ -91,7 +93,8 @@ def _begin(folder: str, boot: str) -> Tuple[float, Log, OutputReporter]:
     try:
         reserve(os.path.join(folder, RESULT + ".tmp"), RESULT_RESERVE_BYTES)
         reserve(os.path.join(folder, STOPPED + ".tmp"), STOPPED_RESERVE_BYTES)
-        log, reporter = Log(os.path.join(folder, LOG)), OutputReporter(os.path.join(folder, PROGRESS))
+        log = Log(os.path.join(folder, LOG), marks=MarkWriter(os.path.join(folder, MARKS)))
+        reporter = OutputReporter(os.path.join(folder, PROGRESS))
         create_once(os.path.join(folder, RUN), json.dumps(run).encode() + b"\n", 0o640)
     except FileExistsError:
         raise JobNotStarted("this job was begun before") from None

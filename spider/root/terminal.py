@@ -14,6 +14,7 @@ import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from spider.jobs.files import Progress, write_progress
+from spider.jobs.marks import MarkWriter
 from spider.root.maintainer_scripts import ScriptKiller
 from spider.wire.sentences import sentence
 
@@ -87,7 +88,9 @@ class Stopper(Protocol):
 class Log:
     """The log file of a job. It stores all output, or counts the bytes that it could not store."""
 
-    def __init__(self, path: str, limit: int = MAX_LOG_BYTES - NOTES_BYTES) -> None:
+    def __init__(self, path: str, limit: int = MAX_LOG_BYTES - NOTES_BYTES, marks: Optional[MarkWriter] = None) -> None:
+        """Args: marks: get the time of each piece of output."""
+        self._marks = marks
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
         self._limit = limit
         self._full = False
@@ -109,6 +112,8 @@ class Log:
         self._printed += len(data)
         if self._full:
             return
+        if self._marks is not None:
+            self._marks.mark(self.bytes)
         room = self._limit - self.bytes
         self._stored += self._append(data[:room])
         if len(data) > room and not self._full:
@@ -147,6 +152,8 @@ class Log:
         except OSError:
             self._full = True
         os.close(self._fd)
+        if self._marks is not None:
+            self._marks.close()
 
 
 class Lines:
