@@ -163,6 +163,17 @@ class DeliveryStore(Protocol):
         """
         ...
 
+    async def present_channel(self, org: int, channel: ChannelId) -> Channel | None:
+        """The channel as it is now; None: it is deleted or off, or its organisation is suspended."""
+        ...
+
+    async def note_repetition(self, claim: Claim, code: str, lacking: str) -> None:
+        """Record an attempt to reach the recipients that a sent message did not reach.
+
+        Args: lacking: which ones it still does not reach; empty: it has reached all.
+        """
+        ...
+
     async def correct_times(self) -> None:
         """Correct times that lie further in the future than their rule can yield: the clock was ahead when they were computed.
 

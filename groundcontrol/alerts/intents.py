@@ -239,6 +239,19 @@ class Intents:
             return Withheld(decision.reason, at)
         return await self._message(delivery, incident, still, late=decision.reason == LATE)
 
+    async def again(self, delivery: Delivery) -> MessageContent | Withheld:
+        """The present content of a message about an incident that some recipients got already, for the others."""
+        if delivery.incident_id is None:
+            return Withheld("nothing_left")
+        firing = self._firing_of(delivery.incident_id, {})
+        self._read_again(firing)
+        still = [alert for alert in firing if not self._engine.is_back(key_of(alert))]
+        if not still and delivery.kind != "resolved":
+            return Withheld("nothing_left")
+        found = self._book.incidents.get(delivery.incident_id)
+        incident = found or await self._store.incident(hub_scope(self._book.org), delivery.incident_id)
+        return await self._message(delivery, incident, still, late=False)
+
     async def _message(self, delivery: Delivery, incident: Incident, firing: Sequence[Alert], *, late: bool) -> MessageContent:
         ended = (
             ()

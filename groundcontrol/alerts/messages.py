@@ -111,6 +111,8 @@ class Message(NamedTuple):
     """The cleaned facts, for formats that programs read."""
     recovered: bool = False
     """Whether the value is good again. An incident may also end since its rule or object is gone."""
+    only_to: tuple[str, ...] = ()
+    """The recipients of a repetition: the others have the message. Empty: all recipients of the channel."""
 
     @property
     def thread(self) -> str:

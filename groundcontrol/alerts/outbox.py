@@ -18,6 +18,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.deciding import LATE
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld
 from groundcontrol.alerts.model import Channel, Delivery
+from groundcontrol.alerts.repetitions import Repetition, Repetitions
 from groundcontrol.alerts.retry_delays import retry_delay_s
 from groundcontrol.alerts.seen import seen_of
 from groundcontrol.core.errors import HubError, NotFound, StoreError
@@ -46,6 +47,10 @@ class ContentSource(Protocol):
 
         Raises: NotFound: the incident or the channel is deleted; StoreError.
         """
+        ...
+
+    async def again(self, delivery: Delivery) -> MessageContent | Withheld:
+        """The present content of a message about an incident that some recipients got already, for the others. Raises: as `content`."""
         ...
 
 
@@ -81,6 +86,7 @@ class Outbox:
         self._corrected: float | None = None
         """When times in the future were last corrected, by the monotonic clock."""
         self._wake = asyncio.Event()
+        self._repetitions = Repetitions(store, self._made_again, sender.send, clock, jitter)
         self._under_way: dict[asyncio.Task[None], float] = {}
         """Attempts, and when each began, in monotonic seconds."""
 
@@ -113,6 +119,7 @@ class Outbox:
         if self._corrected is None or self._clock.monotonic() - self._corrected >= CORRECT_S:
             self._corrected = self._clock.monotonic()
             await self._store.correct_times()
+        self._repetitions.start_due(group)
         due_at = self._due_at = await self._store.next_due()
         if due_at is None or due_at > self._clock.now():
             return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())
@@ -144,9 +151,11 @@ class Outbox:
         """Make one attempt and record it. If it cannot be recorded, the lease expires and the message is sent again."""
         holder = asyncio.create_task(self._hold(claim), name=f"lease-{claim.delivery.id}")
         try:
-            result = await self._attempt(claim)
+            result, message, later = await self._attempt(claim)
             if await self._store.finish(claim, result):
                 self.ended[_word_of(result)] += 1
+                if message is not None and later:
+                    self._repetitions.add(claim, message, later)
         except HubError as exc:
             event(log, "delivery_not_recorded", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
         except Exception:  # the boundary of one message: a mistake in its content must not stop the others
@@ -164,15 +173,26 @@ class Outbox:
             except StoreError as exc:
                 event(log, "lease_not_extended", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
 
-    async def _attempt(self, claim: Claim) -> Result:
+    async def _attempt(self, claim: Claim) -> tuple[Result, Message | None, tuple[str, ...]]:
+        """Make one attempt. Returns: its result, the message, and the recipients that were refused for now."""
         delivery = claim.delivery
         content = await self._content(delivery, claim.channel)
         if isinstance(content, Withheld):
-            return NotSent(content.reason, content.until)
+            return NotSent(content.reason, content.until), None, ()
         message = await self._sender.prepare(claim.channel, delivery, content)
         outcome = await self._sender.send(claim.channel, message)
         event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
-        return self._result_of(outcome, delivery.attempts, content)
+        return self._result_of(outcome, delivery.attempts, content), message, outcome.later if isinstance(outcome, Sent) else ()
+
+    async def _made_again(self, one: Repetition, channel: Channel) -> Message | None:
+        """The message as it is true now; None: nothing is left to say. A digest, and a message about an event, tell of the past and stay."""
+        if one.message.content.incident is None:
+            return one.message
+        try:
+            content = await self._contents.again(one.claim.delivery)
+        except NotFound:
+            return None
+        return None if isinstance(content, Withheld) else await self._sender.prepare(channel, one.claim.delivery, content)
 
     async def _content(self, delivery: Delivery, channel: Channel) -> MessageContent | Withheld:
         """The present content of a delivery. A test message has none, and is sent to a channel that is off too."""
@@ -190,7 +210,7 @@ class Outbox:
 
     def _result_of(self, outcome: Outcome, attempts: int, content: MessageContent) -> Result:
         match outcome:
-            case Sent(code, is_whole):
+            case Sent(code, is_whole, _):
                 shown = "" if content.incident is None else seen_of(content.incident, [one.alert for one in content.alerts])
                 return Delivered(LATE if content.late else "ready", code, shown, content.named, is_whole)
             case Transient(code, asked_s):

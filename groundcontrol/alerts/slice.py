@@ -123,6 +123,9 @@ class _Contents:
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
         return await self._services.of(delivery.org)[Intents].content(delivery)
 
+    async def again(self, delivery: Delivery) -> MessageContent | Withheld:
+        return await self._services.of(delivery.org)[Intents].again(delivery)
+
 
 def _health(services: Services) -> AlertHealth:
     def of_org(org: int) -> tuple[AlertService, Rules]:

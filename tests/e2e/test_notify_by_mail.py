@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from email.policy import SMTP
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,9 +22,14 @@ from groundcontrol.alerts.egress import Egress
 from groundcontrol.alerts.messages import Message
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.scope import SYSTEM
 from tests.support import exim
-from tests.support.eventually import eventually
+from tests.support.clock import RunningClock
+from tests.support.eventually import ask_until, eventually
 from tests.support.exim import PASSWORD, Exim
+from tests.support.receivers import Notifying, Receiver, notifying
+from tests.support.store_backend import Backend
+from tests.support.store_files import open_new
 
 HUB = "https://hub.example"
 MESSAGE = sample_message("firing", HUB, 1_790_000_000.0)
@@ -89,7 +95,49 @@ async def test_each_smtp_refusal_is_permanent_or_transient(server: Exim) -> None
     found = await send(smtp(server.starttls), "ops@example.com", "nobody@example.com", "it@example.com", trusting=server)
     assert found == Sent("smtp:550 for recipient 2", is_whole=False)
     assert "\n2\nops@example.com\nit@example.com\n" in server.queue[-1], "the others get it"
+    again = await send(
+        smtp(server.starttls), "ops@example.com", "it@example.com", trusting=server, message=MESSAGE._replace(only_to=("gone@example.com",))
+    )
+    assert again == Sent("smtp:250"), "nobody is left in the channel"
     assert await send(smtp(server.starttls, password="wrong"), trusting=server) == Permanent("smtp:535")
+
+
+async def test_a_greylisted_recipient_is_tried_again_alone_and_the_others_get_one_mail(server: Exim, tmp_path: Path) -> None:
+    (server.folder / "spool" / "known").unlink(missing_ok=True)  # the server does not know `grey` yet
+    before, clock = len(server.queue), RunningClock()
+    mail = Receiver()
+    mail.port = server.plain
+    backend = Backend(lambda: open_new(tmp_path / "data", clock=clock), clock)  # type: ignore[arg-type]
+    await backend.open()
+    try:
+        async with notifying(backend, clock, mail) as hub:
+            await _grey_alone(hub, server)
+    finally:
+        await backend.database.close()
+    first, second = server.queue[before:]
+    assert "\n2\nops@example.com\nit@example.com\n" in first
+    assert "\n1\ngrey@example.com\n" in second
+    ids = [re.findall(r"Message-ID: (\S+)", headers) for headers in (first, second)]
+    assert ids[0] == ids[1], "it is the same message"
+
+
+async def _grey_alone(hub: Notifying, server: Exim) -> None:
+    to = ["ops@example.com", "grey@example.com", "it@example.com"]
+    relay = {"host": "127.0.0.1", "port": server.plain, "tls": "none"}
+    channel = await hub.channel("email", {"smtp": relay, "from": "hub@example.com", "to": to})
+    sent = hub.delivery(channel.id)
+    await hub.add(sent)
+    assert (await hub.ends(sent)).state == "sent"
+    assert (await hub.state(channel.id)).state_reason == "smtp:451 for recipient 2"
+
+    async def whole() -> bool:
+        await hub.skip(60)
+        return (await hub.state(channel.id)).state_reason == ""
+
+    assert await ask_until(whole)
+    assert (await hub.ends(sent)).attempts == 1, "it was notified at its first attempt"
+    attempts = (await hub.backend.store.deliveries.attempts(SYSTEM, [sent.id]))[sent.id]
+    assert [(one.number, one.code) for one in attempts] == [(1, "smtp:451 for recipient 2"), (2, "smtp:250")]
 
 
 async def test_no_mail_is_sent_without_a_trusted_certificate_and_permission(server: Exim) -> None:

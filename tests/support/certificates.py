@@ -15,9 +15,9 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """A self-signed certificate for 127.0.0.1, and for localhost. `hub.pem` has it with its key."""
+    """A self-signed certificate for 127.0.0.1 and some names. `hub.pem` has it with its key."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *names: str) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
         now = datetime.datetime.now(datetime.UTC)
@@ -30,7 +30,8 @@ class Certificate:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]), critical=False
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *(x509.DNSName(one) for one in names)]),
+                critical=False,
             )
             .sign(key, hashes.SHA256())
         )

@@ -162,7 +162,7 @@ class Nginx(Door):
 
 
 def _certify(folder: Path) -> None:
-    made = Certificate(folder)
+    made = Certificate(folder, "localhost")
     (folder / "fullchain.pem").write_bytes(made.pem)
     (folder / "privkey.pem").write_bytes(made.key)
 

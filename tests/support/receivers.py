@@ -91,6 +91,9 @@ class Contents:
         self.said: dict[str, MessageContent | Withheld] = {}
         """By incident."""
 
+    async def again(self, delivery: Delivery) -> MessageContent | Withheld:
+        return await self.content(delivery)
+
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
         if delivery.kind == "digest":
             return MessageContent(still_firing=("web-3 is full",))

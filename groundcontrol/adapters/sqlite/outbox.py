@@ -161,6 +161,28 @@ class SqliteOutbox:
             )
         )
 
+    async def present_channel(self, org: int, channel: ChannelId) -> Channel | None:
+        sql = (
+            "SELECT c.* FROM channel c JOIN organisation ON organisation.no = c.org AND organisation.state = 'active'"
+            " WHERE c.org = ? AND c.id = ? AND c.enabled = 1"
+        )
+        found = await self._reader.run(lambda rows: rows.fetch_one(sql, org, channel))
+        return None if found is None else FORM.read(found)
+
+    async def note_repetition(self, claim: Claim, code: str, lacking: str) -> None:
+        def command(tx: Tx) -> None:
+            held = claim.delivery
+            place = (held.org, held.id)
+            if tx.fetch_one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", *place) is None:
+                return
+            last = tx.fetch_all("SELECT coalesce(max(number), 0) AS n FROM delivery_attempt WHERE org = ? AND delivery_id = ?", *place)[0][
+                "n"
+            ]
+            tx.execute("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, ?, ?)", *place, last + 1, tx.now, tx.now, code)
+            _recover(tx, held, lacking)
+
+        await self._writer.run(command)
+
     async def finish(self, claim: Claim, result: Result) -> bool:
         return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
 

@@ -32,6 +32,8 @@ class Sent(NamedTuple):
     code: str = "ok"
     is_whole: bool = True
     """False: it took the message for some recipients only, and `code` says which it refused."""
+    later: tuple[str, ...] = ()
+    """The recipients that it refused for now, as in greylisting. A repetition goes to these alone."""
 
 
 class Transient(NamedTuple):

@@ -154,6 +154,9 @@ _POLICY: Final = SMTP.clone(cte_type="7bit", max_line_length=76, header_factory=
 
 async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
     smtp = target.smtp
+    recipients = [one for one in target.to if one in message.only_to] if message.only_to else target.to
+    if not recipients:  # somebody has changed the channel since
+        return Sent("smtp:250")
     try:
         connected = await egress.connect(smtp.host, smtp.port)
         client = aiosmtplib.SMTP(
@@ -164,13 +167,14 @@ async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome
             await client.connect()
             if smtp.username:
                 await client.login(smtp.username, smtp.password)
-            refused, _ = await client.sendmail(target.sender, target.to, build_mail(target, message).as_bytes(), timeout=MESSAGE_S)
+            refused, _ = await client.sendmail(target.sender, recipients, build_mail(target, message).as_bytes(), timeout=MESSAGE_S)
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # the server has taken the message: nothing may repeat it
                 await client.quit(timeout=QUIT_S)
         finally:
             client.close()
     except aiosmtplib.SMTPRecipientsRefused as exc:
-        return _of_codes([one.code for one in exc.recipients])
+        codes = {one.recipient: one.code for one in exc.recipients}
+        return _partly_sent(target, codes) if message.only_to else _of_codes([*codes.values()])  # in a repetition the others have it
     except aiosmtplib.SMTPResponseException as exc:
         return _of_codes([exc.code])
     except aiosmtplib.SMTPException as exc:
@@ -181,14 +185,15 @@ async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome
 
 
 def _partly_sent(target: EmailTarget, refused: dict[str, int]) -> Sent:
-    """The outcome if the server took the message for other recipients. A repetition would reach these twice, so there is none.
+    """The outcome if the server took the message for other recipients. A repetition goes to those alone that it refused for now.
 
     Recipients are named by their places, since readers of an event may not see the target.
     """
     places = [str(place) for place, address in enumerate(target.to, 1) if address in refused]
     more = " …" if len(places) > MOST_PLACES else ""
     who = f"recipient{'s' if len(places) > 1 else ''} {', '.join(places[:MOST_PLACES])}{more}"
-    return Sent(f"smtp:{max(refused.values())} for {who}", is_whole=False)
+    later = tuple(address for address, code in refused.items() if code < 500)
+    return Sent(f"smtp:{max(refused.values())} for {who}", is_whole=False, later=later)
 
 
 def _of_codes(codes: list[int]) -> Outcome:
