@@ -18,14 +18,14 @@ _MAX_CHARS = 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    about = "The token (`stardust token new` on the hub's machine) is asked for, or read from standard input."
+    about = "With --org the login is kept beside others, for verbs with the same --org. The token (`stardust token new` on the hub's machine) is asked for, or read from standard input."
     parser.epilog = f"{about} {EXIT_STATUS}"
     parser.add_argument("--forget", action="store_true", help="forget the address and the token")
 
 
 async def run(args: argparse.Namespace) -> int:
     """Ask the hub with the token, and store both in a file of mode 0600."""
-    path = login_file()
+    path = login_file(args)
     if args.forget:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
 from groundcontrol.cli.client import CliError
 
 
-def login_file() -> Path:
-    """The path of the file."""
+def login_file(args: argparse.Namespace) -> Path:
+    """The path of the file: one for each organisation that was named, since a token works in one, and one for none."""
     folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return Path(folder) / "stardust" / "login.json"
+    organisation = getattr(args, "org_slug", None) or os.environ.get("STARDUST_ORGANISATION") or ""
+    name = f"login-{organisation}.json" if re.fullmatch(r"[a-z0-9-]{1,64}", organisation) else "login.json"
+    return Path(folder) / "stardust" / name
 
 
 def use_saved_login(args: argparse.Namespace) -> None:
@@ -24,7 +27,9 @@ def use_saved_login(args: argparse.Namespace) -> None:
     """
     if args.url is not None or args.data_dir is not None or os.environ.get("STARDUST_DATA_DIR"):
         return
-    path = login_file()
+    path = login_file(args)
+    if not path.exists():
+        path = path.with_name("login.json")
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

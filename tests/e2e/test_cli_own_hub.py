@@ -85,6 +85,23 @@ def test_a_login_is_remembered_for_other_verbs(shared_hub: HubProcess, tmp_path:
     assert stardust(tmp_path, "nodes").returncode == 4
 
 
+def test_a_login_is_kept_for_each_organisation(hub: HubProcess, tmp_path: Path) -> None:
+    hub.enrol("of-default")
+    said_by(hub, "org", "create", "blue", "--admin", "eve")
+    said_by(hub, "user", "reset", "eve", "--org", "blue")  # a password that need not be changed
+    url = f"http://127.0.0.1:{hub.port}"
+    for organisation, user in (("default", "admin"), ("blue", "eve")):
+        token = said_by(hub, "token", "new", "cli", "--user", user, "--role", "operator", "--org", organisation).strip()
+        done = stardust(tmp_path, "login", "--url", url, "--org", organisation, given=f"{token}\n")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "of-default" in stardust(tmp_path, "nodes", "--org", "default").stdout
+    blue = stardust(tmp_path, "nodes", "--org", "blue")
+    assert (blue.returncode, "of-default" in blue.stdout) == (0, False), blue.stderr
+    assert stardust(tmp_path, "nodes").returncode == 4, "without an organisation none of both counts"
+    assert stardust(tmp_path, "login", "--forget", "--org", "blue").returncode == 0
+    assert sorted(path.name for path in (tmp_path / ".config/stardust").iterdir()) == ["login-default.json"]
+
+
 @pytest.mark.parametrize(
     ("typed", "proposed"),
     [
