@@ -237,7 +237,12 @@ def deadlines_say_how_an_event_is_reported(page: Page) -> None:
     dialog.get_by_label("Event", exact=True).fill("dbdump_completed")
     dialog.get_by_text("How a server reports “dbdump_completed”").click()
     expect(dialog.get_by_text("stardust-spider event dbdump_completed")).to_be_visible()
-    page.keyboard.press("Escape")
+    dialog.get_by_label("Name", exact=True).fill("Nightly dump")
+    dialog.get_by_role("button", name="Add deadline").click()
+    made = page.get_by_role("region", name="Nightly dump")
+    expect(made).to_contain_text("No server has reported this yet")
+    expect(made.get_by_text("stardust-spider event dbdump_completed")).to_be_visible()
+    expect(made.get_by_role("list")).to_have_count(0)  # no calendar of days without a result
 
 
 def rules_go_out_and_come_back_as_a_file(page: Page, hub: HubProcess) -> None:
