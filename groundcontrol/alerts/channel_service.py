@@ -11,10 +11,11 @@ from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET, ChannelStor
 from groundcontrol.alerts.channels import KINDS
 from groundcontrol.alerts.channels.kind import Kind, Outcome, Permanent, Sent, Target, sent_by
 from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.hub_facts import may_tell_of_the_hub
 from groundcontrol.alerts.links import LINK_S, Link, Links
 from groundcontrol.alerts.messages import Address, Message, MessageContent, build_message, notice
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, QuietHours, Severity
-from groundcontrol.core.errors import BadRequest, VaultError
+from groundcontrol.core.errors import BadRequest, Forbidden, VaultError
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
 from spider.clock import Clock
@@ -42,6 +43,8 @@ class ChannelEdit(NamedTuple):
     quiet_hours: QuietHours | None = None
     change_quiet_hours: bool = False
     """Whether `quiet_hours` replaces the stored ones; None then removes them."""
+    instance: bool | None = None
+    """As in `Channel`. Of a new channel, None: as its maker may."""
 
     def apply(self, channel: Channel) -> Channel:
         return channel._replace(
@@ -50,6 +53,7 @@ class ChannelEdit(NamedTuple):
             min_severity=self.min_severity or channel.min_severity,
             caps=self.caps or channel.caps,
             quiet_hours=self.quiet_hours if self.change_quiet_hours else channel.quiet_hours,
+            instance=channel.instance if self.instance is None else self.instance,
         )
 
 
@@ -80,9 +84,12 @@ class ChannelService:
     async def create(self, scope: Scope, kind: str, target: object, edit: ChannelEdit) -> Channel:
         """Create a channel. Args: target: as in `read_target`. Raises: BadRequest; Conflict: the name is taken, or there are too many."""
         checked = self._read(kind, target)
+        _check_instance(scope, edit)
         made = ChannelId(new_time_id(self._clock.now()))
         blank = Channel(
-            made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked), state_since_at=self._clock.now()
+            *(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked)),
+            state_since_at=self._clock.now(),
+            instance=may_tell_of_the_hub(scope),
         )
         return await self._channels.create_channel(scope, edit.apply(blank), self._seal(made, 1, checked))
 
@@ -91,6 +98,7 @@ class ChannelService:
 
         Raises: BadRequest; Conflict: somebody else has changed the channel, or its name is taken; NotFound.
         """
+        _check_instance(scope, edit)
         before = await self._channels.get(scope, channel)
         after = edit.apply(before)
         if target is None:
@@ -161,6 +169,11 @@ class ChannelService:
 
     def _seal(self, channel: ChannelId, version: int, target: Target) -> SealedRecord:
         return self._sealer.seal(SEALED_TABLE, channel, TARGET, version, msgspec.json.encode(target))
+
+
+def _check_instance(scope: Scope, edit: ChannelEdit) -> None:
+    if edit.instance is not None and not may_tell_of_the_hub(scope):
+        raise Forbidden("an admin of this hub decides, in its first organisation, which channels tell of the hub itself", field="instance")
 
 
 def kind_of(name: str) -> Kind:

@@ -34,8 +34,9 @@ from groundcontrol.alerts.channels_views import (
     linked_alert_view,
     notifications_view,
 )
+from groundcontrol.alerts.hub_facts import may_tell_of_the_hub
 from groundcontrol.alerts.links import MOST_SNOOZE_S, AlertHandler, Link, LinkExpired, Links
-from groundcontrol.alerts.model import Caps, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
+from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, DeliveryState, IncidentId, QuietHours
 from groundcontrol.alerts.samples import sample_message
 from groundcontrol.alerts.service import AlertService
 from groundcontrol.core.errors import BadRequest, NotFound, TooManyRequests
@@ -53,20 +54,30 @@ MOST_LINKS: Final = Bucket(20, 60.0)
 """Limits how many tokens one address may try."""
 
 
+def _view(call: ApiRequest, channel: Channel) -> ChannelView:
+    return channel_view(channel, of_hub=may_tell_of_the_hub(call.scope))
+
+
 async def list_channels(call: ApiRequest) -> ChannelsView:
     """All channels, by name, without their targets."""
     call.query()
     manages = allowed(call.scope, "alert.manage")
     found = await call.services[ChannelStore].all(call.scope)
-    return ChannelsView(channels=[channel_view(one if manages else one._replace(target_masked="")) for one in found])
+    return ChannelsView(channels=[_view(call, one if manages else one._replace(target_masked="")) for one in found])
 
 
 async def create_channel(call: ApiRequest, body: ChannelBody) -> ChannelView:
     """Create a channel. Its target is sealed, and never shown again."""
     edit = ChannelEdit(
-        _name(body.name), body.enabled, body.min_severity, _caps(body.caps), _hours(body.quiet_hours), change_quiet_hours=True
+        _name(body.name),
+        body.enabled,
+        body.min_severity,
+        _caps(body.caps),
+        _hours(body.quiet_hours),
+        change_quiet_hours=True,
+        instance=body.instance,
     )
-    return channel_view(await call.services[ChannelService].create(call.scope, body.kind, body.target, edit))
+    return _view(call, await call.services[ChannelService].create(call.scope, body.kind, body.target, edit))
 
 
 async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
@@ -81,8 +92,9 @@ async def edit_channel(call: ApiRequest, body: ChannelPatch) -> ChannelView:
         None if body.caps is None else _caps(body.caps),
         _hours(cast("QuietHoursBody | None", body.quiet_hours)) if changes_hours else None,
         change_quiet_hours=changes_hours,
+        instance=body.instance,
     )
-    return channel_view(await call.services[ChannelService].edit(call.scope, _channel_id(call), body.target, edit))
+    return _view(call, await call.services[ChannelService].edit(call.scope, _channel_id(call), body.target, edit))
 
 
 async def delete_channel(call: ApiRequest) -> None:

@@ -43,6 +43,8 @@ class ChannelBody(Body):
     min_severity: Severity = "warning"
     quiet_hours: QuietHoursBody | None = None
     caps: CapsBody = msgspec.field(default_factory=CapsBody)
+    instance: bool | None = None
+    """Whether it also tells of the hub itself; only an admin of the hub may say so. Null: it does if one makes it."""
 
 
 class ChannelPatch(Body):
@@ -54,6 +56,7 @@ class ChannelPatch(Body):
     min_severity: Severity | None = None
     quiet_hours: QuietHoursBody | msgspec.UnsetType | None = msgspec.UNSET
     caps: CapsBody | None = None
+    instance: bool | None = None
 
 
 class FormatPreviewBody(Body):
@@ -97,6 +100,8 @@ class ChannelView(Answer):
     """When the receiver last accepted a test message."""
     target_masked: str
     """Empty for callers who may not manage channels."""
+    instance: bool | None
+    """Whether it also tells of the hub itself; null for callers who may not decide that."""
 
 
 class ChannelsView(Answer):
@@ -190,7 +195,8 @@ class LinkView(Answer):
     alert: LinkedAlertView
 
 
-def channel_view(channel: Channel) -> ChannelView:
+def channel_view(channel: Channel, *, of_hub: bool) -> ChannelView:
+    """Args: of_hub: whether the caller may see and mark which channels tell of the hub."""
     hours = channel.quiet_hours
     return view_of(
         ChannelView,
@@ -198,6 +204,7 @@ def channel_view(channel: Channel) -> ChannelView:
         audience="operator",
         quiet_hours=None if hours is None else QuietHoursView(*hours),
         caps=CapsView(*channel.caps),
+        instance=channel.instance if of_hub else None,
     )
 
 

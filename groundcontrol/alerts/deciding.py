@@ -33,6 +33,11 @@ REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 360
 """How long after the last message a message is repeated, by level."""
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
 
+OF_INSTANCE: Final = frozenset(
+    {"hub.disk", "hub.disk_bytes", "hub.backup", "hub.queue", "hub.lag", "hub.clock", "hub.audit", "hub.data_lost"}
+)
+"""Rules about the hub itself, which all organisations share. Only channels that are marked `instance` tell of their alerts."""
+
 LATE: Final = "late"
 """The reason of a message that could not be sent before its incident was over."""
 LATE_S: Final = 600.0
@@ -40,7 +45,7 @@ LATE_S: Final = 600.0
 
 SkipReason = Literal[
     "channel_disabled", "resolved_before_delivery", "retroactive", "never_told_firing", "below_severity", "acknowledged", "suppressed_by_parent", "flapping",
-    "nothing_left", "already_told", "rule_info_only",
+    "nothing_left", "already_told", "rule_info_only", "about_the_hub",
 ]  # fmt: skip
 DeferReason = Literal[
     "settling", "maintenance", "snoozed", "cool_down", "quiet_hours", "grouping", "update_interval", "cap", "channel_retry"
@@ -123,6 +128,8 @@ def decide(question: Question) -> Decision:
     """The decision for one channel."""
     if not question.channel.enabled:
         return Skip("channel_disabled")
+    if not question.channel.instance and question.firing and all(alert.rule_id in OF_INSTANCE for alert in question.firing):
+        return Skip("about_the_hub")
     decision = _about_incident(question)
     return _paced(question, decision) if isinstance(decision, Send) else decision
 

@@ -18,6 +18,7 @@ SKIPPED_TEXTS: Final[dict[str, str]] = {
     "channel_broken": "its receiver refused messages",
     "retroactive": "it was over before Ground Control learned of it",
     "never_told_firing": "the channel was never notified that it began",
+    "about_the_hub": "the channel leaves the hub out",
     "below_severity": "the channel takes only worse alerts",
     "acknowledged": "somebody acknowledged it",
     "suppressed_by_parent": "another alert of this server explains it",

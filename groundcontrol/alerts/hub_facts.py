@@ -15,7 +15,7 @@ from groundcontrol.alerts.states import HubInfo
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.last_backup import last_backup_at
-from groundcontrol.core.scope import DEFAULT_ORG, hub_scope
+from groundcontrol.core.scope import DEFAULT_ORG, Scope, hub_scope
 from groundcontrol.core.steady_clock import WORST_JUMP_WINDOW_S, SteadyClock
 from groundcontrol.events.model import EventFilter
 from groundcontrol.events.store import LogStore
@@ -53,6 +53,11 @@ def _disk_of(path: Path) -> _Disk | None:
         event(log, "disk_unread", logging.WARNING, error=type(exc).__name__, errno=exc.errno)
         return None
     return _Disk(usage.free, usage.total) if usage.total > 0 else None
+
+
+def may_tell_of_the_hub(scope: Scope) -> bool:
+    """Whether the caller may mark channels `instance`: an admin of the hub, in the first organisation, which has the hub's own alerts."""
+    return scope.org == DEFAULT_ORG and scope.actor.instance_admin
 
 
 class HubFactReader:

@@ -204,16 +204,18 @@ class Channel(NamedTuple):
     version: int = 1
     probe_at: float = 0.0
     """No message is tried before this time. It is set after failures, or if the receiver asked for a wait."""
+    instance: bool = False
+    """Whether a channel of the first organisation also tells of the hub itself: its disk, backup, clock, audit log."""
 
 
 CHANNELS: Final = Record(
     model=Channel,
     table="channel",
     noun="channel",
-    edited=("name", "enabled", "min_severity", "quiet_hours", "caps"),
+    edited=("name", "enabled", "min_severity", "quiet_hours", "caps", "instance"),
     audited={
         "name": "name", "kind": "kind", "target": "target_masked", "enabled": "enabled", "min_severity": "min_severity",
-        "quiet_hours": "quiet_hours", "caps": "caps",
+        "quiet_hours": "quiet_hours", "caps": "caps", "instance": "instance",
     },
     columns={"caps": ("per_hour", "critical_per_hour")},
     computed={"name_key": lambda channel: fold(channel.name)},

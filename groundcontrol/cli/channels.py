@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_act(acts, "test", help="send a test message, and wait for the receiver's answer").add_argument(
         "channel", metavar="CHANNEL", help="its name or id"
     )
+    mark = add_act(acts, "hub", help="whether a channel also tells of the hub itself: its disk, backup, clock, audit log")
+    mark.add_argument("channel", metavar="CHANNEL", help="its name or id")
+    mark.add_argument("on", choices=("on", "off"))
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -30,6 +33,11 @@ async def run(args: argparse.Namespace) -> int:
         channels = (await hub.get("/channels"))["channels"]
         if args.act == "test":
             return await _test(hub, args, channels)
+        if args.act == "hub":
+            after = await hub.patch(f"/channels/{_named(args, channels)['id']}", {"instance": args.on == "on"})
+            return print_answer(
+                args, after, f"{shown(after['name'])} {'also tells' if after['instance'] else 'does not tell'} of the hub itself"
+            )
     columns: Columns = {
         "CHANNEL": "name", "KIND": "kind", "STATE": lambda one: one["state"] if one["enabled"] else "off", "FROM": "min_severity",
         "TARGET": "target_masked", "TESTED": lambda one: age(one["tested_at"]), "REASON": "state_reason", "ID": "id",
@@ -37,10 +45,15 @@ async def run(args: argparse.Namespace) -> int:
     return print_list(args, "channels", channels, columns)
 
 
-async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
+def _named(args: argparse.Namespace, channels: list[Any]) -> Any:
     found = next((channel for channel in channels if is_meant(channel, args.channel)), None)
     if found is None:
         raise CliError(f"there is no channel {shown(args.channel)}; `stardust channels` lists them", "not_found")
+    return found
+
+
+async def _test(hub: Hub, args: argparse.Namespace, channels: list[Any]) -> int:
+    found = _named(args, channels)
     wanted = (await hub.post(f"/channels/{found['id']}/test", None))["delivery_id"]
     delivery: Any = None
     for _ in range(int(WAIT_S / POLL_S)):

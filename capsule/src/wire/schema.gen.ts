@@ -366,6 +366,8 @@ export interface ChannelBody {
   min_severity?: "info" | "warning" | "critical";
   quiet_hours?: QuietHoursBody | null;
   caps?: CapsBody;
+  /** Whether it also tells of the hub itself; only an admin of the hub may say so. Null: it does if one makes it. */
+  instance?: boolean | null;
 }
 
 export interface ChannelExplanation {
@@ -401,6 +403,7 @@ export interface ChannelPatch {
   min_severity?: "info" | "warning" | "critical" | null;
   quiet_hours?: QuietHoursBody | null;
   caps?: CapsBody | null;
+  instance?: boolean | null;
 }
 
 export interface ChannelView {
@@ -420,6 +423,8 @@ export interface ChannelView {
   tested_at: number | null;
   /** Empty for callers who may not manage channels. */
   target_masked: string;
+  /** Whether it also tells of the hub itself; null for callers who may not decide that. */
+  instance: boolean | null;
 }
 
 export interface ChannelsView {

@@ -9,6 +9,7 @@ export const DELIVERY_REASONS: Readonly<Record<string, string>> = {
   channel_broken: t`its receiver refused messages`,
   retroactive: t`it was over before Ground Control learned of it`,
   never_told_firing: t`the channel was never notified that it began`,
+  about_the_hub: t`the channel leaves the hub out`,
   below_severity: t`the channel takes only worse alerts`,
   acknowledged: t`somebody acknowledged it`,
   suppressed_by_parent: t`another alert of this server explains it`,

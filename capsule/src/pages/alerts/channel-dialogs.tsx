@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { targetComplete, targetError, targetFields, targetOf, type TargetField } from "../../core/alerts/channel-form";
 import { t } from "../../core/text/i18n";
 import { addChannel, editChannel, loadKinds } from "../../state/alert-calls";
+import { manyOrganisations } from "../../state/organisation";
 import type { ApiError, ChannelBody, ChannelView } from "../../state/types";
 import { SecretField, TextField } from "../../ui/field";
 import { Check, SelectField } from "../../ui/form";
@@ -204,11 +205,13 @@ export function EditChannel({
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [severity, setSeverity] = useState<Severity>(channel.min_severity);
   const [hours, setHours] = useState<Hours | null>(channel.quiet_hours);
+  const [instance, setInstance] = useState(channel.instance);
+  const mark = instance === channel.instance ? {} : { instance };
   const fields = targetFields(kinds?.find((one) => one.kind === channel.kind)?.target ?? {});
   const ready = name.trim() !== "" && (!retarget || (kinds !== null && targetComplete(fields, typed)));
   const target = retarget ? { target: targetOf(fields, typed) } : {};
   const save = async (): Promise<void> =>
-    onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...target }));
+    onChanged(await editChannel(channel.id, { name: name.trim(), min_severity: severity, quiet_hours: hours, ...mark, ...target }));
   return (
     <FormDialog
       title={t`Edit ${channel.name}`}
@@ -226,6 +229,11 @@ export function EditChannel({
         input={{ maxLength: 100, autocomplete: "off", required: true, autofocus: true }}
       />
       <WhenFields severity={severity} onSeverity={setSeverity} hours={hours} onHours={setHours} />
+      {instance !== null && manyOrganisations.value && (
+        <Check checked={instance} onCheck={setInstance}>
+          {t`Also what is wrong with the hub itself: its disk, backup, clock, audit log`}
+        </Check>
+      )}
       <Check checked={retarget} onCheck={setRetarget}>
         {t`Change the target; the present one is ${channel.target_masked}`}
       </Check>

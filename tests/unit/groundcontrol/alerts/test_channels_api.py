@@ -57,6 +57,32 @@ async def test_a_channel_is_created_changed_and_deleted_without_showing_its_targ
         assert b"QUJD" not in answer.body
 
 
+async def test_only_admins_of_the_hub_mark_channels_that_tell_of_the_hub_itself(hub: TestHub) -> None:
+    boss = await hub.logged_in()
+    channel = await made(boss)
+    assert channel["instance"] is True, "what an admin of the hub makes in its first organisation tells of the hub"
+    path = f"channels/{channel['id']}"
+    assert (await boss.request("PATCH", path, {"instance": False})).json["instance"] is False
+    assert (await made(boss, name="quiet", instance=False))["instance"] is False
+    rows = [row for row in (await boss.get("audit")).json["audit"] if row["target"] == channel["id"]]
+    assert any("instance" in str(row["detail"]) for row in rows)
+
+    admin = await hub.logged_in()
+    assert admin.user is not None
+    await hub.sql("UPDATE account SET instance_admin = 0 WHERE id = ?", admin.user.id)
+    stranger = await hub.logged_in()
+    assert stranger.user is not None
+    await hub.move(stranger.user)
+    for who in (admin, stranger):
+        own = await made(who, name=f"of {who.user.username}" if who.user else "")
+        assert own["instance"] is None
+        for refused in (
+            await who.request("PATCH", f"channels/{own['id']}", {"instance": True}),
+            await who.post("channels", {**WEBHOOK, "name": "more", "instance": True}),
+        ):
+            assert (refused.status, refused.code) == (403, "auth.forbidden")
+
+
 @pytest.mark.holds("SAFETY-22", "S-15")
 async def test_changing_a_channels_target_needs_the_password_and_renaming_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()

@@ -81,6 +81,7 @@ SKIPS = {
     "acknowledged": question(firing=(alert(acknowledged_at=NOW - 5),)),
     "retroactive": question(firing=(alert(retro=True),)),
     "nothing_left": question(firing=()),
+    "about_the_hub": question(firing=(alert(rule_id=RuleId("hub.disk")),)),
 }
 DEFERS = {
     "settling": (question(started_at=NOW - 10), NOW - 10 + SETTLE_S),
