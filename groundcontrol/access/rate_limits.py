@@ -15,7 +15,9 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.store import Bucket, LoginLookup, UserStore
+from groundcontrol.core.errors import TooManyRequests
 from groundcontrol.core.text import fold
+from spider.clock import Clock
 
 Ladder = tuple[tuple[int, float], ...]
 """Pairs of (attempts, window in seconds). A longer window makes a longer wait."""
@@ -139,3 +141,10 @@ class KnownAddresses:
     async def origin_of(self, username: str, address: str) -> LoginOrigin:
         """The origin of a log-in attempt without a browser cookie."""
         return "place" if (await self.lookup_login(username, address)).known else "elsewhere"
+
+
+async def check_limit(users: UserStore, clock: Clock, what: str, address: str, bucket: Bucket) -> None:
+    """Count an act of an address. Raises: TooManyRequests."""
+    wait_s = await users.reserve_attempt({f"{what}:{rate_limit_key(address)}": bucket}, clock.now())
+    if wait_s > 0:
+        raise TooManyRequests("too many log-ins through a provider from here; try again later", retry_after_s=int(wait_s) + 1)

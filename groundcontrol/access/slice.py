@@ -6,7 +6,9 @@ from typing import Final
 
 from groundcontrol.access import api as access_api
 from groundcontrol.access.oidc.api import OIDC_ROUTES
-from groundcontrol.access.oidc.service import Sso
+from groundcontrol.access.oidc.log_ins import ProviderLogIns
+from groundcontrol.access.oidc.log_outs import ProviderLogOuts
+from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.passkeys import Passkeys, PasskeyStore
 from groundcontrol.access.views import (
     AccountsView,
@@ -68,25 +70,32 @@ ROUTES: Final = (
 )  # fmt: skip
 
 
-def _sso(services: Services) -> Sso:
-    return Sso(
-        store=services,
-        auth=services.auth,
-        bus=services.bus,
-        clock=services.clock,
-        refusals=services.refusals,
-        sealer=services[Vault],
-        origin=services.config.origin,
-        loopback_allowed=services.config.loopback_only,
-    )
+def _providers(services: Services) -> Providers:
+    return Providers(store=services, clock=services.clock, sealer=services[Vault], loopback_allowed=services.config.loopback_only)
+
+
+def _log_ins(services: Services) -> ProviderLogIns:
+    return ProviderLogIns(
+        store=services, providers=services[Providers], auth=services.auth, bus=services.bus, clock=services.clock,
+        refusals=services.refusals, sealer=services[Vault], origin=services.config.origin,
+    )  # fmt: skip
+
+
+def _log_outs(services: Services) -> ProviderLogOuts:
+    return ProviderLogOuts(
+        store=services, providers=services[Providers], auth=services.auth, bus=services.bus, clock=services.clock,
+        refusals=services.refusals, sealer=services[Vault], origin=services.config.origin,
+    )  # fmt: skip
 
 
 SLICE: Final = Slice(
     "access",
     (*ROUTES, *OIDC_ROUTES),
     provides=(
-        provide(Sso)(_sso),
+        provide(Providers)(_providers),
+        provide(ProviderLogIns)(_log_ins),
+        provide(ProviderLogOuts)(_log_outs),
         provide(Passkeys)(lambda services: Passkeys(services[PasskeyStore], services.clock, services.config.origin)),
     ),
-    tasks=(Sso,),
+    tasks=(Providers,),
 )

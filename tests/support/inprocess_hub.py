@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import test_utils, web
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.oidc.service import Sso
+from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import new_session
@@ -507,5 +507,5 @@ async def running(
         await hub.server.start_server()
         stack.push_async_callback(hub.close)
         stack.push_async_callback(hub.services[Egress].close)
-        stack.push_async_callback(hub.services[Sso].close)
+        stack.push_async_callback(hub.services[Providers].close)
         yield hub

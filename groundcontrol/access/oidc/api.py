@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -10,8 +11,10 @@ import msgspec
 from aiohttp import hdrs, web
 
 from groundcontrol.access.api import login_view
+from groundcontrol.access.oidc.log_ins import RETURN_PATH, ProviderLogIns, Returned, Visitor
+from groundcontrol.access.oidc.log_outs import SIGNED_OUT_PATH, ProviderLogOuts, announce
 from groundcontrol.access.oidc.model import Provider, checked
-from groundcontrol.access.oidc.service import RETURN_PATH, SIGNED_OUT_PATH, Returned, Sso, Visitor
+from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.oidc.store import Ended, OidcStore
 from groundcontrol.access.oidc.views import (
     NewProviderBody,
@@ -54,7 +57,7 @@ MOST_CLIENT_SECRET_CHARS: Final = 1000
 
 async def list_sso_buttons(call: ApiRequest) -> SsoButtonsView:
     """The providers through which users may log in: their names, and nothing else."""
-    sso = call.services[Sso]
+    sso = call.services[Providers]
     found = [one for one in await call.services[OidcStore].providers() if one.enabled]
     return SsoButtonsView(providers=[SsoButtonView(name=one.name, title=one.title, away=sso.failure_of(one) != "") for one in found])
 
@@ -66,7 +69,7 @@ async def start_sso(call: ApiRequest, body: SsoStartBody) -> web.Response:
     if origin != call.services.config.origin:
         raise BadRequest(f"open the page at {call.services.config.origin}: the provider sends the browser back there")
     caller = None if body.purpose == "login" else await _caller(call)
-    location, binder = await call.services[Sso].start(_name(call), body.purpose, body.return_to, call.address, caller)
+    location, binder = await call.services[ProviderLogIns].start(_name(call), body.purpose, body.return_to, call.address, caller)
     response = web.Response(body=msgspec.json.encode(SsoStartView(location=location)), content_type="application/json")
     call.cookies.bind_sso(response, binder)
     return response
@@ -81,7 +84,7 @@ async def finish_sso(call: ApiRequest, body: SsoFinishBody) -> web.Response:
     visitor = Visitor(
         call.cookies.sso_binder(call.request), call.address, call.request.headers.get(hdrs.USER_AGENT, ""), partial(_caller, call)
     )
-    done = await call.services[Sso].finish(returned, visitor)
+    done = await call.services[ProviderLogIns].finish(returned, visitor)
     view = SsoFinishView(purpose=done.purpose, return_to=done.return_to, login=None if done.issued is None else login_view(done.issued))
     response = web.Response(body=msgspec.json.encode(view), content_type="application/json")
     if done.issued is not None:
@@ -102,7 +105,7 @@ async def _caller(call: ApiRequest) -> Caller:
 
 async def logout_sso(call: ApiRequest) -> web.Response:
     """End this session, and say where the browser ends the provider's session."""
-    location = await call.services[Sso].logout(call.caller)
+    location = await call.services[ProviderLogOuts].logout(call.caller)
     response = web.Response(body=msgspec.json.encode(SsoLogoutView(location=location)), content_type="application/json")
     call.cookies.clear(response)
     return response
@@ -110,7 +113,7 @@ async def logout_sso(call: ApiRequest) -> web.Response:
 
 async def log_out_by_provider(call: ApiRequest, form: dict[str, str]) -> SsoLoggedOutView:
     """End the sessions that the provider names. It sends a form, and no cookie."""
-    return SsoLoggedOutView(sessions=await call.services[Sso].back_channel(_name(call), form["logout_token"], call.address))
+    return SsoLoggedOutView(sessions=await call.services[ProviderLogOuts].back_channel(_name(call), form["logout_token"], call.address))
 
 
 async def list_links(call: ApiRequest) -> SsoLinksView:
@@ -125,7 +128,7 @@ async def remove_link(call: ApiRequest) -> None:
     wanted, store = call.id_of("link"), call.services[OidcStore]
     if all(one.id != wanted for one in await store.links(user.id)):
         raise NotFound("there is no such link")
-    call.services[Sso].announce([*await store.remove_link(call.scope, user.id, wanted, session.id), Ended(SessionId(""), user.id)])
+    announce(call.services.bus, [*await store.remove_link(call.scope, user.id, wanted, session.id), Ended(SessionId(""), user.id)])
 
 
 async def list_sso_providers(call: ApiRequest) -> ProvidersView:
@@ -143,7 +146,7 @@ async def show_sso_provider(call: ApiRequest) -> ProviderView:
 async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> ProviderView:
     """Create a provider. Nothing is asked of it yet."""
     _check_instance_admin(call)
-    sso = call.services[Sso]
+    sso = call.services[Providers]
     secret = _secret(body.client_secret)
     usual = Provider("", 0, "", "", "", "").methods
     provider = Provider(
@@ -159,7 +162,7 @@ async def create_sso_provider(call: ApiRequest, body: NewProviderBody) -> Provid
 
 async def edit_sso_provider(call: ApiRequest, body: ProviderPatch) -> ProviderView:
     """Change a provider. What the body leaves out stays, the client secret too. Its open log-ins end; sessions as well if it is another provider now."""
-    sso = call.services[Sso]
+    sso = call.services[Providers]
     before = await _provider(call)
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -178,21 +181,28 @@ async def edit_sso_provider(call: ApiRequest, body: ProviderPatch) -> ProviderVi
     await _check(call, after)
     is_other = after.party != before.party or not after.enabled
     stored, ended = await call.services[OidcStore].save_provider(call.scope, after, sealed, end_sessions=is_other)
-    await sso.forget(before.id, ended)
+    await _forget(call, before.id, ended)
     return _view(call, stored)
+
+
+async def _forget(call: ApiRequest, provider: str, ended: Sequence[Ended]) -> None:
+    """End what is open at a provider that was changed or deleted."""
+    call.services[ProviderLogIns].end_of_provider(provider)
+    await call.services[Providers].forget(provider)
+    announce(call.services.bus, ended)
 
 
 async def delete_sso_provider(call: ApiRequest) -> None:
     """Delete a provider. The sessions that it opened end; links stay, and are of use again if a provider with the same issuer comes."""
     provider = await _provider(call)
     ended = await call.services[OidcStore].delete_provider(call.scope, provider.id)
-    await call.services[Sso].forget(provider.id, ended)
+    await _forget(call, provider.id, ended)
 
 
 async def check_sso_provider(call: ApiRequest) -> ProviderCheckView:
     """Ask the provider now for its description and keys, and show what the hub reads from them."""
     provider = await _provider(call)
-    remote = await call.services[Sso].remote(provider)
+    remote = await call.services[Providers].remote(provider)
     found = await remote.description(again=True)
     return ProviderCheckView(
         authorization_endpoint=found.authorization, token_endpoint=found.token, userinfo=found.userinfo != "",
@@ -203,7 +213,7 @@ async def check_sso_provider(call: ApiRequest) -> ProviderCheckView:
 async def list_sso_attempts(call: ApiRequest) -> SignInAttemptsView:
     """The last log-ins through a provider since the hub started, newest first, with the groups that came and the reasons of refusals."""
     provider = await _provider(call)
-    return SignInAttemptsView(attempts=[attempt_view(one) for one in call.services[Sso].attempts(provider.name)])
+    return SignInAttemptsView(attempts=[attempt_view(one) for one in call.services[ProviderLogIns].attempts(provider.name)])
 
 
 async def show_sso_rule(call: ApiRequest) -> SsoRuleView:
@@ -227,12 +237,12 @@ async def edit_sso_rule(call: ApiRequest, body: SsoRulePatch) -> SsoRuleView:
             raise BadRequest("there is no provider that users could log in through", field="sso_only")
         wanted = (await call.services[UserAdminStore].person(call.scope, name)).user.id
     rule, ended = await call.services[OidcStore].save_sso_rule(call.scope, wanted)
-    call.services[Sso].announce(ended)
+    announce(call.services.bus, ended)
     return view_of(SsoRuleView, rule)
 
 
 async def _check(call: ApiRequest, provider: Provider) -> None:
-    await asyncio.to_thread(checked, provider, loopback_allowed=call.services[Sso].loopback_allowed)
+    await asyncio.to_thread(checked, provider, loopback_allowed=call.services[Providers].loopback_allowed)
     known = {one.slug for one in await call.services[OrganisationStore].organisations()}
     for row in provider.groups:
         if row.organisation not in known:
@@ -257,7 +267,7 @@ def _name(call: ApiRequest) -> str:
 
 async def _provider(call: ApiRequest) -> Provider:
     _check_instance_admin(call)
-    return await call.services[Sso].provider(_name(call))
+    return await call.services[Providers].provider(_name(call))
 
 
 def _view(call: ApiRequest, provider: Provider) -> ProviderView:
@@ -265,7 +275,7 @@ def _view(call: ApiRequest, provider: Provider) -> ProviderView:
     return provider_view(
         provider,
         origin,
-        call.services[Sso].failure_of(provider),
+        call.services[Providers].failure_of(provider),
         redirect_uri=origin + RETURN_PATH,
         signed_out_uri=origin + SIGNED_OUT_PATH,
     )

@@ -1,10 +1,9 @@
-"""Log-in, linking and step-up through a provider, and log-outs that begin there."""
+"""Log-in, linking and step-up through a provider."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import re
 from collections import deque
@@ -25,29 +24,27 @@ from groundcontrol.access.oidc.errors import (
 )
 from groundcontrol.access.oidc.flows import Flow, Flows, challenge_of
 from groundcontrol.access.oidc.model import (
-    CLIENT_SECRET,
     HINT,
     HINT_TABLE,
-    SEALED_TABLE,
     Link,
     Provider,
     Purpose,
     SignInAttempt,
     SsoSession,
 )
+from groundcontrol.access.oidc.providers import Providers
 from groundcontrol.access.oidc.remote import Remote
-from groundcontrol.access.oidc.store import Ended, Granted, OidcStore
+from groundcontrol.access.oidc.store import Granted, OidcStore
 from groundcontrol.access.oidc.tokens import (
     LEEWAY_S,
     IdToken,
-    LogoutToken,
     TokenRefused,
     UnknownKey,
     algorithm_of,
     hashes_to,
     read_id_token,
-    read_logout_token,
 )
+from groundcontrol.access.rate_limits import check_limit
 from groundcontrol.access.second_factor import Sealer
 from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import Caller, Issued, new_session, scope_of
@@ -55,20 +52,16 @@ from groundcontrol.access.store import Bucket, MembershipStore, UserStore
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import (
-    BadRequest,
     Conflict,
     Forbidden,
     HubError,
     NotFound,
-    TooManyRequests,
     TotpRequired,
     TotpWrong,
     Unauthenticated,
-    VaultError,
 )
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import NO_ORG, Actor
-from groundcontrol.core.secrets import SealedRecord, SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from spider.clock import Clock
@@ -78,20 +71,15 @@ from spider.wire.ids import new_random_id
 log = logging.getLogger(__name__)
 
 RETURN_PATH: Final = "/oidc"
-SIGNED_OUT_PATH: Final = "/signed-out"
 KEPT_ATTEMPTS: Final = 50
 ROUNDED_S: Final = 1.0
 """A provider's times are whole seconds."""
 MOST_SHOWN_CHARS: Final = 200
 MOST_HINT_CHARS: Final = 3000
 """A longer ID token is not kept: it would not fit into the URL of a log-out."""
-LOGOUT_WAIT_S: Final = 3.0
-REPLAY_S: Final = 3600.0
-"""How long the id of a log-out token is known. Such a token is valid for about ten minutes."""
 BEGINNINGS: Final = Bucket(60, 60.0)
 ENDS: Final = Bucket(60, 60.0)
-LOGOUTS: Final = Bucket(120, 60.0)
-"""Limits for one address. The provider's log-outs have one of their own, so that log-ins cannot use it up."""
+"""Limits for one address."""
 
 
 class Finished(NamedTuple):
@@ -139,16 +127,24 @@ class _Proved(NamedTuple):
         return "".join(char if char.isprintable() else "?" for char in found[:MOST_SHOWN_CHARS])
 
 
-class Sso:
-    """Single sign-on of one hub."""
+class ProviderLogIns:
+    """Log-ins through the providers of one hub."""
 
     def __init__(
-        self, *, store: Stores, auth: AuthService, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, origin: str,
-        loopback_allowed: bool,
-    ) -> None:  # fmt: skip
-        """Args: origin: of the page; browsers return to it. loopback_allowed: whether a provider may be at http:// on this machine."""
+        self,
+        *,
+        store: Stores,
+        providers: Providers,
+        auth: AuthService,
+        bus: Bus,
+        clock: Clock,
+        refusals: Refusals,
+        sealer: Sealer,
+        origin: str,
+    ) -> None:
+        """Args: origin: of the page; browsers return to it."""
         self._oidc = store[OidcStore]
-        self._secrets = store[SecretStore]
+        self._providers = providers
         self._users = store[UserStore]
         self._memberships = store[MembershipStore]
         self._auth = auth
@@ -157,11 +153,9 @@ class Sso:
         self._refusals = refusals
         self._sealer = sealer
         self._origin = origin
-        self.loopback_allowed = loopback_allowed
         self._flows = Flows(clock)
         self._waiting: dict[str, _Proved] = {}
         """State of a flow that waits for a code of the second factor -> whom the provider has proved."""
-        self._remotes: dict[str, Remote] = {}
         self._attempts: deque[SignInAttempt] = deque(maxlen=KEPT_ATTEMPTS)
 
     @property
@@ -173,67 +167,9 @@ class Sso:
         """The last log-ins through a provider since the hub started, newest first."""
         return [one for one in reversed(self._attempts) if one.provider == provider]
 
-    # -- providers -----------------------------------------------------------------------
-
-    async def provider(self, name: str) -> Provider:
-        """Raises: NotFound."""
-        for one in await self._oidc.providers():
-            if one.name == name:
-                return one
-        raise NotFound("there is no provider of this name")
-
-    def failure_of(self, provider: Provider) -> str:
-        """Why the provider did not answer when it was last asked; empty: it did, or was not asked yet."""
-        known = self._remotes.get(provider.id)
-        return "" if known is None or known.failure is None else known.failure.message
-
-    async def remote(self, provider: Provider) -> Remote:
-        """The requests to a provider as it is configured now."""
-        known = self._remotes.get(provider.id)
-        if known is not None and known.provider == provider:
-            return known
-        self._remotes[provider.id] = made = Remote(provider, self._clock, loopback_allowed=self.loopback_allowed)
-        if known is not None:
-            await known.close()
-        return made
-
-    async def forget(self, provider: str, ended: Sequence[Ended]) -> None:
-        """End the open log-ins of a provider that was changed or deleted, and announce ended sessions."""
+    def end_of_provider(self, provider: str) -> None:
+        """End the open log-ins of a provider that was changed or deleted."""
         self._flows.end_of_provider(provider)
-        known = self._remotes.pop(provider, None)
-        if known is not None:
-            await known.close()
-        self.announce(ended)
-
-    async def seal_secret(self, provider: Provider, secret: str) -> SealedRecord:
-        """Seal a client secret as the version that the provider names."""
-        return await asyncio.to_thread(
-            self._sealer.seal, SEALED_TABLE, provider.id, CLIENT_SECRET, provider.secret_version, secret.encode()
-        )
-
-    async def next_secret_version(self, provider: Provider) -> int:
-        """The version of the next client secret: of every version only one value is ever sealed."""
-        record = await self._secrets.secret(SEALED_TABLE, provider.id, CLIENT_SECRET)
-        return max(provider.version, provider.secret_version, 0 if record is None else record.version) + 1
-
-    async def _secret(self, provider: Provider) -> str:
-        if provider.secret_version == 0:
-            return ""
-        record = await self._secrets.secret(SEALED_TABLE, provider.id, CLIENT_SECRET)
-        if record is None or record.version != provider.secret_version:
-            raise VaultError(f"the client secret of the provider {provider.name} is missing from the vault")
-        return (await asyncio.to_thread(self._sealer.open, record)).decode()
-
-    async def close(self) -> None:
-        for remote in self._remotes.values():
-            await remote.close()
-
-    async def run(self) -> None:
-        """Stay open until cancelled."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self.close()
 
     # -- to the provider and back --------------------------------------------------------
 
@@ -244,13 +180,13 @@ class Sso:
         Returns: the provider's URL for the browser, and the cookie that binds the flow to the browser.
         Raises:  NotFound; OidcUnavailable; OidcIssuerMismatch; TooManyRequests; StepUpRequired: a link needs a recent proof.
         """
-        await self._limit("oidc-start", address, BEGINNINGS)
-        provider = await self.provider(name)
+        await check_limit(self._users, self._clock, "oidc-start", address, BEGINNINGS)
+        provider = await self._providers.provider(name)
         if not provider.enabled:
             raise NotFound("there is no provider of this name")
         if purpose == "link" and caller is not None:
             self._auth.require_step_up(caller, strict=True)
-        description = await (await self.remote(provider)).description()
+        description = await (await self._providers.remote(provider)).description()
         session = None if caller is None else caller.session
         flow, binder = self._flows.begin(
             provider.id, provider.version, purpose, _local_path(return_to), rate_limit_key(address),
@@ -276,7 +212,7 @@ class Sso:
         """
         flow = self._flows.take(returned.state, visitor.binder)
         proved = self._waiting.pop(flow.state, None)
-        await self._limit("oidc-finish", visitor.address, ENDS)
+        await check_limit(self._users, self._clock, "oidc-finish", visitor.address, ENDS)
         self._auth.clock_guard.check()
         provider = next((one for one in await self._oidc.providers() if one.id == flow.provider), None)
         if provider is None or provider.version != flow.provider_version:
@@ -293,7 +229,7 @@ class Sso:
 
     async def _prove(self, provider: Provider, flow: Flow, returned: Returned) -> _Proved:
         """Check what the browser brings, and read the user from the provider."""
-        remote = await self.remote(provider)
+        remote = await self._providers.remote(provider)
         description = await remote.description()
         if returned.issuer and returned.issuer != provider.issuer:
             raise OidcIssuerMismatch(
@@ -306,7 +242,7 @@ class Sso:
             about = f": {returned.error_description}" if returned.error_description else ""
             text = f"{returned.error or 'no code came back'}{about}"[:300]
             raise OidcRefused("the provider says " + "".join(char if char.isprintable() else "?" for char in text))
-        answer = await remote.exchange(returned.code, flow.verifier, self.redirect_uri, await self._secret(provider))
+        answer = await remote.exchange(returned.code, flow.verifier, self.redirect_uri, await self._providers.client_secret(provider))
         raw = answer.get("id_token")
         if not isinstance(raw, str):
             raise OidcRefused("the provider gave no ID token: allow the scope openid for this client")
@@ -481,75 +417,6 @@ class Sso:
             actor, "auth.sso", error.code, target=f"provider:{provider.name}", address_key=rate_limit_key(address)
         ):
             event(log, "sso_refused", logging.WARNING, provider=provider.name, code=error.code, why=error.message, address=address)
-
-    # -- log-outs ------------------------------------------------------------------------
-
-    async def logout(self, caller: Caller) -> str | None:
-        """End a session. Returns: the provider's URL at which the browser ends its session there too; None: there is none."""
-        if caller.session is None:
-            raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
-        at_provider = await self._oidc.session_at_provider(caller.session.id)
-        hint = None if at_provider is None else await self._secrets.secret(HINT_TABLE, caller.session.id, HINT)
-        await self._auth.logout(caller)
-        if at_provider is None:
-            return None
-        try:
-            provider = await self.provider(at_provider.provider)
-            async with asyncio.timeout(LOGOUT_WAIT_S):
-                description = await (await self.remote(provider)).description()
-        except (HubError, TimeoutError):
-            return None  # the session here is over, whatever the provider says
-        if not description.end_session:
-            return None
-        query = {"client_id": provider.client_id, "post_logout_redirect_uri": self._origin + SIGNED_OUT_PATH}
-        if hint is not None:
-            query["id_token_hint"] = (await asyncio.to_thread(self._sealer.open, hint)).decode()
-        joint = "&" if urlsplit(description.end_session).query else "?"
-        return f"{description.end_session}{joint}{urlencode(query)}"
-
-    async def back_channel(self, name: str, raw: str, address: str) -> int:
-        """End the sessions that a log-out token of the provider names.
-
-        Returns: how many ended.
-        Raises:  BadRequest: the token is not valid, or was used before; NotFound; OidcUnavailable; TooManyRequests.
-        """
-        await self._limit("oidc-backchannel", address, LOGOUTS)
-        provider = await self.provider(name)
-        remote = await self.remote(provider)
-        try:
-            token = await self._read_logout(remote, raw)
-        except TokenRefused as exc:
-            if await self._refusals.note(
-                Actor("user", "", "unknown", "viewer", address), "auth.sso_logout", "token", target=f"provider:{name}",
-                address_key=rate_limit_key(address),
-            ):  # fmt: skip
-                event(log, "sso_logout_refused", logging.WARNING, provider=name, why=str(exc), address=address)
-            raise BadRequest(f"the log-out token is not valid: {exc}") from exc
-        once = f"oidc-logout:{hashlib.sha256(f'{provider.issuer} {token.id}'.encode()).hexdigest()}"
-        if await self._users.reserve_attempt({once: Bucket(1, REPLAY_S)}, self._clock.now()):
-            raise BadRequest("this log-out token was used before")
-        actor = Actor("system", provider.id, f"provider:{name}", "viewer", address)
-        ended = await self._oidc.end_sessions(actor, provider.issuer, token.subject, token.session)
-        self.announce(ended)
-        event(log, "sso_logged_out", provider=name, sessions=len(ended))
-        return len(ended)
-
-    async def _read_logout(self, remote: Remote, raw: str) -> LogoutToken:
-        now = self._clock.now()
-        try:
-            return read_logout_token(raw, await remote.keys(), remote.provider.party, now=now)
-        except UnknownKey:
-            return read_logout_token(raw, await remote.keys(again=True), remote.provider.party, now=now)
-
-    def announce(self, ended: Sequence[Ended]) -> None:
-        """Close the sockets of ended sessions."""
-        for one in ended:
-            self._bus.publish(Revoked(one.session, one.user))
-
-    async def _limit(self, what: str, address: str, bucket: Bucket) -> None:
-        wait_s = await self._users.reserve_attempt({f"{what}:{rate_limit_key(address)}": bucket}, self._clock.now())
-        if wait_s > 0:
-            raise TooManyRequests("too many log-ins through a provider from here; try again later", retry_after_s=int(wait_s) + 1)
 
 
 def granted_by(provider: Provider, claims: Mapping[str, Any]) -> tuple[Granted, ...]:
