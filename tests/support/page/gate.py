@@ -43,13 +43,16 @@ RUN_AXE = """(async () => {
     const bar = document.querySelector(".selection")?.getBoundingClientRect();
     const hidden = [...document.querySelectorAll("input[type=checkbox]")].map((one) => one.getBoundingClientRect())
         .find((box) => bar && box.top - 8 < bar.top && box.bottom + 8 > bar.top);
-    if (hidden) scrollBy(0, hidden.bottom + 16 - bar.top);
+    const card = [...document.querySelectorAll(".cards li")].map((one) => one.getBoundingClientRect())
+        .find((box) => bar && box.top < bar.top && box.bottom > bar.top);
+    if (card) scrollBy(0, card.bottom + 9 - bar.top);
+    else if (hidden) scrollBy(0, hidden.bottom + 16 - bar.top);
     const found = await axe.run(dialogs.length ? dialogs[dialogs.length - 1] : document, {runOnly: {type: "tag", values: %s}, resultTypes: ["violations"], preload: false});
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
 })()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
-"""Checks an open dialog alone: the page beneath it is inert, and is checked as a screen of its own. A checkbox that the bar of a selection half
-covers is scrolled into the open first, as a user would."""
+"""Checks an open dialog alone: the page beneath it is inert, and is checked as a screen of its own. A checkbox or card that the bar of a selection
+half covers is scrolled into the open first, as a user would. The next card, 10 px below it, is then behind the bar."""
 
 
 FOLLOW = """async (path) => {
