@@ -144,7 +144,7 @@ class TargetView(Answer):
     why: str
     words: str
     remedy: str
-    """What helps a held node; empty: waiting does."""
+    """What helps a node that is held or failed; empty: waiting does, or its words say it."""
     job_id: str | None
     """The job of the present or last step."""
     verdict: Literal["clear", "worse", "failed", "unknown", "already"] | None
@@ -255,6 +255,8 @@ _REMEDIES = {
     "plan_refused": "widen the patch policy, or leave the node out",
     "too_late": "wait for the next time, or give the patch policy or the window more time",
     "not_selected": "tag the node again, or choose it in the patch policy",
+    "job_outcome": "read its output, run Repair on it, and try it again",
+    "job_unknown": "look at the server, run Repair on it, and try it again",
 }
 
 

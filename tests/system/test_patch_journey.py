@@ -6,10 +6,7 @@ And one roll-out over hosts of three package managers. The hub watches for a sha
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from tests.support import lab as labs
 from tests.support.deployed_host import DeployedHost
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
+from tests.support.webhook_inbox import messages
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
@@ -27,26 +25,6 @@ POLL_S = 0.5
 ENDED = ("succeeded", "stopped", "cancelled", "expired", "failed")
 MIGRATES = "#!/bin/sh\nset -e\nif test -e /srv/broken; then echo 'lab-app: cannot migrate' >&2; exit 1; fi\n"
 DRAIN = '#!/bin/sh\nprintf \'%s\\n\' "$(basename "$0")" >> /srv/actions\n'
-
-
-@contextmanager
-def messages() -> Iterator[tuple[str, list[Any]]]:
-    """The address of a receiver of messages, and the list of what it got."""
-    got: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_words: object) -> None:
-            """Nothing: the test's output stays readable."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}", got
-        server.shutdown()
 
 
 def rollout(on: DeployedHost, one: str) -> Any:

@@ -3213,7 +3213,7 @@ export interface TargetView {
   step: "" | "plan" | "before" | "patch" | "reboot" | "after" | "watch";
   why: string;
   words: string;
-  /** What helps a held node; empty: waiting does. */
+  /** What helps a node that is held or failed; empty: waiting does, or its words say it. */
   remedy: string;
   /** The job of the present or last step. */
   job_id: string | null;
