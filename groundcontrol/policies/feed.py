@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from groundcontrol.core.bus import BusEvent, Changed, Topic
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.store import NodeStore
@@ -9,7 +11,7 @@ from groundcontrol.policies.bodies import visible_select, window_view
 from groundcontrol.policies.model import PolicySelect
 from groundcontrol.policies.store import PatchWindowStore
 from groundcontrol.policies.views import WindowsView
-from groundcontrol.policies.windows import PATCH_WINDOWS
+from groundcontrol.policies.windows import PATCH_WINDOWS, PatchWindow
 from groundcontrol.schedules.selecting import VisibleNodes
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
@@ -29,15 +31,26 @@ class WindowsFeed(Feed):
 
     def __init__(self, services: Services, scope: Scope, limits: LiveLimits) -> None:
         super().__init__(services, scope.org, "windows", scope.grants, limits=limits)
+        self._sent: Sequence[PatchWindow] | None = None
+        """The windows as stored, of the last change that all subscribers have; None: there was no snapshot yet."""
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("changed"),)
 
     async def snapshot(self) -> WindowsView:
+        if self._sent is None:
+            self._sent = await self._stored()
         return await windows_of(self.services, self.scope)
+
+    async def _stored(self) -> Sequence[PatchWindow]:
+        return await self.services[PatchWindowStore].all(self.scope)
 
     async def take(self, change: BusEvent, /) -> None:
         if isinstance(change, Changed) and change.kind == PATCH_WINDOWS.changed:
+            stored = await self._stored()
+            if stored == self._sent:
+                return  # the window is of another organisation, or all have the change already
+            self._sent = stored
             self.emit(await windows_of(self.services, self.scope))
 
 

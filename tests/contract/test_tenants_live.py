@@ -35,7 +35,9 @@ from tests.support.tenants import CANARY, Tenant, act, calls_of, pair
 
 FIRST_SEED, SEEDS, SLOW_SEEDS = 4711, 2, 40
 CALLS = 40
-MANY: Final = ("fleet", "events", "jobs", "alerts", "incidents", "rollouts")
+MANY: Final = ("fleet", "events", "jobs", "alerts", "incidents", "rollouts", "windows")
+UNCHANGED: Final = ("jobs", "windows")
+"""Topics that send nothing where nothing differs from what they sent last."""
 ONE: Final = ("node", "job", "deployment", "rollout")
 
 
@@ -167,18 +169,16 @@ async def live_interference(folder: Path, seeds: range) -> str:
             printed += len(b"theirs")
             frames = await answered(live)
             touch(hub, mine)  # each feed takes its events in order: what the others caused comes before this
-            waited = {topic for topic in numbers if topic != "jobs"}
+            waited = {topic for topic in numbers if topic not in UNCHANGED}
             while waited:
                 frames.append(await live.next(60))
                 waited.discard(frames[-1][1].get("topic", ""))
             for frame in frames:
                 if frame[0] != "change" or crossing(mine, other, frame):
                     return f"seed {seed}: {frame}"
-            count = {
-                topic: sum(kind != "pong" and body.get("topic") == topic for kind, body in frames) for topic in numbers
-            }  # a job that did not change makes none
+            count = {topic: sum(kind != "pong" and body.get("topic") == topic for kind, body in frames) for topic in numbers}
             for topic in numbers.keys() - {f"node:{mine.tenant.node}", "fleet"}:  # there values and the row come one by one
-                if count[topic] != (topic != "jobs"):
+                if count[topic] != (topic not in UNCHANGED):
                     return f"seed {seed}: {topic} has {count[topic]} frames"
             empty: dict[str, object] = {"nodes": [], "latest": {}, "removed": []}
             if any(body.get("data") == empty for kind, body in frames):

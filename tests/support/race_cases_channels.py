@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
-from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET
+from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET, Claim
 from groundcontrol.alerts.model import Caps, Channel, ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import new_time_id
@@ -138,3 +138,17 @@ async def _correct_times(ground: Ground) -> Race:
         return (await store.deliveries.delivery(SCOPE, ahead.id)).next_at
 
     return Race(store.deliveries.correct_times, held, ground.now)
+
+
+@CASES.of("deliveries.note_repetition")
+async def _note_repetition(ground: Ground) -> Race:
+    store, made = ground.store, a_channel(ground.now)
+    await store.channels.create_channel(SCOPE, made, a_target(made))
+    sent = a_delivery(ground.now, made.id)._replace(state="sent", next_at=None)
+    await add(ground, sent)
+
+    async def held() -> object:
+        now = await store.deliveries.present_channel(SCOPE.org, made.id)
+        return None if now is None else (now.state, now.state_reason)
+
+    return Race(lambda: store.deliveries.note_repetition(Claim(sent, made), "smtp:450", "smtp:450"), held, ("ok", "smtp:450"))
