@@ -154,6 +154,7 @@ def requests_of(fleet: Fleet) -> dict[str, tuple[str, object]]:
         "GET /rollouts/{id}": (f"/rollouts/{fleet.rollout}", None),
         "GET /rollouts/{id}/targets": (f"/rollouts/{fleet.rollout}/targets", None),
         "GET /rollouts/{id}/gates": (f"/rollouts/{fleet.rollout}/gates", None),
+        "POST /rollouts/{id}/take-over": (f"/rollouts/{fleet.rollout}/take-over", None),
         "POST /rollouts/{id}/stop": (f"/rollouts/{fleet.rollout}/stop", None),
         "POST /rollouts/{id}/retry-rest": (f"/rollouts/{fleet.rollout}/retry-rest", None),
         "GET /nodes/{id}/reboots": (f"/nodes/{node}/reboots", None),

@@ -31,8 +31,8 @@ import spider.agent, spider.sampling.measurement, spider.wire, msgpack.fallback
 import spider.packages.hook_install as gating
 modules = [spider.agent, spider.wire, msgpack.fallback, gating]
 try:
-    spider.agent._policy_owner(None)
-except TypeError:
+    spider.agent.spool_of(None, None)
+except AttributeError:
     lines = traceback.format_exc()
 if compiler:
     compiler.close()
@@ -79,8 +79,8 @@ def test_modules_compiled_by_the_child_equal_those_of_python(python: str, alone:
     for name in ("files", "path", "first", "gate", "lines", "alone"):
         assert by_child[name] == by_itself[name], name
     assert by_child["alone"]
-    assert "_policy_owner" in by_child["lines"]
-    assert "os.stat(real_path(path))" in by_child["lines"]
+    assert "spool_of" in by_child["lines"]
+    assert "config.spool_hours and config.spool_mebibytes" in by_child["lines"]
     assert by_child["gate"] > 500
     assert "Compiler" not in by_child["finders"]
 
