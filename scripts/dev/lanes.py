@@ -1,11 +1,11 @@
 """Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
 
-A lane is one pytest. Unit tests mostly compute, so their lane has two processes. Browsers, hosts and hubs often wait, so the other lanes
-have three. The two chains of lanes take about equally long, so both cores are busy until the end. The report names a lane over its
-budget. The lane does not fail, because the machine may be busy.
+A lane is one pytest. Its number of processes follows from how much its tests wait: browsers compute, hosts and hubs often wait. The two
+chains of lanes take about equally long, so both cores are busy until the end. The report names a lane over its budget. The lane does not
+fail, because the machine may be busy.
 
-A test with a real browser, host or hub may depend on what the machine does at that moment. After all lanes have ended, up to MOST_FLAKY
-failed tests of these lanes run once more, alone. Those that pass are reported by name as flaky: a defect of the test or of the product.
+A test with real processes may depend on what the machine does at that moment. After all lanes have ended, up to MOST_FLAKY failed tests of
+a lane run once more, alone. Those that pass are reported by name as flaky: a defect of the test or of the product.
 """
 
 from __future__ import annotations
@@ -47,8 +47,6 @@ class Lane:
     budget_min: int
     processes: int
     paths: tuple[str, ...]
-    real: bool = True
-    """Whether its tests need real browsers, hosts or hubs."""
     status: int = -1
     wall_s: float = 0.0
     processor_s: float = 0.0
@@ -64,7 +62,7 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
     return (
         [
-            Lane("unit", 3, 3, (*checks, "tests/unit", "tests/fuzz", "tests/contract"), real=False),
+            Lane("unit", 3, 3, (*checks, "tests/unit", "tests/fuzz", "tests/contract")),
             Lane("browser", 6, 3, ("tests/browser",)),
         ],
         [Lane("hosts", 6, 4, ("tests/system",)), Lane("e2e", 4, 4, ("tests/e2e",))],
@@ -113,7 +111,7 @@ def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threadi
 def run_failed_again(lane: Lane, arguments: Sequence[str]) -> None:
     """Run the failed tests of a lane alone. If all of them pass, they are flaky and the lane has passed."""
     failures = len(lane.failed)
-    if not lane.real or lane.status != FAILED_TESTS or not 0 < failures <= MOST_FLAKY:
+    if lane.status != FAILED_TESTS or not 0 < failures <= MOST_FLAKY:
         return
     again = Lane(lane.name, lane.budget_min, 0, lane.paths)
     try:

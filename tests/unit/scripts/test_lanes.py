@@ -19,14 +19,14 @@ BROKEN = FLAKY + "def test_broken(): assert False\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "real", "status", "flaky"),
-    [(FLAKY, True, 0, 1), (BROKEN, True, 1, 0), (FLAKY, False, 1, 0)],
-    ids=["flaky", "broken", "unit"],
+    ("text", "status", "flaky"),
+    [(FLAKY, 0, 1), (BROKEN, 1, 0)],
+    ids=["flaky", "broken"],
 )
-def test_only_a_lane_whose_failed_tests_all_pass_alone_has_passed(tmp_path: Path, text: str, real: bool, status: int, flaky: int) -> None:
+def test_only_a_lane_whose_failed_tests_all_pass_alone_has_passed(tmp_path: Path, text: str, status: int, flaky: int) -> None:
     (tmp_path / "test_lane.py").write_text(text)
     arguments = ["--rootdir", str(tmp_path)]
-    lane = Lane("trial", 1, 0, (str(tmp_path),), real=real)
+    lane = Lane("trial", 1, 0, (str(tmp_path),))
     run(lane, arguments)
     assert (lane.status, lane.counts["failed"]) == (1, 1 if text == FLAKY else 2)
     run_failed_again(lane, arguments)
