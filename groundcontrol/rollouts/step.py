@@ -314,14 +314,14 @@ class _Draft(TargetLife):
     def _replace_canary(self, held: Sequence[Target]) -> bool:
         """Let the next fit nodes be the canaries instead of those that cannot begin. Without one, each of the others says what it waits for."""
         later = [one for one in self._in("pending", "held") if one.wave > 0]
-        fit = [one for one in later if not one.last and self._node(one).hold is None and self.now >= one.retry_at][: len(held)]
+        fit = [one for one in later if not one.last and self._hold_of(one) is None and self.now >= one.retry_at][: len(held)]
         for canary, other in zip(held, fit, strict=False):
-            self._set(other, wave=0)
+            self._set(other, wave=0, state="pending")  # it begins now, so that no two held nodes change places for ever
             if canary.state == "held":
                 self._set(self.targets[canary.node], wave=other.wave)
         first = held[0]
         for one in later if not fit else ():
-            hold = self._node(one).hold
+            hold = self._hold_of(one)
             if hold is not None:
                 self._set(one, state="held", why=hold[0], words=hold[1])
             else:

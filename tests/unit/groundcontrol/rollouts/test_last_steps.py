@@ -68,6 +68,15 @@ def test_the_next_fit_node_goes_first_when_no_canary_can_begin(ended: bool) -> N
     assert (trial.of("c").wave, trial.of("c").state) == (0, "running")
 
 
+@pytest.mark.timeout(20)
+def test_a_held_canary_and_a_held_other_do_not_change_places_for_ever() -> None:
+    trial = Trial("a", "b")
+    trial.rollout = trial.rollout._replace(close_at=trial.now + 60.0)  # less than a node needs
+    for _ in range(3):
+        trial.look(1)
+    assert {(trial.of(name).state, trial.of(name).why) for name in "ab"} == {("held", "too_late")}
+
+
 def test_a_node_that_waits_for_held_canaries_says_so_or_why_it_cannot_go_first() -> None:
     trial = Trial("a", "b", "c", "own", order=Order(canary=2))
     trial.rollout = trial.rollout._replace(targets=tuple(one._replace(last=one.node == "own") for one in trial.rollout.targets))
