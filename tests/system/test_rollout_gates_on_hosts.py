@@ -65,6 +65,7 @@ def hosts_of(name: str) -> int:
 
 def run_case(case: Case, trials: list[Trial], name: str) -> Run:
     for one in trials:
+        one.host.reset()  # another test may have had it
         one.host.sh(case.setup)
         one.prepare(case.harm)
     run = Run(trials, name, watch_s=case.watch_s)
