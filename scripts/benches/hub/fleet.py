@@ -24,6 +24,10 @@ from tests.support.hub import ROOT, HubProcess
 
 SIZES = tuple(int(size) for size in os.environ.get("STARDUST_FLEET_SIZES", "10 100 300 1000").split())
 """Numbers of nodes. Larger fleets are compared with the second size."""
+ORGANISATIONS = int(os.environ.get("STARDUST_FLEET_ORGANISATIONS", "1"))
+"""Over how many organisations the nodes are spread. The page that watches sees those of the first."""
+OF_THE_WHOLE_HUB = "of-the-whole-hub-0123"
+"""The token of `/metrics`, with which a hub of several organisations shows the figures of all."""
 SETTLE_S = 20.0
 MEASURE_S = 30.0
 PACK_S = next(int(setting.default) for setting in SETTINGS if setting.name == "pack_seconds")
@@ -63,7 +67,8 @@ def resident_mb(pid: int) -> float:
 
 def figure(hub: HubProcess, name: str) -> float:
     """One of the hub's own metrics. Raises: KeyError: there is no such metric."""
-    for line in hub.local("GET", "/metrics").body.decode().splitlines():
+    answer = hub.local("GET", "/metrics") if ORGANISATIONS == 1 else hub.request("GET", "/metrics", token=OF_THE_WHOLE_HUB)
+    for line in answer.body.decode().splitlines():
         if line.startswith(f"stardust_{name} "):
             return float(line.split()[1])
     raise KeyError(name)
@@ -77,7 +82,7 @@ def a_fleet(
 
     `flags` go to scripts/fleet. With flags, some servers may be away, so the block begins when 90 % are connected.
     """
-    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s)}) as hub:
+    with HubProcess(folder / "hub", env={"STARDUST_PACK_SECONDS": str(pack_s), "STARDUST_METRICS_TOKEN": OF_THE_WHOLE_HUB}) as hub:
         conf = hub.folder / "agent/spider.conf"
         conf.parent.mkdir(exist_ok=True)
         conf.write_text(f"[hub]\nurl = {hub.ws_url}\n")
@@ -86,10 +91,27 @@ def a_fleet(
         fleet = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
             wait_online(hub, count * (0.9 if flags else 1.0))
+            if ORGANISATIONS > 1:
+                hub.end()
+                _spread(hub.folder)
+                hub.launch()
+                wait_online(hub, count * (0.9 if flags else 1.0))
             yield hub, fleet
         finally:
             fleet.terminate()
             fleet.wait(60)
+
+
+def _spread(folder: Path) -> None:
+    """Give each organisation its share of the nodes, while the hub is stopped."""
+    with contextlib.closing(sqlite3.connect(folder / "stardust.db")) as db, db:
+        for number in range(2, ORGANISATIONS + 1):
+            db.execute(
+                "INSERT INTO organisation (no, id, slug, name, state, sso_only, require_totp, created_at, version)"
+                " VALUES (?, ?, ?, ?, 'active', 0, 'none', 1.0, 0)",
+                (number, f"{number:026d}", f"org-{number}", f"Organisation {number}"),
+            )
+        db.execute("UPDATE node SET org = no % ? + 1", (ORGANISATIONS,))
 
 
 def wait_online(hub: HubProcess, count: float) -> None:
