@@ -33,7 +33,40 @@ def test_organisations_and_admins_of_the_hub_are_managed_on_the_console(tmp_path
         assert "eve" in said_by(hub, "org", "admins")
         assert run("org", "remove-admin", "eve") == {"username": "eve", "admin": False}
 
+        # an account of another organisation: not a member, then offered, then a member
+        a_token = ("token", "new", "ci", "--user", "admin", "--org", "blue")
+        for words in (a_token, ("user", "role", "admin", "viewer", "--org", "blue"), ("token", "list", "--user", "admin", "--org", "blue")):
+            refused = run(*words, status=1)
+            assert (refused["code"], "no member of blue" in refused["message"]) == ("not_found", True), words
+            assert "stardust member add admin --org blue" in refused["message"]
+        assert "offer" in run("user", "add", "admin", "--org", "blue", status=6)["message"]
+        assert run("token", "new", "ci", "--user", "nobody", "--org", "blue", status=1)["message"] == "there is no user of this name"
         run("member", "add", "admin", "--role", "viewer", "--org", "blue")
+        for words in (a_token, ("member", "role", "admin", "operator", "--org", "blue")):
+            assert "must accept it first" in run(*words, status=1)["message"]
+        login = hub.login()
+        accepted = hub.request("POST", "/api/v1/auth/offers", {"organisation": "blue", "accept": True}, token=login.token)
+        assert accepted.status == 204, accepted.body
+        made = run(*a_token)
+        assert [one["id"] for one in run("token", "list", "--user", "admin", "--org", "blue")["tokens"]] == [made["info"]["id"]]
+        as_program = {"Authorization": f"Bearer {made['token']}", "Stardust-Organisation": "default"}
+        assert hub.request("GET", "/api/v1/nodes", headers=as_program).json["code"] == "organisation.unknown"
+        assert hub.request("GET", "/api/v1/nodes", headers={**as_program, "Stardust-Organisation": "blue"}).status == 200
+
+        # a channel of the first organisation also tells of the hub, one of another never does
+        for slug in ("default", "blue"):
+            body = {
+                "kind": "webhook",
+                "name": "ops",
+                "target": {"url": "https://ops.example/hook"},
+                **({"instance": False} if slug == "default" else {}),
+            }
+            assert hub.local("POST", "/api/v1/channels", body, {"Stardust-Organisation": slug}).status == 201
+        assert run("channels", "hub", "ops", "on", "--org", "default")["instance"] is True
+        assert "does not tell of the hub" in said_by(hub, "channels", "hub", "ops", "off", "--org", "default")
+        assert run("channels", "hub", "ops", "on", "--org", "blue", status=6)["code"] == "auth.forbidden"
+        assert run("channels", "hub", "ops-2", "on", "--org", "default", status=1)["code"] == "not_found"
+
         assert {"eve", "admin"} <= {one["username"] for one in run("member", "list", "--org", "blue")["members"]}
         assert run("member", "remove", "eve", "--org", "blue", status=6)["code"] == "organisation.last_admin"
 

@@ -40,6 +40,16 @@ def test_a_provider_is_set_up_and_checked_from_the_console(tmp_path: Path) -> No
         assert run("only", "on", status=1)["code"] == "request.invalid"
         assert run("only", "on", "--local-admin", "admin") == {"sso_only": True, "local_admin": "admin"}
         assert run("only", "off")["sso_only"] is False
+
+        def member(*words: str) -> Any:
+            return json.loads(stardust(hub.folder, "member", *words, "--json").stdout)
+
+        assert member("add", "eve@example.com", "--provider", "company", "--role", "operator") == {"offered": "eve@example.com"}
+        [offer] = [one for one in member("list")["members"] if one["source"] == "offered"]
+        assert (offer["username"], offer["issuer"], offer["role"]) == ("eve@example.com", ISSUER, "operator")
+        assert "is an address of e-mail" in said_by(hub, "member", "add", "eve", "--provider", "company", status=1)
+        member("remove", "eve@example.com", "--issuer", ISSUER)
+        assert [one["source"] for one in member("list")["members"]] == ["local"]
         run("remove", "company")
         assert run("list") == {"providers": []}
         assert run("show", "company", status=1)["code"] == "not_found"

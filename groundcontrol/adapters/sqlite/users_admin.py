@@ -97,7 +97,8 @@ class SqliteUserAdmin:
                     raise Conflict("this user id was used before")
                 return to_user(known)
             if tx.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
-                raise Conflict(f"there is a user named {user.username} already", field="username")
+                where = "" if not scope.actor.instance_admin else ": if it is of another organisation, offer the user a membership"
+                raise Conflict(f"there is a user named {user.username} already{where}", field="username")
             if not scope.actor.instance_admin and has_several(tx):
                 raise Forbidden("an admin of this hub makes accounts: offer a membership to a user who has one", action="instance.manage")
             insert_account(tx, user._replace(org=scope.org, instance_admin=_instance_admin(tx, scope, user)))
@@ -108,10 +109,13 @@ class SqliteUserAdmin:
         return await self._writer.run(command)
 
     async def person(self, scope: Scope, username: str) -> Person:
-        row = await self._reader.run(lambda rows: rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username)))
-        if row is None:
-            raise NotFound("there is no user of this name")
-        return _to_person(scope, row)
+        def query(rows: Rows) -> Person:
+            row = rows.fetch_one(_PERSON + " AND account.username_key = ?", scope.org, fold(username))
+            if row is None:
+                raise NotFound(_why_no_member(rows, scope, username))
+            return _to_person(scope, row)
+
+        return await self._reader.run(query)
 
     async def users(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
         size = check_limit(limit)
@@ -232,6 +236,18 @@ def _to_auth_state(rows: Sequence[Row]) -> AuthState:
 def _to_person(scope: Scope, row: Row) -> Person:
     whole = bool(row["whole"]) or scope.actor.instance_admin
     return Person(to_user(row), row["seen"], row["source"], row["until"], row["reason"], whole)
+
+
+def _why_no_member(rows: Rows, scope: Scope, username: str) -> str:
+    """Why a user cannot be found in an organisation. Only the owner of the hub's machine is told of accounts elsewhere."""
+    absent = "there is no user of this name"
+    if scope.actor.kind != "local" or rows.fetch_one("SELECT 1 FROM account WHERE username_key = ?", fold(username)) is None:
+        return absent
+    slug = rows.fetch_all("SELECT slug FROM organisation WHERE no = ?", scope.org)[0]["slug"]
+    known = f"the user {username} is of this hub, but no member of {slug}"
+    if rows.fetch_one("SELECT 1 FROM membership_offer WHERE org = ? AND username_key = ?", scope.org, fold(username)) is not None:
+        return f"{known}: the membership is offered, and the user must accept it first, in the page under Account"
+    return f"{known}: name the user's own organisation, or offer a membership with `stardust member add {username} --org {slug}`"
 
 
 def to_membership(row: Row) -> Membership:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.access.passkeys import Assertion, Passkey, Passkeys, PasskeyStore
+from groundcontrol.access.passkeys import LIFE_S, MOST_CHALLENGES, MOST_OF_USER, Assertion, Passkey, Passkeys, PasskeyStore, _text
 from groundcontrol.core.ids import UserId
 from tests.support.clock import ManualClock
 from tests.support.factories import new_user
@@ -43,6 +43,26 @@ async def test_a_passkey_works_under_the_name_where_it_was_made_only() -> None:
     assert (await passkeys.request(user.id)).host == "hub.example"
     assert not await passkeys.proves(Assertion("b2xk", "e30", "", ""), user)
     assert not await passkeys.proves(Assertion("", "no JSON", "", ""), user)
+
+
+async def test_too_many_open_challenges_are_refused_and_end_nobodys(hub: TestHub) -> None:
+    """An own older challenge makes room for a new one of the same user, and for nobody else."""
+    viewer, passkeys = await hub.logged_in("viewer"), hub.services[Passkeys]
+    asked = [(await viewer.post("auth/passkeys/challenge")).json["challenge"] for _ in range(MOST_OF_USER + 1)]
+    assert viewer.user is not None
+    open_now = {_text(challenge) for challenge, (user, _) in passkeys._open.items() if user == viewer.user.id}
+    assert open_now == set(asked[1:]), "the oldest went, and no other"
+
+    until = hub.clock.monotonic() + LIFE_S
+    passkeys._open |= {number.to_bytes(4): (UserId("others"), until) for number in range(MOST_CHALLENGES - len(open_now))}
+    another = await hub.logged_in("viewer")
+    refused = await another.post("auth/passkeys/challenge")
+    assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "request.too_many", str(int(LIFE_S)))
+    assert open_now <= {_text(challenge) for challenge in passkeys._open}
+    assert (await viewer.post("auth/passkeys/challenge")).status == 200, "who holds the most may always renew one"
+    hub.clock.shift += LIFE_S + 1
+    assert (await another.post("auth/passkeys/challenge")).status == 200
+    assert len(passkeys._open) == 1
 
 
 async def test_a_passkey_needs_the_codes_of_an_app_and_ends_with_them(hub: TestHub) -> None:
