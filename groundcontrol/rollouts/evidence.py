@@ -32,6 +32,7 @@ from groundcontrol.rollouts.soft import (
     Points,
     blamed,
     history,
+    is_above,
     leak_gate,
     soft_gate,
 )
@@ -173,8 +174,9 @@ class Evidence:
         before = await self._series(node, begun - HOUR_S - LEFT_OUT_S, begun - LEFT_OUT_S)
         if accepts_no_history(rollout, target) and not history(before.get("cpu", ())).enough:
             return (Gate(HISTORY, "", "already", "it is not compared with its past: a person has accepted that", at, soft=True),)
-        yesterday = await self._series(node, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0)
-        peers = [await self._past_of(peer, begun, at) for peer in await self._peers(rollout, target)]
+        risen = any(is_above(metric, Past(recent.get(metric, ()), before.get(metric, ()))) for metric in METRICS)
+        yesterday = await self._series(node, at - 24 * HOUR_S - 1800.0, at - 24 * HOUR_S + 1800.0) if risen else {}
+        peers = [await self._past_of(peer, begun, at) for peer in await self._peers(rollout, target)] if risen else []
         found: list[Gate] = []
         for metric in METRICS:
             own = Past(recent.get(metric, ()), before.get(metric, ()), yesterday.get(metric, ()))

@@ -75,6 +75,12 @@ def history(points: Points, scale: float = 1.0) -> Grown:
     return Grown(len(known) * STEP_S, need, len(known) >= COVERAGE * (len(points) - known[0]))
 
 
+def is_above(metric: str, own: Past) -> bool:
+    """Whether a metric rose by more than its floor at all: peers and yesterday only explain a rise, so without one they need not be read."""
+    now, before = middle(own.now, LEAST_POINTS), middle(own.before, LEAST_POINTS)
+    return now is not None and before is not None and now - before > FLOORS[metric]
+
+
 def rise(own: Past, peers: Sequence[Past]) -> tuple[float, bool] | None:
     """How many points a metric is above what its past and its peers explain, and whether peers were there; None: it is not known."""
     now, before = middle(own.now, LEAST_POINTS), middle(own.before, LEAST_POINTS)
@@ -104,12 +110,15 @@ def soft_gate(metric: str, own: Past, peers: Sequence[Past], since: float | None
     """
     if metric not in ALWAYS and not any(one is not None for points in own for one in points):
         return None  # this host does not measure it, such as the disks of a container: the gate is not available there
+    floor = FLOORS[metric]
+    now, before = middle(own.now, LEAST_POINTS), middle(own.before, LEAST_POINTS)
+    if now is not None and before is not None and now - before <= floor:
+        return None  # peers and yesterday only explain a rise
     found = rise(own, peers)
     if found is None:
-        which = "of now" if middle(own.now, LEAST_POINTS) is None else "from before the work"
+        which = "of now" if now is None else "from before the work"
         return Gate(metric, "", "unknown", f"{NAMES[metric]}: too few samples {which} to judge", at, soft=True)
     above, with_peers = found
-    floor = FLOORS[metric]
     if above <= floor:
         return None
     begun = at if since is None else since
