@@ -140,8 +140,8 @@ def _readonly(values: Sequence[float | None], _numbers: Numbers, _object: str) -
 
 
 def _disk(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
-    known = [value for value in values if value is not None]
-    return Observation(sum(known)) if known else None
+    pending, uncorrectable = values  # from the same file; some disks count no uncorrectable ones
+    return None if pending is None else Observation(pending + (uncorrectable or 0.0))
 
 
 OOM_WINDOW_S: Final = 300

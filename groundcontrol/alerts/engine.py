@@ -57,6 +57,8 @@ class Engine:
         self._out: list[Transition] = []
         self.is_clock_steady = True
         """False: the hub's clock jumped a short time ago, so states by the wall clock are not known."""
+        self.has_all_events = True
+        """False: stored events were missed, so it is not known which have not come again."""
 
     # -- input -------------------------------------------------------------------------------------
 
@@ -303,7 +305,7 @@ class Engine:
         ):
             return False
         states = self._states_of(node, rule.expression.kind, (key.object,), self._now)
-        value = next((one.value for one in states if one.about == key.object), None)
+        value = next((one.value for one in states if one.about == key.object and not one.is_least), None)
         return (
             value is not None
             and not rule.limits.lasts("warning", Observation(value))
@@ -388,14 +390,18 @@ class Engine:
         node.judged = node.facts, now
         for rule, kind in rules.states:
             held = [key[1] for key in node.instances if key[0] == rule.rule.id and key[1] != OTHERS]
-            for about, value, since_at, end, applies in self._states_of(node, kind, held, now):
+            for about, value, since_at, end, applies, is_least in self._states_of(node, kind, held, now):
                 seen = Observation(value, since_at=since_at) if applies else Observation(value, None, None, since_at)
+                if is_least and not (rule.limits.starts("warning", seen) or rule.limits.starts("critical", seen)):
+                    continue
                 if (rule.rule.id, about) in node.again and STATES[kind].by_wall_clock:
                     seen = node.judged_again((rule.rule.id, about), rule.limits, seen)
                 self._observe(node_id, node, (rule.rule.id, about), rule.limits, seen, now, end)
         for key, state in list(node.instances.items()):
             rule = rules.by_id[key[0]]
             if isinstance(rule.expression, EventOf):
+                if not self.has_all_events or (node.facts is not None and node.facts.is_away):
+                    continue  # whether it came again is not known
                 self._observe(node_id, node, key, rule.limits, Observation(0.0), now, "not_repeated")
             elif key[1] == OTHERS and self._has_no_others(node, rule, state, now):
                 self._end(node_id, node, key, "cleared", now)
@@ -416,7 +422,8 @@ class Engine:
         """Whether the values of a state are known."""
         if node.facts is None:
             return HUB_STATES[kind].read(self._hub, now) is not None
-        return NODE_STATES[kind].read(node.facts, now) is not None
+        state = NODE_STATES[kind]
+        return state.read(node.facts, now) is not None and not (state.is_least and state.is_least(node.facts, now))
 
     def _is_old(self, at: float, limits: Limits) -> bool:
         """Whether a value of this time is stale. Times before the engine's start count as the start."""

@@ -218,6 +218,7 @@ class AlertService:
             for facts in self._facts.read(turn, ROUND_TICKS):
                 self._engine.set_node(facts, self._clock.now())
             self._engine.is_clock_steady = self._jumps.is_steady()
+            self._engine.has_all_events = not self._has_missed_changes
             began = time.perf_counter()
             self._unstored += self._engine.tick(self._clock.now())
             self.evaluated_s += time.perf_counter() - began

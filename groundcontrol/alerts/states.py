@@ -25,7 +25,7 @@ class Restarts(NamedTuple):
     """Counts of restarts from the tables of one subject."""
 
     began_at: float
-    """The time of the first table, in Unix seconds."""
+    """The time of the first table since the tables were last not known, in Unix seconds."""
     counts: Mapping[str, tuple[tuple[float, int], ...]]
     """Name -> (time, count) for each change of the count, oldest first. The first one may be older than the window."""
 
@@ -71,6 +71,11 @@ class NodeFacts(NamedTuple):
     restarts: Mapping[str, Restarts] = {}
     """Subject -> restarts. The engine derives them from successive tables."""
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing new is known from the node itself."""
+        return self.silent_s is not None or self.reconnecting
+
 
 class HubInfo(NamedTuple):
     """The facts of the hub itself. None: not known."""
@@ -110,7 +115,8 @@ class ObjectState(NamedTuple):
     end: Reason
     """The reason if its alert ends."""
     applies: bool = True
-    """As in `StateKind`."""
+    is_least: bool = False
+    """Both as in `StateKind`."""
 
 
 class StateKind(NamedTuple, Generic[Facts]):
@@ -132,6 +138,8 @@ class StateKind(NamedTuple, Generic[Facts]):
     """Whether an alert may fire or go on; None: it always may. For a second condition besides the value."""
     is_known: Callable[[Facts, str], bool] | None = None
     """Whether the value of an object without an entry in `read` is known to be 0; None: it always is."""
+    is_least: Callable[[Facts, float], bool] | None = None
+    """Whether the values may be greater, as of the present time: an alert may fire by them, and none ends; None: they never are."""
 
 
 def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: float) -> Iterator[ObjectState]:
@@ -148,7 +156,8 @@ def states_of(kind: StateKind[Facts], facts: Facts, held: Iterable[str], now: fl
             since_at = now - value if since_at is None else min(since_at, now - value)
         known = None if about in values or kind.objects is None else kind.objects(facts)
         end: Reason = "cleared" if known is None or about in known else "object_gone"
-        yield ObjectState(about, value, since_at, end, kind.applies is None or kind.applies(facts))
+        is_least = kind.is_least is not None and kind.is_least(facts, now)
+        yield ObjectState(about, value, since_at, end, kind.applies is None or kind.applies(facts), is_least)
 
 
 def _offline(facts: NodeFacts, _now: float) -> Values:
@@ -168,9 +177,9 @@ def _reboot_due(facts: NodeFacts, now: float) -> Values:
 
 
 def _security(facts: NodeFacts, now: float) -> Values:
-    if facts.updates_security is None:
-        return None
-    return {"": now - facts.security_since_at} if facts.updates_security and facts.security_since_at is not None else {}
+    if not facts.updates_security:
+        return None if facts.updates_security is None else {}
+    return None if facts.security_since_at is None else {"": now - facts.security_since_at}
 
 
 def _lists_age(facts: NodeFacts, now: float) -> Values:
@@ -205,7 +214,7 @@ def _rows(facts: NodeFacts, subject: Subject, *columns: str) -> list[tuple[Table
 def _in_state(subject: Subject, name: str, *states: str) -> Callable[[NodeFacts, float], Values]:
     def read(facts: NodeFacts, _now: float) -> Values:
         rows = _rows(facts, subject, name, "state")
-        if rows is None or (rows and "state" not in facts.tables[subject].columns):
+        if rows is None or (rows and not {name, "state"} <= {*facts.tables[subject].columns}):
             return None
         return {str(what): 1.0 for what, state in rows if state in states}
 
@@ -258,8 +267,10 @@ def count_restarts(before: NodeFacts, facts: NodeFacts, now: float | None = None
             continue
         rows = _rows(facts, subject, column, "restarts")
         at = table.taken_at if now is None else now
-        if rows is not None:
-            held = restarts.get(subject, Restarts(at, {}))
+        if rows is not None and "restarts" in table.columns:
+            held = restarts.get(subject)
+            if held is None or _rows(before, subject) is None:  # when the count rose meanwhile is not known
+                held = Restarts(at, {})
             reported: dict[str, int] = {}
             for name, count in rows:  # running ones come first, and an ended one of the same name does not count
                 if isinstance(count, int):
@@ -283,16 +294,22 @@ def _restarting(subject: Subject) -> Callable[[NodeFacts, float], Values]:
 
     def read(facts: NodeFacts, now: float) -> Values:
         restarts = facts.restarts.get(subject)
-        if restarts is None or facts.silent_s is not None:
+        if restarts is None or _rows(facts, subject) is None or "restarts" not in facts.tables[subject].columns:
             return None
         values = {}
         for name, counts in restarts.counts.items():
             before = [count for at, count in counts if at <= now - window_s] or [counts[0][1]]
             if counts[-1][1] > before[-1]:
                 values[name] = float(counts[-1][1] - before[-1])
-        return values if values or now - restarts.began_at >= window_s else None
+        return values
 
     return read
+
+
+def _partly_counted(subject: Subject) -> Callable[[NodeFacts, float], bool]:
+    """Gives whether the tables are known for a part of the window only."""
+    window_s = RESTARTS[subject][1]
+    return lambda facts, now: subject in facts.restarts and now - facts.restarts[subject].began_at < window_s
 
 
 def _patch_missed(facts: NodeFacts, _now: float) -> Values | None:
@@ -339,8 +356,21 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
     StateKind("patch_missed", "times", "in a row that a roll-out of a patch policy ended without having reached the node", _patch_missed),
     StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age, by_wall_clock=True),
     StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed"), is_known=_unit_listed),
-    StateKind("unit_restarting", "restarts", "of the unit by systemd itself in 10 minutes", _restarting("services")),
-    StateKind("container_restarting", "restarts", "of the container in 5 minutes", _restarting("containers"), objects=_containers),
+    StateKind(
+        "unit_restarting",
+        "restarts",
+        "of the unit by systemd itself in 10 minutes",
+        _restarting("services"),
+        is_least=_partly_counted("services"),
+    ),
+    StateKind(
+        "container_restarting",
+        "restarts",
+        "of the container in 5 minutes",
+        _restarting("containers"),
+        objects=_containers,
+        is_least=_partly_counted("containers"),
+    ),
     StateKind(
         "container_unhealthy",
         "flag",

@@ -7,7 +7,7 @@ files of flash chips (eMMC). `sensors.py` measures the temperatures of disks (dr
 import os
 import re
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider.files import read_text
 from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
@@ -16,6 +16,8 @@ from spider.wire.metrics import series_name
 STATES = "/var/lib/smartmontools"
 VALID_S = 2 * 86_400.0
 """Greatest age of a state file that is used. smartd writes it at each check (30 min) that finds a change, and when smartd ends."""
+KEPT_S = 30 * 86_400.0
+"""Greatest age of a state file whose values are not known. An older one is of a disk that was removed."""
 _FILE = re.compile(r"smartd\.(.+)\.(?:ata|scsi|nvme)\.state\Z")
 _ATTRIBUTE = re.compile(r"ata-smart-attribute\.(\d{1,3})\.(id|raw)\Z")
 _ATTRIBUTES = {5: "smart.reallocated", 197: "smart.pending", 198: "smart.uncorrectable"}
@@ -29,8 +31,8 @@ class Health(NamedTuple):
 
     name: str
     """Model and serial number, as in the name of the state file."""
-    values: Dict[str, int]
-    """Values by metric."""
+    values: Mapping[str, Optional[int]]
+    """Values by metric; None: the file is too old to say."""
 
 
 def parse_state(text: str) -> Dict[str, int]:
@@ -62,7 +64,7 @@ def parse_state(text: str) -> Dict[str, int]:
 
 
 def read_states(folder: str, now_s: float) -> List[Health]:
-    """Read the state files of smartd that are not older than `VALID_S`. Args: now_s: Unix seconds."""
+    """Read the state files of smartd that are not older than `KEPT_S`. Args: now_s: Unix seconds."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -71,12 +73,14 @@ def read_states(folder: str, now_s: float) -> List[Health]:
     for name in names:
         match = _FILE.match(name)
         try:
-            fresh = match is not None and now_s - os.stat(f"{folder}/{name}").st_mtime < VALID_S
+            age_s = now_s - os.stat(f"{folder}/{name}").st_mtime
         except OSError:
             continue
-        values = parse_state(read_text(f"{folder}/{name}")) if fresh else {}
-        if match is not None and values:
-            found.append(Health(match.group(1), values))
+        if match is None or age_s >= KEPT_S:
+            continue
+        values = parse_state(read_text(f"{folder}/{name}"))
+        if values:
+            found.append(Health(match.group(1), values if age_s < VALID_S else dict.fromkeys(values)))
     return found
 
 

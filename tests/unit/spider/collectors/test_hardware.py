@@ -332,12 +332,15 @@ def test_state_files_of_smartd_are_parsed(tmp_path: Path) -> None:
     values = {"smart.errors": 12, "smart.reallocated": 8, "smart.pending": 1, "smart.uncorrectable": 0}
     assert parse_state(STATE) == values
     folder = write(tmp_path / "states", {"smartd.WDC_WD40-WX1.ata.state": STATE, "smartd.NVME-S1.nvme.state": "nvme-err-log-entries = 3\n"})
-    write(folder, {"smartd.OLD-S2.ata.state": STATE, "other": STATE, "smartd.EMPTY-S3.scsi.state": ""})
+    write(folder, {"smartd.OLD-S2.scsi.state": "scsi-grown-defects = 7\n", "smartd.GONE-S4.ata.state": STATE})
+    write(folder, {"other": STATE, "smartd.EMPTY-S3.scsi.state": ""})
     now = (folder / "smartd.WDC_WD40-WX1.ata.state").stat().st_mtime
-    os.utime(folder / "smartd.OLD-S2.ata.state", (now - 1e6, now - 1e6))
+    for name, age_s in (("OLD-S2.scsi", 1e6), ("GONE-S4.ata", 1e7)):
+        os.utime(folder / f"smartd.{name}.state", (now - age_s, now - age_s))
     write(tmp_path, {"sys/block/mmcblk0/device/life_time": "0x03 0x05\n", "sys/block/sda/device/life_time": "0x01 0x01\n"})
     assert read(Smart(str(tmp_path / "sys"), str(folder), lambda: now)) == {
         "smart.errors{disk=NVME-S1}": 3,
+        "smart.errors{disk=OLD-S2}": None,
         **{f"{name}{{disk=WDC_WD40-WX1}}": value for name, value in values.items()},
         "disk.life_used{device=mmcblk0}": 5000,
     }
