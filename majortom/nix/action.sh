@@ -2,6 +2,7 @@
 # PROFILE (the link of the generations), REBUILD (nixos-rebuild or home-manager), PROGRESS (the words before it) and MANAGER (of systemd).
 set -u
 SESSION_LIMIT_S=${SESSION_LIMIT_S:-120}
+ACTIVATION_LIMIT_S=${ACTIVATION_LIMIT_S:-600}
 TEST_LIMIT_S=${TEST_LIMIT_S:-600}
 
 as_owner() { if [ "$(id -un)" = "$CHECKOUT_USER" ]; then "$@"; else setpriv --reuid "$CHECKOUT_USER" --regid "$(id -g "$CHECKOUT_USER")" --init-groups --reset-env "$(command -v env)" "PATH=$PATH" "$@"; fi; }
@@ -16,6 +17,7 @@ in_session() {
 }
 
 pull() {
+    command -v git >/dev/null || { echo "git is missing: nothing was done"; return 1; }
     [ -d "$CHECKOUT/.git" ] || { echo "$CHECKOUT is no checkout of git: nothing was done"; return 1; }
     dirty=$(git_ status --porcelain) || return 1
     if [ -n "$dirty" ]; then
@@ -50,30 +52,53 @@ go_back() {
     if [ "$REBUILD" = home-manager ]; then "$PROFILE/activate" --driver-version 1; else "$PROFILE/bin/switch-to-configuration" switch; fi
 }
 
-# rebuild WORD...: what a switch did, judged by the generation and not only by its status.
+# rebuild WORD...: the way back stands ready before it begins, in a session of its own: it works even if this action is ended half way.
 rebuild() {
-    before=$(generation) link=$(readlink -f "$PROFILE")
     was_in_session=no
     ! in_session || was_in_session=yes
-    status=0
-    # shellcheck disable=SC2086  # several words
-    $PROGRESS "$REBUILD" "$@" || status=$?
+    exec 3>&1
+    {
+        status=0
+        # shellcheck disable=SC2086  # several words
+        $PROGRESS "$REBUILD" "$@" >&3 2>&3 || status=$?
+        echo "$status"
+    } | setsid "$0" way-back "$(generation)" "$(readlink -f "$PROFILE")" "$was_in_session" >&3
+}
+
+# way_back GENERATION LINK YES_OR_NO: what was before, and whether Spider had a session. Reads the status of the rebuild, or the end of the action.
+# It judges what was done by the generation, not by the status alone; its own status is that of the action.
+way_back() {
+    before=$1 link=$2 was_in_session=$3
+    trap '' HUP INT TERM
+    read -r status || status=ended
+    waited=0
+    # An activation goes on in a unit of its own when its nixos-rebuild is gone.
+    while [ "$status" = ended ] && [ "$waited" -lt "$ACTIVATION_LIMIT_S" ] && systemctl "$MANAGER" is-active --quiet nixos-rebuild-switch-to-configuration.service; do
+        sleep 1
+        waited=$((waited + 1))
+    done
     after=$(generation)
     echo "generation ${before:-unknown} -> ${after:-unknown}"
+    moved=no
     if [ "$(readlink -f "$PROFILE")" != "$link" ]; then
+        moved=yes
         nix --extra-experimental-features nix-command store diff-closures "$link" "$PROFILE" 2>/dev/null || echo "the changed packages are not known"
     fi
     case $status in
         0) ;;
         4) echo "the new system is active, but some units failed:"; systemctl "$MANAGER" --failed --no-legend --plain ;;
-        *) if [ "$before" != "$after" ]; then echo "switched, with failures (status $status)"; fi; return "$status" ;;
+        *)
+            [ "$moved" = yes ] || { [ "$status" != ended ] || status=1; return "$status"; }
+            echo "switched, with failures (status $status)"
+            [ "$status" != ended ] || status=1
+            ;;
     esac
     [ "$was_in_session" = yes ] || { echo "Spider had no session before, so nothing waits for one now"; return "$status"; }
     waited=0
     until in_session; do
         if [ "$waited" -ge "$SESSION_LIMIT_S" ]; then
             echo "no session with the hub for $SESSION_LIMIT_S s: going back to generation $before"
-            go_back && echo "rolled back to generation $(generation)"
+            if go_back; then echo "rolled back to generation $(generation)"; else echo "the way back failed: generation $(generation) is active"; fi
             return 1
         fi
         sleep 1
@@ -95,10 +120,11 @@ run_tests() {
     [ "$failed" = 0 ]
 }
 
-case $ACTION in
+case ${1:-$ACTION} in
     pull) pull ;;
     switch) switch ;;
     pull-switch) pull && switch ;;
     test) run_tests ;;
     rollback) rebuild switch --rollback ;;
+    way-back) way_back "$2" "$3" "$4" ;; # of this file alone: an order has no words
 esac

@@ -1,6 +1,6 @@
-"""NixOS: what a deployment does there, the scripts of the module under a real shell and with real git, and the module evaluated by Nix.
+"""NixOS: what a deployment does there, and the scripts of the module under a real shell, with real git and real profiles of Debian's Nix.
 
-Written from documentation, and not run on NixOS: nixos-rebuild, systemctl and journalctl are programs of this test with their contract.
+Written from documentation, and not run on NixOS: nixos-rebuild, home-manager, systemctl and journalctl are programs of this test with their contract.
 """
 
 from __future__ import annotations
@@ -9,35 +9,74 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from majortom.interfaces import DeployError
 from majortom.plan import plan_install
 from majortom.probe import parse_probe
+from tests.support.eventually import wait_until
 from tests.support.hub import ROOT
 
 NIX = ROOT / "majortom" / "nix"
 LIMIT_S = 60
+
+
+class Nix(NamedTuple):
+    """A store of Nix."""
+
+    env: dict[str, str]
+    systems: list[str]
+
+
 BUILDING = "switch --log-format internal-json -v"
 STUBS = {
     **dict.fromkeys(
         ("nixos-rebuild", "home-manager"),
         """echo "${0##*/} $*" >>"$LOG"
-case $* in *--rollback*) to=41 ;; *) to=43 ;; esac
+case $* in *--rollback*) move=--rollback ;; *) move="--set $NEXT" ;; esac
 [ -z "${RECORDED:-}" ] || cat "$RECORDED" >&2
-[ "${MOVES:-yes}" = no ] || ln -sfn "$(readlink "$PROFILE" | cut -d- -f1)-$to-link" "$PROFILE"
+[ "${MOVES:-yes}" = no ] || nix-env --profile "$PROFILE" $move
 echo "activating the configuration..."
+[ "${LOSES:-no}" = no ] || rm "$SESSION"
+[ -z "${HANGS:-}" ] || { echo $PPID >"$HANGS.new"; mv "$HANGS.new" "$HANGS"; exec sleep 60; }
 exit "${STATUS:-0}" """,
     ),
-    "nix-env": """echo "nix-env $1 $3 $4" >>"$LOG"; ln -sfn "$(readlink "$PROFILE" | cut -d- -f1)-$4-link" "$PROFILE" """,
-    "systemctl": """case $* in "$MANAGER show"*) echo 0123 ;; "$MANAGER --failed"*) echo nginx.service ;; esac""",
-    "journalctl": """[ -e "$SESSION" ] || exit 0; echo '{"event": "session_open"}'; [ "${LOSES:-no}" = no ] || rm "$SESSION" """,
-    "nix": "echo openssl: 3.0 → 3.1",
+    "systemctl": """case $* in "$MANAGER show"*) echo 0123 ;; "$MANAGER --failed"*) echo nginx.service ;; *is-active*) exit 3 ;; esac""",
+    "journalctl": """[ ! -e "$SESSION" ] || echo '{"event": "session_open"}'""",
 }
+GENERATIONS = """let
+  made = { name, text }: derivation {
+    inherit name text; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin";
+    args = [ "-c" ''mkdir -p $out/bin && printf "$text" >$out/activate && chmod +x $out/activate && ln -s ../activate $out/bin/switch-to-configuration'' ];
+  };
+in map (number: made {
+  name = "generation-${number}";
+  text = "#!/bin/sh\\necho activate ${number} \\$* >>\\$LOG # ${made { name = "openssl-3.${number}"; text = "#"; }}\\n";
+}) [ "41" "42" "43" ]"""
+"""Three systems, each with an openssl of its own version."""
+
+
+@pytest.fixture(scope="module")
+def nix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nix]:
+    """A store of Nix with three systems. Nothing is fetched."""
+    folder = tmp_path_factory.mktemp("nix")
+    env = {f"NIX_{name.upper()}_DIR": str(folder / name) for name in ("store", "state", "log", "conf")}
+    (folder / "conf").mkdir()
+    (folder / "conf/nix.conf").write_text("build-users-group =\nsandbox = false\nsubstitute = false\nfsync-metadata = false\n")
+    made = subprocess.run(
+        ["nix-build", "--no-out-link", "-E", GENERATIONS],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **env}, capture_output=True, text=True, timeout=LIMIT_S, check=True,
+    )  # fmt: skip
+    yield Nix(env, made.stdout.split())
+    subprocess.run(["chmod", "-R", "u+w", str(folder / "store")], timeout=LIMIT_S, check=True)
 
 
 PACKAGES = {
@@ -48,6 +87,7 @@ PACKAGES = {
     "gnugrep": "grep",
     "gnused": "sed",
     "bash": "dash",
+    "nix": "nix-bin",
 }
 """Package of Nix -> the package of Debian with the same programs; systemd's are stand-ins here."""
 
@@ -58,7 +98,7 @@ def programs(folder: Path) -> Path:
     if not made.exists():
         made.mkdir()
         [listed] = [line for line in (NIX / "nixos.nix").read_text().splitlines() if line.strip().startswith("programs = ")]
-        for name in set(re.findall(r"pkgs\.([a-z-]+)", listed)) - {"systemd"}:
+        for name in {"nix", *re.findall(r"pkgs\.([a-z-]+)", listed)} - {"systemd"}:
             files = subprocess.run(
                 ["dpkg", "-L", PACKAGES[name]], capture_output=True, text=True, timeout=LIMIT_S, check=True
             ).stdout.split()
@@ -71,20 +111,16 @@ def programs(folder: Path) -> Path:
 class Machine:
     """A checkout with a remote, a profile with generations, and the programs that a switch calls."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, nix: Nix) -> None:
+        self.folder, self.nix = folder, nix
         self.checkout, self.log = folder / "nixcfg", folder / "log"
         (folder / "bin").mkdir()
         for name, text in STUBS.items():
             (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
             (folder / "bin" / name).chmod(0o755)
-        for number in (41, 42, 43):
-            for kind, program in (("system", "bin/switch-to-configuration"), ("home", "activate")):
-                activate = folder / f"{kind}-{number}-link" / program
-                activate.parent.mkdir(parents=True)
-                activate.write_text(f'#!/bin/sh\necho "activate {number} $*" >>"$LOG"\n')
-                activate.chmod(0o755)
         for kind in ("system", "home"):
+            for number, system in zip((41, 42), nix.systems, strict=False):
+                (folder / f"{kind}-{number}-link").symlink_to(system)
             (folder / kind).symlink_to(f"{kind}-42-link")
         self.session = folder / "session"
         self.session.touch()
@@ -122,11 +158,24 @@ class Machine:
         head = "".join(f"{name}='{value}'\n" for name, value in values.items())
         usual = {
             "PATH": f"{self.folder}/bin:{programs(self.folder)}", "HOME": str(self.folder), "MANAGER": values["MANAGER"], "PROFILE": values["PROFILE"],
-            "LOG": str(self.log), "SESSION": str(self.session), "SESSION_LIMIT_S": "2",
+            "LOG": str(self.log), "SESSION": str(self.session), "SESSION_LIMIT_S": "1", "NEXT": self.nix.systems[2],
         }  # fmt: skip
-        script = head + (NIX / "action.sh").read_text()
-        done = subprocess.run(["/bin/sh", "-c", script], env={**usual, **env}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        return done.returncode, done.stdout + done.stderr
+        script = self.folder / "action"
+        script.write_text("#!/bin/sh\n" + head + (NIX / "action.sh").read_text())
+        script.chmod(0o755)
+        with subprocess.Popen(
+            [script],
+            env={**usual, **self.nix.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as child:
+            said, _ = child.communicate(timeout=LIMIT_S)
+        return child.returncode, said
+
+    def generation(self, rebuild: str) -> str:
+        return os.readlink(self.folder / ("system" if rebuild == "nixos-rebuild" else "home")).split("-")[1]
 
     @property
     def ordered(self) -> list[str]:
@@ -134,8 +183,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path, nix: Nix) -> Machine:
+    return Machine(tmp_path, nix)
 
 
 def test_a_pull_moves_forward_and_shows_the_commits(machine: Machine) -> None:
@@ -176,7 +225,7 @@ def test_a_switch_shows_the_generation_and_what_changed(machine: Machine) -> Non
     status, text = machine.run("switch")
     assert (status, machine.ordered) == (0, [f"nixos-rebuild {BUILDING} --flake {machine.checkout}#web"])
     assert "generation 42 -> 43" in text
-    assert "openssl" in text
+    assert "openssl: 3.42 → 3.43" in text
 
 
 @pytest.mark.parametrize(
@@ -217,14 +266,53 @@ def test_failed_units_are_named_and_a_failed_build_leaves_the_generation(machine
     assert (status, "generation 43 -> 43" in text, "switched" in text) == (1, True, False)
 
 
-@pytest.mark.parametrize("action", ["switch", "rollback"])
 @pytest.mark.parametrize(
-    ("rebuild", "activated"), [("nixos-rebuild", "activate 42 switch"), ("home-manager", "activate 42 --driver-version 1")]
+    ("action", "rebuild", "status", "activated"),
+    [
+        ("switch", "nixos-rebuild", "0", "activate 42 switch"),
+        ("switch", "home-manager", "0", "activate 42 --driver-version 1"),
+        ("switch", "nixos-rebuild", "1", "activate 42 switch"),
+        ("switch", "nixos-rebuild", "2", "activate 42 switch"),
+        ("switch", "nixos-rebuild", "4", "activate 42 switch"),
+        ("rollback", "nixos-rebuild", "0", "activate 42 switch"),
+        ("rollback", "home-manager", "1", "activate 42 --driver-version 1"),
+    ],
 )
-def test_what_leaves_no_session_is_taken_back(machine: Machine, action: str, rebuild: str, activated: str) -> None:
-    status, text = machine.run(action, rebuild, LOSES="yes")
-    assert (status, "rolled back to generation 42" in text) == (1, True), text
-    assert machine.ordered[-2:] == ["nix-env --profile --switch-generation 42", activated]
+def test_what_leaves_no_session_is_taken_back(machine: Machine, action: str, rebuild: str, status: str, activated: str) -> None:
+    """Whatever status it ended with."""
+    ended, text = machine.run(action, rebuild, LOSES="yes", STATUS=status)
+    assert (ended, "rolled back to generation 42" in text) == (1, True), text
+    assert machine.ordered[-1] == activated
+    assert machine.generation(rebuild) == "42"
+
+
+@pytest.mark.parametrize("status", ["1", "2", "4"])
+def test_a_switch_with_failures_stays_where_the_session_comes_back(machine: Machine, status: str) -> None:
+    ended, text = machine.run("switch", STATUS=status)
+    assert (ended, "rolled back" in text) == (int(status), False), text
+    assert machine.generation("nixos-rebuild") == "43"
+
+
+def test_an_action_that_is_killed_half_way_is_taken_back_all_the_same(machine: Machine) -> None:
+    """The job's own end, as at its time limit: its programs die at once, but what they had changed stays."""
+    hangs = machine.folder / "hangs"
+
+    def kill() -> None:
+        wait_until(hangs.exists, LIMIT_S)
+        os.killpg(os.getpgid(int(hangs.read_text())), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    status, text = machine.run("switch", LOSES="yes", HANGS=str(hangs))
+    thread.join()
+    assert (status, "switched, with failures (status ended)" in text, "rolled back to generation 42" in text) == (-9, True, True), text
+    assert (machine.generation("nixos-rebuild"), machine.ordered[-1]) == ("42", "activate 42 switch")
+
+
+def test_a_machine_without_git_is_left_as_it_is(machine: Machine) -> None:
+    (programs(machine.folder) / "git").unlink()
+    status, text = machine.run("pull-switch")
+    assert (status, "git is missing: nothing was done" in text, machine.ordered) == (1, True, []), text
 
 
 def test_a_rollback_goes_back_and_needs_no_flake(machine: Machine) -> None:
