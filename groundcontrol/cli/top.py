@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from groundcontrol.cli.client import CliError, Hub
 from groundcontrol.cli.dashboard import frames
 from groundcontrol.cli.dashboard.state import Fleet, ask, ask_outputs
+from groundcontrol.cli.updating import how_installed
 
 if TYPE_CHECKING:
     from groundcontrol.cli.dashboard.feed import Feed
@@ -44,7 +45,7 @@ async def run(args: argparse.Namespace) -> int:
         try:
             from groundcontrol.cli.dashboard.app import Dashboard  # noqa: PLC0415  # one frame needs no Textual
         except ImportError as exc:
-            raise CliError(f"the dashboard needs Textual: pip install 'stardust[top]' ({exc.name} is not there)") from exc
+            raise CliError(f"the dashboard needs Textual ({exc.name} is not there): {how_installed().add_top}") from exc
 
         feed: Feed | None = None
 
