@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from tests.support.hub import HubProcess
 END_LIMIT_S = 240
 
 
-def ship(desk: Desk, bundle: Path) -> None:
-    """Restart the hub with another version of Spider to ship."""
-    desk.hub.end()
-    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
-    desk.hub.launch()
+def ship(desk: Desk, bundle: Path | None, *, faults: Sequence[str] = ()) -> None:
+    """Restart the hub with another version of Spider to ship; None: its own."""
+    relaunch(desk, bundle, faults=faults)
     restart(desk)  # it would come back by itself, within a minute
+
+
+def relaunch(desk: Desk, bundle: Path | None, *, faults: Sequence[str] = ()) -> None:
+    """As `ship`, without waiting for a node."""
+    desk.hub.close()
+    args = [] if bundle is None else ["--agent-bundle", str(bundle)]
+    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=args, faults=faults)
+    desk.hub.launch()
 
 
 def restart(desk: Desk) -> None:
