@@ -54,6 +54,7 @@ _CODES = (
     ("unable to select packages", "job.unmet_dependencies"),
     ("No space left on device", "job.no_space"),
     ("exited with error", "job.script_failed"),
+    ("killed by signal", "job.script_failed"),
     ("onnection refused", "job.fetch_failed"),
     ("UNTRUSTED signature", "job.fetch_failed"),
     ("BAD signature", "job.fetch_failed"),
