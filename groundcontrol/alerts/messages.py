@@ -255,14 +255,15 @@ def _digest_words(content: MessageContent) -> tuple[str, Sequence[str]]:
 def alert_line(one: DescribedAlert, now: float) -> str:
     """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`.
 
-    A state that is true or false, such as a failed service, is shown without a number.
+    A state that is true or false, such as a failed service, is shown without a number. The value of a stale alert is the last known one.
     """
     alert = one.alert
+    last = "last known " if alert.stale and alert.state == "firing" else ""
     ended_at_zero = alert.state == "resolved" and not one.value
     shown = None if one.unit in _WITHOUT_NUMBER or ended_at_zero else one.value
     name = f"{one.node_name}: " if one.node_name else ""
     detail = f", {one.detail}" if one.detail else ""
-    value = "" if shown is None else f", {value_text(shown, one.unit)}"
+    value = "" if shown is None else f", {last}{value_text(shown, one.unit)}"
     limit = "" if alert.threshold is None or shown is None else f" (limit {value_text(alert.threshold, one.unit)})"
     end = f", {ENDED[alert.reason or 'cleared']}" if alert.state == "resolved" else ""
     return f"{name}{_what(one)}{detail}{value}{limit}, since {time_text(alert.since_at, now)}{end}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from groundcontrol.alerts.channels.kind import Sent, Transient
-from groundcontrol.alerts.messages import Address, build_message, time_text
+from groundcontrol.alerts.messages import Address, alert_line, build_message, time_text
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.alerts.values import value_text
 from groundcontrol.schedules.maintenance import Window
 from groundcontrol.schedules.model import MaintenanceId, Selector
+from tests.support.alert_samples import samples_of
 from tests.support.alert_trial import alert_trial, fires
 from tests.support.receivers import told
 
@@ -91,6 +94,53 @@ async def test_a_message_follows_a_maintenance_window_that_was_closed_early(tmp_
         assert trial.told() == ["firing"]
         [told] = await trial.explained(alert)
         assert "held until" not in told.sentence
+
+
+def space_of(*mounts: str) -> dict[str, float]:
+    """Series of file systems that are 98 % used, with 1 GB left."""
+    return {
+        f"filesystem.{kind}{{mount={mount}}}": value
+        for mount in mounts
+        for kind, value in (("used", 49e9), ("free", 1e9), ("readonly", 0.0))
+    }
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["", "while the hub is restarted"])
+async def test_a_mount_that_is_gone_ends_its_alert_and_is_told_once_as_no_longer_there(tmp_path: Path, restarts: bool) -> None:
+    async with alert_trial(tmp_path) as trial:
+        [node] = trial.nodes
+        root = {"filesystem.used{mount=/}": 1e9, "filesystem.free{mount=/}": 99e9}
+
+        async def measured(minutes: int, **signals: float) -> None:
+            for layout, row in samples_of({**root, **signals}, minutes * 60, began=int(trial.clock.now())):
+                await trial.pass_s(60, 5)
+                trial.engine.add_rows(node, layout, [row])
+
+        await measured(10, **space_of("/mnt"))
+        [alert] = await trial.firing()
+        assert (alert.rule_id, alert.object) == ("filesystem.space", "/mnt")
+        if restarts:
+            await trial.restart(60, back=[node])
+            trial.fleet.connected.add(node)
+            trial.fleet.awaited.clear()
+        await measured(15)
+        assert await trial.firing() == []
+        await measured(15 if restarts else 250)  # longer than a repetition takes
+        assert trial.titles() == [
+            "Critical: web-0: File system almost full (/mnt)",
+            "No longer there: web-0: File system almost full (/mnt)",
+        ]
+
+
+def test_the_value_of_an_alert_without_data_is_called_the_last_known_one() -> None:
+    """Of a share that no longer answers, or a mount that is about to be found gone."""
+    now = 1_790_000_000.0
+    [one] = (one._replace(value=97.2, unit="percent") for one in told("1" * 26, now - 900).alerts)
+    stale = one._replace(alert=one.alert._replace(stale=True))
+    assert ", 97" in alert_line(one, now)
+    assert ", last known 97" in alert_line(stale, now)
+    over = stale._replace(alert=stale.alert._replace(state="resolved", resolved_at=now))
+    assert "last known" not in alert_line(over, now)
 
 
 def test_what_is_over_is_never_named_among_what_still_fires() -> None:
