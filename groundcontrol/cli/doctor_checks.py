@@ -66,8 +66,6 @@ LOST: Final = (
 WENT_ON: Final = (
     "nodes send again what they still hold; for the rest compare with the newest backup; check what removes files from this folder"
 )
-WAL_RESET_FIXED: Final = (3, 51, 3)
-"""First version of SQLite without the WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
 _COPIES: Final = {"rotation-": "is from before a rotation and opens with the old secret", "restore-": "is from before a restore"}
 """What follows `.before-` in a copy's file name -> what the finding says about the copy."""
@@ -486,13 +484,10 @@ async def agents_finding(inspection: Inspection, config: Config | None) -> Findi
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
-    """Known problems of Python's SQLite version."""
+    """Whether Python's SQLite is new enough. The WAL-reset bug (before 3.51.3) needs two writing connections, and the hub has one for each file."""
     text = f"SQLite {'.'.join(map(str, version))}"
     if version < (3, 37):
         return Finding("sqlite", "problem", f"{text} is too old", "use a Python with SQLite 3.37 or newer")
-    if version < WAL_RESET_FIXED:
-        text += " has the WAL-reset bug, which harms only files with several writing connections; the hub has one for each file"
-        return Finding("sqlite", "ok", text, "let no other program write to these files")
     return Finding("sqlite", "ok", text)
 
 
