@@ -17,6 +17,8 @@ from spider.wire.events import REPORTED
 EVENTS_SOCKET = "/run/stardust-spider/events.sock"
 LIMIT_S = 10.0
 """Limit of each step: connecting, sending, and each part of the answer."""
+RESTART_S = 10.0
+"""How long to wait for the socket of an agent that is being restarted, such as by an update."""
 MAX_ANSWER_BYTES = 4096
 USAGE_STATUS, AWAY, DISK, LATER, FORBIDDEN = 64, 69, 73, 75, 77
 """Exit statuses, as sysexits.h has them: a wrong call, no agent, no room, try again later, not allowed."""
@@ -32,12 +34,12 @@ MESSAGE        one line
 --id           the same id is reported once (default: a new id); a script that retries passes the same id
 
 The event is stored on this server until the hub has stored it.
-Exit status: 0 stored, 64 wrong call, 69 the agent does not run, 73 no room on the disk, 75 too many, try again later, 77 not allowed.
+Exit status: 0 stored, 64 wrong call, 69 the agent does not run (10 s long), 73 no room on the disk, 75 too many, try again later, 77 not allowed.
 """
 
 
-def main(argv: List[str]) -> int:
-    """Report the event of a command line. Args: argv: the words after `event`. Returns: the exit status."""
+def main(argv: List[str], wait_s: float = RESTART_S) -> int:
+    """Report the event of a command line. Args: argv: the words after `event`. wait_s: as for `report`. Returns: the exit status."""
     if argv in (["--help"], ["-h"]):
         sys.stdout.write(USAGE)
         return 0
@@ -47,7 +49,7 @@ def main(argv: List[str]) -> int:
     except EventRefused as error:
         sys.stderr.write(f"stardust-spider: {error}\n")
         return USAGE_STATUS
-    code, text = report(raw, path)
+    code, text = report(raw, path, wait_s)
     if code != "accepted":
         sys.stderr.write(f"stardust-spider: the event was not reported: {text}\n")
     return STATUSES.get(code, AWAY)
@@ -111,14 +113,34 @@ def parse_time(text: str) -> int:
     return int(seconds * 1000)
 
 
-def report(raw: Dict[str, Any], path: str) -> Tuple[str, str]:
-    """Hand the event to the agent at the socket `path`. Returns: the code and the text of the agent's answer. The code `away`: there was no
-    answer."""
+def _connect(path: str, wait_s: float) -> socket.socket:
+    """Connect to the agent. Raises: OSError: nobody listens within `wait_s`, or another error."""
+    ends_at = time.monotonic() + wait_s
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        sock.settimeout(LIMIT_S)
+        try:
+            sock.connect(root_socket(path) if os.geteuid() == 0 and os.path.exists(root_socket(path)) else path)
+            return sock
+        except (FileNotFoundError, ConnectionRefusedError):
+            sock.close()
+            if time.monotonic() >= ends_at:
+                raise
+            time.sleep(0.1)
+        except OSError:
+            sock.close()
+            raise
+
+
+def report(raw: Dict[str, Any], path: str, wait_s: float) -> Tuple[str, str]:
+    """Hand the event to the agent at the socket `path`.
+
+    Args:    wait_s: how long to wait until an agent listens there.
+    Returns: the code and the text of the agent's answer. The code `away`: there was no answer.
+    """
     answer = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-            sock.settimeout(LIMIT_S)
-            sock.connect(root_socket(path) if os.geteuid() == 0 and os.path.exists(root_socket(path)) else path)
+        with _connect(path, wait_s) as sock:
             with contextlib.suppress(BrokenPipeError):  # the agent refused before it read the event; its answer can be read
                 sock.sendall(json.dumps(raw).encode() + b"\n")
             while not answer.endswith(b"\n") and len(answer) < MAX_ANSWER_BYTES:

@@ -9,6 +9,7 @@ import os
 import pwd
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -291,8 +292,29 @@ async def test_a_write_that_hangs_keeps_the_queue_to_itself_though_its_caller_is
 
 
 def test_an_agent_that_does_not_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["health_ok", "--socket", str(tmp_path / "none")]) == event_command.AWAY
+    assert main(["health_ok", "--socket", str(tmp_path / "none")], wait_s=0.2) == event_command.AWAY
     assert "No such file" in capsys.readouterr().err
+
+
+def test_an_event_during_a_restart_of_the_agent_waits_for_its_socket(tmp_path: Path) -> None:
+    """An update restarts the agent, and a line of cron does not try again."""
+    path, heard = tmp_path / "events.sock", list[bytes]()
+
+    def listen_late() -> None:
+        time.sleep(0.3)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            caller, _ = listener.accept()
+            with caller:
+                heard.append(caller.recv(65536))
+                caller.sendall(b'["accepted", "e-1"]\n')
+
+    agent = threading.Thread(target=listen_late)
+    agent.start()
+    assert main(["backup_completed", "--socket", str(path)], wait_s=60) == 0
+    agent.join()
+    assert b"backup_completed" in heard[0]
 
 
 @pytest.mark.parametrize(
