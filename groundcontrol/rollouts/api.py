@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from groundcontrol.alerts.channel_store import ChannelStore
 from groundcontrol.core.bus import Changed
@@ -10,11 +10,8 @@ from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, HubError,
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import authorize, job_action
 from groundcontrol.core.text import checked_reason, is_visible
-from groundcontrol.jobs.coded_text import coded_text
-from groundcontrol.jobs.model import Job, JobFilter, JobRequest
-from groundcontrol.jobs.plans import Report
+from groundcontrol.jobs.model import JobRequest
 from groundcontrol.jobs.requests import check_policy, validate_request
-from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.policies.bodies import body_of, policy_of, select_of
@@ -35,8 +32,6 @@ from groundcontrol.rollouts.views import (
     GoOnBody,
     KillBody,
     PauseBody,
-    RebootsView,
-    RebootView,
     RolloutBody,
     RolloutPreviewView,
     RolloutsView,
@@ -52,7 +47,6 @@ from groundcontrol.schedules.selecting import checked_select
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 from spider.wire.ids import is_id, new_time_id
-from spider.wire.verbs import REBOOT
 
 EXPIRES_S: Final = 86_400.0
 LONGEST_S: Final = 14 * 86_400.0
@@ -429,36 +423,6 @@ def _body_at_any_time(policy: PatchPolicy) -> PatchPolicyBody:
     return body
 
 
-# -- reboots --------------------------------------------------------------------------------------
-
-
-async def list_reboots(call: ApiRequest) -> RebootsView:
-    """Ordered reboots of a node, newest first: whether it came back as it was."""
-    call.query()
-    node = await call.services[NodeStore].node(call.scope, call.node_id)
-    page = await call.services[JobStore].jobs(call.scope, 50, None, node.id, JobFilter(action=REBOOT))
-    store = call.services[JobStore]
-    reports = [await store.report(call.scope, job.id) if job.state == "succeeded" else None for job in page.items]
-    return RebootsView(reboots=[_reboot_view(job, report) for job, report in zip(page.items, reports, strict=True)])
-
-
-def _reboot_view(job: Job, report: Report | None) -> RebootView:
-    ended = job.ended_at is not None
-    lost = job.state == "succeeded" and job.lost
-    verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"] = "not_rebooted"
-    if not ended:
-        verdict = "under_way"
-    elif job.state in ("succeeded", "unknown"):
-        verdict = "unknown" if job.state == "unknown" else "broken" if lost else "kept"
-    words = job.error.message if job.error is not None else "something is missing since" if lost else ""
-    notes = () if report is None else report.notes
-    kernel = next((coded.facts for note in notes if (coded := coded_text(note)) is not None and coded.code == "reboot.kernel"), {})
-    return RebootView(
-        job_id=job.id, ordered_at=job.created_at, ended_at=job.ended_at, state=job.state, verdict=verdict, words=words, by=job.created_by,
-        kernel_from=kernel.get("before"), kernel_to=kernel.get("after"), notes=list(notes),
-    )  # fmt: skip
-
-
 _POLICY: Final = Parameter("policy", "only those of this patch policy")
 ROLLOUT_ROUTES: Final = (
     Route("GET", "/rollouts", "patch.read", list_rollouts, RolloutsView, query=(LIMIT, CURSOR, _POLICY), cost="page"),
@@ -475,5 +439,4 @@ ROLLOUT_ROUTES: Final = (
     Route("POST", "/rollouts/{id}/kill", "patch.run", kill_target, RolloutView, KillBody),
     Route("POST", "/rollouts/{id}/go-on", "patch.run", go_on, RolloutView, GoOnBody),
     Route("POST", "/rollouts/{id}/retry-rest", "patch.run", retry_rest, RolloutView, status=202, cost="many"),
-    Route("GET", "/nodes/{id}/reboots", "job.read", list_reboots, RebootsView, cost="page"),
 )

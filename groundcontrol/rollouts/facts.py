@@ -25,6 +25,7 @@ from groundcontrol.policies.waves import REBOOT_S, work_s
 from groundcontrol.policies.windows import PatchWindow, Shut, allowed
 from groundcontrol.rollouts.evidence import Evidence, accepts_no_history
 from groundcontrol.rollouts.model import FINAL, Facts, JobFacts, JobKey, NodeFacts, Rollout, Target
+from groundcontrol.rollouts.reboots import return_limit_s
 from groundcontrol.rollouts.soft import HISTORY, Grown
 from groundcontrol.rollouts.store import RolloutStore
 from groundcontrol.rollouts.target_life import SETTLE_S
@@ -129,7 +130,7 @@ class RolloutFacts:
         reboots = policy.reboot == "always" or (policy.reboot == "if_required" and node.reboot_required == "yes")
         return NodeFacts(
             hold=hold, until_at=until, expected_s=work_s(rollout.action or verb, times, reboots=reboots),
-            reboot_s=times.get(REBOOT, REBOOT_S), online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
+            reboot_s=times.get(REBOOT, REBOOT_S), return_limit_s=return_limit_s(times.get(REBOOT), node.identity.virtualization), online=online, away_s=0.0 if online or seen_at is None else max(0.0, now - seen_at),
             heard_to=evidence.heard_to, coverage=evidence.coverage, reboot_required=_tri(node.reboot_required),
             rebooted_by_policy_at=rebooted.get(node.id), verb=verb, packages=packages, nothing=nothing, gates=evidence.gates, baseline=evidence.baseline,
             looked=looked,

@@ -27,7 +27,7 @@ DISPATCHING: Final = frozenset[RolloutState]({"planning", "running", "holding", 
 """States in which a job of the roll-out may start. Actions `after` may start in each state, since `before` ran."""
 FINAL: Final = frozenset[TargetState]({"passed", "worse", "failed", "unknown", "not_started"})
 HARD_GATES: Final = frozenset({
-    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "boot_unordered", "filesystem",
+    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "reboot_overdue", "boot_unordered", "filesystem",
     "mount_gone", "oom_kill", "clock", "probe",
 })  # fmt: skip
 """Gates of which one is enough to stop. An override of all gates is none of these: an admin overrides them by name, once they failed."""
@@ -203,6 +203,8 @@ class NodeFacts(NamedTuple):
     online: bool = True
     away_s: float = 0.0
     """Since when the hub has heard nothing, in seconds."""
+    return_limit_s: float = 600.0
+    """So long it may be away for a reboot."""
     heard_to: float = 0.0
     """The time of its newest sample, by its own clock."""
     coverage: float = 1.0

@@ -13,6 +13,7 @@ from groundcontrol.rollouts.evidence import Evidence
 from groundcontrol.rollouts.facts import RolloutFacts
 from groundcontrol.rollouts.feed import find_rollout, rollout_feed, rollouts_feed
 from groundcontrol.rollouts.looks import Looks
+from groundcontrol.rollouts.reboots_api import REBOOT_ROUTES
 from groundcontrol.rollouts.service import RolloutService
 from groundcontrol.rollouts.status_api import STATUS_ROUTES
 from groundcontrol.rollouts.store import RolloutStore
@@ -37,7 +38,7 @@ def _service(services: Services) -> RolloutService:
 
 SLICE: Final = Slice(
     "rollouts",
-    (*ROLLOUT_ROUTES, *STATUS_ROUTES, *CHANGE_ROUTES),
+    (*ROLLOUT_ROUTES, *STATUS_ROUTES, *CHANGE_ROUTES, *REBOOT_ROUTES),
     topics=(
         LiveTopic("rollouts", "patch.read", "fleet", "rollout", feed=rollouts_feed),
         LiveTopic("rollout", "patch.read", "small", "rollout", find=find_rollout, feed=rollout_feed),

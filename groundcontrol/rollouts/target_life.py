@@ -30,6 +30,8 @@ SETTLE_S: Final = 60.0
 """Hard gates count from here on."""
 GROW_S: Final = 900.0
 """A watch that ends while something is not clear grows by so much at most."""
+NODE_AWAY: Final = "node_away"
+REBOOT_OVERDUE: Final = "reboot_overdue"
 AWAY_S: Final = 300.0
 COVERAGE: Final = 0.8
 GONE_S: Final = 3600.0
@@ -104,17 +106,18 @@ class TargetLife:
             self._begin_watch(target._replace(state="running", why="late_result", broken="", words="its result came late", changed=True))
 
     def _watch_presence(self, target: Target, node: NodeFacts) -> Target:
-        """A node that is away without an ordered reboot."""
-        if target.step == "reboot" or node.online:
-            return self._set(target, gates=tuple(one for one in target.gates if one.gate != "node_away"))
-        if node.away_s < AWAY_S:
+        """A node that is away without an ordered reboot, or for longer than its reboots take."""
+        others = tuple(one for one in target.gates if one.gate not in (NODE_AWAY, REBOOT_OVERDUE))
+        if node.online:
+            return self._set(target, gates=others)
+        reboots = target.step == "reboot" and target.attempt > 0
+        gate, limit_s = (REBOOT_OVERDUE, node.return_limit_s) if reboots else (NODE_AWAY, AWAY_S)
+        if node.away_s < limit_s:
             return target
-        words = f"it has been away for {node.away_s / 60:.0f} minutes, limit {AWAY_S / 60:.0f}, and no reboot was ordered"
-        since = next((one.since_at for one in target.gates if one.gate == "node_away"), self.now)
-        gates = (
-            *(one for one in target.gates if one.gate != "node_away"),
-            Gate("node_away", "", "failed", words, since, node.away_s, AWAY_S),
-        )
+        why = "for its reboot it has been away" if reboots else "it has been away"
+        words = f"{why} for {node.away_s / 60:.0f} minutes, limit {limit_s / 60:.0f}{'' if reboots else ', and no reboot was ordered'}"
+        since = next((one.since_at for one in target.gates if one.gate == gate), self.now)
+        gates = (*others, Gate(gate, "", "failed", words, since, node.away_s, limit_s))
         target = self._set(target, gates=gates)
         if node.away_s >= GONE_S:
             return self._set(target, state="unknown", step="", why="away", words=words, broken=words)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import Tri
 from groundcontrol.policies.model import GateMode, Reboots
 from groundcontrol.policies.views import HeldNodeView, OrderBody, PatchSelect, ProbeBody
 from groundcontrol.rollouts.changes import ChangeKind
@@ -191,6 +192,9 @@ class NodeChangesView(Answer):
     """Of `?at=` with `?metric=` cpu or memory, for one node: the processes that used most more than ten minutes before. null: not known."""
 
 
+RebootVerdict = Literal["kept", "broken", "not_rebooted", "under_way", "overdue", "unknown"]
+
+
 class RebootView(Answer):
     """One ordered reboot of a node."""
 
@@ -198,9 +202,19 @@ class RebootView(Answer):
     ordered_at: float
     ended_at: float | None
     state: str
-    verdict: Literal["kept", "broken", "not_rebooted", "under_way", "unknown"]
+    verdict: RebootVerdict
+    """overdue: it is under way, and the node has been away for longer than its last reboots let expect."""
     words: str
     by: str
+    needed: Tri
+    """Whether the node said at the order that it needed one."""
+    need: str
+    """Why, or why not; empty: not known."""
+    boot_from: str | None
+    """The id of the boot before; null: not known."""
+    boot_to: str | None
+    away_s: float | None
+    """From the order until its services had started, by the clock of the node; null: not known."""
     kernel_from: str | None
     """The release that ran before the reboot; null: not known."""
     kernel_to: str | None
@@ -209,11 +223,13 @@ class RebootView(Answer):
 
 
 class RebootsView(Answer):
+    limit_s: float
+    """So long the node may be away for a reboot, by its last ten."""
     reboots: list[RebootView]
 
 
 GATES = (
-    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "boot_unordered", "filesystem",
+    "job_outcome", "package_db", "unit_failed", "unit_restarts", "unit_gone", "port_gone", "node_away", "reboot_overdue", "boot_unordered", "filesystem",
     "mount_gone", "oom_kill", "clock", "probe", "cpu", "memory", "disk", "leak",
 )  # fmt: skip
 """Every gate, in the order of the page."""
@@ -221,6 +237,7 @@ _CLEARS = {
     "evidence": "it clears when the samples of the node arrive",
     "samples": "it clears when the hub can read the samples again",
     "node_away": "it clears when the node is back; after 5 minutes it stops the roll-out",
+    "reboot_overdue": "it clears when the node is back from its reboot",
     "cpu": "it clears after 3 minutes below the limit",
     "memory": "it clears after 3 minutes below the limit",
     "disk": "it clears after 3 minutes below the limit",

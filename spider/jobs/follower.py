@@ -24,7 +24,7 @@ from spider.jobs.status import (
 from spider.packages.plan_file import plan_messages
 from spider.packages.report import Report
 from spider.packages.report_file import report_message
-from spider.root.reboot import RebootRequest, compare, is_up, read_reboot_state, uptime_s
+from spider.root.reboot import RebootRequest, compare, evidence, is_up, read_reboot_state, uptime_s
 from spider.wire.frames import Message
 from spider.wire.job_messages import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress
 from spider.wire.sentences import sentence
@@ -273,9 +273,8 @@ class JobFollower:
             return False
         state = await loop.run_in_executor(None, read_reboot_state)
         failed = tuple(name for name in state.failed if name not in reboot_request.state.failed)
-        self._after_reboot = Report(
-            "no", sentence("due.not_after_reboot"), failed_units=failed, notes=tuple(compare(reboot_request.state, state))
-        )
+        notes = (*evidence(reboot_request, self._location.boot, self._clock.now()), *compare(reboot_request.state, state))
+        self._after_reboot = Report("no", sentence("due.not_after_reboot"), failed_units=failed, notes=notes)
         return True
 
 

@@ -65,6 +65,9 @@ class RebootRequest(NamedTuple):
     """Hex SHA-256 of the job's log."""
     lost: int
     """Bytes of output that are not in the log."""
+    need: str = ""
+    """Whether it was needed: yes, no, unknown; empty: an older version wrote the record."""
+    need_why: str = ""
 
 
 class Inhibited(Exception):
@@ -212,6 +215,19 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
     return notes
 
 
+def evidence(request: RebootRequest, boot: str, now: float) -> List[str]:
+    """Sentences about why the host was rebooted, and that it was. Args: boot: id of this boot. now: Unix seconds by this node's clock."""
+    notes = []
+    code = {"yes": "reboot.needed", "no": "reboot.not_needed", "unknown": "reboot.need_unknown"}.get(request.need)
+    if code is not None:
+        notes.append(sentence(code, why=request.need_why or sentence("due.unknown")))
+    if boot:
+        notes.append(sentence("reboot.boot", before=request.boot, after=boot))
+    if now >= request.asked_at:  # the clock may have been set back
+        notes.append(sentence("reboot.away", seconds=round(now - request.asked_at)))
+    return notes
+
+
 def parse_inhibitors(text: str) -> List[str]:
     """The inhibitors that block a shutdown, from `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
     found = []
@@ -267,7 +283,8 @@ def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:
     try:
         state = RebootState(**{name: tuple(str(word) for word in found["state"].get(name, ())) for name in RebootState._fields})
         return RebootRequest(
-            str(found["boot"]), float(found["asked_at"]), state, int(found["log_bytes"]), str(found["log_sha256"]), int(found["lost"])
-        )
+            str(found["boot"]), float(found["asked_at"]), state, int(found["log_bytes"]), str(found["log_sha256"]), int(found["lost"]),
+            str(found.get("need", "")), str(found.get("need_why", "")),
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError):
         return None

@@ -35,6 +35,7 @@ from spider.jobs.files import (
     write_result,
 )
 from spider.jobs.marks import MarkWriter
+from spider.packages.after.post_checks import need_of_reboot
 from spider.packages.detect import package_manager
 from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
@@ -207,7 +208,8 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, paths: Optio
     log.close()
     reporter.close()
     if outcome.state == REBOOTING and before is not None:
-        reboot_request = reboot.RebootRequest(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
+        need = need_of_reboot("" if manager is None else manager.name)
+        reboot_request = reboot.RebootRequest(boot, time.time(), before, log.bytes, log.sha256(), log.lost, *need)
         try:
             write_document(folder, REBOOT, reboot.to_document(reboot_request), durable=True)
             refused = reboot.request_reboot()

@@ -31,6 +31,11 @@ SENTENCES: Dict[str, str] = {
     "report.zypper_updated_itself": "zypper updated itself or a package that it needs. Run this again: there may be more updates.",
     "report.zypper_left_out": "zypper left out a repository that it could not read.",
     # -- notes of a report, after a reboot ---------------------------------------------------
+    "reboot.needed": "It was needed: {why}.",
+    "reboot.not_needed": "It was not needed: {why}.",
+    "reboot.need_unknown": "Whether it was needed is not known: {why}.",
+    "reboot.boot": "The boot id was {before} before the reboot and is {after} now.",
+    "reboot.away": "Its services had started {seconds} s after the order.",
     "reboot.same": "As before the reboot: services {services}, ports {ports}, file systems {mounts}.",
     "reboot.kernel": "The kernel was {before} before the reboot and is {after} now.",
     "reboot.services": "Services that ran before the reboot and do not now: {names}.",

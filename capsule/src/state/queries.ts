@@ -9,6 +9,7 @@ import type {
   JobsView,
   LogsView,
   PastProcessesView,
+  RebootsView,
   UnitJournalView,
 } from "../wire/schema.gen";
 
@@ -76,3 +77,5 @@ export const loadChanges = (nodeId: string, query: { at: number | null; metric: 
 
 export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> =>
   call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });
+/** The ordered reboots of a node, newest first, with their evidence. */
+export const loadReboots = (node: string): Promise<RebootsView> => call<RebootsView>("GET", `nodes/${node}/reboots`);

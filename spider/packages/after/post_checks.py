@@ -33,6 +33,16 @@ def read_host(manager: str, root: str = "", booted_at: float = 0.0) -> reboot.Ho
     )
 
 
+def need_of_reboot(manager: str, root: str = "") -> reboot.RebootVerdict:
+    """Whether this host needs a reboot now, with the reason. Reads files only."""
+    try:
+        host = read_host(manager, root)
+        return reboot.reboot_required(root, host, reboot.load_verdict(host.boot, root))
+    except Exception:  # a failed check must not prevent the reboot
+        event(_log, "care_failed", logging.ERROR, exc_info=True)
+        return reboot.RebootVerdict(UNKNOWN, sentence("due.unknown"))
+
+
 def _booted_at(root: str) -> float:
     try:
         return time.time() - float(read_text(root + "/proc/uptime").split()[0])

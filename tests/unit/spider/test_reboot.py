@@ -155,6 +155,20 @@ def test_restored_and_missing_services_are_listed_and_earlier_failures_are_not()
     ]
 
 
+def test_the_evidence_says_why_it_was_rebooted_and_proves_that_it_was() -> None:
+    asked = ASKED._replace(need="yes", need_why="kernel 6.1.0-30 is installed, but 6.1.0-28 is running")
+    assert reboot.evidence(asked, AFTER, 1042.4) == [
+        "It was needed: kernel 6.1.0-30 is installed, but 6.1.0-28 is running.",
+        f"The boot id was {BEFORE} before the reboot and is {AFTER} now.",
+        "Its services had started 42 s after the order.",
+    ]
+    assert reboot.evidence(asked._replace(need="no", need_why="only removals"), "", 900.0) == ["It was not needed: only removals."]
+    older = to_document(ASKED)
+    del older["need"], older["need_why"]
+    assert from_document(json.loads(json.dumps(older))) == ASKED, "a request that the Spider before an update has written"
+    assert len(reboot.evidence(ASKED, AFTER, 1042.4)) == 2
+
+
 def test_file_systems_are_found_although_process_1_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """With hidepid only root reads its file. Root's list before the reboot would be compared with nothing: all would seem missing."""
     own = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 8:2 / /data ro - xfs /dev/sda2 rw\n"

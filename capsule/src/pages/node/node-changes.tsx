@@ -19,6 +19,7 @@ import { GridHead } from "../../ui/grid-head";
 import { Empty, Failure, Loading } from "../../ui/load-states";
 import { Time } from "../../ui/time";
 import { useAnswer } from "../use-answer";
+import { NodeReboots } from "./node-reboots";
 
 const METRICS: [string, string][] = [
   ["", t`anything`],
@@ -32,6 +33,7 @@ export function NodeChanges({ id }: { id: string }): VNode {
   const asked = pageUrl.value.query.get("metric") ?? "";
   const metric = asked.startsWith("cpu") ? "cpu.total" : asked.startsWith("memory") ? "memory.used" : "";
   const [kind, setKind] = useState("");
+  const [turn, setTurn] = useState(0);
   const { found, failure, load } = useAnswer(() => loadChanges(id, { at, metric, kind }), [id, at, metric, kind]);
   const picked = localDatetime(at ?? minuteOf(hubNow())).slice(0, 16);
   return (
@@ -59,7 +61,13 @@ export function NodeChanges({ id }: { id: string }): VNode {
             }}
           >{t`Back to the last day`}</Button>
         )}
-        <Button icon="refresh-cw" onClick={load}>{t`Read again`}</Button>
+        <Button
+          icon="refresh-cw"
+          onClick={() => {
+            load();
+            setTurn(turn + 1);
+          }}
+        >{t`Read again`}</Button>
       </div>
       {at !== null && (
         <p class="t3 meta">
@@ -81,6 +89,7 @@ export function NodeChanges({ id }: { id: string }): VNode {
           <List changes={found.changes} ranked={at !== null} />
         </>
       )}
+      {at === null && <NodeReboots id={id} turn={turn} />}
     </section>
   );
 }

@@ -236,9 +236,35 @@ async def test_a_reboot_shows_its_kernels_and_its_evidence(hub: TestHub) -> None
     job = JobId((await admin.post(f"nodes/{node.id}/jobs", {"action": "reboot"})).json["id"])
     await hub.store.jobs.take(None, [session], hub.clock.now())
     await hub.sql("UPDATE job SET state = 'running', started_at = ? WHERE id = ?", hub.clock.now(), job)
-    notes = (sentence("reboot.kernel", before="6.1.0-28-amd64", after="6.1.0-30-amd64"), sentence("reboot.ports", names="tcp 80"))
+    notes = (
+        sentence("reboot.needed", why="kernel 6.1.0-30-amd64 is installed, but 6.1.0-28-amd64 is running"),
+        sentence("reboot.boot", before="a" * 32, after="b" * 32),
+        sentence("reboot.away", seconds=42),
+        sentence("reboot.kernel", before="6.1.0-28-amd64", after="6.1.0-30-amd64"),
+        sentence("reboot.ports", names="tcp 80"),
+    )
     await hub.store.jobs.save_report(job, Report("no", "", (), (), (), notes), session)
     await hub.sql("UPDATE job SET state = 'succeeded', ended_at = ? WHERE id = ?", hub.clock.now(), job)
     [one] = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"]
     assert (one["verdict"], one["kernel_from"], one["kernel_to"]) == ("broken", "6.1.0-28-amd64", "6.1.0-30-amd64")
-    assert one["notes"][1] == "Ports that were open before the reboot and are not now: tcp 80."
+    assert one["notes"][4] == "Ports that were open before the reboot and are not now: tcp 80."
+    assert (one["needed"], one["need"]) == ("yes", "kernel 6.1.0-30-amd64 is installed, but 6.1.0-28-amd64 is running")
+    assert (one["boot_from"], one["boot_to"], one["away_s"]) == ("a" * 32, "b" * 32, 42.0)
+
+
+async def test_a_reboot_whose_node_stays_away_is_overdue_by_its_own_past(hub: TestHub) -> None:
+    admin, node = await hub.logged_in(), await hub.node("web-1")
+    [session] = [await connect(hub.store, node.id)]
+    assert (await admin.get(f"nodes/{node.id}/reboots")).json == {"limit_s": 1200.0, "reboots": []}, "a physical server without a past"
+    past = JobId((await admin.post(f"nodes/{node.id}/jobs", {"action": "reboot"})).json["id"])
+    await hub.store.jobs.take(None, [session], hub.clock.now())
+    now = hub.clock.now()
+    await hub.sql("UPDATE job SET state = 'succeeded', started_at = ?, ended_at = ? WHERE id = ?", now - 90, now, past)
+    assert (await admin.get(f"nodes/{node.id}/reboots")).json["limit_s"] == 270.0
+    job = JobId((await admin.post(f"nodes/{node.id}/jobs", {"action": "reboot"})).json["id"])
+    await hub.sql("UPDATE job SET state = 'running', started_at = ? WHERE id = ?", now, job)
+    await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 271, node.id)
+    first = (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]
+    assert (first["job_id"], first["verdict"]) == (str(job), "overdue")
+    await hub.sql("UPDATE node SET last_seen_at = ? WHERE id = ?", now - 200, node.id)
+    assert (await admin.get(f"nodes/{node.id}/reboots")).json["reboots"][0]["verdict"] == "under_way"

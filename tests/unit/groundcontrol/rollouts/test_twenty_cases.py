@@ -213,6 +213,26 @@ def test_case_16_the_reboot_slot_of_a_removed_node_is_free_again() -> None:
     assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a", "b"]
 
 
+def test_a_node_that_does_not_come_back_from_its_reboot_stops_the_roll_out_and_no_other_of_its_role_is_rebooted() -> None:
+    trial = Trial("a", "b", order=Order(canary=0), roles=("role:db",), reboot="always")
+    trial.look()
+    trial.patched("a")
+    trial.patched("b")
+    trial.look(60)
+    trial.set("a", online=False, away_s=269.0, return_limit_s=270.0)
+    trial.look(1)
+    assert trial.rollout.state == "running"
+    trial.set("a", away_s=271.0)
+    trial.look(1)
+    assert (trial.rollout.state, trial.rollout.stopped_by) == ("stopping", "gate")
+    assert trial.rollout.words == "a: for its reboot it has been away for 5 minutes, limit 4"
+    assert [key[0] for key in trial.ordered if key[1] == "reboot"] == ["a"]
+    assert trial.of("b").reboot_owed == "the roll-out was stopped"
+    trial.set("a", online=True, away_s=0.0)
+    trial.end("a", "reboot")
+    assert (trial.of("a").rebooted, trial.of("a").gates) == (True, ()), "it came late, and is watched like the others"
+
+
 def test_a_reboot_waits_for_the_one_that_another_roll_out_has_under_way_in_its_role() -> None:
     trial = Trial("a", roles=("role:db",), reboot="always")
     trial.role_reboots = {"role:db": 1}

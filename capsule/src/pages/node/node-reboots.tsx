@@ -1,0 +1,71 @@
+/** The ordered reboots of a node: why, and the evidence that it came back as it was. */
+
+import type { VNode } from "preact";
+import { rebootEvidence, rebootLosses, rebootNeed, rebootVerdict } from "../../core/nodes/reboots";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
+import { loadReboots } from "../../state/queries";
+import type { RebootView } from "../../state/types";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { Failure, Loading } from "../../ui/load-states";
+import { StaleNotice } from "../../ui/stale-notice";
+import { Time } from "../../ui/time";
+import { useAnswer } from "../use-answer";
+
+const GLYPHS: Record<RebootView["verdict"], GlyphKind> = {
+  kept: "done",
+  broken: "warn",
+  not_rebooted: "fail",
+  under_way: "run",
+  overdue: "crit",
+  unknown: "off",
+};
+
+export function NodeReboots({ id, turn }: { id: string; turn: number }): VNode {
+  const { found, failure, load } = useAnswer(() => loadReboots(id), [id, turn]);
+  if (failure && !found) return <Failure title={t`The reboots could not be read`} error={failure} onRetry={load} />;
+  if (!found) return <Loading rows={2} what={t`the reboots`} onRetry={load} />;
+  return (
+    <section class="card padded stack" aria-label={t`Reboots`}>
+      <h2>{t`Reboots`}</h2>
+      <StaleNotice failure={failure} onRetry={load} />
+      {found.reboots.length ? (
+        <ul class="gates">
+          {found.reboots.map((one) => (
+            <Reboot key={one.job_id} one={one} />
+          ))}
+        </ul>
+      ) : (
+        <p class="t3">{t`No reboot was ordered here. What nobody ordered stands among the changes.`}</p>
+      )}
+    </section>
+  );
+}
+
+function Reboot({ one }: { one: RebootView }): VNode {
+  const rest = [rebootNeed(one), rebootEvidence(one)].filter(Boolean);
+  return (
+    <li>
+      <Glyph kind={GLYPHS[one.verdict]} label="" />
+      <div>
+        <p class="anywhere">
+          <a href={`/jobs/${one.job_id}`}>{rebootVerdict(one)}</a>{" "}
+          <span class="t3">
+            <Time at={one.ordered_at}>{timeOrDate(one.ordered_at, dayStart.value)}</Time> · {t`ordered by ${one.by}`}
+          </span>
+        </p>
+        {rebootLosses(one.notes).map((note) => (
+          <p key={note} class="anywhere">
+            {note}
+          </p>
+        ))}
+        {rest.map((text) => (
+          <p key={text} class="meta t3 anywhere">
+            {text}
+          </p>
+        ))}
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,22 @@
+"""How long a node may be away for an ordered reboot. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LEAST_S: Final = 120.0
+MOST_S: Final = 1800.0
+UNKNOWN_S: Final = 600.0
+"""For a virtual machine or container that was never rebooted by the hub."""
+UNKNOWN_PHYSICAL_S: Final = 1200.0
+
+
+def return_limit_s(longest_s: float | None, virtualization: str) -> float:
+    """When a node that is away counts as overdue. Args: longest_s: of its last ten reboots; None: there was none."""
+    if longest_s is None:
+        return UNKNOWN_S if virtualization else UNKNOWN_PHYSICAL_S
+    return min(MOST_S, max(LEAST_S, 3 * longest_s))
+
+
+def is_overdue(away_s: float, limit_s: float) -> bool:
+    return away_s >= limit_s
