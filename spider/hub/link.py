@@ -41,6 +41,9 @@ TICK_S = 1.0
 OTHER_TIMEOUT_S = 3.0
 """Limit of a connection attempt at any address but the first. A short limit lets the link try the first address again soon."""
 FINISH_POLL_S = 0.02
+KEEP_HUB_TIME_S = 900.0
+"""So long a message with the hub's time counts, unless a better one comes: three heartbeats."""
+LONGEST_DELAY_S = 60.0
 FEATURES: Sequence[str] = (ORDER_TIME, ACTION_LIMIT, JOURNAL, LOOKS)
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
@@ -102,6 +105,19 @@ class _Session:
         await self.socket.drain()
 
 
+def better_hub_time(known: Optional[Tuple[int, float]], new: Tuple[int, float]) -> Tuple[int, float]:
+    """Of two messages with the hub's time the one that was delayed less: a delay makes the hub's clock look slow.
+
+    Otherwise a busy hub or network would seem to move this node's clock. The newer one counts once the other is old, because clocks drift,
+    or if the difference is too large for a delay: the hub's clock was set back. Args: Unix milliseconds of the hub, and the monotonic second
+    at which they arrived.
+    """
+    if known is None or new[1] - known[1] > KEEP_HUB_TIME_S:
+        return new
+    slower_s = (known[0] / 1000 - known[1]) - (new[0] / 1000 - new[1])
+    return known if 0 < slower_s <= LONGEST_DELAY_S else new
+
+
 class HubLink:
     """Keeps a session with the hub. `run` it as one task; cancel the task to leave."""
 
@@ -115,7 +131,7 @@ class HubLink:
         self._wake = asyncio.Event()
         self._up_since = 0.0
         self.hub_time: Optional[Tuple[int, float]] = None
-        """The hub's clock in its latest message (Unix milliseconds), and the monotonic second at which that message arrived."""
+        """The hub's clock in the recent message with the least delay (Unix milliseconds), and the monotonic second of its arrival."""
         self.tried = asyncio.Event()
         """Set once the first attempt has led to a session or has failed."""
         self._on_joined: List[Callable[[], None]] = []
@@ -226,7 +242,7 @@ class HubLink:
         self._sessions += 1
         self._addresses.opened(url)
         self._up_since = self._clock.monotonic()
-        self.hub_time = welcome.hub_time_ms, self._up_since
+        self.hub_time = better_hub_time(self.hub_time, (welcome.hub_time_ms, self._up_since))
         self._outbox.resume(welcome)
         session = self._session = _Session(socket, channel)
         self._jobs.forget(welcome.forget_jobs)
@@ -267,7 +283,8 @@ class HubLink:
             now = self._clock.monotonic()
             message = session.channel.receive(data, now)
             if session.channel.peer_time_ms > 0:
-                self.hub_time, session.channel.peer_time_ms = (session.channel.peer_time_ms, now), 0
+                self.hub_time = better_hub_time(self.hub_time, (session.channel.peer_time_ms, now))
+                session.channel.peer_time_ms = 0
             if isinstance(message, Ack):
                 self._outbox.acked(message)
             elif isinstance(message, Watch):

@@ -13,7 +13,7 @@ import pytest
 
 from spider.config import Config
 from spider.hub.backoff import LEAST_INTERVAL_S, Backoff
-from spider.hub.link import HubLink, NotConnected, _first_end
+from spider.hub.link import HubLink, NotConnected, _first_end, better_hub_time
 from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.wire import ids
@@ -229,6 +229,15 @@ async def test_a_heartbeat_renews_the_hubs_time(hub: ScriptedHub) -> None:
         await hub.tell(Heartbeat(1_800_000_000_000))
         await eventually(lambda: node.link.hub_time is not None and node.link.hub_time[0] == 1_800_000_000_000)
         assert node.joined == 1
+
+
+def test_a_delayed_message_does_not_move_the_hubs_time() -> None:
+    good = (1_000_000, 10.0)
+    assert better_hub_time(None, good) == good
+    assert better_hub_time(good, (1_096_000, 110.0)) == good, "it came four seconds late: a busy hub"
+    assert better_hub_time((996_000, 10.0), (1_100_000, 110.0)) == (1_100_000, 110.0), "less delay than the first one"
+    assert better_hub_time(good, (1_896_000, 911.0)) == (1_896_000, 911.0), "clocks drift"
+    assert better_hub_time(good, (1_000_000, 110.0)) == (1_000_000, 110.0), "the hub's clock was set back"
 
 
 async def test_an_acknowledgement_of_an_unsent_pack_ends_the_session(hub: ScriptedHub) -> None:
