@@ -96,10 +96,12 @@ class ChannelService:
     async def edit(self, scope: Scope, channel: ChannelId, target: object | None, edit: ChannelEdit) -> Channel:
         """Change a channel. Before a change of the target its old receiver is notified, even if the change then fails.
 
-        Raises: BadRequest; Conflict: somebody else has changed the channel, or its name is taken; NotFound.
+        Raises: BadRequest; Conflict: somebody else has changed the channel, or its name is taken; Forbidden: it tells of the hub, and the
+                caller is no admin of the hub; NotFound.
         """
         _check_instance(scope, edit)
         before = await self._channels.get(scope, channel)
+        _check_not_of_the_hub(scope, before)
         after = edit.apply(before)
         if target is None:
             return await self._channels.save_channel(scope, after, None, old_target_notified=None)
@@ -112,8 +114,9 @@ class ChannelService:
         )
 
     async def delete(self, scope: Scope, channel: ChannelId) -> None:
-        """Notify the receiver, then delete the channel. Raises: NotFound."""
+        """Notify the receiver, then delete the channel. Raises: Forbidden: as `edit`; NotFound."""
         before = await self._channels.get(scope, channel)
+        _check_not_of_the_hub(scope, before)
         notified = await self._notify_old_target(before, f"{scope.actor.name} deleted this channel")
         await self._channels.delete_channel(scope, channel, old_target_notified=notified)
 
@@ -174,6 +177,12 @@ class ChannelService:
 def _check_instance(scope: Scope, edit: ChannelEdit) -> None:
     if edit.instance is not None and not may_tell_of_the_hub(scope):
         raise Forbidden("an admin of this hub decides, in its first organisation, which channels tell of the hub itself", field="instance")
+
+
+def _check_not_of_the_hub(scope: Scope, channel: Channel) -> None:
+    """Nobody else silences the hub's own alerts, or gives them another receiver. Raises: Forbidden."""
+    if channel.instance and not may_tell_of_the_hub(scope):
+        raise Forbidden("this channel tells of the hub itself: only an admin of this hub may change or delete it", field="instance")
 
 
 def kind_of(name: str) -> Kind:

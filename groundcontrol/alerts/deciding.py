@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final, Literal, NamedTuple
 
+from groundcontrol.alerts.incidents import ABOUT_THE_HUB
 from groundcontrol.alerts.model import Alert, Channel, Delivery, Incident, MessageKind, QuietHours
 from groundcontrol.alerts.seen import is_about
 from groundcontrol.core.errors import BadRequest
@@ -32,11 +33,6 @@ TOLD_ONCE: Final = frozenset({"reboot.overdue"})
 REPEAT_S: Final[dict[str, float]] = {"critical": 4 * 3600.0, "warning": 24 * 3600.0}
 """How long after the last message a message is repeated, by level."""
 SEVERITY: Final[dict[str, int]] = {"info": 0, "warning": 1, "critical": 2}
-
-OF_INSTANCE: Final = frozenset(
-    {"hub.disk", "hub.disk_bytes", "hub.backup", "hub.queue", "hub.lag", "hub.clock", "hub.audit", "hub.data_lost"}
-)
-"""Rules about the hub itself, which all organisations share. Only channels that are marked `instance` tell of their alerts."""
 
 LATE: Final = "late"
 """The reason of a message that could not be sent before its incident was over."""
@@ -124,11 +120,16 @@ class Question(NamedTuple):
     """The episode that `explain` explains. It does not affect the decision."""
 
 
+def may_tell(channel: Channel, incident: Incident) -> bool:
+    """Whether a channel may tell of an incident: of the hub itself, which all organisations share, only those marked `instance` tell."""
+    return channel.instance or incident.group != ABOUT_THE_HUB
+
+
 def decide(question: Question) -> Decision:
     """The decision for one channel."""
     if not question.channel.enabled:
         return Skip("channel_disabled")
-    if not question.channel.instance and question.firing and all(alert.rule_id in OF_INSTANCE for alert in question.firing):
+    if not may_tell(question.channel, question.incident):
         return Skip("about_the_hub")
     decision = _about_incident(question)
     return _paced(question, decision) if isinstance(decision, Send) else decision

@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from groundcontrol.alerts.expression import EventOf, State, parse
 from groundcontrol.alerts.model import RANK, Alert, AlertId, Incident, IncidentId, InstanceKey, Rule, RuleId, Transition
+from groundcontrol.alerts.states import CHANNEL_BROKEN, HUB_STATES
 from groundcontrol.core.ids import NodeId
 from spider.wire.ids import new_time_id
 
@@ -20,6 +22,10 @@ MANY_NODES: Final = 5
 """New episodes of a rule on at least so many nodes become one incident."""
 MANY_S: Final = 120.0
 """How long an episode is new."""
+ABOUT_THE_HUB: Final = "hub"
+"""The group of an incident of the hub itself: its disk, backup, clock, audit log. It holds no alert about anything else."""
+OF_NO_NODE: Final = "organisation"
+"""The group of an incident of an organisation and no node: a broken channel, or an event that a program reported of no server."""
 MASS: Final = "mass_offline"
 """The group of an incident of many servers that became silent together."""
 NOTICES: Final = "notices"
@@ -254,8 +260,7 @@ class _Planner:
 
     def _fire(self, transition: Transition) -> Alert:
         key, level = transition.key, transition.level or "warning"
-        group = "hub" if key.node is None else f"node:{key.node}" if self._causes_messages(key.rule) else f"{NOTICES}:{key.node}"
-        incident = self._open(group, transition.since_at)
+        incident = self._open(self._group(key), transition.since_at)
         self._news.add(incident.id)
         return self._put(
             Alert(
@@ -263,6 +268,12 @@ class _Planner:
                 *(transition.since_at, transition.at, None, None, transition.value, transition.threshold, incident.id),
             )
         )
+
+    def _group(self, key: InstanceKey) -> str:
+        if key.node is not None:
+            return f"node:{key.node}" if self._causes_messages(key.rule) else f"{NOTICES}:{key.node}"
+        rule = self._names.rule(key.rule)
+        return ABOUT_THE_HUB if rule is None or is_about_the_hub(rule) else OF_NO_NODE
 
     def _causes_messages(self, rule: RuleId) -> bool:
         """Whether alerts of a rule are sent. False: they are notices, which are only shown."""
@@ -363,6 +374,16 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
 def is_of_event(rule: Rule) -> bool:
     """Whether alerts of a rule are about events. An event may concern neither a node nor the hub."""
     return rule.expr.lstrip().startswith("event")
+
+
+def is_about_the_hub(rule: Rule) -> bool:
+    """Whether a rule is about the hub itself, which all organisations share. A broken channel is its organisation's own."""
+    match parse(rule.expr):
+        case State(kind=kind):
+            return kind in HUB_STATES and kind != CHANNEL_BROKEN
+        case EventOf(type=type_):
+            return type_.startswith("hub_")
+    return False
 
 
 def last_title(incident: Incident, episodes: Iterable[Alert], names: Names) -> str:

@@ -22,6 +22,7 @@ from groundcontrol.alerts.deciding import (
     Usage,
     decide,
     last_firing_message,
+    may_tell,
     repeats_at,
     sooner,
     waiting,
@@ -241,7 +242,8 @@ class Intents:
 
     async def again(self, delivery: Delivery) -> MessageContent | Withheld:
         """The present content of a message about an incident that some recipients got already, for the others."""
-        if delivery.incident_id is None:
+        channel = await self._channels.get(hub_scope(self._book.org), delivery.channel_id)
+        if delivery.incident_id is None or not await self._may_tell(channel, delivery):
             return Withheld("nothing_left")
         firing = self._firing_of(delivery.incident_id, {})
         self._read_again(firing)
@@ -299,7 +301,7 @@ class Intents:
     async def _summary(self, delivery: Delivery) -> MessageContent | Withheld:
         """The content of a digest: the incidents that still fire, and those that ended."""
         channel = await self._channels.get(hub_scope(self._book.org), delivery.channel_id)
-        parts = await self._deliveries.parts(delivery)
+        parts = [part for part in await self._deliveries.parts(delivery) if await self._may_tell(channel, part)]
         told_resolved = {part.incident_id for part in parts if part.kind == "resolved"}
         open_ones, gone = dict[IncidentId, str](), set[IncidentId]()
         for part in parts:
@@ -321,6 +323,15 @@ class Intents:
             named=tuple(open_ones),
             past=await self._titles([*gone, *(one for one in told_resolved if one is not None and one not in gone)]),
         )
+
+    async def _may_tell(self, channel: Channel, delivery: Delivery) -> bool:
+        """Whether the channel may still tell of the incident of a message."""
+        if channel.instance or delivery.incident_id is None:
+            return True
+        with contextlib.suppress(NotFound):  # its node was deleted: it was not about the hub
+            known = self._book.incidents.get(delivery.incident_id)
+            return may_tell(channel, known or await self._store.incident(hub_scope(self._book.org), delivery.incident_id))
+        return True
 
     async def _titles(self, incidents: Sequence[IncidentId]) -> tuple[str, ...]:
         found = list[str]()

@@ -19,6 +19,7 @@ MOST_RESTARTS: Final = 64
 SCARCE_PERCENT: Final = 10
 """Below this share of free space an absolute limit counts too. On a small disk a few free GiB are plenty."""
 DEADLINE_MISSED: Final = "deadline_missed"
+CHANNEL_BROKEN: Final = "hub_channel_broken"
 
 
 class Restarts(NamedTuple):
@@ -415,7 +416,7 @@ _HUB: Final[tuple[StateKind[HubInfo], ...]] = (
         by_wall_clock=True,
     ),
     StateKind(
-        "hub_channel_broken",
+        CHANNEL_BROKEN,
         "flag",
         "1: the channel cannot send",
         lambda hub, _: None if hub.channels_broken is None else dict.fromkeys(hub.channels_broken, 1.0),

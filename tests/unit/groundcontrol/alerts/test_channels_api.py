@@ -73,6 +73,14 @@ async def test_only_admins_of_the_hub_mark_channels_that_tell_of_the_hub_itself(
     stranger = await hub.logged_in()
     assert stranger.user is not None
     await hub.move(stranger.user)
+    marked = await made(boss, name="of the hub")
+    path = f"channels/{marked['id']}"
+    for refused in (
+        await admin.request("DELETE", path),
+        *[await admin.request("PATCH", path, edit) for edit in ({"enabled": False}, {"target": WEBHOOK["target"]}, {"name": "other"})],
+    ):
+        assert (refused.status, refused.code) == (403, "auth.forbidden"), "nobody else silences the hub's own alerts"
+    assert (await boss.request("DELETE", path)).status == 204
     for who in (admin, stranger):
         own = await made(who, name=f"of {who.user.username}" if who.user else "")
         assert own["instance"] is None

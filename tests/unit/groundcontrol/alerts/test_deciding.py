@@ -24,6 +24,7 @@ from groundcontrol.alerts.deciding import (
     repeats_at,
 )
 from groundcontrol.alerts.explaining import explain
+from groundcontrol.alerts.incidents import ABOUT_THE_HUB
 from groundcontrol.alerts.model import (
     Alert,
     AlertId,
@@ -81,7 +82,7 @@ SKIPS = {
     "acknowledged": question(firing=(alert(acknowledged_at=NOW - 5),)),
     "retroactive": question(firing=(alert(retro=True),)),
     "nothing_left": question(firing=()),
-    "about_the_hub": question(firing=(alert(rule_id=RuleId("hub.disk")),)),
+    "about_the_hub": question(incident=incident(group=ABOUT_THE_HUB)),
 }
 DEFERS = {
     "settling": (question(started_at=NOW - 10), NOW - 10 + SETTLE_S),
@@ -96,6 +97,15 @@ DEFERS = {
 @pytest.mark.parametrize("reason", SKIPS)
 def test_each_reason_not_to_send_skips_the_delivery(reason: str) -> None:
     assert decide(SKIPS[reason]) == Skip(reason)  # type: ignore[arg-type]
+
+
+def test_only_a_channel_that_is_marked_tells_of_the_hub_itself_to_its_end() -> None:
+    of_hub = incident(group=ABOUT_THE_HUB)
+    over = of_hub._replace(state="resolved", resolved_at=NOW)
+    told = delivery(sent_at=NOW - 600)  # before its mark was taken away
+    for asked in (question(incident=of_hub), question(kind="resolved", incident=over, firing=(), history=(told,))):
+        assert decide(asked) == Skip("about_the_hub")
+        assert isinstance(decide(asked._replace(channel=channel(instance=True))), Send)
 
 
 @pytest.mark.parametrize("reason", DEFERS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from groundcontrol.alerts.incidents import OFFLINE, Book, Fleet, Names, Plan
+from groundcontrol.alerts.incidents import ABOUT_THE_HUB, OF_NO_NODE, OFFLINE, Book, Fleet, Names, Plan
 from groundcontrol.alerts.model import InstanceKey, Rule, RuleId, Transition
 from groundcontrol.alerts.reading import title_for
 from groundcontrol.core.ids import NodeId
@@ -48,6 +48,27 @@ def test_episodes_of_a_node_are_one_incident_that_ends_with_the_last() -> None:
     assert (over.state, over.resolved_at) == ("resolved", NOW + 20)
     assert not book.incidents
     assert not book.alerts
+
+
+@pytest.mark.parametrize(
+    ("expr", "of_hub"),
+    [
+        ("state(hub_disk_free_percent)", True),
+        ("state(hub_backup_age)", True),
+        ("event(hub_was_away)", True),
+        ("state(hub_channel_broken)", False),
+        ("event(backup_failed)", False),
+    ],
+)
+@pytest.mark.parametrize("rule", ["hub.disk", "of my own"])
+def test_an_alert_about_the_hub_itself_shares_no_incident(expr: str, of_hub: bool, rule: str) -> None:
+    """So that a channel without the mark can tell the whole of any other incident."""
+    names = Names(str, lambda one: Rule(one, one, expr if one == rule else "state(hub_channel_broken)", Selector(all=True)))
+    book = Book(1)
+    for one in (rule, "hub.channel"):
+        book.accept(book.plan([Transition(InstanceKey(RuleId(one), None, ""), "fired", "critical", NOW, NOW, 1.0, 1.0)], NOW, names, FLEET))
+    groups = {alert.rule_id: book.incidents[alert.incident_id].group for alert in book.alerts.values()}
+    assert groups == {rule: ABOUT_THE_HUB if of_hub else OF_NO_NODE, "hub.channel": OF_NO_NODE}
 
 
 def test_a_plan_that_is_not_accepted_changes_nothing() -> None:
